@@ -1,0 +1,39 @@
+# `make help` lists the targets. Works with GNU make 3.81 (macOS) and newer.
+
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench pins
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: ## make .venv: a real Hermes, its Telegram library, this project, the test tools
+	@# Any Python 3 can start the set-up: it looks for one that fits. PYTHON=/path/to/python decides.
+	@for boot in python3 python3.13 python3.12 python3.11 python $(PYTHON); do \
+	    if "$$boot" -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then \
+	        PYTHON="$(PYTHON)" exec "$$boot" tests/tools/setup_venv.py; \
+	    fi; \
+	done; \
+	echo "ERROR: no Python 3 found. make setup needs Python 3.11, 3.12 or 3.13." >&2; exit 1
+
+demo: setup ## the main job on a throw-away Hermes: four places, three profiles, one bot
+	@$(PY) -m tests.demo
+
+test: setup ## all tests; ARGS="-k routing -x" goes to pytest
+	@$(PY) -m pytest $(ARGS)
+
+check: setup ## lint, format and types, as CI sees them
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: setup ## format, and mend what the linter can mend
+	$(PY) -m ruff check --fix-only --quiet .
+	$(PY) -m ruff format .
+
+bench: setup ## in-process routing and the router, side by side; QUICK=1 for the main figures
+	@$(PY) -m tests.bench $(if $(QUICK),--quick) $(ARGS)
+
+pins: setup ## ask pip's resolver whether any Hermes pin moves (slow, needs the package index)
+	@$(PY) -m tests.tools.check_pins $(ARGS)
