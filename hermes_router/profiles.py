@@ -1,0 +1,188 @@
+"""Profiles on disk, and what a worker of one is given: home, HOME, working directory, environment.
+
+An environment is built from scratch. Nothing of the gateway's ``os.environ`` is inherited, because
+Hermes loaded the default profile's ``.env`` into it, overriding: even its PATH may be that
+profile's. What may be passed are the values that the gateway process was started with.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import site
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermes_router.errors import ProfileError
+
+PROFILE_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
+
+#: Marks a worker's environment; its value is the worker's id.
+WORKER_VARIABLE = "HERMES_ROUTER_WORKER"
+
+#: What every worker gets from the environment that the gateway process was started with.
+INHERITED_NAMES = frozenset(
+    {
+        "PATH",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TERM",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "NODE_EXTRA_CA_CERTS",
+        "HERMES_DISABLE_LAZY_INSTALLS",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+    }
+)
+_INHERITED_PREFIX = "LC_"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile that exists: its name and its Hermes home."""
+
+    name: str
+    home: Path
+
+    @property
+    def tool_home(self) -> Path:
+        """HOME of the profile's processes: credentials of command-line tools live there."""
+        return self.home / "home"
+
+    @property
+    def workspace(self) -> Path:
+        """The working directory where the profile configures no other."""
+        return self.home / "workspace"
+
+    @property
+    def logs(self) -> Path:
+        """Where the profile's log files are."""
+        return self.home / "logs"
+
+
+def hermes_root(home: Path) -> Path:
+    """Return the Hermes root of a Hermes home, which is either that root or a profile below it."""
+    return home.parent.parent if home.parent.name == "profiles" else home
+
+
+def profile_name_of(home: Path) -> str:
+    """Return the name of the profile whose Hermes home is ``home``."""
+    return home.name if home.parent.name == "profiles" else "default"
+
+
+def find(name: str, root: Path) -> Profile:
+    """Return the profile ``name`` of the Hermes root ``root``.
+
+    Raises:
+        ProfileError: the name is none, or there is no such profile.
+    """
+    if name == "default":
+        return Profile(name, root)
+    if not PROFILE_NAME.match(name):
+        raise ProfileError("is not a profile name", profile=name)
+    home = root / "profiles" / name
+    if not home.is_dir():
+        raise ProfileError(
+            "does not exist", profile=name, where=str(home), hint=f"hermes profile create {name}"
+        )
+    return Profile(name, home)
+
+
+def prepare(profile: Profile) -> None:
+    """Create the folders that a worker of the profile needs and that may be missing.
+
+    Raises:
+        ProfileError: the profile's home cannot be written.
+    """
+    try:
+        for folder in (profile.tool_home, profile.workspace, profile.logs):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ProfileError(
+            f"has a home that cannot be written: {error}",
+            profile=profile.name,
+            where=str(profile.home),
+            hint="make the folder and all in it belong to the user that runs the gateway",
+        ) from error
+
+
+def worker_environment(
+    profile: Profile,
+    *,
+    worker_id: str,
+    tmpdir: Path,
+    initial: Mapping[str, str],
+    passed: Iterable[str] = (),
+) -> dict[str, str]:
+    """Return the whole environment of a worker of ``profile``.
+
+    Args:
+        worker_id: marks the worker and all that descends from it.
+        tmpdir: the worker's private temporary directory.
+        initial: the environment that the gateway process was started with.
+        passed: further names that the configuration passes on, where they are set.
+    """
+    wanted = INHERITED_NAMES.union(passed)
+    environment = {
+        name: value
+        for name, value in initial.items()
+        if name in wanted or name.startswith(_INHERITED_PREFIX)
+    }
+    environment.update(
+        {
+            "HERMES_HOME": str(profile.home),
+            "HOME": str(profile.tool_home),
+            "TMPDIR": str(tmpdir),
+            "TERMINAL_HOME_MODE": "profile",
+            WORKER_VARIABLE: worker_id,
+        }
+    )
+    environment.update(_python_user_base())
+    return environment
+
+
+def initial_environment(gateway_home: Path) -> dict[str, str]:
+    """Return the environment that this process was started with, before Hermes changed it.
+
+    Where the system does not tell (it does on Linux), or the process's title was written over it,
+    the current environment without the names that the gateway home's ``.env`` sets stands in.
+    """
+    started_with = _proc_environment()
+    if "PATH" in started_with:
+        return started_with
+    from dotenv import dotenv_values  # noqa: PLC0415 - slow, and for systems without /proc only
+
+    overridden = dotenv_values(gateway_home / ".env").keys()
+    return {name: value for name, value in os.environ.items() if name not in overridden}
+
+
+def _proc_environment() -> dict[str, str]:
+    try:
+        block = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(item).partition("=") for item in block.split(b"\0"))
+    return {name: value for name, separator, value in pairs if separator}
+
+
+def _python_user_base() -> dict[str, str]:
+    """Keep a ``pip install --user`` importable although HOME is another one."""
+    base = site.getuserbase() if site.ENABLE_USER_SITE else ""
+    if base and any(path.startswith(base + os.sep) for path in sys.path):
+        return {"PYTHONUSERBASE": base}
+    return {}

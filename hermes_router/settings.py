@@ -1,0 +1,303 @@
+"""The router's settings of one profile, and reading them from located YAML.
+
+A setting is one line in a struct below: type, default, limits and description. Limits come from its
+type; what spans several settings goes into ``check``. Blocks are applied in layers (the defaults,
+then the profile's own), so that a profile's block holds only what differs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+from .report import Report
+from .yaml_located import Mapping, Node, Sequence, plain_value
+
+LAUNCHERS = ("local", "bubblewrap")
+
+_DAY = 86_400.0
+_NAME = r"^[A-Za-z_][A-Za-z0-9_]*\Z"
+_PATH = r"^~?/.*[^/.].*\Z"
+_TARGET = r"^[a-z0-9_]+:.+\Z"
+Name = Annotated[str, Meta(pattern=_NAME)]
+FolderPath = Annotated[str, Meta(pattern=_PATH)]
+Target = Annotated[str, Meta(pattern=_TARGET)]
+
+_WORDS = {
+    f"`str` matching regex {_NAME!r}": "the name of an environment variable",
+    f"`str` matching regex {_PATH!r}": "an absolute path, or one that begins with ~/, but not /",
+    f"`str` matching regex {_TARGET!r}": "a target like telegram:-100123:6",
+    "`bool | str`": "on or off",
+    "`array`": "a list",
+    "`object`": "a mapping",
+    "`str`": "text",
+    "`float`": "a number",
+    "`int`": "a whole number",
+    "`bool`": "true or false",
+    "`null`": "nothing",
+}
+
+_PLATFORM_SECRETS = re.compile(
+    r"^(?:TELEGRAM|DISCORD|SLACK|MATRIX|MATTERMOST|WHATSAPP|SIGNAL|LINE|TEAMS|TWILIO|IRC|EMAIL|HASS"
+    r"|DINGTALK|FEISHU|WECOM|WEIXIN|QQ|YUANBAO|BLUEBUBBLES|GOOGLE_CHAT|PHOTON|NTFY|GATEWAY|WEBHOOK"
+    r"|API_SERVER|MSGRAPH)_.*(?:TOKEN|SECRET|PASSWORD|KEY|AUTH|SID|ACCOUNT|SERVICE_ACCOUNT_JSON)"
+    r"|_(?:BOT|APP)_TOKEN$"
+)
+
+
+def is_platform_credential(name: str) -> bool:
+    """Tell whether the environment variable *name* looks like a chat platform's credential."""
+    return _PLATFORM_SECRETS.search(name) is not None
+
+
+class Finding(Struct, frozen=True):
+    """What a ``check`` objects to, at the key *key* of its block."""
+
+    key: str
+    message: str
+    hint: str = ""
+
+
+class Block(Struct, frozen=True):
+    """A block of settings."""
+
+    def check(self) -> Iterator[Finding]:
+        """Yield what is wrong with these settings together."""
+        yield from ()
+
+
+class Timeouts(Block, frozen=True, kw_only=True):
+    """How long, in seconds, the parts of a turn may take."""
+
+    start: Annotated[
+        float, Meta(gt=0, le=_DAY, description="from launching a worker until it is ready")
+    ] = 60.0
+    turn: Annotated[
+        float, Meta(ge=0, le=30 * _DAY, description="for a whole turn; 0 is no limit")
+    ] = 0.0
+    silence: Annotated[
+        float, Meta(gt=0, le=_DAY, description="without a sign of life, until a worker is ended")
+    ] = 300.0
+    stop: Annotated[
+        float, Meta(ge=0, le=3600, description="between asking a worker to end and killing it")
+    ] = 5.0
+    post_turn: Annotated[
+        float, Meta(ge=0, le=_DAY, description="for what a turn started, after its answer")
+    ] = 900.0
+
+
+class Limits(Block, frozen=True, kw_only=True):
+    """How much may happen at once."""
+
+    concurrent_turns: Annotated[
+        int, Meta(ge=1, le=1024, description="turns of this profile that run at once")
+    ] = 4
+    queue: Annotated[
+        int, Meta(ge=0, le=10_000, description="messages that wait for a free turn")
+    ] = 32
+    file_bytes: Annotated[
+        int, Meta(ge=0, le=2**40, description="of files that a worker sends at once")
+    ] = 256 * 1024 * 1024
+
+
+class Env(Block, frozen=True, kw_only=True):
+    """Variables of the gateway's environment that workers get beside the built-in few."""
+
+    pass_: Annotated[
+        tuple[Name, ...], Meta(description="names to pass; platform credentials are refused")
+    ] = msgspec.field(default=(), name="pass")
+    force: Annotated[
+        tuple[Name, ...], Meta(description="names to pass even if they are platform credentials")
+    ] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names to pass, each once."""
+        return tuple(dict.fromkeys((*self.pass_, *self.force)))
+
+    def check(self) -> Iterator[Finding]:
+        """Object to platform credentials that are not forced: a worker needs none."""
+        for name in self.pass_:
+            if is_platform_credential(name) and name not in self.force:
+                message = f"{name} looks like a chat platform's credential, which no worker needs"
+                yield Finding("pass", message, "to pass it all the same, name it in env.force")
+
+
+class Log(Block, frozen=True, kw_only=True):
+    """The worker log of a profile."""
+
+    max_bytes: Annotated[
+        int, Meta(ge=4096, le=2**40, description="size at which it is rotated")
+    ] = 10_000_000
+    backups: Annotated[int, Meta(ge=0, le=1000, description="rotated files to keep")] = 3
+
+
+class Warm(Block, frozen=True, kw_only=True):
+    """Processes that are prepared ahead, so that a turn need not wait for one."""
+
+    enabled: Annotated[bool, Meta(description="prepare processes ahead; needs Linux")] = True
+    ready: Annotated[int, Meta(ge=0, le=16, description="workers that wait for a turn")] = 1
+    keep: Annotated[
+        float, Meta(ge=0, le=30 * _DAY, description="seconds to stay warm after the last use")
+    ] = 3600.0
+    max_age: Annotated[
+        float, Meta(gt=0, le=30 * _DAY, description="seconds after which all of it is renewed")
+    ] = 3600.0
+
+
+class Bind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file or folder that a sandbox shows beside the built-in ones."""
+
+    path: FolderPath
+    mode: Literal["ro", "rw"] = "ro"
+
+
+class Sandbox(Block, frozen=True, kw_only=True):
+    """What the launcher ``bubblewrap`` lets a profile see; others take no notice of it."""
+
+    binds: Annotated[
+        tuple[Bind, ...], Meta(description="more files or folders: {path: /srv/music, mode: ro|rw}")
+    ] = ()
+    network: Annotated[
+        bool | Literal["on", "off"],
+        Meta(description="on, or off: not even the model is reachable then, unless it is inside"),
+    ] = True
+
+    @property
+    def online(self) -> bool:
+        """Whether it has the machine's network; YAML takes a bare ``off`` for false."""
+        return self.network in {True, "on"}
+
+
+class Hardening(Block, frozen=True, kw_only=True):
+    """What a worker and all that it starts give up for good."""
+
+    no_new_privs: Annotated[
+        bool, Meta(description="no setuid programs: sudo and rootless podman need false")
+    ] = True
+
+
+SEES_ITS_HOME = Sandbox()
+HARDENED = Hardening()
+
+
+class WarmBudget(Block, frozen=True, kw_only=True):
+    """How much may be kept warm at once, over all profiles; the least recently used goes first."""
+
+    profiles: Annotated[int, Meta(ge=0, le=1000, description="profiles that are kept warm")] = 8
+
+
+class Settings(Block, frozen=True, kw_only=True):
+    """All settings of one routed profile."""
+
+    launcher: Annotated[
+        str, Meta(description=f"how a worker's process is started: {', '.join(LAUNCHERS)}")
+    ] = "local"
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    env: Env = Env()
+    share: Annotated[
+        tuple[Literal["auth"], ...], Meta(description="what of the root home the profile may use")
+    ] = ()
+    deliver: Annotated[
+        Literal["own", "any"] | tuple[Target, ...],
+        Meta(description="where it may send: own conversations, any, or these platform:chat too"),
+    ] = "own"
+    log: Log = Log()
+    warm: Warm = Warm()
+    sandbox: Sandbox = SEES_ITS_HOME
+    hardening: Hardening = HARDENED
+
+    def shared(self) -> Iterator[str]:
+        """Yield, as setting and value, all by which the profile gets more than what is its own."""
+        for name in self.env.names:
+            yield f"env {name}"
+        for name in self.share:
+            yield f"share {name}"
+        if self.launcher == "bubblewrap":
+            for bind in self.sandbox.binds:
+                yield f"sandbox.binds {bind.path} ({bind.mode})"
+        for target in [self.deliver] if isinstance(self.deliver, str) else self.deliver:
+            if target != "own":
+                yield f"deliver {target}"
+
+    def check(self) -> Iterator[Finding]:
+        """Object to a launcher that does not exist."""
+        if self.launcher not in LAUNCHERS:
+            hint = f"allowed: {', '.join(LAUNCHERS)}"
+            yield Finding("launcher", f"there is no launcher {self.launcher!r}", hint)
+
+
+B = TypeVar("B", bound=Block)
+
+
+def apply(report: Report, base: B, node: Node, path: str) -> B:
+    """Return *base* with the settings of the block *node* on top; problems go to *report*."""
+    mapping = report.mapping(node, path)
+    if mapping is None:
+        return base
+    fields = {field.encode_name: field for field in structs.fields(base)}
+    changes: dict[str, Any] = {}
+    for key, value in report.entries(mapping, path):
+        field = fields.get(key.text)
+        if field is None:
+            report.unknown_key(key, path, tuple(fields))
+        else:
+            old = changes.get(field.name, getattr(base, field.name))
+            changes[field.name] = _value(report, field.type, old, value, f"{path}.{key.text}")
+    changed = structs.replace(base, **changes)
+    _check(report, base, changed, mapping, path)
+    return changed
+
+
+def _value(report: Report, wanted: Any, old: Any, node: Node, path: str) -> Any:
+    if isinstance(old, Block):
+        return apply(report, old, node, path)
+    raw = plain_value(node)
+    items = list(node.items) if isinstance(node, Sequence) else []
+    while True:
+        try:
+            return msgspec.convert(raw, wanted)
+        except msgspec.ValidationError as error:
+            message, index = _explained(str(error))
+            bad = index is not None and isinstance(raw, list) and index < len(items)
+            report.add(items[index] if bad and index is not None else node, path, message)
+            if not bad or index is None or not isinstance(raw, list):
+                return old
+            del raw[index], items[index]
+
+
+def _explained(error: str) -> tuple[str, int | None]:
+    message, _, where = error.partition(" - at `$")
+    index = re.match(r"\[(\d+)\]", where)
+    for word, ours in _WORDS.items():
+        message = message.replace(word, ours)
+    return message[:1].lower() + message[1:], int(index[1]) if index else None
+
+
+def _check(report: Report, base: Block, block: Block, mapping: Mapping, path: str) -> None:
+    known = set(base.check())  # reported where they were written
+    for finding in block.check():
+        if finding not in known:
+            where = mapping.get(finding.key) or mapping
+            report.add(where, f"{path}.{finding.key}", finding.message, hint=finding.hint)
+
+
+def describe_settings(
+    block: type[Block] = Settings, prefix: str = ""
+) -> Iterator[tuple[str, Any, str]]:
+    """Yield key path, default and description of every setting, for documentation."""
+    for field in structs.fields(block):
+        if isinstance(field.default, Block):
+            yield from describe_settings(type(field.default), f"{prefix}{field.encode_name}.")
+        else:
+            yield f"{prefix}{field.encode_name}", field.default, _description(field.type)
+
+
+def _description(annotated: Any) -> str:
+    metas = (meta for meta in getattr(annotated, "__metadata__", ()) if isinstance(meta, Meta))
+    return next((meta.description for meta in metas if meta.description), "")
