@@ -1,0 +1,1 @@
+"""What the gateway's side and a worker share: messages, their framing, and the surface table."""

@@ -1,0 +1,130 @@
+"""Length-prefixed frames over a pair of pipe descriptors.
+
+A frame is a 4-byte big-endian length and that many bytes. The stream has three ends, told apart
+because they mean different things: a clean end between two frames, a cut frame, and a frame over
+the size limit. Both sides use this module; it knows nothing of what frames contain.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+#: Bytes that one frame may have; larger things travel as chunks.
+MAX_FRAME_BYTES = 1024 * 1024
+
+_HEADER_BYTES = 4
+_READ_BYTES = 64 * 1024
+
+
+class FrameError(Exception):
+    """The peer broke the framing: a cut or an oversized frame."""
+
+
+class EndOfFrames(Exception):
+    """The peer closed its end between two frames."""
+
+
+class FrameReader:
+    """Reads frames from the pipe descriptor ``fd``, which it then owns."""
+
+    def __init__(self, fd: int, *, max_frame: int = MAX_FRAME_BYTES) -> None:
+        os.set_blocking(fd, False)
+        self._fd = fd
+        self._max_frame = max_frame
+        self._buffer = bytearray()
+
+    async def receive(self) -> bytes:
+        """Return the next frame's bytes.
+
+        Raises:
+            EndOfFrames: the peer closed the stream between two frames.
+            FrameError: the frame is cut or larger than allowed; the stream is of no more use.
+        """
+        header = await self._take(_HEADER_BYTES)
+        length = int.from_bytes(header, "big")
+        if length > self._max_frame:
+            raise FrameError(f"a frame of {length} bytes, {self._max_frame} are allowed")
+        return await self._take(length, inside=True)
+
+    async def _take(self, count: int, *, inside: bool = False) -> bytes:
+        while len(self._buffer) < count:
+            data = await self._read()
+            if not data:
+                if inside or self._buffer:
+                    raise FrameError("the stream ended inside a frame")
+                raise EndOfFrames
+            self._buffer += data
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    async def _read(self) -> bytes:
+        while True:
+            if self._fd < 0:
+                raise BrokenPipeError("this end of the pipe is closed")
+            try:
+                return os.read(self._fd, _READ_BYTES)
+            except BlockingIOError:
+                await _ready(anyio.wait_readable, self._fd)
+
+    def close(self) -> None:
+        """Close the descriptor; a second call does nothing."""
+        self._fd = _close_once(self._fd)
+
+
+class FrameWriter:
+    """Writes frames to the pipe descriptor ``fd``, which it then owns.
+
+    Several tasks may send: frames never mix. A full pipe makes the sender wait, which is the
+    back-pressure that keeps memory flat on both sides.
+    """
+
+    def __init__(self, fd: int, *, max_frame: int = MAX_FRAME_BYTES) -> None:
+        os.set_blocking(fd, False)
+        self._fd = fd
+        self._max_frame = max_frame
+        self._lock = anyio.Lock(fast_acquire=True)
+
+    async def send(self, frame: bytes) -> None:
+        """Write one frame.
+
+        Raises:
+            FrameError: the frame is larger than the peer would take.
+            OSError: the peer closed its end (``BrokenPipeError``), or this one is closed.
+        """
+        if len(frame) > self._max_frame:
+            raise FrameError(f"a frame of {len(frame)} bytes, {self._max_frame} are allowed")
+        async with self._lock:
+            if self._fd < 0:
+                raise BrokenPipeError("this end of the pipe is closed")
+            await self._write(memoryview(len(frame).to_bytes(_HEADER_BYTES, "big") + frame))
+
+    async def _write(self, data: memoryview) -> None:
+        while data:
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:
+                # A frame once begun is finished: half a frame would spoil all that follow.
+                with anyio.CancelScope(shield=True):
+                    await _ready(anyio.wait_writable, self._fd)
+
+    def close(self) -> None:
+        """Close the descriptor; a second call does nothing."""
+        self._fd = _close_once(self._fd)
+
+
+async def _ready(wait: Callable[[int], Awaitable[None]], fd: int) -> None:
+    try:
+        await wait(fd)
+    except anyio.ClosedResourceError:
+        raise BrokenPipeError("the descriptor was closed while a task waited for it") from None
+
+
+def _close_once(fd: int) -> int:
+    if fd >= 0:
+        anyio.notify_closing(fd)
+        os.close(fd)
+    return -1

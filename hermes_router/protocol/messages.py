@@ -1,0 +1,269 @@
+"""The messages that the gateway's side and a worker exchange.
+
+Every message is one msgpack map with an ``op`` field that names it; how maps are framed on the
+pipe is :mod:`hermes_router.protocol.framing`'s business. Each direction has one decoder, and it
+refuses unknown ops and unknown fields: a peer of another version is found at the hello, not by a
+field that was silently ignored.
+
+The order of a worker's life::
+
+    worker  -> hello, ready              (ready: built, holds nothing of any session yet)
+    gateway -> start, [chunk ...] event  (the session and its first message)
+    worker  -> accepted, handled         (or refused: offer that message to another worker)
+    worker  -> call / [chunk ...] call   (adapter calls; each is answered by result)
+    gateway -> [chunk ...] event         (messages that arrive meanwhile; again accepted/refused)
+    worker  -> idle                      (reply delivered, state saved: the lane is free)
+    worker  -> call ...                  (post-turn work may still speak)
+    worker  -> leaving, end of stream    (accepts nothing any more, exits)
+
+A call may show a prompt that a person answers by a click. The click arrives in the gateway, which
+sends ``resolve`` with the number of that call; the worker answers ``resolved``. It says ``closed``
+when nobody waits for the prompt any more.
+
+``alive`` may come at any time. A worker that owns background work says ``idle`` with
+``resident`` set and takes further events of its session until it says ``leaving``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+PROTOCOL_VERSION = 1
+
+#: Bytes of payload that one :class:`Chunk` carries at the most.
+CHUNK_BYTES = 256 * 1024
+
+
+class Message(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True
+):
+    """What every message has: the ``op`` tag, taken from the class."""
+
+
+class FileRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file whose bytes travelled ahead as chunks of ``stream``.
+
+    ``name`` is a bare file name, never a path: where it is written is the receiver's choice.
+    """
+
+    stream: int
+    name: str
+    size: int
+
+
+# -- both directions ---------------------------------------------------------------------------
+
+
+class Chunk(Message, frozen=True, kw_only=True, tag="chunk"):
+    """A piece of the file ``stream``; the message that refers to it follows the last one."""
+
+    stream: int
+    data: bytes
+
+
+# -- worker to gateway -------------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True, kw_only=True, tag="hello"):
+    """The worker's first message: who it is and what it speaks."""
+
+    protocol: int
+    router: str
+    hermes: str
+    python: str
+    pid: int
+    profile: str
+
+
+class Ready(Message, frozen=True, kw_only=True, tag="ready"):
+    """The worker is built and waits for :class:`Start`; ``phases`` are seconds per start step."""
+
+    phases: dict[str, float]
+
+
+class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
+    """Event ``event`` has been handed to Hermes; what follows is the worker's to finish."""
+
+    event: int
+
+
+class Handled(Message, frozen=True, kw_only=True, tag="handled"):
+    """Hermes's adapter is through with event ``event``: a command is executed, a turn is begun."""
+
+    event: int
+
+
+class Refused(Message, frozen=True, kw_only=True, tag="refused"):
+    """Event ``event`` came too late for this worker and was not touched."""
+
+    event: int
+
+
+class Call(Message, frozen=True, kw_only=True, tag="call"):
+    """Call ``method`` of the platform's adapter with keyword arguments ``args``.
+
+    ``args`` holds plain values; a local file stands as ``{"$file": FileRef as a map}``.
+    """
+
+    id: int
+    method: str
+    args: dict[str, Any]
+
+
+class Idle(Message, frozen=True, kw_only=True, tag="idle"):
+    """The reply is delivered and the session's state saved.
+
+    ``resident`` means that work of this session (say, a background process) lives in this worker,
+    which therefore takes the session's next events itself.
+    """
+
+    resident: bool = False
+
+
+class Leaving(Message, frozen=True, kw_only=True, tag="leaving"):
+    """The worker accepts nothing any more; it finishes what it owes and exits."""
+
+
+class Resolved(Message, frozen=True, kw_only=True, tag="resolved"):
+    """What came of :class:`Resolve` ``id``: a text to show the person, nothing, or an error."""
+
+    id: int
+    value: str | None = None
+    error: str | None = None
+
+
+class Closed(Message, frozen=True, kw_only=True, tag="closed"):
+    """Nobody waits any more for the prompt that call ``call`` showed."""
+
+    call: int
+
+
+class Mark(Message, frozen=True, kw_only=True, tag="mark"):
+    """A moment of the turn for the worker log, for example ``model_request``."""
+
+    name: str
+
+
+class Alive(Message, frozen=True, kw_only=True, tag="alive"):
+    """The worker's event loop turns; sent every ``Start.heartbeat`` seconds."""
+
+
+class Failed(Message, frozen=True, kw_only=True, tag="failed"):
+    """The worker cannot go on; it exits after this."""
+
+    error: str
+    traceback: str
+
+
+# -- gateway to worker -------------------------------------------------------------------------
+
+
+class Start(Message, frozen=True, kw_only=True, tag="start"):
+    """What a worker is told about the session that it serves.
+
+    Attributes:
+        turn: id of the turn, for logs.
+        session_key: Hermes's key of the session, as the profile's own gateway would build it.
+        platform: the platform's name as Hermes writes it, for example ``telegram``.
+        methods: adapter methods that the real adapter has and the relay executes, each with the
+            parameters that the real one takes.
+        capabilities: answers to what Hermes probes on an adapter, by name.
+        home_channel: the conversation that is the profile's natural home, or None.
+        heartbeat: seconds between two :class:`Alive`.
+        linger: seconds that post-turn work may take before the worker ends it.
+    """
+
+    turn: str
+    session_key: str
+    platform: str
+    methods: dict[str, list[str]]
+    capabilities: dict[str, Any]
+    home_channel: dict[str, Any] | None
+    heartbeat: float
+    linger: float
+
+
+class Event(Message, frozen=True, kw_only=True, tag="event"):
+    """An inbound message of the session.
+
+    ``fields`` are the plain fields of Hermes's ``MessageEvent``, ``source`` those of its
+    ``SessionSource``, ``files`` the attachments in the order of ``media_urls``. With ``answer`` it
+    is to be taken only if the session waits for an answer (an approval, a question), and refused
+    otherwise. ``refusal`` is what the gateway's access rules answer if it is a command.
+    """
+
+    id: int
+    answer: bool = False
+    fields: dict[str, Any]
+    source: dict[str, Any]
+    files: list[FileRef]
+    refusal: str | None = None
+
+
+class Result(Message, frozen=True, kw_only=True, tag="result"):
+    """The answer to a :class:`Call`: its value, or ``error`` with the kind of failure."""
+
+    call: int
+    value: Any = None
+    error: str | None = None
+    refused: bool = False
+
+
+class Resolve(Message, frozen=True, kw_only=True, tag="resolve"):
+    """A person answered the prompt that the worker showed by its call ``call``.
+
+    ``answer`` is the choice as the adapter has it: one word or text, for a model picker the model
+    and its provider, nothing for a picker that was cancelled. With ``typed`` the person wants to
+    type the answer instead.
+    """
+
+    id: int
+    call: int
+    answer: list[str]
+    typed: bool = False
+
+
+class Finish(Message, frozen=True, kw_only=True, tag="finish"):
+    """Interrupt what runs, say what is to be said, save, and leave."""
+
+    reason: str
+
+
+FromWorker = (
+    Hello
+    | Ready
+    | Accepted
+    | Handled
+    | Refused
+    | Call
+    | Chunk
+    | Idle
+    | Leaving
+    | Resolved
+    | Closed
+    | Mark
+    | Alive
+    | Failed
+)
+ToWorker = Start | Event | Chunk | Result | Resolve | Finish
+
+_encoder = msgspec.msgpack.Encoder()
+_from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+
+
+def encode(message: Message) -> bytes:
+    """Encode one message."""
+    return _encoder.encode(message)
+
+
+def decode_from_worker(frame: bytes | memoryview) -> FromWorker:
+    """Decode what a worker sent; raises ``msgspec.MsgspecError`` on anything else."""
+    return _from_worker.decode(frame)
+
+
+def decode_to_worker(frame: bytes | memoryview) -> ToWorker:
+    """Decode what the gateway sent; raises ``msgspec.MsgspecError`` on anything else."""
+    return _to_worker.decode(frame)

@@ -1,0 +1,1242 @@
+"""What Hermes does with a platform adapter, and which side of the pipe does it for a routed turn.
+
+The gateway holds the *real* adapter, a worker a *pipe* adapter: a subclass of Hermes's
+``BasePlatformAdapter`` that is built from the start message. Three tables decide every name that
+Hermes's core calls or probes on an adapter, and both sides read them:
+
+* :data:`ADAPTER_METHODS`: who executes a method, and what its parameters mean;
+* :data:`CAPABILITIES`: what the gateway asks the real adapter once, and how the worker shows it;
+* :data:`ADAPTER_STATE`: attributes that Hermes reaches into and that never cross.
+
+:data:`METADATA_KEYS` says what the keys of an outbound ``metadata`` mapping stand for.
+
+Hermes tells capabilities by the *class*: by presence (``getattr(type(adapter), name)``) and by
+identity (``type(adapter).edit_message is BasePlatformAdapter.edit_message``). So the pipe class
+overrides a base method only where the real class does, and has an optional method only where the
+real class has it. Everything else is the base class's own code, which ends in a relayed ``send``.
+
+This file is longer than others because it is a table. It needs no Hermes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Literal, TypeVar
+
+import msgspec
+
+Kind = Literal["relay", "prompt", "both", "answered", "local", "gateway", "absent"]
+"""Who executes a method.
+
+``relay``: the worker calls, the real adapter executes. ``prompt``: the same, and a person's click
+comes back later. ``both``: the base class's code runs in the worker and the real adapter is told
+with a message that nobody waits for. ``answered``: a plain method; its answer travels in the start
+message. ``local``: the base class's code in the worker is right. ``gateway``: only the real adapter
+does this; the pipe adapter's version does nothing. ``absent``: the pipe adapter must not have it,
+so that Hermes takes its own way for platforms without it.
+"""
+
+FileShape = Literal["path", "url", "url_batch"]
+"""How a parameter names a file.
+
+``path``: a local path or a ``file://`` URL; its bytes cross the pipe. ``url``: an ``http(s)`` URL
+crosses as text, a path or ``file://`` URL as bytes, anything else is refused. ``url_batch``: a list
+of (``url``, alt text) pairs.
+"""
+
+Rewrite = Literal["session_token", "prompt_id", "draft_id", "status_key", "callback", "plain_dicts"]
+"""How the relay must change an argument before the real adapter sees it.
+
+``session_token``: a name that only the router resolves, because the key alone does not say which
+worker asked. ``prompt_id``: one that is unique in the gateway; workers count or draw their own.
+``draft_id``: the same for drafts, which a worker counts from 1. ``status_key``: prefixed with the
+conversation, because the adapter keeps one bubble per chat and key. ``callback``: the function
+stays in the worker; the real adapter gets one that asks it. ``plain_dicts``: copied field by field.
+"""
+
+ResultType = Literal["send_result", "bool", "text", "json", "none"]
+Side = Literal["worker", "gateway", "absent"]
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """A method of an adapter.
+
+    Attributes:
+        name: as Hermes spells it.
+        kind: who executes it.
+        why: the reason, in one line.
+        since: first Hermes release that defines or probes it (0.13.0: or earlier).
+        base: ``BasePlatformAdapter`` defines it; else only some adapters have it.
+        sync: a plain method, called without ``await``, sometimes from the agent's thread.
+        params: parameters in positional order, without ``self``; keyword-only ones follow.
+        optional: parameters that not every adapter accepts: left out unless the real one does.
+        places: parameters that say which conversation is meant; the policy reads these.
+        messages: parameters that hold ids of platform messages.
+        files: parameters that name files.
+        rewrites: parameters that the relay changes.
+        result: what the answer is.
+        opens: the answer names a new place that belongs to the caller from then on.
+    """
+
+    name: str
+    kind: Kind
+    why: str
+    since: str = "0.13.0"
+    base: bool = True
+    sync: bool = False
+    params: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    files: Mapping[str, FileShape] = msgspec.field(default_factory=dict)
+    rewrites: Mapping[str, Rewrite] = msgspec.field(default_factory=dict)
+    result: ResultType = "none"
+    opens: bool = False
+
+    @property
+    def crosses(self) -> bool:
+        """Whether a call of it can become a message to the gateway."""
+        return self.kind in {"relay", "prompt", "both"}
+
+
+class Capability(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that Hermes probes on an adapter and that the gateway answers once per session.
+
+    Attributes:
+        name: as Hermes spells it; also its key in the start message.
+        ask: how to ask the real adapter. ``attribute``: read it (a property counts). ``call``: call
+            it with ``args``. ``unit``: read it and name its unit with :func:`length_unit`.
+            ``config``: a field of ``adapter.config``. ``extra``: a key of ``adapter.config.extra``.
+            ``constant``: do not ask, ``default`` is the answer.
+        shape: type of the answer.
+        expose: how the worker shows it. ``attribute`` and ``property`` go on the class;
+            ``method`` is a function on the class that returns the answer; ``config`` and ``extra``
+            go into the configuration object that the pipe adapter is built with.
+        default: the answer where the real adapter has no such thing, or asking it failed. ``None``
+            with ``expose="attribute"`` means: leave the attribute out.
+        args: what a ``call`` is given, from the start message's source.
+        varies: what else the answer could depend on: ``chat``, ``content`` or ``time``.
+    """
+
+    name: str
+    ask: Literal["attribute", "call", "unit", "config", "extra", "constant"]
+    shape: Literal["bool", "int", "text", "json"]
+    expose: Literal["attribute", "property", "method", "config", "extra"]
+    why: str
+    default: bool | int | str | None = None
+    args: tuple[str, ...] = ()
+    varies: tuple[Literal["chat", "content", "time"], ...] = ()
+    since: str = "0.13.0"
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """An attribute that Hermes's core reaches into.
+
+    ``worker``: the base class keeps it, in the worker; ``gateway``: only code that serves the real
+    adapter uses it; ``absent``: the pipe adapter must not have it.
+    """
+
+    name: str
+    side: Side
+    why: str
+    since: str = "0.13.0"
+
+
+class MetadataKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key of an outbound ``metadata`` mapping.
+
+    ``place``: must be the caller's own conversation. ``message``: an id of a message of it.
+    ``flag``: free. ``identity``: filled in by the relay from the session's source, whatever the
+    worker says. Keys that are not listed are dropped: an adapter may read one as a destination.
+    """
+
+    name: str
+    role: Literal["place", "message", "flag", "identity"]
+    why: str
+
+
+_CHAT = ("chat_id", "metadata")
+_PROMPT = ("chat_id", "session_key", "metadata")
+_Row = TypeVar("_Row", Method, Capability, State, MetadataKey)
+
+
+def _by_name(*rows: _Row) -> Mapping[str, _Row]:
+    table = {row.name: row for row in rows}
+    if len(table) != len(rows):
+        raise ValueError("a name stands twice in one table")
+    return MappingProxyType(table)
+
+
+# -- methods -----------------------------------------------------------------------------------
+
+ADAPTER_METHODS: Mapping[str, Method] = _by_name(
+    # text out
+    Method(
+        name="send",
+        kind="relay",
+        params=("chat_id", "content", "reply_to", "metadata"),
+        places=_CHAT,
+        messages=("reply_to",),
+        result="send_result",
+        why="every reply ends here; some adapters attach files that the text names: "
+        "see TEXT_OPENS_FILES",
+    ),
+    Method(
+        name="edit_message",
+        kind="relay",
+        params=("chat_id", "message_id", "content", "finalize", "metadata"),
+        optional=("metadata",),
+        places=_CHAT,
+        messages=("message_id",),
+        result="send_result",
+        why="streaming and progress; Hermes compares it with the base's and reads its signature",
+    ),
+    Method(
+        name="delete_message",
+        kind="relay",
+        params=("chat_id", "message_id"),
+        places=("chat_id",),
+        messages=("message_id",),
+        result="bool",
+        why="removes previews and progress; Hermes compares it with the base method",
+    ),
+    Method(
+        name="send_draft",
+        kind="relay",
+        params=("chat_id", "draft_id", "content", "metadata"),
+        places=_CHAT,
+        rewrites={"draft_id": "draft_id"},
+        result="send_result",
+        why="animated previews; a reused id would animate over the answer before",
+    ),
+    Method(
+        name="send_private_notice",
+        kind="relay",
+        params=("chat_id", "user_id", "content", "reply_to", "metadata"),
+        places=("chat_id", "user_id", "metadata"),
+        messages=("reply_to",),
+        result="send_result",
+        why="a notice that only the sender sees; the user must be one of this session",
+    ),
+    Method(
+        name="send_or_update_status",
+        kind="relay",
+        base=False,
+        since="0.15.0",
+        params=("chat_id", "status_key", "content", "metadata"),
+        places=_CHAT,
+        rewrites={"status_key": "status_key"},
+        result="send_result",
+        why="one bubble per key, kept by chat: without the prefix one topic edits another's",
+    ),
+    # typing
+    Method(
+        name="send_typing",
+        kind="relay",
+        params=("chat_id", "metadata"),
+        places=_CHAT,
+        why="not sent while the gateway's own typing loop runs for this message",
+    ),
+    Method(
+        name="stop_typing",
+        kind="relay",
+        params=("chat_id", "metadata"),
+        optional=("metadata",),
+        places=_CHAT,
+        why="ends a platform's persistent indicator; Hermes reads its signature for `metadata`",
+    ),
+    Method(
+        name="pause_typing_for_chat",
+        kind="both",
+        sync=True,
+        params=("chat_id",),
+        places=("chat_id",),
+        why="called from the agent's thread before a prompt; both typing loops must rest",
+    ),
+    Method(
+        name="resume_typing_for_chat",
+        kind="both",
+        sync=True,
+        params=("chat_id",),
+        places=("chat_id",),
+        why="as pause; the relay also resumes when a worker ends while it paused",
+    ),
+    Method(
+        name="set_status_text",
+        kind="both",
+        sync=True,
+        since="0.19.0",
+        params=("chat_id", "text"),
+        places=("chat_id",),
+        why="the real adapter's typing call renders it; only where `supports_status_text`",
+    ),
+    # media out
+    Method(
+        name="send_image",
+        kind="relay",
+        params=("chat_id", "image_url", "caption", "reply_to", "metadata"),
+        places=_CHAT,
+        messages=("reply_to",),
+        files={"image_url": "url"},
+        result="send_result",
+        why="several adapters open what is no http URL as a local file",
+    ),
+    Method(
+        name="send_animation",
+        kind="relay",
+        params=("chat_id", "animation_url", "caption", "reply_to", "metadata"),
+        places=_CHAT,
+        messages=("reply_to",),
+        files={"animation_url": "url"},
+        result="send_result",
+        why="as send_image",
+    ),
+    Method(
+        name="send_multiple_images",
+        kind="relay",
+        params=("chat_id", "images", "metadata", "human_delay"),
+        places=_CHAT,
+        files={"images": "url_batch"},
+        result="none",
+        why="an album; answers nothing, failures stay in the adapter's log",
+    ),
+    Method(
+        name="send_image_file",
+        kind="relay",
+        params=("chat_id", "image_path", "caption", "reply_to", "metadata"),
+        places=_CHAT,
+        messages=("reply_to",),
+        files={"image_path": "path"},
+        result="send_result",
+        why="a local image",
+    ),
+    Method(
+        name="send_voice",
+        kind="relay",
+        params=("chat_id", "audio_path", "caption", "reply_to", "metadata"),
+        places=_CHAT,
+        messages=("reply_to",),
+        files={"audio_path": "path"},
+        result="send_result",
+        why="the file's suffix decides between a voice bubble, audio and a document: keep it",
+    ),
+    Method(
+        name="play_tts",
+        kind="relay",
+        params=("chat_id", "audio_path", "caption", "reply_to", "metadata"),
+        places=_CHAT,
+        messages=("reply_to",),
+        files={"audio_path": "path"},
+        result="send_result",
+        why="a spoken reply; the worker deletes the file as soon as the call returns",
+    ),
+    Method(
+        name="send_video",
+        kind="relay",
+        params=("chat_id", "video_path", "caption", "reply_to", "metadata"),
+        places=_CHAT,
+        messages=("reply_to",),
+        files={"video_path": "path"},
+        result="send_result",
+        why="a local video",
+    ),
+    Method(
+        name="send_document",
+        kind="relay",
+        params=("chat_id", "file_path", "caption", "file_name", "reply_to", "metadata"),
+        places=_CHAT,
+        messages=("reply_to",),
+        files={"file_path": "path"},
+        result="send_result",
+        why="the shown name is `file_name` or the file's own: the copy keeps its base name",
+    ),
+    # prompts
+    Method(
+        name="send_exec_approval",
+        kind="prompt",
+        base=False,
+        params=(
+            "chat_id",
+            "command",
+            "session_key",
+            "description",
+            "metadata",
+            "allow_permanent",
+            "smart_denied",
+        ),
+        optional=("allow_permanent", "smart_denied"),
+        places=_PROMPT,
+        rewrites={"session_key": "session_token"},
+        result="send_result",
+        why="a click calls tools.approval.resolve_gateway_approval(session_key, choice)",
+    ),
+    Method(
+        name="send_clarify",
+        kind="prompt",
+        params=("chat_id", "question", "choices", "clarify_id", "session_key", "metadata"),
+        places=_PROMPT,
+        rewrites={"session_key": "session_token", "clarify_id": "prompt_id"},
+        result="send_result",
+        why="a click looks its choice up in the gateway process's tools.clarify_gateway: the relay "
+        "registers an entry there; the base version is text and belongs to the worker",
+    ),
+    Method(
+        name="send_slash_confirm",
+        kind="prompt",
+        params=("chat_id", "title", "message", "session_key", "confirm_id", "metadata"),
+        places=_PROMPT,
+        rewrites={"session_key": "session_token", "confirm_id": "prompt_id"},
+        result="send_result",
+        why="a click awaits tools.slash_confirm.resolve(session_key, confirm_id, choice) and sends "
+        "what it returns; every worker counts its confirm ids from 1",
+    ),
+    Method(
+        name="send_model_picker",
+        kind="prompt",
+        base=False,
+        params=(
+            "chat_id",
+            "providers",
+            "current_model",
+            "current_provider",
+            "session_key",
+            "on_model_selected",
+            "metadata",
+        ),
+        places=_PROMPT,
+        rewrites={
+            "session_key": "session_token",
+            "providers": "plain_dicts",
+            "on_model_selected": "callback",
+        },
+        result="send_result",
+        why="the callback (chat_id, model, provider) -> text runs in the worker; the adapter keeps "
+        "one picker per chat, so that the relay must keep one per message",
+    ),
+    Method(
+        name="send_choice_picker",
+        kind="prompt",
+        base=False,
+        since="0.19.0",
+        params=("chat_id", "title", "choices", "session_key", "on_choice_selected", "metadata"),
+        places=_PROMPT,
+        rewrites={
+            "session_key": "session_token",
+            "choices": "plain_dicts",
+            "on_choice_selected": "callback",
+        },
+        result="send_result",
+        why="as the model picker, with the callback (chat_id, value) -> text",
+    ),
+    Method(
+        name="send_update_prompt",
+        kind="absent",
+        base=False,
+        params=("chat_id", "prompt", "default", "session_key", "metadata"),
+        why="asked by the gateway's update watcher alone; a click writes into the gateway's home",
+    ),
+    # places
+    Method(
+        name="get_chat_info",
+        kind="relay",
+        params=("chat_id",),
+        places=("chat_id",),
+        result="json",
+        why="name and type of a chat; only plain values of the answer cross",
+    ),
+    Method(
+        name="create_handoff_thread",
+        kind="relay",
+        params=("parent_chat_id", "name"),
+        places=("parent_chat_id",),
+        result="text",
+        opens=True,
+        why="opens a thread for continuable cron output; handoffs themselves are the gateway's",
+    ),
+    Method(
+        name="rename_thread",
+        kind="relay",
+        base=False,
+        since="0.18.2",
+        params=("thread_id", "name", "only_if_current_name"),
+        places=("thread_id",),
+        why="titles a thread that the bot opened itself",
+    ),
+    Method(
+        name="rename_dm_topic",
+        kind="relay",
+        base=False,
+        params=("chat_id", "thread_id", "name"),
+        places=("chat_id", "thread_id"),
+        why="titles a private topic; without it Hermes would look for a bot object",
+    ),
+    Method(
+        name="ensure_dm_topic",
+        kind="absent",
+        base=False,
+        since="0.15.0",
+        params=("chat_id", "topic_name", "force_create"),
+        why="writes the topic into the gateway's config.yaml; named private topics need a route",
+    ),
+    Method(
+        name="_create_dm_topic",
+        kind="absent",
+        base=False,
+        params=("chat_id", "name"),
+        why="`/topic` sets the bot's private chat up: the gateway's business",
+    ),
+    Method(
+        name="add_reaction",
+        kind="relay",
+        base=False,
+        params=("chat_id", "emoji", "message_id"),
+        places=("chat_id",),
+        messages=("message_id",),
+        result="json",
+        why="the agent reacts to a message; without an id the adapter takes the chat's last one",
+    ),
+    Method(
+        name="remove_reaction",
+        kind="relay",
+        base=False,
+        params=("chat_id", "message_id"),
+        places=("chat_id",),
+        messages=("message_id",),
+        result="json",
+        why="as add_reaction",
+    ),
+    # the life of a turn, in the worker
+    Method(
+        name="handle_message",
+        kind="local",
+        params=("event",),
+        why="a message that the pipe brought starts in the worker's own base class",
+    ),
+    Method(
+        name="cancel_session_processing",
+        kind="local",
+        params=("session_key", "release_guard", "discard_pending"),
+        why="the worker's own turn",
+    ),
+    Method(
+        name="cancel_background_tasks",
+        kind="local",
+        why="ends the worker's own tasks; a real adapter's version also ends platform loops",
+    ),
+    Method(
+        name="interrupt_session_activity",
+        kind="local",
+        params=("session_key", "chat_id", "metadata"),
+        optional=("metadata",),
+        why="wakes the worker's turn; what the gateway's adapter shows ends with its own handler",
+    ),
+    Method(
+        name="register_post_delivery_callback",
+        kind="local",
+        sync=True,
+        params=("session_key", "callback", "generation"),
+        why="functions of the worker's runner, fired by the worker's base class",
+    ),
+    Method(
+        name="pop_post_delivery_callback",
+        kind="local",
+        sync=True,
+        params=("session_key", "generation"),
+        why="as register",
+    ),
+    Method(
+        name="has_pending_interrupt",
+        kind="local",
+        sync=True,
+        params=("session_key",),
+        why="asked in a poll loop about the worker's own turn",
+    ),
+    Method(
+        name="get_pending_message",
+        kind="local",
+        sync=True,
+        params=("session_key",),
+        why="messages that wait in the worker",
+    ),
+    Method(
+        name="queue_message",
+        kind="absent",
+        base=False,
+        sync=True,
+        params=("session_key", "text"),
+        why="no adapter has it; Hermes then queues the event itself",
+    ),
+    Method(
+        name="build_source",
+        kind="local",
+        sync=True,
+        why="only adapters call it, for what they receive",
+    ),
+    Method(
+        name="on_processing_start",
+        kind="gateway",
+        params=("event",),
+        why="reactions on the message: the gateway's base class has already fired it",
+    ),
+    Method(
+        name="on_processing_complete",
+        kind="gateway",
+        params=("event", "outcome"),
+        why="the same; the worker's outcome goes with its answer, and the real hook shows that one",
+    ),
+    Method(
+        name="_send_with_retry",
+        kind="local",
+        sync=False,
+        params=("chat_id", "content", "reply_to", "metadata", "max_retries", "base_delay"),
+        why="retries and their notices are the worker's, each attempt a relayed send",
+    ),
+    Method(
+        name="_stop_typing_with_metadata",
+        kind="local",
+        since="0.19.0",
+        params=("chat_id", "metadata"),
+        why="chooses how to call stop_typing by its signature",
+    ),
+    Method(
+        name="_unwrap_ephemeral",
+        kind="local",
+        sync=True,
+        params=("response",),
+        why="reads the profile's own time to live",
+    ),
+    Method(
+        name="_schedule_ephemeral_delete",
+        kind="local",
+        sync=True,
+        params=("chat_id", "message_id", "ttl_seconds"),
+        why="a timer in the worker, then a relayed delete: an open timer keeps the worker alive",
+    ),
+    # pure
+    Method(name="extract_media", kind="local", sync=True, why="pure; finds MEDIA directives"),
+    Method(name="extract_images", kind="local", sync=True, why="pure; finds image URLs"),
+    Method(
+        name="extract_local_files",
+        kind="local",
+        sync=True,
+        why="looks for paths in the worker's file system: the files are there",
+    ),
+    Method(
+        name="validate_media_delivery_path",
+        kind="local",
+        sync=True,
+        since="0.15.0",
+        why="denylist, strict mode and roots are the profile's; the relay never sees the path",
+    ),
+    Method(
+        name="filter_media_delivery_paths",
+        kind="local",
+        sync=True,
+        since="0.15.0",
+        why="as validate",
+    ),
+    Method(
+        name="filter_local_delivery_paths",
+        kind="local",
+        sync=True,
+        since="0.15.0",
+        why="as validate",
+    ),
+    Method(
+        name="strip_media_directives_for_display",
+        kind="local",
+        sync=True,
+        since="0.18.0",
+        why="pure",
+    ),
+    Method(
+        name="truncate_message",
+        kind="local",
+        sync=True,
+        params=("content", "max_length", "len_fn"),
+        why="the stream consumer gives limit and unit itself; what an adapter overrides "
+        "(BlueBubbles, Yuanbao) applies in its own send",
+    ),
+    Method(
+        name="format_message",
+        kind="local",
+        sync=True,
+        params=("content",),
+        why="every adapter formats in its own send: doing it here as well would escape twice",
+    ),
+    Method(
+        name="prepare_tts_text",
+        kind="local",
+        sync=True,
+        since="0.15.0",
+        params=("text",),
+        why="no adapter overrides it",
+    ),
+    Method(
+        name="render_message_event",
+        kind="local",
+        sync=True,
+        since="0.16.0",
+        params=("event", "sink"),
+        why="no adapter overrides it; the sink is an object of the worker",
+    ),
+    Method(
+        name="format_tool_event",
+        kind="local",
+        sync=True,
+        since="0.16.0",
+        params=("event", "mode", "preview_max_len"),
+        why="no adapter overrides it",
+    ),
+    # answered in the start message
+    Method(
+        name="supports_draft_streaming",
+        kind="answered",
+        sync=True,
+        params=("chat_type", "metadata"),
+        why="see CAPABILITIES",
+    ),
+    Method(
+        name="streaming_overflow_limit",
+        kind="answered",
+        sync=True,
+        since="0.17.0",
+        why="see CAPABILITIES",
+    ),
+    Method(
+        name="prefers_fresh_final_streaming",
+        kind="answered",
+        sync=True,
+        since="0.17.0",
+        params=("content", "metadata"),
+        why="see CAPABILITIES",
+    ),
+    Method(
+        name="_get_dm_topic_info",
+        kind="answered",
+        base=False,
+        sync=True,
+        params=("chat_id", "thread_id"),
+        why="see CAPABILITIES; looked up on the class and called with the adapter",
+    ),
+    # the gateway's own
+    Method(
+        name="connect", kind="gateway", params=("is_reconnect",), why="the pipe is the connection"
+    ),
+    Method(name="disconnect", kind="gateway", why="the pipe ends with the worker"),
+    Method(
+        name="set_message_handler", kind="local", sync=True, why="the worker's runner is wired so"
+    ),
+    Method(name="set_busy_session_handler", kind="local", sync=True, why="as set_message_handler"),
+    Method(name="set_session_store", kind="local", sync=True, why="the profile's own store"),
+    Method(
+        name="set_fatal_error_handler",
+        kind="local",
+        sync=True,
+        why="never fires: a broken pipe ends the worker instead",
+    ),
+    Method(
+        name="set_topic_recovery_fn",
+        kind="gateway",
+        sync=True,
+        since="0.16.0",
+        why="rewrites the thread before a route is chosen: a second time would undo that choice",
+    ),
+    Method(
+        name="set_authorization_check",
+        kind="gateway",
+        sync=True,
+        since="0.18.0",
+        why="asked by receiving adapters about senders of fetched context",
+    ),
+    Method(
+        name="go_dormant",
+        kind="absent",
+        base=False,
+        since="0.18.0",
+        why="scale-to-zero of the gateway",
+    ),
+    Method(
+        name="active_agent_work_count",
+        kind="absent",
+        base=False,
+        sync=True,
+        since="0.19.0",
+        why="counts requests of the API server for the gateway's drain",
+    ),
+    Method(
+        name="refresh_skill_group",
+        kind="absent",
+        base=False,
+        sync=True,
+        why="re-registers the bot's own menu with the calling process's skills: the default's here",
+    ),
+    Method(
+        name="verify_http_event_request",
+        kind="absent",
+        base=False,
+        since="0.19.0",
+        why="inbound HTTP of the API server",
+    ),
+    Method(
+        name="dispatch_http_event",
+        kind="absent",
+        base=False,
+        since="0.19.0",
+        why="inbound HTTP of the API server",
+    ),
+    # voice channels hold objects, callbacks and audio streams of the gateway process
+    *(
+        Method(
+            name=name,
+            kind="absent",
+            base=False,
+            sync=sync,
+            since=since,
+            why="live voice channels need the gateway's audio connection; Hermes answers that the "
+            "platform has none",
+        )
+        for name, sync, since in (
+            ("join_voice_channel", False, "0.13.0"),
+            ("leave_voice_channel", False, "0.13.0"),
+            ("get_user_voice_channel", False, "0.13.0"),
+            ("is_in_voice_channel", True, "0.13.0"),
+            ("play_in_voice_channel", False, "0.13.0"),
+            ("get_voice_channel_info", True, "0.13.0"),
+            ("get_voice_channel_context", True, "0.13.0"),
+            ("play_ack_in_voice", False, "0.16.0"),
+            ("voice_mixer_active", True, "0.16.0"),
+        )
+    ),
+    # tools of one platform that take its adapter from the platform's module, not from the runner
+    *(
+        Method(
+            name=name,
+            kind="absent",
+            base=False,
+            why="a Yuanbao tool that reaches for the live adapter of its own process",
+        )
+        for name in ("get_group_member_list", "query_group_info", "send_dm", "send_sticker")
+    ),
+)
+
+
+# -- what is asked once ------------------------------------------------------------------------
+
+CAPABILITIES: Mapping[str, Capability] = _by_name(
+    Capability(
+        name="MAX_MESSAGE_LENGTH",
+        ask="attribute",
+        shape="int",
+        expose="attribute",
+        why="where streams and progress split; callers have defaults of their own (4096, 4000), so "
+        "that an adapter without one must stay without one",
+    ),
+    Capability(
+        name="message_len_fn",
+        ask="unit",
+        shape="text",
+        expose="property",
+        default="codepoints",
+        why="the unit of every length; the worker returns LENGTH_FUNCTIONS[unit]",
+    ),
+    Capability(
+        name="SUPPORTS_MESSAGE_EDITING",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=True,
+        why="without it Hermes does not stream",
+    ),
+    Capability(
+        name="REQUIRES_EDIT_FINALIZE",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=False,
+        why="the last edit of a stream is made even with the same text; compared with `is True`",
+    ),
+    Capability(
+        name="FALLBACK_ON_FINAL_EDIT_FLOOD",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=False,
+        since="0.19.0",
+        why="flood control on the last edit: send afresh at once; compared with `is True`",
+    ),
+    Capability(
+        name="RESEND_FINAL_ON_EMPTY_STREAM_FALLBACK",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=False,
+        since="0.19.0",
+        why="a preview is not trusted as delivered; compared with `is True`",
+    ),
+    Capability(
+        name="supports_code_blocks",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=False,
+        since="0.17.0",
+        why="terminal commands in progress bubbles as code blocks",
+    ),
+    Capability(
+        name="supports_status_text",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=False,
+        since="0.19.0",
+        why="live status phrases beside the typing indicator",
+    ),
+    Capability(
+        name="splits_long_messages",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=False,
+        since="0.18.0",
+        why="whether delivery truncates before it sends",
+    ),
+    Capability(
+        name="typed_command_prefix",
+        ask="attribute",
+        shape="text",
+        expose="attribute",
+        default="/",
+        since="0.17.0",
+        why="how instructions spell a command on this platform",
+    ),
+    Capability(
+        name="supports_async_delivery",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=True,
+        since="0.18.0",
+        why="whether tools may promise a later message",
+    ),
+    Capability(
+        name="supports_inchannel_continuable",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=False,
+        since="0.18.0",
+        why="cron output that a plain channel reply continues",
+    ),
+    Capability(
+        name="interactive_resume",
+        ask="attribute",
+        shape="bool",
+        expose="attribute",
+        default=True,
+        since="0.19.0",
+        why="whether a restored turn asks a person or finishes by itself",
+    ),
+    Capability(
+        name="supports_draft_streaming",
+        ask="call",
+        shape="bool",
+        expose="method",
+        default=False,
+        args=("chat_type", "metadata"),
+        varies=("chat",),
+        why="a session has one chat type, so one answer; the worker says no for any other",
+    ),
+    Capability(
+        name="streaming_overflow_limit",
+        ask="call",
+        shape="int",
+        expose="method",
+        varies=("time",),
+        since="0.17.0",
+        why="Telegram's turns to None when the platform refuses a rich message; a stale answer is "
+        "harmless, its edit splits what is too long",
+    ),
+    Capability(
+        name="prefers_fresh_final_streaming",
+        ask="constant",
+        shape="bool",
+        expose="method",
+        default=False,
+        varies=("content",),
+        since="0.17.0",
+        why="no adapter of any release answers yes; asked for every edit inside the worker's event "
+        "loop, which cannot wait for the pipe; no keeps the edit in place, which is always correct",
+    ),
+    Capability(
+        name="_get_dm_topic_info",
+        ask="call",
+        shape="json",
+        expose="method",
+        args=("chat_id", "thread_id"),
+        varies=("chat",),
+        why="a topic that the operator declared keeps its name; for any other place None",
+    ),
+    Capability(
+        name="authorization_is_upstream",
+        ask="constant",
+        shape="bool",
+        expose="property",
+        default=True,
+        since="0.18.0",
+        why="the gateway has authorized the sender; the worker would judge by other lists",
+    ),
+    Capability(
+        name="enforces_own_access_policy",
+        ask="constant",
+        shape="bool",
+        expose="property",
+        default=False,
+        since="0.16.0",
+        why="the policy has been applied at intake",
+    ),
+    Capability(
+        name="name",
+        ask="attribute",
+        shape="text",
+        expose="property",
+        why="only for logs",
+    ),
+    Capability(
+        name="platform",
+        ask="constant",
+        shape="text",
+        expose="attribute",
+        why="set from the start message; a plugin's platform must be registered in the worker too",
+    ),
+    Capability(
+        name="has_fatal_error",
+        ask="constant",
+        shape="bool",
+        expose="property",
+        default=False,
+        why="base: reconnecting is the gateway's business",
+    ),
+    Capability(
+        name="fatal_error_code",
+        ask="constant",
+        shape="text",
+        expose="property",
+        why="as has_fatal_error",
+    ),
+    Capability(
+        name="fatal_error_message",
+        ask="constant",
+        shape="text",
+        expose="property",
+        why="as has_fatal_error",
+    ),
+    Capability(
+        name="fatal_error_retryable",
+        ask="constant",
+        shape="bool",
+        expose="property",
+        default=True,
+        why="as has_fatal_error",
+    ),
+    Capability(
+        name="is_connected",
+        ask="constant",
+        shape="bool",
+        expose="property",
+        default=True,
+        why="the pipe is open",
+    ),
+    Capability(
+        name="typing_indicator",
+        ask="config",
+        shape="bool",
+        expose="config",
+        default=True,
+        why="off on the receiving adapter: no typing loop on either side",
+    ),
+    Capability(
+        name="group_sessions_per_user",
+        ask="extra",
+        shape="bool",
+        expose="extra",
+        default=True,
+        why="builds session keys: the worker's must be the ones that lanes are keyed by",
+    ),
+    Capability(
+        name="thread_sessions_per_user",
+        ask="extra",
+        shape="bool",
+        expose="extra",
+        default=False,
+        why="as group_sessions_per_user",
+    ),
+    Capability(
+        name="disable_topic_auto_rename",
+        ask="extra",
+        shape="bool",
+        expose="extra",
+        default=False,
+        why="whether titles rename topics: the receiving bot's setting; read from the runner's "
+        "configuration, so that it belongs there too",
+    ),
+)
+
+
+# -- what Hermes reaches into ------------------------------------------------------------------
+
+ADAPTER_STATE: Mapping[str, State] = _by_name(
+    State(
+        name="config", side="worker", since="0.18.2", why="built for the worker, without a token"
+    ),
+    State(name="gateway_runner", side="worker", why="the worker's own runner"),
+    *(
+        State(name=name, side="worker", why=why, since=since)
+        for name, why, since in (
+            ("_active_sessions", "the running turn's interrupt event", "0.13.0"),
+            ("_session_tasks", "the running turn's task", "0.17.0"),
+            ("_pending_messages", "follow-ups that wait", "0.13.0"),
+            ("_post_delivery_callbacks", "functions of the runner", "0.13.0"),
+            ("_busy_text_mode", "the profile's busy mode, set by who wires the adapter", "0.15.0"),
+            ("_session_store", "the profile's own store", "0.18.0"),
+            ("_auto_tts_default", "the profile's voice settings, synced by the runner", "0.13.0"),
+            ("_auto_tts_enabled_chats", "the profile's /voice state", "0.13.0"),
+            ("_auto_tts_disabled_chats", "the profile's /voice state", "0.13.0"),
+        )
+    ),
+    *(
+        State(name=name, side="absent", why=why, since=since)
+        for name, why, since in (
+            (
+                "_bot",
+                "a client with the bot's token; without it Hermes skips what needs one",
+                "0.13.0",
+            ),
+            ("_voice_input_callback", "live voice channels", "0.13.0"),
+            ("_on_voice_disconnect", "live voice channels", "0.13.0"),
+            ("_voice_mode_getter", "live voice channels", "0.17.0"),
+            ("_voice_sources", "live voice channels", "0.13.0"),
+            ("_voice_text_channels", "live voice channels", "0.13.0"),
+            ("_dm_policy", "access is decided at intake", "0.16.0"),
+            ("_group_policy", "access is decided at intake", "0.17.0"),
+            ("_groups", "access is decided at intake", "0.17.0"),
+            ("_matrix_session_scope", "shown by /status only; from the environment else", "0.17.0"),
+        )
+    ),
+    *(
+        State(name=name, side="gateway", why=why, since=since)
+        for name, why, since in (
+            ("_client", "the channel directory and voice, of connected adapters", "0.13.0"),
+            ("_team_clients", "the channel directory, of connected adapters", "0.13.0"),
+            ("_notifications_mode", "set while the gateway starts, until 0.18", "0.13.0"),
+            ("_build_lark_client", "the sending engine's own adapter, until 0.18", "0.13.0"),
+            ("_domain_name", "the sending engine's own adapter, until 0.18", "0.13.0"),
+        )
+    ),
+)
+
+
+# -- metadata ----------------------------------------------------------------------------------
+
+METADATA_KEYS: Mapping[str, MetadataKey] = _by_name(
+    MetadataKey(name="thread_id", role="place", why="the thread or topic on every platform"),
+    MetadataKey(name="message_thread_id", role="place", why="Telegram's word for it"),
+    MetadataKey(name="thread_ts", role="place", why="Slack's word for it"),
+    MetadataKey(name="thread_name", role="place", why="Google Chat's word for it"),
+    MetadataKey(name="root_id", role="place", why="Mattermost's word for it"),
+    MetadataKey(name="direct_messages_topic_id", role="place", why="Telegram private topics"),
+    MetadataKey(
+        name="telegram_direct_messages_topic_id", role="place", why="Telegram private topics"
+    ),
+    MetadataKey(name="telegram_reply_to_message_id", role="message", why="Telegram reply anchor"),
+    MetadataKey(name="reply_to_message_id", role="message", why="what a stream replies to"),
+    MetadataKey(name="notify", role="flag", why="final text: the platform may ring"),
+    MetadataKey(name="expect_edits", role="flag", why="a preview that will be edited"),
+    MetadataKey(name="non_conversational", role="flag", why="status text, hidden from backfill"),
+    MetadataKey(
+        name="telegram_dm_topic_reply_fallback", role="flag", why="reply to stay in a private topic"
+    ),
+    MetadataKey(
+        name="telegram_dm_topic_created_for_send", role="flag", why="the topic is new: no anchor"
+    ),
+    MetadataKey(name="slack_team_id", role="identity", why="the workspace, from the source"),
+    MetadataKey(name="team_id", role="identity", why="as slack_team_id"),
+    MetadataKey(name="requester_user_id", role="identity", why="who may answer a Matrix prompt"),
+)
+
+#: Fields of a result's `raw_response` that Hermes reads; the rest may be objects and stays.
+RAW_RESPONSE_FIELDS = frozenset(
+    {
+        "message_ids",
+        "thread_fallback",
+        "requested_thread_id",
+        "partial_overflow",
+        "delivered_chunks",
+        "total_chunks",
+        "last_message_id",
+        "delivered_prefix",
+        "continuation_message_ids",
+    }
+)
+
+#: Platforms whose `send` looks for MEDIA directives and paths in the text and opens those files,
+#: in the gateway process. The relay takes them out of a worker's text, or refuses the call.
+TEXT_OPENS_FILES = frozenset({"weixin"})
+
+#: Fields of the dicts in a picker's `providers` and `choices`; others do not cross. An endpoint's
+#: address is no business of the other side.
+PICKER_FIELDS = frozenset(
+    {
+        "slug",
+        "name",
+        "models",
+        "total_models",
+        "is_current",
+        "is_user_defined",
+        "source",
+        "value",
+        "label",
+    }
+)
+
+
+# -- questions to the tables -------------------------------------------------------------------
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+#: The units of length that cross the pipe by name. Hermes compares with the built-in `len`.
+LENGTH_FUNCTIONS: Mapping[str, Callable[[str], int]] = MappingProxyType(
+    {"codepoints": len, "utf16": _utf16_units, "utf8": _utf8_bytes}
+)
+
+# One letter, one of two UTF-8 bytes, one of three, one outside the basic plane, a joined sequence.
+_SAMPLES = ("a", "\u00e9", "\u4e2d", "\U0001f600", "x\U0001f468\u200d\U0001f469", "")
+
+
+def length_unit(length: Callable[[str], int]) -> str | None:
+    """Return the name in :data:`LENGTH_FUNCTIONS` of the unit that ``length`` counts in.
+
+    None means that it is neither of them: the caller takes the strictest, ``utf8``.
+    """
+    for unit, known in LENGTH_FUNCTIONS.items():
+        if all(length(sample) == known(sample) for sample in _SAMPLES):
+            return unit
+    return None
+
+
+def relayed_names() -> frozenset[str]:
+    """Return the methods whose calls can become a message to the gateway."""
+    return frozenset(name for name, method in ADAPTER_METHODS.items() if method.crosses)
+
+
+def decided_names() -> frozenset[str]:
+    """Return every name that one of the tables decides."""
+    return frozenset(ADAPTER_METHODS) | frozenset(CAPABILITIES) | frozenset(ADAPTER_STATE)
