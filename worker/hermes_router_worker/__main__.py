@@ -1,0 +1,58 @@
+"""``python -m hermes_router_worker -p PROFILE``: one worker on descriptors 0 and 1.
+
+It writes nothing but protocol frames to descriptor 1 and everything else to descriptor 2, the
+profile's worker log. Started by the router, not by people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import os
+import sys
+from typing import NoReturn
+
+from hermes_router_worker import kernel, scratch
+from hermes_router_worker.link import claim_stdio
+from hermes_router_worker.supervisor import supervise
+
+
+def main() -> int:
+    """Split off the supervisor, claim the pipe, and serve; or be a template and fork workers."""
+    parser = argparse.ArgumentParser(prog="hermes_router_worker")
+    parser.add_argument("-p", "--profile", required=True)
+    parser.add_argument("--grace", type=float, default=5.0)
+    parser.add_argument("--template", type=int, metavar="FD", help="fork workers on request")
+    parser.add_argument("--new-privs", action="store_true", help="leave sudo and the like working")
+    parser.add_argument("--tmp", metavar="FOLDER", help="make TMPDIR in this folder")
+    options = parser.parse_args()
+    os.umask(0o077)
+    kernel.leave_no_core()
+    if not options.new_privs:
+        kernel.give_up_new_privileges()
+    if options.tmp is not None:
+        scratch.move_into(options.tmp)
+    if options.template is not None:
+        from hermes_router_worker import template
+
+        template.main(options.profile, options.template, options.tmp)
+    else:
+        supervise(options.grace, remove_tmpdir=options.tmp is not None)
+    inbound, outbound = claim_stdio()
+    from hermes_router_worker import turn
+
+    return turn.main(options.profile, inbound, outbound, forked=options.template is not None)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process without waiting for threads: one may hang for good, in a tool or a question.
+
+    What has to be done at the end is done; what the process started, its supervisor ends.
+    """
+    atexit._run_exitfuncs()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    leave(main())

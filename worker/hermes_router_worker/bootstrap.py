@@ -1,0 +1,77 @@
+"""Becoming the profile: the same first steps as ``hermes -p <profile> gateway run``.
+
+Nothing of Hermes may be imported before :func:`become_profile`: dozens of its modules freeze the
+Hermes home when they are imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hermes_router_worker import session_state, startup
+
+
+def distribution_version(name: str) -> str:
+    """Return the installed version of a distribution, or ``unknown``."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def become_profile(profile: str) -> None:
+    """Run Hermes's own bootstrap for ``profile``: home, ``.env``, logging, config bridging.
+
+    Raises:
+        SystemExit: Hermes refused the profile; the reason is in the worker log.
+    """
+    sys.argv = ["hermes", "-p", profile, "gateway", "run"]
+    importlib.import_module("hermes_cli.main")
+    importlib.import_module("gateway.run")
+    _enter_workspace(Path(os.environ["HERMES_HOME"]))
+
+
+def build_runner() -> Any:
+    """Return a headless ``GatewayRunner`` of the profile that belongs to no session yet."""
+    from gateway.run import GatewayRunner
+
+    startup.defer_upkeep()
+    runner = GatewayRunner(_headless_config())
+    session_state.install(runner)
+    startup.prepare(runner)
+    return runner
+
+
+def _enter_workspace(home: Path) -> None:
+    """Make the profile's working directory this process's, and its tools'.
+
+    That is ``terminal.cwd`` where the profile sets one. Otherwise Hermes falls back to HOME, which
+    for a worker is the profile's tool home; its workspace is what the user means.
+    """
+    local = os.environ.get("TERMINAL_ENV", "local").strip().lower() in {"", "local"}
+    if local and os.environ.get("TERMINAL_CWD", "") in {"", str(Path.home())}:
+        os.environ["TERMINAL_CWD"] = str(home / "workspace")
+    cwd = os.environ.get("TERMINAL_CWD", "")
+    if cwd and Path(cwd).is_dir():
+        os.chdir(cwd)
+
+
+def _headless_config() -> Any:
+    """Return the profile's gateway configuration, with what must not act in a worker taken out.
+
+    The platforms belong to the gateway, and so do routes and multiplexing: a profile may configure
+    them for a gateway of its own, a worker of it must not act on them.
+    """
+    from gateway.config import load_gateway_config
+
+    config = load_gateway_config()
+    config.multiplex_profiles = False
+    config.profile_routes = []
+    for platform in config.platforms.values():
+        platform.enabled = False
+    return config

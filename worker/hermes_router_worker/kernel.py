@@ -1,0 +1,63 @@
+"""The few Linux calls that Python does not wrap. Each is a no-op where the kernel has none."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_GET_NO_NEW_PRIVS = 39
+
+
+def become_subreaper() -> bool:
+    """Let orphaned descendants become children of this process; False where that is unknown."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when ``parent``, which forked it, ends."""
+    if _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) and os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_no_core() -> None:
+    """Write no core dump, and let no process of the same user read memory or environment."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def give_up_new_privileges() -> bool:
+    """Let no program that is run from here on gain privileges: no setuid, for good."""
+    return _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def gave_up_new_privileges() -> bool:
+    """Tell whether :func:`give_up_new_privileges` holds for this process."""
+    return _prctl(_PR_GET_NO_NEW_PRIVS, 0, wanted=1)
+
+
+def send_with_pidfd(control: socket.socket, packet: bytes, pid: int) -> None:
+    """Send a packet and with it, where the kernel has them, a descriptor of the child ``pid``."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        control.send(packet)
+        return
+    try:
+        socket.send_fds(control, [packet], [descriptor])
+    finally:
+        os.close(descriptor)
+
+
+def _prctl(option: int, value: int, *, wanted: int = 0) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.prctl(option, value, 0, 0, 0) == wanted)

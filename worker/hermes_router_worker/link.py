@@ -1,0 +1,104 @@
+"""The worker's end of the pipe: typed messages out, calls that wait for their answer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from typing import Any
+
+import anyio
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import FrameReader, FrameWriter
+
+
+class CallFailed(Exception):
+    """The gateway could not execute a call; ``refused`` when its policy did not let it."""
+
+    def __init__(self, message: str, *, refused: bool) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class Link:
+    """Messages to and from the gateway over two descriptors."""
+
+    def __init__(self, inbound: int, outbound: int) -> None:
+        self._reader = FrameReader(inbound)
+        self._writer = FrameWriter(outbound)
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+
+    async def receive(self) -> msg.ToWorker:
+        """Return the next message; raises ``EndOfFrames`` when the gateway closed the pipe."""
+        return msg.decode_to_worker(await self._reader.receive())
+
+    async def send(self, message: msg.Message) -> None:
+        """Send one message; waits while the gateway is slow to read."""
+        await self._writer.send(msg.encode(message))
+
+    async def send_file(self, name: str) -> dict[str, Any]:
+        """Send a file's bytes ahead of the message that will refer to it.
+
+        Returns the reference to put into that message. Raises ``OSError`` when the file cannot be
+        read.
+        """
+        stream, size = next(self._ids), 0
+        path = anyio.Path(name)
+        async with await path.open("rb") as source:
+            while data := await source.read(msg.CHUNK_BYTES):
+                size += len(data)
+                await self.send(msg.Chunk(stream=stream, data=data))
+        return {"$file": {"stream": stream, "name": path.name, "size": size}}
+
+    def number(self) -> int:
+        """Return a number for a call that must be known before it is made."""
+        return next(self._ids)
+
+    async def call(self, method: str, args: dict[str, Any], number: int | None = None) -> Any:
+        """Have the gateway call ``method`` of the real adapter; return what it returned.
+
+        Raises:
+            CallFailed: it raised, or the relay's policy refused it.
+        """
+        number = self.number() if number is None else number
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        try:
+            await self.send(msg.Call(id=number, method=method, args=args))
+            return await answer
+        finally:
+            del self._waiting[number]
+
+    def answer(self, result: msg.Result) -> None:
+        """Hand a result to the call that waits for it; one that nobody waits for is dropped."""
+        waiting = self._waiting.get(result.call)
+        if waiting is None or waiting.done():
+            return
+        if result.error is None:
+            waiting.set_result(result.value)
+        else:
+            waiting.set_exception(CallFailed(result.error, refused=result.refused))
+
+    def close(self) -> None:
+        """Close both descriptors and fail what still waits."""
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(CallFailed("the gateway is gone", refused=False))
+        self._reader.close()
+        self._writer.close()
+
+
+def claim_stdio() -> tuple[int, int]:
+    """Take descriptors 0 and 1 for the protocol, and give the process harmless ones instead.
+
+    From here on a stray ``print`` or a child process cannot touch the protocol: 0 reads nothing,
+    1 writes to the worker log.
+    """
+    inbound, outbound = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return inbound, outbound

@@ -1,0 +1,102 @@
+"""What belongs to the place of a conversation: overheard chatter, its prompt, its skills.
+
+The gateway's adapter took the message in, with the gateway's configuration. The prompt and the
+skills that belong to a channel are the profile's to configure; what was said there without the
+bot's being addressed was written down for the profile, and becomes part of its transcript here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hermes_router.protocol.observed import FOLDER, file_name
+from hermes_router_worker.events import build_source
+
+logger = logging.getLogger(__name__)
+
+
+# -- overheard ---------------------------------------------------------------------------------
+
+
+def take_overheard(runner: Any, source: Any) -> None:
+    """Append what was overheard in a place to the transcript, as Hermes's adapters do."""
+    folder = Path(os.environ["HERMES_HOME"]).joinpath(*FOLDER)
+    waiting = folder / file_name(source.platform.value, source.chat_id, source.thread_id)
+    taken = waiting.with_suffix(f".{os.getpid()}")
+    try:
+        waiting.rename(taken)
+    except OSError:
+        return  # nothing waits, or a sibling has taken it
+    try:
+        for line in _lines(taken):
+            _append(runner.session_store, line)
+    except Exception:
+        logger.exception("what was overheard could not be read")
+    finally:
+        taken.unlink(missing_ok=True)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # whoever still writes to it has done so then
+        for line in file:
+            yield json.loads(line)
+
+
+def _append(store: Any, line: Mapping[str, Any]) -> None:
+    session = store.get_or_create_session(build_source(line["source"]))
+    store.append_to_transcript(session.session_id, dict(line["entry"]))
+
+
+# -- prompt and skills -------------------------------------------------------------------------
+
+
+def apply_profile_settings(runner: Any, event: Any) -> None:
+    """Give a message its channel's prompt and skills, as the profile configures them.
+
+    What is there already is not from any configuration: the adapter's own words on the group.
+    """
+    from gateway.platforms import base
+
+    source = event.source
+    extra = getattr(runner.config.platforms.get(source.platform), "extra", None) or {}
+    own, parent = _channel_ids(source)
+    prompt = base.resolve_channel_prompt(extra, own, parent)
+    event.channel_prompt = "\n\n".join(filter(None, (prompt, event.channel_prompt))) or None
+    resolve_skills = getattr(base, "resolve_channel_skills", None)
+    skills = resolve_skills(extra, own, parent) if resolve_skills is not None else None
+    event.auto_skill = skills or topic_skill(extra, source)
+
+
+def _channel_ids(source: Any) -> tuple[str, str | None]:
+    """Return the id of the channel or thread and of what it lies in, as adapters look them up."""
+    chat, thread = str(source.chat_id), source.thread_id
+    parent = getattr(source, "parent_chat_id", None)
+    if thread is None:
+        return chat, str(parent) if parent else None
+    return str(thread), str(parent or chat)
+
+
+def topic_skill(extra: Mapping[str, Any], source: Any) -> str | None:
+    """Return the skill of a topic, by ``group_topics`` or ``dm_topics`` of the profile.
+
+    Both are lists of chats with their topics; ``group_topics`` may also map chats to topics.
+    """
+    if source.thread_id is None:
+        return None
+    private = source.chat_type in {"dm", "direct", "private"}
+    chats = extra.get("dm_topics" if private else "group_topics") or []
+    if isinstance(chats, dict):
+        chats = [{"chat_id": chat, "topics": topics} for chat, topics in chats.items()]
+    for chat in chats:
+        if isinstance(chat, dict) and str(chat.get("chat_id")) == str(source.chat_id):
+            for topic in chat.get("topics") or []:
+                if isinstance(topic, dict) and str(topic.get("thread_id")) == str(source.thread_id):
+                    return str(topic["skill"]) if topic.get("skill") else None
+    return None

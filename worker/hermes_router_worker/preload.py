@@ -1,0 +1,359 @@
+"""What a template does once, so that no worker of it has to.
+
+Only work whose result is the same for every session of the profile, and that Hermes would do in
+the first turn of a process anyway: importing, probing the machine, reading certificates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import importlib
+import json
+import logging
+import ssl
+import threading
+from pathlib import Path
+from typing import Any
+
+from hermes_router_worker import startup
+
+logger = logging.getLogger(__name__)
+
+#: Modules that a turn imports when it first needs them; one that this Hermes lacks is skipped.
+_MODULES = (
+    "agent.agent_init",
+    "agent.agent_runtime_helpers",
+    "agent.aux_accounting",
+    "agent.auxiliary_client",
+    "agent.background_review",
+    "agent.chat_completion_helpers",
+    "agent.context_compressor",
+    "agent.conversation_loop",
+    "agent.copilot_acp_client",
+    "agent.credits_tracker",
+    "agent.image_routing",
+    "agent.kanban_stop",
+    "agent.lmstudio_reasoning",
+    "agent.models_dev",
+    "agent.moonshot_schema",
+    "agent.prompt_builder",
+    "agent.rate_limit_tracker",
+    "agent.runtime_cwd",
+    "agent.ssl_guard",
+    "agent.ssl_verify",
+    "agent.subdirectory_hints",
+    "agent.system_prompt",
+    "agent.think_scrubber",
+    "agent.title_generator",
+    "agent.transports.anthropic",
+    "agent.transports.bedrock",
+    "agent.transports.chat_completions",
+    "agent.transports.codex",
+    "agent.turn_finalizer",
+    "agent.verification_stop",
+    "agent.verify_hooks",
+    "encodings.utf_16_le",
+    "gateway.channel_directory",
+    "gateway.delivery",
+    "gateway.delivery_ledger",
+    "gateway.display_config",
+    "gateway.message_timestamps",
+    "gateway.runtime_footer",
+    "gateway.session_context",
+    "gateway.status_phrases",
+    "gateway.stream_consumer",
+    "gateway.stream_dispatch",
+    "h11",
+    "hermes_cli.active_sessions",
+    "hermes_cli.codex_models",
+    "hermes_cli.commands",
+    "hermes_cli.goals",
+    "hermes_cli.moa_config",
+    "hermes_cli.model_normalize",
+    "hermes_cli.models",
+    "hermes_cli.platforms",
+    "hermes_cli.runtime_provider",
+    "hermes_cli.skin_engine",
+    "hermes_cli.tools_config",
+    "httpcore",
+    "httpx",
+    "model_tools",
+    "openai.resources.chat.completions",
+    "run_agent",
+    "socksio",
+    "tools.approval",
+    "tools.async_delegation",
+    "tools.clarify_gateway",
+    "tools.hook_output_spill",
+    "tools.lazy_deps",
+    "tools.process_registry",
+    "tools.schema_sanitizer",
+    "tools.slash_confirm",
+    "tools.terminal_tool",
+    "tools.tool_search",
+    "unittest.mock",
+    "hermes_router_worker.turn",
+)
+
+
+def everything() -> None:
+    """Do all of it. A step that fails costs the workers time, nothing else."""
+    for name in _MODULES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for step in (
+        copy_config_fast,
+        startup.sync_skills,  # before what may read them
+        share_certificates,
+        _throw_away_runner,
+        _probe_environment,
+        _throw_away_agent,
+        _practise_client,
+        ask_provider,
+    ):
+        try:
+            step()
+        except Exception:  # boundary: the worker will do it itself and report what fails
+            logger.warning("preparing %s failed", step.__name__, exc_info=True)
+
+
+def quiet_logging() -> None:
+    """Stop the thread that writes Hermes's logs: no thread may run when a process forks."""
+    import hermes_logging
+
+    with hermes_logging._queue_state_lock:
+        listener = hermes_logging._queue_listener
+        if listener is not None:
+            listener.stop()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(timeout=5)
+
+
+def resume_logging() -> None:
+    """Start the log thread again, in a forked worker."""
+    import hermes_logging
+
+    listener = hermes_logging._queue_listener
+    if listener is not None and getattr(listener, "_thread", None) is None:
+        listener.start()
+
+
+def _throw_away_runner() -> None:
+    """Build a runner, which imports and reads much, and close what it opened."""
+    from gateway.config import load_gateway_config
+    from gateway.run import GatewayRunner
+
+    startup.defer_upkeep()
+    runner = GatewayRunner(load_gateway_config())
+    for holder, name in ((runner, "_session_db"), (runner.session_store, "_db")):
+        database = getattr(holder, name, None)
+        for owner in (database, getattr(database, "_db", None)):
+            close = getattr(type(owner), "close", None)
+            if owner is not None and callable(close):
+                with contextlib.suppress(Exception):
+                    result = owner.close()
+                    if hasattr(result, "close") and hasattr(result, "cr_await"):
+                        result.close()
+
+
+def _probe_environment() -> None:
+    """Have Hermes look for the machine's Python tools, which it remembers per process."""
+    from tools.env_probe import get_environment_probe_line
+
+    get_environment_probe_line()
+
+
+def _throw_away_agent() -> None:
+    """Build an agent as the profile's turns will, so that what it looks up is remembered.
+
+    That includes what it asks its provider about the model. What it would fetch in the background,
+    by a thread, is left to the workers.
+    """
+    import run_agent
+    from gateway.run import _resolve_gateway_model, _resolve_runtime_agent_kwargs
+
+    fetched = getattr(run_agent, "_openrouter_prewarm_done", None)
+    if fetched is not None:
+        fetched.set()
+    try:
+        agent = run_agent.AIAgent(
+            model=_resolve_gateway_model(),
+            **_resolve_runtime_agent_kwargs(),
+            quiet_mode=True,
+            platform="telegram",
+            skip_context_files=True,
+            skip_memory=True,
+        )
+        with contextlib.suppress(Exception):  # the worker's turn will do it, and report what fails
+            _practise_answer(agent)
+        agent.close()
+    finally:
+        if fetched is not None:
+            fetched.clear()
+
+
+def ask_provider() -> None:
+    """Ask a custom endpoint for its models' data, which Hermes keeps for some minutes.
+
+    A worker calls this too while it waits, because a template's answers grow old.
+    """
+    from agent.model_metadata import fetch_endpoint_model_metadata
+    from gateway.run import _resolve_runtime_agent_kwargs
+
+    runtime = _resolve_runtime_agent_kwargs()
+    if runtime.get("provider") == "custom" and runtime.get("base_url"):
+        fetch_endpoint_model_metadata(runtime["base_url"], api_key=runtime.get("api_key") or "")
+
+
+def _practise_client() -> None:
+    """Have the OpenAI client do once what it does first for a request and for an answer.
+
+    It talks to a function, not to the network: nothing is opened.
+    """
+    import httpx
+    import openai
+
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    parameters = {"type": "object", "properties": {}}
+    request: dict[str, Any] = {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "s"},
+            {"role": "user", "content": "u"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "content": "t"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": parameters}}],
+    }
+    http = httpx.Client(transport=httpx.MockTransport(_practice_answer))
+    with openai.OpenAI(api_key="none", base_url="http://practice.invalid", http_client=http) as ai:
+        ai.chat.completions.create(**request)
+        for _chunk in ai.chat.completions.create(
+            **request, stream=True, stream_options={"include_usage": True}
+        ):
+            pass
+
+
+def _practice_answer(request: Any) -> Any:
+    """Answer a practice request: whole, or as a stream of one chunk."""
+    import httpx
+
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    answer: dict[str, Any] = {"id": "1", "created": 1, "model": "m"}
+    answer["usage"] = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    message: dict[str, Any] = {"role": "assistant", "content": "x", "tool_calls": [call]}
+    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
+    if not json.loads(request.content).get("stream"):
+        choice["message"] = message
+        return httpx.Response(200, json=answer | {"object": "chat.completion", "choices": [choice]})
+    choice["delta"] = message | {"tool_calls": [call | {"index": 0}]}
+    chunk = json.dumps(answer | {"object": "chat.completion.chunk", "choices": [choice]})
+    kind = {"content-type": "text/event-stream"}
+    return httpx.Response(200, headers=kind, text=f"data: {chunk}\n\ndata: [DONE]\n\n")
+
+
+def _practise_answer(agent: Any) -> None:
+    """Read an answer as a turn does: that compiles some thirty regular expressions."""
+    from types import SimpleNamespace
+
+    from gateway.platforms.base import BasePlatformAdapter
+
+    text = "x"
+    message = SimpleNamespace(role="assistant", content=text, tool_calls=None)
+    agent._strip_think_blocks(text)
+    agent._extract_reasoning(message)
+    agent._build_assistant_message(message, "stop")
+    for name in ("extract_media", "extract_images", "extract_local_files"):
+        getattr(BasePlatformAdapter, name)(text)
+
+
+def copy_config_fast() -> None:
+    """Have Hermes copy its configuration quickly: a turn asks for a copy some thirty times.
+
+    Python's ``deepcopy`` is written for anything; a configuration is mappings, lists and scalars.
+    """
+    module: Any = importlib.import_module("hermes_cli.config")
+    if getattr(module, "copy", None) is copy:
+        module.copy = _QuickCopy()
+
+
+class _QuickCopy:
+    """Python's ``copy`` module for one other module, with plain data copied the short way."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(copy, name)
+
+    def deepcopy(self, value: Any, memo: Any = None) -> Any:
+        """Return a copy that shares nothing that can change."""
+        return copy.deepcopy(value, memo) if memo is not None else quick_copy(value)
+
+
+def quick_copy(value: Any) -> Any:
+    """Copy plain data; what is not of exactly a plain type is left to ``copy.deepcopy``."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is dict:
+        return {
+            key: item if type(item) in _SCALARS else quick_copy(item) for key, item in value.items()
+        }
+    if kind is list:
+        return [item if type(item) in _SCALARS else quick_copy(item) for item in value]
+    return copy.deepcopy(value)
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def share_certificates() -> None:
+    """Read each CA bundle once per process: every HTTP client of a turn asks for the same one.
+
+    A context with a bundle loaded takes some 20 ms to make. Only contexts with the default
+    verification are shared; a client that asks for another gets its own.
+    """
+    _share_httpx_contexts()
+    for name in ("agent.ssl_guard", "agent.ssl_verify"):
+        with contextlib.suppress(ImportError):
+            module: Any = importlib.import_module(name)
+            if getattr(module, "ssl", None) is ssl:
+                module.ssl = _RememberingSsl()
+
+
+class _RememberingSsl:
+    """Python's ``ssl`` module for one other module, with its default contexts remembered."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[tuple[str, int], ssl.SSLContext] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ssl, name)
+
+    def create_default_context(self, *args: Any, **kwargs: Any) -> ssl.SSLContext:
+        """Return the context of a bundle file, made once for each state of the file."""
+        if args or set(kwargs) != {"cafile"}:
+            return ssl.create_default_context(*args, **kwargs)
+        path = str(kwargs["cafile"])
+        key = (path, Path(path).stat().st_mtime_ns)
+        if key not in self._contexts:
+            self._contexts[key] = ssl.create_default_context(cafile=path)
+        return self._contexts[key]
+
+
+def _share_httpx_contexts() -> None:
+    default: Any = importlib.import_module("httpx._transports.default")
+    make = default.create_ssl_context
+    if hasattr(make, "__wrapped__"):
+        return
+    cached = functools.lru_cache(maxsize=4)(make)
+
+    @functools.wraps(make)
+    def create(verify: Any = True, cert: Any = None, trust_env: Any = True) -> Any:  # noqa: FBT002
+        if verify is True and cert is None:
+            return cached(verify, cert, trust_env)
+        return make(verify, cert, trust_env)
+
+    default.create_ssl_context = create
+    create()

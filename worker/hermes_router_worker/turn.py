@@ -1,0 +1,316 @@
+"""Serving one session: from the start message to the end of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import EndOfFrames, FrameError
+from hermes_router_worker import (
+    bootstrap,
+    memory,
+    place,
+    preload,
+    refusals,
+    session_state,
+    startup,
+)
+from hermes_router_worker.adapter import build_adapter
+from hermes_router_worker.events import Attachments, build_event
+from hermes_router_worker.link import Link
+from hermes_router_worker.owed import Owed
+from hermes_router_worker.prompts import Prompts
+
+logger = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 0.05
+_INTERRUPT_SECONDS = 5.0
+
+
+def main(profile: str, inbound: int, outbound: int, *, forked: bool) -> int:
+    """Run a worker of ``profile`` over the two descriptors; return the process's exit status.
+
+    ``forked``: the process was forked by a template, which has become the profile already.
+    """
+    return asyncio.run(_Worker(profile, Link(inbound, outbound), forked=forked).run())
+
+
+def report_model_requests(mark: Callable[[str], None]) -> None:
+    """Call ``mark("model_request")`` when Hermes is about to ask the model for the first time.
+
+    By Hermes's own ``pre_api_request`` hook; a Hermes without it reports nothing.
+    """
+    from hermes_cli.plugins import get_plugin_manager
+
+    hooks = getattr(get_plugin_manager(), "_hooks", None)
+    if hooks is None:
+        return
+
+    def once(**_details: Any) -> None:
+        if once in hooks["pre_api_request"]:
+            hooks["pre_api_request"].remove(once)
+            mark("model_request")
+
+    hooks.setdefault("pre_api_request", []).append(once)
+
+
+def _look_ahead() -> None:
+    """Use the time until there is a message."""
+    with contextlib.suppress(Exception):  # the turn will ask again, and report what fails
+        preload.ask_provider()
+
+
+def _interrupt_reason() -> str:
+    """Return the words by which Hermes knows an interruption that no person sent.
+
+    Any other text it takes for a message, and answers.
+    """
+    from gateway import run
+
+    return str(getattr(run, "_INTERRUPT_REASON_GATEWAY_SHUTDOWN", "Gateway shutting down"))
+
+
+class _Worker:
+    def __init__(self, profile: str, link: Link, *, forked: bool) -> None:
+        self._forked = forked
+        self._profile = profile
+        self._link = link
+        self._finish = asyncio.Event()
+        self._accepting = True
+        self._handling = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+
+    async def run(self) -> int:
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGTERM, self._finish.set)
+        faulthandler.register(signal.SIGUSR1)  # where it hangs, for who reads the worker log
+        try:
+            await self._link.send(self._hello())
+            runner = await self._build()
+            start = await self._first_message()
+            if start is not None:
+                await self._serve(runner, start)
+        except (EndOfFrames, FrameError, BrokenPipeError):
+            return 0  # the gateway is gone; there is nobody to report to
+        except BaseException as error:
+            await self._report(error)
+            raise
+        finally:
+            self._link.close()
+        return 0
+
+    def _hello(self) -> msg.Hello:
+        return msg.Hello(
+            protocol=msg.PROTOCOL_VERSION,
+            router=bootstrap.distribution_version("hermes-router"),
+            hermes=bootstrap.distribution_version("hermes-agent"),
+            python=sys.version.partition(" ")[0],
+            pid=os.getpid(),
+            profile=self._profile,
+        )
+
+    async def _build(self) -> Any:
+        """Become the profile and build its runner, which yet belongs to no session."""
+        begun = time.monotonic()
+        if self._forked:
+            preload.resume_logging()
+        else:
+            bootstrap.become_profile(self._profile)
+            preload.share_certificates()
+        imported = time.monotonic()
+        runner = bootstrap.build_runner()
+        built = time.monotonic()
+        await self._link.send(
+            msg.Ready(phases={"import": imported - begun, "build": built - imported})
+        )
+        if self._forked:
+            await asyncio.to_thread(_look_ahead)
+        return runner
+
+    async def _first_message(self) -> msg.Start | None:
+        """Wait for the session; None when the worker is told to go before it got one."""
+        message = await self._link.receive()
+        if isinstance(message, msg.Start):
+            return message
+        if isinstance(message, msg.Finish):
+            return None
+        raise TypeError(f"the first message must be start, not {type(message).__name__.lower()}")
+
+    async def _serve(self, runner: Any, start: msg.Start) -> None:
+        session_state.refresh(runner)
+        adapter = build_adapter(start, self._link, runner.config, self._changed.set)
+        startup.attach(runner, adapter, session_key=start.session_key)
+        self._adapter = adapter
+        self._memory = memory.attach(runner, adapter, start.session_key)
+        report_model_requests(self._mark)
+        refusals.explain(self._profile)
+        owed = Owed(runner, adapter)
+        tasks = [
+            asyncio.create_task(self._read(adapter)),
+            asyncio.create_task(self._beat(start.heartbeat)),
+            asyncio.create_task(self._close_prompts(adapter.prompts)),
+        ]
+        try:
+            await self._until_done(runner, owed, start.linger)
+        finally:
+            self._accepting = False
+            with contextlib.suppress(OSError):
+                await self._link.send(msg.Leaving())
+            for task in tasks:
+                task.cancel()
+
+    # -- what comes in -------------------------------------------------------------------------
+
+    async def _read(self, adapter: Any) -> None:
+        attachments = Attachments(Path(os.environ["TMPDIR"]))
+        try:
+            while True:
+                message = await self._link.receive()
+                if isinstance(message, msg.Result):
+                    self._link.answer(message)
+                elif isinstance(message, msg.Chunk):
+                    attachments.append(message)
+                elif isinstance(message, msg.Event):
+                    await self._accept(message, adapter, attachments)
+                elif isinstance(message, msg.Resolve):
+                    self._begin(self._resolve(message, adapter))
+                elif isinstance(message, msg.Finish):
+                    self._finish.set()
+        except (EndOfFrames, FrameError):
+            self._link.close()
+            self._finish.set()
+
+    async def _accept(self, message: msg.Event, adapter: Any, attachments: Attachments) -> None:
+        if not self._accepting or self._finish.is_set():
+            await self._link.send(msg.Refused(event=message.id))
+            return
+        event = build_event(message, attachments)
+        if message.answer and not adapter.waits_for_answer(event):
+            await self._link.send(msg.Refused(event=message.id))
+            return
+        runner = adapter.gateway_runner
+        startup.note_refusal(runner, event, message.refusal)
+        place.take_overheard(runner, event.source)
+        place.apply_profile_settings(runner, event)
+        await self._link.send(msg.Accepted(event=message.id))
+        self._begin(self._handle(message.id, event, adapter))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that the worker must not leave before it is done."""
+        self._handling += 1
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _handle(self, number: int, event: Any, adapter: Any) -> None:
+        try:
+            await adapter.handle_message(event)
+        except Exception:
+            logger.exception("event %d failed", number)
+        finally:
+            self._handling -= 1
+            self._changed.set()
+        with contextlib.suppress(OSError):
+            await self._link.send(msg.Handled(event=number))
+
+    async def _handle_queued(self, event: Any) -> None:
+        """Handle a message that an earlier worker of the session had taken and left queued."""
+        try:
+            await self._adapter.handle_message(event)
+        except Exception:
+            logger.exception("a queued message failed")
+        finally:
+            self._handling -= 1
+            self._changed.set()
+
+    async def _resolve(self, message: msg.Resolve, adapter: Any) -> None:
+        try:
+            resolved = await adapter.prompts.resolve(message)
+            with contextlib.suppress(OSError):
+                await self._link.send(resolved)
+        finally:
+            self._handling -= 1
+            self._changed.set()
+
+    # -- how long it lives ---------------------------------------------------------------------
+
+    async def _until_done(self, runner: Any, owed: Owed, linger: float) -> None:
+        """Return when the session's messages are answered and nothing owed is left."""
+        await self._first_event()
+        while self._accepting:
+            await self._until_idle(owed)
+            if self._finish.is_set():
+                await self._interrupt(runner, owed)
+            self._accepting = owed.resident() and not self._finish.is_set()
+            self._memory.save()
+            await self._link.send(msg.Idle(resident=self._accepting))
+            if self._accepting:
+                await self._until_wanted(owed)
+        await self._until_finished(owed, linger)
+
+    async def _first_event(self) -> None:
+        while not self._handling and not self._finish.is_set() and not self._changed.is_set():
+            await self._pause()
+
+    async def _until_idle(self, owed: Owed) -> None:
+        while (self._handling or owed.busy()) and not self._finish.is_set():
+            await self._pause()
+            queued = None if self._handling else self._memory.next_queued()
+            if queued is not None:
+                self._begin(self._handle_queued(queued))
+
+    async def _until_wanted(self, owed: Owed) -> None:
+        """As a resident: wait for the next message, or for the owned work to end."""
+        while not (self._handling or owed.busy() or self._finish.is_set()) and owed.resident():
+            await self._pause()
+
+    async def _until_finished(self, owed: Owed, linger: float) -> None:
+        deadline = time.monotonic() + linger
+        while owed.finishing() and time.monotonic() < deadline and not self._finish.is_set():
+            await self._pause()
+
+    async def _interrupt(self, runner: Any, owed: Owed) -> None:
+        """End what runs the way a gateway that shuts down does, and let it say its last words."""
+        self._memory.hold_queue()
+        runner._interrupt_running_agents(_interrupt_reason())
+        deadline = time.monotonic() + _INTERRUPT_SECONDS
+        while owed.busy() and time.monotonic() < deadline:
+            await self._pause()
+
+    async def _pause(self) -> None:
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), _CHECK_SECONDS)
+
+    def _mark(self, name: str) -> None:
+        """Tell the gateway of a moment; may be used from any thread."""
+        asyncio.run_coroutine_threadsafe(self._link.send(msg.Mark(name=name)), self._loop)
+
+    async def _beat(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await self._link.send(msg.Alive())
+
+    async def _close_prompts(self, prompts: Prompts) -> None:
+        """Tell the gateway of prompts that were answered by a typed word, or timed out."""
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            for number in prompts.take_closed():
+                await self._link.send(msg.Closed(call=number))
+
+    async def _report(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error))
+        with contextlib.suppress(OSError):
+            await self._link.send(msg.Failed(error=repr(error), traceback=text[-8000:]))
