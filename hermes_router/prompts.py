@@ -1,0 +1,370 @@
+"""Prompts that wait for a person: what a worker asked, and how a click finds its way back to it.
+
+The worker waits, the click arrives in the gateway. What the real adapter is given to remember a
+prompt by - a session key, a prompt's id, a callback - is therefore made here: every prompt has an
+id of its own, drawn at random, and what the adapter hands back with a click names that prompt and
+nothing else. A worker cannot choose it, so it can answer nobody else's prompt. It is told of a
+click by the number of its own call.
+
+:class:`Desk` knows every open prompt of a gateway, :class:`OpenPrompts` those of one worker. A
+prompt closes with its click, when the worker says that nobody waits any more, and when the worker
+ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import itertools
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import anyio
+
+from hermes_router.errors import ProtocolError, RelayRefused
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.surface import PICKER_FIELDS, Method
+
+logger = logging.getLogger(__name__)
+
+#: Prompts of one worker that may be open; a further one closes the oldest.
+MAX_OPEN = 32
+#: Seconds that the adapter gets to show a prompt: Hermes waits 15, then it falls back to text.
+SHOW_SECONDS = 12.0
+#: Seconds that a person who picked something waits for what the worker says to it.
+PICK_SECONDS = 30.0
+#: The same for a confirmation. Shorter, because an adapter may handle one click after the other;
+#: what comes later is sent by :attr:`OpenPrompts.late`.
+CONFIRM_SECONDS = 5.0
+#: The longest answer text that is shown.
+MAX_TEXT = 16_384
+
+_MAX_ITEMS = 1000
+_MAX_FIELD = 512
+
+_TOKEN = re.compile(r":hr[0-9a-f]{12}\Z")
+
+Send = Callable[[msg.Message], Awaitable[None]]
+Refuses = Callable[[str], str | None]
+"""Says why a user, by id, may not use the command that a prompt belongs to; None if they may."""
+
+Ask = Callable[..., Awaitable[Any]]
+"""``ask(adapter, method, arguments, key=..., refuses=...)``: show a prompt for one call."""
+
+
+class Fronts(Protocol):
+    """Where the click will look a prompt up; told when one opens and when it closes."""
+
+    def opened(self, prompt: Prompt) -> None:
+        """Make the prompt known, before it is shown; what this raises is the call's failure."""
+
+    def closed(self, prompt: Prompt) -> None:
+        """Forget the prompt everywhere, so that a late click is told that it is too late.
+
+        May be called more than once.
+        """
+
+
+@dataclass(eq=False, slots=True)
+class Prompt:
+    """One open prompt. ``token`` stands for the session key, ``id`` for a prompt's id."""
+
+    id: str
+    token: str
+    method: str
+    call: int
+    adapter: Any
+    owner: OpenPrompts
+    refuses: Refuses
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_token(name: object) -> bool:
+    """Say whether a session key is one that a prompt was given, open or not."""
+    return isinstance(name, str) and _TOKEN.search(name) is not None
+
+
+class Desk:
+    """All open prompts of a gateway.
+
+    ``methods`` are the adapter methods whose clicks can be brought back; a prompt of another one
+    is refused, and Hermes in the worker asks by text instead.
+    """
+
+    def __init__(self, fronts: Fronts | None = None, methods: frozenset[str] = frozenset()) -> None:
+        self.fronts = fronts
+        self.methods = methods
+        self._open: dict[str, Prompt] = {}
+
+    def find(self, name: object) -> Prompt | None:
+        """Return the open prompt with this token or id."""
+        return self._open.get(name) if isinstance(name, str) else None
+
+    def add(self, prompt: Prompt) -> None:
+        """Make a prompt findable."""
+        self._open[prompt.id] = self._open[prompt.token] = prompt
+        if self.fronts is not None:
+            self.fronts.opened(prompt)
+
+    def remove(self, prompt: Prompt) -> None:
+        """Forget a prompt; also one that was forgotten before the adapter wrote it down."""
+        self._open.pop(prompt.id, None)
+        self._open.pop(prompt.token, None)
+        if self.fronts is None:
+            return
+        try:
+            self.fronts.closed(prompt)
+        except Exception:
+            logger.exception("prompt %s could not be taken away", prompt.id)
+
+
+class OpenPrompts:
+    """The prompts of one worker. Lives in the gateway's event loop.
+
+    ``send`` sends a message to the worker and raises ``OSError`` when it is gone; ``late`` shows a
+    text in the conversation that came too late for the click that caused it.
+    """
+
+    def __init__(self, desk: Desk, send: Send, late: Callable[[str], Awaitable[None]]) -> None:
+        self.late = late
+        self._desk = desk
+        self._send = send
+        self._open: dict[int, Prompt] = {}
+        self._numbers = itertools.count(1)
+        self._last = 0
+        self._waiting: dict[int, asyncio.Future[str | None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    # -- showing -------------------------------------------------------------------------------
+
+    async def ask(
+        self,
+        call: int,
+        adapter: Any,
+        method: Method,
+        arguments: Mapping[str, Any],
+        *,
+        key: str,
+        refuses: Refuses = lambda _user: None,
+    ) -> Any:
+        """Show a prompt on the real adapter and return what its method returned.
+
+        ``key`` is the session key that the gateway itself has for the conversation: adapters read
+        chat and user from it.
+
+        Raises:
+            RelayRefused: this gateway cannot bring the click back, or the worker is leaving.
+            TimeoutError: the adapter did not show it in time.
+        """
+        if method.name not in self._desk.methods or self._ended or call in self._open:
+            raise RelayRefused(f"{method.name} cannot be asked now", call=method.name)
+        self._loop = asyncio.get_running_loop()
+        # The id may travel in a button, where 64 bytes are all that some platforms have.
+        number = f"hr{secrets.token_hex(6)}"
+        prompt = Prompt(number, f"{key}:{number}", method.name, call, adapter, self, refuses)
+        prompt.arguments = self._rewritten(method, arguments, prompt)
+        self._make_room()
+        self._open[call] = prompt
+        shown = False
+        try:
+            self._desk.add(prompt)
+            with anyio.fail_after(SHOW_SECONDS):
+                value = getattr(adapter, method.name)(**prompt.arguments)
+                result = await value if inspect.isawaitable(value) else value
+            shown = bool(getattr(result, "success", False))
+            return result
+        finally:
+            # Also when it was closed meanwhile: the adapter has just written it down.
+            if not shown or self._open.get(call) is not prompt:
+                self._close(prompt)
+
+    def _rewritten(
+        self, method: Method, arguments: Mapping[str, Any], prompt: Prompt
+    ) -> dict[str, Any]:
+        changed = dict(arguments)
+        for name in set(method.rewrites) & set(arguments):
+            match method.rewrites[name]:
+                case "session_token":
+                    changed[name] = prompt.token
+                case "prompt_id":
+                    changed[name] = prompt.id
+                case "callback":
+                    changed[name] = _picked(prompt)
+                case "plain_dicts":
+                    changed[name] = _items(method, arguments[name])
+        if method.name == "send_clarify" and changed.get("choices") is not None:
+            changed["choices"] = _texts(changed["choices"])
+        return changed
+
+    def _make_room(self) -> None:
+        while len(self._open) >= MAX_OPEN:
+            self._close(next(iter(self._open.values())))
+
+    # -- answers -------------------------------------------------------------------------------
+
+    def answer(self, prompt: Prompt, *answer: str, typed: bool = False) -> bool:
+        """Pass a click on without waiting; True if somebody waits for it. From any thread.
+
+        Without an answer the person has cancelled. With ``typed`` they will type the answer: the
+        prompt stays open.
+        """
+        if self._loop is None or self._desk.find(prompt.id) is not prompt:
+            return False
+        if not typed:
+            self._close(prompt)
+        message = self._resolve(prompt, answer, typed=typed)
+        self._loop.call_soon_threadsafe(self._start, self._pass_on(message))
+        return True
+
+    async def confirmed(self, prompt: Prompt, choice: str) -> str | None:
+        """Pass a confirmation on and return the text that the worker wants shown, if any."""
+        if self._desk.find(prompt.id) is not prompt:
+            return None
+        self._close(prompt)
+        outcome: asyncio.Task[str | None] = self._begin(self._waited_for(prompt, (choice,)))
+        done, _ = await asyncio.wait({outcome}, timeout=CONFIRM_SECONDS)
+        if not done:
+            self._begin(self._show_late(outcome))
+            return None
+        try:
+            return outcome.result()
+        except PromptGone:
+            return None
+
+    async def picked(self, prompt: Prompt, answer: Sequence[object]) -> str:
+        """Pass a choice on and return the text that the worker wants shown.
+
+        Raises:
+            PromptGone: nobody waits for it any more.
+            RuntimeError: the worker's own callback failed; the text says how.
+        """
+        if self._desk.find(prompt.id) is not prompt:
+            raise PromptGone("this prompt has expired")
+        with anyio.move_on_after(PICK_SECONDS):
+            texts = tuple(str(item)[:_MAX_FIELD] for item in answer)
+            return await self._waited_for(prompt, texts) or ""
+        raise PromptGone("the assistant did not answer in time")
+
+    async def _waited_for(self, prompt: Prompt, answer: tuple[str, ...]) -> str | None:
+        self._close(prompt)
+        message = self._resolve(prompt, answer)
+        waiting: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._waiting[message.id] = waiting
+        try:
+            await self._send(message)
+            if self._ended:
+                raise PromptGone("the assistant is gone")
+            return await waiting
+        except OSError as error:
+            raise PromptGone("the assistant is gone") from error
+        finally:
+            self._waiting.pop(message.id, None)
+
+    async def _show_late(self, outcome: asyncio.Task[str | None]) -> None:
+        try:
+            text = await outcome
+            if text:
+                await self.late(text)
+        except PromptGone:
+            pass  # the end of its worker is reported where it is noticed
+        except Exception:
+            logger.exception("a late answer could not be shown")
+
+    def _resolve(
+        self, prompt: Prompt, answer: Sequence[str], *, typed: bool = False
+    ) -> msg.Resolve:
+        self._last = next(self._numbers)
+        return msg.Resolve(id=self._last, call=prompt.call, answer=list(answer), typed=typed)
+
+    async def _pass_on(self, message: msg.Resolve) -> None:
+        with contextlib.suppress(OSError):  # its worker's end is reported where it is noticed
+            await self._send(message)
+
+    # -- what the worker says ------------------------------------------------------------------
+
+    def note(self, message: msg.Resolved | msg.Closed) -> None:
+        """Take a worker's word; raises ``ProtocolError`` on an answer to what nobody asked."""
+        if isinstance(message, msg.Closed):
+            prompt = self._open.get(message.call)
+            if prompt is not None:
+                self._close(prompt)
+            return
+        if message.id > self._last:
+            raise ProtocolError(f"the worker resolved {message.id}, which nobody clicked")
+        waiting = self._waiting.get(message.id)
+        if waiting is None or waiting.done():
+            return
+        if message.error is not None:
+            waiting.set_exception(RuntimeError(message.error[:_MAX_FIELD]))
+        else:
+            waiting.set_result(message.value and message.value[:MAX_TEXT])
+
+    def end(self) -> None:
+        """Close everything: the worker will resolve nothing any more."""
+        self._ended = True
+        for prompt in list(self._open.values()):
+            self._close(prompt)
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(PromptGone("the assistant is gone"))
+
+    # -- internals -----------------------------------------------------------------------------
+
+    def _close(self, prompt: Prompt) -> None:
+        if self._open.get(prompt.call) is prompt:
+            del self._open[prompt.call]
+        self._desk.remove(prompt)
+
+    def _start(self, work: Any) -> None:
+        self._begin(work)
+
+    def _begin(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+class PromptGone(Exception):
+    """The worker that asked does not wait any more."""
+
+
+def _picked(prompt: Prompt) -> Callable[..., Awaitable[str]]:
+    """Return what the adapter calls with the chat and the choice: it asks the worker."""
+
+    async def picked(_chat_id: object, *answer: object, **more: object) -> str:
+        return await prompt.owner.picked(prompt, (*answer, *more.values()))
+
+    return picked
+
+
+def _items(method: Method, value: object) -> list[dict[str, Any]]:
+    """Return the rows of a picker, with the known fields only."""
+    if not isinstance(value, list) or any(not isinstance(item, dict) for item in value):
+        raise RelayRefused(f"{method.name} takes a list of mappings", call=method.name)
+    return [
+        {name: _plain(item[name]) for name in sorted(PICKER_FIELDS & set(item))}
+        for item in value[:_MAX_ITEMS]
+    ]
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, list):
+        return _texts(value)
+    return value if value is None or isinstance(value, bool | int) else str(value)[:_MAX_FIELD]
+
+
+def _texts(value: object) -> list[str]:
+    if not isinstance(value, list):
+        return []
+    return [str(item)[: 4 * _MAX_FIELD] for item in value[:_MAX_ITEMS]]

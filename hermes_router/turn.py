@@ -1,0 +1,503 @@
+"""The life of one worker: from its start over the turns' messages to its end and its log lines.
+
+A :class:`Turn` never raises: whatever its worker does - dies, hangs, floods, lies - ends in an
+:class:`Outcome`, a line in the worker log and, if the person in the chat would otherwise wait for
+nothing, a notice there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import functools
+import logging
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from hermes_router.errors import (
+    ProfileError,
+    ProtocolError,
+    RelayRefused,
+    RouterError,
+    WorkerDied,
+    WorkerStartError,
+    WorkerTimeout,
+)
+from hermes_router.logs import exit_text, write_line
+from hermes_router.profiles import Profile
+from hermes_router.prompts import Ask, Desk, OpenPrompts
+from hermes_router.protocol import messages as msg
+from hermes_router.settings import Settings
+from hermes_router.spool import Spool
+from hermes_router.warm import Workers
+from hermes_router.worker_process import WorkerProcess, open_log
+
+logger = logging.getLogger(__name__)
+
+_CALLS_AT_ONCE = 16
+
+
+class Conversation(Protocol):
+    """What a turn needs of the conversation that it serves."""
+
+    key: str
+    profile: Profile
+
+    def start_message(self, *, turn_id: str, heartbeat: float, linger: float) -> msg.Start:
+        """Return what the worker is told about the session."""
+
+    async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
+        """Call the real adapter for the worker; raises ``RelayRefused`` where that is not allowed.
+
+        ``ask`` shows a prompt that waits for a person.
+        Whatever else it raises is the adapter's failure and is reported to the worker.
+        """
+
+    async def notify(self, text: str) -> None:
+        """Tell the people in the conversation something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message for the session, ready for the pipe.
+
+    ``files`` are its attachments' paths, ``received`` is the monotonic time of its arrival,
+    ``refusal`` what the gateway's rules answer to a command in it, if they forbid it.
+    """
+
+    fields: Mapping[str, Any]
+    source: Mapping[str, Any]
+    files: Sequence[Path] = ()
+    received: float = field(default_factory=time.monotonic)
+    refusal: str | None = None
+
+
+class Verdict(enum.Enum):
+    """What became of a message that was offered to a turn's worker."""
+
+    ACCEPTED = enum.auto()
+    REFUSED = enum.auto()  # untouched: the worker was leaving
+    LOST = enum.auto()  # the worker ended before it took it
+
+
+@dataclass(slots=True)
+class _Offer:
+    accepted: anyio.Event = field(default_factory=anyio.Event)
+    handled: anyio.Event = field(default_factory=anyio.Event)
+    verdict: Verdict = Verdict.LOST
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What all turns of a gateway have in common."""
+
+    workers: Workers
+    desk: Desk = field(default_factory=Desk)
+
+
+class Turn:
+    """One worker process and the session that it serves.
+
+    ``answered`` is set when the reply is delivered and the state saved, or when that will not
+    happen any more; ``ended`` when the process and all its tree are gone.
+    """
+
+    def __init__(
+        self, conversation: Conversation, settings: Settings, host: Host, *, received: float
+    ) -> None:
+        self.id = uuid.uuid4().hex[:8]
+        self.conversation = conversation
+        self.answered = anyio.Event()
+        self.ended = anyio.Event()
+        self.failure: RouterError | None = None
+        self._settings = settings
+        self._host = host
+        self._order = host.workers.order(conversation.profile, settings)
+        self._worker: WorkerProcess | None = None
+        self._returncode: int | None = None
+        self._connected = anyio.Event()
+        self._sending = anyio.Lock()
+        self._open = True
+        self._stopping = False
+        self._left = False
+        self._offers: dict[int, _Offer] = {}
+        self._prompts = OpenPrompts(host.desk, self._tell, conversation.notify)
+        self._last_id = 0
+        self._accepted = 0
+        self._prepared = False
+        self._begun = time.monotonic()
+        self._last_heard = self._begun
+        self._phases = {"queue": self._begun - received}
+
+    @property
+    def open(self) -> bool:
+        """May messages still be offered to the worker?"""
+        return self._open
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """What has been reached so far, each with its seconds since the turn began."""
+        return dict(self._phases)
+
+    # -- messages for the worker ---------------------------------------------------------------
+
+    async def offer(
+        self, inbound: Inbound, *, until_handled: bool = False, answer: bool = False
+    ) -> Verdict:
+        """Hand a message to the worker and say whether it took it.
+
+        With ``until_handled`` the call returns when Hermes's adapter is through with the message:
+        a command's answer is sent then. With ``answer`` the worker takes it only if the session
+        waits for one.
+        """
+        await self._connected.wait()
+        if not self._open or self._worker is None:
+            return Verdict.REFUSED
+        self._last_id += 1
+        number, offer = self._last_id, _Offer()
+        self._offers[number] = offer
+        try:
+            async with self._sending:
+                await self._send_event(self._worker, number, inbound, answer=answer)
+            await offer.accepted.wait()
+            if until_handled and offer.verdict is Verdict.ACCEPTED:
+                await offer.handled.wait()
+        except OSError:
+            offer.verdict = Verdict.LOST
+        finally:
+            del self._offers[number]
+        return offer.verdict
+
+    async def _send_event(
+        self, worker: WorkerProcess, number: int, inbound: Inbound, *, answer: bool
+    ) -> None:
+        files = [await self._send_file(worker, path) for path in inbound.files]
+        fields, source = dict(inbound.fields), dict(inbound.source)
+        await worker.send(
+            msg.Event(
+                id=number,
+                answer=answer,
+                fields=fields,
+                source=source,
+                files=files,
+                refusal=inbound.refusal,
+            )
+        )
+
+    async def _send_file(self, worker: WorkerProcess, path: Path) -> msg.FileRef:
+        self._last_id += 1
+        stream, size = self._last_id, 0
+        async with await anyio.open_file(path, "rb") as file:
+            while data := await file.read(msg.CHUNK_BYTES):
+                size += len(data)
+                await worker.send(msg.Chunk(stream=stream, data=data))
+        return msg.FileRef(stream=stream, name=path.name, size=size)
+
+    async def stop(self, reason: str) -> None:
+        """Ask the worker to interrupt its work, to save, and to leave; then see that it does."""
+        self._stopping = True
+        with anyio.move_on_after(self._settings.timeouts.stop):
+            await self._connected.wait()
+            if self._worker is not None:
+                with contextlib.suppress(OSError):
+                    await self._worker.send(msg.Finish(reason=reason))
+            await self.ended.wait()
+            return
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End the worker's whole tree and wait until nothing of it runs."""
+        self._stopping = True
+        if self._worker is not None:
+            self._worker.terminate()
+        await self.ended.wait()
+
+    # -- the life of the worker ----------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Start the worker, serve it until it ends, and clean up."""
+        spool = Spool(limit=self._settings.limits.file_bytes)
+        log = -1
+        try:
+            log = await anyio.to_thread.run_sync(open_log, self._order)
+            await self._live(log, spool)
+        except RouterError as error:
+            self.failure = error
+        except Exception as error:
+            logger.exception("turn %s failed", self.id)
+            self.failure = RouterError(f"the router failed: {error!r}")
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._close(log, spool)
+
+    async def _live(self, log: int, spool: Spool) -> None:
+        try:
+            worker = self._worker = await self._start()
+        finally:
+            self._log(log, "begin", self._who())
+        self._prepared = worker.prepared
+        patience = 0.0
+        try:
+            with _one_error():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._watch)
+                    hello = await self._connect(worker)
+                    self._log(log, "worker", {"pid": hello.pid, "hermes": hello.hermes})
+                    await self._serve(worker, spool)
+                    tasks.cancel_scope.cancel()
+            patience = self._settings.timeouts.stop
+        finally:
+            self._open = False
+            self._prompts.end()
+            self._returncode = await worker.end(patience=patience)
+            self._phase("gone")
+        self._judge()
+
+    async def _start(self) -> WorkerProcess:
+        worker = await self._host.workers.start(self._order, self._settings.warm)
+        self._phase("start")
+        return worker
+
+    async def _connect(self, worker: WorkerProcess) -> msg.Hello:
+        """Wait for the hello and tell the worker its session."""
+        times = self._settings.timeouts
+        hello = await self._first_message(worker)
+        self._check(hello)
+        await worker.send(
+            self.conversation.start_message(
+                turn_id=self.id, heartbeat=times.silence / 4, linger=times.post_turn
+            )
+        )
+        self._connected.set()
+        return hello
+
+    async def _first_message(self, worker: WorkerProcess) -> msg.Hello:
+        async for message in worker.messages():
+            if isinstance(message, msg.Hello):
+                return message
+            raise ProtocolError(f"the worker began with {_op(message)}, not with hello")
+        raise WorkerStartError("the worker ended before it said hello")
+
+    def _check(self, hello: msg.Hello) -> None:
+        if hello.protocol != msg.PROTOCOL_VERSION:
+            raise ProtocolError(
+                f"the worker speaks protocol {hello.protocol}, this gateway {msg.PROTOCOL_VERSION}",
+                hint="install the same hermes-router for the gateway and for its workers",
+            )
+        if hello.profile != self.conversation.profile.name:
+            raise ProtocolError(f"the worker says that it is {hello.profile!r}")
+
+    async def _serve(self, worker: WorkerProcess, spool: Spool) -> None:
+        async with anyio.create_task_group() as calls:
+            limiter = anyio.Semaphore(_CALLS_AT_ONCE)
+            async for message in worker.messages():
+                self._last_heard = time.monotonic()
+                if isinstance(message, msg.Call):
+                    await limiter.acquire()
+                    calls.start_soon(self._execute, worker, message, spool, limiter)
+                elif isinstance(message, msg.Chunk):
+                    await anyio.to_thread.run_sync(spool.append, message)
+                else:
+                    self._note(message)
+
+    def _note(self, message: msg.FromWorker) -> None:
+        match message:
+            case msg.Accepted() | msg.Refused() | msg.Handled():
+                self._settle(message)
+            case msg.Idle(resident=resident):
+                self._release(resident=resident)
+            case msg.Leaving():
+                self._open = False
+                self._left = True
+                self._prompts.end()
+            case msg.Resolved() | msg.Closed():
+                self._prompts.note(message)
+            case msg.Ready(phases=phases):
+                self._phases |= {f"ready.{name}": seconds for name, seconds in phases.items()}
+                self._phase("ready")
+            case msg.Mark(name=name):
+                self._phase(name)
+            case msg.Failed(error=error, traceback=text):
+                raise WorkerDied(f"the worker failed: {error}", detail=text)
+            case msg.Alive():
+                pass
+            case _:
+                raise ProtocolError(f"the worker sent {_op(message)} where it makes no sense")
+
+    def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
+        """Tell who offered a message what became of it; nobody may be waiting for that any more."""
+        if message.event > self._last_id:
+            raise ProtocolError(f"the worker answered event {message.event}, which nobody sent")
+        offer = self._offers.get(message.event)
+        if isinstance(message, msg.Accepted) and self.answered.is_set():
+            self.answered = anyio.Event()
+        if offer is None:
+            return
+        if isinstance(message, msg.Handled):
+            offer.handled.set()
+            return
+        accepted = isinstance(message, msg.Accepted)
+        self._accepted += accepted
+        offer.verdict = Verdict.ACCEPTED if accepted else Verdict.REFUSED
+        offer.accepted.set()
+
+    def _release(self, *, resident: bool) -> None:
+        """Free the lane, for the reply is out; or keep it bound while the worker is resident."""
+        self._phase("reply")
+        self._open = resident
+        self.answered.set()
+
+    async def _execute(
+        self, worker: WorkerProcess, call: msg.Call, spool: Spool, limiter: anyio.Semaphore
+    ) -> None:
+        try:
+            try:
+                ask = functools.partial(self._prompts.ask, call.id)
+                value = await self.conversation.execute(call.method, call.args, spool, ask)
+                result = msg.Result(call=call.id, value=value)
+            except RelayRefused as error:
+                logger.warning("turn %s: refused: %s", self.id, error)
+                result = msg.Result(call=call.id, error=str(error), refused=True)
+            except Exception as error:  # noqa: BLE001 - an adapter may raise anything
+                logger.info("turn %s: %s failed: %r", self.id, call.method, error)
+                result = msg.Result(call=call.id, error=repr(error))
+            await worker.send(result)
+        except OSError:
+            pass  # the worker is gone; its end is noticed where its messages are read
+        finally:
+            limiter.release()
+
+    async def _tell(self, message: msg.Message) -> None:
+        if self._worker is None:
+            raise BrokenPipeError("there is no worker")
+        await self._worker.send(message)
+
+    async def _watch(self) -> None:
+        """End a worker that gives no sign of life, never gets ready, or exceeds the turn's time."""
+        times = self._settings.timeouts
+        step = min(1.0, *(limit / 4 for limit in (times.start, times.silence, times.turn) if limit))
+        while True:
+            await anyio.sleep(step)
+            now = time.monotonic()
+            if "ready" not in self._phases:
+                if now - self._begun > times.start:
+                    raise self._timeout("start", times.start)
+            elif now - self._last_heard > times.silence:
+                raise self._timeout("silence", times.silence)
+            if times.turn and not self.answered.is_set() and now - self._begun > times.turn:
+                raise self._timeout("turn", times.turn)
+
+    def _timeout(self, phase: str, seconds: float) -> WorkerTimeout:
+        return WorkerTimeout(
+            f"the worker exceeded timeouts.{phase}, {seconds:g} s", phase=phase, seconds=seconds
+        )
+
+    def _judge(self) -> None:
+        returncode = self._returncode
+        if self._stopping or (self._left and self.answered.is_set()):
+            return
+        if returncode != 0:
+            raise WorkerDied(
+                f"the worker ended with {exit_text(returncode)}", returncode=returncode
+            )
+        if not self.answered.is_set():
+            raise WorkerDied("the worker left without finishing its turn", returncode=returncode)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    async def _close(self, log: int, spool: Spool) -> None:
+        unanswered = not self.answered.is_set() and not self._stopping
+        if self._accepted == 0 and self._prepared:
+            # A prepared process that died costs a start, no more: who offers will offer again.
+            logger.warning("turn %s: its prepared worker was lost: %s", self.id, self.failure)
+            self.failure, unanswered = None, False
+        self._open = False
+        self._connected.set()
+        for offer in self._offers.values():
+            offer.accepted.set()
+            offer.handled.set()
+        if self.failure is not None:
+            logger.error("turn %s of %s: %s", self.id, self.conversation.profile.name, self.failure)
+        if log >= 0:
+            self._log_end(log)
+            os.close(log)
+        await anyio.to_thread.run_sync(spool.close)
+        if unanswered:
+            await self._apologise()
+        self.answered.set()
+        self.ended.set()
+
+    async def _apologise(self) -> None:
+        try:
+            await self.conversation.notify(notice(self.failure, self.id))
+        except Exception:
+            logger.exception("turn %s: the notice could not be delivered", self.id)
+
+    def _who(self) -> dict[str, object]:
+        """Return what a turn's header line says; its pid is the supervisor's."""
+        worker = self._worker
+        return {
+            "profile": self.conversation.profile.name,
+            "session": self.conversation.key,
+            "launcher": self._settings.launcher,
+            "start": "none" if worker is None else "prepared" if worker.prepared else "cold",
+            "pid": "none" if worker is None else worker.pid,
+        }
+
+    def _phase(self, name: str) -> None:
+        self._phases.setdefault(name, time.monotonic() - self._begun)
+
+    def _log(self, log: int, what: str, fields: Mapping[str, object]) -> None:
+        write_line(log, what, {"turn": self.id, **fields})
+
+    def _log_end(self, log: int) -> None:
+        fields: dict[str, object] = {"exit": exit_text(self._returncode)}
+        if self.failure is not None:
+            fields["failure"] = self.failure.message
+        self._log(log, "end", fields | self._phases)
+
+
+@contextlib.contextmanager
+def _one_error() -> Iterator[None]:
+    """Raise one error where a task group raises a group: the project's own if there is one."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        errors = list(_leaves(group))
+        raise next((e for e in errors if isinstance(e, RouterError)), errors[0]) from group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def notice(failure: RouterError | None, turn_id: str) -> str:
+    """Return the line that tells the people in a conversation that a turn came to nothing."""
+    if isinstance(failure, ProfileError):
+        return f"⚠️ This conversation's profile {failure.profile!r} {failure.message}. [{turn_id}]"
+    if isinstance(failure, WorkerTimeout):
+        what = f"took longer than allowed ({failure.phase}: {failure.seconds:g} s) and was ended"
+    elif isinstance(failure, WorkerStartError):
+        what = "could not be started"
+    else:
+        what = "stopped unexpectedly before it was done"
+    return (
+        f"⚠️ The assistant of this conversation {what}. Please send your message again. [{turn_id}]"
+    )
+
+
+def _op(message: msg.Message) -> str:
+    return type(message).__name__.lower()

@@ -1,0 +1,222 @@
+"""Where workers come from: one that waits, one forked from a template, or a cold start.
+
+Per profile that is kept warm there is a template, a process that has imported everything under
+that profile's home, and a few ready workers that it forked. A message consumes a ready worker; when
+it is answered the next one is prepared. Whatever was prepared is thrown away instead of used when
+the profile changed on disk, when it is older than allowed, or when it died: the turn then costs a
+cold start at the most, never an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from hermes_router.errors import RouterError
+from hermes_router.freshness import Stamp, stamp_of
+from hermes_router.launchers import launcher
+from hermes_router.logs import WorkerLog
+from hermes_router.profiles import Profile
+from hermes_router.settings import Settings, Warm
+from hermes_router.template import Template, templates_work_here
+from hermes_router.worker_process import WorkerOrder, WorkerProcess, start_worker
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_SECONDS = 30.0
+
+#: Templates that are started for one preparing; after that, the next turn or sweep tries again.
+_TEMPLATE_ATTEMPTS = 2
+
+
+@dataclass(slots=True)
+class _Nest:
+    """What is kept warm for one profile."""
+
+    order: WorkerOrder
+    warm: Warm
+    used: float
+    template: Template | None = None
+    ready: list[WorkerProcess] = field(default_factory=list)
+    stamp: Stamp | None = None
+    born: float = 0.0
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+class Workers:
+    """The source of all workers of a gateway. ``budget`` bounds the profiles that stay warm."""
+
+    def __init__(self, initial: Mapping[str, str], *, budget: int) -> None:
+        self.budget = budget
+        self._initial = initial
+        self._nests: dict[str, _Nest] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._sweeper: asyncio.Task[Any] | None = None
+        self._closed = False
+
+    def order(self, profile: Profile, settings: Settings) -> WorkerOrder:
+        """Return what it takes to start a worker of ``profile``."""
+        return WorkerOrder(
+            profile=profile,
+            launch=launcher(settings.launcher),
+            initial=self._initial,
+            passed=settings.env.names,
+            log=WorkerLog(
+                profile.logs, max_bytes=settings.log.max_bytes, backups=settings.log.backups
+            ),
+            grace=settings.timeouts.stop,
+            sandbox=settings.sandbox,
+            hardening=settings.hardening,
+        )
+
+    async def start(self, order: WorkerOrder, warm: Warm) -> WorkerProcess:
+        """Return a worker for a message: prepared if one is there, else started now.
+
+        Raises:
+            ProfileError: the profile's home cannot be used.
+            WorkerStartError: the system refused to start a process.
+        """
+        nest = self._note_use(order, warm)
+        if nest is None:
+            return await start_worker(order)
+        if nest.template is not None and await self._stale(nest):
+            self._clear(nest)
+        while nest.ready:
+            worker = nest.ready.pop(0)
+            if not worker.ended:
+                return worker
+            self._spawn(worker.end())
+        if nest.template is not None and nest.template.prepared:
+            with contextlib.suppress(RouterError):
+                return await self._forked(nest.template, order)
+        return await start_worker(order)
+
+    def keep_warm(self, profile: Profile, settings: Settings) -> None:
+        """Prepare for a profile that nobody has written to yet, while the budget lasts."""
+        if len(self._nests) < self.budget and profile.name not in self._nests:
+            self._note_use(self.order(profile, settings), settings.warm)
+            self.replenish(profile.name)
+
+    def replenish(self, profile: str) -> None:
+        """See in the background that the profile has its template and its ready workers."""
+        nest = self._nests.get(profile)
+        if nest is not None and not self._closed:
+            self._spawn(self._fill(nest))
+
+    async def close(self) -> None:
+        """End all that was prepared."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for nest in self._nests.values():
+            self._clear(nest)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- one profile ---------------------------------------------------------------------------
+
+    def _note_use(self, order: WorkerOrder, warm: Warm) -> _Nest | None:
+        if not warm.enabled or self.budget < 1 or not templates_work_here():
+            return None
+        name, now = order.profile.name, time.monotonic()
+        nest = self._nests.get(name)
+        if nest is not None and (nest.order, nest.warm) != (order, warm):
+            self._discard(name)
+            nest = None
+        if nest is None:
+            nest = self._nests[name] = _Nest(order, warm, now)
+            self._keep_within_budget(name)
+        nest.used = now
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep())
+        return nest
+
+    def _keep_within_budget(self, newest: str) -> None:
+        while len(self._nests) > self.budget:
+            oldest = min((n for n in self._nests if n != newest), key=lambda n: self._nests[n].used)
+            self._discard(oldest)
+
+    def _discard(self, name: str) -> None:
+        self._clear(self._nests.pop(name))
+
+    async def _fill(self, nest: _Nest) -> None:
+        """Bring a nest up to what its settings want; a failure is logged and tried again later."""
+        async with nest.lock:
+            try:
+                if nest.template is not None and await self._stale(nest):
+                    self._clear(nest)
+                if nest.template is None:
+                    await self._start_template(nest)
+                if nest.template is None:
+                    return
+                nest.ready = [worker for worker in nest.ready if not worker.ended]
+                while len(nest.ready) < nest.warm.ready:
+                    nest.ready.append(await self._forked(nest.template, nest.order))
+            except RouterError as error:
+                logger.warning("nothing could be prepared: %s", error)
+                self._clear(nest)
+
+    async def _start_template(self, nest: _Nest) -> None:
+        """Start a template, again if its home changed meanwhile: it may know only half of that.
+
+        In a new home, and after an update, the change is the template's own: it copies skills.
+        """
+        for _attempt in range(_TEMPLATE_ATTEMPTS):
+            nest.stamp = await _stamp(nest)
+            nest.born = time.monotonic()
+            nest.template = await Template.start(nest.order)
+            if not await self._stale(nest):
+                return
+            self._clear(nest)
+
+    async def _forked(self, template: Template, order: WorkerOrder) -> WorkerProcess:
+        worker = await start_worker(order, launch=template.launch)
+        worker.prepared = True
+        return worker
+
+    async def _stale(self, nest: _Nest) -> bool:
+        """Say whether what is prepared may not be used any more."""
+        template = nest.template
+        if template is None or template.ended:
+            return True
+        if time.monotonic() - nest.born > nest.warm.max_age:
+            return True
+        return await _stamp(nest) != nest.stamp
+
+    def _clear(self, nest: _Nest) -> None:
+        """End what is prepared, in the background; workers that are in use go on."""
+        ready, nest.ready = nest.ready, []
+        template, nest.template = nest.template, None
+        for worker in ready:
+            self._spawn(worker.end())
+        if template is not None:
+            self._spawn(template.retire())
+
+    async def _sweep(self) -> None:
+        """Let go of profiles that nobody uses, and renew what became stale."""
+        while True:
+            await anyio.sleep(_SWEEP_SECONDS)
+            now = time.monotonic()
+            for name, nest in list(self._nests.items()):
+                if now - nest.used > nest.warm.keep:
+                    self._discard(name)
+                else:
+                    self.replenish(name)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _stamp(nest: _Nest) -> Stamp:
+    return await anyio.to_thread.run_sync(stamp_of, nest.order.profile)

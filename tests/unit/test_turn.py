@@ -1,0 +1,367 @@
+"""A turn against worker processes that misbehave: real processes, made-up workers."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from msgspec.structs import replace
+
+from hermes_router import turn as turn_module
+from hermes_router import warm
+from hermes_router.dispatcher import Dispatcher
+from hermes_router.errors import RelayRefused
+from hermes_router.launchers import Child, LaunchSpec, local
+from hermes_router.profiles import Profile
+from hermes_router.prompts import Ask
+from hermes_router.protocol import messages as msg
+from hermes_router.settings import Settings
+from hermes_router.spool import Spool
+from hermes_router.turn import Host, Inbound, Turn
+from hermes_router.warm import Workers
+
+# What a made-up worker starts with: frames in, frames out, and the usual first message.
+PRELUDE = """
+import os, sys, time, signal
+import msgspec
+from hermes_router.protocol import messages as msg
+def frame(data): return len(data).to_bytes(4, "big") + data
+def raw(data): os.write(1, data)
+def say(message): raw(frame(msg.encode(message)))
+def hello(**changes):
+    fields = dict(protocol=msg.PROTOCOL_VERSION, router="1", hermes="1", python="3",
+                  pid=os.getpid(), profile="career")
+    say(msg.Hello(**(fields | changes)))
+def read(count):
+    data = b""
+    while len(data) < count:
+        more = os.read(0, count - len(data))
+        if not more: sys.exit(0)
+        data += more
+    return data
+def hear(): return msg.decode_to_worker(read(int.from_bytes(read(4), "big")))
+def event():
+    while True:
+        message = hear()
+        if isinstance(message, msg.Event): return message
+"""
+ANSWER = """
+hello(); say(msg.Ready(phases={}))
+got = event(); say(msg.Accepted(event=got.id)); say(msg.Handled(event=got.id))
+"""
+
+
+@dataclass
+class Scene(turn_module.Conversation):
+    """A conversation that remembers what was said and called."""
+
+    profile: Profile
+    key: str = "agent:main:telegram:group:1:6"
+    notices: list[str] = field(default_factory=list)
+    calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def start_message(self, *, turn_id: str, heartbeat: float, linger: float) -> msg.Start:
+        return msg.Start(
+            turn=turn_id,
+            session_key=self.key,
+            platform="telegram",
+            methods={},
+            capabilities={},
+            home_channel=None,
+            heartbeat=heartbeat,
+            linger=linger,
+        )
+
+    async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
+        self.calls.append((method, args))
+        if method == "forbidden":
+            raise RelayRefused("no", call=method)
+        return {"method": method}
+
+    async def notify(self, text: str) -> None:
+        self.notices.append(text)
+
+
+QUICK = replace(
+    Settings(),
+    timeouts=replace(Settings().timeouts, start=20.0, stop=1.0, silence=20.0),
+)
+HOST = Host(workers=Workers(dict(os.environ), budget=0))
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    home = tmp_path / "profiles" / "career"
+    home.mkdir(parents=True)
+    return Scene(Profile("career", home))
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make every launch start this script, inside the real supervisor."""
+
+    def use(script: str) -> None:
+        supervised = (
+            "from hermes_router_worker.supervisor import supervise\nsupervise(1.0)\n"
+            + PRELUDE
+            + textwrap.dedent(script)
+        )
+
+        async def launch(spec: LaunchSpec) -> Child:
+            monkeypatch.setattr(
+                local, "command", lambda _spec: [sys.executable, "-P", "-c", supervised]
+            )
+            return await local.launch(spec)
+
+        monkeypatch.setattr(warm, "launcher", lambda _name: launch)
+
+    return use
+
+
+def log_of(scene: Scene) -> str:
+    return (scene.profile.logs / "hermes-router-worker.log").read_text()
+
+
+async def serve(scene: Scene, settings: Settings = QUICK, text: str = "hi") -> Turn:
+    """Serve one message to the end of the worker."""
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        turn = await dispatcher.serve(scene, Inbound({"text": text}, {}), settings)
+        await turn.answered.wait()
+        await turn.ended.wait()
+    return turn
+
+
+async def test_a_good_turn_ends_without_a_word(scene: Scene, worker: Callable[[str], None]) -> None:
+    worker(
+        ANSWER
+        + "say(msg.Call(id=1, method='send', args={'content': 'hello'})); assert hear().value"
+        "\nsay(msg.Idle()); say(msg.Leaving())"
+    )
+    turn = await serve(scene)
+    assert turn.failure is None
+    assert scene.notices == []
+    assert scene.calls == [("send", {"content": "hello"})]
+    assert 'exit="status 0"' in log_of(scene)
+
+
+BAD_FRAMES = {
+    "cut": ("hello(); raw(b'\\0\\0\\0\\x09abc')", "ended inside a frame"),
+    "oversize": ("hello(); raw(b'\\x7f\\0\\0\\0')", "are allowed"),
+    "garbage": ("hello(); raw(frame(b'\\xc1\\xc1'))", "broke the protocol"),
+    "not-protocol-at-all": ("print('Hello World', flush=True)", "broke the protocol"),
+    "wrong-version": ("hello(protocol=99)", "protocol 99"),
+    "wrong-profile": ("hello(profile='systems')", "says that it is 'systems'"),
+    "no-hello": ("say(msg.Ready(phases={}))", "began with ready"),
+    "unknown-op": ("hello(); raw(frame(msgspec.msgpack.encode({'op': 'nonsense'})))", "nonsense"),
+    "unknown-field": (
+        "hello(); raw(frame(msgspec.msgpack.encode({'op': 'idle', 'resident': False, 'x': 1})))",
+        "unknown field",
+    ),
+    "missing-field": (
+        "hello(); raw(frame(msgspec.msgpack.encode({'op': 'call', 'id': 1})))",
+        "method",
+    ),
+    "second-hello": ("hello(); hello()", "sent hello where it makes no sense"),
+    "answer-to-no-event": ("hello(); say(msg.Accepted(event=77))", "event 77"),
+    "chunk-without-end": (
+        "hello()\nfor i in range(10): say(msg.Chunk(stream=1, data=b'x' * 200_000))",
+        "of files at once",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FRAMES)
+async def test_a_bad_frame_ends_that_worker_and_says_why(
+    scene: Scene, worker: Callable[[str], None], name: str
+) -> None:
+    script, reason = BAD_FRAMES[name]
+    worker(script + "\ntime.sleep(60)" * (name != "cut"))
+    limits = replace(QUICK.limits, file_bytes=1_000_000)
+    turn = await serve(scene, replace(QUICK, limits=limits))
+    assert turn.failure is not None
+    assert reason in str(turn.failure)
+    assert reason in log_of(scene)
+    assert len(scene.notices) == 1
+    assert turn.id in scene.notices[0]
+
+
+async def test_a_refused_call_is_an_error_to_the_worker_only(
+    scene: Scene, worker: Callable[[str], None]
+) -> None:
+    worker(
+        ANSWER
+        + """
+say(msg.Call(id=1, method='forbidden', args={})); answer = hear()
+assert answer.refused and answer.error and answer.call == 1, answer
+say(msg.Idle()); say(msg.Leaving())
+"""
+    )
+    turn = await serve(scene)
+    assert turn.failure is None
+    assert scene.notices == []
+
+
+async def test_a_worker_that_never_gets_ready_is_ended_in_time(
+    scene: Scene, worker: Callable[[str], None]
+) -> None:
+    worker("time.sleep(60)")
+    times = replace(QUICK.timeouts, start=1.0)
+    with anyio.fail_after(10):
+        turn = await serve(scene, replace(QUICK, timeouts=times))
+    assert "timeouts.start" in str(turn.failure)
+    assert "start: 1 s" in scene.notices[0]
+
+
+async def test_a_worker_without_a_sign_of_life_is_ended(
+    scene: Scene, worker: Callable[[str], None]
+) -> None:
+    worker(ANSWER + "os.kill(os.getpid(), signal.SIGSTOP)")
+    times = replace(QUICK.timeouts, silence=1.0)
+    with anyio.fail_after(15):
+        turn = await serve(scene, replace(QUICK, timeouts=times))
+    assert "timeouts.silence" in str(turn.failure)
+    assert len(scene.notices) == 1
+
+
+async def test_a_worker_that_ignores_signals_is_ended(
+    scene: Scene, worker: Callable[[str], None]
+) -> None:
+    worker("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ANSWER + "time.sleep(60)")
+    times = replace(QUICK.timeouts, turn=1.5)
+    with anyio.fail_after(15):
+        turn = await serve(scene, replace(QUICK, timeouts=times))
+    assert "timeouts.turn" in str(turn.failure)
+
+
+async def test_the_reply_frees_the_lane_while_the_worker_still_works(
+    scene: Scene, worker: Callable[[str], None]
+) -> None:
+    worker(
+        ANSWER
+        + """
+say(msg.Idle())
+for _ in range(200):
+    say(msg.Call(id=2, method='send', args={'content': 'a title'})); hear(); time.sleep(0.02)
+say(msg.Leaving())
+"""
+    )
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        first = await dispatcher.serve(scene, Inbound({}, {}), QUICK)
+        await first.answered.wait()
+        second = await dispatcher.serve(scene, Inbound({}, {}), QUICK)
+        assert second is not first
+        assert not first.ended.is_set()
+        await dispatcher.close("the end of the test")
+    assert ("send", {"content": "a title"}) in scene.calls
+
+
+async def test_messages_that_come_meanwhile_go_to_the_same_worker(
+    scene: Scene, worker: Callable[[str], None]
+) -> None:
+    worker(
+        ANSWER
+        + """
+for _ in range(3):
+    got = event(); say(msg.Accepted(event=got.id)); say(msg.Handled(event=got.id))
+    say(msg.Call(id=got.id, method='send', args=got.fields))
+say(msg.Idle()); say(msg.Leaving()); time.sleep(0.2)
+"""
+    )
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        turns = [
+            await dispatcher.serve(scene, Inbound({"text": str(number)}, {}), QUICK)
+            for number in range(4)
+        ]
+        await turns[0].ended.wait()
+    assert len(set(turns)) == 1
+    assert [args["text"] for _, args in scene.calls] == ["1", "2", "3"]
+
+
+async def test_a_message_that_comes_too_late_gets_a_worker_of_its_own(
+    scene: Scene, worker: Callable[[str], None], tmp_path: Path
+) -> None:
+    worker(
+        ANSWER
+        + f"""
+mark = {str(tmp_path / "second")!r}
+if not os.path.exists(mark):
+    open(mark, "w").close()
+    late = event(); say(msg.Refused(event=late.id))
+say(msg.Idle()); say(msg.Leaving())
+"""
+    )
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        first = await dispatcher.serve(scene, Inbound({"text": "1"}, {}), QUICK)
+        second = await dispatcher.serve(scene, Inbound({"text": "2"}, {}), QUICK)
+        await second.ended.wait()
+    assert second is not first
+    assert second.failure is None
+
+
+async def test_sessions_never_share_a_worker(scene: Scene, worker: Callable[[str], None]) -> None:
+    worker(ANSWER + "time.sleep(30)")
+    other = Scene(scene.profile, key="agent:main:telegram:group:1:13")
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        first = await dispatcher.serve(scene, Inbound({}, {}), QUICK)
+        second = await dispatcher.serve(other, Inbound({}, {}), QUICK)
+        assert first is not second
+        await dispatcher.close("the end of the test")
+
+
+async def test_what_a_worker_started_ends_with_it(
+    scene: Scene, worker: Callable[[str], None], tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    worker(
+        ANSWER
+        + f"""
+import subprocess
+child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; echo $$ > {pid_file}; exec sleep 600"],
+                         start_new_session=True)
+while not os.path.exists({str(pid_file)!r}): time.sleep(0.01)
+say(msg.Idle()); say(msg.Leaving())
+"""
+    )
+    turn = await serve(scene)
+    assert turn.failure is None
+    pid = int(await anyio.Path(pid_file).read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_worker_gets_nothing_but_its_own(
+    scene: Scene, worker: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaked = os.open(os.devnull, os.O_RDONLY)
+    os.set_inheritable(leaked, True)
+    worker(
+        ANSWER
+        + """
+say(msg.Call(id=1, method='seen', args={
+    "environment": dict(os.environ), "cwd": os.getcwd(), "session": os.getsid(0) == os.getppid(),
+    "open": sorted(int(fd) for fd in os.listdir("/proc/self/fd"))})); hear()
+say(msg.Idle()); say(msg.Leaving())
+"""
+    )
+    await serve(scene)
+    seen = scene.calls[0][1]
+    home = scene.profile.home
+    assert seen["environment"]["HERMES_HOME"] == str(home)
+    assert seen["environment"]["HOME"] == str(home / "home")
+    assert seen["cwd"] == str(home / "workspace")
+    assert seen["session"]
+    assert leaked not in seen["open"]
+    assert not await anyio.Path(seen["environment"]["TMPDIR"]).exists()
+    os.close(leaked)
