@@ -1,0 +1,84 @@
+"""A routed conversation as its turns see it: the real adapter behind a relay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from hermes_router.hermes import prompts, seams
+from hermes_router.hermes.events import inbound_of
+from hermes_router.profiles import Profile
+from hermes_router.prompts import Ask
+from hermes_router.protocol import messages as msg
+from hermes_router.relay import Relay, RelayTarget, ask_capabilities, method_parameters
+from hermes_router.spool import Spool
+
+
+class GatewayConversation:
+    """One session of a routed profile on one platform."""
+
+    def __init__(
+        self, runner: Any, profile: Profile, key: str, *, attended: Callable[[], bool]
+    ) -> None:
+        self.profile = profile
+        self.key = key
+        self._runner = runner
+        self._attended = attended
+        self._event: Any = None
+        self._target: RelayTarget | None = None
+
+    def note(self, event: Any) -> None:
+        """Remember where a message is, who speaks, and what may be replied to."""
+        self._event = event
+        source = event.source
+        if self._target is None:
+            self._target = RelayTarget(
+                profile=self.profile.name,
+                chat_id=str(source.chat_id),
+                thread_id=source.thread_id,
+                user_ids=frozenset(),
+                identity={"slack_team_id": getattr(source, "scope_id", None)},
+                attended=self._attended,
+            )
+        self._target.user_ids |= {str(source.user_id)}
+        self._target.messages.add([event.message_id, event.reply_to_message_id])
+
+    def start_message(self, *, turn_id: str, heartbeat: float, linger: float) -> msg.Start:
+        """Return what a worker is told about this session."""
+        source = self._event.source
+        adapter = seams.adapter_for(self._runner, source)
+        fields = dict(inbound_of(self._event).source)
+        return msg.Start(
+            turn=turn_id,
+            session_key=self.key,
+            platform=source.platform.value,
+            methods=prompts.answerable(method_parameters(adapter)),
+            capabilities=ask_capabilities(adapter, fields),
+            home_channel={
+                "chat_id": str(source.chat_id),
+                "name": source.chat_topic or source.chat_name or str(source.chat_id),
+                "thread_id": source.thread_id,
+            },
+            heartbeat=heartbeat,
+            linger=linger,
+        )
+
+    async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
+        """Call the real adapter for a worker; raises ``RelayRefused`` where that is not allowed."""
+        if self._target is None:
+            raise RuntimeError("a conversation without a message has no worker")
+        source = self._event.source
+        adapter = seams.adapter_for(self._runner, source)
+        if adapter is None:
+            raise ConnectionError(f"the gateway is not connected to {source.platform}")
+        ask = partial(
+            ask,
+            key=self._runner._session_key_for_source(source),
+            refuses=partial(seams.command_refusal, self._runner, source, self._event.get_command()),
+        )
+        return await Relay(adapter, self._target).execute(method, args, spool, ask)
+
+    async def notify(self, text: str) -> None:
+        """Tell the people in the conversation something."""
+        await seams.send_text(self._runner, self._event, text)
