@@ -1,0 +1,57 @@
+"""Where the command begins and ends: one place that turns errors into messages and statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from hermes_router.cli import status, terminal
+from hermes_router.cli.commands import COMMANDS, build_parser, run_command
+from hermes_router.errors import RouterError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``hermes-router`` with the given or the process's arguments; return the exit status."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    return guarded(lambda: _run(argv), argv)
+
+
+def _run(argv: list[str]) -> int:
+    # What is no command's name tells argparse nothing that it would need the others for.
+    parser = build_parser([name for name in COMMANDS if name in argv])
+    options = parser.parse_args(argv)
+    if options.version:
+        from hermes_router.cli import versions  # noqa: PLC0415 - slow, and rarely wanted
+
+        return versions.show()
+    if options.router_command is None:
+        parser.print_help(sys.stderr)
+        return status.WRONG
+    return run_command(options)
+
+
+def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:
+    """Return what ``action`` returns, or the status of what it raised, having told the user.
+
+    A mistake of the user is a message; anything else is a bug, and leaves a report.
+    """
+    try:
+        result = action()
+        sys.stdout.flush()
+        return result
+    except RouterError as error:
+        terminal.complain(error)
+        return status.status_of(error)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return status.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough; Python must not try again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status.PIPE_CLOSED
+    except Exception as error:  # noqa: BLE001 - the top level: whatever is left is a bug
+        from hermes_router.cli import crash  # noqa: PLC0415 - for this case only
+
+        crash.report(error, argv)
+        return status.BUG

@@ -1,0 +1,89 @@
+"""What this machine can do for workers: the launchers, and the limits that it enforces."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hermes_router import launchers
+from hermes_router.cli.findings import Finding, Severity
+from hermes_router.settings import LAUNCHERS
+from hermes_router.template import templates_work_here
+
+
+def look() -> Iterator[Finding]:
+    """Yield what each launcher and each limit depends on, and whether it is there."""
+    for name in LAUNCHERS:
+        yield _launcher(name)
+    yield _whole_tree()
+    yield _strays()
+    yield _feature(
+        "warm-workers",
+        there=templates_work_here(),
+        yes="workers can be prepared ahead of messages",
+        no="workers cannot be prepared ahead here: each turn starts its own, which takes seconds",
+    )
+    yield _temporary_folder()
+    yield Finding(
+        check="limits",
+        severity="ok",
+        what="turns at once, waiting messages, file sizes and all timeouts are kept by the gateway",
+    )
+
+
+def _launcher(name: str) -> Finding:
+    if name == "local":
+        worker = [sys.executable, "-P", "-m", "hermes_router_worker"]
+        return Finding(
+            check="launcher-local", severity="ok", what=f"local works: {' '.join(worker)}"
+        )
+    obstacle = launchers.check(name)
+    return Finding(
+        check=f"launcher-{name}",
+        severity="info" if obstacle else "ok",
+        what=f"{name} does not work: {obstacle}" if obstacle else f"{name} works: it was tried",
+    )
+
+
+def _whole_tree() -> Finding:
+    linux = sys.platform == "linux"
+    return _feature(
+        "limit-process-tree",
+        there=linux,
+        yes="a worker's whole process tree ends with it (subreaper)",
+        no="no subreapers on this system: a process that detached itself from a worker is missed",
+    )
+
+
+def _strays() -> Finding:
+    return _feature(
+        "limit-strays",
+        there=Path("/proc/self/environ").exists(),
+        yes="what a killed supervisor leaves behind is found and ended (/proc)",
+        no="no /proc: what a killed supervisor leaves behind is not found",
+    )
+
+
+def _temporary_folder() -> Finding:
+    folder = tempfile.gettempdir()
+    if os.access(folder, os.W_OK | os.X_OK):
+        return Finding(
+            check="temporary-folder",
+            severity="ok",
+            what=f"each worker gets a private folder in {folder}",
+        )
+    return Finding(
+        check="temporary-folder",
+        severity="error",
+        what="the folder for temporary files cannot be written",
+        where=folder,
+        mend="start the gateway with TMPDIR set to a folder that can be",
+    )
+
+
+def _feature(check: str, *, there: bool, yes: str, no: str) -> Finding:
+    severity: Severity = "ok" if there else "info"
+    return Finding(check=check, severity=severity, what=yes if there else no)

@@ -1,0 +1,114 @@
+"""Putting a name into ``plugins.enabled`` of a YAML text, touching nothing else.
+
+The text is edited where a parser says that the list is, and parsed again: unless the result holds
+exactly what the text held and the name, the edit is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+
+class CannotEdit(Exception):
+    """The edit would not do what it should; the text says why."""
+
+
+def with_plugin(text: str, name: str) -> str:
+    """Return ``text`` with ``name`` in ``plugins.enabled``.
+
+    Raises:
+        CannotEdit: that cannot be done by a small edit whose effect is certain.
+    """
+    before = _values(text)
+    new = _edited(text.replace("\r\n", "\n"), name)
+    if "\r\n" in text:
+        new = new.replace("\n", "\r\n")
+    wanted = {**before, "plugins": {**(before.get("plugins") or {})}}
+    wanted["plugins"]["enabled"] = [*(wanted["plugins"].get("enabled") or []), name]
+    if _values(new) != wanted:
+        raise CannotEdit("the result would say something else")
+    return new
+
+
+def _values(text: str) -> dict[Any, Any]:
+    try:
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CannotEdit(f"it is no YAML that can be read: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise CannotEdit("it is not a mapping")
+    plugins = values.get("plugins")
+    if plugins is not None and not isinstance(plugins, dict):
+        raise CannotEdit("plugins is not a mapping")
+    enabled = (plugins or {}).get("enabled")
+    if enabled is not None and not isinstance(enabled, list):
+        raise CannotEdit("plugins.enabled is not a list")
+    return values
+
+
+def _edited(text: str, name: str) -> str:
+    root = yaml.compose(text, yaml.SafeLoader)
+    if root is None or not isinstance(root, yaml.MappingNode) or not root.value:
+        return _appended(text, f"plugins:\n  enabled:\n    - {name}\n", allowed=root is None)
+    plugins = _value(root, "plugins")
+    if plugins is None:
+        block = not root.flow_style
+        return _appended(text, f"plugins:\n  enabled:\n    - {name}\n", allowed=block)
+    if isinstance(plugins, yaml.ScalarNode):  # `plugins:` with nothing, or null
+        return _replaced(text, plugins, f"\n  enabled:\n    - {name}", f"{{enabled: [{name}]}}")
+    enabled = _value(plugins, "enabled")
+    if enabled is None:
+        return _added_key(text, plugins, name)
+    if isinstance(enabled, yaml.ScalarNode):
+        return _replaced(text, enabled, f" [{name}]", f"[{name}]")
+    return _added_item(text, enabled, name)
+
+
+def _value(mapping: Any, key: str) -> Any:
+    found = [value for node, value in mapping.value if node.value == key]
+    if len(found) > 1:
+        raise CannotEdit(f"the key {key!r} is there twice")
+    return found[0] if found else None
+
+
+def _appended(text: str, block: str, *, allowed: bool) -> str:
+    """Return ``text`` with a top-level block below it."""
+    if not allowed or any(line.startswith(("---", "...")) for line in text.splitlines()[1:]):
+        raise CannotEdit("nothing can be added below it")
+    gap = "" if not text or text.endswith("\n") else "\n"
+    return f"{text}{gap}{block}"
+
+
+def _replaced(text: str, node: Any, nothing: str, something: str) -> str:
+    """Return ``text`` with a null replaced; ``nothing`` is for one that is not written out."""
+    start, end = node.start_mark.index, node.end_mark.index
+    return text[:start] + (something if end > start else nothing) + text[end:]
+
+
+def _added_key(text: str, plugins: Any, name: str) -> str:
+    if plugins.flow_style:
+        start = plugins.start_mark.index + 1
+        comma = ", " if plugins.value else ""
+        return f"{text[:start]}enabled: [{name}]{comma}{text[start:]}"
+    first = plugins.value[0][0].start_mark
+    margin = " " * first.column
+    return f"{text[: first.index]}enabled:\n{margin}  - {name}\n{margin}{text[first.index :]}"
+
+
+def _added_item(text: str, enabled: Any, name: str) -> str:
+    if enabled.flow_style:
+        if not enabled.value:
+            start = enabled.start_mark.index + 1
+            return f"{text[:start]}{name}{text[start:]}"
+        end = enabled.value[-1].end_mark.index
+        return f"{text[:end]}, {name}{text[end:]}"
+    # A block list's mark is at its first dash; an item's end is where its text ends.
+    margin = " " * enabled.start_mark.column
+    last = enabled.value[-1].end_mark.index
+    line_end = text.find("\n", last)
+    line_end = len(text) if line_end < 0 else line_end
+    return f"{text[:line_end]}\n{margin}- {name}{text[line_end:]}"

@@ -1,0 +1,37 @@
+"""Exit statuses, and the one error that ends a command on purpose."""
+
+from __future__ import annotations
+
+from hermes_router.errors import ConfigError, ProfileError, RouterError
+
+OK = 0
+NEGATIVE = 1
+"""The question was answered with no: unmatched, findings that are errors, a refused edit."""
+WRONG = 2
+"""The configuration or the command line is wrong."""
+UNUSABLE = 3
+"""A profile that is to answer cannot."""
+TURN_FAILED = 4
+"""``--say``: a worker was started and gave no answer."""
+BUG = 70
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+class CommandError(RouterError):
+    """Ends the command with a message, a hint, and an exit status."""
+
+    def __init__(
+        self, message: str, *, where: str = "", hint: str = "", status: int = NEGATIVE
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.status = status
+
+
+def status_of(error: RouterError) -> int:
+    """Return the exit status that an error means."""
+    if isinstance(error, CommandError):
+        return error.status
+    if isinstance(error, ConfigError):
+        return WRONG
+    return UNUSABLE if isinstance(error, ProfileError) else NEGATIVE

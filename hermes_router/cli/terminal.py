@@ -1,0 +1,121 @@
+"""What commands write: answers to standard output, errors to standard error, colour on terminals.
+
+Colour is off where NO_COLOR is set to anything, where TERM is ``dumb``, and in files and pipes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+import msgspec
+
+from hermes_router.errors import ConfigError, Problem, RouterError
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_SEVERITIES = {
+    "error": "red",
+    "unusable": "red",
+    "warning": "yellow",
+    "info": "cyan",
+    "ok": "green",
+}
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """Return ``text`` in a style where ``stream`` (standard output) shows colours."""
+    if not text or style not in _CODES or not _shows_colour(stream or sys.stdout):
+        return text
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+
+
+def severity(word: str, stream: TextIO | None = None) -> str:
+    """Return a severity's word in its colour."""
+    return paint(word, _SEVERITIES.get(word, ""), stream)
+
+
+def say(text: str = "") -> None:
+    """Write a line of the answer."""
+    print(clean(text))
+
+
+def say_fields(fields: Iterable[tuple[str, str]], indent: str = "  ") -> None:
+    """Write ``name  value`` lines, the values in one column."""
+    shown = [(name, value) for name, value in fields if value]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        say(f"{indent}{paint(name.ljust(width), 'dim')}  {value}")
+
+
+def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write rows in columns that are as wide as what is in them."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    say(paint(_columns(head, widths), "dim"))
+    for row in rows:
+        say(_columns(row, widths))
+
+
+def say_json(value: Any) -> None:
+    """Write a value as JSON, indented; keys stay in the order that they were put in."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def complain(error: RouterError) -> None:
+    """Write an error and what to do about it to standard error."""
+    where = f"{error.where}: " if error.where and not isinstance(error, ConfigError) else ""
+    _tell("ERROR", "red", f"{where}{error.message}")
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            complain_of(problem)
+    if error.hint:
+        _tell("TIP", "cyan", error.hint)
+
+
+def complain_of(problem: Problem) -> None:
+    """Write one located problem of a configuration to standard error."""
+    path = f"{problem.path}: " if problem.path else ""
+    word = severity(problem.severity, sys.stderr)
+    print(clean(f"  {problem.where}: {word}: {path}{problem.message}"), file=sys.stderr)
+    if problem.hint:
+        print(clean(f"      {problem.hint}"), file=sys.stderr)
+
+
+def tip(text: str) -> None:
+    """Write a hint to standard error."""
+    _tell("TIP", "cyan", text)
+
+
+def clean(text: str) -> str:
+    """Return ``text`` without control characters other than newlines, tabs and our own colours.
+
+    What is shown comes from files and from models: it must not steer the terminal.
+    """
+    if text.isprintable():
+        return text
+    text = "".join(c if c.isprintable() or c in "\n\t\x1b" else f"\\x{ord(c):02x}" for c in text)
+    head, *parts = text.split("\x1b")
+    return head + "".join(_escape(part) for part in parts)
+
+
+def _escape(part: str) -> str:
+    ours = any(part.startswith(f"[{code}m") for code in (*_CODES.values(), "0"))
+    return f"\x1b{part}" if ours else f"\\x1b{part}"
+
+
+def _tell(word: str, style: str, text: str) -> None:
+    print(clean(f"{paint(word, style, sys.stderr)}: {text}"), file=sys.stderr)
+
+
+def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _shows_colour(stream: TextIO) -> bool:
+    return (
+        not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+        and hasattr(stream, "isatty")
+        and stream.isatty()
+    )

@@ -1,0 +1,178 @@
+"""docs/cli.md: every command in it is run, and every key that it promises is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import CONFIG, ROOT, Installation, build
+from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot
+
+pytestmark = pytest.mark.timeout(240)
+
+TEXT = (ROOT / "docs" / "cli.md").read_text("utf-8")
+_BLOCK = re.compile(r"^```console(?P<how>[^\n]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _examples(how: str = "") -> list[tuple[str, int]]:
+    """Return the commands of the documentation, with the status that it says they end with."""
+    found = []
+    for block in _BLOCK.finditer(TEXT):
+        words = block["how"].split()
+        if ("say" in words) != (how == "say"):
+            continue
+        status = next((int(w.removeprefix("status=")) for w in words if "=" in w), 0)
+        lines = block["body"].splitlines()
+        assert all(line.startswith("$ hermes-router ") for line in lines), lines
+        found += [(line.removeprefix("$ hermes-router "), status) for line in lines]
+    return found
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The home of the other tests, and the draft that the examples check."""
+    made = build(tmp_path_factory.mktemp("documented"))
+    (made.base / "draft.yaml").write_text(CONFIG)
+    return made
+
+
+def test_the_documentation_has_an_example_of_every_command() -> None:
+    from hermes_router.cli.commands import COMMANDS
+
+    assert {command.split()[0] for command, _ in _examples()} >= set(COMMANDS)
+
+
+@pytest.mark.parametrize(("command", "status"), _examples())
+def test_an_example_does_what_the_text_says(
+    documented: Installation, command: str, status: int
+) -> None:
+    shown = documented.run(*shlex.split(command))
+    assert shown.status == status, shown.err
+    assert shown.out
+
+
+@pytest.fixture(scope="module")
+def speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HermesRoot]:
+    with FakeTelegram() as telegram, FakeModel() as model:
+        root = HermesRoot(tmp_path_factory.mktemp("speaking"), telegram=telegram, model=model)
+        root.add_profile("career")
+        root.configure({"gateway": {"profile_routes": {"telegram": {str(FORUM): {6: "career"}}}}})
+        yield root
+
+
+def _run(root: HermesRoot, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "hermes_router.cli", *arguments],
+        env=root.gateway_environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("command", "status"), _examples("say"))
+def test_an_example_that_speaks_is_answered(
+    speaking: HermesRoot, command: str, status: int
+) -> None:
+    assert status == 0
+    assert "echo: hello" in _run(speaking, *shlex.split(command))
+
+
+# -- the schema ------------------------------------------------------------------------------------
+
+
+def _keys(heading: str) -> list[str]:
+    """Return the keys in the table below a heading."""
+    _, _, rest = TEXT.partition(f"\n{heading}\n")
+    section = re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    found = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+    assert found, heading
+    return found
+
+
+def _check_common(answer: dict[str, Any]) -> None:
+    assert list(answer["config"]) == _keys("### The configuration")
+    for problem in answer["problems"]:
+        assert list(problem) == _keys("### A problem")
+
+
+def test_test_route_prints_the_documented_keys(documented: Installation) -> None:
+    for place in ("telegram:-1003961179976:6", "telegram:-1003961179976:7", "telegram:-42"):
+        answer = documented.run("test-route", place, "--json").json
+        assert list(answer) == _keys("### test-route --json")
+        assert list(answer["place"]) == [
+            *("platform", "chat_id", "thread_id", "user_id", "guild_id", "parent_chat_id")
+        ]
+        _check_common(answer)
+        if answer["route"] is not None:
+            assert list(answer["route"]) == _keys("### A route")
+        if answer["worker"] is not None:
+            assert list(answer["worker"]) == _keys("#### worker")
+        for candidate in answer["candidates"]:
+            assert list(candidate) == ["outcome", "reason", "requires", "route"]
+        for finding in answer["findings"]:
+            assert list(finding) == _keys("### A finding")
+
+
+def test_test_route_says_the_same_keys_of_a_broken_file(
+    documented: Installation, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("profile_routes: 7\n")
+    answer = documented.run("test-route", "irc:x", "--config", str(broken), "--json").json
+    assert list(answer) == _keys("### test-route --json")
+    assert answer["problems"]
+    _check_common(answer)
+
+
+def test_what_was_said_has_the_documented_keys(speaking: HermesRoot) -> None:
+    arguments = ("test-route", f"telegram:{FORUM}:6", "--say", "hello", "--json")
+    said = json.loads(_run(speaking, *arguments))["say"]
+    assert list(said) == _keys("#### say")
+    assert said["messages"] == ["echo: hello"]
+    assert list(said["sent"][0]) == ["seconds", "method", "message_id", "text", "files"]
+
+
+def test_routes_prints_the_documented_keys(documented: Installation) -> None:
+    answer = documented.run("routes", "--json").json
+    assert list(answer) == _keys("### routes --json")
+    _check_common(answer)
+    for route in answer["routes"]:
+        assert list(route) == [*_keys("### A route"), "answered_by", "usable", "takes_from"]
+    for profile in answer["profiles"]:
+        assert list(profile) == [
+            *("name", "home", "usable", "model", "provider", "own_gateway_pid", "findings")
+        ]
+
+
+def test_a_check_prints_the_documented_keys(documented: Installation) -> None:
+    answer = documented.run("routes", "--check", "draft.yaml", "--json").json
+    assert list(answer) == _keys("### routes --check --json")
+
+
+def test_doctor_prints_the_documented_keys(documented: Installation) -> None:
+    answer = documented.run("doctor", "--json").json
+    assert list(answer) == _keys("### doctor --json")
+    assert list(answer["config"]) == _keys("### The configuration")
+    assert list(answer["counts"]) == ["error", "warning", "info", "ok"]
+    for finding in answer["findings"]:
+        assert list(finding) == _keys("### A finding")
+
+
+def test_the_documented_settings_of_an_outcome_are_all_there_are() -> None:
+    from hermes_router.cli import test_route
+
+    words = [*test_route._HEADLINES, "config_error"]
+    row = next(line for line in TEXT.splitlines() if line.startswith("| `outcome` |"))
+    assert set(re.findall(r"`([a-z_]+)`", row)) == {"outcome", *words}

@@ -1,0 +1,197 @@
+"""What every command has: help with examples, versions, colours, errors, a report for a bug."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from hermes_router import __version__
+from hermes_router.cli.commands import COMMANDS
+from hermes_router.cli.terminal import clean
+from tests.cli.conftest import CHAT, ROOT, Installation
+
+PLACE = f"telegram:{CHAT}:6"
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_help_with_examples(installation: Installation, command: str) -> None:
+    shown = installation.run(*([command] if command else []), "--help")
+    assert shown.status == 0
+    assert shown.err == ""
+    assert "examples:\n  hermes-router" in shown.out
+    assert max(len(line) for line in shown.out.splitlines()) <= 100
+
+
+def test_the_help_of_say_tells_about_the_session(installation: Installation) -> None:
+    text = " ".join(installation.run("test-route", "--help").out.split())
+    assert "which is removed afterwards; only with --keep it is the place's real session" in text
+
+
+def test_the_versions_are_the_routers_hermes_and_the_protocols(installation: Installation) -> None:
+    shown = installation.run("--version")
+    assert shown.status == 0
+    lines = dict(line.split(maxsplit=1) for line in shown.out.splitlines())
+    assert lines["hermes-router"] == __version__
+    assert re.fullmatch(r"0\.\d+\.\d+", lines["hermes-agent"])
+    assert lines["protocol"] == "1"
+
+
+def test_the_version_without_hermes_says_so(without_hermes: Installation) -> None:
+    assert "not installed in this Python" in without_hermes.run("--version").out
+
+
+def test_the_installed_script_is_the_same_command(installation: Installation) -> None:
+    script = os.path.join(os.path.dirname(sys.executable), "hermes-router")  # noqa: PTH118, PTH120
+    done = subprocess.run(
+        [script, "test-route", PLACE], env=installation.environ(), capture_output=True, check=False
+    )
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["rotues"], "invalid choice: 'rotues'"),
+        (["--nothing"], "unrecognized arguments: --nothing"),
+        (["doctor", "--home"], "expected one argument"),
+        (["doctor", "--home", "nowhere"], "there is no Hermes home"),
+        (["enable", "--json"], "unrecognized arguments: --json"),
+        (["completion"], "the following arguments are required: shell"),
+        (["enable", "now"], "unrecognized arguments: now"),
+    ],
+)
+def test_a_wrong_command_line_is_an_error_and_a_tip(
+    installation: Installation, arguments: list[str], complaint: str
+) -> None:
+    shown = installation.run(*arguments)
+    assert shown.status == 2
+    assert shown.out == ""
+    assert shown.err.startswith("ERROR: ")
+    assert complaint in shown.err
+    assert "TIP: " in shown.err
+
+
+def test_no_command_prints_the_help_and_fails(installation: Installation) -> None:
+    shown = installation.run()
+    assert shown.status == 2
+    assert "examples:" in shown.err
+
+
+def _on_a_terminal(installation: Installation, *arguments: str, **env: str) -> str:
+    """Run the command with a terminal for its output; return what it wrote there."""
+    ours, theirs = pty.openpty()
+    read: list[bytes] = []
+
+    def drain() -> None:
+        try:
+            while data := os.read(ours, 65536):
+                read.append(data)
+        except OSError:
+            pass
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    subprocess.run(
+        [sys.executable, "-m", "hermes_router.cli", *arguments],
+        env=installation.environ(TERM="xterm", **env),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        check=False,
+        timeout=60,
+    )
+    os.close(theirs)
+    reader.join(20)
+    os.close(ours)
+    return b"".join(read).decode()
+
+
+def test_colours_are_for_terminals_and_off_with_no_color(installation: Installation) -> None:
+    assert "\x1b[1m" in _on_a_terminal(installation, "test-route", PLACE)
+    assert "\x1b" not in _on_a_terminal(installation, "test-route", PLACE, NO_COLOR="1")
+    assert "\x1b[31m" in _on_a_terminal(installation, "rotues")
+    assert "\x1b" not in installation.run("test-route", PLACE).out
+
+
+def test_what_comes_from_files_cannot_steer_the_terminal(installation: Installation) -> None:
+    text = installation.config.read_text().replace("6: career", '"6\\e[2J": career')
+    installation.config.write_text(text)
+    shown = _on_a_terminal(installation, "routes")
+    assert "\x1b[2J" not in shown
+    assert clean("a\x1b[31mred\x1b[0m\x1b]0;title\x07") == "a\x1b[31mred\x1b[0m\\x1b]0;title\\x07"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(installation: Installation) -> None:
+    routes = "".join(
+        f"  - {{platform: irc, chat_id: c{n}, profile: career}}\n" for n in range(2000)
+    )
+    installation.config.write_text(f"profile_routes:\n{routes}")
+    command = f"{sys.executable} -m hermes_router.cli routes | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"],
+        env=installation.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "141"
+
+
+def test_a_bug_leaves_a_report_without_anything_of_the_users(installation: Installation) -> None:
+    script = """
+import sys
+from hermes_router.cli import commands, main
+def run(options): raise KeyError("the secret of " + options.say)
+real = commands.module
+def module(name):
+    found = real(name); found.run = run; return found
+commands.module = module
+sys.exit(main(sys.argv[1:]))
+"""
+    arguments = ["test-route", PLACE, "--say", "my words", "--user", "ada", "--sk-typo"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments[:-1]],
+        env=installation.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 70
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("ERROR: a bug in hermes-router: KeyError: ")
+    (report,) = (installation.base / "state" / "hermes-router").iterdir()
+    assert f"TIP: please send the report {report}" in done.stderr
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    text = report.read_text()
+    assert "builtins.KeyError at" in text
+    assert "hermes_router/cli/entry.py:" in text
+    assert f"hermes-router: {__version__}" in text
+    assert "options: --say --user" in text
+    for private in ("my words", "secret", "ada", CHAT, str(installation.base), str(ROOT)):
+        assert private not in text
+
+
+def test_an_interrupt_is_status_130_without_a_traceback(installation: Installation) -> None:
+    script = """
+import sys
+from hermes_router.cli import commands, main
+def run(options): raise KeyboardInterrupt
+real = commands.module
+def module(name):
+    found = real(name); found.run = run; return found
+commands.module = module
+sys.exit(main(["routes"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=installation.environ(), capture_output=True, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr.strip() == b""
