@@ -1,0 +1,107 @@
+"""A real gateway with the router, three profiles, and the fake world around it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_router.logs import FILE_NAME
+from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, HermesRoot, Message
+
+CAREER, SYSTEMS, UNROUTED, MISSING = 6, 13, 20, 30
+"""Topics of the forum; `MISSING` is routed to a profile that does not exist."""
+
+ROUTES = {str(CAREER): "career", str(SYSTEMS): "systems", str(MISSING): "nobody"}
+ANSWER_SECONDS = 60.0
+
+
+@dataclass
+class Stage:
+    """A gateway that runs, and everything around it."""
+
+    telegram: FakeTelegram
+    model: FakeModel
+    root: HermesRoot
+    gateway: Gateway = field(init=False)
+
+    def ask(self, text: str, thread: int | None, *, contains: str = "", **origin: Any) -> Message:
+        """Say something and return the reply in the same place."""
+        seq = self.telegram.seq
+        chat = origin.pop("chat_id", FORUM)
+        self.telegram.say(text, chat_id=chat, thread_id=thread, **origin)
+        return self.telegram.wait_reply(
+            chat, thread, contains=contains, after=seq, timeout=ANSWER_SECONDS
+        )
+
+    def worker_log(self, profile: str) -> str:
+        """Return what a profile's worker log holds."""
+        path = self.root.profiles[profile].path / "logs" / FILE_NAME
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
+    def worker_in_turn(self, profile: str) -> int:
+        """Return the id of the worker process whose turn began last."""
+        lines = [line for line in self.worker_log(profile).splitlines() if " worker turn=" in line]
+        return int(lines[-1].split(" pid=")[1].split()[0])
+
+    def wait_settled(self, profile: str, timeout: float = 30.0) -> None:
+        """Wait until each turn of a profile is at its end, which means that its worker is gone.
+
+        Processes that are prepared for the next message may be there.
+        """
+        deadline = time.monotonic() + timeout
+        while not _closed(self.worker_log(profile)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"turns of {profile} go on:\n{self.worker_log(profile)}")
+            time.sleep(0.05)
+
+
+def _closed(log: str) -> bool:
+    return log.count(" hermes-router begin ") == log.count(" hermes-router end ")
+
+
+def build_stage(base: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
+    """Build the profiles and the routes; the gateway is not started yet."""
+    root = HermesRoot(base, telegram=telegram, model=model)
+    root.add_profile("career", model="career-model", api_key="career-key", env={"MARK": "career"})
+    root.add_profile("systems", model="systems-model", api_key="systems-key")
+    root.configure(
+        {
+            "plugins": {"enabled": ["hermes-router"]},
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): ROUTES}}},
+        }
+    )
+    for topic in (CAREER, SYSTEMS, UNROUTED, MISSING):
+        telegram.add_topic(topic, f"topic {topic}")
+    return Stage(telegram, model, root)
+
+
+@pytest.fixture(scope="module")
+def telegram() -> Iterator[FakeTelegram]:
+    with FakeTelegram() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[FakeModel]:
+    with FakeModel() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
+) -> Stage:
+    """A stage whose gateway is not started: a module may override this to configure it."""
+    return build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+
+
+@pytest.fixture(scope="module")
+def stage(prepared: Stage) -> Iterator[Stage]:
+    with Gateway(prepared.root) as gateway:
+        prepared.gateway = gateway
+        yield prepared

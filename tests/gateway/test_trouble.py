@@ -1,0 +1,214 @@
+"""Whatever a worker does, the gateway serves the others, says what happened, and cleans up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply, ToolCall
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
+) -> Stage:
+    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage.root.configure({"agent": {"restart_drain_timeout": 30}})
+    return stage
+
+
+SLEEPER = f"sleep 3{os.getpid():08}"  # another run of these tests has its own
+
+
+def sleeping_tool(stage: Stage, folder: Path | None = None) -> Reply:
+    """A tool call that leaves two processes, one of them in a session of its own."""
+    script = (folder or stage.root.base) / "sleep-on.sh"
+    script.write_text(f"setsid {SLEEPER} &\n{SLEEPER}\n")
+    return Reply(tool_calls=(ToolCall("terminal", {"command": f"bash {script}"}),))
+
+
+def sleepers() -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if (process.info["cmdline"] or [])[:2] == SLEEPER.split()
+    ]
+
+
+def wait_until(condition: object, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+def clean(stage: Stage) -> Iterator[None]:
+    yield
+    stage.model.clear_scripts()
+
+
+def test_a_killed_worker_is_reported_and_leaves_nothing(stage: Stage) -> None:
+    stage.model.script(sleeping_tool(stage), contains="sleep now", times=1)
+    stage.telegram.say("please sleep now", chat_id=FORUM, thread_id=CAREER)
+    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    other: list[str] = []
+    beside = threading.Thread(
+        target=lambda: other.append(stage.ask("all well?", SYSTEMS, contains="all well").text)
+    )
+    beside.start()
+    seq, killed = stage.telegram.seq, time.monotonic()
+    os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
+    told = stage.telegram.wait_reply(
+        FORUM, CAREER, contains="stopped unexpectedly", after=seq, timeout=20
+    )
+    assert time.monotonic() - killed < 2
+    assert "send your message again" in told.text
+    wait_until(lambda: not sleepers(), 5, "the tree was not ended")
+    beside.join(60)
+    assert other == ["echo: all well?"]
+    stage.ask("and now?", CAREER, contains="and now?")
+    stage.wait_settled("career")
+    assert "exit=SIGKILL" in stage.worker_log("career")
+
+
+def test_a_killed_supervisor_leaves_nothing_either(stage: Stage) -> None:
+    stage.model.script(sleeping_tool(stage), contains="sleep again", times=1)
+    seq = stage.telegram.seq
+    stage.telegram.say("please sleep again", chat_id=FORUM, thread_id=CAREER)
+    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    worker = stage.worker_in_turn("career")
+    os.kill(psutil.Process(worker).ppid(), signal.SIGKILL)
+    stage.telegram.wait_reply(FORUM, CAREER, contains="stopped unexpectedly", after=seq, timeout=20)
+    wait_until(lambda: not sleepers(), 5, "the tree was not ended")
+    stage.wait_settled("career")
+
+
+def test_a_second_message_reaches_the_running_turn(stage: Stage) -> None:
+    hold = threading.Event()
+    stage.model.script(Reply("first answer", hold=hold), contains="a long question", times=1)
+    stage.telegram.say("a long question", chat_id=FORUM, thread_id=CAREER)
+    stage.model.wait_chat("a long question")
+    begun = stage.worker_log("career").count("hermes-router begin")
+    stage.telegram.say("and a second one", chat_id=FORUM, thread_id=CAREER)
+    try:
+        stage.model.wait_chat("and a second one")
+    finally:
+        hold.set()
+    stage.telegram.wait_reply(FORUM, CAREER, contains="and a second one", timeout=60)
+    assert stage.worker_log("career").count("hermes-router begin") == begun
+    stage.wait_settled("career")
+
+
+def test_stop_ends_a_running_turn_and_frees_the_lane(stage: Stage) -> None:
+    stage.model.script(sleeping_tool(stage), contains="until I say stop", times=1)
+    stage.telegram.say("sleep until I say stop", chat_id=FORUM, thread_id=CAREER)
+    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    answer = stage.ask("/stop", CAREER)
+    assert "stop" in answer.text.lower()
+    wait_until(lambda: not sleepers(), 15, "the tool still runs")
+    assert stage.ask("still there?", CAREER, contains="still there").text == "echo: still there?"
+
+
+def test_an_external_drain_starts_nothing(stage: Stage) -> None:
+    stage.wait_settled("career")
+    before = stage.worker_log("career").count("hermes-router begin")
+    marker = stage.root.path / ".drain_request.json"
+    marker.write_text("{}")
+    try:
+        stage.gateway.wait_log("External drain ENGAGED", timeout=20, log="agent.log")
+        answer = stage.ask("/profile", CAREER)
+        assert "draining" in answer.text
+        assert stage.worker_log("career").count("hermes-router begin") == before
+    finally:
+        marker.unlink()
+    stage.gateway.wait_log("External drain RELEASED", timeout=20, log="agent.log")
+
+
+def test_a_drain_lets_people_answer_and_stop_what_runs(stage: Stage) -> None:
+    marker = stage.root.path / ".drain_request.json"
+    stage.model.script(sleeping_tool(stage), contains="before the drain", times=1)
+    stage.telegram.say("sleep before the drain", chat_id=FORUM, thread_id=CAREER)
+    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    engaged = stage.root.log("agent.log").count("External drain ENGAGED")
+    marker.write_text("{}")
+    try:
+        wait_until(
+            lambda: stage.root.log("agent.log").count("External drain ENGAGED") > engaged,
+            20,
+            "the drain did not begin",
+        )
+        assert "draining" in stage.ask("one more thing", CAREER).text
+        assert len(sleepers()) == 2
+        assert "stop" in stage.ask("/stop", CAREER).text.lower()
+        wait_until(lambda: not sleepers(), 15, "the tool still runs")
+    finally:
+        released = stage.root.log("agent.log").count("External drain RELEASED")
+        marker.unlink()
+    wait_until(
+        lambda: stage.root.log("agent.log").count("External drain RELEASED") > released,
+        20,
+        "the drain did not end",
+    )
+    stage.wait_settled("career")
+
+
+def test_a_gateway_that_is_killed_takes_its_workers_along(stage: Stage) -> None:
+    stage.model.script(sleeping_tool(stage), contains="sleep on", times=1)
+    stage.telegram.say("please sleep on", chat_id=FORUM, thread_id=CAREER)
+    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    workers = [
+        process.pid for process in stage.gateway.tree() if "hermes_router_worker" in process.cmdline
+    ]
+    assert workers
+    seq = stage.telegram.seq
+    stage.gateway.kill()
+    wait_until(lambda: not sleepers(), 20, "the tree was not ended")
+    wait_until(lambda: not any(map(psutil.pid_exists, workers)), 20, "workers are left")
+    stage.gateway.start()
+    stage.telegram.wait_reply(FORUM, CAREER, contains="was cut off", after=seq, timeout=30)
+    stage.ask("and again?", CAREER, contains="and again")
+
+
+def test_a_profile_whose_configuration_is_broken_is_served_by_nobody(stage: Stage) -> None:
+    config = stage.root.profiles["systems"].path / "config.yaml"
+    good, seen = config.read_text(), stage.model.seq
+    config.write_text("model: {default: [")
+    try:
+        answer = stage.ask("who is there?", SYSTEMS)
+        assert "'systems'" in answer.text
+        assert "config.yaml that cannot be read" in answer.text
+    finally:
+        config.write_text(good)
+    assert stage.model.requests("chat", after=seen) == []
+    stage.ask("and now?", SYSTEMS, contains="and now")
+
+
+def test_a_shutdown_waits_for_the_turn_and_answers_the_others(stage: Stage) -> None:
+    stage.wait_settled("systems")
+    before, hold = stage.worker_log("systems"), threading.Event()
+    stage.model.script(Reply("finished all the same", hold=hold), contains="last words", times=1)
+    stage.telegram.say("your last words", chat_id=FORUM, thread_id=CAREER)
+    stage.model.wait_chat("last words")
+    stopping = threading.Thread(target=stage.gateway.stop, kwargs={"timeout": 60})
+    seq = stage.telegram.seq
+    stopping.start()
+    try:
+        stage.telegram.wait_reply(FORUM, CAREER, contains="shutting down", after=seq, timeout=30)
+        refused = stage.ask("/profile", SYSTEMS)
+        assert "not accepting" in refused.text
+        assert stage.worker_log("systems") == before
+    finally:
+        hold.set()
+    stage.telegram.wait_reply(FORUM, CAREER, contains="finished all the same", after=seq)
+    stopping.join(60)
+    assert stage.gateway.leftovers() == []
