@@ -1,0 +1,49 @@
+"""What a figure is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.bench.sides import Setup
+from tests.bench.stage import Stage, Turn
+from tests.bench.summary import median
+
+Samples = dict[str, list[float]]
+"""What one measuring gave, by series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: a series, summarised."""
+
+    label: str
+    series: str
+    unit: str = "s"
+    summarise: Callable[[Sequence[float]], float] = median
+    target: str = ""
+    compared: bool = True
+    """Whether a ratio means something: not where the in-process side has nothing alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One thing to measure, on a stage of its setup; `measure` is told how many turns to make."""
+
+    number: str
+    title: str
+    setup: Setup
+    measure: Callable[[Stage, int], Samples]
+    rows: tuple[Row, ...]
+    quick: bool = False
+    once: bool = False
+    """Measured once for each start of the gateways, not in each round."""
+
+
+def of_turns(turns: Sequence[Turn]) -> Samples:
+    """Return the series of turns."""
+    return {
+        "total": [turn.total for turn in turns],
+        "before": [turn.before for turn in turns],
+        "after": [turn.after for turn in turns],
+    }

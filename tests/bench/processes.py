@@ -1,0 +1,81 @@
+"""What a tree of processes costs, read from `/proc` (Linux)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of some processes together, in MiB. Private: what no other process has mapped."""
+
+    pss: float
+    private: float
+
+
+def tree(root: int) -> list[int]:
+    """Return the ids of a process and of all below it."""
+    below: defaultdict[int, list[int]] = defaultdict(list)
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            below[int(fields[1])].append(int(entry.name))
+    found, waiting = [root], [root]
+    while waiting:
+        children = below[waiting.pop()]
+        found += children
+        waiting += children
+    return found
+
+
+def cpu_seconds(root: int) -> float:
+    """Return the CPU time that a tree has used, children that have ended included.
+
+    A child that has ended counts in its parent's time as soon as the parent has waited for it.
+    """
+    return (
+        sum(sum(map(int, fields[11:15])) for pid in tree(root) if (fields := _stat(pid))) / _TICKS
+    )
+
+
+def memory(pids: list[int]) -> Memory | None:
+    """Return the memory of processes; None when that of one may not be read.
+
+    The kernel shows it to root, and to the same user only while the process is dumpable, which
+    templates are not.
+    """
+    pss = private = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except PermissionError:
+            return None
+        for line in lines[1:]:
+            name, size = line.split()[:2]
+            pss += int(size) if name == "Pss:" else 0
+            private += int(size) if name in {"Private_Clean:", "Private_Dirty:"} else 0
+    return Memory(pss / 1024, private / 1024)
+
+
+def command_line(pid: int) -> str:
+    """Return a process's command line, empty when it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields after the command's name, state first; none when it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return []
+    # The name stands in parentheses and may hold anything, these included.
+    return text.rpartition(b")")[2].decode().split()

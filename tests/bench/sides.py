@@ -1,0 +1,103 @@
+"""The two sides: how each has a gateway serve the same topics for the same profiles.
+
+A side only configures a Hermes root; homes, servers and load are the same for both. A setup is what
+several figures have in common: how many profiles there are, what is switched on or off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hermes_router.logs import FILE_NAME
+from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot
+
+TOPICS_EACH = 100
+"""Topics that are routed to each profile."""
+
+BATCHING = "HERMES_TELEGRAM_TEXT_BATCH_DELAY_SECONDS"
+SHORTEST_BATCHING = 0.08
+"""The adapter waits that long for more text, whatever smaller value is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the roots of both sides have in common."""
+
+    name: str
+    profiles: int = 1
+    warm: bool = True
+    """Whether the router may prepare anything; nothing to in-process routing."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    batching: float = 0.0
+    """What of the time before the model request is the adapter's batching, and not counted."""
+
+
+SHIPPED = Setup("shipped")
+UNBATCHED = Setup("unbatched", environ={BATCHING: "0"}, batching=SHORTEST_BATCHING)
+WIDE = Setup("wide", profiles=4)
+COLD = Setup("cold", warm=False)
+
+
+def profile_name(number: int) -> str:
+    """Return the name of a profile of the benchmark."""
+    return f"bench{number}"
+
+
+def topic(profile: int, number: int) -> int:
+    """Return the id of a topic that is routed to a profile."""
+    if not 0 <= number < TOPICS_EACH:
+        raise ValueError(f"each profile has {TOPICS_EACH} topics")
+    return 1000 + profile * TOPICS_EACH + number
+
+
+def in_process(root: HermesRoot, setup: Setup) -> None:
+    """Let Hermes's own multiplexing gateway serve the topics, without the router."""
+    routes = [
+        {
+            "name": f"{profile_name(profile)}-{number}",
+            "platform": "telegram",
+            "profile": profile_name(profile),
+            "chat_id": str(FORUM),
+            "thread_id": str(topic(profile, number)),
+        }
+        for profile in range(setup.profiles)
+        for number in range(TOPICS_EACH)
+    ]
+    root.configure({"gateway": {"multiplex_profiles": True, "profile_routes": routes}})
+
+
+def router(root: HermesRoot, setup: Setup) -> None:
+    """Let hermes-router serve the topics."""
+    topics = {
+        str(topic(profile, number)): profile_name(profile)
+        for profile in range(setup.profiles)
+        for number in range(TOPICS_EACH)
+    }
+    gateway: dict[str, Any] = {"profile_routes": {"telegram": {str(FORUM): topics}}}
+    root.configure({"plugins": {"enabled": ["hermes-router"]}, "gateway": gateway})
+    if not setup.warm:
+        root.configure({"hermes_router": {"warm_budget": {"profiles": 0}}})
+
+
+A, B = "in-process", "router"
+SIDES: dict[str, Callable[[HermesRoot, Setup], None]] = {A: in_process, B: router}
+
+
+def build(
+    base: Path, side: str, setup: Setup, telegram: FakeTelegram, model: FakeModel
+) -> HermesRoot:
+    """Write the root of a side."""
+    root = HermesRoot(base, telegram=telegram, model=model)
+    for number in range(setup.profiles):
+        root.add_profile(profile_name(number))
+    root.extra_environ.update(setup.environ)
+    SIDES[side](root, setup)
+    return root
+
+
+def worker_log(root: HermesRoot, profile: int = 0) -> Path:
+    """Return the worker log of a profile."""
+    return root.profiles[profile_name(profile)].path / "logs" / FILE_NAME
