@@ -12,18 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.kit import FORUM, FakeModel, FakeTelegram, Reply, ToolCall
-
-
-@pytest.fixture(scope="module")
-def prepared(
-    tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
-) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
-    stage.root.configure({"agent": {"restart_drain_timeout": 30}})
-    return stage
-
+from tests.gateway.conftest import CAREER, SYSTEMS, Stage
+from tests.kit import FORUM, Reply, ToolCall
 
 SLEEPER = f"sleep 3{os.getpid():08}"  # another run of these tests has its own
 
@@ -119,49 +109,6 @@ def test_stop_ends_a_running_turn_and_frees_the_lane(stage: Stage) -> None:
     assert stage.ask("still there?", CAREER, contains="still there").text == "echo: still there?"
 
 
-def test_an_external_drain_starts_nothing(stage: Stage) -> None:
-    stage.wait_settled("career")
-    before = stage.worker_log("career").count("hermes-router begin")
-    marker = stage.root.path / ".drain_request.json"
-    marker.write_text("{}")
-    try:
-        stage.gateway.wait_log("External drain ENGAGED", timeout=20, log="agent.log")
-        answer = stage.ask("/profile", CAREER)
-        assert "draining" in answer.text
-        assert stage.worker_log("career").count("hermes-router begin") == before
-    finally:
-        marker.unlink()
-    stage.gateway.wait_log("External drain RELEASED", timeout=20, log="agent.log")
-
-
-def test_a_drain_lets_people_answer_and_stop_what_runs(stage: Stage) -> None:
-    marker = stage.root.path / ".drain_request.json"
-    stage.model.script(sleeping_tool(stage), contains="before the drain", times=1)
-    stage.telegram.say("sleep before the drain", chat_id=FORUM, thread_id=CAREER)
-    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
-    engaged = stage.root.log("agent.log").count("External drain ENGAGED")
-    marker.write_text("{}")
-    try:
-        wait_until(
-            lambda: stage.root.log("agent.log").count("External drain ENGAGED") > engaged,
-            20,
-            "the drain did not begin",
-        )
-        assert "draining" in stage.ask("one more thing", CAREER).text
-        assert len(sleepers()) == 2
-        assert "stop" in stage.ask("/stop", CAREER).text.lower()
-        wait_until(lambda: not sleepers(), 15, "the tool still runs")
-    finally:
-        released = stage.root.log("agent.log").count("External drain RELEASED")
-        marker.unlink()
-    wait_until(
-        lambda: stage.root.log("agent.log").count("External drain RELEASED") > released,
-        20,
-        "the drain did not end",
-    )
-    stage.wait_settled("career")
-
-
 def test_a_gateway_that_is_killed_takes_its_workers_along(stage: Stage) -> None:
     stage.model.script(sleeping_tool(stage), contains="sleep on", times=1)
     stage.telegram.say("please sleep on", chat_id=FORUM, thread_id=CAREER)
@@ -191,24 +138,3 @@ def test_a_profile_whose_configuration_is_broken_is_served_by_nobody(stage: Stag
         config.write_text(good)
     assert stage.model.requests("chat", after=seen) == []
     stage.ask("and now?", SYSTEMS, contains="and now")
-
-
-def test_a_shutdown_waits_for_the_turn_and_answers_the_others(stage: Stage) -> None:
-    stage.wait_settled("systems")
-    before, hold = stage.worker_log("systems"), threading.Event()
-    stage.model.script(Reply("finished all the same", hold=hold), contains="last words", times=1)
-    stage.telegram.say("your last words", chat_id=FORUM, thread_id=CAREER)
-    stage.model.wait_chat("last words")
-    stopping = threading.Thread(target=stage.gateway.stop, kwargs={"timeout": 60})
-    seq = stage.telegram.seq
-    stopping.start()
-    try:
-        stage.telegram.wait_reply(FORUM, CAREER, contains="shutting down", after=seq, timeout=30)
-        refused = stage.ask("/profile", SYSTEMS)
-        assert "not accepting" in refused.text
-        assert stage.worker_log("systems") == before
-    finally:
-        hold.set()
-    stage.telegram.wait_reply(FORUM, CAREER, contains="finished all the same", after=seq)
-    stopping.join(60)
-    assert stage.gateway.leftovers() == []

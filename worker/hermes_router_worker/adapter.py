@@ -27,6 +27,7 @@ from hermes_router.protocol.surface import (
     Capability,
     Method,
 )
+from hermes_router_worker.answers import is_awaited
 from hermes_router_worker.link import CallFailed, Link
 from hermes_router_worker.prompts import Prompts, crossing
 
@@ -190,14 +191,9 @@ class _Plumbing:
             logger.debug("a call that nobody waits for failed: %r", task.exception())
 
     def waits_for_answer(self, event: Any) -> bool:
-        """Say whether the session waits for a person: an approval, an answer, a confirmation."""
+        """Say whether the session waits for a person, and ``event`` is the answer."""
         key = self.gateway_runner._session_key_for_source(event.source)  # type: ignore[attr-defined]
-        approval = importlib.import_module("tools.approval").has_blocking_approval
-        clarify = importlib.import_module("tools.clarify_gateway").get_pending_for_session
-        confirm = importlib.import_module("tools.slash_confirm").get_pending
-        return bool(
-            approval(key) or clarify(key, include_choice_prompts=True) is not None or confirm(key)
-        )
+        return is_awaited(key, event)
 
     async def _process_message_background(self, event: Any, session_key: str) -> None:
         try:
