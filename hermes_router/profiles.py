@@ -50,6 +50,7 @@ INHERITED_NAMES = frozenset(
     }
 )
 _INHERITED_PREFIX = "LC_"
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - where private folders are made, not files
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,17 @@ def initial_environment(gateway_home: Path) -> dict[str, str]:
 
     overridden = dotenv_values(gateway_home / ".env").keys()
     return {name: value for name, value in os.environ.items() if name not in overridden}
+
+
+def temporary_folder(initial: Mapping[str, str]) -> str | None:
+    """Return where temporary folders of workers are made; None if Python is to find a place.
+
+    By now TMPDIR may be what the default profile's ``.env`` says: ``initial``, the environment that
+    the gateway process was started with, decides.
+    """
+    named = (initial.get(name, "") for name in ("TMPDIR", "TEMP", "TMP"))
+    usable = (folder for folder in (*named, *_TEMPORARY) if os.access(folder, os.W_OK | os.X_OK))
+    return next(usable, None)
 
 
 def _proc_environment() -> dict[str, str]:

@@ -149,7 +149,7 @@ async def start_worker(
         WorkerStartError: the system refused to start a process.
     """
     worker_id = uuid.uuid4().hex[:12]
-    log, tmpdir = await anyio.to_thread.run_sync(_lay_out, order, worker_id)
+    log, tmpdir = await anyio.to_thread.run_sync(_lay_out, order)
     spec = LaunchSpec(
         profile=order.profile,
         worker_id=worker_id,
@@ -197,9 +197,14 @@ def open_log(order: WorkerOrder) -> int:
         ) from error
 
 
-def _lay_out(order: WorkerOrder, worker_id: str) -> tuple[int, Path]:
-    """Make what a worker needs before it starts: its log's descriptor and its TMPDIR."""
-    return open_log(order), Path(tempfile.mkdtemp(prefix=f"hermes-router-{worker_id}-"))
+def _lay_out(order: WorkerOrder) -> tuple[int, Path]:
+    """Make what a worker needs before it starts: its log's descriptor and its TMPDIR.
+
+    The name is short: Hermes's tools put Unix sockets there, whose paths may have 107 characters.
+    """
+    log = open_log(order)
+    folder = profiles.temporary_folder(order.initial)
+    return log, Path(tempfile.mkdtemp(prefix="hermes-router-", dir=folder))
 
 
 def sweep(worker_id: str) -> list[int]:

@@ -169,7 +169,9 @@ def _view(spec: LaunchSpec) -> View:
 
 
 def _make_tmp(spec: LaunchSpec) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f"hermes-router-sandbox-{spec.profile.name}-"))
+    beside = Path(spec.environment["TMPDIR"]).parent
+    prefix = f"hermes-router-sandbox-{spec.profile.name}-"
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=beside if beside.is_dir() else None))
 
 
 def _command(spec: LaunchSpec, view: View, tmp: Path) -> list[str]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hermes_router.logs import FILE_NAME
-from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot
+from tests.kit import FakeModel, FakeTelegram, HermesRoot, routed
 
 TOPICS_EACH = 100
 """Topics that are routed to each profile."""
@@ -53,31 +52,22 @@ def topic(profile: int, number: int) -> int:
     return 1000 + profile * TOPICS_EACH + number
 
 
-def in_process(root: HermesRoot, setup: Setup) -> None:
-    """Let Hermes's own multiplexing gateway serve the topics, without the router."""
-    routes = [
-        {
-            "name": f"{profile_name(profile)}-{number}",
-            "platform": "telegram",
-            "profile": profile_name(profile),
-            "chat_id": str(FORUM),
-            "thread_id": str(topic(profile, number)),
-        }
+def _topics(setup: Setup) -> dict[int, str]:
+    return {
+        topic(profile, number): profile_name(profile)
         for profile in range(setup.profiles)
         for number in range(TOPICS_EACH)
-    ]
-    root.configure({"gateway": {"multiplex_profiles": True, "profile_routes": routes}})
+    }
+
+
+def in_process(root: HermesRoot, setup: Setup) -> None:
+    """Let Hermes's own multiplexing gateway serve the topics, without the router."""
+    routed.in_process(root, _topics(setup))
 
 
 def router(root: HermesRoot, setup: Setup) -> None:
     """Let hermes-router serve the topics."""
-    topics = {
-        str(topic(profile, number)): profile_name(profile)
-        for profile in range(setup.profiles)
-        for number in range(TOPICS_EACH)
-    }
-    gateway: dict[str, Any] = {"profile_routes": {"telegram": {str(FORUM): topics}}}
-    root.configure({"plugins": {"enabled": ["hermes-router"]}, "gateway": gateway})
+    routed.by_router(root, _topics(setup))
     if not setup.warm:
         root.configure({"hermes_router": {"warm_budget": {"profiles": 0}}})
 

@@ -1,0 +1,42 @@
+"""The two ways in which a gateway serves topics for profiles: both are only a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.kit.homes import HermesRoot
+from tests.kit.telegram_types import FORUM
+
+
+def in_process(root: HermesRoot, topics: Mapping[int, str]) -> None:
+    """Let Hermes's own multiplexing gateway serve topics of the forum, without the router."""
+    routes = [
+        {
+            "name": f"{profile}-{topic}",
+            "platform": "telegram",
+            "profile": profile,
+            "chat_id": str(FORUM),
+            "thread_id": str(topic),
+        }
+        for topic, profile in topics.items()
+    ]
+    root.configure({"gateway": {"multiplex_profiles": True, "profile_routes": routes}})
+
+
+def by_router(
+    root: HermesRoot, topics: Mapping[int, str], settings: Mapping[str, Any] | None = None
+) -> None:
+    """Let hermes-router serve topics of the forum, with these `hermes_router` settings."""
+    routes = {str(topic): profile for topic, profile in topics.items()}
+    root.configure(
+        {
+            "plugins": {"enabled": [*root.config.get("plugins", {}).get("enabled", []), PLUGIN]},
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): routes}}},
+        }
+    )
+    if settings:
+        root.configure({"hermes_router": settings})
+
+
+PLUGIN = "hermes-router"

@@ -1,0 +1,12 @@
+"""The table: every leak class, family by family."""
+
+from __future__ import annotations
+
+from tests.leaks import environment
+from tests.leaks.row import Row
+
+FAMILIES: dict[str, tuple[Row, ...]] = {
+    "environment": environment.ROWS,
+}
+
+ROWS: tuple[Row, ...] = tuple(row for rows in FAMILIES.values() for row in rows)
