@@ -207,6 +207,10 @@ class Settings(Block, frozen=True, kw_only=True):
         Literal["own", "any"] | tuple[Target, ...],
         Meta(description="where it may send: own conversations, any, or these platform:chat too"),
     ] = "own"
+    home_channel: Annotated[
+        Target | None,
+        Meta(description="its home channel, platform:chat; else the first conversation used"),
+    ] = None
     log: Log = Log()
     warm: Warm = Warm()
     sandbox: Sandbox = SEES_ITS_HOME
@@ -224,6 +228,8 @@ class Settings(Block, frozen=True, kw_only=True):
         for target in [self.deliver] if isinstance(self.deliver, str) else self.deliver:
             if target != "own":
                 yield f"deliver {target}"
+        if self.home_channel is not None:
+            yield f"home_channel {self.home_channel}"
 
     def check(self) -> Iterator[Finding]:
         """Object to a launcher that does not exist."""

@@ -14,7 +14,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +33,7 @@ from hermes_router.errors import (
     WorkerTimeout,
 )
 from hermes_router.logs import exit_text, write_line
+from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask, Desk, OpenPrompts
 from hermes_router.protocol import messages as msg
@@ -52,7 +53,13 @@ class Conversation(Protocol):
     key: str
     profile: Profile
 
-    def start_message(self, *, turn_id: str, heartbeat: float, linger: float) -> msg.Start:
+    @property
+    def sender(self) -> Sender:
+        """Who sends when the worker sends beyond this conversation."""
+
+    def start_message(
+        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+    ) -> msg.Start:
         """Return what the worker is told about the session."""
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
@@ -96,11 +103,24 @@ class _Offer:
     verdict: Verdict = Verdict.LOST
 
 
+class Post(Protocol):
+    """Sends for workers to where their profile may send; independent of any conversation."""
+
+    async def reach(self, sender: Sender) -> msg.Reach:
+        """Return what a worker is told about where it may send."""
+
+    async def carry(
+        self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
+    ) -> dict[str, Any]:
+        """Do what a worker asks for; raises ``RelayRefused`` where that is not allowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """What all turns of a gateway have in common."""
 
     workers: Workers
+    post: Post
     desk: Desk = field(default_factory=Desk)
 
 
@@ -274,7 +294,10 @@ class Turn:
         self._check(hello)
         await worker.send(
             self.conversation.start_message(
-                turn_id=self.id, heartbeat=times.silence / 4, linger=times.post_turn
+                turn_id=self.id,
+                heartbeat=times.silence / 4,
+                linger=times.post_turn,
+                reach=await self._host.post.reach(self.conversation.sender),
             )
         )
         self._connected.set()
@@ -301,7 +324,7 @@ class Turn:
             limiter = anyio.Semaphore(_CALLS_AT_ONCE)
             async for message in worker.messages():
                 self._last_heard = time.monotonic()
-                if isinstance(message, msg.Call):
+                if isinstance(message, msg.Call | msg.Deliver | msg.React):
                     await limiter.acquire()
                     calls.start_soon(self._execute, worker, message, spool, limiter)
                 elif isinstance(message, msg.Chunk):
@@ -357,24 +380,24 @@ class Turn:
         self.answered.set()
 
     async def _execute(
-        self, worker: WorkerProcess, call: msg.Call, spool: Spool, limiter: anyio.Semaphore
+        self,
+        worker: WorkerProcess,
+        call: msg.Call | msg.Deliver | msg.React,
+        spool: Spool,
+        limiter: anyio.Semaphore,
     ) -> None:
         try:
-            try:
-                ask = functools.partial(self._prompts.ask, call.id)
-                value = await self.conversation.execute(call.method, call.args, spool, ask)
-                result = msg.Result(call=call.id, value=value)
-            except RelayRefused as error:
-                logger.warning("turn %s: refused: %s", self.id, error)
-                result = msg.Result(call=call.id, error=str(error), refused=True)
-            except Exception as error:  # noqa: BLE001 - an adapter may raise anything
-                logger.info("turn %s: %s failed: %r", self.id, call.method, error)
-                result = msg.Result(call=call.id, error=repr(error))
-            await worker.send(result)
+            await worker.send(await answer(self.id, call, functools.partial(self._do, call, spool)))
         except OSError:
             pass  # the worker is gone; its end is noticed where its messages are read
         finally:
             limiter.release()
+
+    async def _do(self, call: msg.Call | msg.Deliver | msg.React, spool: Spool) -> Any:
+        if not isinstance(call, msg.Call):
+            return await self._host.post.carry(self.conversation.sender, call, spool)
+        ask = functools.partial(self._prompts.ask, call.id)
+        return await self.conversation.execute(call.method, call.args, spool, ask)
 
     async def _tell(self, message: msg.Message) -> None:
         if self._worker is None:
@@ -464,6 +487,21 @@ class Turn:
         if self.failure is not None:
             fields["failure"] = self.failure.message
         self._log(log, "end", fields | self._phases)
+
+
+async def answer(
+    work: str, call: msg.Call | msg.Deliver | msg.React, do: Callable[[], Awaitable[Any]]
+) -> msg.Result:
+    """Do what a worker asks for and return the answer; ``work`` is its turn, for the log."""
+    name = call.method if isinstance(call, msg.Call) else _op(call)
+    try:
+        return msg.Result(call=call.id, value=await do())
+    except RelayRefused as error:
+        logger.warning("turn %s: refused: %s", work, error)
+        return msg.Result(call=call.id, error=str(error), refused=True)
+    except Exception as error:  # noqa: BLE001 - an adapter may raise anything
+        logger.info("turn %s: %s failed: %r", work, name, error)
+        return msg.Result(call=call.id, error=repr(error))
 
 
 @contextlib.contextmanager

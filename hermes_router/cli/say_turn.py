@@ -28,6 +28,7 @@ from hermes_router.cli.terminal import complain, paint, say, say_fields, say_jso
 from hermes_router.cli.test_route import Answer
 from hermes_router.errors import RelayRefused
 from hermes_router.hermes.session_keys import session_key
+from hermes_router.outbound import Sender, spelled
 from hermes_router.profile_config import SessionScopes
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask
@@ -89,21 +90,27 @@ class _Terminal:
         self._quiet = quiet
         self._begun = time.monotonic()
 
-    def start_message(self, *, turn_id: str, heartbeat: float, linger: float) -> msg.Start:
+    @property
+    def sender(self) -> Sender:
+        """Who sends."""
+        return Sender(profile=self.profile.name, origin=self._place)
+
+    def start_message(
+        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+    ) -> msg.Start:
         """Return what the worker is told."""
         methods = {
             name: list(ADAPTER_METHODS[name].params) for name in _METHODS if name in ADAPTER_METHODS
         }
-        home = {"chat_id": self._place.chat_id, "name": "test", "thread_id": self._place.thread_id}
         return msg.Start(
             turn=turn_id,
             session_key=self.key,
             platform=self._place.platform,
             methods=methods,
             capabilities=dict(_CAPABILITIES),
-            home_channel=home,
             heartbeat=heartbeat,
             linger=linger,
+            reach=reach,
         )
 
     async def execute(
@@ -126,6 +133,35 @@ class _Terminal:
         self._note(method, number, text, [file for file in files if file])
         if ADAPTER_METHODS[method].result == "bool":
             return True
+        return {"success": True, "message_id": number}
+
+    async def reach(self, sender: Sender) -> msg.Reach:  # noqa: ARG002 - there is but one
+        """Return what the worker is told about sending: the terminal is all there is."""
+        place = self._place
+        here = msg.Place(
+            platform=place.platform,
+            chat_id=place.chat_id or "",
+            thread_id=place.thread_id,
+            name="test",
+        )
+        return msg.Reach(platforms=[place.platform], origin=here, homes=[here], places=[here])
+
+    async def carry(
+        self,
+        sender: Sender,  # noqa: ARG002 - there is but one
+        message: msg.Deliver | msg.React,
+        spool: Spool,
+    ) -> dict[str, Any]:
+        """Show what would be sent, and where to."""
+        number = str(len(self.texts) + 1)
+        where = spelled(
+            Place(platform=message.platform, chat_id=message.chat_id, thread_id=message.thread_id)
+        )
+        if isinstance(message, msg.React):
+            self._note("react", number, f"to {where}: {message.emoji}", [])
+            return {"success": True}
+        files = [_described_file({"$file": msgspec.to_builtins(f)}, spool) for f in message.files]
+        self._note("deliver", number, f"to {where}: {message.text}", [f for f in files if f])
         return {"success": True, "message_id": number}
 
     async def notify(self, text: str) -> None:
@@ -165,7 +201,7 @@ class _OneTurn:
         key = _session_key(self._source(), profile, answer)
         self._terminal = _Terminal(profile, place, key, self._chat_type, quiet=options.json)
         # A budget of none: nothing is prepared for a next turn that never comes.
-        host = Host(Workers(self._initial, budget=0))
+        host = Host(Workers(self._initial, budget=0), self._terminal)
         self._turn = Turn(self._terminal, self._settings, host, received=time.monotonic())
 
     @property

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from hermes_router.hermes import prompts, seams
-from hermes_router.hermes.events import inbound_of
+from hermes_router.hermes.events import inbound_of, place_of
+from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask
 from hermes_router.protocol import messages as msg
@@ -44,7 +45,14 @@ class GatewayConversation:
         self._target.user_ids |= {str(source.user_id)}
         self._target.messages.add([event.message_id, event.reply_to_message_id])
 
-    def start_message(self, *, turn_id: str, heartbeat: float, linger: float) -> msg.Start:
+    @property
+    def sender(self) -> Sender:
+        """Who sends when a worker sends beyond this conversation."""
+        return Sender(profile=self.profile.name, origin=place_of(self._event.source))
+
+    def start_message(
+        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+    ) -> msg.Start:
         """Return what a worker is told about this session."""
         source = self._event.source
         adapter = seams.adapter_for(self._runner, source)
@@ -55,13 +63,9 @@ class GatewayConversation:
             platform=source.platform.value,
             methods=prompts.answerable(method_parameters(adapter)),
             capabilities=ask_capabilities(adapter, fields),
-            home_channel={
-                "chat_id": str(source.chat_id),
-                "name": source.chat_topic or source.chat_name or str(source.chat_id),
-                "thread_id": source.thread_id,
-            },
             heartbeat=heartbeat,
             linger=linger,
+            reach=reach,
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from hermes_router.outbound import Seen
 from hermes_router.protocol.plain import plain
 from hermes_router.routing import Place
 from hermes_router.turn import Inbound
@@ -25,6 +26,17 @@ def place_of(source: Any) -> Place:
         parent_chat_id=getattr(source, "parent_chat_id", None),
         user_id=source.user_id,
     )
+
+
+def seen_of(source: Any) -> Seen:
+    """Return the conversation of a message as it is remembered.
+
+    Names are those that Hermes's channel directory would show.
+    """
+    base = source.chat_name or source.user_name or str(source.chat_id)
+    thread = getattr(source, "thread_id", None)
+    topic = f" / {source.chat_topic or f'topic {thread}'}" if thread else ""
+    return Seen(place=place_of(source), name=f"{base}{topic}", kind=source.chat_type or "")
 
 
 def inbound_of(

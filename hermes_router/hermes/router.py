@@ -18,11 +18,14 @@ from hermes_router.dispatcher import Dispatcher, TooBusy
 from hermes_router.errors import ConfigError, ProfileError, WorkerError
 from hermes_router.hermes import prompts, seams
 from hermes_router.hermes.conversation import GatewayConversation
-from hermes_router.hermes.events import inbound_of, place_of, source_fields
+from hermes_router.hermes.courier import Courier
+from hermes_router.hermes.events import inbound_of, place_of, seen_of, source_fields
 from hermes_router.hermes.sessions import RoutedSessions
 from hermes_router.journal import Journal
+from hermes_router.outbound import lasting
 from hermes_router.profile_config import SessionScopes
 from hermes_router.reload import ConfigWatcher
+from hermes_router.seen import SeenPlaces
 from hermes_router.turn import Host, Turn, Verdict
 from hermes_router.warm import Workers
 
@@ -65,7 +68,9 @@ class GatewayRouter:
             ),
         )
         self._workers = Workers(profiles.initial_environment(home), budget=0)
-        self._dispatcher = Dispatcher(Host(self._workers, prompts.install()))
+        self._seen = SeenPlaces(home / "hermes-router" / "conversations.json")
+        self._courier = Courier(runner, self._seen, self._watcher.fresh)
+        self._dispatcher = Dispatcher(Host(self._workers, self._courier, prompts.install()))
         self._journal = Journal(home / "hermes-router" / "open")
         self._scopes = SessionScopes()
         self._conversations: OrderedDict[str, GatewayConversation] = OrderedDict()
@@ -329,6 +334,8 @@ class GatewayRouter:
         while len(self._conversations) > _REMEMBERED_CONVERSATIONS:
             self._conversations.popitem(last=False)
         conversation.note(event)
+        if (config := self._watcher.snapshot) is not None:
+            self._seen.note(profile.name, lasting(config, profile.name, seen_of(event.source)))
         return conversation
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:

@@ -10,11 +10,14 @@ import dataclasses
 import importlib
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import anyio
+
+from hermes_router.routing import Place
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +112,55 @@ def update_prompt_pending(runner: Any, source: Any) -> bool:
 def adapter_for(runner: Any, source: Any) -> Any:
     """Return the real adapter of the source's platform, or None."""
     return runner.adapters.get(source.platform)
+
+
+def adapter_named(runner: Any, platform: str) -> Any:
+    """Return the real adapter of the platform with this name, or None."""
+    return next((a for p, a in runner.adapters.items() if p.value == platform), None)
+
+
+def place_metadata(place: Place) -> dict[str, Any]:
+    """Return the metadata that keeps what an adapter sends in a conversation's own thread.
+
+    Telegram's adapter sends to the chat itself where a topic is gone: another profile's place, as
+    like as not. It does not where it thinks that the topic was made for this message.
+    """
+    if place.thread_id is None:
+        return {}
+    metadata: dict[str, Any] = {"thread_id": place.thread_id}
+    if place.platform == "telegram":
+        metadata["telegram_dm_topic_created_for_send"] = True
+    return metadata
+
+
+def chunks(adapter: Any, text: str) -> list[str]:
+    """Return a text in the pieces that the adapter can send; most split it themselves."""
+    limit = getattr(adapter, "MAX_MESSAGE_LENGTH", 0)
+    if getattr(adapter, "splits_long_messages", False) or not limit:
+        return [text]
+    pieces: list[str] = adapter.truncate_message(text, limit)
+    return pieces
+
+
+def caption_of(text: str, files: Sequence[tuple[Path, bool]]) -> str | None:
+    """Return the text as the caption of its one file, where Hermes would send it so."""
+    module = importlib.import_module("tools.send_message_tool")
+    split = getattr(module, "_media_caption_split", None)
+    if split is None:  # older: a text and its file are two messages
+        return None
+    limit = getattr(module, "_TELEGRAM_CAPTION_LIMIT", 1024)
+    named = [(str(path), voice) for path, voice in files]
+    caption: str | None = split(text, named, max_caption_len=limit)[0]
+    return caption
+
+
+def goes_as_audio(adapter: Any, extension: str, *, voice: bool) -> bool:
+    """Say whether the platform plays a file of this kind, instead of offering it."""
+    base = importlib.import_module("gateway.platforms.base")
+    decide = getattr(base, "should_send_media_as_audio", None)
+    if decide is None:
+        return voice
+    return bool(decide(adapter.platform, extension, is_voice=voice))
 
 
 def bypasses_running_turn(command: str | None) -> bool:

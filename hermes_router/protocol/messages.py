@@ -20,6 +20,9 @@ A call may show a prompt that a person answers by a click. The click arrives in 
 sends ``resolve`` with the number of that call; the worker answers ``resolved``. It says ``closed``
 when nobody waits for the prompt any more.
 
+``deliver`` and ``react`` may come whenever the worker is up: they name a conversation, which need
+not be the worker's own, and are answered by ``result`` like a call.
+
 ``alive`` may come at any time. A worker that owns background work says ``idle`` with
 ``resident`` set and takes further events of its session until it says ``leaving``.
 """
@@ -51,6 +54,34 @@ class FileRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     stream: int
     name: str
     size: int
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A conversation that a worker may send to, with what people call it."""
+
+    platform: str
+    chat_id: str
+    thread_id: str | None = None
+    name: str = ""
+    kind: str = ""
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a worker is told about sending; the gateway decides again when something is sent.
+
+    Attributes:
+        platforms: those that the gateway is connected to.
+        origin: the conversation that the worker's work comes from, if it comes from one.
+        homes: the profile's home channel on each platform where it has one.
+        places: the conversations that are known to be the profile's.
+        anywhere: the profile may send to any conversation.
+    """
+
+    platforms: list[str] = []
+    origin: Place | None = None
+    homes: list[Place] = []
+    places: list[Place] = []
+    anywhere: bool = False
 
 
 # -- both directions ---------------------------------------------------------------------------
@@ -112,6 +143,38 @@ class Call(Message, frozen=True, kw_only=True, tag="call"):
     args: dict[str, Any]
 
 
+class Deliver(Message, frozen=True, kw_only=True, tag="deliver"):
+    """Send something to the conversation ``platform``, ``chat_id``, ``thread_id``.
+
+    ``files`` follow the text; those at the indexes ``voice`` are voice messages. With
+    ``as_documents`` pictures and films are not re-encoded. The value of the :class:`Result` is what
+    Hermes's own send engine returns: a map with ``success``, or with ``error``.
+    """
+
+    id: int
+    platform: str
+    chat_id: str
+    thread_id: str | None = None
+    text: str = ""
+    files: list[FileRef] = []
+    voice: list[int] = []
+    as_documents: bool = False
+
+
+class React(Message, frozen=True, kw_only=True, tag="react"):
+    """Put ``emoji`` on a message, or take the reaction away where there is none.
+
+    Without ``message_id`` it is the conversation's last message. Answered like :class:`Deliver`.
+    """
+
+    id: int
+    platform: str
+    chat_id: str
+    thread_id: str | None = None
+    message_id: str | None = None
+    emoji: str | None = None
+
+
 class Idle(Message, frozen=True, kw_only=True, tag="idle"):
     """The reply is delivered and the session's state saved.
 
@@ -170,9 +233,9 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
         methods: adapter methods that the real adapter has and the relay executes, each with the
             parameters that the real one takes.
         capabilities: answers to what Hermes probes on an adapter, by name.
-        home_channel: the conversation that is the profile's natural home, or None.
         heartbeat: seconds between two :class:`Alive`.
         linger: seconds that post-turn work may take before the worker ends it.
+        reach: where the worker may send.
     """
 
     turn: str
@@ -180,9 +243,9 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
     platform: str
     methods: dict[str, list[str]]
     capabilities: dict[str, Any]
-    home_channel: dict[str, Any] | None
     heartbeat: float
     linger: float
+    reach: Reach
 
 
 class Event(Message, frozen=True, kw_only=True, tag="event"):
@@ -203,7 +266,10 @@ class Event(Message, frozen=True, kw_only=True, tag="event"):
 
 
 class Result(Message, frozen=True, kw_only=True, tag="result"):
-    """The answer to a :class:`Call`: its value, or ``error`` with the kind of failure."""
+    """The answer to a :class:`Call`, :class:`Deliver` or :class:`React`: a value or an error.
+
+    ``refused`` says that the policy did not allow it, and that nothing was done.
+    """
 
     call: int
     value: Any = None
@@ -238,6 +304,8 @@ FromWorker = (
     | Handled
     | Refused
     | Call
+    | Deliver
+    | React
     | Chunk
     | Idle
     | Leaving

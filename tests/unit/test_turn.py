@@ -19,6 +19,7 @@ from hermes_router import warm
 from hermes_router.dispatcher import Dispatcher
 from hermes_router.errors import RelayRefused
 from hermes_router.launchers import Child, LaunchSpec, local
+from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask
 from hermes_router.protocol import messages as msg
@@ -67,16 +68,22 @@ class Scene(turn_module.Conversation):
     notices: list[str] = field(default_factory=list)
     calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
-    def start_message(self, *, turn_id: str, heartbeat: float, linger: float) -> msg.Start:
+    @property
+    def sender(self) -> Sender:
+        return Sender(profile=self.profile.name)
+
+    def start_message(
+        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+    ) -> msg.Start:
         return msg.Start(
             turn=turn_id,
             session_key=self.key,
             platform="telegram",
             methods={},
             capabilities={},
-            home_channel=None,
             heartbeat=heartbeat,
             linger=linger,
+            reach=reach,
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
@@ -93,7 +100,19 @@ QUICK = replace(
     Settings(),
     timeouts=replace(Settings().timeouts, start=20.0, stop=1.0, silence=20.0),
 )
-HOST = Host(workers=Workers(dict(os.environ), budget=0))
+
+
+class NoPost(turn_module.Post):
+    async def reach(self, sender: Sender) -> msg.Reach:
+        return msg.Reach()
+
+    async def carry(
+        self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
+    ) -> dict[str, Any]:
+        raise RelayRefused("not there", call="deliver", target=message.chat_id)
+
+
+HOST = Host(workers=Workers(dict(os.environ), budget=0), post=NoPost())
 
 
 @pytest.fixture

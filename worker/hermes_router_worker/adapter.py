@@ -12,11 +12,12 @@ import dataclasses
 import importlib
 import inspect
 import logging
-import os
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from msgspec import to_builtins
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.plain import plain
@@ -28,13 +29,12 @@ from hermes_router.protocol.surface import (
     Method,
 )
 from hermes_router_worker.answers import is_awaited
+from hermes_router_worker.files import refuse_foreign
 from hermes_router_worker.link import CallFailed, Link
+from hermes_router_worker.outbound import NO_TOKEN, set_home
 from hermes_router_worker.prompts import Prompts, crossing
 
 logger = logging.getLogger(__name__)
-
-#: Stands where Hermes wants a credential to call a platform connected; opens nothing.
-_NO_TOKEN = "held-by-the-gateway"  # noqa: S105 - a placeholder
 
 #: Who shares a session is the profile's decision, so that its own configuration answers.
 _PROFILE_DECIDES = frozenset({"group_sessions_per_user", "thread_sessions_per_user"})
@@ -56,16 +56,14 @@ def _platform_settings(start: msg.Start, config: Any, platform: Any) -> Any:
     if settings is None:
         settings = config.platforms[platform] = module.PlatformConfig()
     settings.enabled = True
-    settings.token = _NO_TOKEN
+    settings.token = NO_TOKEN
     for capability in CAPABILITIES.values():
         answer = start.capabilities.get(capability.name, capability.default)
         if capability.expose == "config" and hasattr(settings, capability.name):
             setattr(settings, capability.name, answer)
         elif capability.expose == "extra" and capability.name not in _PROFILE_DECIDES:
             settings.extra[capability.name] = answer
-    if settings.home_channel is None and start.home_channel is not None:
-        home = start.home_channel | {"platform": platform}
-        settings.home_channel = module.HomeChannel(**home)
+    set_home(settings, platform, start.reach)
     return settings
 
 
@@ -210,20 +208,8 @@ async def _carried(link: Link, value: Any, shape: str) -> Any:
     if shape == "url" and text.startswith(("http://", "https://")):
         return text
     path = urllib.parse.unquote(text[len("file://") :]) if text.startswith("file://") else text
-    _refuse_foreign(Path(path))
-    return await link.send_file(path)
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Refuse to attach what lies in another profile's home, or in the root's.
-
-    Hermes's own list of files that may not be attached covers the running home only.
-    """
-    home = Path(os.environ["HERMES_HOME"]).resolve()
-    root = home.parent.parent if home.parent.name == "profiles" else home
-    resolved = path.resolve()
-    if resolved.is_relative_to(root) and not resolved.is_relative_to(home):
-        raise PermissionError(f"{path} belongs to another profile and is not attached")
+    refuse_foreign(Path(path))
+    return {"$file": to_builtins(await link.send_file(path))}
 
 
 def _result(method: Method, value: Any) -> Any:

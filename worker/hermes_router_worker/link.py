@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -38,11 +39,10 @@ class Link:
         """Send one message; waits while the gateway is slow to read."""
         await self._writer.send(msg.encode(message))
 
-    async def send_file(self, name: str) -> dict[str, Any]:
-        """Send a file's bytes ahead of the message that will refer to it.
+    async def send_file(self, name: str) -> msg.FileRef:
+        """Send a file's bytes ahead of the message that will refer to it, and return the reference.
 
-        Returns the reference to put into that message. Raises ``OSError`` when the file cannot be
-        read.
+        Raises ``OSError`` when the file cannot be read.
         """
         stream, size = next(self._ids), 0
         path = anyio.Path(name)
@@ -50,7 +50,7 @@ class Link:
             while data := await source.read(msg.CHUNK_BYTES):
                 size += len(data)
                 await self.send(msg.Chunk(stream=stream, data=data))
-        return {"$file": {"stream": stream, "name": path.name, "size": size}}
+        return msg.FileRef(stream=stream, name=path.name, size=size)
 
     def number(self) -> int:
         """Return a number for a call that must be known before it is made."""
@@ -62,11 +62,19 @@ class Link:
         Raises:
             CallFailed: it raised, or the relay's policy refused it.
         """
+        return await self.ask(lambda number: msg.Call(id=number, method=method, args=args), number)
+
+    async def ask(self, message: Callable[[int], msg.Message], number: int | None = None) -> Any:
+        """Send the message that is made with a number, and return what the gateway answers to it.
+
+        Raises:
+            CallFailed: the gateway could not do it, or its policy refused it.
+        """
         number = self.number() if number is None else number
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
-            await self.send(msg.Call(id=number, method=method, args=args))
+            await self.send(message(number))
             return await answer
         finally:
             del self._waiting[number]

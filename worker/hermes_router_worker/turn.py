@@ -20,6 +20,7 @@ from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker import (
     bootstrap,
     memory,
+    outbound,
     place,
     preload,
     refusals,
@@ -151,6 +152,7 @@ class _Worker:
     async def _serve(self, runner: Any, start: msg.Start) -> None:
         session_state.refresh(runner)
         adapter = build_adapter(start, self._link, runner.config, self._changed.set)
+        outbound.install(outbound.Gateway(self._link, self._loop), start.reach)
         startup.attach(runner, adapter, session_key=start.session_key)
         self._adapter = adapter
         self._memory = memory.attach(runner, adapter, start.session_key)
