@@ -64,6 +64,14 @@ def test_a_message_is_answered_by_a_prepared_worker(stage: Stage) -> None:
     assert was_prepared(stage, "career")
 
 
+def test_a_prepared_worker_asks_its_endpoint_for_nothing_but_the_answer(stage: Stage) -> None:
+    wait_prepared(stage)
+    asked = len(stage.model.probes)
+    stage.ask("who are you?", CAREER, contains="who are you")
+    assert was_prepared(stage, "career")
+    assert stage.model.probes[asked:] == []
+
+
 def test_each_turn_has_a_process_of_its_own(stage: Stage) -> None:
     for number in range(3):
         wait_prepared(stage)

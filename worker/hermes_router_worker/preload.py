@@ -7,17 +7,14 @@ the first turn of a process anyway: importing, probing the machine, reading cert
 from __future__ import annotations
 
 import contextlib
-import copy
-import functools
 import importlib
 import json
 import logging
-import ssl
 import threading
-from pathlib import Path
+import time
 from typing import Any
 
-from hermes_router_worker import startup
+from hermes_router_worker import quicken, startup
 
 logger = logging.getLogger(__name__)
 
@@ -104,14 +101,14 @@ def everything() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     for step in (
-        copy_config_fast,
         startup.sync_skills,  # before what may read them
-        share_certificates,
+        quicken.everything,
         _throw_away_runner,
         _probe_environment,
         _throw_away_agent,
         _practise_client,
         ask_provider,
+        quicken.compile_config,
     ):
         try:
             step()
@@ -196,16 +193,52 @@ def _throw_away_agent() -> None:
 
 
 def ask_provider() -> None:
-    """Ask a custom endpoint for its models' data, which Hermes keeps for some minutes.
+    """Ask the provider about its models, which Hermes keeps for some minutes.
 
-    A worker calls this too while it waits, because a template's answers grow old.
+    A worker calls this too while it waits: a template's answers grow old. What a custom endpoint
+    is, Hermes remembers only if it knows that kind of server; here also that it knows it not, once
+    the endpoint has shown that it is there.
     """
-    from agent.model_metadata import fetch_endpoint_model_metadata
+    from agent import model_metadata as metadata
     from gateway.run import _resolve_runtime_agent_kwargs
 
     runtime = _resolve_runtime_agent_kwargs()
-    if runtime.get("provider") == "custom" and runtime.get("base_url"):
-        fetch_endpoint_model_metadata(runtime["base_url"], api_key=runtime.get("api_key") or "")
+    address, key = runtime.get("base_url"), runtime.get("api_key")
+    if runtime.get("provider") == "openrouter":
+        metadata.fetch_model_metadata()
+    if runtime.get("provider") != "custom" or not address:
+        return
+    key = key if isinstance(key, str) else ""
+    known = metadata.fetch_endpoint_model_metadata(address, api_key=key)
+    if known and metadata.is_local_endpoint(address):
+        _remember_kind(metadata, address, key)
+
+
+def _remember_kind(metadata: Any, address: str, key: str) -> None:
+    """Put a custom endpoint into Hermes's memory of kinds, as an unknown one if it is that."""
+    kinds = getattr(metadata, "_endpoint_probe_path_cache", None)
+    if kinds is None:  # an older Hermes asks each time
+        return
+    server = metadata._localhost_to_ipv4(metadata._normalize_base_url(address))
+    server = server.removesuffix("/v1")
+    now, asked = time.monotonic(), kinds.get(server)
+    if asked is not None and now - asked[1] < metadata._ENDPOINT_PROBE_TTL_SECONDS:
+        return
+    if metadata.detect_local_server_type(address, api_key=key) is None:
+        kinds[server] = (None, now)
+
+
+def trust_answers() -> None:
+    """Let what the provider said last hold for the turn that begins, however old it is.
+
+    A prepared worker may have waited for long. Asking again would delay its turn; the next worker
+    asks when it is prepared, so that at most one turn knows an old answer.
+    """
+    from agent import model_metadata as metadata
+
+    for address, known in getattr(metadata, "_endpoint_model_metadata_cache", {}).items():
+        if known:
+            metadata._endpoint_model_metadata_cache_time[address] = time.time()
 
 
 def _practise_client() -> None:
@@ -268,92 +301,3 @@ def _practise_answer(agent: Any) -> None:
     agent._build_assistant_message(message, "stop")
     for name in ("extract_media", "extract_images", "extract_local_files"):
         getattr(BasePlatformAdapter, name)(text)
-
-
-def copy_config_fast() -> None:
-    """Have Hermes copy its configuration quickly: a turn asks for a copy some thirty times.
-
-    Python's ``deepcopy`` is written for anything; a configuration is mappings, lists and scalars.
-    """
-    module: Any = importlib.import_module("hermes_cli.config")
-    if getattr(module, "copy", None) is copy:
-        module.copy = _QuickCopy()
-
-
-class _QuickCopy:
-    """Python's ``copy`` module for one other module, with plain data copied the short way."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(copy, name)
-
-    def deepcopy(self, value: Any, memo: Any = None) -> Any:
-        """Return a copy that shares nothing that can change."""
-        return copy.deepcopy(value, memo) if memo is not None else quick_copy(value)
-
-
-def quick_copy(value: Any) -> Any:
-    """Copy plain data; what is not of exactly a plain type is left to ``copy.deepcopy``."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return value
-    if kind is dict:
-        return {
-            key: item if type(item) in _SCALARS else quick_copy(item) for key, item in value.items()
-        }
-    if kind is list:
-        return [item if type(item) in _SCALARS else quick_copy(item) for item in value]
-    return copy.deepcopy(value)
-
-
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-
-
-def share_certificates() -> None:
-    """Read each CA bundle once per process: every HTTP client of a turn asks for the same one.
-
-    A context with a bundle loaded takes some 20 ms to make. Only contexts with the default
-    verification are shared; a client that asks for another gets its own.
-    """
-    _share_httpx_contexts()
-    for name in ("agent.ssl_guard", "agent.ssl_verify"):
-        with contextlib.suppress(ImportError):
-            module: Any = importlib.import_module(name)
-            if getattr(module, "ssl", None) is ssl:
-                module.ssl = _RememberingSsl()
-
-
-class _RememberingSsl:
-    """Python's ``ssl`` module for one other module, with its default contexts remembered."""
-
-    def __init__(self) -> None:
-        self._contexts: dict[tuple[str, int], ssl.SSLContext] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(ssl, name)
-
-    def create_default_context(self, *args: Any, **kwargs: Any) -> ssl.SSLContext:
-        """Return the context of a bundle file, made once for each state of the file."""
-        if args or set(kwargs) != {"cafile"}:
-            return ssl.create_default_context(*args, **kwargs)
-        path = str(kwargs["cafile"])
-        key = (path, Path(path).stat().st_mtime_ns)
-        if key not in self._contexts:
-            self._contexts[key] = ssl.create_default_context(cafile=path)
-        return self._contexts[key]
-
-
-def _share_httpx_contexts() -> None:
-    default: Any = importlib.import_module("httpx._transports.default")
-    make = default.create_ssl_context
-    if hasattr(make, "__wrapped__"):
-        return
-    cached = functools.lru_cache(maxsize=4)(make)
-
-    @functools.wraps(make)
-    def create(verify: Any = True, cert: Any = None, trust_env: Any = True) -> Any:  # noqa: FBT002
-        if verify is True and cert is None:
-            return cached(verify, cert, trust_env)
-        return make(verify, cert, trust_env)
-
-    default.create_ssl_context = create
-    create()

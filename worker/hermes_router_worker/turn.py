@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import importlib
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ from hermes_router_worker import (
     outbound,
     place,
     preload,
+    quicken,
     refusals,
     session_state,
     startup,
@@ -50,20 +52,30 @@ def main(profile: str, inbound: int, outbound: int, *, forked: bool) -> int:
 def report_model_requests(mark: Callable[[str], None]) -> None:
     """Call ``mark("model_request")`` when Hermes is about to ask the model for the first time.
 
-    By Hermes's own ``pre_api_request`` hook; a Hermes without it reports nothing.
+    Hermes then looks whether somebody hooks ``pre_api_request``. To hook it would have Hermes copy
+    the whole request, so that its question is taken for the moment. An older Hermes, which does not
+    ask, is hooked.
     """
-    from hermes_cli.plugins import get_plugin_manager
-
-    hooks = getattr(get_plugin_manager(), "_hooks", None)
-    if hooks is None:
-        return
+    plugins: Any = importlib.import_module("hermes_cli.plugins")
+    marked: list[str] = []
 
     def once(**_details: Any) -> None:
-        if once in hooks["pre_api_request"]:
-            hooks["pre_api_request"].remove(once)
+        if not marked:
+            marked.append("model_request")
             mark("model_request")
 
-    hooks.setdefault("pre_api_request", []).append(once)
+    ask = getattr(plugins, "has_hook", None)
+    if ask is None:
+        hooks = getattr(plugins.get_plugin_manager(), "_hooks", {})
+        hooks.setdefault("pre_api_request", []).append(once)
+        return
+
+    def has_hook(hook_name: str) -> bool:
+        if hook_name == "pre_api_request":
+            once()
+        return bool(ask(hook_name))
+
+    plugins.has_hook = has_hook
 
 
 def _look_ahead() -> None:
@@ -129,7 +141,7 @@ class _Worker:
             preload.resume_logging()
         else:
             bootstrap.become_profile(self._profile)
-            preload.share_certificates()
+            quicken.share_certificates()
         imported = time.monotonic()
         runner = bootstrap.build_runner()
         built = time.monotonic()
@@ -150,6 +162,7 @@ class _Worker:
         raise TypeError(f"the first message must be start, not {type(message).__name__.lower()}")
 
     async def _serve(self, runner: Any, start: msg.Start) -> None:
+        preload.trust_answers()
         session_state.refresh(runner)
         adapter = build_adapter(start, self._link, runner.config, self._changed.set)
         outbound.install(outbound.Gateway(self._link, self._loop), start.reach)
