@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from hermes_router import launchers
 from hermes_router.errors import RouterError, WorkerError
 from hermes_router.settings import Settings
 from hermes_router.turn import Conversation, Host, Inbound, Turn, Verdict
@@ -101,6 +102,7 @@ class Dispatcher:
             tasks.start_soon(self._host.workers.close)
             for turn in self._turns:
                 tasks.start_soon(turn.stop, reason)
+        await launchers.close()
 
     # -- lanes ---------------------------------------------------------------------------------
 

@@ -58,10 +58,13 @@ class Template:
         finally:
             theirs.close()
         template = cls(process, ours)
-        with anyio.move_on_after(_PREPARE_SECONDS):
-            await template._forks.ready.wait()
+        try:
+            with anyio.move_on_after(_PREPARE_SECONDS):
+                await template._forks.ready.wait()
+        finally:
+            if not template.prepared:
+                await template.retire()
         if not template.prepared:
-            await template.retire()
             raise WorkerStartError(
                 "the template could not be prepared",
                 profile=order.profile.name,
@@ -82,5 +85,6 @@ class Template:
 
     async def retire(self) -> None:
         """End the template; workers that it forked go on."""
-        await self._forks.close()
-        await self._process.end(patience=1.0)
+        with anyio.CancelScope(shield=True):
+            await self._forks.close()
+            await self._process.end(patience=1.0)

@@ -58,7 +58,8 @@ class Workers:
         self.budget = budget
         self._initial = initial
         self._nests: dict[str, _Nest] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._preparing: dict[asyncio.Task[None], anyio.CancelScope] = {}
+        self._ending: set[asyncio.Task[Any]] = set()
         self._sweeper: asyncio.Task[Any] | None = None
         self._closed = False
 
@@ -93,7 +94,7 @@ class Workers:
             worker = nest.ready.pop(0)
             if not worker.ended:
                 return worker
-            self._spawn(worker.end())
+            self._end(worker.end())
         if nest.template is not None and nest.template.prepared:
             with contextlib.suppress(RouterError):
                 return await self._forked(nest.template, order)
@@ -109,18 +110,20 @@ class Workers:
         """See in the background that the profile has its template and its ready workers."""
         nest = self._nests.get(profile)
         if nest is not None and not self._closed:
-            self._spawn(self._fill(nest))
+            self._prepare(self._fill(nest))
 
     async def close(self) -> None:
-        """End all that was prepared."""
+        """End all that was prepared; nothing of it is left when this returns."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for task in self._tasks:
-            task.cancel()
+        # By its scope: a task that is cancelled from outside would not finish its clean-up.
+        for scope in self._preparing.values():
+            scope.cancel()
+        await asyncio.gather(*self._preparing, return_exceptions=True)
         for nest in self._nests.values():
             self._clear(nest)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     # -- one profile ---------------------------------------------------------------------------
 
@@ -197,9 +200,9 @@ class Workers:
         ready, nest.ready = nest.ready, []
         template, nest.template = nest.template, None
         for worker in ready:
-            self._spawn(worker.end())
+            self._end(worker.end())
         if template is not None:
-            self._spawn(template.retire())
+            self._end(template.retire())
 
     async def _sweep(self) -> None:
         """Let go of profiles that nobody uses, and renew what became stale."""
@@ -212,10 +215,23 @@ class Workers:
                 else:
                     self.replenish(name)
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _prepare(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that may be given up."""
+        scope = anyio.CancelScope()
+        task = asyncio.create_task(_within(scope, work))
+        self._preparing[task] = scope
+        task.add_done_callback(self._preparing.pop)
+
+    def _end(self, work: Coroutine[Any, Any, Any]) -> None:
+        """End something, which is never given up."""
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+async def _within(scope: anyio.CancelScope, work: Coroutine[Any, Any, None]) -> None:
+    with scope:
+        await work
 
 
 async def _stamp(nest: _Nest) -> Stamp:

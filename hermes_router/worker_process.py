@@ -21,7 +21,7 @@ import anyio.to_thread
 import msgspec
 
 from hermes_router import profiles
-from hermes_router.errors import ProfileError, ProtocolError, RouterError, WorkerStartError
+from hermes_router.errors import ProfileError, ProtocolError, WorkerStartError
 from hermes_router.launchers import Child, Launch, LaunchSpec
 from hermes_router.logs import WorkerLog
 from hermes_router.profiles import WORKER_VARIABLE, Profile
@@ -169,11 +169,11 @@ async def start_worker(
     )
     try:
         child = await (launch or order.launch)(spec)
-    except RouterError:
-        await anyio.to_thread.run_sync(_remove_tree, tmpdir)
-        raise
-    except OSError as error:
-        await anyio.to_thread.run_sync(_remove_tree, tmpdir)
+    except BaseException as error:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_remove_tree, tmpdir)
+        if not isinstance(error, OSError):
+            raise
         raise WorkerStartError(
             f"no process could be started: {error}", profile=order.profile.name
         ) from error

@@ -80,6 +80,13 @@ def check(name: str) -> str | None:
     return bwrap.check()
 
 
+async def close() -> None:
+    """Let go of what launchers keep between two starts; call it when no worker lives any more."""
+    from hermes_router.launchers import bubblewrap  # noqa: PLC0415 - it imports this module
+
+    await bubblewrap.close()
+
+
 def command(spec: LaunchSpec) -> list[str]:
     """Return the command line of a worker, but for what its launcher adds."""
     arguments = ["-p", spec.profile.name, "--grace", str(spec.grace)]

@@ -36,6 +36,7 @@ _TMP = "/tmp"  # noqa: S108 - the sandbox's own
 
 _Key = tuple[asyncio.AbstractEventLoop, object, object]
 _sandboxes: dict[_Key, _Sandbox] = {}
+_closing: set[asyncio.Task[None]] = set()
 
 
 async def launch(spec: LaunchSpec) -> Child:
@@ -53,6 +54,16 @@ async def launch(spec: LaunchSpec) -> Child:
     return await sandbox.launch(spec)
 
 
+async def close() -> None:
+    """Close the sandboxes of this loop; none of them is left when this returns."""
+    loop = asyncio.get_running_loop()
+    for (of, *_), sandbox in list(_sandboxes.items()):
+        if of is loop:
+            sandbox.close()
+    ours = [task for task in _closing if task.get_loop() is loop]
+    await asyncio.gather(*ours, return_exceptions=True)
+
+
 def _forget(key: _Key, sandbox: _Sandbox) -> None:
     if _sandboxes.get(key) is sandbox:
         del _sandboxes[key]
@@ -68,7 +79,6 @@ class _Sandbox:
         self._started: asyncio.Task[ForkServer] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._tmp: Path | None = None
-        self._closing: asyncio.Task[None] | None = None
 
     def begin(self, spec: LaunchSpec, *, forget: functools.partial[None]) -> None:
         """Start the sandbox, in the background."""
@@ -108,10 +118,17 @@ class _Sandbox:
         self._close_if_empty()
 
     def _close_if_empty(self) -> None:
-        if self.open and not self._lives and not self._starting:
+        if not self._lives and not self._starting:
+            self.close()
+
+    def close(self) -> None:
+        """Begin to close it, whatever lives in it."""
+        if self.open:
             self.open = False
             self._forget()
-            self._closing = asyncio.create_task(self._close())
+            task = asyncio.create_task(self._close())
+            _closing.add(task)
+            task.add_done_callback(_closing.discard)
 
     async def _start(self, spec: LaunchSpec) -> ForkServer:
         view = await anyio.to_thread.run_sync(_view, spec)

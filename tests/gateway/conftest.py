@@ -17,7 +17,7 @@ CAREER, SYSTEMS, UNROUTED, MISSING = 6, 13, 20, 30
 """Topics of the forum; `MISSING` is routed to a profile that does not exist."""
 
 ROUTES = {str(CAREER): "career", str(SYSTEMS): "systems", str(MISSING): "nobody"}
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 90.0
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Stage:
         lines = [line for line in self.worker_log(profile).splitlines() if " worker turn=" in line]
         return int(lines[-1].split(" pid=")[1].split()[0])
 
-    def wait_settled(self, profile: str, timeout: float = 30.0) -> None:
+    def wait_settled(self, profile: str, timeout: float = 60.0) -> None:
         """Wait until each turn of a profile is at its end, which means that its worker is gone.
 
         Processes that are prepared for the next message may be there.

@@ -20,8 +20,8 @@ import psutil
 from tests.kit.homes import MARKER, HermesRoot
 from tests.kit.ordinary_user import as_ordinary_user
 
-START_TIMEOUT = 40.0
-STOP_TIMEOUT = 20.0
+START_TIMEOUT = 90.0
+STOP_TIMEOUT = 40.0
 _TAIL_LINES = 40
 _TICK = 0.02
 
@@ -159,7 +159,7 @@ class Gateway:
         errors = self.root.log("errors.log").splitlines()[-lines:]
         return "\n".join(["--- gateway.log", *shown, "--- errors.log", *errors])
 
-    def wait_log(self, text: str, timeout: float = 20.0, *, log: str | None = None) -> str:
+    def wait_log(self, text: str, timeout: float = 60.0, *, log: str | None = None) -> str:
         """Return the first line with this text, from its output or a log file of the root.
 
         A log file cannot wake a waiter, so this one looks every few milliseconds. Raises
@@ -178,7 +178,7 @@ class Gateway:
         """Return the processes below the gateway, itself excluded."""
         return [proc for p in self._below(self.pid) if (proc := _look(p)) is not None]
 
-    def wait_process(self, text: str, timeout: float = 20.0) -> Proc:
+    def wait_process(self, text: str, timeout: float = 60.0) -> Proc:
         """Return the first process below the gateway whose command line contains a string.
 
         Raises TimeoutError listing those that are there.
@@ -197,7 +197,7 @@ class Gateway:
         """Return all processes that were started for this root, wherever they hang in the tree."""
         return [p for p in psutil.process_iter() if self._is_ours(p)]
 
-    def wait_no_leftovers(self, timeout: float = 10.0) -> None:
+    def wait_no_leftovers(self, timeout: float = 30.0) -> None:
         """Return when no process of this root is left besides the gateway itself.
 
         Raises TimeoutError listing those that are.

@@ -20,7 +20,7 @@ from tests.kit.telegram_users import TelegramUsers
 __all__ = ["FORUM", "TOKEN", "USER", "FakeTelegram"]
 
 _BACKGROUND = frozenset({"getupdates", "sendchataction", "getme", "getwebhookinfo"})
-_TIMEOUT = 20.0
+_TIMEOUT = 60.0
 
 
 class FakeTelegram(TelegramUsers):
