@@ -21,7 +21,7 @@ import msgspec
 from .config_reader import ConfigReader, Unmatched
 from .errors import ConfigError, Problem, nearest
 from .routing import Match, Place, RouteTable
-from .settings import Settings, WarmBudget
+from .settings import Schedule, Settings, WarmBudget
 
 Action = Literal["worker", "in_process", "deny"]
 
@@ -53,6 +53,7 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
     missing_profile: Literal["notice"] = "notice"
     routes_file: Path | None = None
     warm_budget: WarmBudget = WarmBudget()
+    schedule: Schedule = Schedule()
     defaults: Settings = Settings()
     profiles: Mapping[str, Settings] = MappingProxyType({})
     problems: tuple[Problem, ...] = ()
@@ -122,6 +123,7 @@ def load(
         unmatched=reader.unmatched,
         routes_file=reader.routes_file,
         warm_budget=reader.warm_budget,
+        schedule=reader.schedule,
         defaults=reader.defaults,
         profiles=MappingProxyType(reader.profiles),
         problems=tuple(problems),

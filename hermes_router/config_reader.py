@@ -24,7 +24,7 @@ from .errors import ConfigError, Problem, nearest
 from .report import Report, describe
 from .route_reader import TOPICS, RouteReader
 from .routing import Route
-from .settings import Settings, WarmBudget, apply
+from .settings import Schedule, Settings, WarmBudget, apply
 from .yaml_located import Mapping, Node, Scalar, kind
 from .yaml_located import load as load_yaml
 
@@ -35,6 +35,7 @@ BLOCK_KEYS = (
     "missing_profile",
     "routes_file",
     "warm_budget",
+    "schedule",
     "defaults",
     "profiles",
 )
@@ -68,6 +69,7 @@ class ConfigReader:
         self.routes_file: Path | None = None
         self.defaults = Settings()
         self.warm_budget = WarmBudget()
+        self.schedule = Schedule()
         self.profiles: dict[str, Settings] = {}
         self.policies: list[tuple[str, Problem]] = []
         self.profile_places: dict[str, Problem] = {}
@@ -166,6 +168,8 @@ class ConfigReader:
             self._read_routes_file(node, path)
         elif key.text == "warm_budget":
             self.warm_budget = apply(self._report, self.warm_budget, node, path)
+        elif key.text == "schedule":
+            self.schedule = apply(self._report, self.schedule, node, path)
         elif key.text == "defaults":
             self.defaults = apply(self._report, self.defaults, node, path)
         elif key.text == "profiles":

@@ -95,6 +95,16 @@ class Dispatcher:
             profile=conversation.profile.name,
         )
 
+    async def run_job(self, turn: Turn) -> None:
+        """Let the worker of a job live; it has no lane and no place among the profile's turns."""
+        if self._closing:
+            return
+        self._turns.add(turn)
+        try:
+            await turn.run()
+        finally:
+            self._turns.discard(turn)
+
     async def close(self, reason: str) -> None:
         """End all workers: interrupted, saved, and gone when this returns."""
         self._closing = True

@@ -181,8 +181,31 @@ class Hardening(Block, frozen=True, kw_only=True):
     ] = True
 
 
+class Jobs(Block, frozen=True, kw_only=True):
+    """What is done for a profile by the clock, without a message."""
+
+    cron: Annotated[bool, Meta(description="run the profile's cron jobs when they are due")] = True
+    upkeep: Annotated[
+        bool, Meta(description="expire its sessions, clean its caches, tend its skills")
+    ] = True
+    concurrent: Annotated[
+        int, Meta(ge=1, le=256, description="cron jobs at once, beside its turns; others wait")
+    ] = 4
+
+
 SEES_ITS_HOME = Sandbox()
 HARDENED = Hardening()
+
+
+class Schedule(Block, frozen=True, kw_only=True):
+    """How often the gateway looks whether a routed profile has something to do."""
+
+    cron: Annotated[
+        float, Meta(gt=0, le=3600, description="seconds between two looks for changed cron jobs")
+    ] = 10.0
+    upkeep: Annotated[
+        float, Meta(gt=0, le=_DAY, description="seconds between two upkeeps of a profile, at least")
+    ] = 300.0
 
 
 class WarmBudget(Block, frozen=True, kw_only=True):
@@ -211,6 +234,7 @@ class Settings(Block, frozen=True, kw_only=True):
         Target | None,
         Meta(description="its home channel, platform:chat; else the first conversation used"),
     ] = None
+    jobs: Jobs = Jobs()
     log: Log = Log()
     warm: Warm = Warm()
     sandbox: Sandbox = SEES_ITS_HOME

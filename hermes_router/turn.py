@@ -59,8 +59,8 @@ class Conversation(Protocol):
 
     def start_message(
         self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
-    ) -> msg.Start:
-        """Return what the worker is told about the session."""
+    ) -> msg.Start | msg.Job:
+        """Return what the worker is told about the session, or about its job."""
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
         """Call the real adapter for the worker; raises ``RelayRefused`` where that is not allowed.

@@ -100,6 +100,20 @@ class Workers:
                 return await self._forked(nest.template, order)
         return await start_worker(order)
 
+    async def start_aside(self, order: WorkerOrder) -> WorkerProcess:
+        """Return a worker for a job: nobody waits for it, so that it takes no ready worker.
+
+        It is forked from a template that is there anyway, and keeps none alive; raises as
+        :meth:`start` does.
+        """
+        nest = self._nests.get(order.profile.name)
+        if nest is not None and nest.order == order and not await self._stale(nest):
+            template = nest.template
+            if template is not None and template.prepared:
+                with contextlib.suppress(RouterError):
+                    return await self._forked(template, order)
+        return await start_worker(order)
+
     def keep_warm(self, profile: Profile, settings: Settings) -> None:
         """Prepare for a profile that nobody has written to yet, while the budget lasts."""
         if len(self._nests) < self.budget and profile.name not in self._nests:

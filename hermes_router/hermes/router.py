@@ -20,6 +20,7 @@ from hermes_router.hermes import prompts, seams
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.courier import Courier
 from hermes_router.hermes.events import inbound_of, place_of, seen_of, source_fields
+from hermes_router.hermes.jobs import Jobs
 from hermes_router.hermes.sessions import RoutedSessions
 from hermes_router.journal import Journal
 from hermes_router.outbound import lasting
@@ -70,7 +71,9 @@ class GatewayRouter:
         self._workers = Workers(profiles.initial_environment(home), budget=0)
         self._seen = SeenPlaces(home / "hermes-router" / "conversations.json")
         self._courier = Courier(runner, self._seen, self._watcher.fresh)
-        self._dispatcher = Dispatcher(Host(self._workers, self._courier, prompts.install()))
+        host = Host(self._workers, self._courier, prompts.install())
+        self._dispatcher = Dispatcher(host)
+        self._jobs = Jobs(runner, host, self._dispatcher, self._watcher, self._root)
         self._journal = Journal(home / "hermes-router" / "open")
         self._scopes = SessionScopes()
         self._conversations: OrderedDict[str, GatewayConversation] = OrderedDict()
@@ -87,6 +90,7 @@ class GatewayRouter:
             logger.info("hermes-router: %d routes in force", len(config.table))
             self._workers.budget = config.warm_budget.profiles
             self._keep_warm(config)
+        self._jobs.start()
 
     def _keep_warm(self, config: configuration.RouterConfig) -> None:
         """Prepare workers of the routed profiles, in the order of their routes."""
@@ -107,6 +111,7 @@ class GatewayRouter:
 
     async def stop(self) -> None:
         """End every worker."""
+        await self._jobs.stop()
         await self._dispatcher.close("the gateway is stopping")
 
     # -- the two seams -------------------------------------------------------------------------

@@ -23,13 +23,17 @@ when nobody waits for the prompt any more.
 ``deliver`` and ``react`` may come whenever the worker is up: they name a conversation, which need
 not be the worker's own, and are answered by ``result`` like a call.
 
+A worker that is to do a job of its profile gets ``job`` in place of ``start``, and no event. It
+says ``begun`` when the job counts as run, ``ended`` with what came of it, and then ``idle`` and
+``leaving`` as after a turn.
+
 ``alive`` may come at any time. A worker that owns background work says ``idle`` with
 ``resident`` set and takes further events of its session until it says ``leaving``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -203,6 +207,22 @@ class Closed(Message, frozen=True, kw_only=True, tag="closed"):
     call: int
 
 
+class Begun(Message, frozen=True, kw_only=True, tag="begun"):
+    """The job ``name`` is claimed: it counts as run now, whatever becomes of the worker."""
+
+    name: str
+
+
+class Ended(Message, frozen=True, kw_only=True, tag="ended"):
+    """What came of a :class:`Job`: ``done``, ``failed``; or untouched, ``not_due`` or ``busy``.
+
+    ``detail`` says why it failed or was left alone, or what upkeep did.
+    """
+
+    outcome: Literal["done", "failed", "not_due", "busy"]
+    detail: str = ""
+
+
 class Mark(Message, frozen=True, kw_only=True, tag="mark"):
     """A moment of the turn for the worker log, for example ``model_request``."""
 
@@ -243,6 +263,29 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
     platform: str
     methods: dict[str, list[str]]
     capabilities: dict[str, Any]
+    heartbeat: float
+    linger: float
+    reach: Reach
+
+
+class Job(Message, frozen=True, kw_only=True, tag="job"):
+    """What a worker is told that does a job of its profile instead of serving a session.
+
+    Attributes:
+        turn: id of this process's work, for logs.
+        kind: ``cron``, or ``upkeep`` of the home.
+        id: the cron job's id in the profile's store.
+        lost: what became of the worker in which the cron job was begun; it is not run again, its
+            failure is recorded and told.
+        heartbeat: seconds between two :class:`Alive`.
+        linger: seconds that work started by the job may take before the worker ends it.
+        reach: where the worker may send.
+    """
+
+    turn: str
+    kind: Literal["cron", "upkeep"]
+    id: str = ""
+    lost: str | None = None
     heartbeat: float
     linger: float
     reach: Reach
@@ -307,6 +350,8 @@ FromWorker = (
     | Deliver
     | React
     | Chunk
+    | Begun
+    | Ended
     | Idle
     | Leaving
     | Resolved
@@ -315,7 +360,7 @@ FromWorker = (
     | Alive
     | Failed
 )
-ToWorker = Start | Event | Chunk | Result | Resolve | Finish
+ToWorker = Start | Job | Event | Chunk | Result | Resolve | Finish
 
 _encoder = msgspec.msgpack.Encoder()
 _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)

@@ -1,4 +1,4 @@
-"""Serving one session: from the start message to the end of the process."""
+"""Serving one session, or doing one job: from the start message to the end of the process."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker import (
     bootstrap,
+    jobs,
     memory,
     outbound,
     place,
@@ -113,7 +114,9 @@ class _Worker:
             await self._link.send(self._hello())
             runner = await self._build()
             start = await self._first_message()
-            if start is not None:
+            if isinstance(start, msg.Job):
+                await jobs.JobWork(runner, self._link, start, self._finish).run()
+            elif start is not None:
                 await self._serve(runner, start)
         except (EndOfFrames, FrameError, BrokenPipeError):
             return 0  # the gateway is gone; there is nobody to report to
@@ -152,10 +155,10 @@ class _Worker:
             await asyncio.to_thread(_look_ahead)
         return runner
 
-    async def _first_message(self) -> msg.Start | None:
-        """Wait for the session; None when the worker is told to go before it got one."""
+    async def _first_message(self) -> msg.Start | msg.Job | None:
+        """Wait for the session or the job; None when the worker is told to go before it got one."""
         message = await self._link.receive()
-        if isinstance(message, msg.Start):
+        if isinstance(message, msg.Start | msg.Job):
             return message
         if isinstance(message, msg.Finish):
             return None

@@ -1,0 +1,184 @@
+"""Cron jobs and upkeep of routed profiles, as the gateway starts and ends them.
+
+What is due is :mod:`hermes_router.scheduler`'s to see; the work is done by Hermes's own code in a
+job worker. This gives that worker what only the gateway has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from hermes_router import profiles
+from hermes_router.config import RouterConfig
+from hermes_router.dispatcher import Dispatcher
+from hermes_router.errors import ConfigError, ProfileError, RelayRefused
+from hermes_router.hermes import seams
+from hermes_router.job_turn import Ending, Errand, JobTurn
+from hermes_router.outbound import Sender
+from hermes_router.profiles import Profile
+from hermes_router.prompts import Ask
+from hermes_router.protocol import messages as msg
+from hermes_router.reload import ConfigWatcher
+from hermes_router.scheduler import Member, Scheduler
+from hermes_router.settings import Schedule
+from hermes_router.spool import Spool
+from hermes_router.turn import Host
+
+logger = logging.getLogger(__name__)
+
+
+class JobConversation:
+    """What a job's worker is told and may ask for; it belongs to no chat."""
+
+    def __init__(self, profile: Profile, errand: Errand) -> None:
+        self.profile = profile
+        self.key = errand.key
+        self._errand = errand
+
+    @property
+    def sender(self) -> Sender:
+        """Who sends: the profile, from no conversation; what a job calls its origin is its claim."""
+        return Sender(profile=self.profile.name)
+
+    def start_message(
+        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+    ) -> msg.Job:
+        """Return what the worker is told about its job."""
+        return msg.Job(
+            turn=turn_id,
+            kind=self._errand.kind,
+            id=self._errand.id,
+            lost=self._errand.lost,
+            heartbeat=heartbeat,
+            linger=linger,
+            reach=reach,
+        )
+
+    async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
+        """Refuse: a job acts on no conversation, it delivers."""
+        raise RelayRefused(
+            "a job has no conversation of its own",
+            call=method,
+            target=self.key,
+            profile=self.profile.name,
+        )
+
+    async def notify(self, text: str) -> None:
+        """Log a line: nobody waits for a job in a chat."""
+        logger.warning("profile %s: %s: %s", self.profile.name, self.key, text)
+
+
+class Jobs:
+    """The jobs of one gateway."""
+
+    def __init__(
+        self, runner: Any, host: Host, dispatcher: Dispatcher, watcher: ConfigWatcher, root: Any
+    ) -> None:
+        self._runner = runner
+        self._host = host
+        self._dispatcher = dispatcher
+        self._watcher = watcher
+        self._root = root
+        self._running: dict[str, JobTurn] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.scheduler = Scheduler(
+            self._members, self._run, may_start=self._may_start, schedule=self._schedule
+        )
+
+    def start(self) -> None:
+        """Begin to look, as soon as the gateway's platforms are connected."""
+        count_as_running_jobs(self)
+        self._task = asyncio.create_task(self._serve(), name="hermes-router-jobs")
+
+    async def stop(self) -> None:
+        """Start no more; what runs is the dispatcher's to end."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def running(self) -> frozenset[str]:
+        """Return the cron jobs whose workers live, for Hermes's drain to wait for."""
+        return frozenset(
+            f"{turn.profile.name}:{turn.errand.id}"
+            for turn in self._running.values()
+            if turn.errand.kind == "cron"
+        )
+
+    async def _serve(self) -> None:
+        await seams.until_running(self._runner)
+        await self.scheduler.serve()
+
+    def _may_start(self) -> bool:
+        return not (
+            seams.shutting_down(self._runner) or seams.drained_externally(self._runner)
+        ) and bool(getattr(self._runner, "_running", False))
+
+    def _schedule(self) -> Schedule:
+        config = self._watcher.snapshot
+        return config.schedule if config is not None else Schedule()
+
+    async def _members(self) -> list[Member]:
+        """Return the routed profiles that exist, as the routes say now."""
+        try:
+            config = await self._watcher.fresh()
+        except ConfigError:
+            return []
+        members = []
+        for name in _routed(config):
+            with contextlib.suppress(ProfileError):
+                profile = profiles.find(name, self._root)
+                members.append(Member(profile, config.settings(name)))
+        return members
+
+    async def _run(self, member: Member, errand: Errand) -> Ending:
+        name = member.profile.name
+
+        def begin(job: str, pid: int) -> None:
+            logger.info(
+                "profile %s: cron job %r (%s) runs in process %d", name, job, errand.id, pid
+            )
+
+        conversation = JobConversation(member.profile, errand)
+        turn = JobTurn(conversation, errand, member.settings, self._host, on_begin=begin)
+        self._running[turn.id] = turn
+        try:
+            await self._dispatcher.run_job(turn)
+        finally:
+            del self._running[turn.id]
+        _report(name, turn)
+        return turn.ending
+
+
+def _report(profile: str, turn: JobTurn) -> None:
+    """Log how a job ended, a line for each."""
+    errand, ending = turn.errand, turn.ending
+    level = logging.INFO if ending.outcome == "done" else logging.WARNING
+    if ending.outcome in {"not_due", "busy"}:
+        level = logging.DEBUG
+    what = f"cron job {errand.name!r} ({errand.id})" if errand.kind == "cron" else "upkeep"
+    text = f"{ending.outcome}: {ending.detail}" if ending.detail else ending.outcome
+    logger.log(level, "profile %s: %s, process %s: %s", profile, what, ending.pid, text)
+
+
+def _routed(config: RouterConfig) -> list[str]:
+    """Return the profiles that workers answer for, each once."""
+    names = [route.profile for route in config.table.routes if route.enabled]
+    policies = (config.unmatched.default, *config.unmatched.platforms.values())
+    names += [name for name in policies if name not in {"default", "deny"}]
+    return [name for name in dict.fromkeys(names) if name != config.gateway_profile]
+
+
+def count_as_running_jobs(jobs: Jobs) -> None:
+    """Let Hermes see the jobs of routed profiles where it counts cron jobs that run: its drain."""
+    try:
+        scheduler: Any = importlib.import_module("cron.scheduler")
+        own = scheduler.get_running_job_ids
+    except (ImportError, AttributeError):  # a Hermes whose drain waits for no jobs
+        return
+    scheduler.get_running_job_ids = lambda: own() | jobs.running()

@@ -1,0 +1,185 @@
+"""When a profile wants a job worker: its cron jobs that are due, and its upkeep.
+
+Pure but for :func:`read_small`: decided from the JSON of Hermes's job store and from file times,
+without Hermes. It may say "due" too often, for the worker asks Hermes's own code again before it
+runs anything; it must not say "not due" where Hermes would run a job. The files lie where the
+profile's own processes can write: what is in them is judged, never trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+#: Seconds for which Hermes still runs a one-time job whose time has passed without a next run.
+ONE_TIME_GRACE = 120.0
+
+#: Seconds for which a running one-time job is at least left alone, see Hermes's ``run_claim``.
+CLAIM_SECONDS = 1800.0
+
+#: A larger store is not read: its owner could stall the gateway.
+MOST_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CronJob:
+    """A cron job as the gateway sees it.
+
+    ``due`` is the time, in seconds since the epoch, from which a worker may have something to do
+    for it. ``state`` changes whenever Hermes has acted on the job. An empty ``id`` stands for
+    records without one, which Hermes repairs.
+    """
+
+    id: str
+    name: str
+    due: float
+    state: str
+
+
+def store_of(home: Path) -> Path:
+    """Return the file in which Hermes keeps a home's cron jobs."""
+    return home / "cron" / "jobs.json"
+
+
+def read_small(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Return the content of a regular file; raises ``OSError`` for anything else."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode) or state.st_size > most:
+            raise OSError(f"{path} is no regular file of at most {most} bytes")
+        return file.read(most)
+
+
+def parse_store(content: bytes, now: float) -> list[CronJob]:
+    """Return the jobs of a store that will ever be due; raises ``ValueError`` if it is none."""
+    data = json.loads(content.decode("utf-8-sig"), strict=False)
+    records = data.get("jobs") if isinstance(data, dict) else data
+    if not isinstance(records, list):
+        raise ValueError("it holds no list of jobs")  # noqa: TRY004 - like what json raises
+    return list(_wanted(records, now))
+
+
+def _wanted(records: Iterable[Any], now: float) -> Iterable[CronJob]:
+    for record in records:
+        due = due_time(record, now) if isinstance(record, dict) else None
+        if due is not None:
+            number = str(record.get("id") or record.get("job_id") or "")
+            state = json.dumps([record.get("next_run_at"), record.get("run_claim")], default=str)
+            yield CronJob(number, str(record.get("name") or number), due, state)
+
+
+def due_time(record: Mapping[str, Any], now: float) -> float | None:
+    """Return from when a job may be due, by Hermes's rules; None if it is not by itself."""
+    if not record.get("enabled", True):
+        return None
+    schedule = record.get("schedule")
+    schedule = schedule if isinstance(schedule, dict) else {}
+    once = schedule.get("kind") == "once"
+    if once and (free := _free_again(record.get("run_claim"), now)) is not None:
+        return free
+    moment = moment_of(record.get("next_run_at"))
+    if moment is not None:
+        return moment
+    if once:
+        return None if record.get("last_run_at") else _recoverable(schedule.get("run_at"), now)
+    return now if schedule.get("kind") in {"cron", "interval"} else None
+
+
+def _free_again(claim: object, now: float) -> float | None:
+    """Return when a one-time job that somebody runs may be taken up by others."""
+    since = moment_of(claim.get("at")) if isinstance(claim, dict) else None
+    if since is None or not 0 <= now - since < CLAIM_SECONDS:
+        return None
+    return since + CLAIM_SECONDS
+
+
+def _recoverable(run_at: object, now: float) -> float | None:
+    moment = moment_of(run_at)
+    return moment if moment is not None and moment >= now - ONE_TIME_GRACE else None
+
+
+def moment_of(text: object) -> float | None:
+    """Return an ISO time as seconds since the epoch; one without a zone is local."""
+    try:
+        return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+# -- upkeep ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the last upkeep of a home left behind, all in seconds.
+
+    ``at``: when it ended. ``next``: when something will be to do even if nothing happens until
+    then, or None. ``patience``: how long after a change something may be to do, or None.
+    """
+
+    at: float
+    next: float | None = None
+    patience: float | None = None
+
+
+#: The file in which a worker leaves it, below the home.
+KEPT = ("hermes-router", "upkeep.json")
+
+#: What changes in a home when something happens there, that upkeep may have to follow up.
+WATCHED = (
+    "state.db",
+    "state.db-wal",
+    "sessions/sessions.json",
+    "processes.json",
+    "cron/executions.db",
+    "cron/executions.db-wal",
+    "cache/images",
+    "cache/documents",
+    "image_cache",
+    "document_cache",
+)
+
+#: Seconds after an upkeep in which a change is its own doing.
+_OWN_CHANGES = 15.0
+
+
+def parse_kept(content: bytes) -> Kept | None:
+    """Return what an upkeep left, or None where that is not readable."""
+    try:
+        data = json.loads(content)
+        return Kept(float(data["at"]), _number(data.get("next")), _number(data.get("patience")))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def upkeep_time(
+    kept: Kept | None, changed: float | None, *, interval: float, fresh: bool
+) -> float | None:
+    """Return from when a home wants upkeep; None while it does not by itself.
+
+    ``changed`` is when something last happened in it, None if never. ``interval`` lies between two
+    upkeeps at least. ``fresh`` says that the gateway has just come up: whatever ran here before may
+    have been cut off.
+    """
+    if changed is None:
+        return None
+    if kept is None:
+        return 0.0
+    times = [] if kept.next is None else [kept.next]
+    if changed > kept.at + _OWN_CHANGES:
+        if fresh:
+            times.append(0.0)
+        if kept.patience is not None:
+            times.append(changed + kept.patience)
+    return max(min(times), kept.at + interval) if times else None

@@ -1,0 +1,245 @@
+"""What routed profiles do by the clock: looks at their homes, and starts job workers.
+
+A profile without anything due costs some ``stat`` calls per look, and no process. One process does
+one job. Several gateways may do this for one profile: who runs a job is settled in its home, by
+Hermes's own locks and those of :mod:`hermes_router_worker.cron_guard`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from hermes_router import jobs
+from hermes_router.job_turn import Ending, Errand
+from hermes_router.profiles import Profile
+from hermes_router.settings import Schedule, Settings
+
+logger = logging.getLogger(__name__)
+
+#: Seconds until a job is tried again that a worker left untouched, and that looks the same since.
+_LEFT_ALONE = 60.0
+
+#: Seconds until a job is tried again whose worker died before it began; doubled each time.
+_FIRST_RETRY = 30.0
+_LAST_RETRY = 3600.0
+
+#: The shortest pause between two looks.
+_SHORTEST = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A routed profile with its settings."""
+
+    profile: Profile
+    settings: Settings
+
+
+@dataclass(slots=True)
+class _Rest:
+    """A job that was tried in vain: not again in this ``state`` before ``until``."""
+
+    state: str
+    until: float
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Home:
+    """What is remembered of one profile between looks."""
+
+    stamp: tuple[int, int, int] | None = None
+    known: list[jobs.CronJob] = field(default_factory=list)
+    complaint: str = ""
+    upkeep: float | None = None
+    seen: bool = False
+    kept_up: bool = False
+    rest: float = 0.0
+    running: set[str] = field(default_factory=set)
+    rests: dict[str, _Rest] = field(default_factory=dict)
+
+
+Run = Callable[[Member, Errand], Awaitable[Ending]]
+
+
+class Scheduler:
+    """Starts job workers of the ``members`` by ``run``, while ``may_start`` says so."""
+
+    def __init__(
+        self,
+        members: Callable[[], Awaitable[Sequence[Member]]],
+        run: Run,
+        *,
+        may_start: Callable[[], bool],
+        schedule: Callable[[], Schedule],
+    ) -> None:
+        self._members = members
+        self._run = run
+        self._may_start = may_start
+        self._schedule = schedule
+        self._homes: dict[Path, _Home] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Look and start, until cancelled; jobs that run go on."""
+        while True:
+            try:
+                pause = await self._look()
+            except Exception:
+                logger.exception("the look for due jobs failed")
+                pause = self._schedule().cron
+            self._wake.clear()
+            with anyio.move_on_after(pause):
+                await self._wake.wait()
+
+    def nudge(self, profile: Profile) -> None:
+        """Let a profile have its upkeep soon: something was cut off there."""
+        home = self._homes.setdefault(profile.home, _Home())
+        home.seen, home.rest = False, 0.0
+        self._wake.set()
+
+    async def _look(self) -> float:
+        """Start what is due; return how long nothing more will be."""
+        schedule = self._schedule()
+        pause = schedule.cron
+        if not self._may_start():
+            return pause
+        members = await self._members()
+        now = time.time()
+        homes = [self._homes.setdefault(m.profile.home, _Home()) for m in members]
+        await anyio.to_thread.run_sync(_look_at, members, homes, schedule, now)
+        for member, home in zip(members, homes, strict=True):
+            if member.settings.jobs.cron:
+                pause = min(pause, self._start_due(member, home, now))
+            self._start_upkeep(member, home, now)
+        return max(pause, _SHORTEST)
+
+    def _start_due(self, member: Member, home: _Home, now: float) -> float:
+        """Start a profile's jobs that are due; return the seconds until its next one."""
+        pause = float("inf")
+        for job in sorted(home.known, key=lambda job: job.due):
+            rest = home.rests.get(job.id)
+            due = job.due if rest is None or rest.state != job.state else rest.until
+            if job.id in home.running or len(home.running) >= member.settings.jobs.concurrent:
+                continue  # its end wakes the next look
+            if due > now:
+                pause = min(pause, due - now)
+            else:
+                home.running.add(job.id)
+                self._spawn(self._do(member, home, job))
+        return pause
+
+    async def _do(self, member: Member, home: _Home, job: jobs.CronJob) -> None:
+        try:
+            errand = Errand("cron", job.id, job.name)
+            ending = await self._run(member, errand)
+            if ending.outcome == "died" and ending.begun and self._may_start():
+                lost = Errand("cron", job.id, job.name, lost=ending.detail or "its process ended")
+                ending = await self._run(member, lost)
+            self._remember(home, job, ending)
+        finally:
+            home.running.discard(job.id)
+            home.stamp = None  # read the store again, whatever its times say
+            self._wake.set()
+
+    def _remember(self, home: _Home, job: jobs.CronJob, ending: Ending) -> None:
+        before = home.rests.pop(job.id, None)
+        if ending.outcome in {"not_due", "busy"}:
+            home.rests[job.id] = _Rest(job.state, time.time() + _LEFT_ALONE)
+        elif ending.outcome == "died":
+            tries = before.tries + 1 if before is not None else 1
+            pause = min(_FIRST_RETRY * 2 ** (tries - 1), _LAST_RETRY)
+            home.rests[job.id] = _Rest(job.state, time.time() + pause, tries)
+
+    def _start_upkeep(self, member: Member, home: _Home, now: float) -> None:
+        """Start a profile's upkeep: one profile at a time, for nobody waits for it."""
+        wanted = home.upkeep is not None and home.upkeep <= now
+        if not (wanted and member.settings.jobs.upkeep):
+            return
+        if any(other.kept_up for other in self._homes.values()) or now < home.rest:
+            return
+        home.kept_up = True
+        self._spawn(self._keep_up(member, home))
+
+    async def _keep_up(self, member: Member, home: _Home) -> None:
+        try:
+            ending = await self._run(member, Errand("upkeep"))
+            home.seen = True
+            home.rest = time.time() + self._schedule().upkeep
+            if ending.outcome == "died":
+                logger.warning("upkeep of %s: %s", member.profile.name, ending.detail)
+        finally:
+            home.kept_up = False
+            home.upkeep = None
+            self._wake.set()
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a job could not be run", exc_info=task.exception())
+
+
+# -- looking, outside the event loop -----------------------------------------------------------
+
+
+def _look_at(
+    members: Sequence[Member], homes: Sequence[_Home], schedule: Schedule, now: float
+) -> None:
+    for member, home in zip(members, homes, strict=True):
+        _look_at_jobs(member.profile, home, now)
+        home.upkeep = jobs.upkeep_time(
+            _kept(member.profile.home),
+            _changed(member.profile.home),
+            interval=schedule.upkeep,
+            fresh=not home.seen,
+        )
+
+
+def _look_at_jobs(profile: Profile, home: _Home, now: float) -> None:
+    """Read a profile's store if it changed; say once what is wrong with it."""
+    path = jobs.store_of(profile.home)
+    try:
+        state = path.lstat()
+        stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
+        if stamp != home.stamp:
+            home.known = jobs.parse_store(jobs.read_small(path), now)
+            home.stamp, home.complaint = stamp, ""
+    except FileNotFoundError:
+        home.known, home.stamp = [], None
+    except (OSError, ValueError, RecursionError) as error:
+        home.known, home.stamp = [], None
+        if str(error) != home.complaint:
+            home.complaint = str(error)
+            name, why = profile.name, home.complaint
+            logger.error("profile %s: cron jobs cannot be read: %s", name, why)  # noqa: TRY400
+
+
+def _kept(home: Path) -> jobs.Kept | None:
+    try:
+        return jobs.parse_kept(jobs.read_small(home.joinpath(*jobs.KEPT), 4096))
+    except OSError:
+        return None
+
+
+def _changed(home: Path) -> float | None:
+    times = []
+    for name in jobs.WATCHED:
+        try:
+            times.append((home / name).lstat().st_mtime)
+        except OSError:
+            continue
+    return max(times, default=None)

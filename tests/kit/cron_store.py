@@ -1,0 +1,116 @@
+"""`CronStore`: the cron jobs of a home, written and read as Hermes keeps them.
+
+A test makes a job due by moving its times, never by waiting for them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+_TICK = 0.02
+
+Job = dict[str, Any]
+
+
+def moment(seconds: float = 0.0) -> str:
+    """Return the time so many seconds from now as Hermes writes it."""
+    return (datetime.now(UTC).astimezone() + timedelta(seconds=seconds)).isoformat()
+
+
+class CronStore:
+    """The jobs and the ledger of runs of one Hermes home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.path = home / "cron" / "jobs.json"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def add(self, name: str, *, due: float, kind: str = "interval", **fields: Any) -> str:
+        """Add a job that is due in so many seconds (negative: was due); return its id.
+
+        `kind` is `interval` (each hour), `cron` (at each full hour) or `once`.
+        """
+        number = uuid.uuid4().hex[:12]
+        schedule: Job = {"kind": kind, "display": kind}
+        schedule |= {"interval": {"minutes": 60}, "cron": {"expr": "0 * * * *"}}.get(
+            kind, {"run_at": moment(due)}
+        )
+        repeat = {"times": 1 if kind == "once" else None, "completed": 0}
+        job = {"id": number, "name": name, "prompt": f"do {name}", "schedule": schedule}
+        job |= {"repeat": repeat, "enabled": True, "state": "scheduled", "deliver": "local"}
+        job |= {"created_at": moment(), "next_run_at": moment(due), "last_run_at": None}
+        with self._locked() as jobs:
+            jobs.append(job | fields)
+        return number
+
+    def add_script(self, name: str, code: str, *, due: float, **fields: Any) -> str:
+        """Add a job that runs a script of its own and asks no model."""
+        folder = self.home / "scripts"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.sh").write_text(code, "utf-8")
+        return self.add(name, due=due, script=f"{name}.sh", no_agent=True, **fields)
+
+    def move(self, number: str, due: float, **fields: Any) -> None:
+        """Make a job due in so many seconds."""
+        with self._locked() as jobs:
+            for job in jobs:
+                if job["id"] == number:
+                    job |= {"next_run_at": moment(due)} | fields
+
+    def remove(self, number: str) -> None:
+        """Take a job out of the store."""
+        with self._locked() as jobs:
+            jobs[:] = [job for job in jobs if job["id"] != number]
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs."""
+        return list(json.loads(self.path.read_text("utf-8"))["jobs"]) if self.path.exists() else []
+
+    def job(self, number: str) -> Job | None:
+        """Return one job, or None when it is gone."""
+        return next((job for job in self.jobs() if job["id"] == number), None)
+
+    def runs(self, number: str) -> list[Job]:
+        """Return the ledger's rows of a job, oldest first."""
+        path = self.path.parent / "executions.db"
+        if not path.exists():
+            return []
+        with closing(sqlite3.connect(path, timeout=10)) as ledger:
+            ledger.row_factory = sqlite3.Row
+            rows = ledger.execute(
+                "SELECT * FROM executions WHERE job_id=? ORDER BY claimed_at", (number,)
+            )
+            return [dict(row) for row in rows]
+
+    def wait_run(self, number: str, count: int = 1, timeout: float = 90.0) -> list[Job]:
+        """Return the runs of a job when so many have ended and the store says so."""
+        deadline = time.monotonic() + timeout
+        while True:
+            runs = self.runs(number)
+            job = self.job(number)
+            ended = [run for run in runs if run["status"] in {"completed", "failed", "unknown"}]
+            if len(ended) >= count and (job is None or not job.get("fire_claim")):
+                return runs
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(ended)} of {count} runs of {number}: {runs} {job}")
+            time.sleep(_TICK)
+
+    @contextmanager
+    def _locked(self) -> Iterator[list[Job]]:
+        """Change the store under Hermes's own lock of it."""
+        with (self.path.parent / ".jobs.lock").open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            jobs = self.jobs()
+            yield jobs
+            fresh = self.path.with_suffix(".kit")
+            fresh.write_text(json.dumps({"jobs": jobs, "updated_at": moment()}), "utf-8")
+            fresh.replace(self.path)

@@ -1,0 +1,100 @@
+"""Doing one job of the profile instead of serving a session: a cron job, or upkeep of the home."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import EndOfFrames, FrameError
+from hermes_router_worker import cron_run, outbound
+from hermes_router_worker.link import Link
+
+logger = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 0.05
+
+#: How long a job that is cut off may still say that it is; its gateway kills it soon after.
+_LAST_WORDS_SECONDS = 3.0
+
+_CUT_OFF = "Interrupted by gateway shutdown before the run finished."
+
+
+class JobWork:
+    """The work of one job worker, from the ``job`` message to its last frame."""
+
+    def __init__(self, runner: Any, link: Link, job: msg.Job, finish: asyncio.Event) -> None:
+        self._runner = runner
+        self._link = link
+        self._job = job
+        self._finish = finish
+        self._stop = threading.Event()
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self) -> None:
+        """Do the job, say what came of it, and leave."""
+        outbound.install(outbound.Gateway(self._link, self._loop), self._job.reach)
+        tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
+        try:
+            result = await self._do()
+            await self._link.send(msg.Ended(outcome=result.outcome, detail=result.detail))  # type: ignore[arg-type]
+            await self._link.send(msg.Idle())
+            await self._until_finished()
+            await self._link.send(msg.Leaving())
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _do(self) -> cron_run.Result:
+        work = asyncio.ensure_future(asyncio.to_thread(self._blocking))
+        cut = asyncio.ensure_future(self._finish.wait())
+        await asyncio.wait({work, cut}, return_when=asyncio.FIRST_COMPLETED)
+        cut.cancel()
+        if not work.done():
+            await asyncio.to_thread(cron_run.interrupt, _CUT_OFF)
+            await asyncio.wait({work}, timeout=_LAST_WORDS_SECONDS)
+            self._stop.set()
+        return await work
+
+    def _blocking(self) -> cron_run.Result:
+        if self._job.lost is not None:
+            return cron_run.record_lost(self._job.id, self._job.lost)
+        return cron_run.run(self._job.id, self._begin, self._stop)
+
+    def _begin(self, name: str) -> None:
+        """Tell the gateway, from the thread of the work, before the job runs."""
+        telling = self._link.send(msg.Begun(name=name))
+        asyncio.run_coroutine_threadsafe(telling, self._loop).result(10)
+
+    async def _until_finished(self) -> None:
+        """Wait for what the job started: its own background processes and delegations."""
+        from tools import async_delegation
+        from tools.process_registry import process_registry
+
+        deadline = time.monotonic() + self._job.linger
+        while time.monotonic() < deadline and not self._finish.is_set():
+            if not (process_registry.has_any_active() or async_delegation.active_count()):
+                return
+            await asyncio.sleep(_CHECK_SECONDS)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                message = await self._link.receive()
+                if isinstance(message, msg.Result):
+                    self._link.answer(message)
+                elif isinstance(message, msg.Finish):
+                    self._finish.set()
+        except (EndOfFrames, FrameError):
+            self._link.close()
+            self._finish.set()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._job.heartbeat)
+            with contextlib.suppress(OSError):
+                await self._link.send(msg.Alive())
