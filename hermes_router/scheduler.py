@@ -24,7 +24,7 @@ from hermes_router.settings import Schedule, Settings
 
 logger = logging.getLogger(__name__)
 
-#: Seconds until a job is tried again that a worker left untouched, and that looks the same since.
+#: Seconds until a job is tried again that looks the same after its worker as before.
 _LEFT_ALONE = 60.0
 
 #: Seconds until a job is tried again whose worker died before it began; doubled each time.
@@ -153,12 +153,11 @@ class Scheduler:
 
     def _remember(self, home: _Home, job: jobs.CronJob, ending: Ending) -> None:
         before = home.rests.pop(job.id, None)
-        if ending.outcome in {"not_due", "busy"}:
-            home.rests[job.id] = _Rest(job.state, time.time() + _LEFT_ALONE)
-        elif ending.outcome == "died":
+        pause, tries = _LEFT_ALONE, 0
+        if ending.outcome == "died":
             tries = before.tries + 1 if before is not None else 1
             pause = min(_FIRST_RETRY * 2 ** (tries - 1), _LAST_RETRY)
-            home.rests[job.id] = _Rest(job.state, time.time() + pause, tries)
+        home.rests[job.id] = _Rest(job.state, time.time() + pause, tries)
 
     def _start_upkeep(self, member: Member, home: _Home, now: float) -> None:
         """Start a profile's upkeep: one profile at a time, for nobody waits for it."""

@@ -42,7 +42,7 @@ class JobConversation:
 
     @property
     def sender(self) -> Sender:
-        """Who sends: the profile, from no conversation; what a job calls its origin is its claim."""
+        """Who sends: the profile, from no conversation. What a job calls its origin is a claim."""
         return Sender(profile=self.profile.name)
 
     def start_message(

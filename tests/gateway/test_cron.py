@@ -2,16 +2,72 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import Stage, build_stage
+from tests.gateway.conftest import CAREER, Stage, build_stage
 from tests.kit import FakeModel, FakeTelegram
 from tests.kit.cron_store import CronStore
 
 REPORT = """echo "mark=$MARK home=$HERMES_HOME tool=$HOME cwd=$(pwd) parent=$PPID" >> {file}
 """
+
+
+BLOCKING = """echo "begun $PPID" >> {folder}/runs
+while [ ! -e {folder}/go ]; do sleep 0.05; done
+"""
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
+    """Wait for something that nobody announces."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
+
+
+def due_later(cron: CronStore, number: str) -> bool:
+    """Say whether a job's next run is in the future."""
+    job = cron.job(number)
+    return job is not None and datetime.fromisoformat(job["next_run_at"]) > datetime.now(UTC)
+
+
+@contextmanager
+def running_job(stage: Stage, cron: CronStore, folder: Path) -> Iterator[tuple[str, int]]:
+    """Have a job that runs, until the end of the block."""
+    number = cron.add_script("long", BLOCKING.format(folder=folder), due=-5)
+    try:
+        wait_until((folder / "runs").exists)
+        yield number, int((folder / "runs").read_text().split()[1])
+    finally:
+        (folder / "go").touch()
+
+
+def start_hermes(stage: Stage, *command: str) -> subprocess.Popen[str]:
+    """Start a Hermes command of the profile, which knows nothing of the router."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "hermes_cli.main", "-p", "career", *command],
+        env=stage.root.gateway_environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def hermes(stage: Stage, *command: str) -> str:
+    """Return what a Hermes command of the profile says."""
+    return start_hermes(stage, *command).communicate(timeout=60)[0]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +95,9 @@ def test_a_job_that_is_due_runs_in_a_process_of_its_profile(
     assert run["status"] == "completed"
     assert file.read_text().split()[:2] == ["mark=career", f"home={home}"]
     assert f"parent={run['pid']}" in file.read_text()
-    line = stage.gateway.wait_log(f"'report' ({number}) runs in process {run['pid']}", log="agent.log")
+    line = stage.gateway.wait_log(
+        f"'report' ({number}) runs in process {run['pid']}", log="agent.log"
+    )
     assert "profile career" in line
     job = cron.job(number)
     assert job is not None
@@ -49,3 +107,121 @@ def test_a_job_that_is_due_runs_in_a_process_of_its_profile(
     assert f"session=cron:{number}" in log
     assert "job=report" in log
     assert f"pid={run['pid']}" in log
+
+
+def test_a_job_far_past_its_time_runs_once_and_is_planned_anew(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "late"
+    number = cron.add_script("late", f"echo ran >> {file}", due=-3 * 86400, kind="cron")
+    cron.wait_run(number)
+    stage.wait_settled("career")
+    job = cron.job(number)
+    assert job is not None
+    assert datetime.fromisoformat(job["next_run_at"]) > datetime.now(UTC)
+    assert file.read_text() == "ran\n"
+
+
+def test_a_one_time_job_runs_once_and_is_gone(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "once"
+    number = cron.add_script("once", f"echo ran >> {file}", due=-30, kind="once")
+    cron.wait_run(number)
+    stage.wait_settled("career")
+    assert cron.job(number) is None
+    assert file.read_text() == "ran\n"
+
+
+def test_a_job_that_is_paused_or_due_later_starts_no_process(stage: Stage, cron: CronStore) -> None:
+    later = cron.add_script("later", "true", due=3600)
+    paused = cron.add_script("paused", "true", due=-5, enabled=False, state="paused")
+    now = cron.add_script("now", "true", due=-5)
+    cron.wait_run(now)
+    stage.wait_settled("career")
+    log = stage.worker_log("career")
+    assert f"cron:{now}" in log
+    assert f"cron:{later}" not in log
+    assert f"cron:{paused}" not in log
+
+
+def test_jobs_due_at_once_have_a_process_each(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    code = f"mkdir -p {tmp_path}/$1; touch {tmp_path}/up-$$; while [ $(ls {tmp_path} | grep -c up-)"
+    code += " -lt 2 ]; do sleep 0.05; done"
+    numbers = [cron.add_script(name, code, due=-5) for name in ("first", "second")]
+    pids = {cron.wait_run(number)[0]["pid"] for number in numbers}
+    assert len(pids) == 2
+
+
+def test_a_turn_is_answered_while_a_job_runs_which_is_not_run_twice(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    with running_job(stage, cron, tmp_path) as (number, _pid):
+        assert "Profile: career" in stage.ask("/profile", CAREER).text
+        cron.move(number, -5)
+        wait_until(lambda: due_later(cron, number))  # taken out of the reach of others
+        said = hermes(stage, "cron", "run", number)
+        assert "already being fired" in said
+        hermes(stage, "cron", "tick")
+        assert len(cron.runs(number)) == 1
+    stage.wait_settled("career")
+    assert [run["status"] for run in cron.runs(number)] == ["completed"]
+    assert (tmp_path / "runs").read_text().count("begun") == 1
+    job = cron.job(number)
+    assert job is not None
+    assert job["fire_claim"] is None
+
+
+def test_a_job_that_another_hermes_runs_is_left_alone(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    number = cron.add_script("elsewhere", BLOCKING.format(folder=tmp_path), due=3600)
+    other = start_hermes(stage, "cron", "run", number)
+    try:
+        wait_until((tmp_path / "runs").exists)
+        cron.move(number, -5)
+        wait_until(lambda: f"job=cron:{number} outcome=busy" in stage.worker_log("career"))
+    finally:
+        cron.move(number, 3600)
+        (tmp_path / "go").touch()
+        other.wait(60)
+    assert (tmp_path / "runs").read_text().count("begun") == 1
+
+
+def test_a_job_whose_process_is_killed_is_recorded_as_failed_and_not_run_again(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    with running_job(stage, cron, tmp_path) as (number, pid):
+        os.kill(pid, signal.SIGKILL)
+        runs = cron.wait_run(number)
+    stage.wait_settled("career")
+    assert [run["status"] for run in runs] == ["failed"]
+    assert "SIGKILL" in runs[0]["error"]
+    job = cron.job(number)
+    assert job is not None
+    assert job["last_status"] == "error"
+    assert "SIGKILL" in job["last_error"]
+    assert due_later(cron, number)
+    assert (tmp_path / "runs").read_text().count("begun") == 1
+
+
+def test_a_profile_without_jobs_costs_no_process(stage: Stage) -> None:
+    assert "cron:" not in stage.worker_log("systems")
+
+
+def test_a_job_ends_with_its_gateway_and_says_so(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    stage.root.configure({"agent": {"restart_drain_timeout": 1}})
+    stage.gateway.restart()
+    with running_job(stage, cron, tmp_path) as (number, _pid):
+        stage.gateway.stop()
+        assert stage.gateway.leftovers() == []
+        job = cron.job(number)
+        assert job is not None
+        assert job["last_status"] == "error"
+        assert "gateway shutdown" in job["last_error"]
+        assert due_later(cron, number)
+    stage.gateway.start()

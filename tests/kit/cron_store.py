@@ -40,14 +40,20 @@ class CronStore:
         `kind` is `interval` (each hour), `cron` (at each full hour) or `once`.
         """
         number = uuid.uuid4().hex[:12]
-        schedule: Job = {"kind": kind, "display": kind}
-        schedule |= {"interval": {"minutes": 60}, "cron": {"expr": "0 * * * *"}}.get(
-            kind, {"run_at": moment(due)}
-        )
-        repeat = {"times": 1 if kind == "once" else None, "completed": 0}
-        job = {"id": number, "name": name, "prompt": f"do {name}", "schedule": schedule}
-        job |= {"repeat": repeat, "enabled": True, "state": "scheduled", "deliver": "local"}
-        job |= {"created_at": moment(), "next_run_at": moment(due), "last_run_at": None}
+        kinds: Job = {"interval": {"minutes": 60}, "cron": {"expr": "0 * * * *"}}
+        job: Job = {
+            "id": number,
+            "name": name,
+            "prompt": f"do {name}",
+            "schedule": {"kind": kind, "display": kind} | kinds.get(kind, {"run_at": moment(due)}),
+            "repeat": {"times": 1 if kind == "once" else None, "completed": 0},
+            "enabled": True,
+            "state": "scheduled",
+            "deliver": "local",
+            "created_at": moment(),
+            "next_run_at": moment(due),
+            "last_run_at": None,
+        }
         with self._locked() as jobs:
             jobs.append(job | fields)
         return number
@@ -64,7 +70,7 @@ class CronStore:
         with self._locked() as jobs:
             for job in jobs:
                 if job["id"] == number:
-                    job |= {"next_run_at": moment(due)} | fields
+                    job.update(next_run_at=moment(due), **fields)
 
     def remove(self, number: str) -> None:
         """Take a job out of the store."""
@@ -84,12 +90,11 @@ class CronStore:
         path = self.path.parent / "executions.db"
         if not path.exists():
             return []
+        query = "SELECT * FROM executions WHERE job_id=? ORDER BY claimed_at"
         with closing(sqlite3.connect(path, timeout=10)) as ledger:
             ledger.row_factory = sqlite3.Row
-            rows = ledger.execute(
-                "SELECT * FROM executions WHERE job_id=? ORDER BY claimed_at", (number,)
-            )
-            return [dict(row) for row in rows]
+            made = ledger.execute("SELECT 1 FROM sqlite_master WHERE name='executions'").fetchone()
+            return [dict(row) for row in ledger.execute(query, (number,))] if made else []
 
     def wait_run(self, number: str, count: int = 1, timeout: float = 90.0) -> list[Job]:
         """Return the runs of a job when so many have ended and the store says so."""
