@@ -96,11 +96,21 @@ class Verdict(enum.Enum):
     LOST = enum.auto()  # the worker ended before it took it
 
 
+class Halt(enum.Enum):
+    """What became of a turn that was told to stop."""
+
+    OBEYED = enum.auto()  # Hermes has dealt with it, and nothing of what it stopped runs
+    CUT_OFF = enum.auto()  # Hermes has said so, but something ran on: the tree was ended
+    ENDED = enum.auto()  # the worker did not react at all: the tree was ended
+    REFUSED = enum.auto()  # the worker was leaving: the command was not touched
+
+
 @dataclass(slots=True)
 class _Offer:
     accepted: anyio.Event = field(default_factory=anyio.Event)
     handled: anyio.Event = field(default_factory=anyio.Event)
     verdict: Verdict = Verdict.LOST
+    halted: bool = False
 
 
 class Post(Protocol):
@@ -146,6 +156,7 @@ class Turn:
         self._returncode: int | None = None
         self._connected = anyio.Event()
         self._sending = anyio.Lock()
+        self._calm = anyio.Lock()
         self._open = True
         self._stopping = False
         self._left = False
@@ -179,11 +190,21 @@ class Turn:
         a command's answer is sent then. With ``answer`` the worker takes it only if the session
         waits for one.
         """
+        async with self._calm:  # while the turn is told to stop, nobody knows who will answer
+            pass
+        offer = _Offer()
+        await self._offer(offer, inbound, until_handled=until_handled, answer=answer)
+        return offer.verdict
+
+    async def _offer(
+        self, offer: _Offer, inbound: Inbound, *, until_handled: bool, answer: bool = False
+    ) -> None:
         await self._connected.wait()
         if not self._open or self._worker is None:
-            return Verdict.REFUSED
+            offer.verdict = Verdict.REFUSED
+            return
         self._last_id += 1
-        number, offer = self._last_id, _Offer()
+        number = self._last_id
         self._offers[number] = offer
         try:
             async with self._sending:
@@ -195,7 +216,25 @@ class Turn:
             offer.verdict = Verdict.LOST
         finally:
             del self._offers[number]
-        return offer.verdict
+
+    async def halt(self, command: Inbound) -> Halt:
+        """Hand the worker a command to stop, and see that nothing of the turn runs on.
+
+        First it is Hermes's to obey. What still runs after ``timeouts.stop`` is ended with its
+        whole process tree. A message that arrives meanwhile waits for that.
+        """
+        offer = _Offer()
+        async with self._calm:
+            with anyio.move_on_after(self._settings.timeouts.stop):
+                await self._offer(offer, command, until_handled=True)
+                if offer.verdict is Verdict.REFUSED:
+                    return Halt.REFUSED
+                if offer.halted:
+                    await self.answered.wait()
+                return Halt.OBEYED
+            logger.warning("turn %s: it did not stop; its process tree is ended", self.id)
+            await self.kill()
+            return Halt.CUT_OFF if offer.handled.is_set() else Halt.ENDED
 
     async def _send_event(
         self, worker: WorkerProcess, number: int, inbound: Inbound, *, answer: bool
@@ -366,6 +405,7 @@ class Turn:
         if offer is None:
             return
         if isinstance(message, msg.Handled):
+            offer.halted = message.halted
             offer.handled.set()
             return
         accepted = isinstance(message, msg.Accepted)

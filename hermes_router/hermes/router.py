@@ -27,7 +27,7 @@ from hermes_router.outbound import lasting
 from hermes_router.profile_config import SessionScopes
 from hermes_router.reload import ConfigWatcher
 from hermes_router.seen import SeenPlaces
-from hermes_router.turn import Host, Turn, Verdict
+from hermes_router.turn import Halt, Host, Turn, Verdict
 from hermes_router.warm import Workers
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ _NO_CONFIGURATION = (
 _CUT_OFF = (
     "⚠️ The gateway was cut off before your last message here was answered. Please send it again."
 )
+
+_STOPPED = "⚡ Stopped. The assistant did not react and was ended, with all that it had started."
 
 #: Conversations whose message ids are remembered; the least recently used are forgotten.
 _REMEMBERED_CONVERSATIONS = 2048
@@ -242,6 +244,8 @@ class GatewayRouter:
             event.get_command()
         )
         if inline:
+            if await self._halted(event, conversation):
+                return
             await self._serve(event, conversation, busy=False, until_handled=True)
             return
         self._attended[conversation.key] += 1
@@ -254,6 +258,16 @@ class GatewayRouter:
         finally:
             seams.no_longer_running(self._runner, key, running)
             self._attended[conversation.key] -= 1
+
+    async def _halted(self, event: Any, conversation: GatewayConversation) -> bool:
+        """Have a running turn stop if that is what the message says; False if it is not done."""
+        turn = self._dispatcher.running(conversation)
+        if turn is None or seams.canonical_command(event.get_command()) != "stop":
+            return False
+        outcome = await turn.halt(inbound_of(event, refusal=self._command_refusal(event)))
+        if outcome is Halt.ENDED:
+            await conversation.notify(_STOPPED)
+        return outcome is not Halt.REFUSED
 
     async def _serve_busy(self, event: Any, profile: str) -> None:
         conversation = await self._conversation(event, profile)

@@ -125,9 +125,13 @@ class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
 
 
 class Handled(Message, frozen=True, kw_only=True, tag="handled"):
-    """Hermes's adapter is through with event ``event``: a command is executed, a turn is begun."""
+    """Hermes's adapter is through with event ``event``: a command is executed, a turn is begun.
+
+    ``halted``: it interrupted the session's run for good, of which nothing may go on.
+    """
 
     event: int
+    halted: bool = False
 
 
 class Refused(Message, frozen=True, kw_only=True, tag="refused"):

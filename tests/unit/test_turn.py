@@ -25,7 +25,7 @@ from hermes_router.prompts import Ask
 from hermes_router.protocol import messages as msg
 from hermes_router.settings import Settings
 from hermes_router.spool import Spool
-from hermes_router.turn import Host, Inbound, Turn
+from hermes_router.turn import Halt, Host, Inbound, Turn
 from hermes_router.warm import Workers
 
 # What a made-up worker starts with: frames in, frames out, and the usual first message.
@@ -384,3 +384,33 @@ say(msg.Idle()); say(msg.Leaving())
     assert leaked not in seen["open"]
     assert not await anyio.Path(seen["environment"]["TMPDIR"]).exists()
     os.close(leaked)
+
+
+HALTED = "say(msg.Accepted(event={n})); say(msg.Handled(event={n}, halted={halted}));"
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        (HALTED.format(n=2, halted=True) + "say(msg.Idle()); say(msg.Leaving())", Halt.OBEYED),
+        (HALTED.format(n=2, halted=False) + "hear(); time.sleep(60)", Halt.OBEYED),
+        (HALTED.format(n=2, halted=True) + "time.sleep(60)", Halt.CUT_OFF),
+        ("time.sleep(60)", Halt.ENDED),
+        ("say(msg.Refused(event=2)); say(msg.Idle()); say(msg.Leaving())", Halt.REFUSED),
+    ],
+    ids=["obeys", "has nothing to stop", "runs on", "does not react", "is leaving"],
+)
+async def test_a_turn_that_is_told_to_stop_stops(
+    scene: Scene, worker: Callable[[str], None], script: str, outcome: Halt
+) -> None:
+    worker(ANSWER + "\nhear();" + script)
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        turn = await dispatcher.serve(scene, Inbound({"text": "hi"}, {}), QUICK)
+        assert await turn.halt(Inbound({"text": "/stop"}, {})) is outcome
+        if outcome in {Halt.CUT_OFF, Halt.ENDED}:
+            assert turn.ended.is_set()
+            assert not turn.open
+            assert scene.notices == []
+        else:
+            await turn.kill()

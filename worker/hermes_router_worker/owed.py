@@ -16,6 +16,7 @@ import threading
 from typing import Any
 
 from hermes_router_worker import prompts, startup
+from hermes_router_worker.runs import Runs
 
 #: Threads of Hermes that do post-turn work, by the beginning of their names.
 _FINISHING_THREADS = (
@@ -34,12 +35,13 @@ _FINISHING_THREADS = (
 class Owed:
     """Looks at one worker's runner and adapter; keeps no state of its own."""
 
-    def __init__(self, runner: Any, adapter: Any) -> None:
+    def __init__(self, runner: Any, adapter: Any, runs: Runs) -> None:
         from tools import async_delegation
         from tools.process_registry import process_registry
 
         self._runner = runner
         self._adapter = adapter
+        self._runs = runs
         self._processes = process_registry
         self._delegations = async_delegation
 
@@ -51,6 +53,7 @@ class Owed:
             or adapter._pending_messages
             or getattr(adapter, "_text_debounce", None)
             or any(getattr(self._runner, "_queued_events", {}).values())
+            or self._runs.any()
         )
 
     def resident(self) -> bool:

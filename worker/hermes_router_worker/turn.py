@@ -35,6 +35,7 @@ from hermes_router_worker.events import Attachments, build_event
 from hermes_router_worker.link import Link
 from hermes_router_worker.owed import Owed
 from hermes_router_worker.prompts import Prompts
+from hermes_router_worker.runs import Runs
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +175,8 @@ class _Worker:
         self._memory = memory.attach(runner, adapter, start.session_key)
         report_model_requests(self._mark)
         refusals.explain(self._profile)
-        owed = Owed(runner, adapter)
+        self._runs = Runs(runner)
+        owed = Owed(runner, adapter, self._runs)
         tasks = [
             asyncio.create_task(self._read(adapter)),
             asyncio.create_task(self._beat(start.heartbeat)),
@@ -240,8 +242,9 @@ class _Worker:
         finally:
             self._handling -= 1
             self._changed.set()
+        halted = event.is_command() and self._runs.take_halted()
         with contextlib.suppress(OSError):
-            await self._link.send(msg.Handled(event=number))
+            await self._link.send(msg.Handled(event=number, halted=halted))
 
     async def _handle_queued(self, event: Any) -> None:
         """Handle a message that an earlier worker of the session had taken and left queued."""
