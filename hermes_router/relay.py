@@ -126,7 +126,9 @@ class Relay:
         unknown = set(args) - set(method.params)
         if unknown:
             raise self._refused(method.name, f"has no parameter {min(unknown)!r}")
-        kwargs = {name: value for name, value in args.items() if _takes(function, name)}
+        # What is None does not cross: an open question has no choices, but they must be passed.
+        needed = dict.fromkeys(set(method.params) & _required(function))
+        kwargs = needed | {name: value for name, value in args.items() if _takes(function, name)}
         self._check_places(method, kwargs)
         self._check_messages(method, kwargs)
         if "metadata" in method.params and _takes(function, "metadata"):
@@ -312,6 +314,20 @@ def _takes(function: Callable[..., Any], name: str) -> bool:
     return name in parameters or any(
         parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
     )
+
+
+def _required(function: Callable[..., Any]) -> set[str]:
+    """Return the parameters that a call must name."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return set()
+    kinds = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    return {
+        name
+        for name, parameter in parameters.items()
+        if parameter.kind in kinds and parameter.default is inspect.Parameter.empty
+    }
 
 
 def _uri(path: Path) -> str:

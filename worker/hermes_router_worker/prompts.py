@@ -102,7 +102,8 @@ class Prompts:
         except Exception as error:
             logger.exception("an answer to %s failed", shown.method)
             return msg.Resolved(id=message.id, error=str(error) or repr(error))
-        return msg.Resolved(id=message.id, value=value if isinstance(value, str) else None)
+        # Hermes may answer with a kind of text of its own, which is none to the encoder.
+        return msg.Resolved(id=message.id, value=str(value) if isinstance(value, str) else None)
 
     async def _act(self, shown: _Shown, message: msg.Resolve) -> Any:
         args, answer = shown.args, message.answer
