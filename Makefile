@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench leaks pins
+.PHONY: help setup demo test check format bench leaks parity pins
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ bench: setup ## in-process routing and the router, side by side; QUICK=1 for the
 
 leaks: setup ## what leaks between profiles, side by side; ARGS="--only E1,F7", "--markdown"
 	@$(PY) -m tests.leaks $(ARGS)
+
+parity: setup ## one conversation with a plain gateway and routed; ARGS="--only stop" for some
+	@$(PY) -m tests.parity $(ARGS)
 
 pins: setup ## ask pip's resolver whether any Hermes pin moves (slow, needs the package index)
 	@$(PY) -m tests.tools.check_pins $(ARGS)

@@ -53,6 +53,18 @@ class TelegramUsers(TelegramApi):
         """Let a user send a voice message."""
         return self._inject_file("voice", "voice.ogg", data, "audio/ogg", "", origin)
 
+    def say_file(
+        self,
+        kind: str,
+        data: bytes,
+        name: str,
+        mime_type: str,
+        caption: str = "",
+        **origin: Unpack[Origin],
+    ) -> int:
+        """Let a user send a file of this kind: `video`, `audio`, `sticker`, `animation`, ..."""
+        return self._inject_file(kind, name, data, mime_type, caption, origin)
+
     def say_album(
         self, photos: Iterable[bytes], caption: str = "", **origin: Unpack[Origin]
     ) -> list[int]:
