@@ -35,6 +35,9 @@ def prepared(
     return stage
 
 
+LINEAGE = '[[tool terminal {"command": "echo parent=$PPID."}]]'
+
+
 def files_with(folder: Path, marker: str) -> set[Path]:
     """Return every file below `folder` that holds `marker`."""
     return {
@@ -49,12 +52,15 @@ def test_profile_command_names_the_routed_profile(stage: Stage) -> None:
         answer = stage.ask("/profile", topic)
         assert f"Profile: {profile}" in answer.text
         assert str(stage.root.profiles[profile].path) in answer.text
+        assert answer.token == stage.root.token
 
 
 def test_unrouted_places_are_answered_by_the_default_profile(stage: Stage) -> None:
     for place in ({"chat_id": FORUM, "thread": UNROUTED}, {"chat_id": USER, "thread": None}):
         answer = stage.ask("/profile", place["thread"], chat_id=place["chat_id"])
         assert "Profile: default" in answer.text
+        tool = stage.ask(LINEAGE, place["thread"], chat_id=place["chat_id"], contains="tool said")
+        assert f"parent={stage.gateway.pid}." in tool.text
     assert not (stage.root.path / "logs" / FILE_NAME).exists()
 
 
@@ -72,11 +78,14 @@ def test_each_profile_asks_its_own_model_with_its_own_key(stage: Stage) -> None:
 
 def test_what_is_said_stays_in_the_profiles_home(stage: Stage) -> None:
     marker = f"marker-{id(stage):x}"
-    stage.ask(f"remember {marker}", CAREER, contains=marker)
+    note = f'[[tool memory {{"action": "add", "target": "memory", "content": "{marker}"}}]]'
+    stage.ask(f"remember {marker} {note}", CAREER, contains="tool said")
     stage.wait_settled("career")
     home = stage.root.profiles["career"].path
     found = files_with(stage.root.base, marker)
     assert home / "state.db" in found or home / "state.db-wal" in found
+    assert home / "memories" / "MEMORY.md" in found
+    assert home / "logs" / "agent.log" in found
     strays = {path for path in found if not path.is_relative_to(home)}
     assert strays == set()
 

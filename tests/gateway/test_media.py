@@ -20,6 +20,7 @@ SENT = {
     "report.pdf": ("sendDocument",),
     "song.mp3": ("sendAudio",),
     "film.mp4": ("sendVideo",),
+    "note.ogg": ("sendVoice",),
 }
 
 
@@ -29,7 +30,9 @@ def test_a_workers_file_arrives_on_the_platform(stage: Stage, name: str) -> None
     path = stage.root.profiles["career"].path / "workspace" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
-    stage.model.script(Reply(f"Here it is.\nMEDIA:{path}"), contains=f"send me {name}", times=1)
+    voice = "[[audio_as_voice]]\n" * name.endswith("ogg")
+    reply = Reply(f"Here it is.\n{voice}MEDIA:{path}")
+    stage.model.script(reply, contains=f"send me {name}", times=1)
     seq = stage.telegram.seq
     stage.telegram.say(f"send me {name}", chat_id=FORUM, thread_id=CAREER)
     call = stage.telegram.wait_for(

@@ -1,17 +1,44 @@
-"""What arrives while a restarted gateway resumes its sessions is held, and lost by nobody."""
+"""What arrives while a gateway starts and restores its sessions is held, and lost by nobody."""
 
 from __future__ import annotations
 
-import threading
+import time
+from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import CAREER, UNROUTED, Stage, build_stage
-from tests.kit import DEFAULT_KEY, FORUM, FakeModel, FakeTelegram, Gateway, Reply
+from tests.gateway.conftest import (
+    ANSWER_SECONDS,
+    CAREER,
+    MISSING,
+    SYSTEMS,
+    UNROUTED,
+    Stage,
+    build_stage,
+)
+from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
+
+#: Hermes connects its platforms, runs this hook, and only then restores its sessions.
+HOOK = """
+import asyncio
+from pathlib import Path
+
+async def handle(event_type, context):
+    while not (Path(__file__).parent / "go-on").exists():
+        await asyncio.sleep(0.05)
+"""
+
+HELD = (
+    ("are you back?", CAREER, "echo: "),
+    ("you too?", SYSTEMS, "echo: you too?"),
+    ("and you?", MISSING, "does not exist"),
+    ("and the others?", UNROUTED, "echo: and the others?"),
+    ("really?", CAREER, "really?"),
+)
 
 
 @pytest.mark.parametrize("multiplexing", [False, True])
-def test_a_routed_message_waits_for_the_restore(
+def test_messages_that_arrive_during_the_restore_are_held_and_answered(
     tmp_path_factory: pytest.TempPathFactory,
     telegram: FakeTelegram,
     model: FakeModel,
@@ -19,23 +46,36 @@ def test_a_routed_message_waits_for_the_restore(
 ) -> None:
     stage: Stage = build_stage(tmp_path_factory.mktemp("restore"), telegram, model)
     stage.root.configure({"gateway": {"multiplex_profiles": multiplexing}})
-    work = f"interrupted work, multiplexing {multiplexing}"
-    interrupted, resumed = threading.Event(), threading.Event()
-    model.script(Reply("never", hold=interrupted), contains=work, times=1)
-    with Gateway(stage.root) as gateway:
-        stage.gateway = gateway
-        telegram.say(work, chat_id=FORUM, thread_id=UNROUTED)
-        model.wait_chat(work)
-        gateway.kill()
-        interrupted.set()
-        seen, seq = model.seq, telegram.seq
-        model.script(Reply("resumed", hold=resumed), api_key=DEFAULT_KEY)
-        gateway.start()
-        model.wait_for(lambda r: r.api_key == DEFAULT_KEY, after=seen, timeout=60)
-        telegram.say("are you back?", chat_id=FORUM, thread_id=CAREER)
-        gateway.wait_log("Queued inbound message during gateway startup restore", log="agent.log")
-        assert "hermes-router begin" not in stage.worker_log("career")
-        resumed.set()
-        answer = telegram.wait_reply(FORUM, CAREER, contains="are you back", after=seq, timeout=60)
-    model.clear_scripts()
-    assert "echo:" in answer.text
+    go_on, seen, seq = slow_start(stage), model.seq, telegram.seq
+    with Gateway(stage.root):
+        for number, (text, topic, _answer) in enumerate(HELD, 1):
+            telegram.say(text, thread_id=topic)
+            wait_held(stage, number)
+        telegram.say("let me in", thread_id=CAREER, user_id=666)
+        assert model.requests("chat", after=seen) == []
+        for profile in ("career", "systems"):
+            assert "hermes-router begin" not in stage.worker_log(profile)
+        go_on.touch()
+        for _text, topic, answer in HELD[1:]:
+            telegram.wait_reply(FORUM, topic, contains=answer, after=seq, timeout=ANSWER_SECONDS)
+        stage.wait_settled("career")
+    said = [request.body.decode() for request in model.requests("chat", after=seen)]
+    for text, topic, _answer in HELD:
+        assert any(text in body for body in said) is (topic != MISSING), text
+
+
+def slow_start(stage: Stage) -> Path:
+    """Let the gateway stop in its start; return the file that lets it go on."""
+    hook = stage.root.path / "hooks" / "slow"
+    hook.mkdir(parents=True)
+    (hook / "HOOK.yaml").write_text("name: slow\ndescription: x\nevents: ['gateway:startup']\n")
+    (hook / "handler.py").write_text(HOOK)
+    return hook / "go-on"
+
+
+def wait_held(stage: Stage, count: int) -> None:
+    """Wait until the gateway holds so many messages."""
+    line, deadline = "Queued inbound message during gateway startup restore", time.monotonic() + 30
+    while stage.root.log().count(line) < count:
+        assert time.monotonic() < deadline, f"message {count} is not held"
+        time.sleep(0.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -72,3 +73,46 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (record.profile, record.session, record.exit) == ("career", "a b=c", "status 0")
     assert record.began is not None
     assert record.phases == {"gone": 0.5}
+
+
+def test_a_full_log_is_rotated_before_the_next_turn_and_the_oldest_is_dropped(
+    tmp_path: Path,
+) -> None:
+    log = WorkerLog(tmp_path, max_bytes=4096, backups=2)
+    for turn in "abcdef":
+        descriptor = log.open()
+        os.write(descriptor, f"{turn}\n".encode() + b"x" * 2000 + b"\n")
+        os.close(descriptor)
+    names = {path.name: path.read_text()[0] for path in tmp_path.iterdir()}
+    assert names == {FILE_NAME: "d", f"{FILE_NAME}.1": "a"}
+    for turn in "ghijkl":
+        descriptor = log.open()
+        os.write(descriptor, f"{turn}\n".encode() + b"x" * 4096)
+        os.close(descriptor)
+    names = {path.name: path.read_text()[0] for path in tmp_path.iterdir()}
+    assert names == {FILE_NAME: "l", f"{FILE_NAME}.1": "k", f"{FILE_NAME}.2": "j"}
+
+
+def test_a_running_turn_goes_on_writing_where_it_began(tmp_path: Path) -> None:
+    log = WorkerLog(tmp_path, max_bytes=4096, backups=1)
+    first = log.open()
+    os.write(first, b"x" * 5000)
+    second = log.open()
+    os.write(first, b"of the first\n")
+    os.write(second, b"of the second\n")
+    os.close(first)
+    os.close(second)
+    assert log.path.read_text() == "of the second\n"
+    assert (tmp_path / f"{FILE_NAME}.1").read_text().endswith("of the first\n")
+
+
+@pytest.mark.parametrize("what", ["link", "fifo"])
+def test_a_log_that_is_no_file_is_refused(tmp_path: Path, what: str) -> None:
+    log, elsewhere = WorkerLog(tmp_path, max_bytes=4096, backups=1), tmp_path / "elsewhere"
+    if what == "link":
+        log.path.symlink_to(elsewhere)
+    else:
+        os.mkfifo(log.path)
+    with pytest.raises(OSError, match=r"hermes-router-worker\.log|symbolic links"):
+        log.open()
+    assert not elsewhere.exists()
