@@ -256,10 +256,14 @@ class Settings(Block, frozen=True, kw_only=True):
             yield f"home_channel {self.home_channel}"
 
     def check(self) -> Iterator[Finding]:
-        """Object to a launcher that does not exist."""
+        """Object to a launcher that does not exist, and to logins that cannot be in its sandbox."""
         if self.launcher not in LAUNCHERS:
             hint = f"allowed: {', '.join(LAUNCHERS)}"
             yield Finding("launcher", f"there is no launcher {self.launcher!r}", hint)
+        if self.launcher == "bubblewrap" and "auth" in self.share:
+            message = "the root's logins cannot be shared with a profile in a sandbox"
+            hint = "log the profile in itself: hermes -p PROFILE auth add PROVIDER"
+            yield Finding("share", message, hint)
 
 
 B = TypeVar("B", bound=Block)

@@ -76,6 +76,7 @@ class Workers:
             grace=settings.timeouts.stop,
             sandbox=settings.sandbox,
             hardening=settings.hardening,
+            share=settings.share,
         )
 
     async def start(self, order: WorkerOrder, warm: Warm) -> WorkerProcess:

@@ -48,6 +48,7 @@ class WorkerOrder:
     grace: float
     sandbox: Sandbox = SEES_ITS_HOME
     hardening: Hardening = HARDENED
+    share: tuple[str, ...] = ()
 
 
 class WorkerProcess:
@@ -166,6 +167,7 @@ async def start_worker(
         control=control,
         sandbox=order.sandbox,
         hardening=order.hardening,
+        share=order.share,
     )
     try:
         child = await (launch or order.launch)(spec)

@@ -82,6 +82,7 @@ class _Look:
         cwd = self._cwd()
         gateway = running_gateway(home)
         self._judge_model(model, key_from)
+        self._judge_login(provider)
         self._judge_files()
         self._judge_tokens()
         if gateway is not None:
@@ -203,6 +204,18 @@ class _Look:
             what = "no key or login for a model was found"
             self._add("profile-key", "warning", what, str(self._profile.home), mend)
 
+    def _judge_login(self, provider: str | None) -> None:
+        """Say whether it would need the root's login, which Hermes alone would give it."""
+        own, roots = (_logins(home / "auth.json") for home in (self._profile.home, self._root))
+        if "auth" in self._settings.share or provider not in roots - own:
+            return
+        name = self._profile.name
+        what = f"only the root is logged in with {provider}, and its login is not shared"
+        mend = (
+            f"hermes -p {name} auth add {provider}; or hermes_router.profiles.{name}.share: [auth]"
+        )
+        self._add("profile-login", "warning", what, str(self._root / "auth.json"), mend)
+
     # -- its files -----------------------------------------------------------------------------
 
     def _judge_files(self) -> None:
@@ -294,6 +307,16 @@ def _has_key(value: Any) -> bool:
 
 def _text(value: Any) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
+
+
+def _logins(store: Path) -> set[str]:
+    """Return the providers that a file of logins has something for."""
+    try:
+        content = msgspec.json.decode(store.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return set()
+    parts = [content.get(name) for name in ("providers", "credential_pool")]
+    return {name for part in parts if isinstance(part, dict) for name, has in part.items() if has}
 
 
 def _filled(path: Path) -> bool:

@@ -30,6 +30,7 @@ class LaunchSpec:
     control: int | None = None
     sandbox: Sandbox = SEES_ITS_HOME
     hardening: Hardening = HARDENED
+    share: tuple[str, ...] = ()
 
 
 class Child(Protocol):
@@ -92,4 +93,6 @@ def command(spec: LaunchSpec) -> list[str]:
     arguments = ["-p", spec.profile.name, "--grace", str(spec.grace)]
     if not spec.hardening.no_new_privs:
         arguments.append("--new-privs")
+    if "auth" in spec.share:
+        arguments.append("--share-auth")
     return [sys.executable, "-P", "-m", "hermes_router_worker", *arguments]

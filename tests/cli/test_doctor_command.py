@@ -41,13 +41,18 @@ def test_everything_that_is_wrong_is_told_with_its_mending(healthy: Installation
     (career / ".env").write_text("TELEGRAM_BOT_TOKEN=123:secret\nOPENROUTER_API_KEY=sk-x\n")
     career.chmod(0o755)
     (career / ".env").chmod(0o644)
-    (career / "config.yaml").write_text("terminal: {cwd: /nowhere/at/all}\n")
+    (career / "config.yaml").write_text(
+        "{terminal: {cwd: /nowhere/at/all}, model: {provider: nous}}\n"
+    )
     (career / "home").write_text("a file where a folder should be")
     (finance / "config.yaml").write_text("a: [\n")
     start = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     record = json.dumps({"pid": os.getpid(), "start_time": start})
     (finance / "gateway.pid").write_text(record)
     text = CONFIG.replace("enabled: [hermes-router]", "enabled: [other]")
+    (healthy.profile("career").parents[1] / "auth.json").write_text(
+        '{"providers": {"nous": {"x": 1}}}'
+    )
     platform = "profile_routes: [{platform: telepathy, profile: career}]\n"
     healthy.config.write_text(text + platform)
     shown = healthy.run("doctor", "--json")
@@ -66,6 +71,7 @@ def test_everything_that_is_wrong_is_told_with_its_mending(healthy: Installation
         ("config-unknown-platform", None): "error",
         ("profile-exists", "absent"): "error",
         ("profile-model", "career"): "warning",
+        ("profile-login", "career"): "warning",
         ("profile-workspace", "career"): "warning",
         ("profile-permissions", "career"): "warning",
         ("platform-token", "career"): "warning",

@@ -114,15 +114,23 @@ def test_a_network_is_switched_off_in_any_spelling(tmp_path: Path, written: str)
     assert not loaded.defaults.sandbox.online
 
 
+def test_the_roots_logins_cannot_be_shared_with_a_sandbox(tmp_path: Path) -> None:
+    block = "hermes_router: {profiles: {kids: {launcher: bubblewrap, share: [auth]}}}\n"
+    with pytest.raises(ConfigError, match="cannot be shared with a profile in a sandbox"):
+        load(tmp_path, block)
+    assert list(load(tmp_path, block.replace("bubblewrap", "local")).shared()) == [
+        ("kids", "share auth")
+    ]
+
+
 def test_all_that_is_shared_is_listed(tmp_path: Path) -> None:
     loaded = load(
         tmp_path,
-        "hermes_router: {defaults: {launcher: bubblewrap, env: {pass: [EDITOR]}, share: [auth], "
+        "hermes_router: {defaults: {launcher: bubblewrap, env: {pass: [EDITOR]}, "
         "deliver: ['telegram:-100:6'], sandbox: {binds: [{path: /srv/music}]}}}\n",
     )
     assert list(loaded.shared()) == [
         ("kids", "env EDITOR"),
-        ("kids", "share auth"),
         ("kids", "sandbox.binds /srv/music (ro)"),
         ("kids", "deliver telegram:-100:6"),
     ]

@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--grace", type=float, default=5.0)
     parser.add_argument("--template", type=int, metavar="FD", help="fork workers on request")
     parser.add_argument("--new-privs", action="store_true", help="leave sudo and the like working")
+    parser.add_argument("--share-auth", action="store_true", help="use the root's logins too")
     parser.add_argument("--tmp", metavar="FOLDER", help="make TMPDIR in this folder")
     options = parser.parse_args()
     os.umask(0o077)
@@ -35,13 +36,19 @@ def main() -> int:
     if options.template is not None:
         from hermes_router_worker import template
 
-        template.main(options.profile, options.template, options.tmp)
+        template.main(options.profile, options.template, options.tmp, share_auth=options.share_auth)
     else:
         supervise(options.grace, remove_tmpdir=options.tmp is not None)
     inbound, outbound = claim_stdio()
     from hermes_router_worker import turn
 
-    return turn.main(options.profile, inbound, outbound, forked=options.template is not None)
+    return turn.main(
+        options.profile,
+        inbound,
+        outbound,
+        forked=options.template is not None,
+        share_auth=options.share_auth,
+    )
 
 
 def leave(status: int) -> NoReturn:

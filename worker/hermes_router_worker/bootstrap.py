@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker import session_state, startup
+from hermes_router_worker import logins, session_state, startup
 
 
 def distribution_version(name: str) -> str:
@@ -24,8 +24,10 @@ def distribution_version(name: str) -> str:
         return "unknown"
 
 
-def become_profile(profile: str) -> None:
+def become_profile(profile: str, *, share_auth: bool) -> None:
     """Run Hermes's own bootstrap for ``profile``: home, ``.env``, logging, config bridging.
+
+    With ``share_auth`` it may use the logins of Hermes's root home where it has none of its own.
 
     Raises:
         SystemExit: Hermes refused the profile; the reason is in the worker log.
@@ -34,6 +36,8 @@ def become_profile(profile: str) -> None:
     importlib.import_module("hermes_cli.main")
     importlib.import_module("gateway.run")
     _enter_workspace(Path(os.environ["HERMES_HOME"]))
+    if not share_auth:
+        logins.keep_own(profile)
 
 
 def build_runner() -> Any:

@@ -41,7 +41,9 @@ logger = logging.getLogger(__name__)
 _DESCRIPTORS = 3
 
 
-def main(profile: str, control_descriptor: int, tmp: str | None = None) -> None:
+def main(
+    profile: str, control_descriptor: int, tmp: str | None = None, *, share_auth: bool = False
+) -> None:
     """Prepare, then fork on request until the gateway closes the control socket.
 
     The workers' TMPDIRs are made in ``tmp`` if that is given; otherwise the gateway made them.
@@ -55,7 +57,7 @@ def main(profile: str, control_descriptor: int, tmp: str | None = None) -> None:
     os.close(null)
     os.dup2(2, 1)
     begun = time.monotonic()
-    bootstrap.become_profile(profile)
+    bootstrap.become_profile(profile, share_auth=share_auth)
     imported = time.monotonic()
     preload.everything()
     phases = {"import": imported - begun, "preload": time.monotonic() - imported}

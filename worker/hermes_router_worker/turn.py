@@ -43,12 +43,16 @@ _CHECK_SECONDS = 0.05
 _INTERRUPT_SECONDS = 5.0
 
 
-def main(profile: str, inbound: int, outbound: int, *, forked: bool) -> int:
+def main(
+    profile: str, inbound: int, outbound: int, *, forked: bool, share_auth: bool = False
+) -> int:
     """Run a worker of ``profile`` over the two descriptors; return the process's exit status.
 
     ``forked``: the process was forked by a template, which has become the profile already.
+    ``share_auth``: it may use the logins of Hermes's root home.
     """
-    return asyncio.run(_Worker(profile, Link(inbound, outbound), forked=forked).run())
+    worker = _Worker(profile, Link(inbound, outbound), forked=forked, share_auth=share_auth)
+    return asyncio.run(worker.run())
 
 
 def report_model_requests(mark: Callable[[str], None]) -> None:
@@ -97,8 +101,9 @@ def _interrupt_reason() -> str:
 
 
 class _Worker:
-    def __init__(self, profile: str, link: Link, *, forked: bool) -> None:
+    def __init__(self, profile: str, link: Link, *, forked: bool, share_auth: bool) -> None:
         self._forked = forked
+        self._share_auth = share_auth
         self._profile = profile
         self._link = link
         self._finish = asyncio.Event()
@@ -144,7 +149,7 @@ class _Worker:
         if self._forked:
             preload.resume_logging()
         else:
-            bootstrap.become_profile(self._profile)
+            bootstrap.become_profile(self._profile, share_auth=self._share_auth)
             quicken.share_certificates()
         imported = time.monotonic()
         runner = bootstrap.build_runner()
