@@ -578,9 +578,9 @@ def test_ten_thousand_located_routes_load_within_three_seconds(tmp_path: Path) -
     entry = "- {{name: r{0}, platform: telegram, chat_id: -100{0}, thread_id: 6, profile: p}}\n"
     path = tmp_path / "config.yaml"
     path.write_text("profile_routes:\n" + "".join(entry.format(number) for number in range(10_000)))
-    start = time.perf_counter()
+    start = time.process_time()
     config = load(path, known_platforms={"telegram"}, profile_exists=lambda _name: True)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
     assert config.table.routes[-1].line == 10_001
 
 

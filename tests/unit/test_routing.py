@@ -274,6 +274,6 @@ def test_matching_does_not_slow_down_with_the_table() -> None:
 
 def test_the_index_of_a_hundred_thousand_routes_is_built_within_three_seconds() -> None:
     routes = [route("p", chat_id=str(number)) for number in range(100_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     RouteTable.build(routes)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
