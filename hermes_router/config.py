@@ -20,6 +20,7 @@ import msgspec
 
 from .config_reader import ConfigReader, Unmatched
 from .errors import ConfigError, Problem, nearest
+from .platform_ids import unreachable
 from .routing import Match, Place, RouteTable
 from .settings import Schedule, Settings, WarmBudget
 
@@ -72,6 +73,13 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
             for what in self.settings(name).shared():
                 yield name, what
 
+    def worker_profiles(self) -> list[str]:
+        """Return the profiles that workers are started for, in the order of the table."""
+        policies = (self.unmatched.default, *self.unmatched.platforms.values())
+        named = [route.profile for route in self.table.routes if route.enabled]
+        named += [policy for policy in policies if policy not in ("default", "deny")]
+        return [name for name in dict.fromkeys(named) if name != self.gateway_profile]
+
     def decide(self, place: Place) -> Decision:
         """Say who answers *place*."""
         match = self.table.match(place)
@@ -110,7 +118,7 @@ def load(
     reader = ConfigReader(path, known_platforms)
     reader.read()
     table, conflicts = RouteTable.index(reader.routes)
-    problems = [*reader.problems, *conflicts, *_unused(reader)]
+    problems = [*reader.problems, *conflicts, *unreachable(reader.routes), *_unused(reader)]
     problems += _missing(reader, profile_exists, profile_names, gateway_profile)
     problems += _unusable(reader, launcher_obstacle)
     problems.sort(key=lambda p: (p.file != str(path), p.file, p.line, p.column))

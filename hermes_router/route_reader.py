@@ -14,6 +14,7 @@ cannot be meant is recorded with its place, and reading goes on.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Container, Iterable
 
@@ -28,6 +29,8 @@ LEAF_KEYS = ("profile", "name", "enabled", "user_id", "guild_id", "scope_id")
 LIST_KEYS = ("platform", "chat_id", "thread_id", *LEAF_KEYS)
 REST = ("*", "default")
 TOPICS = "topic_profiles"
+
+_WORDS = (*LIST_KEYS, "default")
 
 _ID_KEYS = {
     "guild_id": "guild_id",
@@ -113,6 +116,8 @@ class RouteReader:
             self._leaf(_Draft(platform), node, key, path)
         elif _FLAT_KEY.fullmatch(key.text):
             self._topic(platform or "", key, node, path)
+        elif self._is_mistyped(key, path, (*_WORDS, TOPICS)):
+            return
         elif _has_threads(node):
             self._threads(platform, key, node, path)
         else:
@@ -124,10 +129,23 @@ class RouteReader:
         mapping = self.report.mapping(node, path)
         for key, value in self.report.entries(mapping, path) if mapping else ():
             draft = _Draft(platform, chat_id=chat, broken=chat is None)
+            if self._is_mistyped(key, path, (*_WORDS, GENERAL)):
+                continue
             if key.text not in REST:
                 draft.thread_id = self.report.id(key, f"{path}.{key.text}")
                 draft.broken = draft.broken or draft.thread_id is None
             self._leaf(draft, value, key, f"{path}.{key.text}")
+
+    def _is_mistyped(self, key: Scalar, path: str, words: tuple[str, ...]) -> bool:
+        """Report a key that stands for an id and is nearly a route's word: no id is like that."""
+        text = key.text.lower()
+        letters = text.replace("_", "")  # ids mostly have digits: comparing takes time
+        if not letters.isalpha() or text in (GENERAL, *REST):
+            return False
+        if not difflib.get_close_matches(text, words, n=1, cutoff=0.85):
+            return False
+        self.report.unknown_key(key, path, words)
+        return True
 
     def _topic(self, platform: str, key: Scalar, node: Node, path: str) -> None:
         text = self.report.id(key, path, composite=True)

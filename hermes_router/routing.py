@@ -189,7 +189,8 @@ class RouteTable:
     @classmethod
     def index(cls, routes: Iterable[Route]) -> tuple[RouteTable, list[Problem]]:
         """Index *routes*; of routes that meet, keep the first and report the others."""
-        ordered = sorted(routes, key=lambda route: -route.specificity)
+        # General comes after the thread 1 that it covers: the order of the file never matters.
+        ordered = sorted(routes, key=lambda route: (-route.specificity, route.is_general))
         platforms: dict[str, _Platform] = {}
         problems: list[Problem] = []
         for route in ordered:

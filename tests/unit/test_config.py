@@ -117,14 +117,16 @@ def test_a_nested_route_may_say_more_than_its_profile(write: Write) -> None:
               telegram:
                 "-1": {profile: kid, name: the child, user_id: 7}
                 "-2": {"3": {profile: away, enabled: false}, default: on-call}
-                "-4": {profile: x, guild_id: 9}
+              discord:
+                "4": {profile: x, guild_id: 9}
             """)
     )
     assert answer(config, "telegram", "-1", None, "7") == "kid"
     assert answer(config, "telegram", "-1", None, "8") is None
     assert answer(config, "telegram", "-2", "3") == "on-call"
     assert {route.name for route in config.table.routes} == {"the child", ""}
-    assert answer(config, "telegram", "-4") is None
+    assert answer(config, "discord", "4") is None
+    assert answer(config, "discord", "4", None, None, "9") == "x"
 
 
 def test_what_people_write_is_coerced_to_what_messages_carry(write: Write) -> None:
@@ -219,6 +221,15 @@ def test_the_column_is_that_of_the_wrong_value(write: Write) -> None:
         ("telegram: {'-1': a, -1: a}", "duplicate-key", "line 2"),
         ("telegram: {'-1': {profile: x, nme: y}}", "unknown-key", "did you mean 'name'?"),
         ("telegram: {profile: x, '-1': y}", "unknown-key", "'-1'"),
+        ("telegram: {'-1': {profil: x}}", "unknown-key", "did you mean 'profile'?"),
+        ("telegram: {'-1': {'2': x, defualt: y}}", "unknown-key", "did you mean 'default'?"),
+        ("telegram: {'-1': {genral: x}}", "unknown-key", "did you mean 'general'?"),
+        ("telegram: {topic_profile: {'-1:2': x}}", "unknown-key", "'topic_profiles'"),
+        ("telegram: {'@family': x}", "unreachable", "whose ids are numbers"),
+        ("telegram: {'-1': {week: x}}", "unreachable", "thread_id"),
+        ("telegram: {'-1': {profile: x, user_id: ann}}", "unreachable", "user_id"),
+        ("telegram: {'-1': {profile: x, guild_id: 7}}", "unreachable", "no guilds"),
+        ("discord: {general: x}", "unreachable", "chat_id"),
         ("telegram: [x]", "type", "a list"),
         ("telegram: {'-1:2': {'3': x, profile: y}}", "unknown-key", "'3'"),
         ("'*': x", "platform", "hermes_router.unmatched"),
@@ -238,6 +249,18 @@ def test_a_mistake_in_the_nested_form_is_an_error_at_its_place(
     assert problem.code == code
     assert told in str(problem)
     assert problem.line == 2
+
+
+def test_names_that_are_ids_elsewhere_and_disabled_routes_are_left_alone(write: Write) -> None:
+    config = load(
+        write("""
+            profile_routes:
+              irc: {nickname: a, "#profile": b, general: c}
+              slack: {C1: {general: d}}
+              telegram: {"@later": {profile: e, enabled: false}}
+            """)
+    )
+    assert len(config.table) == 5
 
 
 def test_routes_that_meet_across_places_of_the_file_name_each_other(write: Write) -> None:

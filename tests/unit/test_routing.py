@@ -147,11 +147,14 @@ def test_a_disabled_route_neither_matches_nor_conflicts() -> None:
     assert answer([off], Place("telegram", "c")) is None
 
 
-def test_general_and_thread_one_conflict_but_may_name_one_profile() -> None:
+@pytest.mark.parametrize("step", [1, -1])
+def test_general_and_thread_one_conflict_but_may_name_one_profile_in_any_order(step: int) -> None:
     one = route("a", chat_id="c", thread_id="1")
-    _, problems = RouteTable.index([one, route("bb", chat_id="c", thread_id="general")])
+    two = [one, route("bb", chat_id="c", thread_id="general")][::step]
+    _, problems = RouteTable.index(two)
     assert [problem.code for problem in problems] == ["conflict"]
-    table, problems = RouteTable.index([one, route("a", chat_id="c", thread_id="general")])
+    same = [one, route("a", chat_id="c", thread_id="general")][::step]
+    table, problems = RouteTable.index(same)
     assert problems == []
     assert table.match(Place("telegram", "c", None)) is not None
 
