@@ -2,7 +2,7 @@
 
 import sys
 
-from hermes_router.cli.entry import main
+from hermes_router.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

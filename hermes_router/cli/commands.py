@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -51,10 +51,31 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str, hint: str = "") -> NoReturn:
         """Report a wrong command line and exit: inside ``hermes`` no handler of ours is near."""
-        terminal.complain(CommandError(message, hint=f"see {self.prog} --help"))
+        terminal.complain(CommandError(message, hint=f"{hint}see {self.prog} --help"))
         self.exit(WRONG)
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse, and refuse what is left over here, where it is known what was meant."""
+        options, rest = super().parse_known_args(*args, **kwargs)
+        if rest:
+            hint = _guess(rest[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(rest)}", hint)
+        return options, rest
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = [str(choice) for choice in action.choices]
+            message = f"invalid choice: {value!r} (choose from {', '.join(choices)})"
+            self.error(message, _guess(str(value), choices))
+
+
+def _guess(word: str, words: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - for an error only
+
+    close = difflib.get_close_matches(word.partition("=")[0].lower(), list(words), n=1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:

@@ -12,6 +12,7 @@ import msgspec
 
 from hermes_router.cli import status
 from hermes_router.cli.commands import COMMANDS, build_parser
+from hermes_router.cli.terminal import write
 
 _EPILOG = """examples:
   hermes-router completion bash > ~/.local/share/bash-completion/completions/hermes-router
@@ -28,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the script; return the exit status."""
-    print(_SHELLS[options.shell]())
+    write(_SHELLS[options.shell]())
     return status.OK
 
 

@@ -18,7 +18,7 @@ from hermes_router.cli.findings import Finding, say_finding
 from hermes_router.cli.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.loading import Loaded
 from hermes_router.cli.profile_facts import look_at
-from hermes_router.cli.routes import routed_profiles
+from hermes_router.cli.routes import TOLD_WITH_THE_PROFILE
 from hermes_router.cli.terminal import say, say_json
 from hermes_router.cli.versions import hermes_version
 from hermes_router.errors import ConfigError, Problem
@@ -154,7 +154,7 @@ def probe(loaded: Loaded) -> tuple[dict[str, Any] | None, str]:
 
 def _routes(loaded: Loaded) -> Iterator[Finding]:
     for problem in loaded.problems:
-        if problem.code != "missing-profile":  # told with the profile
+        if problem.code not in TOLD_WITH_THE_PROFILE:
             yield _of_problem(problem)
     config = loaded.config
     if config is None:
@@ -162,7 +162,7 @@ def _routes(loaded: Loaded) -> Iterator[Finding]:
     where = str(loaded.file)
     if len(config.table):
         yield _ok("routes", f"{len(config.table)} routes in {where}")
-    elif routed_profiles(config):
+    elif config.worker_profiles():
         yield _ok("routes", f"no routes, unmatched messages have a profile, in {where}")
     else:
         mend = "write gateway.profile_routes; see configs/example.yaml of hermes-router"
@@ -179,7 +179,7 @@ def _profiles(loaded: Loaded) -> Iterator[Finding]:
     config = loaded.config
     if config is None:
         return
-    for name in routed_profiles(config):
+    for name in config.worker_profiles():
         facts = look_at(name, loaded.home.root, config.settings(name))
         yield from facts.findings
         if not facts.findings:

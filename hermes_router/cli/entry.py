@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -36,9 +35,10 @@ def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:
 
     A mistake of the user is a message; anything else is a bug, and leaves a report.
     """
+    terminal.prepare()
     try:
         result = action()
-        sys.stdout.flush()
+        terminal.flush()
         return result
     except RouterError as error:
         terminal.complain(error)
@@ -46,9 +46,8 @@ def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return status.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough; Python must not try again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough
+        terminal.write_no_more()
         return status.PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - the top level: whatever is left is a bug
         from hermes_router.cli import crash  # noqa: PLC0415 - for this case only

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from hermes_router import profiles
+from hermes_router import launchers, profiles
 from hermes_router.cli.findings import Finding, Severity
 from hermes_router.cli.homes import running_gateway
 from hermes_router.errors import ConfigError, ProfileError
@@ -81,6 +81,7 @@ class _Look:
         key_from = tuple(self._keys())
         cwd = self._cwd()
         gateway = running_gateway(home)
+        self._judge_launcher()
         self._judge_model(model, key_from)
         self._judge_login(provider)
         self._judge_files()
@@ -185,6 +186,15 @@ class _Look:
         if text == "~" or text.startswith("~/"):
             return str(self._profile.tool_home) + text[1:]
         return text
+
+    def _judge_launcher(self) -> None:
+        """Report a launcher that does not work here: no other stands in for it."""
+        launcher = self._settings.launcher
+        obstacle = launchers.check(launcher)
+        if obstacle is not None:
+            what = f"its launcher, {launcher}, does not work here: it answers with a notice only"
+            where = f"hermes_router.profiles.{self._profile.name}.launcher"
+            self._add("profile-launcher", "error", what, where, obstacle)
 
     def _judge_model(self, model: str | None, key_from: tuple[str, ...]) -> None:
         where = str(self._profile.home / "config.yaml")

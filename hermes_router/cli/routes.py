@@ -48,6 +48,10 @@ leads to a profile that cannot answer
 """
 
 
+#: Problems of the configuration that are findings about a profile, too.
+TOLD_WITH_THE_PROFILE = frozenset({"missing-profile", "launcher"})
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
@@ -79,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     file = Path(options.check).expanduser()
-    if not file.is_file():
+    if not file.exists():
         raise CommandError("there is no such file", where=str(file), status=status.WRONG)
     home = gateway_home(options.home) if options.home is not None else None
     config, error = loading.read(file, home)
@@ -140,7 +144,7 @@ class _Table:
         self.takes_from = wider_routes(self.routes)
         self.profiles: dict[str, ProfileFacts] = {}
         if config is not None:
-            for name in routed_profiles(config):
+            for name in config.worker_profiles():
                 self.profiles[name] = look_at(name, loaded.home.root, config.settings(name))
 
     @property
@@ -228,7 +232,7 @@ class _Table:
 
     def _show_findings(self) -> None:
         for problem in self.loaded.problems:
-            if problem.code != "missing-profile":  # told below, with the profile
+            if problem.code not in TOLD_WITH_THE_PROFILE:
                 say(f"{severity(problem.severity)}: {problem.where}: {problem.message}")
         for name, facts in self.profiles.items():
             for finding in facts.findings:
@@ -237,14 +241,6 @@ class _Table:
                     say(f"    {finding.mend}")
         if any(facts.findings for facts in self.profiles.values()):
             say(paint("hermes-router doctor says more about the profiles", "dim"))
-
-
-def routed_profiles(config: RouterConfig) -> list[str]:
-    """Return the profiles that workers are started for, in the order of the table."""
-    policies = (config.unmatched.default, *config.unmatched.platforms.values())
-    named = [route.profile for route in config.table.routes if route.enabled]
-    named += [policy for policy in policies if policy not in {"default", "deny"}]
-    return [name for name in dict.fromkeys(named) if name != config.gateway_profile]
 
 
 def _show_broken(loaded: Loaded) -> None:

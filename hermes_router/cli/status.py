@@ -14,6 +14,7 @@ UNUSABLE = 3
 TURN_FAILED = 4
 """``--say``: a worker was started and gave no answer."""
 BUG = 70
+NO_OUTPUT = 74
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 

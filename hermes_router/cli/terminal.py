@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from hermes_router.cli.status import NO_OUTPUT, CommandError
 from hermes_router.errors import ConfigError, Problem, RouterError
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -22,6 +23,49 @@ _SEVERITIES = {
     "info": "cyan",
     "ok": "green",
 }
+
+
+def prepare() -> None:
+    """Let standard output show, as an escape, a character that its encoding does not have."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def write(text: str) -> None:
+    """Write a text and an end of line to standard output, as it is.
+
+    Raises:
+        CommandError: it cannot be written: the disk is full, say.
+        BrokenPipeError: nobody reads it any more.
+    """
+    try:
+        print(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def flush() -> None:
+    """Write out what is left; raises as :func:`write` does. A closed standard output is none."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def write_no_more() -> None:
+    """Drop what could not be written: Python must not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unwritable(error: OSError) -> CommandError:
+    write_no_more()
+    return CommandError(f"the output cannot be written: {error.strerror}", status=NO_OUTPUT)
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
@@ -38,7 +82,7 @@ def severity(word: str, stream: TextIO | None = None) -> str:
 
 def say(text: str = "") -> None:
     """Write a line of the answer."""
-    print(clean(text))
+    write(clean(text))
 
 
 def say_fields(fields: Iterable[tuple[str, str]], indent: str = "  ") -> None:
@@ -59,7 +103,12 @@ def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def say_json(value: Any) -> None:
     """Write a value as JSON, indented; keys stay in the order that they were put in."""
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    try:
+        write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    except UnicodeEncodeError:  # a file's name or an argument that is no UTF-8
+        import json  # noqa: PLC0415 - for this case only
+
+        write(json.dumps(msgspec.to_builtins(value), indent=2))
 
 
 def complain(error: RouterError) -> None:

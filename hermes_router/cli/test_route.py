@@ -18,7 +18,7 @@ from hermes_router.config import Decision
 from hermes_router.errors import nearest
 from hermes_router.logs import FILE_NAME
 from hermes_router.routing import GENERAL, GENERAL_THREAD, Explanation, Place, parse_topic
-from hermes_router.settings import Settings
+from hermes_router.settings import Sandbox, Settings
 
 _EPILOG = """\
 PLACE is PLATFORM:CHAT or PLATFORM:CHAT:THREAD. Ids may hold colons: the last one separates the
@@ -99,7 +99,7 @@ def place_of(options: argparse.Namespace) -> Place:
         chat, thread = parse_topic(platform, rest)
     except ValueError as error:
         raise _no_place(options, str(error)) from None
-    if platform == "telegram" and thread == GENERAL:
+    if platform == "telegram" and thread is not None and thread.lower() == GENERAL:
         thread = GENERAL_THREAD
     return Place(
         platform=platform,
@@ -207,6 +207,8 @@ class Answer:
             return None
         started_with, source = self.started_with()
         settings = self.settings
+        # Other launchers take no notice of what a sandbox is to show.
+        sandboxed = settings.sandbox if settings.launcher == "bubblewrap" else Sandbox()
         return {
             "home": str(facts.profile.home),
             "HOME": str(facts.profile.tool_home),
@@ -221,6 +223,8 @@ class Answer:
             "dotenv": list(facts.dotenv),
             "passed": list(settings.env.names),
             "share": list(settings.share),
+            "binds": [{"path": bind.path, "mode": bind.mode} for bind in sandboxed.binds],
+            "network": sandboxed.online,
             "deliver": settings.deliver
             if isinstance(settings.deliver, str)
             else list(settings.deliver),
@@ -323,13 +327,20 @@ class Answer:
                 ("key", ", ".join(worker["key_from"]) or "none found"),
                 ("variables", ", ".join(worker["environment"])),
                 ("from .env", ", ".join(worker["dotenv"]) or "none"),
-                ("passed", ", ".join(worker["passed"]) or "nothing"),
+                ("passed", self._passed(worker)),
                 ("shared", ", ".join(worker["share"]) or "nothing"),
+                ("binds", ", ".join(f"{b['path']} ({b['mode']})" for b in worker["binds"])),
+                ("network", "" if worker["network"] else "none: not even the model is reached"),
                 ("delivers to", deliver if isinstance(deliver, str) else ", ".join(deliver)),
                 ("log", worker["log"]),
             ]
         )
         say()
+
+    def _passed(self, worker: dict[str, Any]) -> str:
+        there = self.started_with()[0]
+        names = [n if n in there else f"{n} (not set there)" for n in worker["passed"]]
+        return ", ".join(names) or "nothing"
 
 
 _HEADLINES = {

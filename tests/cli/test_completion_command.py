@@ -74,4 +74,4 @@ def test_every_script_is_one_that_its_shell_reads(
 def test_another_shell_is_refused_with_those_that_there_are(installation: Installation) -> None:
     shown = installation.run("completion", "tcsh")
     assert shown.status == 2
-    assert "choose from 'bash', 'zsh', 'fish'" in shown.err
+    assert "choose from bash, zsh, fish" in shown.err

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
+import signal
 import stat
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from hermes_router import __version__
@@ -58,7 +63,8 @@ def test_the_installed_script_is_the_same_command(installation: Installation) ->
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["rotues"], "invalid choice: 'rotues'"),
+        (["rotues"], "TIP: did you mean routes?"),
+        (["routes", "--jsno"], "TIP: did you mean --json? see hermes-router routes --help"),
         (["--nothing"], "unrecognized arguments: --nothing"),
         (["doctor", "--home"], "expected one argument"),
         (["doctor", "--home", "nowhere"], "there is no Hermes home"),
@@ -145,6 +151,58 @@ def test_a_reader_that_has_seen_enough_is_no_error(installation: Installation) -
     assert done.stdout.splitlines()[-1] == "141"
 
 
+def _shell(installation: Installation, command: str, **env: str) -> tuple[int, str, str]:
+    """Run the command as a shell would, with what a shell can do to its output."""
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m hermes_router.cli {command}"],
+        env=installation.environ(**env),
+        cwd=installation.base,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    out, err = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
+    assert "Traceback" not in err
+    assert "bug" not in err
+    return done.returncode, out, err
+
+
+@pytest.mark.parametrize(
+    "command", ["routes", "routes --json", "completion bash", "--version", f"test-route {PLACE}"]
+)
+def test_an_output_that_cannot_be_written_is_told(installation: Installation, command: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("only Linux has a device that is always full")
+    status, _, complaint = _shell(installation, f"{command} > /dev/full")
+    assert status == 74
+    assert complaint == "ERROR: the output cannot be written: No space left on device\n"
+
+
+def test_a_closed_output_changes_no_answer(installation: Installation) -> None:
+    assert _shell(installation, "routes >&-") == (3, "", "")
+    assert _shell(installation, f"test-route {PLACE} 2>&-")[0] == 0
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(installation: Installation) -> None:
+    file = installation.base / "draft.yaml"
+    file.write_text(
+        'profile_routes: [{platform: irc, chat_id: "#é", profile: career, name: Zoë}]\n', "utf-8"
+    )
+    status, shown, _ = _shell(
+        installation, "test-route 'irc:#é' --config draft.yaml", PYTHONIOENCODING="ascii"
+    )
+    assert status == 0
+    assert "route       Zo\\xeb -> career" in shown
+
+
+def test_what_is_no_text_is_escaped_too(installation: Installation) -> None:
+    status, shown, _ = _shell(installation, "test-route $'telegram:-1\\xff:6' --json")
+    assert status == 1
+    assert json.loads(shown)["place"]["chat_id"] == "-1\udcff"
+    status, shown, _ = _shell(installation, "test-route $'telegram:-1\\xff:6'")
+    assert (status, shown.splitlines()[1]) == (1, "  no route  unmatched: default")
+
+
 def test_a_bug_leaves_a_report_without_anything_of_the_users(installation: Installation) -> None:
     script = """
 import sys
@@ -195,3 +253,26 @@ sys.exit(main(["routes"]))
     )
     assert done.returncode == 130
     assert done.stderr.strip() == b""
+
+
+def test_ctrl_c_ends_what_a_command_started(installation: Installation) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hermes_router.cli", "doctor"],
+        env=installation.environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (started := psutil.Process(process.pid).children()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert complaint.strip() == ""
+    assert not any(psutil.pid_exists(child.pid) for child in started)

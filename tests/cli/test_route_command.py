@@ -73,6 +73,59 @@ hermes_router:
     assert worker["deliver"] == ["telegram:1:2"]
 
 
+def test_what_a_sandbox_shows_is_told(installation: Installation) -> None:
+    block = """
+hermes_router:
+  profiles:
+    career:
+      launcher: {launcher}
+      sandbox: {{binds: [{{path: /srv/music, mode: rw}}, {{path: ~/notes}}], network: off}}
+      env: {{pass: [SSH_AUTH_SOCK]}}
+"""
+    plain = installation.config.read_text()
+    installation.config.write_text(plain + block.format(launcher="bubblewrap"))
+    shown = installation.run("test-route", PLACE)
+    assert "binds        /srv/music (rw), ~/notes (ro)" in shown.out
+    assert "network      none" in shown.out
+    assert "passed       SSH_AUTH_SOCK (not set there)" in shown.out
+    worker = installation.run("test-route", PLACE, "--json").json["worker"]
+    assert worker["binds"][0] == {"path": "/srv/music", "mode": "rw"}
+    assert worker["network"] is False
+    installation.config.write_text(plain + block.format(launcher="local"))
+    worker = installation.run("test-route", PLACE, "--json").json["worker"]
+    assert (worker["binds"], worker["network"]) == ([], True)
+
+
+def test_a_profile_whose_launcher_does_not_work_here_is_unusable(
+    installation: Installation,
+) -> None:
+    block = "hermes_router: {profiles: {career: {launcher: bubblewrap}}}\n"
+    installation.config.write_text(installation.config.read_text() + block)
+    empty = installation.base / "empty"
+    empty.mkdir()
+    env = installation.environ(PATH=str(empty))
+    shown = installation.run("test-route", PLACE, env=env)
+    assert shown.status == 3
+    assert "its launcher, bubblewrap, does not work here" in shown.out
+    assert "install the package bubblewrap" in shown.out
+    (row,) = (
+        line
+        for line in installation.run("routes", env=env).out.splitlines()
+        if f"chat {CHAT}, thread 6 " in line
+    )
+    assert "UNUSABLE" in row
+    found = installation.run("doctor", "--json", env=env).json["findings"]
+    assert [f["severity"] for f in found if f["check"] == "profile-launcher"] == ["error"]
+
+
+@pytest.mark.parametrize("word", ["general", "General"])
+def test_the_general_topic_is_named_as_people_spell_it(
+    installation: Installation, word: str
+) -> None:
+    answer = installation.run("test-route", f"telegram:{CHAT}:{word}", "--json").json
+    assert (answer["profile"], answer["place"]["thread_id"]) == ("finance", "1")
+
+
 def test_a_working_directory_is_the_profiles_own_setting(installation: Installation) -> None:
     career = installation.profile("career")
     (career / "home" / "code").mkdir(parents=True)

@@ -154,7 +154,7 @@ def test_a_strict_check_counts_warnings(installation: Installation) -> None:
     ("arguments", "complaint"),
     [
         (["--check", "nowhere.yaml"], "there is no such file"),
-        (["--check", "."], "there is no such file"),
+        (["--check", "."], "it is not a regular file"),
         (["--strict"], "--strict goes with --check"),
         (["--check"], "expected one argument"),
         (["telegram:1"], "unrecognized arguments"),
