@@ -115,6 +115,12 @@ class Workers:
                     return await self._forked(template, order)
         return await start_worker(order)
 
+    def resize(self, budget: int) -> None:
+        """Set the budget; what no longer fits is let go of, the least recently used first."""
+        self.budget = budget
+        while len(self._nests) > budget:
+            self._discard(min(self._nests, key=lambda name: self._nests[name].used))
+
     def keep_warm(self, profile: Profile, settings: Settings) -> None:
         """Prepare for a profile that nobody has written to yet, while the budget lasts."""
         if len(self._nests) < self.budget and profile.name not in self._nests:

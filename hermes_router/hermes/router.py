@@ -78,6 +78,7 @@ class GatewayRouter:
         self._jobs = Jobs(runner, host, self._dispatcher, self._watcher, self._root)
         self._journal = Journal(home / "hermes-router" / "open")
         self._scopes = SessionScopes()
+        self._warmed: configuration.RouterConfig | None = None
         self._conversations: OrderedDict[str, GatewayConversation] = OrderedDict()
         self._attended: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -88,17 +89,27 @@ class GatewayRouter:
         if leftovers:
             self._spawn(self._tell(leftovers))
         with contextlib.suppress(ConfigError):  # logged by the watcher, once per edit
-            config = await self._watcher.fresh()
+            config = await self._configuration()
             logger.info("hermes-router: %d routes in force", len(config.table))
-            self._workers.budget = config.warm_budget.profiles
-            self._keep_warm(config)
         self._jobs.start()
 
-    def _keep_warm(self, config: configuration.RouterConfig) -> None:
+    async def _configuration(self) -> configuration.RouterConfig:
+        """Return the configuration in force; see that what is kept warm follows it.
+
+        Raises:
+            ConfigError: there never was a good one.
+        """
+        config = await self._watcher.fresh()
+        if config is not self._warmed:
+            self._warmed = config
+            self._workers.resize(config.warm_budget.profiles)
+            self._spawn(self._keep_warm(config))
+        return config
+
+    async def _keep_warm(self, config: configuration.RouterConfig) -> None:
         """Prepare workers of the routed profiles, in the order of their routes."""
-        names = dict.fromkeys(route.profile for route in config.table.routes if route.enabled)
-        for name in names:
-            if name != config.gateway_profile and self._profile_exists(name):
+        for name in await asyncio.to_thread(config.worker_profiles):
+            with contextlib.suppress(ProfileError):  # told when the routes were read
                 self._workers.keep_warm(profiles.find(name, self._root), config.settings(name))
 
     async def _tell(self, leftovers: list[dict[str, Any]]) -> None:
@@ -174,7 +185,7 @@ class GatewayRouter:
         if source is None or event.internal or getattr(source, "profile", None):
             return None
         try:
-            config = await self._watcher.fresh()
+            config = await self._configuration()
         except ConfigError:
             if not seams.authorized(self._runner, source) or self._is_the_gateways(event):
                 return None

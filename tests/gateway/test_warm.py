@@ -147,3 +147,19 @@ def test_the_folder_of_a_prepared_worker_is_gone_after_its_turn(stage: Stage) ->
     assert folder.name.startswith("hermes-router-")
     stage.wait_settled("career")
     assert not folder.exists()
+
+
+def test_an_edited_budget_is_in_force_for_the_next_message(stage: Stage) -> None:
+    wait_prepared(stage)
+    stage.root.configure({"hermes_router": {"warm_budget": {"profiles": 0}}})
+    stage.ask("without", CAREER, contains="without")
+    assert not was_prepared(stage, "career")
+    deadline = time.monotonic() + 60
+    while found := processes(stage, "career"):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    stage.root.configure({"hermes_router": {"warm_budget": {"profiles": 2}}})
+    stage.ask("with", SYSTEMS, contains="with")  # any message: career is prepared before its own
+    wait_prepared(stage)
+    stage.ask("again", CAREER, contains="again")
+    assert was_prepared(stage, "career")
