@@ -51,6 +51,39 @@ def test_every_yaml_block_is_a_configuration_without_problems(tmp_path: Path) ->
         assert {problem.code for problem in problems} <= {"unused-settings"}
 
 
+ROUTING = (ROOT / "docs" / "routing.md").read_text("utf-8")
+ROUTING_BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", ROUTING, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_every_yaml_block_of_the_docs_is_a_configuration(path: Path, tmp_path: Path) -> None:
+    text = path.read_text("utf-8")
+    (tmp_path / "routes.yaml").write_text("telegram: {1: kid}\n", "utf-8")
+    for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        (tmp_path / "config.yaml").write_text(block, "utf-8")
+        problems = config.load(tmp_path / "config.yaml").problems
+        assert {problem.code for problem in problems} <= {"unused-settings"}
+
+
+def test_the_shapes_of_the_docs_may_be_mixed_and_mean_what_is_said(tmp_path: Path) -> None:
+    nested, flattened, listed, policies, _ = ROUTING_BLOCKS
+    path = tmp_path / "config.yaml"
+    # The flattened one repeats a route of the nested one: on purpose, so that it is left out here.
+    flattened = flattened[flattened.index("matrix:") :]
+    path.write_text(nested + flattened + listed + policies, "utf-8")
+    found = config.load(path)
+    forum = "-1003961179976"
+    assert found.decide(Place("telegram", forum, "6")).profile == "career"
+    assert found.decide(Place("telegram", forum, "9")).profile == "assistant"
+    assert found.decide(Place("telegram", "5550001")).profile == "kid"
+    assert found.decide(Place("telegram", "5550002")).profile == "lobby"
+    assert found.decide(Place("matrix", "!room:example.org", "$any")).profile == "team"
+    assert found.decide(Place("discord", "1", guild_id="333")).profile == "team"
+    assert found.decide(Place("discord", "444", user_id="555")).profile == "ann"
+    assert found.decide(Place("signal", "x")).profile == "assistant"
+    assert found.decide(Place("irc", "#x")).action == "deny"
+
+
 def test_the_nested_example_routes_as_its_comments_say(tmp_path: Path) -> None:
     found = loaded(tmp_path, containing="a forum:")
     forum = "-1001234567890"
@@ -195,7 +228,9 @@ def test_the_sample_of_the_demo_has_its_places() -> None:
     assert [row[:2] for row in rows] == [[place.label, place.profile] for place in PLACES]
 
 
-@pytest.mark.parametrize("path", [README, HOW], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name
+)
 def test_links_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []

@@ -1,4 +1,4 @@
-"""How long finding a message's route takes, over the size of the table."""
+"""How long finding a message's route takes, and getting the table, over its size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from hermes_router.config import load
 from hermes_router.routing import Place, Route, RouteTable
 from tests.bench.summary import median
 
@@ -19,9 +22,11 @@ _TOPICS = 50
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Of one table: its size, seconds to build it, median seconds of a match."""
+    """Of one table: its size, seconds to read it from YAML, with the place of every route, and of
+    that to index it; median seconds of a match."""
 
     size: int
+    read: float
     build: float
     match: float
 
@@ -51,7 +56,26 @@ def _timing(size: int) -> Timing:
         for place in places:
             table.match(place)
         passes.append((time.perf_counter() - begun) / len(places))
-    return Timing(size, built, median(passes))
+    return Timing(size, _read(routes), built, median(passes))
+
+
+def _read(routes: Sequence[Route]) -> float:
+    """Return the seconds that a routes file takes from its bytes to a table in force."""
+    with TemporaryDirectory() as folder:
+        config = Path(folder, "config.yaml")
+        config.write_text("hermes_router: {routes_file: routes.yaml}\n", "utf-8")
+        Path(folder, "routes.yaml").write_text("".join(map(_entry, routes)), "utf-8")
+        begun = time.perf_counter()
+        loaded = load(config)
+        took = time.perf_counter() - begun
+    if len(loaded.table) != len(routes):
+        raise ValueError(f"{len(loaded.table)} of {len(routes)} routes were read")
+    return took
+
+
+def _entry(route: Route) -> str:
+    ids = f"chat_id: {route.chat_id}, thread_id: {route.thread_id}"
+    return f"- {{platform: {route.platform}, {ids}, profile: {route.profile}}}\n"
 
 
 def _places(size: int) -> list[Place]:

@@ -123,11 +123,15 @@ def _routing(timings: Sequence[Timing]) -> str:
             f"{timing.match * 1e6:.2f} us",
             f"{timing.match / least:.2f}",
             f"{timing.build * 1e3:.1f} ms",
+            f"{timing.read * 1e3:.0f} ms",
         )
         for timing in timings
     ]
-    head = "Finding the route of a message, by the number of routes; ratio to the smallest table"
-    return table(head, ("routes", "match", "ratio", "build"), rows)
+    head = (
+        "Finding the route of a message, by the number of routes; ratio to the smallest table;\n"
+        "building the index alone, and reading the whole table from a routes file"
+    )
+    return table(head, ("routes", "match", "ratio", "build", "read"), rows)
 
 
 _LEFT = {"#", "figure", "phase", "until", "target", "spread"}

@@ -180,6 +180,18 @@ def test_the_general_topic_may_be_called_general(stage: Stage) -> None:
 # -- beside upstream's own router ------------------------------------------------------------------
 
 
+OWN_TOKEN = "7654321:a-bot-of-the-profiles-own_BBBBBBBBBBBB"
+
+
+def _bot(telegram: FakeTelegram, token: str) -> dict[str, Any]:
+    extra = {
+        "base_url": telegram.base_url,
+        "base_file_url": telegram.file_url,
+        "fallback_ips": ["149.154.167.220"],
+    }
+    return {"enabled": True, "token": token, "extra": extra}
+
+
 @pytest.fixture(scope="module")
 def multiplexing(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Iterator[Stage]:
     """A gateway with upstream's router switched on, and the routes in upstream's own list."""
@@ -199,6 +211,9 @@ def multiplexing(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> 
         ]
         stage.root.configure({"gateway": {"multiplex_profiles": True, "profile_routes": routes}})
         stage.root.extra_environ["GATEWAY_MULTIPLEX_PROFILES"] = "true"
+        systems = stage.root.profiles["systems"]
+        systems.configure({"platforms": {"telegram": _bot(telegram, OWN_TOKEN)}})
+        systems.env({"TELEGRAM_ALLOWED_USERS": str(USER)})
         with Gateway(stage.root) as gateway:
             stage.gateway = gateway
             yield stage
@@ -222,3 +237,41 @@ def test_a_listed_route_is_answered_by_a_worker_and_by_one_router_only(
 def test_what_is_not_listed_is_the_default_profiles(multiplexing: Stage) -> None:
     assert answering(multiplexing, UNROUTED) == "default"
     assert answering(multiplexing, None, chat_id=USER) == "default"
+
+
+def test_what_came_to_a_profiles_own_bot_is_hermess_whatever_the_routes_say(
+    multiplexing: Stage,
+) -> None:
+    """Multiplexing stamps it with the profile; the topic is routed to another one."""
+    stage = multiplexing
+    stage.telegram.wait_polling(OWN_TOKEN, timeout=60)
+    begun = {name: stage.worker_log(name).count(" begin ") for name in ("career", "systems")}
+    seq, seen = stage.telegram.seq, stage.model.seq
+    stage.telegram.say("to your own bot", chat_id=FORUM, thread_id=CAREER, bot_token=OWN_TOKEN)
+    stage.telegram.wait_reply(
+        FORUM, CAREER, contains="to your own bot", after=seq, timeout=60, token=OWN_TOKEN
+    )
+    assert [r.model for r in stage.model.requests("chat", after=seen)] == ["systems-model"]
+    now = {name: stage.worker_log(name).count(" begin ") for name in begun}
+    assert now == begun
+
+
+# -- a file that is broken from the start ----------------------------------------------------------
+
+
+def test_a_gateway_that_starts_with_a_broken_file_answers_nowhere_until_it_is_mended(
+    tmp_path_factory: pytest.TempPathFactory, model: FakeModel
+) -> None:
+    with FakeTelegram() as telegram:
+        stage = build_stage(tmp_path_factory.mktemp("broken"), telegram, model)
+        stage.root.configure({"gateway": {"profile_routes": {PLATFORM: {str(FORUM): {"6": 1.5}}}}})
+        seen = model.seq
+        with Gateway(stage.root) as gateway:
+            stage.gateway = gateway
+            gateway.wait_log("configuration refused, nothing is routed", timeout=60)
+            for thread in (CAREER, UNROUTED):
+                assert "routes of this bot cannot be read" in stage.ask("hello", thread).text
+            assert model.requests("chat", after=seen) == []
+            with edited(stage, {PLATFORM: {str(FORUM): TOPICS}}):
+                assert answering(stage, CAREER) == "career"
+                assert answering(stage, UNROUTED) == "default"

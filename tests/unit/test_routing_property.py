@@ -158,3 +158,38 @@ def test_difference_what_hermes_does_not_read_never_widens_a_route_here() -> Non
     table = RouteTable.build(ours(raw))
     assert table.match(Place("telegram", "-1", user_id="8")) is None
     assert theirs(raw, Place("telegram", "-1", user_id="8")).profile == "a"
+
+
+def test_difference_ids_without_quotes_and_capitals_match_here_only() -> None:
+    raw = [{"platform": "Discord", "chat_id": 5, "profile": "a"}]
+    place = Place("discord", "5")
+    assert RouteTable.build(ours(raw)).match(place) is not None
+    assert (
+        upstream.match_profile_route(
+            upstream.parse_profile_routes(raw), platform="discord", chat_id="5"
+        )
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "matches_there"),
+    [
+        ({"platform": "irc", "profile": "a", "enabled": "false"}, "type", True),
+        ({"platform": "irc", "profile": "a", "chat": "#c"}, "unknown-key", True),
+        ({"platform": "irc", "profile": "../a"}, "profile-name", False),
+        ({"platform": "irc", "profile": ""}, "profile-name", False),
+        ({"profile": "a"}, "missing-key", False),
+    ],
+)
+def test_difference_what_hermes_widens_or_drops_is_an_error_here(
+    entry: dict[str, Any], code: str, *, matches_there: bool
+) -> None:
+    reader = RouteReader(Report("config.yaml"))
+    node = parse(yaml.safe_dump([entry]), "config.yaml")
+    assert node is not None
+    reader.read(node, "profile_routes")
+    assert [problem.code for problem in reader.report.problems] == [code]
+    routes = upstream.parse_profile_routes([entry])
+    there = upstream.match_profile_route(routes, platform="irc", chat_id="#other")
+    assert (there is not None) == matches_there
