@@ -275,4 +275,15 @@ def test_ctrl_c_ends_what_a_command_started(installation: Installation) -> None:
         process.kill()
     assert process.returncode == 130
     assert complaint.strip() == ""
-    assert not any(psutil.pid_exists(child.pid) for child in started)
+    deadline = time.monotonic() + 60
+    while alive := [child for child in started if _runs(child)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.02)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it is there and not just waiting to be reaped by the system's first process."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
