@@ -102,6 +102,9 @@ class Limits(Block, frozen=True, kw_only=True):
     file_bytes: Annotated[
         int, Meta(ge=0, le=2**40, description="of files that a worker sends at once")
     ] = 256 * 1024 * 1024
+    received_bytes: Annotated[
+        int, Meta(ge=0, le=2**40, description="of a file that people send; larger ones stay out")
+    ] = 256 * 1024 * 1024
 
 
 class Env(Block, frozen=True, kw_only=True):

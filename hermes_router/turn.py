@@ -86,6 +86,7 @@ class Inbound:
     files: Sequence[Path] = ()
     received: float = field(default_factory=time.monotonic)
     refusal: str | None = None
+    sticker: msg.Sticker | None = None
 
 
 class Verdict(enum.Enum):
@@ -249,6 +250,7 @@ class Turn:
                 source=source,
                 files=files,
                 refusal=inbound.refusal,
+                sticker=inbound.sticker,
             )
         )
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from hermes_router.hermes import prompts, seams
-from hermes_router.hermes.events import inbound_of, place_of
+from hermes_router.hermes.events import place_of, source_fields
 from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask
@@ -56,7 +56,7 @@ class GatewayConversation:
         """Return what a worker is told about this session."""
         source = self._event.source
         adapter = seams.adapter_for(self._runner, source)
-        fields = dict(inbound_of(self._event).source)
+        fields = dict(source_fields(self._event.source))
         return msg.Start(
             turn=turn_id,
             session_key=self.key,

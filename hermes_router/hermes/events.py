@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from hermes_router.outbound import Seen
+from hermes_router.protocol import messages as msg
 from hermes_router.protocol.plain import plain
 from hermes_router.routing import Place
 from hermes_router.turn import Inbound
@@ -40,21 +42,74 @@ def seen_of(source: Any) -> Seen:
 
 
 def inbound_of(
-    event: Any, *, refusal: str | None = None, channel_prompt: str | None = None
+    event: Any,
+    *,
+    refusal: str | None = None,
+    channel_prompt: str | None = None,
+    largest: int | None = None,
+    sticker: msg.Sticker | None = None,
 ) -> Inbound:
     """Return the event as it crosses the pipe, with the files that the adapter cached.
 
     ``refusal`` is what the gateway's rules answer to the command in it. A channel's prompt and
     skills from the gateway's configuration stay behind: the profile has its own. What the adapter
-    itself says of the place is given as ``channel_prompt``.
+    itself says of the place is given as ``channel_prompt``. Of files above ``largest`` bytes the
+    text says that they are not there.
     """
+    kept = [item for item in _media(event) if not _left_out(item[0], largest)]
+    fields = _plain_fields(event, without=_OWN_FIELDS) | {
+        "auto_skill": None,
+        "channel_prompt": channel_prompt,
+        "media_urls": [url for url, _ in kept],
+        "media_types": [kind for _, kind in kept],
+    }
+    if (large := too_large(event, largest)) and largest is not None:
+        note = f"[Not passed on, for files may have {in_words(largest)} here: {', '.join(large)}]"
+        fields["text"] = f"{fields['text'] or ''}\n\n{note}".strip()
+        if not kept:
+            fields["message_type"] = "text"
     return Inbound(
-        fields=_plain_fields(event, without=_OWN_FIELDS)
-        | {"auto_skill": None, "channel_prompt": channel_prompt},
+        fields=fields,
         source=source_fields(event.source),
-        files=[Path(path) for path in event.media_urls or () if Path(path).is_file()],
+        files=[Path(url) for url, _ in kept if not _on_the_web(url)],
         refusal=refusal,
+        sticker=sticker,
     )
+
+
+def too_large(event: Any, largest: int | None) -> list[str]:
+    """Return the names, with their sizes, of the files of a message that are above the limit."""
+    paths = [Path(url) for url, _ in _media(event) if not _on_the_web(url)]
+    sizes = {path: path.stat().st_size for path in paths if path.is_file()}
+    return [
+        f"{path.name} ({in_words(size)})"
+        for path, size in sizes.items()
+        if largest is not None and size > largest
+    ]
+
+
+def in_words(size: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{size / 2**20:.1f} MB" if size >= 2**20 else f"{size / 2**10:.1f} kB"
+
+
+def _media(event: Any) -> list[tuple[str, str]]:
+    urls, kinds = list(event.media_urls or ()), list(getattr(event, "media_types", None) or ())
+    return [
+        (str(url), str(kind)) for url, kind in zip_longest(urls, kinds[: len(urls)], fillvalue="")
+    ]
+
+
+def _left_out(url: str, largest: int | None) -> bool:
+    """Say whether a file does not cross: it is not there, or too large."""
+    if _on_the_web(url):
+        return False
+    path = Path(url)
+    return not path.is_file() or (largest is not None and path.stat().st_size > largest)
+
+
+def _on_the_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
 
 
 def source_fields(source: Any) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def _share_sessions() -> None:
     def set_session_store(self: Any, session_store: Any) -> None:
         runner = getattr(self, "gateway_runner", None)
         if runner is not None and session_store is not None:
-            session_store = router_of(runner).sessions_for_adapters(session_store)
+            session_store = router_of(runner).sessions_for_adapter(self, session_store)
         original(self, session_store)
 
     adapter.set_session_store = set_session_store

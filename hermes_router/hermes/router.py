@@ -19,9 +19,17 @@ from hermes_router.errors import ConfigError, ProfileError, WorkerError
 from hermes_router.hermes import prompts, seams
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.courier import Courier
-from hermes_router.hermes.events import inbound_of, place_of, seen_of, source_fields
+from hermes_router.hermes.events import (
+    in_words,
+    inbound_of,
+    place_of,
+    seen_of,
+    source_fields,
+    too_large,
+)
 from hermes_router.hermes.jobs import Jobs
 from hermes_router.hermes.sessions import RoutedSessions
+from hermes_router.hermes.stickers import Stickers
 from hermes_router.journal import Journal
 from hermes_router.outbound import lasting
 from hermes_router.profile_config import SessionScopes
@@ -82,6 +90,7 @@ class GatewayRouter:
         self._conversations: OrderedDict[str, GatewayConversation] = OrderedDict()
         self._attended: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._stickers = Stickers(lambda source: isinstance(self._home_of(source), Path))
 
     async def start(self) -> None:
         """Read the routes before the first message, so that what is wrong is in the log at once."""
@@ -220,8 +229,12 @@ class GatewayRouter:
             return False
         return True
 
-    def sessions_for_adapters(self, store: Any) -> RoutedSessions:
-        """Return the session store that adapters are given in place of the gateway's ``store``."""
+    def sessions_for_adapter(self, adapter: Any, store: Any) -> RoutedSessions:
+        """Return the session store that an adapter is given in place of the gateway's ``store``.
+
+        It is the moment at which an adapter is complete: what it does with stickers changes too.
+        """
+        self._stickers.take_over(adapter)
         return RoutedSessions(store, self._home_of, source_fields)
 
     def _home_of(self, source: Any) -> Path | bool | None:
@@ -293,12 +306,30 @@ class GatewayRouter:
         busy: bool,
         until_handled: bool = False,
     ) -> Turn | None:
+        """Have a message served; the adapter's copies of its files are gone after that."""
+        try:
+            return await self._served(event, conversation, busy=busy, until_handled=until_handled)
+        finally:
+            seams.drop_cached_media(event)
+
+    async def _served(
+        self,
+        event: Any,
+        conversation: GatewayConversation,
+        *,
+        busy: bool,
+        until_handled: bool,
+    ) -> Turn | None:
         config = await self._watcher.fresh()
         refusal = self._drain_answer(busy=busy)
+        settings = config.settings(conversation.profile.name)
+        largest = settings.limits.received_bytes
         inbound = inbound_of(
             event,
             refusal=self._command_refusal(event),
             channel_prompt=seams.adapters_own_prompt(self._runner, event),
+            largest=largest,
+            sticker=self._stickers.of(event),
         )
         if refusal is not None:
             running = self._dispatcher.running(conversation)
@@ -309,11 +340,17 @@ class GatewayRouter:
             ):
                 await conversation.notify(refusal)
             return None
+        if large := too_large(event, largest):
+            await conversation.notify(
+                f"⚠️ Files may have {in_words(largest)} here. Not passed on: {', '.join(large)}"
+            )
+            if not (event.text or inbound.fields["media_urls"]):
+                return None
         try:
             return await self._dispatcher.serve(
                 conversation,
                 inbound,
-                config.settings(conversation.profile.name),
+                settings,
                 until_handled=until_handled,
             )
         except TooBusy as error:

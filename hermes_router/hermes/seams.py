@@ -233,6 +233,21 @@ def after_hooks(runner: Any, event: Any) -> Any:
     return event
 
 
+def drop_cached_media(event: Any) -> None:
+    """Remove the adapter's copies of a message's files: they are the profile's, which has its own.
+
+    Only what lies in a media cache of the gateway's home is touched.
+    """
+    base = importlib.import_module("gateway.platforms.base")
+    names = ("image", "audio", "video", "document")
+    known = [getattr(base, f"get_{name}_cache_dir", None) for name in names]
+    caches = [Path(folder()).resolve() for folder in known if folder is not None]
+    for name in event.media_urls or ():
+        path = Path(name)
+        if any(path.resolve().is_relative_to(cache) for cache in caches):
+            path.unlink(missing_ok=True)
+
+
 def adapters_own_prompt(runner: Any, event: Any) -> str | None:
     """Return what the adapter itself, not a configuration, tells the model about the place.
 

@@ -88,6 +88,19 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     anywhere: bool = False
 
 
+class Sticker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sticker that the worker is to describe in words, in the message's text.
+
+    ``mark`` stands in the text where the words belong, ``id`` is the same whoever sends it. The
+    picture is the message's only file; there is none if it could not be fetched.
+    """
+
+    mark: str
+    id: str
+    emoji: str
+    set_name: str
+
+
 # -- both directions ---------------------------------------------------------------------------
 
 
@@ -299,9 +312,10 @@ class Event(Message, frozen=True, kw_only=True, tag="event"):
     """An inbound message of the session.
 
     ``fields`` are the plain fields of Hermes's ``MessageEvent``, ``source`` those of its
-    ``SessionSource``, ``files`` the attachments in the order of ``media_urls``. With ``answer`` it
-    is to be taken only if the session waits for an answer (an approval, a question), and refused
-    otherwise. ``refusal`` is what the gateway's access rules answer if it is a command.
+    ``SessionSource``, ``files`` the attachments, in the order of those of ``media_urls`` that are
+    no web addresses. With ``answer`` it is to be taken only if the session waits for an answer (an
+    approval, a question), and refused otherwise. ``refusal`` is what the gateway's access rules
+    answer if it is a command, ``sticker`` what the worker has to describe.
     """
 
     id: int
@@ -310,6 +324,7 @@ class Event(Message, frozen=True, kw_only=True, tag="event"):
     source: dict[str, Any]
     files: list[FileRef]
     refusal: str | None = None
+    sticker: Sticker | None = None
 
 
 class Result(Message, frozen=True, kw_only=True, tag="result"):

@@ -26,6 +26,8 @@ _NOT_OF_A_PLACE = frozenset(
 )
 _UNCHANGED = "message is not modified"
 _CREATES = re.compile(r"send(?!chataction|messagedraft)", re.IGNORECASE)
+#: What a probe finds that has seconds for it depends on how busy the machine is.
+_PROBED = re.compile(r"(?:\\n)*Python toolchain: [^\"\\]*")
 _STEADY: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\d{8}_\d{6}_[0-9a-f]+"), "<session>"),
     (re.compile(r"\bcall_\d+_\d+\b"), "<tool call>"),
@@ -222,7 +224,7 @@ class Record:
         return lines
 
     def _body(self, request: ModelRequest) -> Iterable[str]:
-        text = self._steady(request.body.decode())
+        text = _PROBED.sub("", self._steady(request.body.decode()))
         return json.dumps(json.loads(text), indent=1).replace("\\n", "\n").splitlines()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from tests.kit import FORUM, Call, Message, ModelRequest, Reply
 from tests.parity.sides import Side
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 STRANGER = 666
 _READING_SECONDS = 0.4
 

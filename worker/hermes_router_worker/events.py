@@ -50,13 +50,12 @@ def build_event(message: msg.Event, attachments: Attachments) -> Any:
     from gateway.platforms.base import MessageEvent
 
     fields = dict(message.fields)
-    paths = [
-        attachments.claim(file, _cache_of(media_type))
-        for file, media_type in zip(message.files, fields.get("media_types", []), strict=False)
-    ]
-    for old, new in zip(fields.get("media_urls", []), paths, strict=False):
-        fields["text"] = fields.get("text", "").replace(old, str(new))
-    fields["media_urls"] = [str(path) for path in paths]
+    urls, files = list(fields.get("media_urls", [])), iter(message.files)
+    for number, (url, kind) in enumerate(zip(urls, fields.get("media_types", []), strict=False)):
+        if not url.startswith(("http://", "https://")):
+            urls[number] = str(attachments.claim(next(files), _cache_of(kind)))
+            fields["text"] = (fields.get("text") or "").replace(url, urls[number])
+    fields["media_urls"] = urls
     return MessageEvent(**_known(MessageEvent, _typed(fields, message.source)))
 
 

@@ -29,6 +29,7 @@ from hermes_router_worker import (
     refusals,
     session_state,
     startup,
+    stickers,
 )
 from hermes_router_worker.adapter import build_adapter
 from hermes_router_worker.events import Attachments, build_event
@@ -230,7 +231,7 @@ class _Worker:
         place.take_overheard(runner, event.source)
         place.apply_profile_settings(runner, event)
         await self._link.send(msg.Accepted(event=message.id))
-        self._begin(self._handle(message.id, event, adapter))
+        self._begin(self._handle(message, event, adapter))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that the worker must not leave before it is done."""
@@ -239,17 +240,19 @@ class _Worker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _handle(self, number: int, event: Any, adapter: Any) -> None:
+    async def _handle(self, message: msg.Event, event: Any, adapter: Any) -> None:
         try:
+            if message.sticker is not None:
+                await stickers.describe(event, message.sticker)
             await adapter.handle_message(event)
         except Exception:
-            logger.exception("event %d failed", number)
+            logger.exception("event %d failed", message.id)
         finally:
             self._handling -= 1
             self._changed.set()
         halted = event.is_command() and self._runs.take_halted()
         with contextlib.suppress(OSError):
-            await self._link.send(msg.Handled(event=number, halted=halted))
+            await self._link.send(msg.Handled(event=message.id, halted=halted))
 
     async def _handle_queued(self, event: Any) -> None:
         """Handle a message that an earlier worker of the session had taken and left queued."""
