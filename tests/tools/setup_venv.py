@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
+
+#: Programs that some tests use, with Debian's package of each.
+PROGRAMS = {"bwrap": "bubblewrap", "ngircd": "ngircd"}
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 STAMP = VENV / ".hermes-router-setup"
 
 FITTING = ((3, 11), (3, 12), (3, 13))
@@ -171,7 +175,7 @@ def _bring_up_to_date() -> None:
         _install_packages()
     _write_stamp(state="building")
     _install_project()
-    _install_sandbox()
+    _install_programs()
     _write_stamp(state="ready", python=sys.executable, packages=packages, project=project)
     _say(f"ready after {time.monotonic() - started:.0f} s")
 
@@ -238,24 +242,39 @@ def _install_project() -> None:
     _pip("check")
 
 
-def _install_sandbox() -> None:
-    """Install bubblewrap where that is easy; without it the sandbox tests are skipped."""
-    if shutil.which("bwrap") or not sys.platform.startswith("linux"):
+def _install_programs() -> None:
+    """Install what some tests need where that is easy; without it they are skipped, and say so."""
+    missing = [
+        package for program, package in PROGRAMS.items() if not shutil.which(program, path=_PATH)
+    ]
+    if not missing or not sys.platform.startswith("linux"):
         return
     apt = shutil.which("apt-get")
     if apt is not None and os.geteuid() == 0:
-        _say("bubblewrap, for the sandbox tests")
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            command = [apt, "install", "-y", "-qq", "bubblewrap"]
-            subprocess.run(
-                command,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=120,
-                check=True,
-            )
+        _say(f"{', '.join(missing)}, for some tests")
+        install = [apt, "install", "-y", "-qq", *missing]
+        # The list of packages may be missing or old: only then is it fetched.
+        if _quietly(install) or (_quietly([apt, "update", "-qq"]) and _quietly(install)):
             return
-    _say("no bwrap: the sandbox tests will be skipped. TIP: apt install bubblewrap")
+    _say(f"some tests will be skipped. TIP: apt install {' '.join(missing)}")
+
+
+def _quietly(command: list[str]) -> bool:
+    """Run a command of the package manager; say whether it succeeded. It starts no service."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            timeout=120,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
 
 
 def _pip(*arguments: str) -> None:
