@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from hermes_router import profiles
-from hermes_router.cli.status import WRONG, CommandError
+from hermes_router.cli.status import NEGATIVE, WRONG, CommandError
 
 
 class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +50,9 @@ def gateway_home(option: str | None = None) -> GatewayHome:
     """
     home = _given(option) if option is not None else _from_environment(os.environ)
     if not home.path.is_dir():
+        if not hermes_installed():
+            besides = f"there is no Hermes home {home.path} ({home.chosen_by}), and "
+            raise wrong_interpreter(besides, status=WRONG)
         raise CommandError(
             "there is no Hermes home",
             where=f"{home.path} ({home.chosen_by})",
@@ -191,12 +194,14 @@ def hermes_installed() -> bool:
     return importlib.util.find_spec("hermes_cli") is not None
 
 
-def wrong_interpreter() -> CommandError:
+def wrong_interpreter(besides: str = "", *, status: int = NEGATIVE) -> CommandError:
     """Return the error that this Python has no Hermes, with the way to mend it."""
     return CommandError(
-        "Hermes is not installed in this Python, so that it cannot load hermes-router from here",
+        f"{besides}Hermes is not installed in this Python, so that it cannot load hermes-router "
+        "from here",
         where=sys.executable,
         hint=f"install into Hermes's own Python: {python_of_hermes()} -m pip install hermes-router",
+        status=status,
     )
 
 

@@ -11,7 +11,12 @@ from typing import Any
 import msgspec
 
 from hermes_router.cli import commands, loading, status
-from hermes_router.cli.homes import GatewayHome, gateway_home
+from hermes_router.cli.homes import (
+    GatewayHome,
+    gateway_home,
+    hermes_installed,
+    wrong_interpreter,
+)
 from hermes_router.cli.loading import Loaded
 from hermes_router.cli.profile_facts import ProfileFacts, look_at
 from hermes_router.cli.status import CommandError
@@ -239,6 +244,10 @@ class _Table:
                 if finding.severity == "error" or finding.check == "own-gateway":
                     say(f"{severity(finding.severity)}: {name}: {finding.what} ({finding.where})")
                     say(f"    {finding.mend}")
+        if not hermes_installed():
+            wrong = wrong_interpreter()
+            say(f"{severity('warning')}: {wrong.message} ({wrong.where})")
+            say(f"    {wrong.hint}")
         if any(facts.findings for facts in self.profiles.values()):
             say(paint("hermes-router doctor says more about the profiles", "dim"))
 

@@ -287,3 +287,15 @@ def _runs(process: psutil.Process) -> bool:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.mark.parametrize("command", [["routes"], ["doctor"], ["test-route", "telegram:1"]])
+def test_the_wrong_interpreter_is_told_with_the_way_to_mend_it(
+    without_hermes: Installation, command: list[str]
+) -> None:
+    elsewhere = without_hermes.run(*command, "--home", "nowhere")
+    assert elsewhere.status == 2
+    assert "nowhere" in elsewhere.err
+    for said in (elsewhere.err, without_hermes.run(*command).out):
+        assert "Hermes is not installed in this Python" in said
+    assert "-m pip install hermes-router" in elsewhere.err
