@@ -1,9 +1,8 @@
-"""When a profile wants a job worker: its cron jobs that are due, and its upkeep.
+"""When a profile's cron jobs are due, as far as their store tells.
 
-Pure but for :func:`read_small`: decided from the JSON of Hermes's job store and from file times,
-without Hermes. It may say "due" too often, for the worker asks Hermes's own code again before it
-runs anything; it must not say "not due" where Hermes would run a job. The files lie where the
-profile's own processes can write: what is in them is judged, never trusted.
+Pure but for :func:`read_small`, and without Hermes. It may say "due" too often, for the worker asks
+Hermes's own code again before it runs anything; it must not say "not due" where Hermes would run a
+job. The store lies where the profile's own processes can write: it is judged, never trusted.
 """
 
 from __future__ import annotations
@@ -111,75 +110,3 @@ def moment_of(text: object) -> float | None:
         return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
     except (ValueError, OverflowError, OSError):
         return None
-
-
-# -- upkeep ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What the last upkeep of a home left behind, all in seconds.
-
-    ``at``: when it ended. ``next``: when something will be to do even if nothing happens until
-    then, or None. ``patience``: how long after a change something may be to do, or None.
-    """
-
-    at: float
-    next: float | None = None
-    patience: float | None = None
-
-
-#: The file in which a worker leaves it, below the home.
-KEPT = ("hermes-router", "upkeep.json")
-
-#: What changes in a home when something happens there, that upkeep may have to follow up.
-WATCHED = (
-    "state.db",
-    "state.db-wal",
-    "sessions/sessions.json",
-    "processes.json",
-    "cron/executions.db",
-    "cron/executions.db-wal",
-    "cache/images",
-    "cache/documents",
-    "image_cache",
-    "document_cache",
-)
-
-#: Seconds after an upkeep in which a change is its own doing.
-_OWN_CHANGES = 15.0
-
-
-def parse_kept(content: bytes) -> Kept | None:
-    """Return what an upkeep left, or None where that is not readable."""
-    try:
-        data = json.loads(content)
-        return Kept(float(data["at"]), _number(data.get("next")), _number(data.get("patience")))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def upkeep_time(
-    kept: Kept | None, changed: float | None, *, interval: float, fresh: bool
-) -> float | None:
-    """Return from when a home wants upkeep; None while it does not by itself.
-
-    ``changed`` is when something last happened in it, None if never. ``interval`` lies between two
-    upkeeps at least. ``fresh`` says that the gateway has just come up: whatever ran here before may
-    have been cut off.
-    """
-    if changed is None:
-        return None
-    if kept is None:
-        return 0.0
-    times = [] if kept.next is None else [kept.next]
-    if changed > kept.at + _OWN_CHANGES:
-        if fresh:
-            times.append(0.0)
-        if kept.patience is not None:
-            times.append(changed + kept.patience)
-    return max(min(times), kept.at + interval) if times else None

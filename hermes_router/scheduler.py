@@ -17,7 +17,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from hermes_router import jobs
+from hermes_router import jobs, upkeep
 from hermes_router.job_turn import Ending, Errand
 from hermes_router.profiles import Profile
 from hermes_router.settings import Schedule, Settings
@@ -61,6 +61,7 @@ class _Home:
     complaint: str = ""
     upkeep: float | None = None
     seen: bool = False
+    owed: bool = False
     kept_up: bool = False
     rest: float = 0.0
     running: set[str] = field(default_factory=set)
@@ -102,7 +103,7 @@ class Scheduler:
                 await self._wake.wait()
 
     def nudge(self, profile: Profile) -> None:
-        """Let a profile have its upkeep soon: something was cut off there."""
+        """Look again whether something is owed in a profile's home: something was cut off there."""
         home = self._homes.setdefault(profile.home, _Home())
         home.seen, home.rest = False, 0.0
         self._wake.set()
@@ -172,7 +173,7 @@ class Scheduler:
     async def _keep_up(self, member: Member, home: _Home) -> None:
         try:
             ending = await self._run(member, Errand("upkeep"))
-            home.seen = True
+            home.owed = False
             home.rest = time.time() + self._schedule().upkeep
             if ending.outcome == "died":
                 logger.warning("upkeep of %s: %s", member.profile.name, ending.detail)
@@ -200,11 +201,13 @@ def _look_at(
 ) -> None:
     for member, home in zip(members, homes, strict=True):
         _look_at_jobs(member.profile, home, now)
-        home.upkeep = jobs.upkeep_time(
+        if not home.seen:
+            home.owed, home.seen = upkeep.is_owed(member.profile.home), True
+        home.upkeep = upkeep.upkeep_time(
             _kept(member.profile.home),
             _changed(member.profile.home),
             interval=schedule.upkeep,
-            fresh=not home.seen,
+            owed=home.owed,
         )
 
 
@@ -227,16 +230,16 @@ def _look_at_jobs(profile: Profile, home: _Home, now: float) -> None:
             logger.error("profile %s: cron jobs cannot be read: %s", name, why)  # noqa: TRY400
 
 
-def _kept(home: Path) -> jobs.Kept | None:
+def _kept(home: Path) -> upkeep.Kept | None:
     try:
-        return jobs.parse_kept(jobs.read_small(home.joinpath(*jobs.KEPT), 4096))
+        return upkeep.parse_kept(jobs.read_small(home.joinpath(*upkeep.KEPT), 4096))
     except OSError:
         return None
 
 
 def _changed(home: Path) -> float | None:
     times = []
-    for name in jobs.WATCHED:
+    for name in upkeep.WATCHED:
         try:
             times.append((home / name).lstat().st_mtime)
         except OSError:

@@ -279,6 +279,8 @@ class GatewayRouter:
                 turn = await self._serve(event, conversation, busy=False)
                 if turn is not None:
                     await turn.answered.wait()
+                    if turn.failure is not None:
+                        self._jobs.scheduler.nudge(conversation.profile)
         finally:
             seams.no_longer_running(self._runner, key, running)
             self._attended[conversation.key] -= 1

@@ -72,6 +72,7 @@ def build_stage(base: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
     root.configure(
         {
             "plugins": {"enabled": ["hermes-router"]},
+            "hermes_router": {"defaults": {"jobs": {"upkeep": False}}},
             "gateway": {"profile_routes": {"telegram": {str(FORUM): ROUTES}}},
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,12 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.gateway.conftest import CAREER, Stage, build_stage
-from tests.kit import FakeModel, FakeTelegram
+from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
+from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.cron_store import CronStore
+
+GONE = 40
+"""A topic that is routed to a profile and does not exist any more."""
 
 REPORT = """echo "mark=$MARK home=$HERMES_HOME tool=$HOME cwd=$(pwd) parent=$PPID" >> {file}
 """
@@ -42,13 +47,19 @@ def due_later(cron: CronStore, number: str) -> bool:
     return job is not None and datetime.fromisoformat(job["next_run_at"]) > datetime.now(UTC)
 
 
+def begun(folder: Path) -> str:
+    """Return what runs of a blocking job have written."""
+    path = folder / "runs"
+    return path.read_text() if path.exists() else ""
+
+
 @contextmanager
-def running_job(stage: Stage, cron: CronStore, folder: Path) -> Iterator[tuple[str, int]]:
+def running_job(cron: CronStore, folder: Path, **fields: Any) -> Iterator[tuple[str, int]]:
     """Have a job that runs, until the end of the block."""
-    number = cron.add_script("long", BLOCKING.format(folder=folder), due=-5)
+    number = cron.add_script("long", BLOCKING.format(folder=folder), due=-5, **fields)
     try:
-        wait_until((folder / "runs").exists)
-        yield number, int((folder / "runs").read_text().split()[1])
+        wait_until(lambda: begun(folder) != "")
+        yield number, int(begun(folder).split()[1])
     finally:
         (folder / "go").touch()
 
@@ -75,7 +86,12 @@ def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
-    stage.root.configure({"hermes_router": {"schedule": {"cron": 0.2}}})
+    stage.root.configure(
+        {
+            "hermes_router": {"schedule": {"cron": 0.2}},
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): {str(GONE): "career"}}}},
+        }
+    )
     stage.root.env({"MARK": "default"})
     return stage
 
@@ -158,7 +174,7 @@ def test_jobs_due_at_once_have_a_process_each(
 def test_a_turn_is_answered_while_a_job_runs_which_is_not_run_twice(
     stage: Stage, cron: CronStore, tmp_path: Path
 ) -> None:
-    with running_job(stage, cron, tmp_path) as (number, _pid):
+    with running_job(cron, tmp_path) as (number, _pid):
         assert "Profile: career" in stage.ask("/profile", CAREER).text
         cron.move(number, -5)
         wait_until(lambda: due_later(cron, number))  # taken out of the reach of others
@@ -168,7 +184,7 @@ def test_a_turn_is_answered_while_a_job_runs_which_is_not_run_twice(
         assert len(cron.runs(number)) == 1
     stage.wait_settled("career")
     assert [run["status"] for run in cron.runs(number)] == ["completed"]
-    assert (tmp_path / "runs").read_text().count("begun") == 1
+    assert begun(tmp_path).count("begun") == 1
     job = cron.job(number)
     assert job is not None
     assert job["fire_claim"] is None
@@ -180,20 +196,20 @@ def test_a_job_that_another_hermes_runs_is_left_alone(
     number = cron.add_script("elsewhere", BLOCKING.format(folder=tmp_path), due=3600)
     other = start_hermes(stage, "cron", "run", number)
     try:
-        wait_until((tmp_path / "runs").exists)
+        wait_until(lambda: begun(tmp_path) != "")
         cron.move(number, -5)
         wait_until(lambda: f"job=cron:{number} outcome=busy" in stage.worker_log("career"))
     finally:
         cron.move(number, 3600)
         (tmp_path / "go").touch()
         other.wait(60)
-    assert (tmp_path / "runs").read_text().count("begun") == 1
+    assert begun(tmp_path).count("begun") == 1
 
 
 def test_a_job_whose_process_is_killed_is_recorded_as_failed_and_not_run_again(
     stage: Stage, cron: CronStore, tmp_path: Path
 ) -> None:
-    with running_job(stage, cron, tmp_path) as (number, pid):
+    with running_job(cron, tmp_path) as (number, pid):
         os.kill(pid, signal.SIGKILL)
         runs = cron.wait_run(number)
     stage.wait_settled("career")
@@ -204,7 +220,99 @@ def test_a_job_whose_process_is_killed_is_recorded_as_failed_and_not_run_again(
     assert job["last_status"] == "error"
     assert "SIGKILL" in job["last_error"]
     assert due_later(cron, number)
-    assert (tmp_path / "runs").read_text().count("begun") == 1
+    assert begun(tmp_path).count("begun") == 1
+
+
+def origin(thread: int, chat: int = FORUM) -> dict[str, str]:
+    """Return a job's origin as the tool `cronjob` notes it in a topic."""
+    return {"platform": "telegram", "chat_id": str(chat), "thread_id": str(thread)}
+
+
+def test_a_job_made_in_a_topic_is_answered_there_by_the_profiles_model(
+    stage: Stage, cron: CronStore
+) -> None:
+    call = {"action": "create", "name": "brief", "schedule": "every 2h", "prompt": "the brief"}
+    stage.ask(f"[[tool cronjob {json.dumps(call)}]]", CAREER)
+    (job,) = (job for job in cron.jobs() if job["name"] == "brief")
+    assert job["origin"]["thread_id"] == str(CAREER)
+    seq, asked = stage.telegram.seq, stage.model.seq
+    cron.move(job["id"], -5)
+    answer = stage.telegram.wait_reply(FORUM, CAREER, contains="the brief", after=seq, timeout=90)
+    assert "Cronjob Response: brief" in answer.text
+    (request,) = stage.model.requests("chat", after=asked)
+    assert (request.model, request.api_key) == ("career-model", "career-key")
+    removal = json.dumps({"action": "remove", "job_id": job["id"]})
+    stage.ask(f"[[tool cronjob {removal}]]", CAREER, contains="removed")
+    assert cron.job(job["id"]) is None
+
+
+def test_a_job_may_have_a_model_of_its_own(stage: Stage, cron: CronStore) -> None:
+    asked = stage.model.seq
+    number = cron.add("own model", due=-5, model="special-model")
+    cron.wait_run(number)
+    assert [request.model for request in stage.model.requests("chat", after=asked)] == [
+        "special-model"
+    ]
+
+
+def test_a_failure_is_told_in_the_topic(stage: Stage, cron: CronStore) -> None:
+    seq = stage.telegram.seq
+    cron.add_script("broken", "echo oh no; exit 3", due=-5, deliver="origin", origin=origin(CAREER))
+    answer = stage.telegram.wait_reply(FORUM, CAREER, contains="broken", after=seq, timeout=90)
+    assert "oh no" in answer.text
+
+
+def test_a_job_whose_process_dies_is_told_in_the_topic(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    seq = stage.telegram.seq
+    delivery = {"deliver": "origin", "origin": origin(CAREER)}
+    with running_job(cron, tmp_path, **delivery) as (_number, pid):
+        os.kill(pid, signal.SIGKILL)
+        answer = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=90)
+    assert "SIGKILL" in answer.text
+
+
+def test_media_of_a_job_goes_to_the_topic_as_a_file(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    seq = stage.telegram.seq
+    file = cron.home / "workspace" / "chart.pdf"
+    file.write_bytes(b"%PDF-1.4 chart")
+    code = f"echo 'the chart'; echo 'MEDIA:{file}'"
+    cron.add_script("chart", code, due=-5, deliver="origin", origin=origin(CAREER))
+    call = stage.telegram.wait_call("sendDocument", after=seq, timeout=90)
+    assert call.params["message_thread_id"] == CAREER
+
+
+def test_a_target_that_is_not_the_profiles_is_refused_and_noted(
+    stage: Stage, cron: CronStore
+) -> None:
+    seq = stage.telegram.seq
+    target = f"telegram:{FORUM}:{SYSTEMS}"
+    number = cron.add_script("elsewhere", "echo for others", due=-5, deliver=target)
+    cron.wait_run(number)
+    job = cron.job(number)
+    assert job is not None
+    assert "may not send" in job["last_delivery_error"]
+    assert job["last_status"] == "ok"
+    stage.gateway.wait_log(f"'elsewhere' ({number})", log="agent.log")
+    sent = stage.telegram.calls("sendMessage", after=seq)
+    assert not any("for others" in str(call.params) for call in sent)
+
+
+def test_a_lost_topic_is_noted_and_nothing_goes_to_the_chat(stage: Stage, cron: CronStore) -> None:
+    stage.telegram.add_topic(GONE, "gone")
+    stage.telegram.delete_topic(GONE)
+    number = cron.add_script(
+        "homeless", "echo for nobody", due=-5, deliver="origin", origin=origin(GONE)
+    )
+    cron.wait_run(number)
+    job = cron.job(number)
+    assert job is not None
+    assert "thread not found" in job["last_delivery_error"].lower()
+    delivered = [m for m in stage.telegram.transcript(FORUM) if "for nobody" in m.text]
+    assert delivered == []
 
 
 def test_a_profile_without_jobs_costs_no_process(stage: Stage) -> None:
@@ -216,7 +324,7 @@ def test_a_job_ends_with_its_gateway_and_says_so(
 ) -> None:
     stage.root.configure({"agent": {"restart_drain_timeout": 1}})
     stage.gateway.restart()
-    with running_job(stage, cron, tmp_path) as (number, _pid):
+    with running_job(cron, tmp_path) as (number, _pid):
         stage.gateway.stop()
         assert stage.gateway.leftovers() == []
         job = cron.job(number)

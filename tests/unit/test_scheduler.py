@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from hermes_router.job_turn import Ending, Errand
 from hermes_router.profiles import Profile
 from hermes_router.scheduler import Member, Scheduler
 from hermes_router.settings import Jobs, Schedule, Settings
+from tests.unit.test_upkeep import obligations
 
 LONG = 20.0
 
@@ -203,14 +205,29 @@ async def test_a_store_that_cannot_be_read_is_told_once(
         await place.until_started(1)
 
 
-async def test_a_used_home_that_was_never_kept_gets_its_upkeep_once(tmp_path: Path) -> None:
+async def test_what_a_dead_process_owes_gets_an_upkeep_once(tmp_path: Path) -> None:
+    obligations(tmp_path, "attempting")
+    async with served(tmp_path, Jobs()) as place:
+        place.gate.set()
+        await place.until_started(1)
+        assert place.started[0].kind == "upkeep"
+        await looked(place)
+        await looked(place)
+        assert len(place.started) == 1
+        place.scheduler.nudge(place.profile)
+        await place.until_started(2)
+
+
+async def test_a_used_home_gets_its_upkeep_when_it_is_quiet(tmp_path: Path) -> None:
+    state = tmp_path / "state.db"
+    state.touch()
     async with served(tmp_path, Jobs()) as place:
         await looked(place)
         assert place.started == []
         place.gate.set()
-        (tmp_path / "state.db").touch()
+        long_ago = time.time() - 400
+        os.utime(state, (long_ago, long_ago))
         await place.until_started(1)
-        assert place.started[0].kind == "upkeep"
         await looked(place)
         await looked(place)
         assert len(place.started) == 1

@@ -14,6 +14,7 @@ import logging
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -123,8 +124,33 @@ def interrupt(reason: str) -> None:
 
     with contextlib.suppress(Exception):
         process_registry.kill_all()
-    scheduler.mark_running_jobs_interrupted(reason)
+    for job_id in scheduler.mark_running_jobs_interrupted(reason):
+        with contextlib.suppress(Exception):
+            _owe_notice(job_id, reason)
     atexit.unregister(scheduler._shutdown_parallel_pool)  # it would wait for the run
+
+
+def _owe_notice(job_id: str, reason: str) -> None:
+    """Leave the news of a failed run among the replies that are owed: the gateway is going.
+
+    Hermes's ledger has it redelivered by the home's next upkeep.
+    """
+    from cron import jobs, scheduler
+    from gateway import delivery_ledger
+
+    job = jobs.get_job(job_id)
+    if job is None or not delivery_ledger.ledger_enabled():
+        return
+    text = scheduler._summarize_cron_failure_for_delivery(job, reason)
+    for target in scheduler._resolve_delivery_targets(job):
+        delivery_ledger.record_obligation(
+            obligation_id=uuid.uuid4().hex,
+            session_key="",
+            platform=target["platform"].lower(),
+            chat_id=target["chat_id"],
+            thread_id=target.get("thread_id"),
+            content=text,
+        )
 
 
 def record_lost(job_id: str, reason: str) -> Result:

@@ -13,6 +13,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker import cron_run, outbound
 from hermes_router_worker.link import Link
+from hermes_router_worker.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +35,11 @@ class JobWork:
         self._finish = finish
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
+        self._transport = outbound.Gateway(link, self._loop)
 
     async def run(self) -> None:
         """Do the job, say what came of it, and leave."""
-        outbound.install(outbound.Gateway(self._link, self._loop), self._job.reach)
+        outbound.install(self._transport, self._job.reach)
         tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
         try:
             result = await self._do()
@@ -50,6 +52,8 @@ class JobWork:
                 task.cancel()
 
     async def _do(self) -> cron_run.Result:
+        if self._job.kind == "upkeep":
+            return await self._keep_up()
         work = asyncio.ensure_future(asyncio.to_thread(self._blocking))
         cut = asyncio.ensure_future(self._finish.wait())
         await asyncio.wait({work, cut}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,6 +63,15 @@ class JobWork:
             await asyncio.wait({work}, timeout=_LAST_WORDS_SECONDS)
             self._stop.set()
         return await work
+
+    async def _keep_up(self) -> cron_run.Result:
+        work = Upkeep(self._runner, self._transport, self._job.reach, self._stop)
+        task = asyncio.ensure_future(work.run())
+        cut = asyncio.ensure_future(self._finish.wait())
+        await asyncio.wait({task, cut}, return_when=asyncio.FIRST_COMPLETED)
+        cut.cancel()
+        self._stop.set()
+        return await task
 
     def _blocking(self) -> cron_run.Result:
         if self._job.lost is not None:

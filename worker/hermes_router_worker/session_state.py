@@ -451,6 +451,16 @@ class ProcessRecords:
         _write_json(self._file, mine)
         return int(self._registry.recover_from_checkpoint())
 
+    def tidy(self) -> int:
+        """Remove what is left of dead workers without processes; returns how many have some.
+
+        Those stay for the next worker of their session, which tells what became of them.
+        """
+        if not self._folder.is_dir():
+            return 0
+        with home_lock(self._home):
+            return len(list(self._orphaned()))
+
     def _own(self) -> None:
         """Take the lock that says that this worker lives."""
         if self._lock is None:
@@ -518,6 +528,15 @@ def adopt_processes(session_key: str) -> int:
 
     records = getattr(process_registry._write_checkpoint, "__self__", None)
     return records.adopt(session_key) if isinstance(records, ProcessRecords) else 0
+
+
+def tidy_processes() -> None:
+    """Remove the empty records of dead workers; after :func:`install`."""
+    from tools.process_registry import process_registry
+
+    records = getattr(process_registry._write_checkpoint, "__self__", None)
+    if isinstance(records, ProcessRecords):
+        records.tidy()
 
 
 # --- delegation results -------------------------------------------------------------------------

@@ -32,6 +32,7 @@ MCP_WAIT_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 _watchers: set[asyncio.Task[None]] = set()
+_deferred: dict[tuple[Any, str], Any] = {}
 
 
 # --- what must happen before the runner is built ------------------------------------------------
@@ -54,8 +55,24 @@ def defer_upkeep() -> None:
         (hermes_state.SessionDB, "maybe_auto_prune_and_vacuum"),
         (checkpoint_manager, "maybe_auto_prune_checkpoints"),
     ):
-        if hasattr(owner, name):
+        if hasattr(owner, name) and (owner, name) not in _deferred:
+            _deferred[owner, name] = getattr(owner, name)
             setattr(owner, name, skip)
+
+
+def catch_up_upkeep(runner: Any) -> None:
+    """Do what :func:`defer_upkeep` has kept out of the constructor: construct a second runner.
+
+    Hermes reads there whether it is to be done, and remembers when it was done last.
+    """
+    for (owner, name), function in _deferred.items():
+        setattr(owner, name, function)
+    _deferred.clear()
+    second = type(runner)(runner.config)
+    for database in (second._session_db, getattr(second.session_store, "_db", None)):
+        close = getattr(getattr(database, "_db", database), "close", None)
+        if close is not None:
+            close()
 
 
 # --- steps that need no session -----------------------------------------------------------------
@@ -446,16 +463,19 @@ STEPS: tuple[Step, ...] = (
     Step("write_pid_file", START_GATEWAY, NEVER, "The profile's own gateway would be mistaken."),
     Step("start_memory_monitoring", START_GATEWAY, NEVER, "0.14 to 0.16; for a long life."),
     Step("start_nous_auth_keepalive", START_GATEWAY, SCHEDULED,
-         "Keeps a login alive; a turn refreshes what it uses."),
+         "Upkeep refreshes the profile's own login; a turn refreshes what it uses."),
     Step("_ensure_windows_gateway_venv_imports", START_GATEWAY, NEVER, "Windows only."),
     Step("discover_mcp_tools", START_GATEWAY, WORKER, "The profile's MCP tools.", discover_mcp),
     Step("runner.start", START_GATEWAY, NEVER, "See its own steps below."),
     Step("shutdown_mcp_servers", START_GATEWAY, NEVER, "Part of a start that was given up."),
-    Step("resolve_cron_scheduler", START_GATEWAY, SCHEDULED, "Cron has its own workers."),
-    Step("cron_provider.start", START_GATEWAY, SCHEDULED, "Cron has its own workers."),
+    Step("resolve_cron_scheduler", START_GATEWAY, SCHEDULED,
+         "The worker of a job asks it whether a ticker fires the profile's jobs."),
+    Step("cron_provider.start", START_GATEWAY, SCHEDULED,
+         "The gateway looks at the job store; each job that is due gets a worker."),
     Step("_start_cron_ticker", START_GATEWAY, SCHEDULED, "The same, before 0.17."),
     Step("_start_gateway_housekeeping", START_GATEWAY, SCHEDULED,
-         "Caches, channel directory and curator are per home, not per turn."),
+         "Caches, pastes and curator are per home, not per turn; the worker of an upkeep does them."
+         ),
     Step("start_watchdog", START_GATEWAY, GATEWAY, "systemd watches the gateway."),
     # the runner's constructor: all of it happens in a worker, except what defer_upkeep() takes out
     Step("load_gateway_config_for_runner", INIT, NEVER, "The bootstrap passes its own config."),
@@ -483,11 +503,11 @@ STEPS: tuple[Step, ...] = (
     Step("AsyncSessionDB", INIT, WORKER, "A view of the database."),
     Step("SessionDB", INIT, WORKER, "A second connection to state.db."),
     Step("_session_db._db.maybe_auto_prune_and_vacuum", INIT, SCHEDULED,
-         "Pruning and VACUUM delay a turn and lock the siblings out.", defer_upkeep),
+         "Pruning and VACUUM delay a turn and lock the siblings out.", catch_up_upkeep),
     Step("_session_db.maybe_auto_prune_and_vacuum", INIT, SCHEDULED, "The same, before 0.18.",
-         defer_upkeep),
+         catch_up_upkeep),
     Step("maybe_auto_prune_checkpoints", INIT, SCHEDULED, "Deletes what a sibling may be using.",
-         defer_upkeep),
+         catch_up_upkeep),
     Step("PairingStore", INIT, WORKER, "Not asked: the gateway has authorized the sender."),
     Step("HookRegistry", INIT, WORKER, "Empty until the hooks are loaded."),
     Step("_load_voice_modes", INIT, WORKER, "/voice settings of this home's chats."),
