@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from hermes_router import outbound
 from hermes_router.config import RouterConfig
 from hermes_router.hermes import seams
@@ -132,15 +134,22 @@ class _Parcel:
         return "send_document", {"file_path": str(path)}
 
     async def _call(self, name: str, arguments: dict[str, Any]) -> str | None:
-        """Call the adapter; return what failed, or None."""
-        try:
-            result = await getattr(self._adapter, name)(
-                chat_id=self._target.chat_id, metadata=dict(self._metadata) or None, **arguments
-            )
-        except Exception as error:  # noqa: BLE001 - boundary: an adapter may raise anything
-            return repr(error)
-        if result is not None and not result.success:
-            return str(result.error or f"{self._target.platform} did not take it")
+        """Call the adapter; return what failed, or None.
+
+        An adapter that has just connected refuses for some seconds, and says that it will not.
+        """
+        for seconds in (*seams.RETRY_SECONDS, None):
+            try:
+                result = await getattr(self._adapter, name)(
+                    chat_id=self._target.chat_id, metadata=dict(self._metadata) or None, **arguments
+                )
+            except Exception as error:  # noqa: BLE001 - boundary: an adapter may raise anything
+                return repr(error)
+            if result is None or result.success:
+                break
+            if seconds is None or not result.retryable:
+                return str(result.error or f"{self._target.platform} did not take it")
+            await anyio.sleep(seconds)
         number = getattr(result, "message_id", None)
         self._sent += [str(number)] if number is not None else []
         return None

@@ -21,7 +21,7 @@ from hermes_router.routing import Place
 
 logger = logging.getLogger(__name__)
 
-_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 #: Methods of ``GatewayRunner`` that the swap wraps or calls; all of Hermes 0.13 to 0.19 has them.
 RUNNER_METHODS = (
@@ -294,7 +294,7 @@ async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = N
         return
     metadata = runner._thread_metadata_for_source(source, anchor)
     result = await adapter.send(source.chat_id, text, metadata=metadata)
-    for seconds in _RETRY_SECONDS:
+    for seconds in RETRY_SECONDS:
         if result is None or result.success or not result.retryable:
             break
         await anyio.sleep(seconds)

@@ -1,0 +1,169 @@
+"""What a gateway of its own would do in a home by the clock, for a profile that has none."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.conftest import CAREER, Stage, build_stage
+from tests.gateway.test_cron import begun, running_job, wait_until
+from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.kit.cron_store import CronStore
+
+DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
+) -> Stage:
+    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    career = {"jobs": {"upkeep": True}}
+    schedule = {"cron": 0.2, "upkeep": 0.1}
+    stage.root.configure({"hermes_router": {"schedule": schedule, "profiles": {"career": career}}})
+    stage.root.configure({"agent": {"restart_drain_timeout": 1}})
+    reset = {"mode": "idle", "idle_minutes": 60}
+    prune = {"auto_prune": True, "retention_days": 30, "min_interval_hours": 24}
+    stage.root.profiles["career"].configure({"session_reset": reset, "sessions": prune})
+    return stage
+
+
+@pytest.fixture(scope="module")
+def used(stage: Stage) -> Path:
+    """The home of the profile that is tended, after its first turn and its first upkeep."""
+    path = stage.root.profiles["career"].path
+    stage.ask("first words", CAREER, contains="first words")
+    wait_until((path / "hermes-router" / "upkeep.json").exists)
+    return path
+
+
+def note(home: Path) -> dict[str, Any]:
+    """Return what the last upkeep has left."""
+    content: dict[str, Any] = json.loads((home / "hermes-router" / "upkeep.json").read_text())
+    return content
+
+
+def upkeep(stage: Stage, home: Path) -> dict[str, Any]:
+    """Move the next upkeep to now, wait for its end, and return its note."""
+    stage.wait_settled("career")
+    path = home / "hermes-router" / "upkeep.json"
+    path.write_text(json.dumps({"at": 0, "next": 0, "patience": None}))
+    wait_until(lambda: note(home)["at"] > 0)
+    stage.wait_settled("career")
+    return note(home)
+
+
+def routing(home: Path, **changes: Any) -> list[dict[str, Any]]:
+    """Return the rows of the sessions, changed if wanted, of all scopes."""
+    with closing(sqlite3.connect(home / "state.db", timeout=20)) as database, database:
+        rows = database.execute("SELECT rowid, entry_json FROM gateway_routing").fetchall()
+        entries = []
+        for number, text in rows:
+            entries.append(json.loads(text) | changes)
+            database.execute(
+                "UPDATE gateway_routing SET entry_json=? WHERE rowid=?",
+                (json.dumps(entries[-1]), number),
+            )
+    return entries
+
+
+def owe(home: Path, state: str, text: str, pid: int = 2**22 + 1) -> None:
+    """Write a reply that a dead process owes into the ledger."""
+    now = time.time()
+    with closing(sqlite3.connect(home / "state.db", timeout=20)) as database, database:
+        database.execute(
+            "INSERT INTO delivery_obligations VALUES (?,?,?,?,?,?,?,0,?,?,?,1,NULL)",
+            (text, "", "telegram", str(FORUM), str(CAREER), text, state, now, now, pid),
+        )
+
+
+@pytest.fixture(scope="module")
+def tended(stage: Stage, used: Path) -> Path:
+    """The home after an upkeep that had everything to do."""
+    assert upkeep(stage, used)["next"] > time.time() + 3000
+    assert not any(entry["expiry_finalized"] for entry in routing(used))
+    old = (datetime.now() - timedelta(minutes=61)).isoformat()  # noqa: DTZ005 - Hermes's way
+    routing(used, updated_at=old)
+    cache = used / "cache" / "images"
+    cache.mkdir(parents=True, exist_ok=True)
+    for name, age in (("old.png", 2 * DAY), ("young.png", 60)):
+        (cache / name).write_bytes(b"x")
+        os.utime(cache / name, (time.time() - age, time.time() - age))
+    long_ago = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+    (used / "skills" / ".curator_state").write_text(json.dumps({"last_run_at": long_ago}))
+    upkeep(stage, used)
+    return used
+
+
+def test_a_session_whose_time_is_over_is_ended(stage: Stage, tended: Path) -> None:
+    assert all(entry["expiry_finalized"] for entry in routing(tended))
+    assert "sessions: 1" in stage.root.log("agent.log")
+
+
+def test_old_files_leave_the_caches_and_young_ones_stay(tended: Path) -> None:
+    assert [path.name for path in (tended / "cache" / "images").iterdir()] == ["young.png"]
+    assert note(tended)["next"] <= time.time() + DAY
+
+
+def test_the_curator_works_when_its_interval_is_over(tended: Path) -> None:
+    state = json.loads((tended / "skills" / ".curator_state").read_text())
+    assert datetime.fromisoformat(state["last_run_at"]) > datetime.now(UTC) - timedelta(hours=1)
+
+
+def test_what_hermes_prunes_at_its_start_is_pruned(tended: Path) -> None:
+    with closing(sqlite3.connect(tended / "state.db", timeout=20)) as database:
+        query = "SELECT value FROM state_meta WHERE key='last_auto_prune'"
+        (last,) = database.execute(query).fetchone()
+    assert float(last) > 0
+
+
+def test_an_owed_reply_is_sent_once_and_marked_where_it_may_be_a_second_one(
+    stage: Stage, used: Path
+) -> None:
+    seq = stage.telegram.seq
+    owe(used, "pending", "never sent")
+    owe(used, "attempting", "perhaps sent")
+    upkeep(stage, used)
+    plain = stage.telegram.wait_reply(FORUM, CAREER, contains="never sent", after=seq)
+    marked = stage.telegram.wait_reply(FORUM, CAREER, contains="perhaps sent", after=seq)
+    assert "Recovered" not in plain.text
+    assert "Recovered" in marked.text
+    seq = stage.telegram.seq
+    upkeep(stage, used)
+    assert stage.telegram.calls("sendMessage", after=seq) == []
+
+
+def test_nothing_is_started_while_nothing_is_to_do(stage: Stage, used: Path) -> None:
+    upkeep(stage, used)
+    before = stage.worker_log("career").count("session=upkeep")
+    cron = CronStore(used)  # a job's end proves that the gateway has looked in between
+    number = cron.add_script("witness", "true", due=-5)
+    cron.wait_run(number)
+    stage.wait_settled("career")
+    assert stage.worker_log("career").count("session=upkeep") == before
+    assert "session=upkeep" not in stage.worker_log("systems")
+
+
+def test_a_job_that_the_gateways_end_cut_off_is_told_when_it_is_back(
+    stage: Stage, used: Path, tmp_path: Path
+) -> None:
+    origin = {"platform": "telegram", "chat_id": str(FORUM), "thread_id": str(CAREER)}
+    cron = CronStore(used)
+    with running_job(cron, tmp_path, deliver="origin", origin=origin) as (number, _pid):
+        stage.gateway.stop()
+        job = cron.job(number)
+        assert job is not None
+        assert "gateway shutdown" in job["last_error"]
+    seq = stage.telegram.seq
+    stage.gateway.start()
+    answer = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=60)
+    assert "gateway shutdown" in answer.text
+    assert begun(tmp_path).count("begun") == 1
