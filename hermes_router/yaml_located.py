@@ -39,7 +39,7 @@ class Scalar(msgspec.Struct, frozen=True, gc=False):
     column: int
 
 
-class Sequence(msgspec.Struct, frozen=True):
+class Sequence(msgspec.Struct, frozen=True, gc=False):
     """A list of nodes."""
 
     items: tuple[Node, ...]
@@ -47,7 +47,7 @@ class Sequence(msgspec.Struct, frozen=True):
     column: int
 
 
-class Mapping(msgspec.Struct, frozen=True):
+class Mapping(msgspec.Struct, frozen=True, gc=False):
     """A mapping's entries in file order, merge keys applied, the first of duplicate keys kept.
 
     ``duplicates`` are pairs of (first, later) keys with the same text.
@@ -67,6 +67,8 @@ class Mapping(msgspec.Struct, frozen=True):
         return next((key for key, _ in self.entries if key.text == name), None)
 
 
+# Nodes hold only what was read before them, so that there are no cycles to look for: the collector
+# would stop all threads, the gateway's loop too, for as long as it looks through a large tree.
 Node = Scalar | Sequence | Mapping
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Sequence
@@ -9,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import anyio
+
 from hermes_router.config import load
+from hermes_router.reload import ConfigWatcher
 from hermes_router.routing import Place, Route, RouteTable
 from tests.bench.summary import median
 
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 _PLACES = 1_000
+_TICK = 0.001
 _REPEATS = 5
 _TOPICS = 50
 """Routed topics of each chat."""
@@ -22,11 +27,12 @@ _TOPICS = 50
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Of one table: its size, seconds to read it from YAML, with the place of every route, and of
-    that to index it; median seconds of a match."""
+    """Of one table: its size, seconds to read it from YAML, with the place of every route, that an
+    event loop stands still meanwhile at most, and to index it; median seconds of a match."""
 
     size: int
     read: float
+    pause: float
     build: float
     match: float
 
@@ -56,21 +62,40 @@ def _timing(size: int) -> Timing:
         for place in places:
             table.match(place)
         passes.append((time.perf_counter() - begun) / len(places))
-    return Timing(size, _read(routes), built, median(passes))
-
-
-def _read(routes: Sequence[Route]) -> float:
-    """Return the seconds that a routes file takes from its bytes to a table in force."""
     with TemporaryDirectory() as folder:
-        config = Path(folder, "config.yaml")
-        config.write_text("hermes_router: {routes_file: routes.yaml}\n", "utf-8")
-        Path(folder, "routes.yaml").write_text("".join(map(_entry, routes)), "utf-8")
+        config = _written(routes, Path(folder))
         begun = time.perf_counter()
         loaded = load(config)
-        took = time.perf_counter() - begun
-    if len(loaded.table) != len(routes):
-        raise ValueError(f"{len(loaded.table)} of {len(routes)} routes were read")
-    return took
+        read = time.perf_counter() - begun
+        if len(loaded.table) != size:
+            raise ValueError(f"{len(loaded.table)} of {size} routes were read")
+        return Timing(size, read, anyio.run(_pause, config), built, median(passes))
+
+
+async def _pause(config: Path) -> float:
+    """Return the longest that an event loop stood still while it got the table, in seconds."""
+    watcher = ConfigWatcher(config, functools.partial(load, config))
+    pauses = []
+
+    async def tick() -> None:
+        while True:
+            begun = time.perf_counter()
+            await anyio.sleep(_TICK)
+            pauses.append(time.perf_counter() - begun - _TICK)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tick)
+        await watcher.fresh()
+        tasks.cancel_scope.cancel()
+    return max(pauses)
+
+
+def _written(routes: Sequence[Route], folder: Path) -> Path:
+    """Write a configuration whose routes file holds these; return its path."""
+    config = folder / "config.yaml"
+    config.write_text("hermes_router: {routes_file: routes.yaml}\n", "utf-8")
+    (folder / "routes.yaml").write_text("".join(map(_entry, routes)), "utf-8")
+    return config
 
 
 def _entry(route: Route) -> str:

@@ -124,14 +124,16 @@ def _routing(timings: Sequence[Timing]) -> str:
             f"{timing.match / least:.2f}",
             f"{timing.build * 1e3:.1f} ms",
             f"{timing.read * 1e3:.0f} ms",
+            f"{timing.pause * 1e3:.0f} ms",
         )
         for timing in timings
     ]
     head = (
         "Finding the route of a message, by the number of routes; ratio to the smallest table;\n"
-        "building the index alone, and reading the whole table from a routes file"
+        "building the index; reading the whole table from a routes file, and the longest that the\n"
+        "gateway's loop would stand still meanwhile"
     )
-    return table(head, ("routes", "match", "ratio", "build", "read"), rows)
+    return table(head, ("routes", "match", "ratio", "build", "read", "pause"), rows)
 
 
 _LEFT = {"#", "figure", "phase", "until", "target", "spread"}

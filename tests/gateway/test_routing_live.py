@@ -74,6 +74,12 @@ def wait_logged(stage: Stage, profile: str) -> None:
         time.sleep(0.05)
 
 
+def turns_begun(stage: Stage, profile: str) -> int:
+    """Return how many turns of conversations a profile began: jobs are in the same log."""
+    lines = stage.worker_log(profile).splitlines()
+    return sum(" hermes-router begin " in line and " session=agent:" in line for line in lines)
+
+
 def routes_command(stage: Stage) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "hermes_router.cli", "routes"],
@@ -223,12 +229,12 @@ def test_a_listed_route_is_answered_by_a_worker_and_by_one_router_only(
     multiplexing: Stage,
 ) -> None:
     stage = multiplexing
-    begun = stage.worker_log("career").count(" hermes-router begin ")
+    begun = turns_begun(stage, "career")
     seen = stage.model.seq
     assert answering(stage, CAREER) == "career"
     answer = stage.ask("who is it?", CAREER, contains="who is it?")
     wait_logged(stage, "career")
-    assert stage.worker_log("career").count(" hermes-router begin ") == begun + 2
+    assert turns_begun(stage, "career") == begun + 2
     assert [r.model for r in stage.model.requests("chat", after=seen)] == ["career-model"]
     said = [message.text for message in stage.telegram.transcript(FORUM, CAREER)]
     assert [text for text in said if "who is it?" in text] == [answer.text]
@@ -245,15 +251,14 @@ def test_what_came_to_a_profiles_own_bot_is_hermess_whatever_the_routes_say(
     """Multiplexing stamps it with the profile; the topic is routed to another one."""
     stage = multiplexing
     stage.telegram.wait_polling(OWN_TOKEN, timeout=60)
-    begun = {name: stage.worker_log(name).count(" begin ") for name in ("career", "systems")}
+    begun = {name: turns_begun(stage, name) for name in ("career", "systems")}
     seq, seen = stage.telegram.seq, stage.model.seq
     stage.telegram.say("to your own bot", chat_id=FORUM, thread_id=CAREER, bot_token=OWN_TOKEN)
     stage.telegram.wait_reply(
         FORUM, CAREER, contains="to your own bot", after=seq, timeout=60, token=OWN_TOKEN
     )
     assert [r.model for r in stage.model.requests("chat", after=seen)] == ["systems-model"]
-    now = {name: stage.worker_log(name).count(" begin ") for name in begun}
-    assert now == begun
+    assert {name: turns_begun(stage, name) for name in begun} == begun
 
 
 # -- a file that is broken from the start ----------------------------------------------------------
