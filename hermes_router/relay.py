@@ -8,6 +8,7 @@ is whatever Hermes has; this module knows it by attribute names only.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import urllib.parse
@@ -24,6 +25,7 @@ from hermes_router.errors import RelayRefused
 from hermes_router.prompts import Ask
 from hermes_router.protocol.messages import FileRef
 from hermes_router.protocol.plain import plain
+from hermes_router.protocol.quick_yaml import reading_yaml_quickly
 from hermes_router.protocol.surface import (
     ADAPTER_METHODS,
     CAPABILITIES,
@@ -271,12 +273,16 @@ def method_parameters(adapter: Any) -> dict[str, list[str]]:
 
 
 def ask_capabilities(adapter: Any, source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the adapter's answers to what Hermes would probe on it, for one session."""
-    return {
-        name: _ask(adapter, capability, source)
-        for name, capability in CAPABILITIES.items()
-        if capability.ask != "constant"
-    }
+    """Return the adapter's answers to what Hermes would probe on it, for one session.
+
+    Telegram's parses the gateway's whole ``config.yaml`` for one of them.
+    """
+    with reading_yaml_quickly():
+        return {
+            name: _ask(adapter, capability, source)
+            for name, capability in CAPABILITIES.items()
+            if capability.ask != "constant"
+        }
 
 
 def _ask(adapter: Any, capability: Capability, source: Mapping[str, Any]) -> Any:
@@ -307,13 +313,23 @@ def _answer(adapter: Any, capability: Capability, source: Mapping[str, Any]) -> 
 
 
 def _takes(function: Callable[..., Any], name: str) -> bool:
+    names = _parameters(getattr(function, "__func__", function))
+    return names is None or name in names
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
+    """Return the names of a function's parameters; None when it takes any, or does not tell.
+
+    Every worker is told them; to find them out takes as long as the rest of its start message.
+    """
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
-        return True
-    return name in parameters or any(
-        parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
-    )
+        return None
+    if any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values()):
+        return None
+    return frozenset(parameters)
 
 
 def _required(function: Callable[..., Any]) -> set[str]:

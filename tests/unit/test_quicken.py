@@ -15,6 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hermes_router.protocol.quick_yaml import reading_yaml_quickly
 from hermes_router_worker import quicken
 from hermes_router_worker.quicken import builder, quick_copy
 
@@ -92,9 +93,10 @@ def test_another_configuration_of_equal_content_is_copied_too() -> None:
 @pytest.fixture
 def fast_yaml() -> Iterator[None]:
     slow = yaml.safe_load
-    quicken.parse_yaml_fast()
-    yield
-    yaml.safe_load = slow
+    with reading_yaml_quickly():
+        assert yaml.safe_load is not slow
+        yield
+    assert yaml.safe_load is slow
 
 
 @pytest.mark.usefixtures("fast_yaml")

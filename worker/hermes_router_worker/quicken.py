@@ -12,54 +12,20 @@ import copy
 import functools
 import importlib
 import math
-import operator
 import ssl
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hermes_router.protocol.quick_yaml import read_yaml_quickly
+
 
 def everything() -> None:
     """Take all short cuts whose modules are imported. May be called again after more imports."""
-    parse_yaml_fast()
+    read_yaml_quickly()
     copy_config_fast()
     share_certificates()
-
-
-# -- YAML ----------------------------------------------------------------------------------------
-
-
-def parse_yaml_fast() -> None:
-    """Have ``yaml.safe_load`` use libyaml: a turn parses its ``config.yaml`` several times.
-
-    Hermes does so itself where it calls ``fast_safe_load``. The two loaders accept the same tags;
-    somebody who adds one of his own to Python's loader keeps that one.
-    """
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", None)
-    slow = yaml.safe_load
-    if loader is None or hasattr(slow, "__wrapped__"):
-        return
-    theirs = _additions(yaml.SafeLoader)
-
-    @functools.wraps(slow)
-    def safe_load(stream: Any) -> Any:
-        if any(map(operator.is_not, _additions(yaml.SafeLoader), theirs)):
-            return slow(stream)
-        return yaml.load(stream, Loader=loader)  # noqa: S506 - a safe loader
-
-    yaml.safe_load = safe_load
-
-
-def _additions(loader: Any) -> tuple[Any, ...]:
-    """Return the tables of a loader, which are replaced when somebody adds to them."""
-    return (
-        loader.yaml_constructors,
-        loader.yaml_multi_constructors,
-        loader.yaml_implicit_resolvers,
-    )
 
 
 # -- the configuration -----------------------------------------------------------------------------
