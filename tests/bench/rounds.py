@@ -85,5 +85,9 @@ def _with_gateways(
 
 def warm_phases(stage: Stage, turns: int) -> list[dict[str, float]]:
     """Return the phases of the turns after the first, as the worker log tells them."""
-    ended = [turn for turn in read_turns(sides.worker_log(stage.root)) if turn.exit is not None]
+    ended = [
+        turn
+        for turn in read_turns(sides.worker_log(stage.root))
+        if turn.exit is not None and (turn.session or "").startswith("agent:")
+    ]
     return [dict(turn.phases) for turn in ended[1 : turns + 1]]

@@ -25,8 +25,10 @@ def prepared(
 
 
 def turns(stage: Stage, profile: str) -> list[TurnRecord]:
+    """Return the turns of a profile, without the jobs that the router gave it."""
     stage.wait_settled(profile)
-    return read_turns(stage.root.profiles[profile].path / "logs" / "hermes-router-worker.log")
+    path = stage.root.profiles[profile].path / "logs" / "hermes-router-worker.log"
+    return [turn for turn in read_turns(path) if (turn.session or "").startswith("agent:")]
 
 
 def was_prepared(stage: Stage, profile: str) -> bool:
