@@ -224,3 +224,18 @@ def test_a_large_file_takes_no_more_of_the_gateways_memory_than_hermes_itself_do
         [grown[topic]] = peak
     stage.wait_settled("career")
     assert grown[CAREER] < grown[UNROUTED] + 16 * 2**20, grown
+
+
+def test_a_document_that_cannot_be_kept_is_a_notice_and_no_hanging_turn(stage: Stage) -> None:
+    cache = stage.root.profiles["systems"].path / "cache"
+    aside = cache.with_name("cache-aside")
+    if cache.exists():
+        cache.rename(aside)
+    cache.write_text("a file where a folder must be")
+    seq = stage.telegram.seq
+    stage.telegram.say_document(b"lost", "lost.txt", "keep it", thread_id=SYSTEMS)
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="send it again", after=seq, timeout=60)
+    cache.unlink()
+    if aside.exists():
+        aside.rename(cache)
+    stage.ask("and now?", SYSTEMS, contains="and now?")

@@ -109,6 +109,15 @@ def test_file_tools_and_code_see_no_more_than_the_terminal(stage: Stage) -> None
     assert "You are the test profile" not in said
 
 
+def test_a_document_that_is_sent_to_it_can_be_read(stage: Stage) -> None:
+    seen = stage.model.seq
+    stage.telegram.say_document(b"of the user", "plan.txt", "read this", thread_id=CAREER)
+    request = stage.model.wait_chat("read this", timeout=60, after=seen)
+    home = stage.root.profiles["career"].path
+    [kept] = [path for path in home.rglob("*plan.txt") if path.read_bytes() == b"of the user"]
+    assert str(kept) in request.last_user or "of the user" in request.last_user
+
+
 def test_it_writes_where_it_may_and_nowhere_else(stage: Stage) -> None:
     home = stage.root.profiles["career"].path
     bound, root = stage.root.base / "bound", stage.root.path

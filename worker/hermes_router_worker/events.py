@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +36,7 @@ class Attachments:
         if received.stat().st_size != file.size or Path(file.name).name != file.name:
             raise ValueError(f"attachment {file.name!r} did not arrive as announced")
         target.mkdir(parents=True, exist_ok=True)
-        return received.rename(target / file.name)
+        return Path(shutil.move(received, target / file.name))  # they may be on two file systems
 
     def _path(self, stream: int) -> Path:
         return self._folder / f"attachment-{stream}"

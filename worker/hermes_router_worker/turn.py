@@ -217,6 +217,11 @@ class _Worker:
         except (EndOfFrames, FrameError):
             self._link.close()
             self._finish.set()
+        except Exception as error:
+            # Nobody reads the pipe any more, so nothing can end well; the chat must be told.
+            await self._report(error)
+            self._finish.set()
+            raise
 
     async def _accept(self, message: msg.Event, adapter: Any, attachments: Attachments) -> None:
         if not self._accepting or self._finish.is_set():
