@@ -105,9 +105,9 @@ class Side:
             )
         return requests[-1]
 
-    def call(self, profile: str, tool: str, topic: int | None = None, **arguments: Any) -> str:
+    def call(self, name: str, tool: str, topic: int | None = None, /, **arguments: Any) -> str:
         """Have a profile's agent call a tool; return the result as the model gets it."""
-        return self.calls(profile, [(tool, arguments)], topic)[0]
+        return self.calls(name, [(tool, arguments)], topic)[0]
 
     def calls(
         self, profile: str, tools: list[tuple[str, dict[str, Any]]], topic: int | None = None
