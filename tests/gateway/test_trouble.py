@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hermes_router.logs import TurnRecord, parse_turns
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage
 from tests.kit import FORUM, Reply, ToolCall
 
@@ -41,10 +43,39 @@ def wait_until(condition: object, seconds: float, what: str) -> None:
         time.sleep(0.02)
 
 
+def turns_of(stage: Stage, profile: str, topic: int) -> list[TurnRecord]:
+    """Return a topic's turns, as the profile's worker log tells them."""
+    turns = parse_turns(stage.worker_log(profile).splitlines())
+    return [turn for turn in turns if (turn.session or "").endswith(f":{topic}")]
+
+
 @pytest.fixture(autouse=True)
 def clean(stage: Stage) -> Iterator[None]:
     yield
     stage.model.clear_scripts()
+
+
+def test_the_next_message_does_not_wait_for_what_follows_a_reply(stage: Stage) -> None:
+    hold = threading.Event()
+    stage.model.script(Reply("A late title", hold=hold), kind="title", api_key="systems-key")
+    seen = stage.model.seq
+    stage.ask("first words", SYSTEMS, contains="first words")
+    try:
+        stage.model.wait_for(
+            lambda r: r.kind == "title" and r.api_key == "systems-key", after=seen, timeout=60
+        )
+        stage.ask("second words", SYSTEMS, contains="second words")
+        [first, second] = turns_of(stage, "systems", SYSTEMS)
+        assert first.pid != second.pid
+        assert first.exit is None
+        assert psutil.pid_exists(first.pid or 0)
+    finally:
+        hold.set()
+    stage.wait_settled("systems")
+    assert [turn.exit for turn in turns_of(stage, "systems", SYSTEMS)] == ["status 0", "status 0"]
+    with sqlite3.connect(stage.root.profiles["systems"].path / "state.db") as database:
+        titles = database.execute("SELECT title FROM sessions").fetchall()
+    assert ("A late title",) in titles
 
 
 def test_a_killed_worker_is_reported_and_leaves_nothing(stage: Stage) -> None:
