@@ -115,6 +115,7 @@ def reach(
         homes=[_told(home) for home in homes if home.place.platform in connected],
         places=[_told(place) for place in places if place.place.platform in connected],
         anywhere=config.settings(sender.profile).deliver == "any",
+        tool=config.settings(sender.profile).send_tool,
     )
 
 

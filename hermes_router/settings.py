@@ -238,6 +238,9 @@ class Settings(Block, frozen=True, kw_only=True):
         Meta(description="its home channel, platform:chat; else the first conversation used"),
     ] = None
     jobs: Jobs = Jobs()
+    send_tool: Annotated[
+        bool, Meta(description="give the model a tool send_message where Hermes has none")
+    ] = False
     log: Log = Log()
     warm: Warm = Warm()
     sandbox: Sandbox = SEES_ITS_HOME

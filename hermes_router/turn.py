@@ -14,6 +14,7 @@ import logging
 import os
 import time
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask, Desk, OpenPrompts
 from hermes_router.protocol import messages as msg
+from hermes_router.protocol.settled import name_of
 from hermes_router.settings import Settings
 from hermes_router.spool import Spool
 from hermes_router.warm import Workers
@@ -45,6 +47,9 @@ from hermes_router.worker_process import WorkerProcess, open_log
 logger = logging.getLogger(__name__)
 
 _CALLS_AT_ONCE = 16
+
+#: Texts sent by one worker whose names are remembered.
+_SENT_REMEMBERED = 100
 
 
 class Conversation(Protocol):
@@ -125,6 +130,9 @@ class Post(Protocol):
     ) -> dict[str, Any]:
         """Do what a worker asks for; raises ``RelayRefused`` where that is not allowed."""
 
+    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+        """Remember what was sent for a worker that died before it could note that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -168,6 +176,8 @@ class Turn:
         self._prepared = False
         self._begun = time.monotonic()
         self._last_heard = self._begun
+        self._since = time.time()
+        self._sent: deque[str] = deque(maxlen=_SENT_REMEMBERED)
         self._phases = {"queue": self._begun - received}
 
     @property
@@ -429,11 +439,24 @@ class Turn:
         limiter: anyio.Semaphore,
     ) -> None:
         try:
-            await worker.send(await answer(self.id, call, functools.partial(self._do, call, spool)))
+            result = await answer(self.id, call, functools.partial(self._do, call, spool))
+            self._note_sent(call, result)
+            await worker.send(result)
         except OSError:
             pass  # the worker is gone; its end is noticed where its messages are read
         finally:
             limiter.release()
+
+    def _note_sent(self, call: msg.Call | msg.Deliver | msg.React, result: msg.Result) -> None:
+        """Remember the name of a text that went out: the worker may die before it notes that."""
+        sent = isinstance(result.value, dict) and result.value.get("success")
+        if sent and isinstance(call, msg.Deliver):
+            where = (call.platform, call.chat_id, call.thread_id)
+            self._sent.append(name_of(*where, call.text))
+        elif sent and isinstance(call, msg.Call) and call.method == "send":
+            origin = self.conversation.sender.origin or Place("")
+            where = (origin.platform, origin.chat_id or "", origin.thread_id)
+            self._sent.append(name_of(*where, str(call.args.get("content", ""))))
 
     async def _do(self, call: msg.Call | msg.Deliver | msg.React, spool: Spool) -> Any:
         if not isinstance(call, msg.Call):
@@ -496,6 +519,10 @@ class Turn:
             self._log_end(log)
             os.close(log)
         await anyio.to_thread.run_sync(spool.close)
+        if self._returncode != 0:
+            until = time.time()
+            sent = [msg.Settled(name=name, since=self._since, until=until) for name in self._sent]
+            self._host.post.settle(self.conversation.profile.name, sent)
         if unanswered:
             await self._apologise()
         self.answered.set()

@@ -164,6 +164,9 @@ class _Terminal:
         self._note("deliver", number, f"to {where}: {message.text}", [f for f in files if f])
         return {"success": True, "message_id": number}
 
+    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+        """Forget it: what was shown is all."""
+
     async def notify(self, text: str) -> None:
         """Show what the gateway would say."""
         self._note("notice", str(len(self.texts) + 1), text, [])

@@ -6,12 +6,14 @@ worker. Where it goes is decided by :mod:`hermes_router.outbound`.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 
 from hermes_router import outbound
 from hermes_router.config import RouterConfig
@@ -23,7 +25,11 @@ from hermes_router.protocol.surface import TEXT_OPENS_FILES
 from hermes_router.relay import relayed_methods
 from hermes_router.routing import Place
 from hermes_router.seen import SeenPlaces
+from hermes_router.settled import SettledReplies
 from hermes_router.spool import Spool
+
+#: Conversations whose newest message is remembered.
+_REMEMBERED = 2048
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 _FILMS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".3gp"})
@@ -33,16 +39,35 @@ class Courier:
     """Executes ``deliver`` and ``react`` of the workers of one gateway."""
 
     def __init__(
-        self, runner: Any, seen: SeenPlaces, config: Callable[[], Awaitable[RouterConfig]]
+        self,
+        runner: Any,
+        seen: SeenPlaces,
+        settled: SettledReplies,
+        config: Callable[[], Awaitable[RouterConfig]],
     ) -> None:
         self._runner = runner
         self._seen = seen
+        self._settled = settled
         self._config = config
+        self._newest: OrderedDict[str, str] = OrderedDict()
 
     async def reach(self, sender: Sender) -> msg.Reach:
         """Return what a worker is told about where it may send."""
         names = [platform.value for platform in self._runner.adapters]
-        return outbound.reach(await self._config(), sender, names, self._seen.of(sender.profile))
+        reach = outbound.reach(await self._config(), sender, names, self._seen.of(sender.profile))
+        return msgspec.structs.replace(reach, settled=self._settled.of(sender.profile))
+
+    def heard(self, place: Place, message_id: str | None) -> None:
+        """Remember a conversation's newest message: a reaction that names none means that one."""
+        if message_id is not None:
+            self._newest[outbound.spelled(place)] = str(message_id)
+            self._newest.move_to_end(outbound.spelled(place))
+        while len(self._newest) > _REMEMBERED:
+            self._newest.popitem(last=False)
+
+    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+        """Remember what was sent for a worker that died."""
+        self._settled.add(profile, sent)
 
     async def carry(
         self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
@@ -63,7 +88,8 @@ class Courier:
         if message.platform in TEXT_OPENS_FILES:
             return {"error": f"{message.platform} cannot be sent to from a profile's own process"}
         if isinstance(message, msg.React):
-            return await _react(adapter, target, message)
+            newest = self._newest.get(outbound.spelled(target))
+            return await _react(adapter, target, message, message.message_id or newest)
         with ExitStack() as claimed:
             files = []
             for index, reference in enumerate(message.files):
@@ -167,15 +193,16 @@ class _Parcel:
         return outcome | ({"warnings": list(warnings)} if warnings else {})
 
 
-async def _react(adapter: Any, target: Place, message: msg.React) -> dict[str, Any]:
+async def _react(
+    adapter: Any, target: Place, message: msg.React, message_id: str | None
+) -> dict[str, Any]:
     """Put a reaction on a message, or take it away."""
-    name = "add_reaction" if message.emoji else "remove_reaction"
-    function = getattr(adapter, name, None)
-    if function is None:
-        return {"error": f"Platform '{target.platform}' does not support message reactions."}
-    emoji = {"emoji": message.emoji} if message.emoji else {}
     try:
-        value = await function(chat_id=target.chat_id, message_id=message.message_id, **emoji)
+        value = await seams.react(adapter, str(target.chat_id), message_id, message.emoji)
     except Exception as error:  # noqa: BLE001 - boundary: an adapter may raise anything
         return {"error": f"Reaction failed: {error!r}"}
-    return plain(value) if isinstance(value, dict) else {"success": bool(value)}
+    if value is None:
+        return {"error": f"Platform '{target.platform}' does not support message reactions."}
+    if isinstance(value, dict):
+        return dict(plain(value))
+    return {"success": True} if value else {"error": "The platform did not take the reaction."}

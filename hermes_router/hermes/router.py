@@ -35,6 +35,7 @@ from hermes_router.outbound import lasting
 from hermes_router.profile_config import SessionScopes
 from hermes_router.reload import ConfigWatcher
 from hermes_router.seen import SeenPlaces
+from hermes_router.settled import SettledReplies
 from hermes_router.turn import Halt, Host, Turn, Verdict
 from hermes_router.warm import Workers
 
@@ -80,7 +81,8 @@ class GatewayRouter:
         )
         self._workers = Workers(profiles.initial_environment(home), budget=0)
         self._seen = SeenPlaces(home / "hermes-router" / "conversations.json")
-        self._courier = Courier(runner, self._seen, self._watcher.fresh)
+        settled = SettledReplies(home / "hermes-router" / "settled.json")
+        self._courier = Courier(runner, self._seen, settled, self._watcher.fresh)
         host = Host(self._workers, self._courier, prompts.install())
         self._dispatcher = Dispatcher(host)
         self._jobs = Jobs(runner, host, self._dispatcher, self._watcher, self._root)
@@ -403,6 +405,7 @@ class GatewayRouter:
         while len(self._conversations) > _REMEMBERED_CONVERSATIONS:
             self._conversations.popitem(last=False)
         conversation.note(event)
+        self._courier.heard(place_of(event.source), event.message_id)
         if (config := self._watcher.snapshot) is not None:
             self._seen.note(profile.name, lasting(config, profile.name, seen_of(event.source)))
         return conversation

@@ -163,6 +163,24 @@ def goes_as_audio(adapter: Any, extension: str, *, voice: bool) -> bool:
     return bool(decide(adapter.platform, extension, is_voice=voice))
 
 
+async def react(adapter: Any, chat_id: str, message_id: str | None, emoji: str | None) -> Any:
+    """Put a reaction on a message, or take it away; return what came of it, None for no such thing.
+
+    Adapters with a method for it find the newest message themselves. Telegram's has one for its own
+    signs of progress, which wants a message.
+    """
+    public = getattr(adapter, "add_reaction" if emoji else "remove_reaction", None)
+    emojis = {"emoji": emoji} if emoji else {}
+    if public is not None:
+        return await public(chat_id=chat_id, message_id=message_id, **emojis)
+    own = getattr(adapter, "_set_reaction" if emoji else "_clear_reactions", None)
+    if own is None or adapter.platform.value != "telegram":
+        return None
+    if message_id is None:
+        return {"error": "Name the message: none has been received here since the gateway started."}
+    return await own(chat_id, message_id, **emojis)
+
+
 def bypasses_running_turn(command: str | None) -> bool:
     """Say whether Hermes acts on this command at once although a turn runs."""
     commands = importlib.import_module("hermes_cli.commands")

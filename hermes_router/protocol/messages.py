@@ -70,6 +70,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kind: str = ""
 
 
+class Settled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A text that the gateway sent between two times; see :mod:`hermes_router.protocol.settled`."""
+
+    name: str
+    since: float
+    until: float
+
+
 class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a worker is told about sending; the gateway decides again when something is sent.
 
@@ -79,6 +87,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         homes: the profile's home channel on each platform where it has one.
         places: the conversations that are known to be the profile's.
         anywhere: the profile may send to any conversation.
+        tool: the model is to have a tool for it.
+        settled: what was sent for workers that died before they could note it.
     """
 
     platforms: list[str] = []
@@ -86,6 +96,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     homes: list[Place] = []
     places: list[Place] = []
     anywhere: bool = False
+    tool: bool = False
+    settled: list[Settled] = []
 
 
 class Sticker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -359,6 +371,18 @@ class Finish(Message, frozen=True, kw_only=True, tag="finish"):
     reason: str
 
 
+# -- between a worker and the processes that it started ------------------------------------------
+
+
+class Told(Message, frozen=True, kw_only=True, tag="told"):
+    """The worker's first message to a process of its own that connects: where it may send.
+
+    That process sends ``chunk``, ``deliver`` and ``react`` like a worker, and gets ``result``.
+    """
+
+    reach: Reach
+
+
 FromWorker = (
     Hello
     | Ready
@@ -380,10 +404,14 @@ FromWorker = (
     | Failed
 )
 ToWorker = Start | Job | Event | Chunk | Result | Resolve | Finish
+FromChild = Deliver | React | Chunk
+ToChild = Told | Result
 
 _encoder = msgspec.msgpack.Encoder()
 _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_from_child: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
+_to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
 
 
 def encode(message: Message) -> bytes:
@@ -399,3 +427,13 @@ def decode_from_worker(frame: bytes | memoryview) -> FromWorker:
 def decode_to_worker(frame: bytes | memoryview) -> ToWorker:
     """Decode what the gateway sent; raises ``msgspec.MsgspecError`` on anything else."""
     return _to_worker.decode(frame)
+
+
+def decode_from_child(frame: bytes | memoryview) -> FromChild:
+    """Decode what a process sent to its worker; raises ``msgspec.MsgspecError``."""
+    return _from_child.decode(frame)
+
+
+def decode_to_child(frame: bytes | memoryview) -> ToChild:
+    """Decode what a worker sent to a process of its own; raises ``msgspec.MsgspecError``."""
+    return _to_child.decode(frame)

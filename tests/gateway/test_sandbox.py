@@ -68,6 +68,18 @@ def test_a_turn_in_a_sandbox_answers(stage: Stage) -> None:
     assert "launcher=bubblewrap" in stage.worker_log("career")
 
 
+def test_the_agent_sends_from_inside(stage: Stage) -> None:
+    code = json.dumps({"code": "import os; os.system('hermes send --to telegram frominside')"})
+    said = stage.ask(f"[[tool execute_code {code}]]", CAREER, contains="tool said").text
+    said += run(stage, "bash -lc 'hermes send fromlogin'")
+    sent = [
+        call.place
+        for call in stage.telegram.calls("sendMessage")
+        if (call.text or "") in {"frominside", "fromlogin"}
+    ]
+    assert sent == [(FORUM, CAREER)] * 2, said
+
+
 def test_templates_prepare_workers_inside(stage: Stage) -> None:
     stage.ask("the first", SYSTEMS, contains="the first")
     wait_until(lambda: "start=prepared" in ask_and_log(stage, SYSTEMS), 60, "nothing was prepared")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, UNROUTED, Stage, build_stage
 from tests.gateway.test_media import PICTURE
+from tests.gateway.test_trouble import wait_until
 from tests.kit import FORUM, USER, FakeModel, FakeTelegram
 
 SECOND = 7
@@ -20,10 +23,32 @@ GONE = 8
 """A topic of `career` that will be deleted."""
 
 PLUGIN = """
-import asyncio, json
+import asyncio, json, os, signal
+from pathlib import Path
+
+HOME = Path(os.environ["HERMES_HOME"])
+
+
+def die_in(name):
+    # Die once, in this function of Hermes's ledger, where the test asked for it.
+    from gateway import delivery_ledger
+    original = getattr(delivery_ledger, name)
+
+    def dying(*args):
+        if name == "mark_attempting":
+            original(*args)
+        try:
+            (HOME / f"die-in-{name}").unlink()
+        except FileNotFoundError:
+            return None if name == "mark_attempting" else original(*args)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(delivery_ledger, name, dying)
 
 
 def register(ctx):
+    die_in("mark_attempting")
+    die_in("mark_delivered")
     async def send(raw):
         from tools.send_message_tool import send_message_tool
         return await asyncio.to_thread(send_message_tool, json.loads(raw))
@@ -38,16 +63,17 @@ def prepared(
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
     routes = {str(thread): "career" for thread in (SECOND, GONE)}
+    settings = {"deliver": [f"telegram:{FORUM}:{LENT}"], "send_tool": True}
     stage.root.configure(
         {
             "gateway": {"profile_routes": {"telegram": {str(FORUM): routes}}},
-            "hermes_router": {"profiles": {"career": {"deliver": [f"telegram:{FORUM}:{LENT}"]}}},
+            "hermes_router": {"profiles": {"career": settings}},
         }
     )
     for thread in (SECOND, GONE, LENT):
         telegram.add_topic(thread, f"topic {thread}")
     home = stage.root.profiles["career"]
-    home.configure({"plugins": {"enabled": ["engine"]}})
+    home.configure({"plugins": {"enabled": ["engine"]}, "approvals": {"mode": "off"}})
     folder = home.path / "plugins" / "engine"
     folder.mkdir(parents=True)
     (folder / "plugin.yaml").write_text("name: engine\nversion: 1.0.0\ndescription: sends\n")
@@ -156,3 +182,176 @@ def test_the_profile_holds_no_token(stage: Stage) -> None:
     home = stage.root.profiles["career"].path
     holding = [path for path in home.rglob("*") if path.is_file() and token in path.read_bytes()]
     assert holding == []
+
+
+# -- by the command in the agent's terminal ----------------------------------------------------
+
+SCRIPT = """#!/bin/sh
+hermes send --to telegram fromscript
+python3 detached.py
+"""
+DETACHED = """
+import os, subprocess
+ended, ending = os.pipe()
+if os.fork() == 0:  # a daemon, which no process of the worker is the parent of
+    os.setsid()
+    if os.fork() == 0:
+        subprocess.run(["hermes", "send", "--to", "telegram", "fromdaemon"], check=True)
+    os._exit(0)
+os.close(ending)
+os.read(ended, 1)
+"""
+
+
+def run(stage: Stage, command: str, thread: int = CAREER) -> str:
+    """Have the agent run a command in its terminal; return what it read."""
+    step = json.dumps({"command": command})
+    return stage.ask(f"run it [[tool terminal {step}]]", thread, contains="tool said").text
+
+
+def test_hermes_send_reaches_the_conversation_that_its_process_works_for(stage: Stage) -> None:
+    workspace = stage.root.profiles["career"].path / "workspace"
+    (workspace / "script.sh").write_text(SCRIPT)
+    (workspace / "detached.py").write_text(DETACHED)
+    said = run(stage, "bash -lc 'hermes send fromlogin'; sh script.sh", SECOND)
+    for way in ("login", "script", "daemon"):
+        assert arrived(stage, f"from{way}") == [(FORUM, SECOND)], (way, said)
+
+
+def test_hermes_send_is_refused_elsewhere_with_an_exit_status(stage: Stage) -> None:
+    said = run(stage, f"hermes send --to telegram:{FORUM}:{SYSTEMS} notmine; echo status=$?")
+    assert "not routed to it" in said
+    assert "status=1" in said
+    assert arrived(stage, "notmine") == []
+
+
+def test_a_program_that_the_agent_runs_can_send_a_file(stage: Stage) -> None:
+    path = stage.root.profiles["career"].path / "workspace" / "numbers.csv"
+    path.write_bytes(b"1,2,3\n" * 100_000)
+    seq = stage.telegram.seq
+    send = ["hermes", "send", "--to", "telegram", f"MEDIA:{path}"]
+    (path.parent / "send.py").write_text(f"import subprocess; subprocess.run({send!r})")
+    said = run(stage, "python3 send.py", SECOND)
+    uploads = [call for call in stage.telegram.calls(after=seq) if call.files]
+    assert [(call.method, call.place) for call in uploads] == [("sendDocument", (FORUM, SECOND))], (
+        said
+    )
+    assert uploads[0].files[0].content == path.read_bytes()
+
+
+def test_a_process_of_the_same_user_that_is_not_the_workers_is_turned_away(stage: Stage) -> None:
+    workspace = stage.root.profiles["career"].path / "workspace"
+    wait = "for i in $(seq 600); do [ -e go ] && break; sleep 0.1; done"
+    step = json.dumps({"command": f"echo $HERMES_ROUTER_SEND > address; {wait}; echo went"})
+    seq = stage.telegram.seq
+    stage.telegram.say(f"wait [[tool terminal {step}]]", chat_id=FORUM, thread_id=CAREER)
+    address = workspace / "address"
+    wait_until(
+        lambda: address.exists() and address.read_text().endswith("send\n"), 60, "no address"
+    )
+    path = Path(address.read_text().strip())
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(30)
+        connection.connect(str(path))
+        assert connection.recv(1) == b""
+    (workspace / "go").touch()
+    stage.telegram.wait_reply(FORUM, CAREER, contains="went", after=seq, timeout=60)
+    assert "was turned away" in stage.worker_log("career")
+    stage.wait_settled("career")
+    assert not path.exists()
+
+
+# -- what is owed ------------------------------------------------------------------------------
+
+
+def owed(stage: Stage) -> list[tuple[str, str]]:
+    """Return content and state of the replies in the ledger of `career`, oldest first."""
+    database = stage.root.profiles["career"].path / "state.db"
+    with sqlite3.connect(database, timeout=30) as connection:
+        rows = connection.execute(
+            "SELECT content, state FROM delivery_obligations ORDER BY created_at"
+        ).fetchall()
+    connection.close()
+    return rows
+
+
+def ask_and_die(stage: Stage, moment: str, text: str) -> None:
+    """Say something to a worker that dies at a moment of its reply."""
+    (stage.root.profiles["career"].path / f"die-in-{moment}").touch()
+    stage.ask(text, CAREER, contains="stopped unexpectedly")
+    stage.wait_settled("career")
+
+
+def test_a_reply_that_arrived_before_its_worker_died_is_not_sent_again(stage: Stage) -> None:
+    ask_and_die(stage, "mark_delivered", "arrivedfirst")
+    stage.ask("and then", SECOND, contains="and then")
+    stage.wait_settled("career")
+    assert arrived(stage, "echo: arrivedfirst") == [(FORUM, CAREER)]
+    assert ("echo: arrivedfirst", "delivered") in owed(stage)
+
+
+def test_a_reply_that_its_worker_could_not_send_is_sent_once_by_the_next(stage: Stage) -> None:
+    ask_and_die(stage, "mark_attempting", "owedreply")
+    assert arrived(stage, "echo: owedreply") == []
+    for text in ("the next", "and another"):
+        stage.ask(text, SECOND, contains=text)
+        stage.wait_settled("career")
+    assert arrived(stage, "echo: owedreply") == [(FORUM, CAREER)]
+    assert "Recovered reply" in next(
+        call.text or ""
+        for call in stage.telegram.calls("sendMessage")
+        if "echo: owedreply" in (call.text or "")
+    )
+    assert ("echo: owedreply", "delivered") in owed(stage)
+
+
+# -- home channel, names, mirror, reactions ----------------------------------------------------
+
+
+def test_nobody_is_asked_to_choose_a_home_channel(stage: Stage) -> None:
+    assert not any(
+        "No home channel" in (call.text or "") for call in stage.telegram.calls("sendMessage")
+    )
+
+
+def test_a_conversation_is_known_by_its_name(stage: Stage) -> None:
+    stage.ask("be known", SECOND, contains="be known")
+    targets = engine(stage, action="list")["targets"]
+    name = next(line for line in targets.splitlines() if f"topic {SECOND}" in line).strip()
+    assert f"topic {SYSTEMS}" not in targets
+    assert engine(stage, target=name, message="called by its name").get("success"), name
+    assert arrived(stage, "called by its name") == [(FORUM, SECOND)]
+
+
+def test_what_was_sent_to_another_conversation_is_in_its_transcript(stage: Stage) -> None:
+    stage.ask("begin here", SECOND, contains="begin here")
+    answer = engine(stage, target=f"telegram:{FORUM}:{SECOND}", message="mirrored there")
+    assert answer.get("mirrored"), answer
+    seen = stage.model.seq
+    stage.ask("what was said", SECOND, contains="what was said")
+    request = stage.model.wait_for(lambda r: "what was said" in r.last_user, after=seen)
+    assert "mirrored there" in json.dumps(request.messages)
+
+
+def test_a_reaction_arrives_at_the_newest_message(stage: Stage) -> None:
+    said = stage.telegram.seq
+    answer = engine(stage, action="react", target="telegram", emoji="👍")
+    assert answer.get("success"), answer
+    call = stage.telegram.wait_for(lambda call: call.method == "setMessageReaction", after=said)
+    assert call.params["chat_id"] in {FORUM, str(FORUM)}
+
+
+def test_the_model_has_a_tool_only_where_the_settings_say_so(stage: Stage) -> None:
+    assert "send_message" in offered(stage, CAREER, "career-model")
+    assert "send_message" not in offered(stage, SYSTEMS, "systems-model")
+    step = json.dumps({"action": "send", "message": "sentbytool"})
+    stage.ask(f"[[tool send_message {step}]]", SECOND, contains="tool said")
+    assert arrived(stage, "sentbytool")[0] == (FORUM, SECOND)
+
+
+def offered(stage: Stage, thread: int, model: str) -> tuple[str, ...]:
+    """Return the tools that a profile's model is offered."""
+    seen = stage.model.seq
+    stage.ask("hello there", thread, contains="hello there")
+    return stage.model.wait_for(lambda r: r.model == model and r.kind == "chat", after=seen).tools

@@ -111,6 +111,9 @@ class NoPost(turn_module.Post):
     ) -> dict[str, Any]:
         raise RelayRefused("not there", call="deliver", target=message.chat_id)
 
+    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+        pass
+
 
 HOST = Host(workers=Workers(dict(os.environ), budget=0), post=NoPost())
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import FrameReader, FrameWriter
@@ -78,6 +79,15 @@ class Link:
             return await answer
         finally:
             del self._waiting[number]
+
+    async def pass_on(self, message: msg.Deliver | msg.React) -> msg.Result:
+        """Send a message of another process with a number of this link; return its answer."""
+        number = message.id
+        try:
+            value = await self.ask(lambda own: replace(message, id=own))
+        except CallFailed as error:
+            return msg.Result(call=number, error=str(error), refused=error.refused)
+        return msg.Result(call=number, value=value)
 
     def answer(self, result: msg.Result) -> None:
         """Hand a result to the call that waits for it; one that nobody waits for is dropped."""

@@ -11,136 +11,21 @@ Needs no conversation: :func:`install` is all that a worker of any kind has to c
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import functools
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.files import refuse_foreign
-from hermes_router_worker.link import CallFailed, Link
+from hermes_router_worker import directory, obligations, tool
+from hermes_router_worker.transport import Transport
 
 #: Stands where Hermes wants a credential to call a platform connected; opens nothing.
 NO_TOKEN = "held-by-the-gateway"  # noqa: S105 - a placeholder
 
 #: What stands after a platform's name in a target for the conversation that the work comes from.
 ORIGIN = "origin"
-
-#: Seconds that the pipe's loop may take to begin with a message.
-_BEGIN_SECONDS = 30.0
-
-
-class Transport(Protocol):
-    """What carries a message to the gateway."""
-
-    async def deliver(
-        self,
-        target: msg.Place,
-        text: str,
-        *,
-        files: Sequence[tuple[str, bool]],
-        as_documents: bool,
-    ) -> dict[str, Any]:
-        """Have the gateway send something; return Hermes's result, with ``error`` if it failed."""
-
-    async def react(
-        self, target: msg.Place, *, emoji: str | None, message_id: str | None
-    ) -> dict[str, Any]:
-        """Have the gateway put a reaction on a message, or take it away."""
-
-
-class Gateway:
-    """The transport of a worker: its own pipe. May be used from any thread and event loop.
-
-    ``loop`` is the one that reads the pipe; it must not be blocked by who waits here.
-    """
-
-    def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
-        self._link = link
-        self._loop = loop
-
-    async def deliver(
-        self,
-        target: msg.Place,
-        text: str,
-        *,
-        files: Sequence[tuple[str, bool]],
-        as_documents: bool,
-    ) -> dict[str, Any]:
-        """Have the gateway send something."""
-        return await self._in_loop(self._deliver, target, text, files, as_documents)
-
-    async def react(
-        self, target: msg.Place, *, emoji: str | None, message_id: str | None
-    ) -> dict[str, Any]:
-        """Have the gateway put a reaction on a message, or take it away."""
-        return await self._in_loop(self._react, target, emoji, message_id)
-
-    async def _in_loop(self, work: Callable[..., Any], *args: Any) -> dict[str, Any]:
-        try:
-            if asyncio.get_running_loop() is self._loop:
-                return dict(await work(*args))
-            return dict(await self._from_outside(work, *args))
-        except (CallFailed, OSError) as error:
-            return {"error": str(error)}
-
-    async def _from_outside(self, work: Callable[..., Any], *args: Any) -> Any:
-        """Do the work in the pipe's loop; give up where that loop is blocked by who waits here."""
-        begun: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-        async def begin() -> Any:
-            begun.set_result(None)
-            return await work(*args)
-
-        future = asyncio.run_coroutine_threadsafe(begin(), self._loop)
-        try:
-            await asyncio.wait_for(asyncio.wrap_future(begun), _BEGIN_SECONDS)
-        except TimeoutError:
-            if future.cancel():
-                raise BlockingIOError(
-                    "nothing was sent: the worker's event loop is blocked; send from a thread"
-                ) from None
-        return await asyncio.wrap_future(future)
-
-    async def _deliver(
-        self,
-        target: msg.Place,
-        text: str,
-        files: Sequence[tuple[str, bool]],
-        as_documents: bool,  # noqa: FBT001 - handed on by position, to another loop
-    ) -> Any:
-        references = []
-        for path, _voice in files:
-            refuse_foreign(Path(path))
-            references.append(await self._link.send_file(path))
-        return await self._link.ask(
-            lambda number: msg.Deliver(
-                id=number,
-                platform=target.platform,
-                chat_id=target.chat_id,
-                thread_id=target.thread_id,
-                text=text,
-                files=references,
-                voice=[index for index, (_path, voice) in enumerate(files) if voice],
-                as_documents=as_documents,
-            )
-        )
-
-    async def _react(self, target: msg.Place, emoji: str | None, message_id: str | None) -> Any:
-        return await self._link.ask(
-            lambda number: msg.React(
-                id=number,
-                platform=target.platform,
-                chat_id=target.chat_id,
-                thread_id=target.thread_id,
-                message_id=message_id,
-                emoji=emoji,
-            )
-        )
 
 
 def install(transport: Transport, reach: msg.Reach) -> None:
@@ -152,11 +37,16 @@ def install(transport: Transport, reach: msg.Reach) -> None:
     know_targets(reach)
     connect_platforms(reach)
     name_homes(reach)
+    if reach.tool:
+        tool.offer()
+    directory.add(reach.places)
+    obligations.install()
+    obligations.cross_off(reach.settled)
 
 
 def send_through(transport: Transport) -> None:
     """Replace Hermes's send engine."""
-    tool: Any = importlib.import_module("tools.send_message_tool")
+    engine: Any = importlib.import_module("tools.send_message_tool")
 
     async def send_to_platform(
         platform: Any,
@@ -176,7 +66,10 @@ def send_through(transport: Transport) -> None:
         files = [(str(path), bool(voice)) for path, voice in media_files or ()]
         return await transport.deliver(target, message, files=files, as_documents=force_document)
 
-    tool._send_to_platform = send_to_platform
+    engine._send_to_platform = send_to_platform
+    tool.react_through(
+        lambda place, emoji, number: transport.react(place, emoji=emoji, message_id=number)
+    )
 
 
 def know_targets(reach: msg.Reach) -> None:
@@ -185,8 +78,8 @@ def know_targets(reach: msg.Reach) -> None:
     That is the conversation of the turn, in its own thread; in work without one, the home channel.
     Hermes itself takes the home channel's chat, and forgets its thread.
     """
-    tool: Any = importlib.import_module("tools.send_message_tool")
-    send, parse = _original(tool, "_handle_send"), _original(tool, "_parse_target_ref")
+    engine: Any = importlib.import_module("tools.send_message_tool")
+    send, parse = _original(engine, "_handle_send"), _original(engine, "_parse_target_ref")
 
     @functools.wraps(send)
     def handle_send(args: Mapping[str, Any], *more: Any, **options: Any) -> Any:
@@ -200,7 +93,8 @@ def know_targets(reach: msg.Reach) -> None:
                 return place.chat_id, place.thread_id, True
         return parse(platform_name, target_ref)
 
-    tool._handle_send, tool._parse_target_ref = handle_send, parse_target
+    engine._handle_send, engine._parse_target_ref = handle_send, parse_target
+    engine._explicit_target = functools.partial(_explicit, reach=reach)
 
 
 def connect_platforms(reach: msg.Reach) -> None:
@@ -282,7 +176,8 @@ def _explicit(target: Any, reach: msg.Reach) -> str:
     """Return the target with a place in it, where it has none and there is one to mean."""
     text = str(target or "").strip()
     if not text or text.lower() == ORIGIN:
-        return f"{reach.origin.platform}:{ORIGIN}" if reach.origin else text
+        place = reach.origin or next(iter(reach.homes), None)
+        return f"{place.platform}:{ORIGIN}" if place else text
     if ":" not in text and default_place(reach, text.lower()) is not None:
         return f"{text}:{ORIGIN}"
     return text

@@ -32,16 +32,20 @@ from hermes_router_worker import (
     stickers,
 )
 from hermes_router_worker.adapter import build_adapter
+from hermes_router_worker.counter import serve_children
 from hermes_router_worker.events import Attachments, build_event
 from hermes_router_worker.link import Link
+from hermes_router_worker.obligations import redeliver
 from hermes_router_worker.owed import Owed
 from hermes_router_worker.prompts import Prompts
 from hermes_router_worker.runs import Runs
+from hermes_router_worker.transport import Gateway
 
 logger = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 0.05
 _INTERRUPT_SECONDS = 5.0
+_DEBT_SECONDS = 60.0
 
 
 def main(
@@ -175,7 +179,9 @@ class _Worker:
         preload.trust_answers()
         session_state.refresh(runner)
         adapter = build_adapter(start, self._link, runner.config, self._changed.set)
-        outbound.install(outbound.Gateway(self._link, self._loop), start.reach)
+        self._transport = Gateway(self._link, self._loop)
+        self._deliverable = start.reach.platforms
+        outbound.install(self._transport, start.reach)
         startup.attach(runner, adapter, session_key=start.session_key)
         self._adapter = adapter
         self._memory = memory.attach(runner, adapter, start.session_key)
@@ -184,6 +190,7 @@ class _Worker:
         self._runs = Runs(runner)
         owed = Owed(runner, adapter, self._runs)
         tasks = [
+            asyncio.create_task(serve_children(self._link, start.reach)),
             asyncio.create_task(self._read(adapter)),
             asyncio.create_task(self._beat(start.heartbeat)),
             asyncio.create_task(self._close_prompts(adapter.prompts)),
@@ -290,9 +297,17 @@ class _Worker:
             self._accepting = owed.resident() and not self._finish.is_set()
             self._memory.save()
             await self._link.send(msg.Idle(resident=self._accepting))
+            await self._pay_debts()
             if self._accepting:
                 await self._until_wanted(owed)
         await self._until_finished(owed, linger)
+
+    async def _pay_debts(self) -> None:
+        """Send what dead workers of the profile owe, once; the lane does not wait for it."""
+        platforms, self._deliverable = self._deliverable, []
+        if platforms and not self._finish.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(redeliver(self._transport, platforms), _DEBT_SECONDS)
 
     async def _first_event(self) -> None:
         while not self._handling and not self._finish.is_set() and not self._changed.is_set():

@@ -1,0 +1,57 @@
+"""What was sent for workers that died before they could cross it off, in the gateway's home.
+
+The profile's next worker is told, and crosses it off, before anything that is owed is sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import msgspec
+
+from hermes_router.protocol.messages import Settled
+
+logger = logging.getLogger(__name__)
+
+#: Hermes gives up on a reply that has been owed for so long.
+_KEEP_SECONDS = 24 * 3600.0
+
+_MOST = 200
+
+
+class SettledReplies:
+    """By profile, what its dead workers need not send again; in ``file``."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._profiles = _read(file)
+
+    def of(self, profile: str) -> list[Settled]:
+        """Return what a worker of the profile is to be told."""
+        oldest = time.time() - _KEEP_SECONDS
+        return [one for one in self._profiles.get(profile, ()) if one.until > oldest]
+
+    def add(self, profile: str, settled: list[Settled]) -> None:
+        """Remember what was sent; a disk that takes no note keeps it until the gateway ends."""
+        if not settled:
+            return
+        self._profiles[profile] = [*self.of(profile), *settled][-_MOST:]
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh = self._file.with_suffix(".new")
+            fresh.write_bytes(msgspec.json.encode(self._profiles))
+            fresh.replace(self._file)
+        except OSError as error:
+            logger.warning("%s: what was sent could not be noted: %s", self._file, error)
+
+
+def _read(file: Path) -> dict[str, list[Settled]]:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, list[Settled]])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError) as error:
+        logger.warning("%s cannot be read and is begun anew: %s", file, error)
+        return {}

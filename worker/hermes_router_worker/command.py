@@ -1,0 +1,128 @@
+"""``hermes`` in a process that a worker started: the same command, which sends by the worker.
+
+Started by the program that :mod:`hermes_router_worker.shim` puts first in PATH. Only what belongs
+to the worker's own profile is led there: ``hermes -p another`` is what it would be without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.abc
+import importlib.util
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader
+from hermes_router_worker import outbound, shim
+from hermes_router_worker.counter import address_of
+from hermes_router_worker.link import Link
+from hermes_router_worker.transport import Gateway
+
+
+def main() -> Any:
+    """Run ``hermes`` with the arguments that this process has."""
+    home = os.environ.get("HERMES_HOME")
+    sys.argv[0] = "hermes"
+    command = importlib.import_module("hermes_cli.main")
+    if os.environ.get("HERMES_HOME") == home:
+        once_imported("tools.send_message_tool", lambda _module: _connect())
+        once_imported("hermes_cli.send_cmd", _allow_no_target)
+    return command.main()
+
+
+def _connect() -> None:
+    """Lead this process's send engine to the worker; without one, sending says why it fails."""
+    path = Path(os.environ[shim.SOCKET_VARIABLE])
+    try:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with address_of(path) as address:
+            connection.connect(address)
+        counter = _AtTheCounter(connection.detach())
+    except (OSError, EndOfFrames, FrameError) as error:
+        sys.stderr.write(f"hermes: the worker that sends for this process is gone: {error!r}\n")
+        return
+    outbound.send_through(Gateway(counter.link, counter.loop))
+    outbound.know_targets(counter.reach)
+    outbound.connect_platforms(counter.reach)
+
+
+class _AtTheCounter:
+    """The connection to the worker, served by a thread of its own."""
+
+    def __init__(self, fd: int) -> None:
+        self.loop = asyncio.new_event_loop()
+        reading, writing = os.dup(fd), fd
+        self._reader = FrameReader(reading)
+        self.link = Link(os.open(os.devnull, os.O_RDONLY), writing)
+        self.reach = self.loop.run_until_complete(self._greeting())
+        threading.Thread(target=self._run, name="hermes-router-send", daemon=True).start()
+
+    async def _greeting(self) -> msg.Reach:
+        message = msg.decode_to_child(await self._reader.receive())
+        if not isinstance(message, msg.Told):
+            raise FrameError("the worker did not say where this process may send")
+        return message.reach
+
+    def _run(self) -> None:
+        self.loop.run_until_complete(self._read())
+        self.loop.run_forever()  # who asks now is told that the worker is gone
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                message = msg.decode_to_child(await self._reader.receive())
+                if isinstance(message, msg.Result):
+                    self.link.answer(message)
+        except (EndOfFrames, FrameError, OSError):
+            self.link.close()
+
+
+def _allow_no_target(module: Any) -> None:
+    """Let ``hermes send`` without ``--to`` mean the conversation that the work comes from."""
+    resolve = module._resolve_target
+    module._resolve_target = lambda given: resolve(given) or outbound.ORIGIN
+
+
+def once_imported(name: str, then: Callable[[ModuleType], None]) -> None:
+    """Call ``then`` with a module when it has been imported, at once if it has been already."""
+    module = sys.modules.get(name)
+    if module is not None:
+        then(module)
+    else:
+        sys.meta_path.insert(0, _Waiting(name, then))
+
+
+class _Waiting(importlib.abc.MetaPathFinder):
+    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
+        self._name = name
+        self._then = then
+
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self._name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                self._then(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+if __name__ == "__main__":
+    sys.exit(main())

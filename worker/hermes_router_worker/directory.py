@@ -1,0 +1,70 @@
+"""The profile's channel directory: the conversations that are its own, by name.
+
+Hermes builds this file in a gateway, from what its adapters and its sessions know. A routed profile
+has no gateway of its own: its workers add what the real one tells them. What else stands there,
+say from a gateway that the profile has as well, is left.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+
+logger = logging.getLogger(__name__)
+
+
+def add(places: Iterable[msg.Place]) -> None:
+    """Add conversations to the directory, or rename them; writes nothing when all are there."""
+    module = importlib.import_module("gateway.channel_directory")
+    path = Path(module.DIRECTORY_PATH)
+    directory = _read(path)
+    platforms: dict[str, Any] = directory.setdefault("platforms", {})
+    changed = [
+        _enter(platforms.setdefault(place.platform, []), _entry(place))
+        for place in places
+        if place.name
+    ]
+    if not any(changed):
+        return
+    directory["updated_at"] = datetime.now().isoformat()  # noqa: DTZ005 - as Hermes writes it
+    try:
+        importlib.import_module("utils").atomic_json_write(path, directory)
+    except OSError as error:
+        logger.warning("the channel directory could not be written: %s", error)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        directory = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return directory if isinstance(directory, dict) else {}
+
+
+def _entry(place: msg.Place) -> dict[str, Any]:
+    thread = place.thread_id
+    return {
+        "id": f"{place.chat_id}:{thread}" if thread else place.chat_id,
+        "name": place.name,
+        "type": place.kind or "dm",
+        "thread_id": thread,
+    }
+
+
+def _enter(entries: list[Any], entry: dict[str, Any]) -> bool:
+    """Put an entry in; say whether that changed anything."""
+    for index, known in enumerate(entries):
+        if isinstance(known, dict) and known.get("id") == entry["id"]:
+            if known.get("name") == entry["name"]:
+                return False
+            entries[index] = known | entry
+            return True
+    entries.append(entry)
+    return True

@@ -1,0 +1,53 @@
+"""Who is at the other end of a Unix socket, and whether it descends from this worker."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from pathlib import Path
+
+#: Generations that are looked at; nothing sane nests deeper.
+_GENERATIONS = 128
+
+_CREDENTIALS = struct.Struct("3i")
+
+
+def peers_are_known() -> bool:
+    """Say whether this system tells who is at the other end of a socket."""
+    return hasattr(socket, "SO_PEERCRED") and Path("/proc/self/stat").exists()
+
+
+def peer_of(connection: socket.socket) -> int:
+    """Return the process that connected; 0 is one that this process's namespace does not see."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid: int = _CREDENTIALS.unpack(raw)[0]
+    return pid
+
+
+def roots() -> frozenset[int]:
+    """Return the processes below which everything belongs to this worker.
+
+    That is the worker, and the supervisor above it: what detached itself from the worker hangs
+    there. The first process of the system, or of a pid namespace, is none.
+    """
+    return frozenset({os.getpid(), os.getppid()} - {0, 1})
+
+
+def descends(pid: int, ancestors: frozenset[int]) -> bool:
+    """Say whether a process is one of the ancestors or descends from one."""
+    for _generation in range(_GENERATIONS):
+        if pid in ancestors:
+            return True
+        if pid <= 1:
+            return False
+        pid = _parent(pid)
+    return False
+
+
+def _parent(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return 0
+    return int(fields.rpartition(b")")[2].split()[1])  # the name before may hold anything

@@ -1,0 +1,80 @@
+"""The tools with which a model sends: Hermes's own where a version has one, else the router's."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+
+logger = logging.getLogger(__name__)
+
+NAME = "send_message"
+_TOOLSET = "hermes_router"
+
+#: Sends a reaction: place, emoji or None to take it away, message id or None for the last one.
+React = Callable[[msg.Place, str | None, str | None], Any]
+
+
+def react_through(react: React) -> None:
+    """Have the engine's reactions go the way its messages go."""
+    tool: Any = importlib.import_module("tools.send_message_tool")
+    original = getattr(tool, "_handle_react", None)
+    if original is None:  # an older Hermes knows no reactions
+        return
+    original = getattr(original, "__wrapped__", original)
+
+    @functools.wraps(original)
+    def handle_react(args: Mapping[str, Any], remove: bool = False) -> str:  # noqa: FBT001, FBT002
+        emoji = str(args.get("emoji") or "").strip()
+        if not remove and not emoji:
+            return str(tool.tool_error("'emoji' is required when action='react'"))
+        place = _place_of(tool, str(args.get("target") or ""))
+        if place is None:
+            return str(tool.tool_error("'target' names no conversation that is known here"))
+        number = str(args.get("message_id") or "").strip() or None
+        run = importlib.import_module("model_tools")._run_async
+        return json.dumps(run(react(place, None if remove else emoji, number)))
+
+    tool._handle_react = handle_react
+
+
+def _place_of(tool: Any, target: str) -> msg.Place | None:
+    platform, _, reference = tool._explicit_target(target).partition(":")
+    platform = platform.strip().lower()
+    chat, thread, _ = tool._parse_target_ref(platform, reference)
+    if not chat and reference:
+        resolve = importlib.import_module("gateway.channel_directory").resolve_channel_name
+        found = resolve(platform, reference)
+        chat, thread, _ = tool._parse_target_ref(platform, found) if found else (None, None, None)
+    return msg.Place(platform=platform, chat_id=chat, thread_id=thread) if chat else None
+
+
+def offer() -> None:
+    """Offer the model the tool ``send_message``, unless this Hermes or a plugin does so itself.
+
+    It is Hermes's own tool function with its own description; from 0.17 on Hermes does not register
+    it. It stands in a toolset of its own, which ``hermes tools`` switches off like a plugin's.
+    """
+    engine: Any = importlib.import_module("tools.send_message_tool")
+    registry = importlib.import_module("tools.registry").registry
+    manager = importlib.import_module("hermes_cli.plugins").get_plugin_manager()
+    if registry.get_entry(NAME) is not None:
+        return
+    schema = getattr(engine, "SEND_MESSAGE_SCHEMA", None)
+    if schema is None:
+        logger.warning("send_tool: this Hermes lacks tools.send_message_tool.SEND_MESSAGE_SCHEMA")
+        return
+    registry.register(
+        name=NAME,
+        toolset=_TOOLSET,
+        schema=schema,
+        handler=engine.send_message_tool,
+        description="send to a conversation of this profile",
+        emoji="📨",
+    )
+    manager._plugin_tool_names.add(NAME)
