@@ -39,6 +39,7 @@ from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask, Desk, OpenPrompts
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.settled import name_of
+from hermes_router.routing import Place
 from hermes_router.settings import Settings
 from hermes_router.spool import Spool
 from hermes_router.warm import Workers

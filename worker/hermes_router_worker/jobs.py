@@ -12,7 +12,9 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker import cron_run, outbound
+from hermes_router_worker.counter import serve_children
 from hermes_router_worker.link import Link
+from hermes_router_worker.transport import Gateway
 from hermes_router_worker.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -35,12 +37,13 @@ class JobWork:
         self._finish = finish
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
-        self._transport = outbound.Gateway(link, self._loop)
+        self._transport = Gateway(link, self._loop)
 
     async def run(self) -> None:
         """Do the job, say what came of it, and leave."""
         outbound.install(self._transport, self._job.reach)
-        tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
+        children = serve_children(self._link, self._job.reach)
+        tasks = [asyncio.create_task(work) for work in (children, self._read(), self._beat())]
         try:
             result = await self._do()
             await self._link.send(msg.Ended(outcome=result.outcome, detail=result.detail))  # type: ignore[arg-type]
