@@ -138,6 +138,15 @@ def test_a_job_far_past_its_time_runs_once_and_is_planned_anew(
     assert file.read_text() == "ran\n"
 
 
+def test_a_jobs_script_sends_to_the_home_channel(stage: Stage, cron: CronStore) -> None:
+    number = cron.add_script("sender", "hermes send --to telegram fromcron", due=-5)
+    (run,) = cron.wait_run(number)
+    assert run["status"] == "completed", run
+    sent = [c.place for c in stage.telegram.calls("sendMessage") if c.text == "fromcron"]
+    assert sent == [(FORUM, CAREER)]
+    stage.wait_settled("career")
+
+
 def test_a_one_time_job_runs_once_and_is_gone(
     stage: Stage, cron: CronStore, tmp_path: Path
 ) -> None:
