@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker import cron_guard, outbound, session_state, startup
+from hermes_router_worker import cron_guard, session_state, startup
 from hermes_router_worker.cron_run import Result
+from hermes_router_worker.transport import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Upkeep:
     """One upkeep of this process's home; ``stop`` ends it between two chores."""
 
     def __init__(
-        self, runner: Any, transport: outbound.Transport, reach: msg.Reach, stop: threading.Event
+        self, runner: Any, transport: Transport, reach: msg.Reach, stop: threading.Event
     ) -> None:
         self._runner = runner
         self._transport = transport
@@ -123,7 +124,7 @@ class Upkeep:
 class _Carrier:
     """What stands for a platform's adapter where Hermes redelivers: the gateway's, by the pipe."""
 
-    def __init__(self, transport: outbound.Transport, platform: str) -> None:
+    def __init__(self, transport: Transport, platform: str) -> None:
         self._transport = transport
         self._platform = platform
 
