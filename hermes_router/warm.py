@@ -49,6 +49,7 @@ class _Nest:
     stamp: Stamp | None = None
     born: float = 0.0
     lock: anyio.Lock = field(default_factory=anyio.Lock)
+    gone: bool = False
 
 
 class Workers:
@@ -170,7 +171,9 @@ class Workers:
             self._discard(oldest)
 
     def _discard(self, name: str) -> None:
-        self._clear(self._nests.pop(name))
+        nest = self._nests.pop(name)
+        nest.gone = True
+        self._clear(nest)
 
     async def _fill(self, nest: _Nest) -> None:
         """Bring a nest up to what its settings want; a failure is logged and tried again later."""
@@ -183,11 +186,14 @@ class Workers:
                 if nest.template is None:
                     return
                 nest.ready = [worker for worker in nest.ready if not worker.ended]
-                while len(nest.ready) < nest.warm.ready:
+                while len(nest.ready) < nest.warm.ready and not nest.gone:
                     nest.ready.append(await self._forked(nest.template, nest.order))
             except RouterError as error:
                 logger.warning("nothing could be prepared: %s", error)
                 self._clear(nest)
+            finally:
+                if nest.gone:  # let go of meanwhile: nobody else would end what came since
+                    self._clear(nest)
 
     async def _start_template(self, nest: _Nest) -> None:
         """Start a template, again if its home changed meanwhile: it may know only half of that.
