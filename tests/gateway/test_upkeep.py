@@ -20,6 +20,21 @@ from tests.kit.cron_store import CronStore
 
 DAY = 86_400
 
+PROVIDER = """from agent.memory_provider import MemoryProvider
+import json, os
+
+class Keeper(MemoryProvider):
+    name = "keeper"
+    def is_available(self): return True
+    def initialize(self, session_id, **kwargs): self.of = {"session": session_id, **kwargs}
+    def get_tool_schemas(self): return []
+    def on_session_end(self, messages):
+        said = [m.get("content") for m in messages if m.get("role") == "user"]
+        with open(os.environ["HERMES_HOME"] + "/kept.jsonl", "a") as file:
+            file.write(json.dumps({"said": said, "of": self.of}, default=str) + "\\n")
+"""
+"""A memory provider that writes down what it is given when a session ends."""
+
 
 @pytest.fixture(scope="module")
 def prepared(
@@ -32,7 +47,11 @@ def prepared(
     stage.root.configure({"agent": {"restart_drain_timeout": 1}})
     reset = {"mode": "idle", "idle_minutes": 60}
     prune = {"auto_prune": True, "retention_days": 30, "min_interval_hours": 24}
-    stage.root.profiles["career"].configure({"session_reset": reset, "sessions": prune})
+    home = stage.root.profiles["career"]
+    home.configure({"session_reset": reset, "sessions": prune, "memory": {"provider": "keeper"}})
+    plugin = home.path / "plugins" / "keeper"
+    plugin.mkdir(parents=True)
+    (plugin / "__init__.py").write_text(PROVIDER)
     return stage
 
 
@@ -106,6 +125,16 @@ def tended(stage: Stage, used: Path) -> Path:
 def test_a_session_whose_time_is_over_is_ended(stage: Stage, tended: Path) -> None:
     assert all(entry["expiry_finalized"] for entry in routing(tended))
     assert "sessions: 1" in stage.root.log("agent.log")
+
+
+def test_what_was_said_is_handed_to_the_memory_provider_when_the_session_ends(
+    tended: Path,
+) -> None:
+    (kept,) = map(json.loads, (tended / "kept.jsonl").read_text().splitlines())
+    assert len(kept["said"]) == 1
+    assert "first words" in kept["said"][0]
+    assert kept["of"]["session"] == routing(tended)[0]["session_id"]
+    assert kept["of"]["thread_id"] == str(CAREER)
 
 
 def test_old_files_leave_the_caches_and_young_ones_stay(tended: Path) -> None:

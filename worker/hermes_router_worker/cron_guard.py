@@ -16,10 +16,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import importlib
 import logging
 import os
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -65,6 +67,17 @@ def _lock(descriptor: int) -> bool:
             time.sleep(0.05)
         else:
             return True
+
+
+def sign_as_this_process() -> None:
+    """Give this process a name of its own in the ledger of executions.
+
+    Hermes makes the name up when it is imported, so that all workers of one template would share it
+    and take each other's runs for their own.
+    """
+    with contextlib.suppress(ImportError):  # a Hermes without a ledger
+        executions: Any = importlib.import_module("cron.executions")
+        executions._PROCESS_ID = uuid.uuid4().hex
 
 
 def runs_elsewhere(job_id: str) -> int | None:

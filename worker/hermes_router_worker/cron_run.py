@@ -214,12 +214,16 @@ def _only(job_id: str) -> Iterator[None]:
     def mine(record: Record) -> bool:
         return str(record.get("id") or record.get("job_id") or "") == job_id
 
+    def load_all() -> list[Record]:
+        with _replaced(jobs, "save_jobs", save):  # loading repairs the file, all of it
+            return list(load())
+
     def load_mine() -> list[Record]:
-        return [record for record in load() if mine(record)]
+        return [record for record in load_all() if mine(record)]
 
     def save_mine(changed: list[Record]) -> None:
         records, left = [], list(changed)
-        for record in load():
+        for record in load_all():
             if not mine(record):
                 records.append(record)
             elif left:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
-from hermes_router_worker import cron_run, outbound
+from hermes_router_worker import cron_guard, cron_run, outbound
 from hermes_router_worker.counter import serve_children
 from hermes_router_worker.link import Link
 from hermes_router_worker.transport import Gateway
@@ -42,6 +42,7 @@ class JobWork:
     async def run(self) -> None:
         """Do the job, say what came of it, and leave."""
         outbound.install(self._transport, self._job.reach)
+        cron_guard.sign_as_this_process()
         children = serve_children(self._link, self._job.reach)
         tasks = [asyncio.create_task(work) for work in (children, self._read(), self._beat())]
         try:

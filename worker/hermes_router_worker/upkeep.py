@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker import cron_guard, session_state, startup
+from hermes_router_worker import cron_guard, memory_flush, session_state, startup
 from hermes_router_worker.cron_run import Result
 from hermes_router_worker.transport import Transport
 
@@ -116,9 +116,12 @@ class Upkeep:
 
     async def _expire_sessions(self) -> int:
         """End the sessions whose time is over, and prune the store: one round of the watcher."""
-        before = set(open_sessions(self._runner))
+        before = open_sessions(self._runner)
+        over = [key for key, end in before.items() if end is not None and end <= time.time() + 1]
+        if over:
+            await asyncio.to_thread(memory_flush.seat_agents, self._runner, over)
         await one_round(self._runner, "_session_expiry_watcher")
-        return len(before - set(open_sessions(self._runner)))
+        return len(before.keys() - open_sessions(self._runner).keys())
 
 
 class _Carrier:
@@ -239,7 +242,7 @@ def leave_note(home: Path, runner: Any) -> None:
 
 
 def _next_times(runner: Any, now: float) -> Iterator[float | None]:
-    yield from open_sessions(runner).values()
+    yield from open_sessions(runner).values()  # one that runs a process outlasts its end
     yield _caches_next(now)
     yield _curator_next()
     config = importlib.import_module("hermes_cli.config").load_config()

@@ -1,0 +1,64 @@
+"""Handing a session's conversation to its memory provider when the session ends by the clock.
+
+Hermes does it through the agent that its gateway keeps for each session: the provider's
+``on_session_end`` gets what was said. No process keeps an agent here. So one is built for each
+session that is about to be ended, with the conversation as the store has it, and put where Hermes
+looks for the one that it kept. Hermes does the rest: it hands over, closes and forgets the agent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+def seat_agents(runner: Any, session_keys: Iterable[str]) -> int:
+    """Build the agents of these sessions, where the profile has a memory provider; return how many.
+
+    Blocks. A session whose agent cannot be built ends without it, as in Hermes after a restart.
+    """
+    config = importlib.import_module("hermes_cli.config").load_config()
+    if not str((config.get("memory") or {}).get("provider") or "").strip():
+        return 0
+    seated = 0
+    for key in session_keys:
+        entry = runner.session_store._entries.get(key)
+        if entry is None or entry.origin is None:
+            continue
+        try:
+            agent = _agent_of(runner, key, entry)
+        except Exception:
+            logger.exception("session %s ends without its memory provider", key)
+            continue
+        runner._agent_cache[key] = (agent, None, 0, entry.session_id)
+        seated += 1
+    return seated
+
+
+def _agent_of(runner: Any, key: str, entry: Any) -> Any:
+    """Return an agent of the session that knows the whole conversation; it asks no model."""
+    source = entry.origin
+    model, runtime = runner._resolve_session_agent_runtime(source=source, session_key=key)
+    agent = importlib.import_module("run_agent").AIAgent(
+        model=model,
+        **runtime,
+        max_iterations=1,
+        quiet_mode=True,
+        enabled_toolsets=[],
+        session_id=entry.session_id,
+        platform=source.platform.value,
+        user_id=source.user_id,
+        user_name=source.user_name,
+        chat_id=source.chat_id,
+        chat_name=source.chat_name,
+        chat_type=source.chat_type,
+        thread_id=source.thread_id,
+        gateway_session_key=key,
+        session_db=getattr(runner._session_db, "_db", runner._session_db),
+    )
+    agent._session_messages = runner.session_store.load_transcript(entry.session_id)
+    return agent
