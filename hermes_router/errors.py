@@ -181,6 +181,25 @@ class WorkerTimeout(WorkerError):
         self.seconds = seconds
 
 
+class WorkerOverLimit(WorkerError):
+    """A worker that used more than it may; ``limit`` is the setting's name, in ``limits``."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str,
+        allowed: float,
+        profile: str = "",
+        turn_id: str = "",
+        where: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, profile=profile, turn_id=turn_id, where=where, hint=hint)
+        self.limit = limit
+        self.allowed = allowed
+
+
 class ProtocolError(WorkerError):
     """A message that the other side of the pipe may not send, or not now."""
 

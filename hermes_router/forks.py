@@ -21,6 +21,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from hermes_router.pace import Pace
 from hermes_router.protocol import template as msg
 
 _ANSWER_SECONDS = 10.0
@@ -95,12 +96,14 @@ class ForkServer:
         self._control.close()
 
     async def _read(self) -> None:
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
+        pace = Pace()
+        with contextlib.suppress(OSError, msgspec.MsgspecError, RecursionError):
             while True:
                 packet, descriptor = await self._receive()
                 if not packet:
                     break
                 self._note(msg.decode_from_template(packet), descriptor)
+                await pace.keep(0)
         self._end()
 
     async def _receive(self) -> tuple[bytes, int]:
@@ -123,7 +126,7 @@ class ForkServer:
             case msg.Prepared():
                 self.prepared = True
                 self.ready.set()
-            case msg.Forked(worker_id=worker_id, pid=pid):
+            case msg.Forked(worker_id=worker_id, pid=pid) if worker_id in self._replies:
                 child = self._children[pid] = ForkedChild(descriptor)
                 descriptor = -1
                 self._answer(worker_id, child, "")
@@ -175,7 +178,9 @@ class ForkedChild:
         """Whether the process has ended, as far as can be told at once."""
         if self._reported.is_set() or self._descriptor < 0:
             return True
-        return bool(select.select([self._descriptor], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(0))
 
     def report(self, returncode: int) -> None:
         """Note the end that the process's parent saw."""

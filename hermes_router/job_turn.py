@@ -104,7 +104,7 @@ class JobTurn(Turn):
             self.ending = replace(self.ending, detail=self.failure.message)
         await super()._close(log, spool)
 
-    async def _apologise(self) -> None:
+    async def _apologise(self, *, answered: bool) -> None:
         """Say nothing here: who started the job knows from its ending what is to be told."""
 
     def _who(self) -> dict[str, object]:

@@ -18,6 +18,9 @@ from pathlib import Path
 
 FILE_NAME = "hermes-router-worker.log"
 
+#: Characters of one value in a log line; a worker may have chosen it.
+_LONGEST = 1000
+
 _LINE = re.compile(r"(?P<time>\S+) hermes-router (?P<what>begin|worker|end)(?P<pairs>(?: .*)?)")
 _PAIR = re.compile(r' (?P<name>[\w.]+)=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^ "]+))')
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
@@ -83,9 +86,20 @@ def write_line(descriptor: int, what: str, fields: Mapping[str, object]) -> None
 def plain(value: object) -> str:
     """Return ``value`` as one word of a log line: no control character, no space in it."""
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if text.isprintable() and text and not set(text) & set(' "=\\'):
         return text
     return f'"{"".join(map(_escaped, text))}"'
+
+
+def one_line(text: str, most: int = _LONGEST) -> str:
+    """Return what an untrusted side said as a part of one log line: printable, and not too long."""
+    cut = text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+    return cut if cut.isprintable() else "".join(map(_escaped_in_text, cut))
+
+
+def _escaped_in_text(char: str) -> str:
+    return char if char.isprintable() else _escaped(char)
 
 
 def _escaped(char: str) -> str:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import ipaddress
 import logging
 import urllib.parse
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -22,6 +24,7 @@ from typing import Any
 import msgspec
 
 from hermes_router.errors import RelayRefused
+from hermes_router.logs import one_line
 from hermes_router.prompts import Ask
 from hermes_router.protocol.messages import FileRef
 from hermes_router.protocol.plain import plain
@@ -42,6 +45,7 @@ logger = logging.getLogger(__name__)
 _REMEMBERED_MESSAGES = 4096
 
 _TYPING = frozenset({"send_typing", "stop_typing"})
+_TYPING_PAUSES = {"pause_typing_for_chat": True, "resume_typing_for_chat": False}
 _CHAT_PARAMETERS = frozenset({"chat_id"})
 
 
@@ -68,7 +72,8 @@ class MessageIds:
 class RelayTarget:
     """The conversation that a worker may act on.
 
-    ``attended`` says whether the gateway's own adapter shows "typing" for it at the moment.
+    ``attended`` says whether the gateway's own adapter shows "typing" for it at the moment;
+    ``session`` is the session's key.
     """
 
     profile: str
@@ -78,6 +83,12 @@ class RelayTarget:
     identity: Mapping[str, Any] = field(default_factory=dict)
     messages: MessageIds = field(default_factory=MessageIds)
     attended: Callable[[], bool] = lambda: False
+    session: str = ""
+    typing_paused: bool = False
+
+    def name(self, *parts: object) -> str:
+        """Return a name for something of this conversation that an adapter keeps for a chat."""
+        return "/".join((self.profile, self.session, *(one_line(str(part), 100) for part in parts)))
 
 
 class Relay:
@@ -102,6 +113,8 @@ class Relay:
             raise self._refused(name, "is not relayed")
         if name in _TYPING and self._target.attended():
             return None
+        if name in _TYPING_PAUSES:
+            self._target.typing_paused = _TYPING_PAUSES[name]
         function = getattr(self._adapter, name)
         with ExitStack() as files:
             kwargs = self._arguments(method, function, args, spool, files)
@@ -115,6 +128,12 @@ class Relay:
                 value = await value
         return self._result(method, value)
 
+    def resume_typing(self) -> None:
+        """Have the adapter show "typing" again where a worker that is gone had paused it."""
+        if self._target.typing_paused:
+            self._target.typing_paused = False
+            self._adapter.resume_typing_for_chat(self._target.chat_id)
+
     # -- arguments -----------------------------------------------------------------------------
 
     def _arguments(
@@ -127,12 +146,13 @@ class Relay:
     ) -> dict[str, Any]:
         unknown = set(args) - set(method.params)
         if unknown:
-            raise self._refused(method.name, f"has no parameter {min(unknown)!r}")
+            raise self._refused(method.name, f"has no parameter {min(unknown)[:100]!r}")
         # What is None does not cross: an open question has no choices, but they must be passed.
         needed = dict.fromkeys(set(method.params) & _required(function))
         kwargs = needed | {name: value for name, value in args.items() if _takes(function, name)}
         self._check_places(method, kwargs)
         self._check_messages(method, kwargs)
+        self._rename(method, kwargs, spool)
         if "metadata" in method.params and _takes(function, "metadata"):
             kwargs["metadata"] = self._metadata(method, kwargs.get("metadata"))
         for name, shape in method.files.items():
@@ -152,7 +172,11 @@ class Relay:
             elif name == "user_id":
                 if str(value) not in target.user_ids:
                     raise self._refused(method.name, "may address its own session's users", value)
-            elif name != "metadata" and value not in {None, target.thread_id, target.chat_id}:
+            elif name != "metadata" and value not in (
+                None,
+                target.thread_id,
+                target.chat_id,
+            ):  # it may have no hash
                 raise self._refused(method.name, f"may not choose {name}", value)
 
     def _check_messages(self, method: Method, kwargs: dict[str, Any]) -> None:
@@ -164,7 +188,19 @@ class Relay:
             if name == "reply_to":
                 kwargs[name] = None
             else:
-                raise self._refused(method.name, f"knows no message {value!r} of its conversation")
+                raise self._refused(method.name, "knows its own conversation's messages", value)
+
+    def _rename(self, method: Method, kwargs: dict[str, Any], spool: Spool) -> None:
+        """Give what the adapter keeps for a chat names that no other conversation has.
+
+        Drafts are numbered by each worker anew: their numbers are drawn from the worker's name.
+        """
+        for name in set(method.rewrites) & set(kwargs):
+            if method.rewrites[name] == "status_key":
+                kwargs[name] = self._target.name(kwargs[name])
+            elif method.rewrites[name] == "draft_id":
+                unique = self._target.name(spool.token, kwargs[name]).encode()
+                kwargs[name] = zlib.crc32(unique) & 0x7FFFFFFF or 1
 
     def _metadata(self, method: Method, given: Any) -> dict[str, Any] | None:
         if given is not None and not isinstance(given, dict):
@@ -204,12 +240,10 @@ class Relay:
             path = spool.claim(reference)
             files.callback(spool.release, path)
             return _uri(path) if shape == "uri" else str(path)
-        if (
-            shape in {"url", "uri"}
-            and isinstance(value, str)
-            and value.startswith(("http://", "https://"))
-        ):
-            return value
+        if shape in {"url", "uri"} and isinstance(value, str) and _is_public(value):
+            if spool.addresses:
+                return value
+            raise self._refused(method.name, "may name no address: its network is off", value)
         raise self._refused(method.name, "may not name a file of this machine", value)
 
     # -- results -------------------------------------------------------------------------------
@@ -224,9 +258,12 @@ class Relay:
         return plain(value)
 
     def _refused(self, name: str, why: str, value: object = None) -> RelayRefused:
-        told = f": {value!r} is not allowed" if value is not None else ""
+        told = f": {one_line(repr(value), 100)} is not allowed" if value is not None else ""
         return RelayRefused(
-            f"{name} {why}{told}", call=name, target=str(value), profile=self._target.profile
+            one_line(f"{name[:100]} {why}{told}"),
+            call=one_line(name, 100),
+            target=one_line(str(value), 100),
+            profile=self._target.profile,
         )
 
 
@@ -348,3 +385,23 @@ def _required(function: Callable[..., Any]) -> set[str]:
 
 def _uri(path: Path) -> str:
     return f"file://{urllib.parse.quote(str(path))}"
+
+
+def _is_public(address: str) -> bool:
+    """Say whether this is an ``http`` address that does not lead into the gateway's own network.
+
+    A name may still lead there: what fetches it must look at what it resolves to, as Hermes does.
+    """
+    try:
+        parts = urllib.parse.urlsplit(address)
+        host = (parts.hostname or "").rstrip(".").lower()
+    except ValueError:
+        return False
+    if parts.scheme not in {"http", "https"} or not address.isprintable() or not host:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        # 127.1, 0x7f000001 and the like are addresses to what fetches it.
+        number = host.replace(".", "").replace("x", "").isalnum() and host[-1].isdigit()
+        return not number and host != "localhost" and not host.endswith((".localhost", ".internal"))

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from .protocol.limits import NAMES as KEPT_BY_WORKERS
 from .report import Report
 from .yaml_located import Mapping, Node, Sequence, plain_value
 
@@ -26,6 +27,9 @@ _TARGET = r"^[a-z0-9_]+:.+\Z"
 Name = Annotated[str, Meta(pattern=_NAME)]
 FolderPath = Annotated[str, Meta(pattern=_PATH)]
 Target = Annotated[str, Meta(pattern=_TARGET)]
+
+#: What a worker needs before it does anything: measured with Hermes 0.19, and some more.
+_LEAST = {"memory_bytes": 256 * 1024 * 1024, "cpu_seconds": 5.0, "processes": 8, "open_files": 128}
 
 _WORDS = {
     f"`str` matching regex {_NAME!r}": "the name of an environment variable",
@@ -88,10 +92,14 @@ class Timeouts(Block, frozen=True, kw_only=True):
     post_turn: Annotated[
         float, Meta(ge=0, le=_DAY, description="for what a turn started, after its answer")
     ] = 900.0
+    idle: Annotated[
+        float,
+        Meta(ge=0, le=30 * _DAY, description="of background work, nothing said; 0 is no limit"),
+    ] = 0.0
 
 
 class Limits(Block, frozen=True, kw_only=True):
-    """How much may happen at once."""
+    """How much may happen at once, and how much one worker with all that it starts may use."""
 
     concurrent_turns: Annotated[
         int, Meta(ge=1, le=1024, description="turns of this profile that run at once")
@@ -105,6 +113,33 @@ class Limits(Block, frozen=True, kw_only=True):
     received_bytes: Annotated[
         int, Meta(ge=0, le=2**40, description="of a file that people send; larger ones stay out")
     ] = 256 * 1024 * 1024
+    memory_bytes: Annotated[
+        int, Meta(ge=0, le=2**50, description="of a worker and all that it starts; 0 is no limit")
+    ] = 0
+    cpu_seconds: Annotated[
+        float,
+        Meta(ge=0, le=30 * _DAY, description="of CPU time, all its processes; 0 is no limit"),
+    ] = 0.0
+    processes: Annotated[
+        int, Meta(ge=0, le=2**22, description="of a worker, itself counted; 0 is no limit")
+    ] = 1024
+    open_files: Annotated[
+        int, Meta(ge=0, le=2**20, description="of each process; 0 is the system's own limit")
+    ] = 0
+    output_bytes: Annotated[
+        int,
+        Meta(ge=0, le=2**40, description="that it prints, and that it says; 0 is no limit"),
+    ] = 64 * 1024 * 1024
+
+    def of_a_tree(self) -> tuple[tuple[str, float], ...]:
+        """Return what a worker's own side keeps, by name."""
+        return tuple((name, float(getattr(self, name))) for name in KEPT_BY_WORKERS)
+
+    def check(self) -> Iterator[Finding]:
+        """Object to what no worker could even start with."""
+        for name, least in _LEAST.items():
+            if 0 < getattr(self, name) < least:
+                yield Finding(name, f"no worker starts with less than {least}", "0 is no limit")
 
 
 class Env(Block, frozen=True, kw_only=True):
@@ -245,6 +280,11 @@ class Settings(Block, frozen=True, kw_only=True):
     warm: Warm = Warm()
     sandbox: Sandbox = SEES_ITS_HOME
     hardening: Hardening = HARDENED
+
+    @property
+    def online(self) -> bool:
+        """Whether its processes have the machine's network."""
+        return self.launcher != "bubblewrap" or self.sandbox.online
 
     def shared(self) -> Iterator[str]:
         """Yield, as setting and value, all by which the profile gets more than what is its own."""

@@ -78,6 +78,7 @@ class Template:
             worker_id=spec.worker_id,
             environment={name: spec.environment[name] for name in _OWN_NAMES},
             grace=spec.grace,
+            limits=dict(spec.limits),
         )
         child = await self._forks.start(request, spec.log)
         self._process.keep(child)

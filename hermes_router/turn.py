@@ -12,10 +12,11 @@ import enum
 import functools
 import logging
 import os
+import re
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,20 +25,22 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from hermes_router.calls import Calls, Request
 from hermes_router.errors import (
-    ProfileError,
     ProtocolError,
-    RelayRefused,
     RouterError,
     WorkerDied,
+    WorkerOverLimit,
     WorkerStartError,
     WorkerTimeout,
 )
-from hermes_router.logs import exit_text, write_line
+from hermes_router.logs import exit_text, one_line, write_line
+from hermes_router.notices import is_told_in_any_case, notice, refused_files
 from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask, Desk, OpenPrompts
 from hermes_router.protocol import messages as msg
+from hermes_router.protocol.limits import OPEN_FILES, limit_of
 from hermes_router.protocol.settled import name_of
 from hermes_router.routing import Place
 from hermes_router.settings import Settings
@@ -47,7 +50,15 @@ from hermes_router.worker_process import WorkerProcess, open_log
 
 logger = logging.getLogger(__name__)
 
-_CALLS_AT_ONCE = 16
+#: Seconds that a worker gets on top of its post-turn time, to keep to it by itself.
+_POST_TURN_MORE = 10.0
+
+#: What a worker may call a moment or a step, and how many of them the log takes.
+_PHASE = re.compile(r"[a-z][a-z0-9_.]{0,31}")
+_MOST_PHASES = 32
+
+#: Calls that say nothing in the conversation.
+_SILENT_CALLS = frozenset({"send_typing", "stop_typing"})
 
 #: Texts sent by one worker whose names are remembered.
 _SENT_REMEMBERED = 100
@@ -74,6 +85,9 @@ class Conversation(Protocol):
         ``ask`` shows a prompt that waits for a person.
         Whatever else it raises is the adapter's failure and is reported to the worker.
         """
+
+    def worker_ended(self) -> None:
+        """Undo what a worker may have left behind on the adapter."""
 
     async def notify(self, text: str) -> None:
         """Tell the people in the conversation something."""
@@ -179,6 +193,8 @@ class Turn:
         self._last_heard = self._begun
         self._since = time.time()
         self._sent: deque[str] = deque(maxlen=_SENT_REMEMBERED)
+        self._last_word = self._released = self._begun
+        self._hit = False
         self._phases = {"queue": self._begun - received}
 
     @property
@@ -297,13 +313,13 @@ class Turn:
 
     async def run(self) -> None:
         """Start the worker, serve it until it ends, and clean up."""
-        spool = Spool(limit=self._settings.limits.file_bytes)
+        spool = Spool(limit=self._settings.limits.file_bytes, addresses=self._settings.online)
         log = -1
         try:
             log = await anyio.to_thread.run_sync(open_log, self._order)
             await self._live(log, spool)
         except RouterError as error:
-            self.failure = error
+            self.failure = self._over_limit() or error
         except Exception as error:
             logger.exception("turn %s failed", self.id)
             self.failure = RouterError(f"the router failed: {error!r}")
@@ -344,14 +360,16 @@ class Turn:
         times = self._settings.timeouts
         hello = await self._first_message(worker)
         self._check(hello)
-        await worker.send(
-            self.conversation.start_message(
-                turn_id=self.id,
-                heartbeat=times.silence / 4,
-                linger=times.post_turn,
-                reach=await self._host.post.reach(self.conversation.sender),
-            )
+        start = self.conversation.start_message(
+            turn_id=self.id,
+            heartbeat=times.silence / 4,
+            linger=times.post_turn,
+            reach=await self._host.post.reach(self.conversation.sender),
         )
+        try:
+            await worker.send(start)
+        except OSError as error:
+            raise WorkerDied("the worker ended before it was told its session") from error
         self._connected.set()
         return hello
 
@@ -369,20 +387,30 @@ class Turn:
                 hint="install the same hermes-router for the gateway and for its workers",
             )
         if hello.profile != self.conversation.profile.name:
-            raise ProtocolError(f"the worker says that it is {hello.profile!r}")
+            raise ProtocolError(f"the worker says that it is {one_line(repr(hello.profile), 100)}")
 
     async def _serve(self, worker: WorkerProcess, spool: Spool) -> None:
         async with anyio.create_task_group() as calls:
-            limiter = anyio.Semaphore(_CALLS_AT_ONCE)
+            do = functools.partial(self._do, spool=spool)
+            served = Calls(do, worker, turn_id=self.id)
             async for message in worker.messages():
                 self._last_heard = time.monotonic()
-                if isinstance(message, msg.Call | msg.Deliver | msg.React):
-                    await limiter.acquire()
-                    calls.start_soon(self._execute, worker, message, spool, limiter)
+                if isinstance(message, Request):
+                    self._note_call(message, served.count(worker.frame_bytes))
+                    await served.begin(message, worker.frame_bytes, calls)
                 elif isinstance(message, msg.Chunk):
                     await anyio.to_thread.run_sync(spool.append, message)
+                elif isinstance(message, msg.Hit):
+                    calls.start_soon(self._tell_of, message)
                 else:
                     self._note(message)
+
+    def _note_call(self, call: Request, said_bytes: int) -> None:
+        """Note that the worker says something, which is all that it has said in ``said_bytes``."""
+        if not isinstance(call, msg.Call) or call.method not in _SILENT_CALLS:
+            self._last_word = time.monotonic()
+        if 0 < self._settings.limits.output_bytes < said_bytes:
+            raise self._limit_error("output_bytes")
 
     def _note(self, message: msg.FromWorker) -> None:
         match message:
@@ -392,17 +420,19 @@ class Turn:
                 self._release(resident=resident)
             case msg.Leaving():
                 self._open = False
+                self._released = time.monotonic()
                 self._left = True
                 self._prompts.end()
             case msg.Resolved() | msg.Closed():
                 self._prompts.note(message)
-            case msg.Ready(phases=phases):
-                self._phases |= {f"ready.{name}": seconds for name, seconds in phases.items()}
+            case msg.Ready(phases=phases) if "ready" not in self._phases:
+                for name, seconds in phases.items():
+                    self._phases.setdefault(_phase_name(f"ready.{name}", self._phases), seconds)
                 self._phase("ready")
             case msg.Mark(name=name):
-                self._phase(name)
+                self._phase(_phase_name(name, self._phases))
             case msg.Failed(error=error, traceback=text):
-                raise WorkerDied(f"the worker failed: {error}", detail=text)
+                raise WorkerDied(f"the worker failed: {one_line(error)}", detail=text)
             case msg.Alive():
                 pass
             case _:
@@ -429,28 +459,24 @@ class Turn:
     def _release(self, *, resident: bool) -> None:
         """Free the lane, for the reply is out; or keep it bound while the worker is resident."""
         self._phase("reply")
-        self._open = resident
+        self._released = time.monotonic()
+        self._open = resident and not self._left
+        self._last_word = time.monotonic()
         self.answered.set()
 
-    async def _execute(
-        self,
-        worker: WorkerProcess,
-        call: msg.Call | msg.Deliver | msg.React,
-        spool: Spool,
-        limiter: anyio.Semaphore,
-    ) -> None:
-        try:
-            result = await answer(self.id, call, functools.partial(self._do, call, spool))
-            self._note_sent(call, result)
-            await worker.send(result)
-        except OSError:
-            pass  # the worker is gone; its end is noticed where its messages are read
-        finally:
-            limiter.release()
+    async def _tell_of(self, hit: msg.Hit) -> None:
+        """Tell the people, once, that a program ran into a limit that ends nobody."""
+        allowed = self._settings.limits.open_files
+        if hit.limit != OPEN_FILES or not allowed or self._hit:
+            return
+        self._hit = True
+        who = self.conversation.profile.name
+        logger.warning("turn %s of %s reached limits.open_files, %d", self.id, who, allowed)
+        await self._say(refused_files(allowed, self.id))
 
-    def _note_sent(self, call: msg.Call | msg.Deliver | msg.React, result: msg.Result) -> None:
+    def _note_sent(self, call: Request, value: Any) -> None:
         """Remember the name of a text that went out: the worker may die before it notes that."""
-        sent = isinstance(result.value, dict) and result.value.get("success")
+        sent = isinstance(value, dict) and value.get("success")
         if sent and isinstance(call, msg.Deliver):
             where = (call.platform, call.chat_id, call.thread_id)
             self._sent.append(name_of(*where, call.text))
@@ -459,11 +485,14 @@ class Turn:
             where = (origin.platform, origin.chat_id or "", origin.thread_id)
             self._sent.append(name_of(*where, str(call.args.get("content", ""))))
 
-    async def _do(self, call: msg.Call | msg.Deliver | msg.React, spool: Spool) -> Any:
-        if not isinstance(call, msg.Call):
-            return await self._host.post.carry(self.conversation.sender, call, spool)
-        ask = functools.partial(self._prompts.ask, call.id)
-        return await self.conversation.execute(call.method, call.args, spool, ask)
+    async def _do(self, call: Request, spool: Spool) -> Any:
+        if isinstance(call, msg.Call):
+            ask = functools.partial(self._prompts.ask, call.id)
+            value = await self.conversation.execute(call.method, call.args, spool, ask)
+        else:
+            value = await self._host.post.carry(self.conversation.sender, call, spool)
+        self._note_sent(call, value)
+        return value
 
     async def _tell(self, message: msg.Message) -> None:
         if self._worker is None:
@@ -484,6 +513,16 @@ class Turn:
                 raise self._timeout("silence", times.silence)
             if times.turn and not self.answered.is_set() and now - self._begun > times.turn:
                 raise self._timeout("turn", times.turn)
+            if self.answered.is_set():
+                self._watch_the_rest(now - self._last_word)
+
+    def _watch_the_rest(self, quiet: float) -> None:
+        """End what stays after the answer: idle residents, and who does not leave by itself."""
+        times = self._settings.timeouts
+        if self._open and times.idle and quiet > times.idle:
+            raise self._timeout("idle", times.idle)
+        if not self._open and time.monotonic() - self._released > times.post_turn + _POST_TURN_MORE:
+            raise self._timeout("post_turn", times.post_turn)
 
     def _timeout(self, phase: str, seconds: float) -> WorkerTimeout:
         return WorkerTimeout(
@@ -492,6 +531,9 @@ class Turn:
 
     def _judge(self) -> None:
         returncode = self._returncode
+        over_limit = self._over_limit()
+        if over_limit is not None:
+            raise over_limit
         if self._stopping or (self._left and self.answered.is_set()):
             return
         if returncode != 0:
@@ -501,11 +543,21 @@ class Turn:
         if not self.answered.is_set():
             raise WorkerDied("the worker left without finishing its turn", returncode=returncode)
 
+    def _over_limit(self) -> WorkerOverLimit | None:
+        limit = None if self._stopping else limit_of(self._returncode)
+        return None if limit is None else self._limit_error(limit)
+
+    def _limit_error(self, limit: str) -> WorkerOverLimit:
+        allowed = getattr(self._settings.limits, limit)
+        return WorkerOverLimit(
+            f"the worker exceeded limits.{limit}, {allowed:.0f}", limit=limit, allowed=allowed
+        )
+
     # -- the end -------------------------------------------------------------------------------
 
     async def _close(self, log: int, spool: Spool) -> None:
         unanswered = not self.answered.is_set() and not self._stopping
-        if self._accepted == 0 and self._prepared:
+        if self._accepted == 0 and self._prepared and not is_told_in_any_case(self.failure):
             # A prepared process that died costs a start, no more: who offers will offer again.
             logger.warning("turn %s: its prepared worker was lost: %s", self.id, self.failure)
             self.failure, unanswered = None, False
@@ -524,16 +576,20 @@ class Turn:
             until = time.time()
             sent = [msg.Settled(name=name, since=self._since, until=until) for name in self._sent]
             self._host.post.settle(self.conversation.profile.name, sent)
-        if unanswered:
-            await self._apologise()
+        self.conversation.worker_ended()
+        if unanswered or is_told_in_any_case(self.failure):
+            await self._apologise(answered=not unanswered)
         self.answered.set()
         self.ended.set()
 
-    async def _apologise(self) -> None:
+    async def _apologise(self, *, answered: bool) -> None:
+        await self._say(notice(self.failure, self.id, answered=answered))
+
+    async def _say(self, text: str) -> None:
         try:
-            await self.conversation.notify(notice(self.failure, self.id))
+            await self.conversation.notify(text)
         except Exception:
-            logger.exception("turn %s: the notice could not be delivered", self.id)
+            logger.exception("turn %s: a notice could not be delivered", self.id)
 
     def _who(self) -> dict[str, object]:
         """Return what a turn's header line says; its pid is the supervisor's."""
@@ -559,21 +615,6 @@ class Turn:
         self._log(log, "end", fields | self._phases)
 
 
-async def answer(
-    work: str, call: msg.Call | msg.Deliver | msg.React, do: Callable[[], Awaitable[Any]]
-) -> msg.Result:
-    """Do what a worker asks for and return the answer; ``work`` is its turn, for the log."""
-    name = call.method if isinstance(call, msg.Call) else _op(call)
-    try:
-        return msg.Result(call=call.id, value=await do())
-    except RelayRefused as error:
-        logger.warning("turn %s: refused: %s", work, error)
-        return msg.Result(call=call.id, error=str(error), refused=True)
-    except Exception as error:  # noqa: BLE001 - an adapter may raise anything
-        logger.info("turn %s: %s failed: %r", work, name, error)
-        return msg.Result(call=call.id, error=repr(error))
-
-
 @contextlib.contextmanager
 def _one_error() -> Iterator[None]:
     """Raise one error where a task group raises a group: the project's own if there is one."""
@@ -592,19 +633,11 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield error
 
 
-def notice(failure: RouterError | None, turn_id: str) -> str:
-    """Return the line that tells the people in a conversation that a turn came to nothing."""
-    if isinstance(failure, ProfileError):
-        return f"⚠️ This conversation's profile {failure.profile!r} {failure.message}. [{turn_id}]"
-    if isinstance(failure, WorkerTimeout):
-        what = f"took longer than allowed ({failure.phase}: {failure.seconds:g} s) and was ended"
-    elif isinstance(failure, WorkerStartError):
-        what = "could not be started"
-    else:
-        what = "stopped unexpectedly before it was done"
-    return (
-        f"⚠️ The assistant of this conversation {what}. Please send your message again. [{turn_id}]"
-    )
+def _phase_name(name: str, known: Mapping[str, float]) -> str:
+    """Return the name of a phase that a worker chose; raises ``ProtocolError`` on a bad one."""
+    if _PHASE.fullmatch(name) is None or len(known) >= _MOST_PHASES:
+        raise ProtocolError(f"the worker named a phase {one_line(repr(name), 100)}")
+    return name
 
 
 def _op(message: msg.Message) -> str:

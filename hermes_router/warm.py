@@ -78,6 +78,7 @@ class Workers:
             sandbox=settings.sandbox,
             hardening=settings.hardening,
             share=settings.share,
+            limits=settings.limits.of_a_tree(),
         )
 
     async def start(self, order: WorkerOrder, warm: Warm) -> WorkerProcess:

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
@@ -23,10 +24,12 @@ import msgspec
 from hermes_router import profiles
 from hermes_router.errors import ProfileError, ProtocolError, WorkerStartError
 from hermes_router.launchers import Child, Launch, LaunchSpec
-from hermes_router.logs import WorkerLog
+from hermes_router.logs import WorkerLog, one_line
+from hermes_router.pace import CALL, Pace
 from hermes_router.profiles import WORKER_VARIABLE, Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
+from hermes_router.protocol.weight import too_heavy
 from hermes_router.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 
 #: Seconds that the system gets to deliver the end of a process that was killed.
@@ -49,6 +52,7 @@ class WorkerOrder:
     sandbox: Sandbox = SEES_ITS_HOME
     hardening: Hardening = HARDENED
     share: tuple[str, ...] = ()
+    limits: tuple[tuple[str, float], ...] = ()
 
 
 class WorkerProcess:
@@ -56,6 +60,9 @@ class WorkerProcess:
 
     #: Was it started before there was a message for it?
     prepared = False
+
+    #: The size of the frame that was received last.
+    frame_bytes: int
 
     #: Is it a template? What it forks carries its mark, and must not end with it.
     forks = False
@@ -68,6 +75,8 @@ class WorkerProcess:
         self._tmpdir = tmpdir
         self._reader = FrameReader(child.inbound)
         self._writer = FrameWriter(child.outbound)
+        self._pace = Pace()
+        self.frame_bytes = 0
 
     async def send(self, message: msg.Message) -> None:
         """Send one message; raises ``OSError`` when the worker is gone."""
@@ -81,13 +90,20 @@ class WorkerProcess:
             ProtocolError: what came is no message.
         """
         try:
-            return msg.decode_from_worker(await self._reader.receive())
+            frame = await self._reader.receive()
+            begun = time.perf_counter()
+            message = _decoded(frame)
         except OSError as error:
             raise EndOfFrames from error
-        except (FrameError, msgspec.MsgspecError) as error:
+        except (FrameError, msgspec.MsgspecError, RecursionError) as error:
             raise ProtocolError(
-                f"the worker broke the protocol: {error}", profile=self._order.profile.name
+                f"the worker broke the protocol: {one_line(str(error))}",
+                profile=self._order.profile.name,
             ) from error
+        self.frame_bytes = len(frame)
+        weight = CALL if isinstance(message, msg.Call | msg.Deliver | msg.React) else 1
+        await self._pace.keep(time.perf_counter() - begun, weight=weight)
+        return message
 
     async def messages(self) -> AsyncIterator[msg.FromWorker]:
         """Yield messages until the worker closes its end; raises ``ProtocolError``."""
@@ -168,6 +184,7 @@ async def start_worker(
         sandbox=order.sandbox,
         hardening=order.hardening,
         share=order.share,
+        limits=order.limits,
     )
     try:
         child = await (launch or order.launch)(spec)
@@ -184,6 +201,12 @@ async def start_worker(
     worker = WorkerProcess(child, order=order, worker_id=worker_id, tmpdir=tmpdir)
     worker.forks = control is not None
     return worker
+
+
+def _decoded(frame: bytes) -> msg.FromWorker:
+    if too_heavy(frame):
+        raise FrameError("a message of too many values")
+    return msg.decode_from_worker(frame)
 
 
 def open_log(order: WorkerOrder) -> int:

@@ -13,12 +13,18 @@ import pytest
 import yaml
 
 from hermes_router import config
-from hermes_router.errors import ProfileError, RouterError, WorkerDied, WorkerStartError
+from hermes_router.errors import (
+    ProfileError,
+    RouterError,
+    WorkerDied,
+    WorkerOverLimit,
+    WorkerStartError,
+)
 from hermes_router.errors import WorkerTimeout as Timeout
 from hermes_router.logs import parse_turns
+from hermes_router.notices import notice
 from hermes_router.protocol import messages as msg
 from hermes_router.routing import Place
-from hermes_router.turn import notice
 from tests.demo.stage import PLACES
 from tests.tools.settings_table import README, with_table
 
@@ -253,6 +259,7 @@ def test_every_message_of_the_protocol_is_explained() -> None:
         WorkerStartError("any"),
         Timeout("any", phase="start", seconds=60),
         WorkerDied("any"),
+        WorkerOverLimit("any", limit="memory_bytes", allowed=600_000_000),
     ],
     ids=lambda failure: type(failure).__name__,
 )
@@ -269,6 +276,9 @@ def test_the_notices_are_the_codes(failure: RouterError) -> None:
         ("hermes/router.py", "⏳ This agent is draining for a maintenance action"),
         ("hermes/gateway.py", "routing is OFF"),
         ("turn.py", "the worker exceeded timeouts."),
+        ("turn.py", "the worker exceeded limits."),
+        ("turn.py", "reached limits.open_files"),
+        ("notices.py", "was refused more open files"),
         ("worker_process.py", "the worker broke the protocol: "),
         ("reload.py", "nothing is routed"),
         ("reload.py", "the last good one stays in force"),

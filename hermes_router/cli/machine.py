@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,11 +28,27 @@ def look() -> Iterator[Finding]:
         no="workers cannot be prepared ahead here: each turn starts its own, which takes seconds",
     )
     yield _temporary_folder()
-    yield Finding(
-        check="limits",
-        severity="ok",
-        what="turns at once, waiting messages, file sizes and all timeouts are kept by the gateway",
-    )
+    yield from _limits()
+
+
+def _limits() -> Iterator[Finding]:
+    """Say what keeps each limit."""
+    proc = Path("/proc/self/status").exists()
+    seconds = "four times a second" if proc else "every two seconds"
+    looks = f"each worker's supervisor looks {seconds} ({'/proc' if proc else 'ps'}) and ends it"
+    rough = "" if proc else "; shared memory is counted for each process, ended processes not"
+    kernel = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = "without a bound" if kernel == resource.RLIM_INFINITY else f"up to {kernel}"
+    for check, what in {
+        "limits": "turns at once, waiting messages, file sizes and all timeouts: the gateway",
+        "limit-memory": f"limits.memory_bytes: {looks}{rough}",
+        "limit-cpu": f"limits.cpu_seconds: {looks}; behind it RLIMIT_CPU, for each process",
+        "limit-processes": f"limits.processes: {looks}; threads are not counted",
+        "limit-open-files": f"limits.open_files: RLIMIT_NOFILE, for each process, {most}",
+        "limit-output": "limits.output_bytes: the supervisor counts what is printed, the gateway "
+        "what is said",
+    }.items():
+        yield Finding(check=check, severity="ok", what=what)
 
 
 def _launcher(name: str) -> Finding:

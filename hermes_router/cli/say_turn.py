@@ -167,6 +167,9 @@ class _Terminal:
     def settle(self, profile: str, sent: list[msg.Settled]) -> None:
         """Forget it: what was shown is all."""
 
+    def worker_ended(self) -> None:
+        """Nothing: a terminal shows no typing."""
+
     async def notify(self, text: str) -> None:
         """Show what the gateway would say."""
         self._note("notice", str(len(self.texts) + 1), text, [])

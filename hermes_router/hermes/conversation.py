@@ -41,6 +41,7 @@ class GatewayConversation:
                 user_ids=frozenset(),
                 identity={"slack_team_id": getattr(source, "scope_id", None)},
                 attended=self._attended,
+                session=self.key,
             )
         self._target.user_ids |= {str(source.user_id)}
         self._target.messages.add([event.message_id, event.reply_to_message_id])
@@ -82,6 +83,12 @@ class GatewayConversation:
             refuses=partial(seams.command_refusal, self._runner, source, self._event.get_command()),
         )
         return await Relay(adapter, self._target).execute(method, args, spool, ask)
+
+    def worker_ended(self) -> None:
+        """Undo what a worker may have left behind on the adapter."""
+        adapter = seams.adapter_for(self._runner, self._event.source)
+        if self._target is not None and adapter is not None:
+            Relay(adapter, self._target).resume_typing()
 
     async def notify(self, text: str) -> None:
         """Tell the people in the conversation something."""

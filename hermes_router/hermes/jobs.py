@@ -68,6 +68,9 @@ class JobConversation:
             profile=self.profile.name,
         )
 
+    def worker_ended(self) -> None:
+        """Nothing: a job calls no adapter."""
+
     async def notify(self, text: str) -> None:
         """Log a line: nobody waits for a job in a chat."""
         logger.warning("profile %s: %s: %s", self.profile.name, self.key, text)

@@ -18,7 +18,8 @@ class LaunchSpec:
 
     ``log`` is the descriptor that becomes the worker's stderr; the caller keeps and closes it.
     ``grace`` is how many seconds the tree gets between being asked to end and being killed. With
-    ``control``, the descriptor of a socket, it is a template that is started.
+    ``control``, the descriptor of a socket, it is a template that is started. ``limits`` are what
+    the worker's supervisor keeps, see :mod:`hermes_router.protocol.limits`.
     """
 
     profile: Profile
@@ -31,6 +32,7 @@ class LaunchSpec:
     sandbox: Sandbox = SEES_ITS_HOME
     hardening: Hardening = HARDENED
     share: tuple[str, ...] = ()
+    limits: tuple[tuple[str, float], ...] = ()
 
 
 class Child(Protocol):
@@ -95,4 +97,6 @@ def command(spec: LaunchSpec) -> list[str]:
         arguments.append("--new-privs")
     if "auth" in spec.share:
         arguments.append("--share-auth")
+    if spec.control is None:  # a template is told them with each fork
+        arguments += [f"--limit={name}={value!r}" for name, value in spec.limits]
     return [sys.executable, "-P", "-m", "hermes_router_worker", *arguments]

@@ -17,6 +17,7 @@ MAX_FRAME_BYTES = 1024 * 1024
 
 _HEADER_BYTES = 4
 _READ_BYTES = 64 * 1024
+_FINISH_SECONDS = 2.0
 
 
 class FrameError(Exception):
@@ -107,9 +108,25 @@ class FrameWriter:
             try:
                 data = data[os.write(self._fd, data) :]
             except BlockingIOError:
-                # A frame once begun is finished: half a frame would spoil all that follow.
-                with anyio.CancelScope(shield=True):
+                try:
                     await _ready(anyio.wait_writable, self._fd)
+                except anyio.get_cancelled_exc_class():
+                    await self._finish(data)
+                    raise
+
+    async def _finish(self, data: memoryview) -> None:
+        """Complete a frame whose sender was cancelled: half a frame would spoil all that follow.
+
+        A peer that does not read could keep the sender for good; then this end is closed instead.
+        """
+        with anyio.move_on_after(_FINISH_SECONDS, shield=True):
+            while data:
+                try:
+                    data = data[os.write(self._fd, data) :]
+                except BlockingIOError:
+                    await _ready(anyio.wait_writable, self._fd)
+            return
+        self.close()
 
     def close(self) -> None:
         """Close the descriptor; a second call does nothing."""

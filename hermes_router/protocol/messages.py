@@ -258,6 +258,12 @@ class Mark(Message, frozen=True, kw_only=True, tag="mark"):
     name: str
 
 
+class Hit(Message, frozen=True, kw_only=True, tag="hit"):
+    """The kernel refused a process of the worker more of something; ``limit`` is the setting."""
+
+    limit: str
+
+
 class Alive(Message, frozen=True, kw_only=True, tag="alive"):
     """The worker's event loop turns; sent every ``Start.heartbeat`` seconds."""
 
@@ -400,6 +406,7 @@ FromWorker = (
     | Resolved
     | Closed
     | Mark
+    | Hit
     | Alive
     | Failed
 )

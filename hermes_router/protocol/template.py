@@ -18,12 +18,14 @@ PACKET_BYTES = 64 * 1024
 class Fork(Message, frozen=True, kw_only=True, tag="fork"):
     """Fork a worker; three descriptors come along: its input, its output, its log.
 
-    ``environment`` is what differs from the template's own.
+    ``environment`` is what differs from the template's own, ``limits`` are as in
+    :mod:`hermes_router.protocol.limits`.
     """
 
     worker_id: str
     environment: dict[str, str]
     grace: float
+    limits: dict[str, float]
 
 
 class Spawn(Message, frozen=True, kw_only=True, tag="spawn"):

@@ -135,4 +135,9 @@ def test_launchers_and_limits_of_the_machine_are_told(healthy: Installation) -> 
         "warm-workers",
         "temporary-folder",
         "limits",
+        "limit-memory",
+        "limit-cpu",
+        "limit-processes",
+        "limit-open-files",
+        "limit-output",
     } <= checks

@@ -67,6 +67,7 @@ class Scene(turn_module.Conversation):
     key: str = "agent:main:telegram:group:1:6"
     notices: list[str] = field(default_factory=list)
     calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    workers_ended: int = 0
 
     @property
     def sender(self) -> Sender:
@@ -91,6 +92,9 @@ class Scene(turn_module.Conversation):
         if method == "forbidden":
             raise RelayRefused("no", call=method)
         return {"method": method}
+
+    def worker_ended(self) -> None:
+        self.workers_ended += 1
 
     async def notify(self, text: str) -> None:
         self.notices.append(text)

@@ -25,9 +25,11 @@ def main() -> int:
     parser.add_argument("--template", type=int, metavar="FD", help="fork workers on request")
     parser.add_argument("--new-privs", action="store_true", help="leave sudo and the like working")
     parser.add_argument("--share-auth", action="store_true", help="use the root's logins too")
+    parser.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--tmp", metavar="FOLDER", help="make TMPDIR in this folder")
     options = parser.parse_args()
     os.umask(0o077)
+    kernel.be_ended_before_others()
     kernel.leave_no_core()
     if not options.new_privs:
         kernel.give_up_new_privileges()
@@ -38,7 +40,8 @@ def main() -> int:
 
         template.main(options.profile, options.template, options.tmp, share_auth=options.share_auth)
     else:
-        supervise(options.grace, remove_tmpdir=options.tmp is not None)
+        limits = {name: float(value) for name, value in map(_halves, options.limit)}
+        supervise(options.grace, limits, remove_tmpdir=options.tmp is not None)
     inbound, outbound = claim_stdio()
     from hermes_router_worker import turn
 
@@ -49,6 +52,11 @@ def main() -> int:
         forked=options.template is not None,
         share_auth=options.share_auth,
     )
+
+
+def _halves(pair: str) -> tuple[str, str]:
+    name, _, value = pair.partition("=")
+    return name, value
 
 
 def leave(status: int) -> NoReturn:

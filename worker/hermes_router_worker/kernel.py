@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
 import signal
 import socket
 import sys
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_GET_NO_NEW_PRIVS = 39
+
+#: Added to how bad a process is for the kernel, of 1000.
+_FIRST_TO_GO = 500
+_MORE_CPU_SECONDS = 10
 
 
 def become_subreaper() -> bool:
@@ -31,6 +37,34 @@ def leave_no_core() -> None:
     """Write no core dump, and let no process of the same user read memory or environment."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def be_ended_before_others() -> None:
+    """When the machine runs out of memory, have the kernel end this tree before the gateway.
+
+    To be called before :func:`leave_no_core`: after it, what is asked for belongs to root.
+    """
+    with contextlib.suppress(OSError):
+        path = Path("/proc/self/oom_score_adj")
+        path.write_text(str(max(_FIRST_TO_GO, int(path.read_text("ascii")))), "ascii")
+
+
+def bound(*, open_files: float | None, cpu_seconds: float | None) -> None:
+    """Bound what this process, and each that it starts, may use by itself.
+
+    ``cpu_seconds`` stands behind the supervisor, which watches the tree as a whole: it gets a few
+    more.
+    """
+    if open_files:
+        _lower(resource.RLIMIT_NOFILE, int(open_files))
+    if cpu_seconds:
+        _lower(resource.RLIMIT_CPU, int(cpu_seconds) + _MORE_CPU_SECONDS)
+
+
+def _lower(kind: int, most: int) -> None:
+    _soft, hard = resource.getrlimit(kind)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
 
 
 def give_up_new_privileges() -> bool:

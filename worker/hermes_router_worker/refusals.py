@@ -14,6 +14,10 @@ _NO_NEW_PRIVS = re.compile(
     re.IGNORECASE,
 )
 
+#: What the C library, and so nearly every program, says for EMFILE.
+_OPEN_FILES = re.compile(r"too many open files", re.IGNORECASE)
+_RUNS_PROGRAMS = frozenset({"terminal", "process", "execute_code"})
+
 
 def explain(profile: str) -> None:
     """Have Hermes's terminal add the setting's name to a refusal; nothing where that is no hook."""
@@ -22,6 +26,23 @@ def explain(profile: str) -> None:
     hooks = getattr(get_plugin_manager(), "_hooks", None)
     if hooks is not None and kernel.gave_up_new_privileges():
         hooks.setdefault("transform_terminal_output", []).append(_explainer(profile))
+
+
+def report_open_files(tell: Callable[[], None]) -> None:
+    """Call ``tell`` when what a tool says is that the kernel refused it more open files.
+
+    By Hermes's own ``post_tool_call`` hook, which runs in the tool's thread. A tool that merely
+    reads or finds text is not asked: the words may stand in a file.
+    """
+    from hermes_cli.plugins import get_plugin_manager
+
+    def observed(tool_name: str = "", result: object = "", **_details: Any) -> None:
+        if tool_name in _RUNS_PROGRAMS and _OPEN_FILES.search(str(result)):
+            tell()
+
+    hooks = getattr(get_plugin_manager(), "_hooks", None)
+    if hooks is not None:
+        hooks.setdefault("post_tool_call", []).append(observed)
 
 
 def _explainer(profile: str) -> Callable[..., str | None]:

@@ -2,15 +2,17 @@
 
 Hermes starts its terminal, background, code-execution and MCP children in sessions of their own, so
 that killing a process group does not reach them. The supervisor forks the worker before anything
-is imported, is the subreaper of all that descends from it, and has three duties:
+is imported, is the subreaper of all that descends from it, and has these duties:
 
 - when the worker ends, for whatever reason, whatever it left behind is killed;
 - SIGTERM means "end the tree": everybody is asked to, and killed after the grace time;
 - when the gateway is gone (the pipe on descriptor 0 has no writer) the worker gets the grace time
-  to finish and the tree is ended then.
+  to finish and the tree is ended then;
+- what the worker prints goes through it into the worker log (:mod:`.printed`);
+- a tree that crosses a limit is killed at once (:mod:`.usage` says what it uses).
 
-It then ends the way the worker ended: same exit status, or the same signal. It holds no memory
-worth the name, reads nothing that the worker writes, and is one per worker.
+It then ends the way the worker ended: same exit status, or the same signal; after a crossed limit
+with the status that names it. It holds no memory worth the name, and is one per worker.
 
 Without subreapers (not Linux) descendants are found by walking the process table while the worker
 still lives; one that detached itself before that is missed.
@@ -23,38 +25,52 @@ import os
 import select
 import shutil
 import signal
-import subprocess
 import time
-from collections import defaultdict
-from pathlib import Path
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
+from hermes_router.protocol.limits import EXITS, OPEN_FILES
 from hermes_router_worker import kernel
+from hermes_router_worker.printed import Printed
+from hermes_router_worker.processes import descendants, kill_all, send
+from hermes_router_worker.usage import SECONDS, usage_below
 
 _POLL_SECONDS = 0.02
-_MOST_ROUNDS = 50
 
 
-def supervise(grace: float, *, remove_tmpdir: bool = False) -> None:
+def supervise(
+    grace: float, limits: Mapping[str, float] | None = None, *, remove_tmpdir: bool = False
+) -> None:
     """Fork; return in the child, which is the worker. The caller's process becomes the supervisor.
 
     Args:
         grace: seconds between asking the tree to end and killing it.
+        limits: what the tree may use, by name as in :mod:`hermes_router.protocol.limits`; 0 and
+            what is missing are no limit.
         remove_tmpdir: TMPDIR is this side's to remove in the end, not the gateway's.
     """
+    limits = {name: value for name, value in (limits or {}).items() if value}
     kernel.become_subreaper()
     wake_reader, wake_writer = os.pipe()
+    print_reader, print_writer = os.pipe()
     for end in (wake_reader, wake_writer):
         os.set_blocking(end, False)
     parent = os.getpid()
     worker = os.fork()
     if worker == 0:
-        os.close(wake_reader)
-        os.close(wake_writer)
+        os.dup2(print_writer, 2)
+        for end in (wake_reader, wake_writer, print_reader, print_writer):
+            os.close(end)
         kernel.die_with_parent(parent)
+        kernel.bound(open_files=limits.get(OPEN_FILES), cpu_seconds=limits.get("cpu_seconds"))
         return
+    os.close(print_writer)
     os.close(1)  # the gateway sees the end of the worker's output when the worker ends
     tmpdir = os.environ["TMPDIR"] if remove_tmpdir else None
-    _Supervisor(worker, wake_reader, wake_writer, grace, tmpdir).run()
+    printed = Printed(print_reader, 2, int(limits.get("output_bytes", 0)))
+    supervisor = _Supervisor(worker, wake_reader, wake_writer, grace, tmpdir)
+    supervisor.watch(printed, limits)
+    supervisor.run()
 
 
 class _Supervisor:
@@ -66,6 +82,9 @@ class _Supervisor:
         self._grace = grace
         self._wake_reader = wake_reader
         self._deadline: float | None = None
+        self._crossed: str | None = None
+        self._looks = False
+        self._next_look = 0.0
         self._poll = select.poll()
         self._poll.register(wake_reader, select.POLLIN)
         self._poll.register(0, 0)  # hang-up is always reported, data never is
@@ -73,11 +92,21 @@ class _Supervisor:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
+    def watch(self, printed: Printed, limits: Mapping[str, float]) -> None:
+        """Pass on what is printed, and see that the tree keeps the limits."""
+        self._printed = printed
+        self._limits = limits
+        self._looks = not {"memory_bytes", "cpu_seconds", "processes"}.isdisjoint(limits)
+        self._poll.register(printed.pipe, select.POLLIN)
+
     def run(self) -> None:
         status = self._wait_for_worker()
         _kill_descendants()
+        self._printed.finish()
         if self._tmpdir is not None:
             shutil.rmtree(self._tmpdir, ignore_errors=True)
+        if self._crossed is not None:
+            os._exit(EXITS[self._crossed])
         _end_like(status)
 
     def _on_signal(self, number: int, _frame: object) -> None:
@@ -87,7 +116,7 @@ class _Supervisor:
     def _ask_to_end(self) -> None:
         self._start_grace()
         for pid in descendants(os.getpid()):
-            _signal(pid, signal.SIGTERM)
+            send(pid, signal.SIGTERM)
 
     def _start_grace(self) -> None:
         if self._deadline is None:
@@ -98,9 +127,10 @@ class _Supervisor:
             status = self._reap()
             if status is not None:
                 return status
+            self._look()
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 # Not the worker alone: without a subreaper its children would be lost with it.
-                _kill_all(os.getpid())
+                kill_all(os.getpid())
             for fd, _events in self._poll.poll(self._timeout_ms()):
                 self._on_ready(fd)
 
@@ -108,14 +138,45 @@ class _Supervisor:
         if fd == self._wake_reader:
             with contextlib.suppress(BlockingIOError):
                 os.read(fd, 4096)
+        elif fd == self._printed.pipe:
+            if not self._printed.pass_on():
+                self._poll.unregister(fd)
+            if self._printed.too_much:
+                self._end_for("output_bytes", self._printed.count)
         else:
             self._poll.unregister(fd)
             self._start_grace()
 
     def _timeout_ms(self) -> int | None:
-        if self._deadline is None:
-            return None
-        return max(50, int((self._deadline - time.monotonic()) * 1000))
+        waits = [self._next_look] * self._looks
+        if self._deadline is not None:
+            waits.append(max(self._deadline, time.monotonic() + 0.05))
+        return max(0, int((min(waits) - time.monotonic()) * 1000) + 1) if waits else None
+
+    # -- limits --------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """See what the tree uses, if it is time to."""
+        if not self._looks or time.monotonic() < self._next_look:
+            return
+        most = self._limits.get("memory_bytes", 0)
+        usage = usage_below(os.getpid(), memory_worth_a_closer_look=int(most) or 2**63)
+        for name in ("processes", "cpu_seconds", "memory_bytes"):
+            used = getattr(usage, name)
+            if name in self._limits and used > self._limits[name]:
+                self._end_for(name, used)
+                break
+        self._next_look = time.monotonic() + SECONDS
+
+    def _end_for(self, name: str, used: float) -> None:
+        """Kill the tree, which crossed the limit ``name``; the worker's end will be seen."""
+        if self._crossed is None:
+            self._crossed = name
+            moment = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
+            what = f"limit={name} allowed={self._limits[name]:.0f} used={used:.0f}"
+            with contextlib.suppress(OSError):
+                os.write(2, f"{moment} hermes-router limit {what}\n".encode())
+        kill_all(os.getpid())
 
     def _reap(self) -> int | None:
         while True:
@@ -132,22 +193,8 @@ class _Supervisor:
 def _kill_descendants() -> None:
     """Kill what is left below this process, until nothing is."""
     while not _reaped_all():
-        _kill_all(os.getpid())
+        kill_all(os.getpid())
         time.sleep(_POLL_SECONDS)
-
-
-def _kill_all(root: int) -> None:
-    """Kill all below ``root``, stopped first: what forks faster than it is killed would go on."""
-    stopped: list[int] = []
-    for _round in range(_MOST_ROUNDS):
-        fresh = [pid for pid in descendants(root) if pid not in stopped]
-        if not fresh:
-            break
-        for pid in fresh:
-            _signal(pid, signal.SIGSTOP)
-        stopped += fresh
-    for pid in stopped:
-        _signal(pid, signal.SIGKILL)
 
 
 def _reaped_all() -> bool:
@@ -168,42 +215,3 @@ def _end_like(status: int) -> None:
             signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-
-
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
-
-
-def descendants(root: int) -> list[int]:
-    """Return the ids of all processes below ``root``, parents before their children."""
-    children: dict[int, list[int]] = defaultdict(list)
-    for pid, parent in _process_table():
-        children[parent].append(pid)
-    found: list[int] = []
-    waiting = [root]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
-
-
-def _process_table() -> list[tuple[int, int]]:
-    """Return the id and the parent's id of every process that this one can see."""
-    if not Path("/proc/self/stat").exists():
-        listing = subprocess.run(
-            ["/bin/ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False
-        ).stdout
-        return [(int(pid), int(parent)) for pid, parent in map(str.split, listing.splitlines())]
-    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [(pid, parent) for pid in pids if (parent := _parent_of(pid)) is not None]
-
-
-def _parent_of(pid: int) -> int | None:
-    try:
-        with Path(f"/proc/{pid}/stat").open("rb") as stat:
-            # The command's name stands in parentheses and may hold anything, these included.
-            return int(stat.read().rpartition(b")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return None

@@ -18,6 +18,7 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
+from hermes_router.protocol.limits import OPEN_FILES
 from hermes_router_worker import (
     bootstrap,
     jobs,
@@ -187,6 +188,7 @@ class _Worker:
         self._memory = memory.attach(runner, adapter, start.session_key)
         report_model_requests(self._mark)
         refusals.explain(self._profile)
+        refusals.report_open_files(self._hit_open_files)
         self._runs = Runs(runner)
         owed = Owed(runner, adapter, self._runs)
         tasks = [
@@ -346,6 +348,11 @@ class _Worker:
     def _mark(self, name: str) -> None:
         """Tell the gateway of a moment; may be used from any thread."""
         asyncio.run_coroutine_threadsafe(self._link.send(msg.Mark(name=name)), self._loop)
+
+    def _hit_open_files(self) -> None:
+        """Tell the gateway; may be used from any thread."""
+        hit = self._link.send(msg.Hit(limit=OPEN_FILES))
+        asyncio.run_coroutine_threadsafe(hit, self._loop)
 
     async def _beat(self, seconds: float) -> None:
         while True:

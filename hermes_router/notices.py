@@ -1,0 +1,53 @@
+"""What people in a conversation are told when its turn did not end as it should."""
+
+from __future__ import annotations
+
+from hermes_router.errors import (
+    ProfileError,
+    RouterError,
+    WorkerOverLimit,
+    WorkerStartError,
+    WorkerTimeout,
+)
+
+_USED = {
+    "memory_bytes": "used more memory",
+    "cpu_seconds": "used more CPU time",
+    "processes": "started more processes",
+    "output_bytes": "wrote more",
+}
+
+
+def notice(failure: RouterError | None, turn_id: str, *, answered: bool = False) -> str:
+    """Return the line that says why a turn came to nothing, or why its background work ended."""
+    if isinstance(failure, ProfileError):
+        return f"⚠️ This conversation's profile {failure.profile!r} {failure.message}. [{turn_id}]"
+    again = "" if answered else " Please send your message again."
+    return f"⚠️ The assistant of this conversation {_what(failure)}.{again} [{turn_id}]"
+
+
+def _what(failure: RouterError | None) -> str:
+    if isinstance(failure, WorkerOverLimit):
+        much = _USED.get(failure.limit, "used more")
+        allowed = f"limits.{failure.limit}: {failure.allowed:.0f}"
+        return f"{much} than its limit allows ({allowed}) and was ended"
+    if isinstance(failure, WorkerTimeout):
+        return f"took longer than allowed ({failure.phase}: {failure.seconds:g} s) and was ended"
+    if isinstance(failure, WorkerStartError):
+        return "could not be started"
+    return "stopped unexpectedly before it was done"
+
+
+def is_told_in_any_case(failure: RouterError | None) -> bool:
+    """Say whether people are told also when they have their answer: their work was ended."""
+    if isinstance(failure, WorkerTimeout):
+        return failure.phase == "idle"
+    return isinstance(failure, WorkerOverLimit)
+
+
+def refused_files(allowed: int, turn_id: str) -> str:
+    """Return the line that says that the kernel refused a process of the turn more open files."""
+    return (
+        "⚠️ A program of this conversation's assistant was refused more open files "
+        f"(limits.open_files: {allowed}). [{turn_id}]"
+    )

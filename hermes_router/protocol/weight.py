@@ -1,0 +1,61 @@
+"""How many values a msgpack frame holds, without making them.
+
+A value costs a byte in a frame and up to a hundred in memory, and making a million of them takes
+long. So what comes from an untrusted side is counted first.
+"""
+
+from __future__ import annotations
+
+#: Values that one frame may hold; a picker with a thousand rows has some ten thousand.
+MOST_VALUES = 50_000
+
+#: Frames up to this size need not be counted.
+LIGHT_BYTES = 64 * 1024
+
+#: First bytes of values, with how many bytes follow them. Of lists and maps that is their length:
+#: what is in them follows as values of its own.
+_FIXED = {
+    0xCA: 4,
+    0xCB: 8,
+    0xCC: 1,
+    0xCD: 2,
+    0xCE: 4,
+    0xCF: 8,
+    0xD0: 1,
+    0xD1: 2,
+    0xD2: 4,
+    0xD3: 8,
+    0xD4: 2,
+    0xD5: 3,
+    0xD6: 5,
+    0xD7: 9,
+    0xD8: 17,
+    0xDC: 2,
+    0xDD: 4,
+    0xDE: 2,
+    0xDF: 4,
+}
+#: First bytes of values, with how many bytes tell how many more follow.
+_LENGTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
+_EXTENSIONS = (0xC7, 0xC8, 0xC9)
+
+
+def too_heavy(frame: bytes) -> bool:
+    """Say whether a frame holds more values than :data:`MOST_VALUES`; it need not be a good one."""
+    if len(frame) <= LIGHT_BYTES:
+        return False
+    at, count, end = 0, 0, len(frame)
+    while at < end and count <= MOST_VALUES:
+        first = frame[at]
+        at += 1
+        count += 1
+        if 0xA0 <= first <= 0xBF:  # a short text
+            at += first & 0x1F
+        elif 0xC0 <= first <= 0xDF:
+            width = _LENGTHS.get(first)
+            if width is None:
+                at += _FIXED.get(first, 0)
+            else:
+                at += width + int.from_bytes(frame[at : at + width], "big")
+                at += first in _EXTENSIONS
+    return count > MOST_VALUES

@@ -1,0 +1,117 @@
+"""The processes below one: finding them, and ending them so that none forks its way out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+_MOST_ROUNDS = 50
+
+
+class Entry(NamedTuple):
+    """A line of the process table."""
+
+    pid: int
+    parent: int
+    group: int
+
+
+def descendants(root: int) -> list[int]:
+    """Return the ids of all processes below ``root``, parents before their children."""
+    return [entry.pid for entry in _below(root)]
+
+
+def kill_all(root: int) -> None:
+    """Kill all below ``root``, stopped first: what forks faster than it is killed would go on.
+
+    A process group is signalled as a whole, which no member can escape by forking meanwhile. The
+    group of ``root`` itself is spared, and its members below ``root`` are signalled one by one.
+    """
+    spared = os.getpgid(root)
+    stopped: dict[Entry, None] = {}
+    for _round in range(_MOST_ROUNDS):
+        fresh = [entry for entry in _below(root) if entry not in stopped]
+        if not fresh:
+            break
+        _signal_all(fresh, spared, signal.SIGSTOP)
+        stopped |= dict.fromkeys(fresh)
+    _signal_all(stopped, spared, signal.SIGKILL)
+
+
+def send(pid: int, number: int) -> None:
+    """Send a signal to a process; nothing happens when it has ended, or is not ours."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def has_proc() -> bool:
+    """Tell whether there is a ``/proc`` to read."""
+    return Path("/proc/self/stat").exists()
+
+
+def children_of(pid: int) -> list[int] | None:
+    """Return the children of one process as the kernel lists them; None where it does not."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - it runs twice a second
+            with contextlib.suppress(ProcessLookupError):
+                found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
+    except FileNotFoundError:
+        return [] if has_children_files() else None
+    return found
+
+
+def has_children_files() -> bool:
+    """Tell whether the kernel lists each thread's children."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
+
+
+def _signal_all(entries: dict[Entry, None] | list[Entry], spared: int, number: int) -> None:
+    for group in {entry.group for entry in entries} - {spared}:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
+    for entry in entries:
+        if entry.group == spared:
+            send(entry.pid, number)
+
+
+def _below(root: int) -> list[Entry]:
+    children: dict[int, list[Entry]] = defaultdict(list)
+    for entry in _process_table():
+        children[entry.parent].append(entry)
+    found: list[Entry] = []
+    waiting = [root]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += [entry.pid for entry in below]
+    return found
+
+
+def _process_table() -> Iterator[Entry]:
+    """Yield every process that this one can see."""
+    if not has_proc():
+        listing = subprocess.run(
+            ["/bin/ps", "-axo", "pid=,ppid=,pgid="], capture_output=True, text=True, check=False
+        ).stdout
+        yield from (Entry(*map(int, line.split())) for line in listing.splitlines())
+        return
+    for name in os.listdir("/proc"):  # noqa: PTH208 - a fork bomb may have thousands
+        if name.isdigit() and (entry := _entry_of(int(name))) is not None:
+            yield entry
+
+
+def _entry_of(pid: int) -> Entry | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
+            # The command's name stands in parentheses and may hold anything, these included.
+            _state, parent, group, *_rest = stat.read().rpartition(b")")[2].split(maxsplit=3)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    return Entry(pid, int(parent), int(group))
