@@ -42,6 +42,13 @@ class Calls:
         self._room = Room(calls=CALLS_AT_ONCE, size=MAX_FRAME_BYTES)
         self._bytes = 0
         self._lines = 0
+        self._doing = 0
+        self._held = False
+
+    @property
+    def held_up(self) -> bool:
+        """Say whether the worker is not listened to because what it asked for takes its time."""
+        return self._held and self._doing > 0
 
     def count(self, size: int) -> int:
         """Add the bytes of one call; return those of all calls so far."""
@@ -50,7 +57,11 @@ class Calls:
 
     async def begin(self, call: Request, size: int, tasks: anyio.abc.TaskGroup) -> None:
         """Execute a call in the background, as soon as there is room for its ``size`` bytes."""
-        await self._room.enter(size)
+        self._held = True
+        try:
+            await self._room.enter(size)
+        finally:
+            self._held = False
         tasks.start_soon(self._execute_in_room, call, size)
 
     async def _execute_in_room(self, call: Request, size: int) -> None:
@@ -63,6 +74,7 @@ class Calls:
             self._room.leave(size)
 
     async def _execute(self, call: Request) -> msg.Result:
+        self._doing += 1
         try:
             value = await self._do(call)
         except RelayRefused as error:
@@ -71,6 +83,8 @@ class Calls:
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything
             self._log(logging.INFO, f"{_name(call)} failed", repr(error))
             return msg.Result(call=call.id, error=one_line(repr(error)))
+        finally:
+            self._doing -= 1
         return msg.Result(call=call.id, value=value)
 
     async def _answer(self, result: msg.Result) -> None:

@@ -181,6 +181,7 @@ class Turn:
         self._connected = anyio.Event()
         self._sending = anyio.Lock()
         self._calm = anyio.Lock()
+        self._calls: Calls | None = None
         self._open = True
         self._stopping = False
         self._left = False
@@ -392,7 +393,7 @@ class Turn:
     async def _serve(self, worker: WorkerProcess, spool: Spool) -> None:
         async with anyio.create_task_group() as calls:
             do = functools.partial(self._do, spool=spool)
-            served = Calls(do, worker, turn_id=self.id)
+            served = self._calls = Calls(do, worker, turn_id=self.id)
             async for message in worker.messages():
                 self._last_heard = time.monotonic()
                 if isinstance(message, Request):
@@ -509,6 +510,8 @@ class Turn:
             if "ready" not in self._phases:
                 if now - self._begun > times.start:
                     raise self._timeout("start", times.start)
+            elif self._calls is not None and self._calls.held_up:
+                self._last_heard = now  # nobody listens before the platform has done its part
             elif now - self._last_heard > times.silence:
                 raise self._timeout("silence", times.silence)
             if times.turn and not self.answered.is_set() and now - self._begun > times.turn:

@@ -66,13 +66,13 @@ class Record:
         self._names: dict[int, str] = {
             number: f"<user message {index}>" for index, number in enumerate(scene.said, 1)
         }
-        calls = [call for call in scene.telegram.calls(after=scene.begin) if self._ours(call)]
-        self.platform = list(self._streams(calls))
         requests = scene.model.requests(after=scene.asked)
         self.chats = [r for r in requests if r.kind == "chat"]
         self.others = sorted(
             {f"{r.kind}, of {r.model}" for r in requests if r.kind not in {"chat", "title"}}
         )
+        calls = [call for call in scene.telegram.calls(after=scene.begin) if self._ours(call)]
+        self.platform = list(self._streams(calls))
 
     @property
     def lines(self) -> list[str]:
@@ -121,7 +121,8 @@ class Record:
                 streams[call.params["message_id"]].states.append(self._state(call))
             else:
                 aside.append(self._steady(f"{call.method} {_flat(self._params(call))}"))
-        yield from sorted(typing)
+        if self.chats:  # what is answered at once may be there before "typing" is
+            yield from sorted(typing)
         for shown in drafts.values():
             yield from self._draft(shown)
         for stream in streams.values():

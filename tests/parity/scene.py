@@ -150,6 +150,10 @@ class Scene:
         """Have the model answer a text of this scenario so."""
         self.model.script(reply, contains=contains, times=times)
 
+    def rest(self) -> None:
+        """Wait until what was sent last is over also for the gateway, though a prompt is open."""
+        self.telegram.wait_idle(quiet=2.5, timeout=WAIT_SECONDS)
+
     def settle(self) -> None:
         """Wait until nothing goes on any more."""
         self.side.wait_settled(WAIT_SECONDS)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.kit import FORUM
+
 _FAKE_STT = "import pathlib, sys; pathlib.Path(sys.argv[2]).write_text('what was spoken')"
 _FAKE_TTS = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_bytes(b'OggS' + bytes(2000))"
 
@@ -63,5 +65,20 @@ DRAFTS = Setting(
     },
 )
 
+FIRST_TIME = Setting("tips have not been shown", {"onboarding": {"seen": None}})
 QUEUE = Setting("busy: queue", {"display": {"busy_input_mode": "queue"}})
 STEER = Setting("busy: steer", {"display": {"busy_input_mode": "steer"}})
+
+REACTIONS = Setting("reactions on messages", environ={"TELEGRAM_REACTIONS": "true"})
+
+OVERHEARING = Setting(
+    "a group that is overheard",
+    extra={
+        "require_mention": True,
+        "observe_unmentioned_group_messages": True,
+        "group_allowed_chats": [str(FORUM)],
+        "channel_prompts": {str(FORUM): "Speak as in this channel."},
+    },
+    environ={"TELEGRAM_GROUP_ALLOWED_CHATS": str(FORUM)},
+)
+"""Intake is the adapter's, what is kept of it and the channel's prompt the profile's."""

@@ -51,9 +51,11 @@ class Side:
 
         Not while a person is asked or work goes on behind: the scenario ends those.
         """
-        self.telegram.wait_idle(quiet=0.7, timeout=timeout)
         if self.name == "routed":
+            self.telegram.wait_idle(quiet=0.5, timeout=timeout)
             self._wait_no_worker(timeout)
+        else:  # nothing tells that its session is idle and its thread has ended
+            self.telegram.wait_idle(quiet=2.5, timeout=timeout)
         self.model.journal.wait(self._model_idle, timeout, self.model.listing)
 
     def give_up(self) -> None:
@@ -113,6 +115,7 @@ def _configure(root: HermesRoot, career: Home, setting: Setting, allowed: str) -
     career.configure(
         {
             "terminal": {"cwd": str(career.path / "workspace")},
+            "onboarding": {"seen": {"busy_input_prompt": True, "tool_progress_prompt": True}},
             "platforms": {"telegram": telegram | {"home_channel": channel}},
             **speech(root.base),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
+import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -421,3 +422,51 @@ async def test_a_turn_that_is_told_to_stop_stops(
             assert scene.notices == []
         else:
             await turn.kill()
+
+
+FLOOD = 800
+PIECE = 50_000
+
+
+@dataclass
+class SlowScene(Scene):
+    """A conversation on a platform that does nothing before it is let go."""
+
+    gate: anyio.Event = field(default_factory=anyio.Event)
+    done: int = 0
+
+    async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
+        await self.gate.wait()
+        self.done += 1
+
+
+async def test_a_slow_platform_slows_the_worker_and_fills_no_memory(
+    tmp_path: Path, worker: Callable[[str], None]
+) -> None:
+    home = tmp_path / "profiles" / "career"
+    home.mkdir(parents=True)
+    slow, said = SlowScene(Profile("career", home)), tmp_path / "said"
+    worker(
+        ANSWER + f"for n in range({FLOOD}):\n"
+        f"    say(msg.Call(id=n + 1, method='send', args={{'content': 'x' * {PIECE}}}))\n"
+        f"    open({str(said)!r}, 'a').write('.')\n"
+        f"for n in range({FLOOD}): assert hear().error is None\n"
+        "say(msg.Idle()); say(msg.Leaving())"
+    )
+    patience = replace(QUICK, timeouts=replace(QUICK.timeouts, silence=4.0))
+    tracemalloc.start()
+    try:
+        with anyio.fail_after(100):
+            turn = await Dispatcher(HOST).serve(slow, Inbound({"text": "hi"}, {}), patience)
+            while not said.exists() or said.stat().st_size < 16:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            await anyio.sleep(6.0)  # longer than the worker may be silent, were it its silence
+            assert said.stat().st_size < 24
+            assert not turn.ended.is_set()
+            slow.gate.set()
+            await turn.ended.wait()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (turn.failure, slow.done) == (None, FLOOD)
+    assert peak < 40 * PIECE + 4_000_000 < FLOOD * PIECE / 5

@@ -8,7 +8,7 @@ from tests.kit import Reply
 from tests.parity.registry import scenario
 from tests.parity.scenarios.media_in import PICTURE, other_picture
 from tests.parity.scene import Scene, tool
-from tests.parity.settings import QUEUE, STEER
+from tests.parity.settings import FIRST_TIME, QUEUE, STEER
 
 _WORK = tool("terminal", command="sleep 4; echo worked")
 
@@ -24,6 +24,15 @@ def interrupt(scene: Scene) -> None:
     _busy(scene)
     scene.say("something else")
     scene.answer("echo: something else")
+
+
+@scenario("a message interrupts, and a tip is shown once", point=3, setting=FIRST_TIME)
+def interrupt_tip(scene: Scene) -> None:
+    for number in ("one", "two"):
+        _busy(scene, f"slow work {number}")
+        scene.say(f"something else {number}")
+        scene.answer(f"something else {number}", where=lambda message: "echo" in message.text)
+        scene.settle()
 
 
 @scenario("a message interrupts the model", point=3)

@@ -6,6 +6,9 @@ import base64
 
 from tests.parity.registry import scenario
 from tests.parity.scene import Scene
+from tests.parity.settings import OVERHEARING, REACTIONS
+
+BOT = "@kit_1234567_bot"
 
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAADElEQVQI12NgoC4AAABQAAEiE+h1AAAAAElFTkSuQmCC"
@@ -114,3 +117,33 @@ def reply_to_photo(scene: Scene) -> None:
     scene.answer("keep this")
     scene.settle()
     scene.ask("what was it", contains="what was it", reply_to=number)
+
+
+@scenario("what is overheard in a group, and its channel's prompt", point=6, setting=OVERHEARING)
+def overheard(scene: Scene) -> None:
+    scene.ask(f"{BOT} first of all", contains="first of all")
+    scene.settle()
+    scene.say("said among people")
+    scene.say("and answered among them")
+    scene.ask(f"{BOT} what did we say", contains="what did we say")
+
+
+@scenario("a photo that is overheard", point=6, setting=OVERHEARING)
+def overheard_photo(scene: Scene) -> None:
+    scene.send("photo", PICTURE, "photo.jpg", "image/jpeg", "among people")
+    scene.ask(f"{BOT} what did we show", contains="what did we show")
+
+
+@scenario("reactions on a message", point=6, setting=REACTIONS)
+def reactions(scene: Scene) -> None:
+    scene.ask("react to this", contains="react to this")
+    scene.settle()
+    scene.ask("/status")
+
+
+@scenario("reactions on a message that is interrupted", point=6, setting=REACTIONS)
+def reactions_interrupted(scene: Scene) -> None:
+    scene.say('[[tool terminal {"command": "sleep 4; echo done"}]] slow reaction')
+    scene.request("slow reaction")
+    scene.say("other words")
+    scene.answer("other words", where=lambda message: "echo" in message.text)

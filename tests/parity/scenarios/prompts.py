@@ -187,6 +187,7 @@ def confirm_typed(scene: Scene) -> None:
     scene.ask("remember me", contains="remember me")
     scene.settle()
     scene.prompt("/undo", contains="/undo")
+    scene.rest()
     scene.ask("/approve")
     scene.settle()
     scene.ask("after the undo", contains="after the undo")
@@ -197,6 +198,7 @@ def confirm_cancel_typed(scene: Scene) -> None:
     scene.ask("remember me", contains="remember me")
     scene.settle()
     scene.prompt("/new", contains="/new")
+    scene.rest()
     scene.ask("/cancel")
 
 
