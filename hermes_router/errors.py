@@ -204,6 +204,10 @@ class ProtocolError(WorkerError):
     """A message that the other side of the pipe may not send, or not now."""
 
 
+class WrongVersion(ProtocolError):
+    """The worker is of another hermes-router: one that was updated under a gateway that runs."""
+
+
 class RelayRefused(RouterError):
     """A worker's call that the relay policy does not allow; nothing was sent."""
 

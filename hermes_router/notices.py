@@ -8,6 +8,7 @@ from hermes_router.errors import (
     WorkerOverLimit,
     WorkerStartError,
     WorkerTimeout,
+    WrongVersion,
 )
 
 _USED = {
@@ -33,7 +34,7 @@ def _what(failure: RouterError | None) -> str:
         return f"{much} than its limit allows ({allowed}) and was ended"
     if isinstance(failure, WorkerTimeout):
         return f"took longer than allowed ({failure.phase}: {failure.seconds:g} s) and was ended"
-    if isinstance(failure, WorkerStartError):
+    if isinstance(failure, WorkerStartError | WrongVersion):
         return "could not be started"
     return "stopped unexpectedly before it was done"
 

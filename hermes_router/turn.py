@@ -33,6 +33,7 @@ from hermes_router.errors import (
     WorkerOverLimit,
     WorkerStartError,
     WorkerTimeout,
+    WrongVersion,
 )
 from hermes_router.logs import exit_text, one_line, write_line
 from hermes_router.notices import is_told_in_any_case, notice, refused_files
@@ -383,9 +384,9 @@ class Turn:
 
     def _check(self, hello: msg.Hello) -> None:
         if hello.protocol != msg.PROTOCOL_VERSION:
-            raise ProtocolError(
+            raise WrongVersion(
                 f"the worker speaks protocol {hello.protocol}, this gateway {msg.PROTOCOL_VERSION}",
-                hint="install the same hermes-router for the gateway and for its workers",
+                hint="restart the gateway after hermes-router was updated",
             )
         if hello.profile != self.conversation.profile.name:
             raise ProtocolError(f"the worker says that it is {one_line(repr(hello.profile), 100)}")
@@ -560,7 +561,8 @@ class Turn:
 
     async def _close(self, log: int, spool: Spool) -> None:
         unanswered = not self.answered.is_set() and not self._stopping
-        if self._accepted == 0 and self._prepared and not is_told_in_any_case(self.failure):
+        told = isinstance(self.failure, WrongVersion) or is_told_in_any_case(self.failure)
+        if self._accepted == 0 and self._prepared and not told:
             # A prepared process that died costs a start, no more: who offers will offer again.
             logger.warning("turn %s: its prepared worker was lost: %s", self.id, self.failure)
             self.failure, unanswered = None, False

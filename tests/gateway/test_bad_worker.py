@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hermes_router.protocol.messages import PROTOCOL_VERSION
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 
@@ -47,6 +48,15 @@ async def handle(event_type, context):
                 os._exit(0)
 '''
 
+#: Loaded by each Python that has its folder in PYTHONPATH: speaks another protocol in a worker.
+OTHER_VERSION = """
+import os
+if "HERMES_ROUTER_WORKER" in os.environ:
+    from hermes_router.protocol import messages
+    messages.PROTOCOL_VERSION = 99
+"""
+OTHER = 51
+
 BAD_FRAMES = {
     "a cut frame": "ended inside a frame",
     "an oversized frame": "a frame of 2130706432 bytes",
@@ -66,7 +76,24 @@ def prepared(
     hook.mkdir(parents=True)
     (hook / "HOOK.yaml").write_text("name: sabotage\ndescription: x\nevents: ['agent:start']\n")
     (hook / "handler.py").write_text(HOOK)
+    let_another_version_serve(stage, telegram)
     return stage
+
+
+def let_another_version_serve(stage: Stage, telegram: FakeTelegram) -> None:
+    """Give one profile workers of a router that speaks another version of the protocol."""
+    folder = stage.root.base / "another-version"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(OTHER_VERSION)
+    stage.root.extra_environ["PYTHONPATH"] = str(folder)
+    stage.root.add_profile("other")
+    telegram.add_topic(OTHER, "other")
+    stage.root.configure(
+        {
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): {str(OTHER): "other"}}}},
+            "hermes_router": {"profiles": {"other": {"env": {"pass": ["PYTHONPATH"]}}}},
+        }
+    )
 
 
 def end_line(stage: Stage, profile: str) -> str:
@@ -109,6 +136,13 @@ def test_a_bad_frame_ends_that_turn_with_a_clear_line(stage: Stage, kind: str) -
     assert "echo: and" in stage.ask("and now?", CAREER, contains="and now?").text
     assert stage.gateway.running
     assert stage.gateway.pid == gateway
+
+
+def test_a_worker_of_another_version_is_ended_with_a_clear_line(stage: Stage) -> None:
+    failed(stage, "hello?", OTHER, contains="could not be started")
+    line = end_line(stage, "other")
+    assert f"the worker speaks protocol 99, this gateway {PROTOCOL_VERSION}" in line
+    assert "echo: well" in stage.ask("well?", SYSTEMS, contains="well?").text
 
 
 def test_a_worker_that_hangs_is_ended_in_the_configured_time(stage: Stage) -> None:
