@@ -7,6 +7,8 @@ in its settings widens that.
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -15,6 +17,17 @@ from hermes_router.config import RouterConfig
 from hermes_router.errors import RelayRefused
 from hermes_router.protocol import messages as msg
 from hermes_router.routing import GENERAL, GENERAL_THREAD, Place, parse_topic
+
+#: Conversations that a worker is told of.
+_MOST_TOLD = 300
+
+#: Routes of one profile that are looked at for the conversations that they name.
+_MOST_NAMED = 300
+
+#: Platforms whose ids are numbers; how a number may be written.
+_NUMBERED = frozenset({"telegram", "discord"})
+_NUMBER = re.compile(r"-?[1-9][0-9]{0,24}")
+_PRINTED = re.compile(r"[!-~]+")
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +82,10 @@ def may_send(
     settings = config.settings(sender.profile)
     if settings.deliver == "any" or (sender.origin and _same(sender.origin, target)):
         return True
-    candidates = (target, *(known.place for known in seen if _same(known.place, target)))
-    if any(_is_of(config, sender.profile, place) for place in candidates):
+    if _is_unambiguous(config, target) and _is_of(config, sender.profile, target):
+        return True
+    known = (one.place for one in seen if _same(one.place, target))
+    if any(_is_of(config, sender.profile, place) for place in known):
         return True
     listed = () if isinstance(settings.deliver, str) else settings.deliver
     return any(
@@ -106,14 +121,14 @@ def reach(
 ) -> msg.Reach:
     """Return what a worker is told about where it may send."""
     known = tuple(seen)
-    connected = list(platforms)
+    connected = set(platforms)
     homes = home_channels(config, sender.profile, known)
     places = [*conversations(config, sender.profile, known), *_listed(config, sender.profile)]
     return msg.Reach(
-        platforms=connected,
+        platforms=sorted(connected),
         origin=_told(Seen(place=sender.origin)) if sender.origin else None,
         homes=[_told(home) for home in homes if home.place.platform in connected],
-        places=[_told(place) for place in places if place.place.platform in connected],
+        places=[_told(one) for one in places if one.place.platform in connected][:_MOST_TOLD],
         anywhere=config.settings(sender.profile).deliver == "any",
         tool=config.settings(sender.profile).send_tool,
     )
@@ -166,10 +181,26 @@ def _listed(config: RouterConfig, profile: str) -> Iterator[Seen]:
 
 
 def _named_by_routes(config: RouterConfig, profile: str) -> Iterator[Place]:
-    for route in config.table.routes:
-        if route.enabled and route.profile == profile and route.chat_id and not route.user_id:
+    for route in itertools.islice(config.table.of(profile), _MOST_NAMED):
+        if route.chat_id and not route.user_id:
             thread = GENERAL_THREAD if route.thread_id == GENERAL else route.thread_id
             yield Place(platform=route.platform, chat_id=route.chat_id, thread_id=thread)
+
+
+def _is_unambiguous(config: RouterConfig, target: Place) -> bool:
+    """Say whether nothing but this spelling means this conversation.
+
+    A worker chooses the spelling of a target. Where an adapter reads it as a number, `013` would
+    be another profile's thread 13, and `@name` may be any chat: such a target is judged by a route
+    that is about something else, or by none.
+    """
+    chat, thread = target.chat_id or "", target.thread_id
+    match = config.table.match(target)
+    named = match is not None and match.route.chat_id == chat
+    if target.platform in _NUMBERED:
+        plain = named or _NUMBER.fullmatch(chat) is not None
+        return plain and (thread is None or _NUMBER.fullmatch(thread) is not None)
+    return named and (thread is None or _PRINTED.fullmatch(thread) is not None)
 
 
 def _is_of(config: RouterConfig, profile: str, place: Place) -> bool:

@@ -168,11 +168,22 @@ class RouteTable:
     ``routes`` are all of them, disabled ones too, the most specific first.
     """
 
-    __slots__ = ("_platforms", "routes")
+    __slots__ = ("_by_profile", "_platforms", "routes")
 
     def __init__(self, routes: tuple[Route, ...], platforms: dict[str, _Platform]) -> None:
         self.routes = routes
         self._platforms = platforms
+        self._by_profile: dict[str, tuple[Route, ...]] | None = None
+
+    def of(self, profile: str) -> tuple[Route, ...]:
+        """Return the enabled routes to a profile, the most specific first."""
+        if self._by_profile is None:
+            found: dict[str, list[Route]] = {}
+            for route in self.routes:
+                if route.enabled:
+                    found.setdefault(route.profile, []).append(route)
+            self._by_profile = {name: tuple(routes) for name, routes in found.items()}
+        return self._by_profile.get(profile, ())
 
     @classmethod
     def build(cls, routes: Iterable[Route]) -> RouteTable:

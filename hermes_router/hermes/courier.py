@@ -78,7 +78,9 @@ class Courier:
             RelayRefused: the profile may not send there; nothing was sent.
         """
         wanted = Place(
-            platform=message.platform, chat_id=message.chat_id, thread_id=message.thread_id
+            platform=message.platform,
+            chat_id=message.chat_id,
+            thread_id=message.thread_id or None,
         )
         seen = self._seen.of(sender.profile)
         target = outbound.settle(await self._config(), sender, wanted, seen)

@@ -86,6 +86,36 @@ def test_what_nobody_routes_is_of_the_profile_that_answers_it() -> None:
     assert not may_send(config(*TOPICS, unmatched="deny"), SENDER, topic("99"))
 
 
+@pytest.mark.parametrize(
+    ("chat", "thread"),
+    [
+        (FORUM, "013"),
+        (FORUM, " 13"),
+        (FORUM, "1_3"),
+        (FORUM, "\u0661\u0663"),
+        ("-0100", "13"),
+        (" -100", "13"),
+        ("-100\n", "13"),
+        ("@theforum", None),
+        ("@theforum", "13"),
+    ],
+)
+def test_another_spelling_of_a_foreign_conversation_is_not_anybodys(
+    chat: str, thread: str | None
+) -> None:
+    whole = config(*TOPICS, route(chat_id=FORUM), unmatched="career")
+    place = Place("telegram", chat_id=chat, thread_id=thread)
+    assert not may_send(whole, SENDER, place)
+
+
+def test_where_ids_are_words_a_conversation_must_be_named_or_seen() -> None:
+    matrix = config(route(platform="matrix"), route(platform="slack", chat_id="C0123"))
+    room = Place("matrix", chat_id="#alias:server")
+    assert not may_send(matrix, SENDER, room)
+    assert may_send(matrix, SENDER, room, [Seen(place=room)])
+    assert may_send(matrix, SENDER, Place("slack", chat_id="C0123"))
+
+
 def test_a_thread_that_is_left_out_is_the_one_of_the_origin_or_else_of_the_home() -> None:
     both = config(*TOPICS, route(chat_id=FORUM, thread_id="7"))
     here = Sender(profile="career", origin=topic("7"))
