@@ -63,7 +63,8 @@ DUTIES: Mapping[str, Duty] = MappingProxyType(
         ),
         "delivery obligations": Duty(
             owner="worker",
-            how="the ledger is in the profile's home; the gateway has no reply to record",
+            how="the ledger is in the profile's home; what the gateway has sent for a worker that "
+            "died, it tells the next one",
         ),
         "error notices": Duty(
             owner="either",

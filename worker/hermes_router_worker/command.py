@@ -50,9 +50,7 @@ def _connect() -> None:
     except (OSError, EndOfFrames, FrameError) as error:
         sys.stderr.write(f"hermes: the worker that sends for this process is gone: {error!r}\n")
         return
-    outbound.send_through(Gateway(counter.link, counter.loop))
-    outbound.know_targets(counter.reach)
-    outbound.connect_platforms(counter.reach)
+    outbound.lead(Gateway(counter.link, counter.loop), counter.reach)
 
 
 class _AtTheCounter:

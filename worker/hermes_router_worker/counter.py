@@ -40,8 +40,13 @@ async def serve_children(link: Link, reach: msg.Reach) -> None:
     if not lineage.peers_are_known():
         logger.info("this system cannot tell whose processes send: `hermes send` does not work")
         return
-    address = shim.lay_out(Path(os.environ["TMPDIR"]))
-    await Counter(link, reach, address, lineage.roots()).serve()
+    try:
+        address = shim.lay_out(Path(os.environ["TMPDIR"]))
+        counter = Counter(link, reach, address, lineage.roots())
+    except OSError as error:
+        logger.warning("`hermes send` does not work in this worker: %s", error)
+        return
+    await counter.serve()
 
 
 class Counter:

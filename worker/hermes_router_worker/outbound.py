@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,8 +22,13 @@ from hermes_router.protocol import messages as msg
 from hermes_router_worker import directory, obligations, tool
 from hermes_router_worker.transport import Transport
 
+logger = logging.getLogger(__name__)
+
 #: Stands where Hermes wants a credential to call a platform connected; opens nothing.
 NO_TOKEN = "held-by-the-gateway"  # noqa: S105 - a placeholder
+
+#: What of Hermes's send engine is replaced; 0.13 to 0.19 have it.
+_SEAMS = ("_send_to_platform", "_handle_send", "_parse_target_ref")
 
 #: What stands after a platform's name in a target for the conversation that the work comes from.
 ORIGIN = "origin"
@@ -31,17 +37,30 @@ ORIGIN = "origin"
 def install(transport: Transport, reach: msg.Reach) -> None:
     """Have everything in this process that sends do so through ``transport``.
 
-    Hermes may have been imported or not; a later call replaces an earlier one's transport.
+    Hermes may have been imported or not; a later call replaces an earlier one's transport. What
+    cannot be done is logged, and costs the worker this and nothing more.
     """
+    _attempt("lead sending to the gateway", lead, transport, reach)
+    _attempt("name the home channels", name_homes, reach)
+    if reach.tool:
+        _attempt("offer the tool send_message", tool.offer)
+    _attempt("add to the channel directory", directory.add, reach.places)
+    _attempt("judge owed replies by locks", obligations.install)
+    _attempt("cross off what was sent", obligations.cross_off, reach.settled)
+
+
+def lead(transport: Transport, reach: msg.Reach) -> None:
+    """Lead what sends to ``transport``, with the targets and platforms that there are.
+
+    Raises ``RuntimeError`` where this Hermes lacks what it takes: nothing is replaced then.
+    """
+    engine = importlib.import_module("tools.send_message_tool")
+    absent = [name for name in _SEAMS if not hasattr(engine, name)]
+    if absent:
+        raise RuntimeError(f"this Hermes lacks tools.send_message_tool.{', '.join(absent)}")
     send_through(transport)
     know_targets(reach)
     connect_platforms(reach)
-    name_homes(reach)
-    if reach.tool:
-        tool.offer()
-    directory.add(reach.places)
-    obligations.install()
-    obligations.cross_off(reach.settled)
 
 
 def send_through(transport: Transport) -> None:
@@ -91,7 +110,10 @@ def know_targets(reach: msg.Reach) -> None:
             place = default_place(reach, platform_name)
             if place is not None:
                 return place.chat_id, place.thread_id, True
-        return parse(platform_name, target_ref)
+        chat, thread, explicit = parse(platform_name, target_ref)
+        if explicit and thread is None:
+            thread = _thread_meant(reach, platform_name, chat)
+        return chat, thread, explicit
 
     engine._handle_send, engine._parse_target_ref = handle_send, parse_target
     engine._explicit_target = functools.partial(_explicit, reach=reach)
@@ -168,8 +190,7 @@ def default_place(reach: msg.Reach, platform: str) -> msg.Place | None:
 def covers(reach: msg.Reach, platform: str, own: Any) -> bool:
     """Say whether a conversation that the profile's own settings name is one that it may use."""
     wanted = (platform, str(own.chat_id), getattr(own, "thread_id", None) or None)
-    known = {(place.platform, place.chat_id, place.thread_id) for place in reach.places}
-    return reach.anywhere or wanted in known
+    return reach.anywhere or wanted in _known(reach)
 
 
 def _explicit(target: Any, reach: msg.Reach) -> str:
@@ -181,6 +202,26 @@ def _explicit(target: Any, reach: msg.Reach) -> str:
     if ":" not in text and default_place(reach, text.lower()) is not None:
         return f"{text}:{ORIGIN}"
     return text
+
+
+def _thread_meant(reach: msg.Reach, platform: str, chat: str) -> str | None:
+    """Return the thread that a chat without one stands for, as the gateway would fill it in."""
+    if reach.anywhere or (platform, chat, None) in _known(reach):
+        return None
+    near = (reach.origin, home_of(reach, platform))
+    meant = (p.thread_id for p in near if p and (p.platform, p.chat_id) == (platform, chat))
+    return next(meant, None)
+
+
+def _known(reach: msg.Reach) -> set[tuple[str, str, str | None]]:
+    return {(place.platform, place.chat_id, place.thread_id) for place in reach.places}
+
+
+def _attempt(what: str, step: Callable[..., Any], *args: Any) -> None:
+    try:
+        step(*args)
+    except Exception:
+        logger.exception("could not %s", what)
 
 
 def _original(module: Any, name: str) -> Callable[..., Any]:

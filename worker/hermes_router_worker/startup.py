@@ -25,7 +25,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from hermes_router_worker import session_state
+from hermes_router_worker import directory, session_state
 
 MCP_WAIT_SECONDS = 10.0
 """How long :func:`prepare` waits for MCP servers; a slow one registers its tools later."""
@@ -574,7 +574,8 @@ STEPS: tuple[Step, ...] = (
     Step("_loop_heartbeat_task", START, NEVER, "Its file says that a gateway lives."),
     Step("loop_heartbeat_forever", START, NEVER, "Its file says that a gateway lives."),
     Step("hooks.emit", START, NEVER, "gateway:startup happens once per gateway, not per turn."),
-    Step("build_channel_directory", START, SCHEDULED, "Asks platforms; one file per home."),
+    Step("build_channel_directory", START, WORKER,
+         "Each worker adds the conversations that the gateway tells it of.", directory.add),
     Step("_send_update_notification", START, GATEWAY, "/update acts on the gateway."),
     Step("_schedule_update_notification_watch", START, GATEWAY, "/update acts on the gateway."),
     Step("_restart_notification_pending", START, GATEWAY, "/restart acts on the gateway."),
@@ -596,7 +597,8 @@ STEPS: tuple[Step, ...] = (
     Step("_kanban_notifier_watcher", START, SCHEDULED, "One board for all; notices need no turn."),
     Step("_kanban_dispatcher_watcher", START, GATEWAY, "One dispatcher for the one board."),
     Step("_platform_reconnect_watcher", START, GATEWAY, "Platforms are the gateway's."),
-    Step("_handoff_watcher", START, SCHEDULED, "Looks for handed-over sessions in the home."),
+    Step("_handoff_watcher", START, NEVER,
+         "A command line hands over to its profile's own gateway; a routed profile has none."),
     Step("_async_delegation_watcher", START, WORKER, "Results of background delegations.",
          start_async_delegation_watcher),
     Step("_scale_to_zero_should_arm", START, GATEWAY, "The gateway decides to sleep."),
