@@ -24,6 +24,7 @@ _NOT_OF_A_PLACE = frozenset(
     {"getupdates", "getme", "getwebhookinfo", "setmycommands", "deletewebhook", "getchat"}
     | {"getmycommands", "deletemycommands", "setmydescription", "getchatmember"}
 )
+_TIP = re.compile(r"Tip: .*")
 _UNCHANGED = "message is not modified"
 _CREATES = re.compile(r"send(?!chataction|messagedraft)", re.IGNORECASE)
 #: What a probe finds that has seconds for it depends on how busy the machine is.
@@ -45,7 +46,6 @@ _STEADY: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(img|audio|doc|video|sticker|tts_reply)\\?_[0-9a-f]{8,}"), r"\1_<hash>"),
     (re.compile(r"tts_\d{8}_\d{6}[0-9_]*"), "tts_<time>"),
     (re.compile(r"127(?:\\?\.0){2}\\?\.1:\d+"), "<server>"),
-    (re.compile(r"Tip: [^\n\"]*"), "Tip: <one of many>"),
 )
 
 
@@ -146,7 +146,7 @@ class Record:
         if not _CREATES.match(call.method):
             state["by"] = call.method
         text = call.text
-        state |= {"text": self._steady(text)} if text else {}
+        state |= {"text": _TIP.sub("Tip: <one of many>", self._steady(text))} if text else {}
         for name in ("parse_mode", "reply_markup", "reaction"):
             if call.params.get(name) is not None:
                 state[name] = self._named(call.params[name])
@@ -237,7 +237,8 @@ def _grown(states: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             following is not None
             and not state.get("error")
             and not following.get("error")
-            and following["plain"].startswith(partial)
+            # What is still streamed may end inside of a markup, which looks different then.
+            and (state["plain"].endswith(CURSOR) or following["plain"].startswith(partial))
             and following.get("reply_markup") == state.get("reply_markup")
             and bool(following["plain"])
         )

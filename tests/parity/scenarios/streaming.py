@@ -130,7 +130,7 @@ def interim(scene: Scene) -> None:
     first = Reply("I shall look at it first.", tool_calls=(call,), chunk_delay=0.3)
     scene.script(first, "look and tell")
     scene.say("[[stream 0.3]] look and tell")
-    scene.answer("look first")
+    scene.answer("look at it first")
     scene.answer("look and tell")
 
 
@@ -157,31 +157,26 @@ def flood_send(scene: Scene) -> None:
     scene.ask("flooded", contains="flooded")
 
 
-def _flooded_stream(scene: Scene, text: str, retry_after: int, times: int) -> None:
-    """Refuse edits of a stream from its twenty-first word on."""
-    gate = threading.Event()
-    scene.script(hold(_WORDS, gate, 20), text)
-    scene.say(text)
-    scene.answer("word20", partial=True)
-    scene.telegram.fail_next(
-        "editMessageText",
-        429,
-        retry_after=retry_after,
-        times=times,
-        match=lambda call: "word20" in call.text,
-    )
-    gate.set()
-    scene.answer("word60")
-
-
 @scenario("flood control on the edits of a stream", point=1, setting=STREAMING)
 def flood_edit(scene: Scene) -> None:
-    _flooded_stream(scene, "flood the edits", retry_after=1, times=1)
+    scene.telegram.fail_next(
+        "editMessageText", 429, retry_after=1, match=lambda call: "word15" in call.text
+    )
+    scene.script(Reply(_WORDS, chunk_delay=0.1), "flood the edits")
+    scene.ask("flood the edits", contains="word60")
 
 
 @scenario("flood control for long on the edits of a stream", point=1, setting=STREAMING)
 def flood_edit_long(scene: Scene) -> None:
-    _flooded_stream(scene, "flood them long", retry_after=30, times=50)
+    gate = threading.Event()
+    scene.script(hold(_WORDS, gate, 20), "flood them long")
+    scene.say("flood them long")
+    scene.answer("word20", partial=True)
+    scene.telegram.fail_next(
+        "editMessageText", 429, retry_after=30, times=50, match=lambda call: "word20" in call.text
+    )
+    gate.set()
+    scene.answer("word60")
 
 
 @scenario("a text that the platform's parser refuses", point=1)
