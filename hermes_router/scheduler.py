@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import anyio.to_thread
 
 from hermes_router import jobs, upkeep
 from hermes_router.job_turn import Ending, Errand
+from hermes_router.profile_config import read_profile_config
 from hermes_router.profiles import Profile
 from hermes_router.settings import Schedule, Settings
 
@@ -43,6 +45,9 @@ class Member:
     settings: Settings
 
 
+_Stamp = tuple[int, int, int]
+
+
 @dataclass(slots=True)
 class _Rest:
     """A job that was tried in vain: not again in this ``state`` before ``until``."""
@@ -56,7 +61,9 @@ class _Rest:
 class _Home:
     """What is remembered of one profile between looks."""
 
-    stamp: tuple[int, int, int] | None = None
+    stamp: _Stamp | None = None
+    settings_stamp: _Stamp | None = None
+    own_limit: int | None = None
     known: list[jobs.CronJob] = field(default_factory=list)
     complaint: str = ""
     upkeep: float | None = None
@@ -127,10 +134,11 @@ class Scheduler:
     def _start_due(self, member: Member, home: _Home, now: float) -> float:
         """Start a profile's jobs that are due; return the seconds until its next one."""
         pause = float("inf")
+        most = min(member.settings.jobs.concurrent, home.own_limit or sys.maxsize)
         for job in sorted(home.known, key=lambda job: job.due):
             rest = home.rests.get(job.id)
             due = job.due if rest is None or rest.state != job.state else rest.until
-            if job.id in home.running or len(home.running) >= member.settings.jobs.concurrent:
+            if job.id in home.running or len(home.running) >= most:
                 continue  # its end wakes the next look
             if due > now:
                 pause = min(pause, due - now)
@@ -201,6 +209,8 @@ def _look_at(
 ) -> None:
     for member, home in zip(members, homes, strict=True):
         _look_at_jobs(member.profile, home, now)
+        if len(home.known) > 1:
+            _look_at_limit(member.profile, home)
         if not home.seen:
             home.owed, home.seen = upkeep.is_owed(member.profile.home), True
         home.upkeep = upkeep.upkeep_time(
@@ -215,8 +225,7 @@ def _look_at_jobs(profile: Profile, home: _Home, now: float) -> None:
     """Read a profile's store if it changed; say once what is wrong with it."""
     path = jobs.store_of(profile.home)
     try:
-        state = path.lstat()
-        stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
+        stamp = _stamp(path)
         if stamp != home.stamp:
             home.known = jobs.parse_store(jobs.read_small(path), now)
             home.stamp, home.complaint = stamp, ""
@@ -228,6 +237,26 @@ def _look_at_jobs(profile: Profile, home: _Home, now: float) -> None:
             home.complaint = str(error)
             name, why = profile.name, home.complaint
             logger.error("profile %s: cron jobs cannot be read: %s", name, why)  # noqa: TRY400
+
+
+def _look_at_limit(profile: Profile, home: _Home) -> None:
+    """Read how many of its cron jobs the profile itself wants to run at once."""
+    path = profile.home / "config.yaml"
+    try:
+        stamp = _stamp(path)
+    except OSError:
+        home.settings_stamp, home.own_limit = None, None
+        return
+    if stamp != home.settings_stamp:
+        cron = read_profile_config(path).get("cron")
+        limit = cron.get("max_parallel_jobs") if isinstance(cron, dict) else None
+        home.settings_stamp = stamp
+        home.own_limit = limit if isinstance(limit, int) and limit > 0 else None
+
+
+def _stamp(path: Path) -> _Stamp:
+    state = path.lstat()
+    return state.st_mtime_ns, state.st_size, state.st_ino
 
 
 def _kept(home: Path) -> upkeep.Kept | None:

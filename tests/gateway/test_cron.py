@@ -255,6 +255,17 @@ def test_a_job_made_in_a_topic_is_answered_there_by_the_profiles_model(
     assert cron.job(job["id"]) is None
 
 
+def test_an_automation_that_is_accepted_in_a_topic_becomes_the_profiles_job(
+    stage: Stage, cron: CronStore
+) -> None:
+    before = {job["id"] for job in cron.jobs()}
+    stage.ask("/suggestions catalog", CAREER)
+    stage.ask("/suggestions accept 1", CAREER)
+    (job,) = (job for job in cron.jobs() if job["id"] not in before)
+    assert job["origin"]["thread_id"] == str(CAREER)
+    cron.remove(job["id"])
+
+
 def test_a_job_may_have_a_model_of_its_own(stage: Stage, cron: CronStore) -> None:
     asked = stage.model.seq
     number = cron.add("own model", due=-5, model="special-model")
@@ -326,19 +337,3 @@ def test_a_lost_topic_is_noted_and_nothing_goes_to_the_chat(stage: Stage, cron: 
 
 def test_a_profile_without_jobs_costs_no_process(stage: Stage) -> None:
     assert "cron:" not in stage.worker_log("systems")
-
-
-def test_a_job_ends_with_its_gateway_and_says_so(
-    stage: Stage, cron: CronStore, tmp_path: Path
-) -> None:
-    stage.root.configure({"agent": {"restart_drain_timeout": 1}})
-    stage.gateway.restart()
-    with running_job(cron, tmp_path) as (number, _pid):
-        stage.gateway.stop()
-        assert stage.gateway.leftovers() == []
-        job = cron.job(number)
-        assert job is not None
-        assert job["last_status"] == "error"
-        assert "gateway shutdown" in job["last_error"]
-        assert due_later(cron, number)
-    stage.gateway.start()

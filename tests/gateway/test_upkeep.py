@@ -181,15 +181,18 @@ def test_nothing_is_started_while_nothing_is_to_do(stage: Stage, used: Path) -> 
     assert "session=upkeep" not in stage.worker_log("systems")
 
 
-def test_a_job_that_the_gateways_end_cut_off_is_told_when_it_is_back(
+def test_a_job_ends_with_its_gateway_and_that_is_told_when_it_is_back(
     stage: Stage, used: Path, tmp_path: Path
 ) -> None:
     origin = {"platform": "telegram", "chat_id": str(FORUM), "thread_id": str(CAREER)}
     cron = CronStore(used)
     with running_job(cron, tmp_path, deliver="origin", origin=origin) as (number, _pid):
         stage.gateway.stop()
+        assert stage.gateway.leftovers() == []
         job = cron.job(number)
         assert job is not None
+        assert job["last_status"] == "error"
+        assert datetime.fromisoformat(job["next_run_at"]) > datetime.now(UTC)
         assert "gateway shutdown" in job["last_error"]
     seq = stage.telegram.seq
     stage.gateway.start()

@@ -129,6 +129,17 @@ async def test_no_more_jobs_run_at_once_than_the_profile_may(tmp_path: Path) -> 
         assert (await place.until_started(3))[2] == "c"
 
 
+async def test_no_more_jobs_run_at_once_than_the_profile_itself_wants(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("cron: {max_parallel_jobs: 1}")
+    async with served(tmp_path) as place:
+        place.write(a=-5, b=-4)
+        assert await place.until_started(1) == ["a"]
+        await looked(place)
+        assert len(place.started) == 1
+        place.gate.set()
+        assert (await place.until_started(2))[1] == "b"
+
+
 @pytest.mark.parametrize("outcome", ["not_due", "busy", "done", "failed"])
 async def test_a_job_that_was_left_untouched_rests_until_something_changes(
     tmp_path: Path, outcome: str
