@@ -9,8 +9,13 @@ from tests.kit.homes import HermesRoot
 from tests.kit.telegram_types import FORUM
 
 
-def in_process(root: HermesRoot, topics: Mapping[int, str]) -> None:
-    """Let Hermes's own multiplexing gateway serve topics of the forum, without the router."""
+def in_process(
+    root: HermesRoot, topics: Mapping[int, str], chats: Mapping[int, str] | None = None
+) -> None:
+    """Let Hermes's own multiplexing gateway serve topics of the forum, without the router.
+
+    `chats` are other chats that are routed as a whole.
+    """
     routes = [
         {
             "name": f"{profile}-{topic}",
@@ -21,18 +26,26 @@ def in_process(root: HermesRoot, topics: Mapping[int, str]) -> None:
         }
         for topic, profile in topics.items()
     ]
+    routes += [
+        {"name": profile, "platform": "telegram", "profile": profile, "chat_id": str(chat)}
+        for chat, profile in (chats or {}).items()
+    ]
     root.configure({"gateway": {"multiplex_profiles": True, "profile_routes": routes}})
 
 
 def by_router(
-    root: HermesRoot, topics: Mapping[int, str], settings: Mapping[str, Any] | None = None
+    root: HermesRoot,
+    topics: Mapping[int, str],
+    settings: Mapping[str, Any] | None = None,
+    chats: Mapping[int, str] | None = None,
 ) -> None:
-    """Let hermes-router serve topics of the forum, with these `hermes_router` settings."""
-    routes = {str(topic): profile for topic, profile in topics.items()}
+    """Let hermes-router serve the same, with these `hermes_router` settings."""
+    forum = {str(topic): profile for topic, profile in topics.items()}
+    whole = {str(chat): profile for chat, profile in (chats or {}).items()}
     root.configure(
         {
             "plugins": {"enabled": [*root.config.get("plugins", {}).get("enabled", []), PLUGIN]},
-            "gateway": {"profile_routes": {"telegram": {str(FORUM): routes}}},
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): forum} | whole}},
         }
     )
     if settings:

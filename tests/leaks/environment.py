@@ -7,9 +7,10 @@ import os
 import sys
 from pathlib import Path
 
+from tests.kit.portal import login_of
 from tests.leaks.row import Row
 from tests.leaks.side import Side, found
-from tests.leaks.world import ALICE, BOB, World, plant_file
+from tests.leaks.world import ALICE, BOB, FRANK, World, plant_file
 
 OF_DEFAULT = "of-default"
 KNOB = 4
@@ -165,6 +166,45 @@ def kanban_board(side: Side) -> str:
     return found(shown, "board-of-default")
 
 
+def plant_secret_store(world: World) -> None:
+    """Give the launch profile a secret from a password store, by a stand-in for its program."""
+    program = plant_file(world.base / "op-of-default", "#!/bin/sh\necho stored-of-default\n", 0o755)
+    store = {
+        "enabled": True,
+        "binary_path": str(program),
+        "env": {"LEAK_STORED": "op://vault/item/field"},
+    }
+    world.root.configure({"secrets": {"onepassword": store}})
+
+
+def secret_store(side: Side) -> str:
+    shown = side.run(BOB, 'echo "[$LEAK_STORED]"')
+    shown += side.inside(BOB, "import os; result = os.environ.get('LEAK_STORED')")
+    return found(shown, "stored-of-default")
+
+
+def plant_login(world: World) -> None:
+    """Log the root in at a provider that frank uses too, without a login of his own."""
+    where = {
+        "NOUS_PORTAL_BASE_URL": world.portal.origin,
+        "NOUS_INFERENCE_BASE_URL": world.root.model.base_url,
+    }
+    world.root.env(where)
+    world[FRANK].env(where)
+    world[FRANK].configure({"model": {"provider": "nous", "base_url": None, "api_key": None}})
+    login = world.portal.login("root")
+    content = {"version": 1, "providers": {"nous": login}, "active_provider": "nous"}
+    plant_file(world.root.path / "auth.json", json.dumps(content), 0o600)
+
+
+def root_login(side: Side) -> str:
+    mark, seen = side.mark(), side.model.seq
+    side.ask(FRANK, f"hello {mark}")
+    requests = [r for r in side.model.requests(after=seen) if r.model == "model-of-frank"]
+    used = {login_of(request.api_key) for request in requests}
+    return "frank asks with the root's login" if "root" in used else ""
+
+
 ROWS = (
     Row(
         key="E1",
@@ -238,6 +278,20 @@ ROWS = (
         plant=plant_token,
         probe=bot_token,
         upstream=(49415, 52446),
+    ),
+    Row(
+        key="E10",
+        what="secrets that the launch profile fetched from a password store",
+        plant=plant_secret_store,
+        probe=secret_store,
+        upstream=(76163,),
+    ),
+    Row(
+        key="X3",
+        what="the root's login (`auth.json`) for a profile that has none",
+        plant=plant_login,
+        probe=root_login,
+        upstream=(114012, 107611),
     ),
     Row(
         key="E8",

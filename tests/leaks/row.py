@@ -87,12 +87,14 @@ def complaint(row: Row, side: str, cell: Cell) -> str | None:
     """Return why a cell makes the suite fail; None if it is as it should be."""
     if cell.state is State.FAILED:
         return f"the probe failed: {cell.text}"
-    if side == IN_PROCESS:
-        if row.expected and cell.state is not State.LEAKS:
-            return "no leak was seen where one is known: fix the probe"
+    if cell.state is State.NOT_APPLICABLE:
         return None
-    if cell.state is State.LEAKS and side not in row.by_design:
+    leaks = cell.state is State.LEAKS
+    if side == IN_PROCESS:
+        blind = row.expected and not leaks
+        return "no leak was seen where one is known: fix the probe" if blind else None
+    if leaks == (side in row.by_design):
+        return None
+    if leaks:
         return f"a leak: {cell.text}"
-    if cell.state is State.ISOLATED and side in row.by_design:
-        return "it is said to leak by design, and does not: mend the row and the documents"
-    return None
+    return "it is said to leak by design, and does not: mend the row and the documents"

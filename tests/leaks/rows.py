@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from tests.leaks import environment, paths, stores
+from tests.leaks import control, environment, fate, paths, policy, process, stores
 from tests.leaks.row import Row
 
 FAMILIES: dict[str, tuple[Row, ...]] = {
     "environment": environment.ROWS,
     "paths": paths.ROWS,
     "stores": stores.ROWS,
+    "policy": policy.ROWS,
+    "control": control.ROWS,
+    "process": process.ROWS,
+    "fate": fate.ROWS,
 }
 
 ROWS: tuple[Row, ...] = tuple(row for rows in FAMILIES.values() for row in rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import resource
+import sqlite3
 import tempfile
 import threading
 import time
@@ -13,8 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, Message, ModelRequest
+from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, Message, ModelRequest, Reply
 from tests.kit.model_types import text_of
+from tests.kit.portal import FakePortal
 from tests.leaks.row import ProbeError, Row
 from tests.leaks.world import World
 
@@ -39,10 +42,13 @@ class Side:
             )
             self.telegram = stack.enter_context(FakeTelegram())
             self.model = stack.enter_context(FakeModel())
-            self.world = World(Path(folder).resolve(), self.name, self.telegram, self.model)
+            portal = stack.enter_context(FakePortal())
+            base = Path(folder).resolve()
+            self.world = World(base, self.name, self.telegram, self.model, portal)
             for row in self.planted:
                 row.plant(self.world)
             self.world.finish()
+            _allow_core_dumps()
             self.gateway = stack.enter_context(Gateway(self.world.root, ordinary_user=True))
             self._stack = stack.pop_all()
         return self
@@ -160,6 +166,22 @@ class Side:
             time.sleep(_LOOK)
         return True
 
+    def hold(self, contains: str) -> threading.Event:
+        """Have the model answer a message only when the event is set: `held` for its `hold`."""
+        event = threading.Event()
+        answer = contains.replace("hold", "held", 1)
+        self.model.script(Reply(answer, hold=event), contains=contains, times=1)
+        return event
+
+    def messages_in(self, profile: str, mark: str) -> int:
+        """Count the stored messages of a home that hold a mark."""
+        path = self.world[profile].path / "state.db"
+        if not path.exists():
+            return 0
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+            query = "SELECT count(*) FROM messages WHERE content LIKE ?"
+            return int(database.execute(query, (f"%{mark}%",)).fetchone()[0])
+
     def unsure(self, why: str) -> NoReturn:
         """Raise ProbeError."""
         raise ProbeError(why)
@@ -167,6 +189,12 @@ class Side:
     def read(self, path: Path) -> str:
         """Return a file's text, empty when there is none."""
         return path.read_text("utf-8", "replace") if path.is_file() else ""
+
+
+def _allow_core_dumps() -> None:
+    """Let what is started from here have core dumps as far as it may: a row looks at that."""
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def _users(request: ModelRequest) -> str:

@@ -8,29 +8,21 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.leaks.row import SAME_USER, NotApplicableError, Row
+from tests.leaks.paths import nothing_to_see
+from tests.leaks.row import SAME_USER, SIDES, NotApplicableError, Row
 from tests.leaks.side import Side, found
 from tests.leaks.world import ALICE, BOB, CAROL, DEFAULT, DORA, World, plant_file
 
 # -- sessions
 
 
-def messages_in(home: Path, mark: str) -> int:
-    """Count the stored messages of a home that hold a mark."""
-    if not (home / "state.db").exists():
-        return 0
-    with sqlite3.connect(f"file:{home / 'state.db'}?mode=ro", uri=True) as database:
-        query = "SELECT count(*) FROM messages WHERE content LIKE ?"
-        return int(database.execute(query, (f"%{mark}%",)).fetchone()[0])
-
-
 def transcripts(side: Side) -> str:
     mark = side.mark()
     side.turn(BOB, f"transcript-{mark}")
-    homes = {name: side.world[name].path for name in (DEFAULT, ALICE, BOB)}
 
     def stored() -> list[str]:
-        return [name for name, home in homes.items() if messages_in(home, f"transcript-{mark}")]
+        names = (DEFAULT, ALICE, BOB)
+        return [name for name in names if side.messages_in(name, f"transcript-{mark}")]
 
     if not side.wait(stored, 20):
         side.unsure("the transcript is stored nowhere")
@@ -398,6 +390,12 @@ ROWS = (
         what="another profile's event hook gets the messages",
         probe=event_hook,
         upstream=(56508,),
+    ),
+    Row(
+        key="S12",
+        what="another profile's browser session",
+        probe=nothing_to_see,
+        absent=dict.fromkeys(SIDES, "the suite has no browser"),
     ),
     Row(
         key="S13",

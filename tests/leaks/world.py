@@ -10,20 +10,28 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.kit import FakeModel, FakeTelegram, HermesRoot, Home, routed
+from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot, Home, routed
+from tests.kit.portal import FakePortal
 from tests.leaks.row import IN_PROCESS, LOCAL
 
-ALICE, BOB, CAROL, DORA, ERIN, BROKEN, NOBODY = (
-    *("alice", "bob", "carol", "dora", "erin", "broken"),
-    "nobody",
+ALICE, BOB, CAROL, DORA, ERIN, FRANK, BROKEN, NOBODY = (
+    *("alice", "bob", "carol", "dora", "erin", "frank"),
+    *("broken", "nobody"),
 )
 """`carol` asks before dangerous commands, `dora` has a remote terminal, `erin` a bot of her own,
-`broken` an unreadable configuration, `nobody` a route but no home."""
+`frank` a provider but no login, `broken` an unreadable configuration, `nobody` a route but no home.
+"""
+
+PROCESSES = 150
+"""How many alice may have in one worker."""
 
 DEFAULT = "default"
+GROUP = -1003961179977
+"""A group that is routed to bob; the bot must be addressed in it."""
+
 TOPICS_EACH = 100
 _FIRST = 1000
-_ROUTED = (ALICE, BOB, CAROL, DORA, ERIN, BROKEN, NOBODY)
+_ROUTED = (ALICE, BOB, CAROL, DORA, ERIN, FRANK, BROKEN, NOBODY)
 
 TOOLS = '''"""Tools of the leak suite: `inside` runs code in the agent's own process."""
 import io, json, os, traceback
@@ -53,17 +61,30 @@ def register(ctx):
 class World:
     """The root and its profiles on one side, and what the rows plant in them."""
 
-    def __init__(self, base: Path, side: str, telegram: FakeTelegram, model: FakeModel) -> None:
+    def __init__(
+        self,
+        base: Path,
+        side: str,
+        telegram: FakeTelegram,
+        model: FakeModel,
+        portal: FakePortal,
+    ) -> None:
         self.side = side
+        self.portal = portal
         self.base = base
         self.root = HermesRoot(base, telegram=telegram, model=model)
-        for name in (ALICE, BOB, CAROL, DORA, ERIN, BROKEN):
+        for name in (ALICE, BOB, CAROL, DORA, ERIN, FRANK, BROKEN):
             self.root.add_profile(name)
         for home in self.homes():
             home.configure({"approvals": {"mode": "off"}, "plugins": {"enabled": ["leaks"]}})
             _add_tools(home)
         self.topics = _topics()
         self._fresh = {name: itertools.count(first) for name, first in _firsts().items()}
+
+    @property
+    def forum(self) -> int:
+        """Chat id of the forum with the topics."""
+        return FORUM
 
     @property
     def home(self) -> Path:
@@ -84,13 +105,16 @@ class World:
 
     def finish(self) -> None:
         """Write the routes, when everything is planted."""
+        groups = {GROUP: BOB}
         if self.side == IN_PROCESS:
-            routed.in_process(self.root, self.topics)
+            routed.in_process(self.root, self.topics, groups)
         else:
-            launcher = {"launcher": self.side}
-            routed.by_router(
-                self.root, self.topics, {"defaults": launcher, "warm_budget": {"profiles": 2}}
-            )
+            settings = {
+                "defaults": {"launcher": self.side},
+                "warm_budget": {"profiles": 2},
+                "profiles": {ALICE: {"limits": {"processes": PROCESSES}}},
+            }
+            routed.by_router(self.root, self.topics, settings, groups)
 
     @property
     def sandboxed(self) -> bool:
