@@ -63,6 +63,9 @@ def test_a_model_request_ends_with_its_turn(stage: Stage) -> None:
 
 
 def test_a_tool_that_hears_no_interruption_is_ended_with_what_it_started(stage: Stage) -> None:
+    # A job of the session keeps the worker: it would not leave by itself.
+    job = '[[tool terminal {"command": "sleep 3599", "background": true}]]'
+    stage.ask(job, CAREER, contains="tool said")
     note = stage.root.profiles["career"].path / "workspace" / "deaf.pid"
     stage.telegram.say('[[tool terminal {"command": "deaf-to-interrupts"}]]', thread_id=CAREER)
     stage.gateway.wait_process("sleep 3600", timeout=ANSWER_SECONDS)
