@@ -33,6 +33,7 @@ from hermes_router.protocol.surface import (
     ADAPTER_METHODS,
     CAPABILITIES,
     METADATA_KEYS,
+    TEXT_OPENS_FILES,
     Capability,
     Method,
     length_unit,
@@ -152,6 +153,8 @@ class Relay:
         kwargs = needed | {name: value for name, value in args.items() if _takes(function, name)}
         self._check_places(method, kwargs)
         self._check_messages(method, kwargs)
+        if names_files(self._adapter, kwargs.get("content")):
+            raise self._refused(method.name, "may not name a file of this machine in its text")
         self._rename(method, kwargs, spool)
         if "metadata" in method.params and _takes(function, "metadata"):
             kwargs["metadata"] = self._metadata(method, kwargs.get("metadata"))
@@ -265,6 +268,19 @@ class Relay:
             target=one_line(str(value), 100),
             profile=self._target.profile,
         )
+
+
+def names_files(adapter: Any, text: object) -> bool:
+    """Say whether the adapter would open files of the gateway's machine that a text names.
+
+    A worker sends its files as bytes, and takes such names out of its texts itself.
+    """
+    platform = getattr(getattr(adapter, "platform", None), "value", None)
+    if platform not in TEXT_OPENS_FILES or not isinstance(text, str):
+        return False
+    named, rest = adapter.extract_media(text)
+    _, rest = adapter.extract_images(rest)
+    return bool(named or adapter.extract_local_files(rest)[0])
 
 
 def relayed_methods(adapter: Any) -> frozenset[str]:

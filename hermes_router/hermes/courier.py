@@ -21,8 +21,7 @@ from hermes_router.hermes import seams
 from hermes_router.outbound import Sender
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.plain import plain
-from hermes_router.protocol.surface import TEXT_OPENS_FILES
-from hermes_router.relay import relayed_methods
+from hermes_router.relay import names_files, relayed_methods
 from hermes_router.routing import Place
 from hermes_router.seen import SeenPlaces
 from hermes_router.settled import SettledReplies
@@ -87,8 +86,8 @@ class Courier:
         adapter = seams.adapter_named(self._runner, message.platform)
         if adapter is None:
             return {"error": f"the gateway is not connected to {message.platform}"}
-        if message.platform in TEXT_OPENS_FILES:
-            return {"error": f"{message.platform} cannot be sent to from a profile's own process"}
+        if isinstance(message, msg.Deliver) and names_files(adapter, message.text):
+            return {"error": f"a text for {message.platform} may not name a file: attach it"}
         if isinstance(message, msg.React):
             newest = self._newest.get(outbound.spelled(target))
             return await _react(adapter, target, message, message.message_id or newest)
