@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hermes_router.errors import (
     ProfileError,
     RouterError,
@@ -17,6 +19,8 @@ _USED = {
     "processes": "started more processes",
     "output_bytes": "wrote more",
 }
+
+_TOO_EARLY = " before it was done"
 
 
 def notice(failure: RouterError | None, turn_id: str, *, answered: bool = False) -> str:
@@ -36,14 +40,27 @@ def _what(failure: RouterError | None) -> str:
         return f"took longer than allowed ({failure.phase}: {failure.seconds:g} s) and was ended"
     if isinstance(failure, WorkerStartError | WrongVersion):
         return "could not be started"
-    return "stopped unexpectedly before it was done"
+    return f"stopped unexpectedly{_TOO_EARLY}"
 
 
 def is_told_in_any_case(failure: RouterError | None) -> bool:
     """Say whether people are told also when they have their answer: their work was ended."""
     if isinstance(failure, WorkerTimeout):
-        return failure.phase == "idle"
+        return failure.phase in {"idle", "resident", "post_turn"}
     return isinstance(failure, WorkerOverLimit)
+
+
+def ended_works(works: Sequence[str], why: str, turn_id: str = "") -> str:
+    """Return the line that names the work that was ended, and says why."""
+    mark = f" [{turn_id}]" if turn_id else ""
+    return f"⚠️ Ended, because {why}: {'; '.join(works)}.{mark}"
+
+
+def why_ended(failure: RouterError | None, reason: str) -> str:
+    """Say why a worker's work was ended; ``reason`` is what ended it if it did not fail."""
+    if failure is None:
+        return reason
+    return f"the assistant of this conversation {_what(failure).removesuffix(_TOO_EARLY)}"
 
 
 def refused_files(allowed: int, turn_id: str) -> str:

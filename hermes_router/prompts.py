@@ -130,7 +130,7 @@ class OpenPrompts:
     text in the conversation that came too late for the click that caused it.
     """
 
-    def __init__(self, desk: Desk, send: Send, late: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, desk: Desk, send: Send, late: Callable[[str], Awaitable[object]]) -> None:
         self.late = late
         self._desk = desk
         self._send = send

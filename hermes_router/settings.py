@@ -96,6 +96,14 @@ class Timeouts(Block, frozen=True, kw_only=True):
         float,
         Meta(ge=0, le=30 * _DAY, description="of background work, nothing said; 0 is no limit"),
     ] = 0.0
+    resident: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=30 * _DAY,
+            description="of background work since the last answer; 0 is no limit",
+        ),
+    ] = float(_DAY)
 
 
 class Limits(Block, frozen=True, kw_only=True):

@@ -36,7 +36,13 @@ from hermes_router.errors import (
     WrongVersion,
 )
 from hermes_router.logs import exit_text, one_line, write_line
-from hermes_router.notices import is_told_in_any_case, notice, refused_files
+from hermes_router.notices import (
+    ended_works,
+    is_told_in_any_case,
+    notice,
+    refused_files,
+    why_ended,
+)
 from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask, Desk, OpenPrompts
@@ -60,6 +66,9 @@ _MOST_PHASES = 32
 
 #: Calls that say nothing in the conversation.
 _SILENT_CALLS = frozenset({"send_typing", "stop_typing"})
+
+#: Works that a worker names, and letters of each, that people are told of.
+_MOST_WORKS, _WORK_LETTERS = 10, 120
 
 #: Texts sent by one worker whose names are remembered.
 _SENT_REMEMBERED = 100
@@ -90,8 +99,14 @@ class Conversation(Protocol):
     def worker_ended(self) -> None:
         """Undo what a worker may have left behind on the adapter."""
 
-    async def notify(self, text: str) -> None:
-        """Tell the people in the conversation something."""
+    async def notify(self, text: str) -> bool:
+        """Tell the people in the conversation something; say whether there was a way to."""
+
+    def note_works(self, turn_id: str, works: Sequence[str]) -> None:
+        """Remember what lives in a turn's worker, also for a gateway that comes after this one.
+
+        No works: there is nothing to remember any more.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +203,8 @@ class Turn:
         self._left = False
         self._offers: dict[int, _Offer] = {}
         self._prompts = OpenPrompts(host.desk, self._tell, conversation.notify)
+        self._works: tuple[str, ...] = ()
+        self._reason = "its process was ended"
         self._last_id = 0
         self._accepted = 0
         self._prepared = False
@@ -203,6 +220,11 @@ class Turn:
     def open(self) -> bool:
         """May messages still be offered to the worker?"""
         return self._open
+
+    @property
+    def resident(self) -> bool:
+        """Does the worker only live for work that outlives the turn?"""
+        return self._open and self.answered.is_set()
 
     @property
     def phases(self) -> dict[str, float]:
@@ -263,6 +285,7 @@ class Turn:
                     await self.answered.wait()
                 return Halt.OBEYED
             logger.warning("turn %s: it did not stop; its process tree is ended", self.id)
+            self._reason = "it was stopped"
             await self.kill()
             return Halt.CUT_OFF if offer.handled.is_set() else Halt.ENDED
 
@@ -294,7 +317,7 @@ class Turn:
 
     async def stop(self, reason: str) -> None:
         """Ask the worker to interrupt its work, to save, and to leave; then see that it does."""
-        self._stopping = True
+        self._stopping, self._reason = True, reason
         with anyio.move_on_after(self._settings.timeouts.stop):
             await self._connected.wait()
             if self._worker is not None:
@@ -402,6 +425,8 @@ class Turn:
                     await served.begin(message, worker.frame_bytes, calls)
                 elif isinstance(message, msg.Chunk):
                     await anyio.to_thread.run_sync(spool.append, message)
+                elif isinstance(message, msg.Owes):
+                    self._note_works(message.works)
                 elif isinstance(message, msg.Hit):
                     calls.start_soon(self._tell_of, message)
                 else:
@@ -466,6 +491,15 @@ class Turn:
         self._last_word = time.monotonic()
         self.answered.set()
 
+    def _note_works(self, works: list[str]) -> None:
+        """Remember what lives in the worker; what it says is clipped, it may be anything."""
+        shown = [one_line(work, _WORK_LETTERS) for work in works[:_MOST_WORKS]]
+        if len(works) > _MOST_WORKS:
+            shown.append(f"{len(works) - _MOST_WORKS} more")
+        if tuple(shown) != self._works:
+            self._works = tuple(shown)
+            self.conversation.note_works(self.id, self._works)
+
     async def _tell_of(self, hit: msg.Hit) -> None:
         """Tell the people, once, that a program ran into a limit that ends nobody."""
         allowed = self._settings.limits.open_files
@@ -525,6 +559,8 @@ class Turn:
         times = self._settings.timeouts
         if self._open and times.idle and quiet > times.idle:
             raise self._timeout("idle", times.idle)
+        if self._open and 0 < times.resident < time.monotonic() - self._released:
+            raise self._timeout("resident", times.resident)
         if not self._open and time.monotonic() - self._released > times.post_turn + _POST_TURN_MORE:
             raise self._timeout("post_turn", times.post_turn)
 
@@ -538,7 +574,11 @@ class Turn:
         over_limit = self._over_limit()
         if over_limit is not None:
             raise over_limit
-        if self._stopping or (self._left and self.answered.is_set()):
+        if self._stopping:
+            return
+        if self._left and self.answered.is_set():
+            seconds = self._settings.timeouts.post_turn
+            self._reason = f"it took longer than allowed (post_turn: {seconds:g} s)"
             return
         if returncode != 0:
             raise WorkerDied(
@@ -582,19 +622,30 @@ class Turn:
             sent = [msg.Settled(name=name, since=self._since, until=until) for name in self._sent]
             self._host.post.settle(self.conversation.profile.name, sent)
         self.conversation.worker_ended()
-        if unanswered or is_told_in_any_case(self.failure):
-            await self._apologise(answered=not unanswered)
+        await self._account(unanswered=unanswered)
         self.answered.set()
         self.ended.set()
+
+    async def _account(self, *, unanswered: bool) -> None:
+        """Tell what became of the turn, and of the work that ended with its worker."""
+        why = why_ended(self.failure, self._reason)
+        if self._works:
+            who, works = self.conversation.profile.name, "; ".join(self._works)
+            logger.warning("turn %s of %s: ended, because %s: %s", self.id, who, why, works)
+        if unanswered or is_told_in_any_case(self.failure):
+            await self._apologise(answered=not unanswered)
+        if self._works and await self._say(ended_works(self._works, why, self.id)):
+            self.conversation.note_works(self.id, ())
 
     async def _apologise(self, *, answered: bool) -> None:
         await self._say(notice(self.failure, self.id, answered=answered))
 
-    async def _say(self, text: str) -> None:
+    async def _say(self, text: str) -> bool:
         try:
-            await self.conversation.notify(text)
+            return await self.conversation.notify(text)
         except Exception:
             logger.exception("turn %s: a notice could not be delivered", self.id)
+            return False
 
     def _who(self) -> dict[str, object]:
         """Return what a turn's header line says; its pid is the supervisor's."""
@@ -617,6 +668,8 @@ class Turn:
         fields: dict[str, object] = {"exit": exit_text(self._returncode)}
         if self.failure is not None:
             fields["failure"] = self.failure.message
+        if self._works:
+            fields["ended"] = "; ".join(self._works)
         self._log(log, "end", fields | self._phases)
 
 

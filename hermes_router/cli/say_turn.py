@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -170,9 +170,13 @@ class _Terminal:
     def worker_ended(self) -> None:
         """Nothing: a terminal shows no typing."""
 
-    async def notify(self, text: str) -> None:
+    async def notify(self, text: str) -> bool:
         """Show what the gateway would say."""
         self._note("notice", str(len(self.texts) + 1), text, [])
+        return True
+
+    def note_works(self, turn_id: str, works: Sequence[str]) -> None:
+        """Nothing: what ends is shown at once."""
 
     def _note(self, method: str, number: str, text: str, files: list[str]) -> None:
         before = self.texts.get(number, "")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from hermes_router.hermes import prompts, seams
 from hermes_router.hermes.events import place_of, source_fields
+from hermes_router.journal import OpenWorks
 from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask
@@ -20,12 +21,19 @@ class GatewayConversation:
     """One session of a routed profile on one platform."""
 
     def __init__(
-        self, runner: Any, profile: Profile, key: str, *, attended: Callable[[], bool]
+        self,
+        runner: Any,
+        profile: Profile,
+        key: str,
+        *,
+        attended: Callable[[], bool],
+        open_works: OpenWorks,
     ) -> None:
         self.profile = profile
         self.key = key
         self._runner = runner
         self._attended = attended
+        self._open_works = open_works
         self._event: Any = None
         self._target: RelayTarget | None = None
 
@@ -90,6 +98,10 @@ class GatewayConversation:
         if self._target is not None and adapter is not None:
             Relay(adapter, self._target).resume_typing()
 
-    async def notify(self, text: str) -> None:
-        """Tell the people in the conversation something."""
-        await seams.send_text(self._runner, self._event, text)
+    async def notify(self, text: str) -> bool:
+        """Tell the people in the conversation something; say whether there was a way to."""
+        return await seams.send_text(self._runner, self._event, text)
+
+    def note_works(self, turn_id: str, works: Sequence[str]) -> None:
+        """Remember what lives in a turn's worker, also for a gateway that comes after this one."""
+        self._open_works.note(turn_id, source_fields(self._event.source), works)

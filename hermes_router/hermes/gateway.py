@@ -1,7 +1,7 @@
 """The swap: routed messages go to the dispatcher, everything else Hermes's own way, untouched.
 
 Two methods of ``GatewayRunner`` are wrapped at class level: the one that handles a message, and the
-one that handles a message while its session is busy. Two more tell when the gateway starts and
+one that handles a message while its session is busy. Three more tell when the gateway starts and
 stops. Where this Hermes can stamp routes of its own on a message, that is switched off: one router
 per message. A message that already carries a profile then comes from that profile's own bot, or
 from a URL that names it, and is none of ours.
@@ -43,6 +43,7 @@ def install(module: ModuleType) -> None:
     _wrap(runner, "_handle_message", _handle_message)
     _wrap(runner, "_handle_active_session_busy_message", _handle_busy)
     _wrap(runner, "start", _start)
+    _wrap(runner, "stop", _stop)
     _wrap(runner, "wait_for_shutdown", _wait_for_shutdown)
     _share_sessions()
     if hasattr(runner, "_profile_name_for_source"):
@@ -77,6 +78,17 @@ async def _handle_busy(runner: Any, original: Callable[[], Any], event: Any, *_:
 
 async def _start(runner: Any, original: Callable[[], Any], *_: Any) -> Any:
     await router_of(runner).start()
+    return await original()
+
+
+async def _stop(runner: Any, original: Callable[[], Any], *_: Any) -> Any:
+    """End background work first: when Hermes has stopped, nobody can be told any more."""
+    if not getattr(runner, "_hermes_router_let_go", False):
+        runner._hermes_router_let_go = True
+        try:
+            await router_of(runner).let_go()
+        except Exception:  # a gateway must stop whatever happens
+            logger.exception("hermes-router: background work could not be ended")
     return await original()
 
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hermes_router import profiles
@@ -71,9 +71,13 @@ class JobConversation:
     def worker_ended(self) -> None:
         """Nothing: a job calls no adapter."""
 
-    async def notify(self, text: str) -> None:
+    async def notify(self, text: str) -> bool:
         """Log a line: nobody waits for a job in a chat."""
         logger.warning("profile %s: %s: %s", self.profile.name, self.key, text)
+        return True
+
+    def note_works(self, turn_id: str, works: Sequence[str]) -> None:
+        """Nothing: there is no chat that a later gateway could tell."""
 
 
 class Jobs:

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from hermes_router import config as configuration
 from hermes_router import launchers, profiles
 from hermes_router.commands import GATEWAY_COMMANDS
@@ -30,7 +32,8 @@ from hermes_router.hermes.events import (
 from hermes_router.hermes.jobs import Jobs
 from hermes_router.hermes.sessions import RoutedSessions
 from hermes_router.hermes.stickers import Stickers
-from hermes_router.journal import Journal
+from hermes_router.journal import Journal, OpenWorks, Works
+from hermes_router.notices import ended_works
 from hermes_router.outbound import lasting
 from hermes_router.profile_config import SessionScopes
 from hermes_router.reload import ConfigWatcher
@@ -52,6 +55,7 @@ _NO_CONFIGURATION = (
 _CUT_OFF = (
     "⚠️ The gateway was cut off before your last message here was answered. Please send it again."
 )
+_WENT = "the gateway that it belonged to was stopped or cut off"
 
 _STOPPED = "⚡ Stopped. The assistant did not react and was ended, with all that it had started."
 
@@ -87,6 +91,7 @@ class GatewayRouter:
         self._dispatcher = Dispatcher(host)
         self._jobs = Jobs(runner, host, self._dispatcher, self._watcher, self._root)
         self._journal = Journal(home / "hermes-router" / "open")
+        self._open_works = OpenWorks(home / "hermes-router" / "background")
         self._scopes = SessionScopes()
         self._warmed: configuration.RouterConfig | None = None
         self._conversations: OrderedDict[str, GatewayConversation] = OrderedDict()
@@ -96,9 +101,9 @@ class GatewayRouter:
 
     async def start(self) -> None:
         """Read the routes before the first message, so that what is wrong is in the log at once."""
-        leftovers = self._journal.take()
-        if leftovers:
-            self._spawn(self._tell(leftovers))
+        leftovers, works = self._journal.take(), self._open_works.take()
+        if leftovers or works:
+            self._spawn(self._tell(leftovers, works))
         with contextlib.suppress(ConfigError):  # logged by the watcher, once per edit
             config = await self._configuration()
             logger.info("hermes-router: %d routes in force", len(config.table))
@@ -123,8 +128,8 @@ class GatewayRouter:
             with contextlib.suppress(ProfileError):  # told when the routes were read
                 self._workers.keep_warm(profiles.find(name, self._root), config.settings(name))
 
-    async def _tell(self, leftovers: list[dict[str, Any]]) -> None:
-        """Tell who waits for an answer that it will not come; once, when the gateway is up."""
+    async def _tell(self, leftovers: list[dict[str, Any]], works: list[Works]) -> None:
+        """Tell who waits for what will not come any more, when the gateway is up."""
         await seams.until_running(self._runner)
         told = set()
         for source in map(seams.source_of, leftovers):
@@ -132,6 +137,18 @@ class GatewayRouter:
             if place not in told:
                 told.add(place)
                 await seams.send_to(self._runner, source, _CUT_OFF)
+        for ended in works:
+            logger.warning("hermes-router: ended with the gateway: %s", "; ".join(ended.works))
+            text = ended_works(ended.works, _WENT)
+            await seams.send_to(self._runner, seams.source_of(ended.source), text)
+
+    async def let_go(self) -> None:
+        """End the work that outlives turns, while the people can still be told."""
+        reason = f"the gateway is {self._runner._status_action_gerund()}"
+        async with anyio.create_task_group() as tasks:
+            for turn in self._dispatcher.turns:
+                if turn.resident:
+                    tasks.start_soon(turn.stop, reason)
 
     async def stop(self) -> None:
         """End every worker."""
@@ -398,7 +415,11 @@ class GatewayRouter:
         conversation = self._conversations.get(lane)
         if conversation is None:
             conversation = GatewayConversation(
-                self._runner, profile, key, attended=lambda: self._attended[key] > 0
+                self._runner,
+                profile,
+                key,
+                attended=lambda: self._attended[key] > 0,
+                open_works=self._open_works,
             )
             self._conversations[lane] = conversation
         self._conversations.move_to_end(lane)

@@ -33,6 +33,7 @@ RUNNER_METHODS = (
     "_reply_anchor_for_event",
     "_status_action_gerund",
     "start",
+    "stop",
     "wait_for_shutdown",
 )
 
@@ -296,20 +297,20 @@ def no_longer_running(runner: Any, key: str, turn: Any) -> None:
         runner._running_agents_ts.pop(key, None)
 
 
-async def send_text(runner: Any, event: Any, text: str) -> None:
-    """Send a line of the router's own into the conversation of ``event``."""
-    await send_to(runner, event.source, text, anchor=runner._reply_anchor_for_event(event))
+async def send_text(runner: Any, event: Any, text: str) -> bool:
+    """Send a line of the router's own into the conversation of ``event``; see send_to."""
+    return await send_to(runner, event.source, text, anchor=runner._reply_anchor_for_event(event))
 
 
-async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = None) -> None:
+async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = None) -> bool:
     """Send a line of the router's own to where ``source`` is, again where that may help.
 
-    An adapter that has just connected refuses for some seconds.
+    An adapter that has just connected refuses for some seconds. Returns whether it was sent.
     """
     adapter = adapter_for(runner, source)
     if adapter is None:
         logger.error("no adapter for %s: not sent: %s", source.platform, text)
-        return
+        return False
     metadata = runner._thread_metadata_for_source(source, anchor)
     result = await adapter.send(source.chat_id, text, metadata=metadata)
     for seconds in RETRY_SECONDS:
@@ -319,6 +320,8 @@ async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = N
         result = await adapter.send(source.chat_id, text, metadata=metadata)
     if result is not None and not result.success:
         logger.error("%s refused (%s): not sent: %s", source.platform, result.error, text)
+        return False
+    return True
 
 
 def source_of(fields: dict[str, Any]) -> Any:

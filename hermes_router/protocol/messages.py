@@ -27,8 +27,9 @@ A worker that is to do a job of its profile gets ``job`` in place of ``start``, 
 says ``begun`` when the job counts as run, ``ended`` with what came of it, and then ``idle`` and
 ``leaving`` as after a turn.
 
-``alive`` may come at any time. A worker that owns background work says ``idle`` with
-``resident`` set and takes further events of its session until it says ``leaving``.
+``alive`` may come at any time, and ``owes``: what would end with the worker. A worker that owns
+background work says ``idle`` with ``resident`` set and takes further events of its session until
+it says ``leaving``.
 """
 
 from __future__ import annotations
@@ -218,6 +219,15 @@ class Idle(Message, frozen=True, kw_only=True, tag="idle"):
     resident: bool = False
 
 
+class Owes(Message, frozen=True, kw_only=True, tag="owes"):
+    """What lives in the worker now and would end with it, in words for people.
+
+    It replaces what the worker said before.
+    """
+
+    works: list[str]
+
+
 class Leaving(Message, frozen=True, kw_only=True, tag="leaving"):
     """The worker accepts nothing any more; it finishes what it owes and exits."""
 
@@ -402,6 +412,7 @@ FromWorker = (
     | Begun
     | Ended
     | Idle
+    | Owes
     | Leaving
     | Resolved
     | Closed

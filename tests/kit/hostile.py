@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -96,6 +96,7 @@ class Place:
     key: str = KEY
     adapter: Adapter = field(default_factory=Adapter)
     notices: list[str] = field(default_factory=list)
+    works: tuple[str, tuple[str, ...]] = ("", ())
 
     def __post_init__(self) -> None:
         self.target = RelayTarget(
@@ -129,8 +130,12 @@ class Place:
     def worker_ended(self) -> None:
         Relay(self.adapter, self.target).resume_typing()
 
-    async def notify(self, text: str) -> None:
+    async def notify(self, text: str) -> bool:
         self.notices.append(text)
+        return True
+
+    def note_works(self, turn_id: str, works: Sequence[str]) -> None:
+        self.works = (turn_id, tuple(works))
 
 
 Acts = Callable[["Hostile"], Awaitable[None]]

@@ -124,6 +124,7 @@ others = st.one_of(
               st.dictionaries(names, st.floats(), max_size=3)),
     st.builds(lambda e: {"op": "failed", "error": e, "traceback": e}, st.sampled_from(TEXTS)),
     st.builds(lambda n: {"op": "hit", "limit": n}, names),
+    st.builds(lambda w: {"op": "owes", "works": w}, st.lists(st.sampled_from(TEXTS))),
     st.builds(lambda n: {"op": "hello", "profile": n}, names),
     st.dictionaries(names, values, max_size=3),
 )  # fmt: skip

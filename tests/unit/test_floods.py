@@ -221,6 +221,43 @@ async def test_background_work_without_a_word_is_ended_and_that_is_said(
     assert "send your message again" not in notice
 
 
+async def test_work_that_outlives_its_turn_for_too_long_is_ended_and_named(
+    serve: Serve, place: Place
+) -> None:
+    async def acts(worker: Hostile) -> None:
+        await worker.say(
+            msg.Accepted(event=await worker.event()),
+            msg.Owes(works=["one\n", *["x" * 500] * 20]),
+            msg.Idle(resident=True),
+        )
+        while True:
+            await worker.say(msg.Alive(), msg.Call(id=1, method="send", args=SEND))
+            await anyio.sleep(0.05)
+
+    times = replace(SETTINGS.timeouts, resident=0.6)
+    turn = await serve(acts, replace(SETTINGS, timeouts=times))
+    assert "timeouts.resident" in str(turn.failure)
+    limit, ended = place.notices
+    assert "(resident: 0.6 s) and was ended. [" in limit
+    assert "(resident: 0.6 s) and was ended: one\\x0a; xxx" in ended
+    assert "; 11 more. [" in ended
+    assert len(ended) < 2000
+    assert place.works == (turn.id, ())
+
+
+async def test_post_turn_work_that_a_worker_ends_by_itself_is_named(
+    serve: Serve, place: Place
+) -> None:
+    async def acts(worker: Hostile) -> None:
+        await worker.say(msg.Accepted(event=await worker.event()), msg.Idle())
+        await worker.say(msg.Owes(works=["the title"]), msg.Leaving())
+
+    turn = await serve(acts)
+    assert turn.failure is None
+    [ended] = place.notices
+    assert "took longer than allowed (post_turn: 900 s): the title." in ended
+
+
 async def test_a_worker_that_says_too_much_is_ended_and_the_limit_is_named(
     serve: Serve, place: Place
 ) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 import textwrap
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,12 @@ class Scene(turn_module.Conversation):
     def worker_ended(self) -> None:
         self.workers_ended += 1
 
-    async def notify(self, text: str) -> None:
+    async def notify(self, text: str) -> bool:
         self.notices.append(text)
+        return True
+
+    def note_works(self, turn_id: str, works: Sequence[str]) -> None:
+        pass
 
 
 QUICK = replace(

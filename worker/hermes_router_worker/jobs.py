@@ -12,6 +12,7 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker import cron_guard, cron_run, outbound
+from hermes_router_worker.background import Background
 from hermes_router_worker.counter import serve_children
 from hermes_router_worker.link import Link
 from hermes_router_worker.transport import Gateway
@@ -97,6 +98,8 @@ class JobWork:
             if not (process_registry.has_any_active() or async_delegation.active_count()):
                 return
             await asyncio.sleep(_CHECK_SECONDS)
+        with contextlib.suppress(OSError):
+            await self._link.send(msg.Owes(works=Background(self._runner).works(busy=False)))
 
     async def _read(self) -> None:
         try:

@@ -16,32 +16,36 @@ import threading
 from typing import Any
 
 from hermes_router_worker import prompts, startup
+from hermes_router_worker.background import Background
 from hermes_router_worker.runs import Runs
 
+_MEMORY = "what the memory provider writes"
+
 #: Threads of Hermes that do post-turn work, by the beginning of their names.
-_FINISHING_THREADS = (
-    "auto-title",
-    "bg-review",
-    "agent-evict-",
-    "agent-cache-",
-    "agent-xproc-evict-",
-    "brv-",
-    "hindsight-writer",
-    "honcho-",
-    "memory-",
-)
+_FINISHING_THREADS = {
+    "auto-title": "the title of the conversation",
+    "bg-review": "the review of memory and skills",
+    "agent-evict-": _MEMORY,
+    "agent-cache-": _MEMORY,
+    "agent-xproc-evict-": _MEMORY,
+    "brv-": _MEMORY,
+    "hindsight-writer": _MEMORY,
+    "honcho-": _MEMORY,
+    "memory-": _MEMORY,
+}
 
 
 class Owed:
     """Looks at one worker's runner and adapter; keeps no state of its own."""
 
-    def __init__(self, runner: Any, adapter: Any, runs: Runs) -> None:
+    def __init__(self, runner: Any, adapter: Any, runs: Runs, background: Background) -> None:
         from tools import async_delegation
         from tools.process_registry import process_registry
 
         self._runner = runner
         self._adapter = adapter
         self._runs = runs
+        self._background = background
         self._processes = process_registry
         self._delegations = async_delegation
 
@@ -60,6 +64,7 @@ class Owed:
         """Say whether work lives here that the session's next turn must be able to reach."""
         return bool(
             self._processes.has_any_active()
+            or self._background.watching()
             or not self._processes.completion_queue.empty()
             or self._delegations.active_count()
             or any(not task.done() for task in self._tasks())
@@ -69,9 +74,23 @@ class Owed:
 
     def finishing(self) -> bool:
         """Say whether post-turn work still runs."""
-        return any(
-            thread.name.startswith(_FINISHING_THREADS) for thread in threading.enumerate()
-        ) or any(not task.done() for task in self._adapter._background_tasks)
+        return bool(self.unfinished())
+
+    def unfinished(self) -> list[str]:
+        """Name the post-turn work that still runs."""
+        names = [thread.name for thread in threading.enumerate()]
+        found = [
+            work
+            for start, work in _FINISHING_THREADS.items()
+            if any(name.startswith(start) for name in names)
+        ]
+        if any(not task.done() for task in self._adapter._background_tasks):
+            found.append("a message that is being delivered")
+        return list(dict.fromkeys(found))
+
+    def works(self) -> list[str]:
+        """Name what would be lost with this process, apart from the turn and post-turn work."""
+        return self._background.works(busy=self.busy())
 
     def _tasks(self) -> set[Any]:
         return set(self._runner._background_tasks) - startup.watchers()

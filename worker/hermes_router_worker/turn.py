@@ -33,6 +33,7 @@ from hermes_router_worker import (
     stickers,
 )
 from hermes_router_worker.adapter import build_adapter
+from hermes_router_worker.background import Background
 from hermes_router_worker.counter import serve_children
 from hermes_router_worker.events import Attachments, build_event
 from hermes_router_worker.link import Link
@@ -45,6 +46,7 @@ from hermes_router_worker.transport import Gateway
 logger = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 0.05
+_TELL_SECONDS = 0.2
 _INTERRUPT_SECONDS = 5.0
 _DEBT_SECONDS = 60.0
 
@@ -117,6 +119,7 @@ class _Worker:
         self._handling = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._told: list[str] = []
 
     async def run(self) -> int:
         self._loop = asyncio.get_running_loop()
@@ -183,6 +186,7 @@ class _Worker:
         self._transport = Gateway(self._link, self._loop)
         self._deliverable = start.reach.platforms
         outbound.install(self._transport, start.reach)
+        self._background = Background(runner)
         startup.attach(runner, adapter, session_key=start.session_key)
         self._adapter = adapter
         self._memory = memory.attach(runner, adapter, start.session_key)
@@ -190,12 +194,13 @@ class _Worker:
         refusals.explain(self._profile)
         refusals.report_open_files(self._hit_open_files)
         self._runs = Runs(runner)
-        owed = Owed(runner, adapter, self._runs)
+        owed = Owed(runner, adapter, self._runs, self._background)
         tasks = [
             asyncio.create_task(serve_children(self._link, start.reach)),
             asyncio.create_task(self._read(adapter)),
             asyncio.create_task(self._beat(start.heartbeat)),
             asyncio.create_task(self._close_prompts(adapter.prompts)),
+            asyncio.create_task(self._tell_works(owed)),
         ]
         try:
             await self._until_done(runner, owed, start.linger)
@@ -296,6 +301,10 @@ class _Worker:
             await self._until_idle(owed)
             if self._finish.is_set():
                 await self._interrupt(runner, owed)
+            else:
+                await self._background.pass_on()
+                if owed.busy():
+                    continue
             self._accepting = owed.resident() and not self._finish.is_set()
             self._memory.save()
             await self._link.send(msg.Idle(resident=self._accepting))
@@ -325,12 +334,27 @@ class _Worker:
     async def _until_wanted(self, owed: Owed) -> None:
         """As a resident: wait for the next message, or for the owned work to end."""
         while not (self._handling or owed.busy() or self._finish.is_set()) and owed.resident():
+            await self._background.pass_on()
             await self._pause()
 
     async def _until_finished(self, owed: Owed, linger: float) -> None:
         deadline = time.monotonic() + linger
         while owed.finishing() and time.monotonic() < deadline and not self._finish.is_set():
             await self._pause()
+        await self._tell(owed.works() if self._finish.is_set() else owed.unfinished())
+
+    async def _tell_works(self, owed: Owed) -> None:
+        """Keep the gateway informed of what would end with this process."""
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            if self._accepting:
+                await self._tell(owed.works())
+
+    async def _tell(self, works: list[str]) -> None:
+        if works != self._told:
+            self._told = works
+            with contextlib.suppress(OSError):
+                await self._link.send(msg.Owes(works=works))
 
     async def _interrupt(self, runner: Any, owed: Owed) -> None:
         """End what runs the way a gateway that shuts down does, and let it say its last words."""
