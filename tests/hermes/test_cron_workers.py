@@ -22,7 +22,7 @@ from hermes_router.scheduler import Member, Scheduler
 from hermes_router.settings import Jobs, Schedule, Settings
 from hermes_router.turn import Host
 from hermes_router.warm import Workers
-from tests.kit.cron_store import CronStore
+from tests.kit.cron_store import CronStore, moment
 from tests.unit.test_turn import NoPost
 
 CONFIG = """\
@@ -126,3 +126,15 @@ async def test_records_that_hermes_repairs_are_repaired_and_the_others_kept(home
     assert after[0]["id"] == sound
     assert after[1]["id"] not in {"", None, broken}
     assert after[1]["last_status"] == "ok"
+
+
+async def test_a_one_time_job_that_somebody_runs_by_hand_is_left_alone(home: Path) -> None:
+    store = CronStore(home)
+    claim = {"at": moment(-5), "by": "a person"}
+    number = store.add_script("by hand", "true", due=-9, kind="once", fire_claim=claim)
+    async with gateways(home, 1) as running:
+        assert await until_ended(running, 1) == ["not_due"]
+    assert store.runs(number) == []
+    job = store.job(number)
+    assert job is not None
+    assert job["fire_claim"] == claim

@@ -36,6 +36,9 @@ FOLDER = ("hermes-router", "jobs")
 _LOOK_SECONDS = 10.0
 _DISTANCE_SECONDS = 45.0
 
+#: How long Hermes takes the claim of a run by hand for fresh.
+_CLAIM_SECONDS = 300.0
+
 #: How long a job's lock is tried: a gateway may hold it for the moment of a look.
 _LOCK_SECONDS = 0.5
 
@@ -95,6 +98,23 @@ def runs_elsewhere(job_id: str) -> int | None:
 
 def _lives(executions: Any, row: Any) -> bool:
     return bool(executions._owner_is_live(int(row["pid"]), row["process_started_at"]))
+
+
+def is_fired_by_hand(record: dict[str, Any]) -> bool:
+    """Say whether somebody has just claimed a one-time job to run it now.
+
+    A recurring job that is claimed so is not due any more; a one-time job looks as before.
+    """
+    from cron import jobs
+
+    claim = record.get("fire_claim")
+    if record["schedule"].get("kind") != "once" or not isinstance(claim, dict):
+        return False
+    try:
+        age = jobs._hermes_now() - jobs._ensure_aware(jobs.datetime.fromisoformat(claim["at"]))
+    except (KeyError, TypeError, ValueError):
+        return False
+    return bool(0 <= age.total_seconds() < _CLAIM_SECONDS)
 
 
 @contextlib.contextmanager

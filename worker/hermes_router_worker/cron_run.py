@@ -50,9 +50,16 @@ class _Run:
         self._begin = begin
 
     def claim(self, find_due: Callable[[], list[Record]]) -> list[Record]:
-        """Let Hermes find what is due among this one job, and tell the gateway before it runs."""
-        with _only(self.job_id):
-            self.due = find_due()
+        """Let Hermes find what is due among this one job, and tell the gateway before it runs.
+
+        In one go with the claim: ``hermes cron run`` takes the lock of the store, not a tick's.
+        """
+        from cron import jobs
+
+        with jobs._jobs_lock(), _only(self.job_id):
+            self.due = [job for job in find_due() if not cron_guard.is_fired_by_hand(job)]
+            for job in self.due:
+                cron_guard.keep_off(job["id"], job.get("last_run_at"))
         self.looked = True
         for job in self.due:
             self._begin(str(job.get("name") or job["id"]))
