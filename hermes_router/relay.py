@@ -133,7 +133,7 @@ class Relay:
         """Have the adapter show "typing" again where a worker that is gone had paused it."""
         if self._target.typing_paused:
             self._target.typing_paused = False
-            self._adapter.resume_typing_for_chat(self._target.chat_id)
+            self._adapter.resume_typing_for_chat(chat_id=self._target.chat_id)
 
     # -- arguments -----------------------------------------------------------------------------
 

@@ -290,6 +290,11 @@ class Settings(Block, frozen=True, kw_only=True):
     hardening: Hardening = HARDENED
 
     @property
+    def workers_at_once(self) -> int:
+        """How many workers of the profile there are at the most, but for those about to leave."""
+        return self.limits.concurrent_turns + self.jobs.concurrent + self.warm.ready + 1
+
+    @property
     def online(self) -> bool:
         """Whether its processes have the machine's network."""
         return self.launcher != "bubblewrap" or self.sandbox.online

@@ -621,7 +621,10 @@ class Turn:
             until = time.time()
             sent = [msg.Settled(name=name, since=self._since, until=until) for name in self._sent]
             self._host.post.settle(self.conversation.profile.name, sent)
-        self.conversation.worker_ended()
+        try:
+            self.conversation.worker_ended()
+        except Exception:
+            logger.exception("turn %s: what its worker left behind could not be undone", self.id)
         await self._account(unanswered=unanswered)
         self.answered.set()
         self.ended.set()

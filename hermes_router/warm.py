@@ -79,6 +79,7 @@ class Workers:
             hardening=settings.hardening,
             share=settings.share,
             limits=settings.limits.of_a_tree(),
+            together=settings.workers_at_once,
         )
 
     async def start(self, order: WorkerOrder, warm: Warm) -> WorkerProcess:

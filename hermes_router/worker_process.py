@@ -53,6 +53,7 @@ class WorkerOrder:
     hardening: Hardening = HARDENED
     share: tuple[str, ...] = ()
     limits: tuple[tuple[str, float], ...] = ()
+    together: int = 1
 
 
 class WorkerProcess:
@@ -185,6 +186,7 @@ async def start_worker(
         hardening=order.hardening,
         share=order.share,
         limits=order.limits,
+        together=order.together,
     )
     try:
         child = await (launch or order.launch)(spec)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hermes_router import launchers
 from hermes_router.cli.findings import Finding, Severity
+from hermes_router.launchers import scope
 from hermes_router.settings import LAUNCHERS
 from hermes_router.template import templates_work_here
 
@@ -29,6 +30,17 @@ def look() -> Iterator[Finding]:
     )
     yield _temporary_folder()
     yield from _limits()
+    yield _control_groups()
+
+
+def _control_groups() -> Finding:
+    obstacle = scope.check()
+    return _feature(
+        "limit-control-groups",
+        there=obstacle is None,
+        yes="behind limits.memory_bytes and limits.processes stand control groups (systemd-run)",
+        no=f"no control groups behind limits.memory_bytes and limits.processes: {obstacle}",
+    )
 
 
 def _limits() -> Iterator[Finding]:

@@ -6,7 +6,7 @@ worker. Where it goes is decided by :mod:`hermes_router.outbound`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +17,7 @@ import msgspec
 
 from hermes_router import outbound
 from hermes_router.config import RouterConfig
+from hermes_router.errors import RelayRefused
 from hermes_router.hermes import seams
 from hermes_router.outbound import Sender
 from hermes_router.protocol import messages as msg
@@ -27,8 +28,9 @@ from hermes_router.seen import SeenPlaces
 from hermes_router.settled import SettledReplies
 from hermes_router.spool import Spool
 
-#: Conversations whose newest message is remembered.
+#: Conversations whose newest messages are remembered, and how many of each.
 _REMEMBERED = 2048
+_MESSAGES = 200
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 _FILMS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".3gp"})
@@ -48,7 +50,7 @@ class Courier:
         self._seen = seen
         self._settled = settled
         self._config = config
-        self._newest: OrderedDict[str, str] = OrderedDict()
+        self._heard: OrderedDict[str, deque[str]] = OrderedDict()
 
     async def reach(self, sender: Sender) -> msg.Reach:
         """Return what a worker is told about where it may send."""
@@ -57,12 +59,30 @@ class Courier:
         return msgspec.structs.replace(reach, settled=self._settled.of(sender.profile))
 
     def heard(self, place: Place, message_id: str | None) -> None:
-        """Remember a conversation's newest message: a reaction that names none means that one."""
+        """Remember a conversation's newest messages: a reaction is put on one of them."""
         if message_id is not None:
-            self._newest[outbound.spelled(place)] = str(message_id)
-            self._newest.move_to_end(outbound.spelled(place))
-        while len(self._newest) > _REMEMBERED:
-            self._newest.popitem(last=False)
+            name = outbound.spelled(place)
+            self._heard.setdefault(name, deque(maxlen=_MESSAGES)).append(str(message_id))
+            self._heard.move_to_end(name)
+        while len(self._heard) > _REMEMBERED:
+            self._heard.popitem(last=False)
+
+    def _reacted_to(self, target: Place, message: msg.React) -> str | None:
+        """Return the message that a reaction is for: the named one, or the newest.
+
+        Raises:
+            RelayRefused: it is not known to be one of the conversation; ids are the chat's.
+        """
+        heard = self._heard.get(outbound.spelled(target), ())
+        if message.message_id is None:
+            return heard[-1] if heard else None
+        if message.message_id not in heard:
+            raise RelayRefused(
+                f"no message {message.message_id!r} is known in {outbound.spelled(target)}",
+                call="react",
+                target=outbound.spelled(target),
+            )
+        return message.message_id
 
     def settle(self, profile: str, sent: list[msg.Settled]) -> None:
         """Remember what was sent for a worker that died."""
@@ -89,8 +109,7 @@ class Courier:
         if isinstance(message, msg.Deliver) and names_files(adapter, message.text):
             return {"error": f"a text for {message.platform} may not name a file: attach it"}
         if isinstance(message, msg.React):
-            newest = self._newest.get(outbound.spelled(target))
-            return await _react(adapter, target, message, message.message_id or newest)
+            return await _react(adapter, target, message, self._reacted_to(target, message))
         with ExitStack() as claimed:
             files = []
             for index, reference in enumerate(message.files):

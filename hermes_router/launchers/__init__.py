@@ -19,7 +19,8 @@ class LaunchSpec:
     ``log`` is the descriptor that becomes the worker's stderr; the caller keeps and closes it.
     ``grace`` is how many seconds the tree gets between being asked to end and being killed. With
     ``control``, the descriptor of a socket, it is a template that is started. ``limits`` are what
-    the worker's supervisor keeps, see :mod:`hermes_router.protocol.limits`.
+    the worker's supervisor keeps, see :mod:`hermes_router.protocol.limits`; ``together`` is how
+    many workers of the profile there may be at once.
     """
 
     profile: Profile
@@ -33,6 +34,7 @@ class LaunchSpec:
     hardening: Hardening = HARDENED
     share: tuple[str, ...] = ()
     limits: tuple[tuple[str, float], ...] = ()
+    together: int = 1
 
 
 class Child(Protocol):

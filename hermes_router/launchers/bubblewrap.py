@@ -26,7 +26,7 @@ import anyio.to_thread
 from hermes_router import launchers
 from hermes_router.errors import WorkerStartError
 from hermes_router.forks import ForkedChild, ForkServer
-from hermes_router.launchers import Child, LaunchSpec
+from hermes_router.launchers import Child, LaunchSpec, scope
 from hermes_router.launchers.bwrap import NAMESPACES, check
 from hermes_router.launchers.view import View, view_for
 from hermes_router.protocol import template as msg
@@ -135,14 +135,15 @@ class _Sandbox:
         self._tmp = await anyio.to_thread.run_sync(_make_tmp, spec)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
+            line, environment = await anyio.to_thread.run_sync(_line, spec, view, self._tmp)
             # In this thread, not in one of a pool: bwrap dies with the thread that started it.
             self._process = subprocess.Popen(  # noqa: ASYNC220
-                [*_command(spec, view, self._tmp), str(theirs.fileno())],
+                [*line, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=spec.log,
                 stderr=spec.log,
                 cwd="/",
-                env={"PATH": spec.environment.get("PATH", os.defpath)},
+                env=environment,
                 start_new_session=True,
                 pass_fds=[theirs.fileno()],
             )
@@ -189,6 +190,11 @@ def _make_tmp(spec: LaunchSpec) -> Path:
     beside = Path(spec.environment["TMPDIR"]).parent
     prefix = f"hermes-router-sandbox-{spec.profile.name}-"
     return Path(tempfile.mkdtemp(prefix=prefix, dir=beside if beside.is_dir() else None))
+
+
+def _line(spec: LaunchSpec, view: View, tmp: Path) -> tuple[list[str], dict[str, str]]:
+    environment = {"PATH": spec.environment.get("PATH", os.defpath)}
+    return scope.within(spec, _command(spec, view, tmp), environment, shared=True)
 
 
 def _command(spec: LaunchSpec, view: View, tmp: Path) -> list[str]:

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from hermes_router import launchers
-from hermes_router.launchers import Child, LaunchSpec
+from hermes_router.launchers import Child, LaunchSpec, scope
 
 
 async def launch(spec: LaunchSpec) -> Child:
@@ -33,13 +33,16 @@ def _spawn(spec: LaunchSpec) -> _LocalChild:
         our_in, child_out = os.pipe()
         theirs.callback(os.close, child_out)
         ours.callback(os.close, our_in)
+        line, environment = scope.within(
+            spec, command(spec), spec.environment, shared=spec.control is not None
+        )
         process = subprocess.Popen(
-            command(spec),
+            line,
             stdin=child_in,
             stdout=child_out,
             stderr=spec.log,
             cwd=spec.cwd,
-            env=dict(spec.environment),
+            env=environment,
             start_new_session=True,
             pass_fds=[spec.control] if spec.control is not None else [],
         )

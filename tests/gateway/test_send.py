@@ -342,6 +342,15 @@ def test_a_reaction_arrives_at_the_newest_message(stage: Stage) -> None:
     assert call.params["chat_id"] in {FORUM, str(FORUM)}
 
 
+def test_a_reaction_to_a_message_of_another_conversation_is_refused(stage: Stage) -> None:
+    foreign = stage.telegram.say("elsewhere", chat_id=FORUM, thread_id=SYSTEMS)
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="elsewhere", timeout=60)
+    said = stage.telegram.seq
+    answer = engine(stage, action="react", target="telegram", emoji="👍", message_id=str(foreign))
+    assert "is known in telegram" in str(answer.get("error")), answer
+    assert stage.telegram.calls("setMessageReaction", after=said) == []
+
+
 def test_the_model_has_a_tool_only_where_the_settings_say_so(stage: Stage) -> None:
     assert "send_message" in offered(stage, CAREER, "career-model")
     assert "send_message" not in offered(stage, SYSTEMS, "systems-model")

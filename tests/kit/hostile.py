@@ -76,11 +76,14 @@ class Adapter:
             self.at_once -= 1
 
 
-def _method(name: str) -> Callable[..., Awaitable[Any]]:
+def _method(name: str) -> Callable[..., Any]:
     async def method(self: Adapter, **arguments: Any) -> Any:
         return await self._note(name, arguments)
 
-    return method
+    def plain_method(self: Adapter, **arguments: Any) -> None:
+        self.called.append(Called(name, arguments, {}))
+
+    return plain_method if ADAPTER_METHODS[name].sync else method
 
 
 for _name, _row in ADAPTER_METHODS.items():
@@ -169,7 +172,7 @@ class Hostile:
         if not self.gone.is_set():
             self.gone.set()
             for end in (self._inbound_of_worker, self.outbound_of_worker):
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError):
                     anyio.notify_closing(end)
                     os.close(end)
 
@@ -207,6 +210,14 @@ class Hostile:
         """Return the next message; raises ``OSError`` when the gateway hangs up."""
         length = int.from_bytes(await self._read(4), "big")
         return msg.decode_to_worker(await self._read(length))
+
+    async def hang_up(self) -> None:
+        """Say nothing more, and read on until the gateway has done all that it was asked for."""
+        os.close(self.outbound_of_worker)
+        self.outbound_of_worker = -1
+        with contextlib.suppress(BrokenPipeError):
+            while True:
+                await self._read(1)
 
     async def event(self) -> int:
         """Wait for a message of the session, and return its number."""

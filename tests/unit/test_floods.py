@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import socket
+import statistics
 import tempfile
 import time
 import tracemalloc
@@ -116,12 +117,12 @@ async def test_a_flood_leaves_the_others_their_turn(serve: Serve, name: str) -> 
         await anyio.to_thread.run_sync(pour)
 
     serving = asyncio.create_task(_outcome(serve(acts)))
-    late = await _ticks(1.5)
+    late = await _ticks(3.0)
     serving.cancel()
     await asyncio.wait([serving])
-    # On a machine that does nothing else, nearly all are on time.
-    assert len(late) > 40, len(late)
-    assert sum(moment > 0.25 for moment in late) < 3, sorted(late)[-5:]
+    # A quiet machine gets a hundred and more; a loop that is kept busy, one or two.
+    assert len(late) > 8, late
+    assert statistics.median(late) < 0.1, late
 
 
 async def _outcome(work: Awaitable[Turn]) -> None:
@@ -363,10 +364,9 @@ async def test_one_worker_may_not_quiet_a_chat_for_good(serve: Serve, place: Pla
         await worker.say(msg.Call(id=1, method="pause_typing_for_chat", args={"chat_id": CHAT}))
         await anyio.sleep(0.2)
 
-    resumed: list[str] = []
-    place.adapter.resume_typing_for_chat = resumed.append  # type: ignore[attr-defined]
     await serve(acts)
-    assert resumed == [CHAT]
+    last = place.adapter.called[-1]
+    assert (last.method, last.arguments) == ("resume_typing_for_chat", {"chat_id": CHAT})
 
 
 async def test_status_and_drafts_have_names_of_their_own_conversation(
@@ -442,7 +442,7 @@ async def test_a_template_that_floods_leaves_the_others_their_turn() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server = ForkServer(ours)
     flood = [template.Prepared(phases={}), template.Forked(worker_id="none", pid=1)]
-    end = time.monotonic() + 2
+    end = time.monotonic() + 4
 
     def pour() -> None:
         number = 0
@@ -453,8 +453,8 @@ async def test_a_template_that_floods_leaves_the_others_their_turn() -> None:
 
     with theirs:
         pouring = asyncio.create_task(anyio.to_thread.run_sync(pour))
-        late = await _ticks(1.5)
-        assert len(late) > 40
+        late = await _ticks(3.0)
+        assert len(late) > 8, late
         assert server._children == {}
         theirs.setblocking(False)
         await server.close()
