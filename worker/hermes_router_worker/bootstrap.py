@@ -6,6 +6,7 @@ Hermes home when they are imported.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -13,15 +14,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker import logins, session_state, startup
+from hermes_router.protocol.quick_yaml import read_yaml_quickly
+from hermes_router_worker import logins, quicken, session_state, startup
 
 
+@functools.cache
 def distribution_version(name: str) -> str:
-    """Return the installed version of a distribution, or ``unknown``."""
+    """Return the installed version of a distribution, or ``unknown``; looked up once."""
     try:
         return version(name)
     except PackageNotFoundError:
         return "unknown"
+
+
+def versions() -> tuple[str, str]:
+    """Return the versions of the router and of Hermes."""
+    return distribution_version("hermes-router"), distribution_version("hermes-agent")
 
 
 def become_profile(profile: str, *, share_auth: bool) -> None:
@@ -33,7 +41,9 @@ def become_profile(profile: str, *, share_auth: bool) -> None:
         SystemExit: Hermes refused the profile; the reason is in the worker log.
     """
     sys.argv = ["hermes", "-p", profile, "gateway", "run"]
+    read_yaml_quickly()
     importlib.import_module("hermes_cli.main")
+    quicken.copy_config_fast()
     importlib.import_module("gateway.run")
     _enter_workspace(Path(os.environ["HERMES_HOME"]))
     if not share_auth:

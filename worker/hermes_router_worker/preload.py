@@ -12,6 +12,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from hermes_router_worker import quicken, startup
@@ -26,6 +27,7 @@ _MODULES = (
     "agent.auxiliary_client",
     "agent.background_review",
     "agent.chat_completion_helpers",
+    "agent.coding_context",
     "agent.context_compressor",
     "agent.conversation_loop",
     "agent.copilot_acp_client",
@@ -35,9 +37,11 @@ _MODULES = (
     "agent.lmstudio_reasoning",
     "agent.models_dev",
     "agent.moonshot_schema",
+    "agent.onboarding",
     "agent.prompt_builder",
     "agent.rate_limit_tracker",
     "agent.runtime_cwd",
+    "agent.shell_hooks",
     "agent.ssl_guard",
     "agent.ssl_verify",
     "agent.subdirectory_hints",
@@ -54,6 +58,7 @@ _MODULES = (
     "anyio._backends._asyncio",
     "encodings.utf_16_le",
     "gateway.channel_directory",
+    "gateway.code_skew",
     "gateway.delivery",
     "gateway.delivery_ledger",
     "gateway.display_config",
@@ -211,23 +216,51 @@ def ask_provider() -> None:
     if runtime.get("provider") != "custom" or not address:
         return
     key = key if isinstance(key, str) else ""
-    known = metadata.fetch_endpoint_model_metadata(address, api_key=key)
-    if known and metadata.is_local_endpoint(address):
-        _remember_kind(metadata, address, key)
+    unknown = _note_kind(metadata, address, key)
+    if not metadata.fetch_endpoint_model_metadata(address, api_key=key) and unknown:
+        metadata._endpoint_probe_path_cache.pop(unknown, None)
 
 
-def _remember_kind(metadata: Any, address: str, key: str) -> None:
-    """Put a custom endpoint into Hermes's memory of kinds, as an unknown one if it is that."""
+def look_ahead_beside(look_ahead: Callable[[], None]) -> bool:
+    """Begin in a thread what a turn would wait for, and return at once; False if that may not be.
+
+    It may not where finding out the login can refresh it: a turn that begins meanwhile would
+    refresh it too, and such tokens can be used once. What both will import is imported here, one
+    after the other.
+    """
+    from hermes_cli.config import load_config
+
+    config = load_config()
+    if _configured(config, "agent").get("environment_probe", True):
+        with contextlib.suppress(ImportError):  # an older Hermes probes in its first turn
+            from tools.env_probe import warm_environment_probe_async
+
+            warm_environment_probe_async()
+    if _configured(config, "model").get("provider") != "custom":
+        return False
+    for name in ("agent.model_metadata", "hermes_cli.runtime_provider"):
+        importlib.import_module(name)
+    threading.Thread(target=look_ahead, name="look-ahead", daemon=True).start()
+    return True
+
+
+def _configured(config: dict[str, Any], section: str) -> dict[str, Any]:
+    values = config.get(section)
+    return values if isinstance(values, dict) else {}
+
+
+def _note_kind(metadata: Any, address: str, key: str) -> str:
+    """Put an unknown kind into Hermes's memory of kinds; return its name there, or nothing."""
     kinds = getattr(metadata, "_endpoint_probe_path_cache", None)
-    if kinds is None:  # an older Hermes asks each time
-        return
+    if kinds is None or not metadata.is_local_endpoint(address):
+        return ""  # an older Hermes asks each time; a distant endpoint is not asked
     server = metadata._localhost_to_ipv4(metadata._normalize_base_url(address))
     server = server.removesuffix("/v1")
     now, asked = time.monotonic(), kinds.get(server)
-    if asked is not None and now - asked[1] < metadata._ENDPOINT_PROBE_TTL_SECONDS:
-        return
-    if metadata.detect_local_server_type(address, api_key=key) is None:
-        kinds[server] = (None, now)
+    if asked is None or now - asked[1] >= metadata._ENDPOINT_PROBE_TTL_SECONDS:
+        kind = metadata.detect_local_server_type(address, api_key=key)
+        asked = kinds[server] = (kind, now)
+    return server if asked[0] is None else ""
 
 
 def trust_answers() -> None:

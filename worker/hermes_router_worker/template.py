@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from hermes_router.protocol import template as msg
-from hermes_router_worker import bootstrap, kernel, preload, scratch
+from hermes_router_worker import bootstrap, kernel, preload, quicken, scratch
 from hermes_router_worker.supervisor import supervise
 
 logger = logging.getLogger(__name__)
@@ -57,13 +57,15 @@ def main(
     os.close(null)
     os.dup2(2, 1)
     begun = time.monotonic()
+    quicken.pause_collector()
     bootstrap.become_profile(profile, share_auth=share_auth)
     imported = time.monotonic()
     preload.everything()
+    bootstrap.versions()  # every worker says them
     phases = {"import": imported - begun, "preload": time.monotonic() - imported}
     preload.quiet_logging()
     gc.collect()
-    gc.freeze()  # keeps the collector from touching, and so copying, the pages that are shared
+    quicken.resume_collector()  # not for what is there: its pages are shared until somebody writes
     _Template(control, tmp).serve(msg.Prepared(phases=phases))
 
 

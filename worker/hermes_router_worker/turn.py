@@ -63,20 +63,19 @@ def main(
     return asyncio.run(worker.run())
 
 
-def report_model_requests(mark: Callable[[str], None]) -> None:
-    """Call ``mark("model_request")`` when Hermes is about to ask the model for the first time.
+def report_model_requests(asks: Callable[[], None]) -> None:
+    """Call ``asks()`` when Hermes is about to ask the model for the first time.
 
     Hermes then looks whether somebody hooks ``pre_api_request``. To hook it would have Hermes copy
     the whole request, so that its question is taken for the moment. An older Hermes, which does not
     ask, is hooked.
     """
     plugins: Any = importlib.import_module("hermes_cli.plugins")
-    marked: list[str] = []
+    waiting = [asks]
 
     def once(**_details: Any) -> None:
-        if not marked:
-            marked.append("model_request")
-            mark("model_request")
+        if waiting:
+            waiting.pop()()
 
     ask = getattr(plugins, "has_hook", None)
     if ask is None:
@@ -127,12 +126,7 @@ class _Worker:
         faulthandler.register(signal.SIGUSR1)  # where it hangs, for who reads the worker log
         try:
             await self._link.send(self._hello())
-            runner = await self._build()
-            start = await self._first_message()
-            if isinstance(start, msg.Job):
-                await jobs.JobWork(runner, self._link, start, self._finish).run()
-            elif start is not None:
-                await self._serve(runner, start)
+            await (self._wait_ready() if self._forked else self._start_cold())
         except (EndOfFrames, FrameError, BrokenPipeError):
             return 0  # the gateway is gone; there is nobody to report to
         except BaseException as error:
@@ -143,31 +137,50 @@ class _Worker:
         return 0
 
     def _hello(self) -> msg.Hello:
+        router, hermes = bootstrap.versions()
         return msg.Hello(
             protocol=msg.PROTOCOL_VERSION,
-            router=bootstrap.distribution_version("hermes-router"),
-            hermes=bootstrap.distribution_version("hermes-agent"),
+            router=router,
+            hermes=hermes,
             python=sys.version.partition(" ")[0],
             pid=os.getpid(),
             profile=self._profile,
         )
 
-    async def _build(self) -> Any:
-        """Become the profile and build its runner, which yet belongs to no session."""
-        begun = time.monotonic()
-        if self._forked:
-            preload.resume_logging()
-        else:
-            bootstrap.become_profile(self._profile, share_auth=self._share_auth)
-            quicken.share_certificates()
-        imported = time.monotonic()
-        runner = bootstrap.build_runner()
-        built = time.monotonic()
-        await self._link.send(
-            msg.Ready(phases={"import": imported - begun, "build": built - imported})
-        )
-        if self._forked:
+    async def _wait_ready(self) -> None:
+        """Build the runner, then wait for the session that it will belong to."""
+        preload.resume_logging()
+        runner = await self._build(imported=0.0)
+        if not preload.look_ahead_beside(_look_ahead):
             await asyncio.to_thread(_look_ahead)
+        await self._work(runner, await self._first_message())
+
+    async def _start_cold(self) -> None:
+        """Become the profile while a message waits; what can be done beside that, is."""
+        begun = time.monotonic()
+        quicken.pause_collector()
+        bootstrap.become_profile(self._profile, share_auth=self._share_auth)
+        quicken.everything()
+        imported = time.monotonic() - begun
+        first = await self._first_message()
+        if isinstance(first, msg.Start):
+            preload.look_ahead_beside(_look_ahead)
+        runner = None if first is None else await self._build(imported=imported)
+        await self._work(runner, first)
+
+    async def _work(self, runner: Any, first: msg.Start | msg.Job | None) -> None:
+        if isinstance(first, msg.Job):
+            quicken.resume_collector()
+            await jobs.JobWork(runner, self._link, first, self._finish).run()
+        elif first is not None:
+            await self._serve(runner, first)
+
+    async def _build(self, *, imported: float) -> Any:
+        """Return a runner, which yet belongs to no session; ``imported``: seconds that took."""
+        begun = time.monotonic()
+        runner = bootstrap.build_runner()
+        built = time.monotonic() - begun
+        await self._link.send(msg.Ready(phases={"import": imported, "build": built}))
         return runner
 
     async def _first_message(self) -> msg.Start | msg.Job | None:
@@ -190,7 +203,7 @@ class _Worker:
         startup.attach(runner, adapter, session_key=start.session_key)
         self._adapter = adapter
         self._memory = memory.attach(runner, adapter, start.session_key)
-        report_model_requests(self._mark)
+        report_model_requests(self._asks_model)
         refusals.explain(self._profile)
         refusals.report_open_files(self._hit_open_files)
         self._runs = Runs(runner)
@@ -299,6 +312,7 @@ class _Worker:
         await self._first_event()
         while self._accepting:
             await self._until_idle(owed)
+            quicken.resume_collector()
             if self._finish.is_set():
                 await self._interrupt(runner, owed)
             else:
@@ -368,6 +382,11 @@ class _Worker:
         self._changed.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), _CHECK_SECONDS)
+
+    def _asks_model(self) -> None:
+        """Note the first model request; it may be on any thread."""
+        quicken.resume_collector()
+        self._mark("model_request")
 
     def _mark(self, name: str) -> None:
         """Tell the gateway of a moment; may be used from any thread."""
