@@ -67,7 +67,7 @@ class Row:
     absent: Mapping[str, str] = field(default_factory=dict)
     """Sides on which the row makes no sense, and why."""
     alone: bool = False
-    """Whether nothing else may run meanwhile: it measures times, or ends the gateway."""
+    """Whether the other sides must be quiet meanwhile: it measures times."""
 
 
 @dataclass(frozen=True, slots=True)

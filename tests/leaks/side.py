@@ -19,7 +19,7 @@ from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, Message, ModelReq
 from tests.kit.model_types import text_of
 from tests.kit.portal import FakePortal
 from tests.leaks.row import ProbeError, Row
-from tests.leaks.world import World
+from tests.leaks.world import DEFAULT, World
 
 ANSWER_SECONDS = 90.0
 _LOOK = 0.05
@@ -50,6 +50,7 @@ class Side:
             self.world.finish()
             _allow_core_dumps()
             self.gateway = stack.enter_context(Gateway(self.world.root, ordinary_user=True))
+            self._wait_ready()
             self._stack = stack.pop_all()
         return self
 
@@ -59,7 +60,20 @@ class Side:
     def ensure_running(self) -> None:
         """Start the gateway again if a probe ended it."""
         if not self.gateway.running:
-            self.gateway.restart()
+            self.restart()
+
+    def restart(self) -> None:
+        """Stop the gateway if it runs, and start it."""
+        self.gateway.restart()
+        self._wait_ready()
+
+    def _wait_ready(self) -> None:
+        """Wait until the launch profile answers.
+
+        What a multiplexing gateway receives for other profiles while it starts is lost.
+        """
+        mark = self.mark()
+        self.ask(DEFAULT, f"ready? [[say done {mark}]]", contains=f"done {mark}")
 
     # -- turns
 
