@@ -18,9 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__)
     parser.add_argument("--only", default="", help="scenarios whose title contains this")
     parser.add_argument("--point", type=int, action="append", help="scenarios of this point")
+    parser.add_argument(
+        "--setting", default="", help="scenarios whose setting's name contains this"
+    )
     parser.add_argument("--list", action="store_true", help="name the scenarios, play nothing")
     options = parser.parse_args(arguments)
-    chosen = _chosen(options.only, options.point)
+    chosen = [s for s in _chosen(options.only, options.point) if options.setting in s.setting.name]
     if options.list:
         print("\n".join(f"{s.point:>2}  {s.title}" for s in chosen))
         return 0

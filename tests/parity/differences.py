@@ -60,6 +60,14 @@ DIFFERENCES: tuple[Difference, ...] = (
         lines=True,
     ),
     Difference(
+        "local address",
+        "A worker may have the platform fetch pictures from the web, but the gateway passes on no "
+        "address that leads into its own machine or network.",
+        plain=r"^message .*sendMediaGroup|^    \{\}$",
+        titles=("sends a picture from an address on the gateway's own machine",),
+        lines=True,
+    ),
+    Difference(
         "/usage",
         "Hermes counts in memory what `/usage` details: in a gateway that was restarted, and in a "
         "worker, it shows the short form between turns.",

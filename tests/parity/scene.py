@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +150,14 @@ class Scene:
     def script(self, reply: Any, contains: str, times: int | None = 1) -> None:
         """Have the model answer a text of this scenario so."""
         self.model.script(reply, contains=contains, times=times)
+
+    def until(self, condition: Callable[[], bool], failure: str) -> None:
+        """Wait for something that nothing tells of. Raises TimeoutError with the text."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(failure)
+            time.sleep(0.02)
 
     def rest(self) -> None:
         """Wait until what was sent last is over also for the gateway, though a prompt is open."""

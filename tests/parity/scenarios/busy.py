@@ -10,13 +10,16 @@ from tests.parity.scenarios.media_in import PICTURE, other_picture
 from tests.parity.scene import Scene, tool
 from tests.parity.settings import FIRST_TIME, QUEUE, STEER
 
-_WORK = tool("terminal", command="sleep 4; echo worked")
+_STARTED = "the-tool-runs"
+_WORK = tool("terminal", command=f"touch {_STARTED}; sleep 5; echo worked")
 
 
-def _busy(scene: Scene, text: str = "slow work") -> None:
-    """Begin a turn that works for some seconds, and return when it does."""
-    scene.say(f"{_WORK} {text}")
-    scene.request(text)
+def _busy(scene: Scene, text: str = "slow work", more: str = "") -> None:
+    """Begin a turn whose tool works for some seconds, and return when it does."""
+    started = scene.workspace / _STARTED
+    started.unlink(missing_ok=True)
+    scene.say(f"{_WORK}{more} {text}")
+    scene.until(started.exists, "the tool did not start")
 
 
 @scenario("a message interrupts", point=3, quick=True)
@@ -63,8 +66,7 @@ def queued_twice(scene: Scene) -> None:
 
 @scenario("a message steers", point=3, setting=STEER)
 def steered(scene: Scene) -> None:
-    scene.say(_WORK + tool("terminal", command="echo again") + " slow work")
-    scene.request("slow work")
+    _busy(scene, more=tool("terminal", command="echo again"))
     scene.say("by the way, hurry")
     scene.answer("tool said", after=scene.begin)
 
@@ -105,8 +107,7 @@ def queue_idle(scene: Scene) -> None:
 
 @scenario("/steer", point=3)
 def steer_command(scene: Scene) -> None:
-    scene.say(_WORK + tool("terminal", command="echo again") + " slow work")
-    scene.request("slow work")
+    _busy(scene, more=tool("terminal", command="echo again"))
     scene.ask("/steer please hurry")
     scene.answer("tool said")
 
