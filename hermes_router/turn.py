@@ -425,6 +425,7 @@ class Turn:
                     await served.begin(message, worker.frame_bytes, calls)
                 elif isinstance(message, msg.Chunk):
                     await anyio.to_thread.run_sync(spool.append, message)
+                    del message  # its memory is free before the next one is read
                 elif isinstance(message, msg.Owes):
                     self._note_works(message.works)
                 elif isinstance(message, msg.Hit):

@@ -102,6 +102,7 @@ class WorkerProcess:
                 profile=self._order.profile.name,
             ) from error
         self.frame_bytes = len(frame)
+        del frame  # its memory is free while what it held is worked on
         weight = CALL if isinstance(message, msg.Call | msg.Deliver | msg.React) else 1
         await self._pace.keep(time.perf_counter() - begun, weight=weight)
         return message
@@ -205,7 +206,7 @@ async def start_worker(
     return worker
 
 
-def _decoded(frame: bytes) -> msg.FromWorker:
+def _decoded(frame: bytearray) -> msg.FromWorker:
     if too_heavy(frame):
         raise FrameError("a message of too many values")
     return msg.decode_from_worker(frame)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import chart, routing, sides, table
+from tests.bench import alone, chart, routing, sides, table
 from tests.bench.__main__ import _options, chosen
 from tests.bench.figures import FIGURES, first_turn, warm_turn
 from tests.bench.processes import cpu_seconds, memory, tree
@@ -94,10 +94,11 @@ def test_the_first_turn_after_a_start_is_measured_first() -> None:
 @pytest.mark.parametrize(
     ("arguments", "numbers"),
     [
-        ([], {"1", "2", "3", "4", "5", "7", "8", "9"}),
+        ([], {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10"}),
         (["--quick"], {"1", "2", "3"}),
         (["--only", "8"], {"8"}),
         (["--routing"], set()),
+        (["--alone"], set()),
     ],
 )
 def test_which_figures_are_measured(arguments: list[str], numbers: set[str]) -> None:
@@ -136,6 +137,16 @@ def test_the_chart_is_well_formed(show: Callable[[list[Measured]], str]) -> None
 
 
 # -- what it reads -------------------------------------------------------------------------------
+
+
+def test_the_dispatcher_alone_is_compared_with_a_bare_exchange() -> None:
+    lines = alone.measure(calls=50, turns=1, rounds=1)
+    assert {line.number for line in lines} == {"11", "12"}
+    assert all(line.router > 0 for line in lines if line.what != "CPU per relayed call")
+    (held,) = (line for line in lines if line.what == "frames held in the gateway")
+    assert held.router <= 3
+    text = table.as_text(Results([]), [], lines)
+    assert "a 20 MB document out" in text
 
 
 def test_finding_a_route_is_timed_for_each_size() -> None:

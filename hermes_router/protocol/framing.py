@@ -37,7 +37,7 @@ class FrameReader:
         self._max_frame = max_frame
         self._buffer = bytearray()
 
-    async def receive(self) -> bytes:
+    async def receive(self) -> bytearray:
         """Return the next frame's bytes.
 
         Raises:
@@ -50,26 +50,41 @@ class FrameReader:
             raise FrameError(f"a frame of {length} bytes, {self._max_frame} are allowed")
         return await self._take(length, inside=True)
 
-    async def _take(self, count: int, *, inside: bool = False) -> bytes:
-        while len(self._buffer) < count:
-            data = await self._read()
-            if not data:
-                if inside or self._buffer:
-                    raise FrameError("the stream ended inside a frame")
-                raise EndOfFrames
-            self._buffer += data
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
+    async def _take(self, count: int, *, inside: bool = False) -> bytearray:
+        """Return so many bytes, in memory of their own: a large frame is there once, not twice."""
+        taken = bytearray(count)
+        filled = self._unbuffer(taken, 0)
+        while filled < count:
+            if count - filled >= _READ_BYTES:
+                filled += await self._read_into(memoryview(taken)[filled:], inside=True)
+            else:
+                fresh = bytearray(_READ_BYTES)
+                got = await self._read_into(memoryview(fresh), inside=inside or filled > 0)
+                self._buffer += fresh[:got]
+                filled += self._unbuffer(taken, filled)
         return taken
 
-    async def _read(self) -> bytes:
+    def _unbuffer(self, target: bytearray, at: int) -> int:
+        """Move what was read ahead into ``target``; return how much that was."""
+        count = min(len(self._buffer), len(target) - at)
+        target[at : at + count] = self._buffer[:count]
+        del self._buffer[:count]
+        return count
+
+    async def _read_into(self, target: memoryview, *, inside: bool) -> int:
         while True:
             if self._fd < 0:
                 raise BrokenPipeError("this end of the pipe is closed")
             try:
-                return os.read(self._fd, _READ_BYTES)
+                got = os.readv(self._fd, [target])
             except BlockingIOError:
                 await _ready(anyio.wait_readable, self._fd)
+                continue
+            if got:
+                return got
+            if inside:
+                raise FrameError("the stream ended inside a frame")
+            raise EndOfFrames
 
     def close(self) -> None:
         """Close the descriptor; a second call does nothing."""

@@ -437,21 +437,21 @@ def encode(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
-def decode_from_worker(frame: bytes | memoryview) -> FromWorker:
+def decode_from_worker(frame: bytes | bytearray | memoryview) -> FromWorker:
     """Decode what a worker sent; raises ``msgspec.MsgspecError`` on anything else."""
     return _from_worker.decode(frame)
 
 
-def decode_to_worker(frame: bytes | memoryview) -> ToWorker:
+def decode_to_worker(frame: bytes | bytearray | memoryview) -> ToWorker:
     """Decode what the gateway sent; raises ``msgspec.MsgspecError`` on anything else."""
     return _to_worker.decode(frame)
 
 
-def decode_from_child(frame: bytes | memoryview) -> FromChild:
+def decode_from_child(frame: bytes | bytearray | memoryview) -> FromChild:
     """Decode what a process sent to its worker; raises ``msgspec.MsgspecError``."""
     return _from_child.decode(frame)
 
 
-def decode_to_child(frame: bytes | memoryview) -> ToChild:
+def decode_to_child(frame: bytes | bytearray | memoryview) -> ToChild:
     """Decode what a worker sent to a process of its own; raises ``msgspec.MsgspecError``."""
     return _to_child.decode(frame)

@@ -40,7 +40,7 @@ _LENGTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC7: 1, 0xC8:
 _EXTENSIONS = (0xC7, 0xC8, 0xC9)
 
 
-def too_heavy(frame: bytes) -> bool:
+def too_heavy(frame: bytes | bytearray) -> bool:
     """Say whether a frame holds more values than :data:`MOST_VALUES`; it need not be a good one."""
     if len(frame) <= LIGHT_BYTES:
         return False

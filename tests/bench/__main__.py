@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import chart, routing, table
+from tests.bench import alone, chart, routing, table
 from tests.bench.figures import FIGURES, Figure
 from tests.bench.rounds import Plan, Results, run
 
@@ -28,13 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TimeoutError as error:
         print(f"\nERROR: a turn was not answered: {error}", file=sys.stderr)
         return 1
-    timings = routing.measure() if options.routing or not options.only else []
+    everything = not (options.only or options.routing or options.alone)
+    timings = routing.measure() if options.routing or everything else []
+    lines = alone.measure() if options.alone or (everything and not options.quick) else []
     if options.svg is not None:
         options.svg.write_text(chart.as_svg(results.figures), "utf-8")
     if options.json:
-        print(json.dumps(table.as_data(results, timings)))
+        print(json.dumps(table.as_data(results, timings, lines)))
     else:
-        print(table.as_text(results, timings))
+        print(table.as_text(results, timings, lines))
     return 0
 
 
@@ -46,6 +48,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--turns", type=int, help="that many turns in each round")
     parser.add_argument("--only", help="the figures with these numbers, like 1,2,8")
     parser.add_argument("--routing", action="store_true", help="the routing table alone")
+    parser.add_argument("--alone", action="store_true", help="the dispatcher without Hermes alone")
     parser.add_argument("--json", action="store_true", help="print JSON, with every sample")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write a chart of the ratios")
     return parser.parse_args(arguments)
@@ -56,7 +59,7 @@ def chosen(options: argparse.Namespace) -> list[Figure]:
     if options.only:
         numbers = set(options.only.split(","))
         return [figure for figure in FIGURES if figure.number in numbers]
-    if options.routing:
+    if options.routing or options.alone:
         return []
     return [figure for figure in FIGURES if figure.quick or not options.quick]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hermes_router.logs import FILE_NAME
 from tests.kit import FakeModel, FakeTelegram, HermesRoot, routed
+from tests.kit.homes import Home
 
 TOPICS_EACH = 100
 """Topics that are routed to each profile."""
@@ -30,6 +31,8 @@ class Setup:
     warm: bool = True
     """Whether the router may prepare anything; nothing to in-process routing."""
     environ: Mapping[str, str] = field(default_factory=dict)
+    tool: bool = False
+    """Whether profiles and root have a plugin with a tool that runs what it is told."""
     batching: float = 0.0
     """What of the time before the model request is the adapter's batching, and not counted."""
 
@@ -38,6 +41,20 @@ SHIPPED = Setup("shipped")
 UNBATCHED = Setup("unbatched", environ={BATCHING: "0"}, batching=SHORTEST_BATCHING)
 WIDE = Setup("wide", profiles=4)
 COLD = Setup("cold", warm=False)
+NEIGHBOURS = Setup("neighbours", profiles=4, tool=True)
+IDLE = tuple(Setup(f"{number} idle", profiles=number) for number in (1, 5, 20, 50))
+
+TOOL = "run_inside"
+_PLUGIN = f"""
+def register(context):
+    def run_inside(args, **_more):
+        exec(args["code"], {{}})
+        return "done"
+    properties = {{"code": {{"type": "string"}}}}
+    parameters = {{"type": "object", "properties": properties, "required": ["code"]}}
+    schema = {{"name": "{TOOL}", "description": "x", "parameters": parameters}}
+    context.register_tool("{TOOL}", "bench", schema, run_inside)
+"""
 
 
 def profile_name(number: int) -> str:
@@ -83,9 +100,20 @@ def build(
     root = HermesRoot(base, telegram=telegram, model=model)
     for number in range(setup.profiles):
         root.add_profile(profile_name(number))
+    if setup.tool:
+        for home in (root, *root.profiles.values()):
+            _add_tool(home)
     root.extra_environ.update(setup.environ)
     SIDES[side](root, setup)
     return root
+
+
+def _add_tool(home: Home) -> None:
+    folder = home.path / "plugins" / "bench"
+    folder.mkdir(parents=True)
+    (folder / "plugin.yaml").write_text("name: bench\nversion: 1.0.0\ndescription: x\n", "utf-8")
+    (folder / "__init__.py").write_text(_PLUGIN, "utf-8")
+    home.configure({"plugins": {"enabled": ["bench"]}})
 
 
 def worker_log(root: HermesRoot, profile: int = 0) -> Path:

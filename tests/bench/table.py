@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from tests.bench import sides
+from tests.bench.alone import Alone
 from tests.bench.figures import Row
 from tests.bench.rounds import Measured, Results
 from tests.bench.routing import Timing
@@ -32,13 +33,16 @@ def compared(measured: Measured, row: Row) -> Compared:
 # -- for programs --------------------------------------------------------------------------------
 
 
-def as_data(results: Results, routing: Sequence[Timing]) -> dict[str, Any]:
+def as_data(
+    results: Results, routing: Sequence[Timing], alone: Sequence[Alone] = ()
+) -> dict[str, Any]:
     """Return everything, every sample included, for JSON."""
     return {
         "hermes": version("hermes-agent"),
         "figures": [_figure_data(measured) for measured in results.figures],
         "phases": results.phases,
         "routing": [asdict(timing) for timing in routing],
+        "alone": [asdict(line) | {"ratio": line.ratio} for line in alone],
     }
 
 
@@ -59,9 +63,14 @@ def _figure_data(measured: Measured) -> dict[str, Any]:
 # -- for people ----------------------------------------------------------------------------------
 
 
-def as_text(results: Results, routing: Sequence[Timing]) -> str:
+def as_text(results: Results, routing: Sequence[Timing], alone: Sequence[Alone] = ()) -> str:
     """Return the tables."""
-    blocks = [_figures(results.figures), _phases(results.phases), _routing(routing)]
+    blocks = [
+        _figures(results.figures),
+        _phases(results.phases),
+        _alone(alone),
+        _routing(routing),
+    ]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -111,6 +120,27 @@ def _phases(phases: Sequence[Mapping[str, float]]) -> str:
             rows.append((name, *(_number(value, "s") for value in cells), _MEANINGS[name]))
     head = f"A warm turn of the router, {len(phases)} turns: each phase, then since the beginning"
     return table(head, ("phase", "median", "p95", "median", "p95", "until"), rows)
+
+
+def _alone(lines: Sequence[Alone]) -> str:
+    if not lines:
+        return ""
+    rows = [
+        (
+            line.number,
+            line.what,
+            "" if line.bare is None else f"{line.bare:.3f} {line.unit}",
+            f"{line.router:.3f} {line.unit}".rstrip(),
+            "" if line.ratio is None else f"{line.ratio:.2f}",
+            line.target,
+        )
+        for line in lines
+    ]
+    head = (
+        "The dispatcher alone, with a worker that is a script, against a bare spawn and exchange;\n"
+        "medians over the rounds"
+    )
+    return table(head, ("#", "figure", "bare", "router", "ratio", "target"), rows)
 
 
 def _routing(timings: Sequence[Timing]) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from tests.bench.figures import (
     burst,
     first_turn,
+    idle,
     memory,
+    neighbour,
     new_session,
     throughput,
     turn_cpu,
@@ -28,7 +30,10 @@ FIGURES: tuple[Figure, ...] = (
     throughput.INSTANT,
     throughput.SLOW_MODEL,
     burst.FIGURE,
+    neighbour.SPIN,
+    neighbour.HOLD,
     first_turn.COLD,
+    *idle.FIGURES,
 )
 
 __all__ = ["FIGURES", "Figure", "Row"]
