@@ -30,6 +30,7 @@ from hermes_router.hermes.events import (
     too_large,
 )
 from hermes_router.hermes.jobs import Jobs
+from hermes_router.hermes.kanban import Kanban
 from hermes_router.hermes.sessions import RoutedSessions
 from hermes_router.hermes.stickers import Stickers
 from hermes_router.journal import Journal, OpenWorks, Works
@@ -83,7 +84,9 @@ class GatewayRouter:
                 launcher_obstacle=launchers.check,
             ),
         )
-        self._workers = Workers(profiles.initial_environment(home), budget=0)
+        initial = profiles.initial_environment(home)
+        self._workers = Workers(initial, budget=0)
+        self._kanban = Kanban(lambda: self._watcher.snapshot, root=self._root, initial=initial)
         self._seen = SeenPlaces(home / "hermes-router" / "conversations.json")
         settled = SettledReplies(home / "hermes-router" / "settled.json")
         self._courier = Courier(runner, self._seen, settled, self._watcher.fresh)
@@ -107,6 +110,7 @@ class GatewayRouter:
         with contextlib.suppress(ConfigError):  # logged by the watcher, once per edit
             config = await self._configuration()
             logger.info("hermes-router: %d routes in force", len(config.table))
+        self._kanban.install()
         self._jobs.start()
 
     async def _configuration(self) -> configuration.RouterConfig:
@@ -210,7 +214,10 @@ class GatewayRouter:
             ConfigError: the routes could never be read, so that nobody knows whose message it is.
         """
         source = getattr(event, "source", None)
-        if source is None or event.internal or getattr(source, "profile", None):
+        if source is None or getattr(source, "profile", None):
+            return None
+        wakes = self._kanban.wakes(event)
+        if event.internal and not wakes:
             return None
         try:
             config = await self._configuration()
@@ -219,9 +226,9 @@ class GatewayRouter:
                 return None
             raise
         decision = config.decide(place_of(source))
-        if decision.action == "in_process" or not seams.authorized(self._runner, source):
+        if decision.action == "in_process":
             return None
-        return decision
+        return decision if wakes or seams.authorized(self._runner, source) else None
 
     def _is_the_gateways(self, event: Any) -> bool:
         command = seams.canonical_command(event.get_command())

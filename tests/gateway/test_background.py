@@ -16,6 +16,8 @@ from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build
 from tests.gateway.test_trouble import wait_until
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
 
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for the first turn alone
+
 SECOND = 7
 """Another topic of career: a session of its own."""
 SETTINGS = {"timeouts": {"stop": 3}, "jobs": {"upkeep": False}}
