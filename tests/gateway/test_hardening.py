@@ -81,3 +81,10 @@ def test_the_refusal_names_the_setting(stage: Stage) -> None:
     said = run(stage, f"echo '{refusal}'", CAREER)
     assert "hermes_router.profiles.career.hardening.no_new_privs: false" in said
     assert "hardening" not in run(stage, f"echo '{refusal}'", SYSTEMS)
+
+
+def test_what_a_worker_and_its_tools_create_is_closed_to_other_users(stage: Stage) -> None:
+    said = run(stage, "umask; mkdir made; touch made/file; stat -c %a made made/file", CAREER)
+    assert "0077" in said
+    assert "700" in said
+    assert "600" in said
