@@ -271,7 +271,8 @@ def trust_answers() -> None:
     """
     from agent import model_metadata as metadata
 
-    for address, known in getattr(metadata, "_endpoint_model_metadata_cache", {}).items():
+    answers = getattr(metadata, "_endpoint_model_metadata_cache", {})
+    for address, known in list(answers.items()):  # a thread may be asking meanwhile
         if known:
             metadata._endpoint_model_metadata_cache_time[address] = time.time()
 
