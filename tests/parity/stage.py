@@ -84,7 +84,7 @@ def _warm_up(side: Side) -> None:
     """Have one answer before anything counts: a gateway that has just started drops messages."""
     scene = Scene(side, FORUM, FIRST_TOPIC - 1, FIRST_USER)
     for attempt in range(1, _ATTEMPTS + 1):
-        scene.say(f"warm up {attempt}")
+        scene.say(f"@{side.telegram.world.bot(side.telegram.token).username} warm up {attempt}")
         try:
             side.telegram.wait_reply(FORUM, FIRST_TOPIC - 1, contains="warm up", timeout=30)
             break
