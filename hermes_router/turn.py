@@ -96,6 +96,9 @@ class Conversation(Protocol):
         Whatever else it raises is the adapter's failure and is reported to the worker.
         """
 
+    def offered(self, offers: msg.Offers) -> None:
+        """Take note of the commands that the worker says its profile offers."""
+
     def worker_ended(self) -> None:
         """Undo what a worker may have left behind on the adapter."""
 
@@ -430,6 +433,8 @@ class Turn:
                     self._note_works(message.works)
                 elif isinstance(message, msg.Hit):
                     calls.start_soon(self._tell_of, message)
+                elif isinstance(message, msg.Offers):
+                    self.conversation.offered(message)
                 else:
                     self._note(message)
 

@@ -167,6 +167,9 @@ class _Terminal:
     def settle(self, profile: str, sent: list[msg.Settled]) -> None:
         """Forget it: what was shown is all."""
 
+    def offered(self, offers: msg.Offers) -> None:
+        """Nothing: a terminal has no menu."""
+
     def worker_ended(self) -> None:
         """Nothing: a terminal shows no typing."""
 

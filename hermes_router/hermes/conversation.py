@@ -8,6 +8,7 @@ from typing import Any
 
 from hermes_router.hermes import prompts, seams
 from hermes_router.hermes.events import place_of, source_fields
+from hermes_router.hermes.menus import ChatMenus
 from hermes_router.journal import OpenWorks
 from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
@@ -28,12 +29,14 @@ class GatewayConversation:
         *,
         attended: Callable[[], bool],
         open_works: OpenWorks,
+        menus: ChatMenus,
     ) -> None:
         self.profile = profile
         self.key = key
         self._runner = runner
         self._attended = attended
         self._open_works = open_works
+        self._menus = menus
         self._event: Any = None
         self._target: RelayTarget | None = None
 
@@ -75,6 +78,7 @@ class GatewayConversation:
             heartbeat=heartbeat,
             linger=linger,
             reach=reach,
+            menu=self._menus.known(self.profile.name, source.platform.value),
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
@@ -91,6 +95,11 @@ class GatewayConversation:
             refuses=partial(seams.command_refusal, self._runner, source, self._event.get_command()),
         )
         return await Relay(adapter, self._target).execute(method, args, spool, ask)
+
+    def offered(self, offers: msg.Offers) -> None:
+        """Take note of the commands that the worker says its profile offers."""
+        platform = self._event.source.platform.value
+        self._menus.offered(self.profile.name, platform, offers)
 
     def worker_ended(self) -> None:
         """Undo what a worker may have left behind on the adapter."""

@@ -68,6 +68,9 @@ class JobConversation:
             profile=self.profile.name,
         )
 
+    def offered(self, offers: msg.Offers) -> None:
+        """Nothing: a job was not asked."""
+
     def worker_ended(self) -> None:
         """Nothing: a job calls no adapter."""
 

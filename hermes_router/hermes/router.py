@@ -31,6 +31,7 @@ from hermes_router.hermes.events import (
 )
 from hermes_router.hermes.jobs import Jobs
 from hermes_router.hermes.kanban import Kanban
+from hermes_router.hermes.menus import ChatMenus
 from hermes_router.hermes.sessions import RoutedSessions
 from hermes_router.hermes.stickers import Stickers
 from hermes_router.journal import Journal, OpenWorks, Works
@@ -96,6 +97,9 @@ class GatewayRouter:
         self._journal = Journal(home / "hermes-router" / "open")
         self._open_works = OpenWorks(home / "hermes-router" / "background")
         self._scopes = SessionScopes()
+        self._menus = ChatMenus(
+            runner, home / "hermes-router" / "menus.json", lambda: self._watcher.snapshot
+        )
         self._warmed: configuration.RouterConfig | None = None
         self._conversations: OrderedDict[str, GatewayConversation] = OrderedDict()
         self._attended: Counter[str] = Counter()
@@ -124,6 +128,7 @@ class GatewayRouter:
             self._warmed = config
             self._workers.resize(config.warm_budget.profiles)
             self._spawn(self._keep_warm(config))
+            self._menus.routes_changed()
         return config
 
     async def _keep_warm(self, config: configuration.RouterConfig) -> None:
@@ -156,6 +161,7 @@ class GatewayRouter:
 
     async def stop(self) -> None:
         """End every worker."""
+        await self._menus.stop()
         await self._jobs.stop()
         await self._dispatcher.close("the gateway is stopping")
 
@@ -258,9 +264,11 @@ class GatewayRouter:
     def sessions_for_adapter(self, adapter: Any, store: Any) -> RoutedSessions:
         """Return the session store that an adapter is given in place of the gateway's ``store``.
 
-        It is the moment at which an adapter is complete: what it does with stickers changes too.
+        It is the moment at which an adapter is complete: what it does with stickers and with the
+        menus of chats changes too.
         """
         self._stickers.take_over(adapter)
+        self._menus.take_over(adapter)
         return RoutedSessions(store, self._home_of, source_fields)
 
     def _home_of(self, source: Any) -> Path | bool | None:
@@ -427,12 +435,14 @@ class GatewayRouter:
                 key,
                 attended=lambda: self._attended[key] > 0,
                 open_works=self._open_works,
+                menus=self._menus,
             )
             self._conversations[lane] = conversation
         self._conversations.move_to_end(lane)
         while len(self._conversations) > _REMEMBERED_CONVERSATIONS:
             self._conversations.popitem(last=False)
         conversation.note(event)
+        self._menus.visited(place_of(event.source))
         self._courier.heard(place_of(event.source), event.message_id)
         if (config := self._watcher.snapshot) is not None:
             self._seen.note(profile.name, lasting(config, profile.name, seen_of(event.source)))

@@ -13,6 +13,7 @@ The order of a worker's life::
     worker  -> call / [chunk ...] call   (adapter calls; each is answered by result)
     gateway -> [chunk ...] event         (messages that arrive meanwhile; again accepted/refused)
     worker  -> idle                      (reply delivered, state saved: the lane is free)
+    worker  -> offers                    (if asked: the profile's commands, for the chat's menu)
     worker  -> call ...                  (post-turn work may still speak)
     worker  -> leaving, end of stream    (accepts nothing any more, exits)
 
@@ -228,6 +229,16 @@ class Owes(Message, frozen=True, kw_only=True, tag="owes"):
     works: list[str]
 
 
+class Offers(Message, frozen=True, kw_only=True, tag="offers"):
+    """The slash commands that the profile offers on the session's platform, with descriptions.
+
+    ``of`` names what they were read from: the next :class:`Start` says it again as ``menu``.
+    """
+
+    of: str
+    commands: list[tuple[str, str]]
+
+
 class Leaving(Message, frozen=True, kw_only=True, tag="leaving"):
     """The worker accepts nothing any more; it finishes what it owes and exits."""
 
@@ -301,6 +312,8 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
         heartbeat: seconds between two :class:`Alive`.
         linger: seconds that post-turn work may take before the worker ends it.
         reach: where the worker may send.
+        menu: what the gateway knows of the profile's :class:`Offers`, empty for nothing; None where
+            it has no use for them.
     """
 
     turn: str
@@ -311,6 +324,7 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
     heartbeat: float
     linger: float
     reach: Reach
+    menu: str | None = None
 
 
 class Job(Message, frozen=True, kw_only=True, tag="job"):
@@ -413,6 +427,7 @@ FromWorker = (
     | Ended
     | Idle
     | Owes
+    | Offers
     | Leaving
     | Resolved
     | Closed

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, UNROUTED, Stage, build_stage
-from tests.kit import FORUM, USER, FakeModel, FakeTelegram
+from tests.kit import FORUM, USER, Call, FakeModel, FakeTelegram
 
 COLLEAGUE = 7700002
 """May use the bot, but is no admin of the gateway."""
@@ -90,9 +91,28 @@ def prepared(
     stage.root.profiles["systems"].configure({"quick_commands": own})
     add_witness(stage.root.path, "the gateway")
     add_witness(career.path, "the profile")
-    for home, name in ((stage.root.path, "sk-default"), (career.path, "sk-career")):
-        add_skill(home, name)
+    systems = stage.root.profiles["systems"].path
+    for home in (stage.root.path, career.path, systems):
+        add_skill(home, f"sk-{home.name.replace('hermes', 'default')}")
     return stage
+
+
+def menu(stage: Stage, *names: str, after: int) -> set[str]:
+    """Return the forum's menu as soon as it has these commands."""
+    call = stage.telegram.wait_for(
+        lambda call: is_menu(call) and set(names) <= offered(call), ANSWER_SECONDS, after
+    )
+    return offered(call)
+
+
+def is_menu(call: Call) -> bool:
+    return call.method.casefold() == "setmycommands" and str(FORUM) in str(call.params.get("scope"))
+
+
+def offered(call: Call) -> set[str]:
+    commands = call.params["commands"]
+    listed = json.loads(commands) if isinstance(commands, str) else commands
+    return {command["command"] for command in listed}
 
 
 def seen_in(home: Path, marker: str) -> int:
@@ -179,3 +199,26 @@ def test_a_gateway_hook_rewrites_and_skips_routed_messages(stage: Stage) -> None
     stage.gateway.wait_log("pre_gateway_dispatch skip", log="agent.log")
     stage.ask("after that", SYSTEMS, contains="after that")
     assert not [r for r in stage.model.requests("chat", after=seen) if "skipped" in str(r.body)]
+
+
+def test_the_chats_menu_offers_the_skills_of_the_profiles_that_answer_in_it(stage: Stage) -> None:
+    stage.ask("hello", SYSTEMS, contains="hello")
+    stage.ask("hello", CAREER, contains="hello")
+    found = menu(stage, "sk_career", "sk_systems", after=0)
+    assert {"help", "new", "sk_default"} <= found  # other topics are the default profile's
+    add_skill(stage.root.profiles["career"].path, "sk-newer")
+    seq = stage.telegram.seq
+    stage.ask("hello again", CAREER, contains="hello again")
+    assert {"sk_career", "sk_systems"} <= menu(stage, "sk_newer", after=seq)
+
+
+def test_a_restarted_gateway_keeps_the_menu_until_the_routes_change(stage: Stage) -> None:
+    seq = stage.telegram.seq
+    stage.gateway.restart()
+    stage.ask("after the restart", CAREER, contains="after the restart")
+    stage.wait_settled("career")
+    assert not [call for call in stage.telegram.calls("setMyCommands", after=seq) if is_menu(call)]
+    stage.root.configure({"gateway": {"profile_routes": None}})
+    stage.ask("unrouted now", CAREER, contains="unrouted now")
+    dropped = stage.telegram.wait_call("deleteMyCommands", after=seq, timeout=ANSWER_SECONDS)
+    assert str(FORUM) in str(dropped.params["scope"])

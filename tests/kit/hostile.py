@@ -100,6 +100,7 @@ class Place:
     adapter: Adapter = field(default_factory=Adapter)
     notices: list[str] = field(default_factory=list)
     works: tuple[str, tuple[str, ...]] = ("", ())
+    offers: list[msg.Offers] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.target = RelayTarget(
@@ -129,6 +130,9 @@ class Place:
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
         relay = Relay(self.adapter, self.target)
         return await relay.execute(method, args, spool, partial(ask, key=self.key))
+
+    def offered(self, offers: msg.Offers) -> None:
+        self.offers.append(offers)
 
     def worker_ended(self) -> None:
         Relay(self.adapter, self.target).resume_typing()

@@ -69,6 +69,7 @@ class Scene(turn_module.Conversation):
     notices: list[str] = field(default_factory=list)
     calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     workers_ended: int = 0
+    offers: list[msg.Offers] = field(default_factory=list)
 
     @property
     def sender(self) -> Sender:
@@ -93,6 +94,9 @@ class Scene(turn_module.Conversation):
         if method == "forbidden":
             raise RelayRefused("no", call=method)
         return {"method": method}
+
+    def offered(self, offers: msg.Offers) -> None:
+        self.offers.append(offers)
 
     def worker_ended(self) -> None:
         self.workers_ended += 1

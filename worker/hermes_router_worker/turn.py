@@ -23,6 +23,7 @@ from hermes_router_worker import (
     bootstrap,
     jobs,
     memory,
+    menu,
     outbound,
     place,
     preload,
@@ -198,6 +199,7 @@ class _Worker:
         adapter = build_adapter(start, self._link, runner.config, self._changed.set)
         self._transport = Gateway(self._link, self._loop)
         self._deliverable = start.reach.platforms
+        self._menu = (start.platform, start.menu)
         outbound.install(self._transport, start.reach)
         self._background = Background(runner)
         startup.attach(runner, adapter, session_key=start.session_key)
@@ -323,6 +325,7 @@ class _Worker:
             self._memory.save()
             await self._link.send(msg.Idle(resident=self._accepting))
             await self._pay_debts()
+            await self._tell_commands()
             if self._accepting:
                 await self._until_wanted(owed)
         await self._until_finished(owed, linger)
@@ -333,6 +336,20 @@ class _Worker:
         if platforms and not self._finish.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(redeliver(self._transport, platforms), _DEBT_SECONDS)
+
+    async def _tell_commands(self) -> None:
+        """Tell the gateway what the profile offers in the chat's menu, if that is news to it."""
+        platform, known = self._menu
+        if known is None or self._finish.is_set():
+            return
+        try:
+            offers = await asyncio.to_thread(menu.offers, platform, known)
+        except Exception:  # boundary: Hermes reads what people wrote; a menu is worth a log line
+            logger.warning("the profile's commands could not be listed", exc_info=True)
+            return
+        if offers is not None:
+            self._menu = (platform, offers.of)
+            await self._link.send(offers)
 
     async def _first_event(self) -> None:
         while not self._handling and not self._finish.is_set() and not self._changed.is_set():

@@ -1,0 +1,68 @@
+"""The slash commands that the profile offers in a platform's menu, for the gateway to show.
+
+The list is Hermes's own for that platform: what the profile's own gateway would register. It is
+made after a turn, and only when something that it is made from has changed since the gateway heard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+
+#: By platform, the function that lists its menu.
+_LISTS = {"telegram": "telegram_menu_commands"}
+
+#: Commands that are listed: how many fit in is the gateway's to say, who has more than one profile.
+_MOST = 100
+
+
+def offers(platform: str, known: str) -> msg.Offers | None:
+    """Return what the profile offers on a platform; None if that is what is ``known``."""
+    commands: Any = importlib.import_module("hermes_cli.commands")
+    listing = getattr(commands, _LISTS.get(platform, ""), None)
+    if listing is None:
+        return None
+    of = _sources()
+    if of == known:
+        return None
+    _skills().scan_skill_commands()  # the turn may have made one
+    listed, _hidden = listing(max_commands=_MOST)
+    return msg.Offers(of=of, commands=[(str(name), str(text)) for name, text in listed])
+
+
+def _skills() -> Any:
+    return importlib.import_module("agent.skill_commands")
+
+
+def _sources() -> str:
+    """Return a value that changes when something changes that the list is made from."""
+    digest = hashlib.sha256(version("hermes-agent").encode())
+    for path in _files():
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        digest.update(f"{path}\0{stat.st_mtime_ns}\0{stat.st_size}\n".encode(errors="replace"))
+    return digest.hexdigest()[:32]
+
+
+def _files() -> Iterator[Path]:
+    home = Path(importlib.import_module("hermes_constants").get_hermes_home())
+    yield home / "config.yaml"
+    yield from _below(home / "plugins", {"plugin.yaml", "__init__.py"})
+    outside = importlib.import_module("agent.skill_utils").get_external_skills_dirs
+    for folder in (home / "skills", *map(Path, outside())):
+        yield from _below(folder, {"SKILL.md"})
+
+
+def _below(folder: Path, names: set[str]) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent, name) for name in sorted(names.intersection(files)))
