@@ -21,6 +21,7 @@ from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router.protocol.limits import OPEN_FILES
 from hermes_router_worker import (
     bootstrap,
+    browser,
     jobs,
     memory,
     menu,
@@ -180,6 +181,7 @@ class _Worker:
         """Return a runner, which yet belongs to no session; ``imported``: seconds that took."""
         begun = time.monotonic()
         runner = bootstrap.build_runner()
+        browser.name_sessions(self._profile)
         built = time.monotonic() - begun
         await self._link.send(msg.Ready(phases={"import": imported, "build": built}))
         return runner
