@@ -210,3 +210,15 @@ def test_the_chats_menu_offers_the_skills_of_the_profiles_that_answer_in_it(stag
     seq = stage.telegram.seq
     stage.ask("hello again", CAREER, contains="hello again")
     assert {"sk_career", "sk_systems"} <= menu(stage, "sk_newer", after=seq)
+
+
+def test_a_restarted_gateway_keeps_the_menu_until_the_routes_change(stage: Stage) -> None:
+    seq = stage.telegram.seq
+    stage.gateway.restart()
+    stage.ask("after the restart", CAREER, contains="after the restart")
+    stage.wait_settled("career")
+    assert not [call for call in stage.telegram.calls("setMyCommands", after=seq) if is_menu(call)]
+    stage.root.configure({"gateway": {"profile_routes": None}})
+    stage.ask("unrouted now", CAREER, contains="unrouted now")
+    dropped = stage.telegram.wait_call("deleteMyCommands", after=seq, timeout=ANSWER_SECONDS)
+    assert str(FORUM) in str(dropped.params["scope"])
