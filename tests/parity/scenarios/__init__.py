@@ -1,5 +1,23 @@
 """All scenarios; importing this enters them."""
 
-from tests.parity.scenarios import busy, media_in, media_out, prompts, state, streaming
+from tests.parity.scenarios import (
+    busy,
+    continuity,
+    features,
+    media_in,
+    media_out,
+    prompts,
+    state,
+    streaming,
+)
 
-__all__ = ["busy", "media_in", "media_out", "prompts", "state", "streaming"]
+__all__ = [
+    "busy",
+    "continuity",
+    "features",
+    "media_in",
+    "media_out",
+    "prompts",
+    "state",
+    "streaming",
+]
