@@ -32,6 +32,7 @@ from hermes_router.hermes.events import (
 from hermes_router.hermes.jobs import Jobs
 from hermes_router.hermes.kanban import Kanban
 from hermes_router.hermes.menus import ChatMenus
+from hermes_router.hermes.overheard import OverheardFiles
 from hermes_router.hermes.sessions import RoutedSessions
 from hermes_router.hermes.stickers import Stickers
 from hermes_router.journal import Journal, OpenWorks, Works
@@ -105,6 +106,7 @@ class GatewayRouter:
         self._attended: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stickers = Stickers(lambda source: isinstance(self._home_of(source), Path))
+        self._overheard = OverheardFiles(self._home_of, self._largest_of)
 
     async def start(self) -> None:
         """Read the routes before the first message, so that what is wrong is in the log at once."""
@@ -264,12 +266,13 @@ class GatewayRouter:
     def sessions_for_adapter(self, adapter: Any, store: Any) -> RoutedSessions:
         """Return the session store that an adapter is given in place of the gateway's ``store``.
 
-        It is the moment at which an adapter is complete: what it does with stickers and with the
-        menus of chats changes too.
+        It is the moment at which an adapter is complete: what it does with stickers, with
+        overheard files and with the menus of chats changes too.
         """
         self._stickers.take_over(adapter)
+        self._overheard.take_over(adapter)
         self._menus.take_over(adapter)
-        return RoutedSessions(store, self._home_of, source_fields)
+        return RoutedSessions(store, self._home_of, source_fields, self._overheard)
 
     def _home_of(self, source: Any) -> Path | bool | None:
         """Say who keeps what an adapter writes about a place: see ``RoutedSessions``."""
@@ -285,6 +288,13 @@ class GatewayRouter:
             return profiles.find(decision.profile or "", self._root).home
         except ProfileError:
             return None
+
+    def _largest_of(self, source: Any) -> int:
+        """Say how many bytes a file may have that people send to a routed place."""
+        config = self._watcher.snapshot
+        if config is None:
+            return 0
+        return config.settings(config.decide(place_of(source)).profile or "").limits.received_bytes
 
     # -- serving -------------------------------------------------------------------------------
 

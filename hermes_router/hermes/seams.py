@@ -257,14 +257,37 @@ def drop_cached_media(event: Any) -> None:
 
     Only what lies in a media cache of the gateway's home is touched.
     """
-    base = importlib.import_module("gateway.platforms.base")
-    names = ("image", "audio", "video", "document")
-    known = [getattr(base, f"get_{name}_cache_dir", None) for name in names]
-    caches = [Path(folder()).resolve() for folder in known if folder is not None]
+    caches = _media_caches()
     for name in event.media_urls or ():
         path = Path(name)
         if any(path.resolve().is_relative_to(cache) for cache in caches):
             path.unlink(missing_ok=True)
+
+
+def cached_media(name: str) -> Path | None:
+    """Return the file in a media cache of the gateway's home that an adapter names, if it is there.
+
+    An adapter may name it as the agent would see it: in Hermes's sandbox the caches are elsewhere.
+    """
+    path, caches = Path(name), _media_caches()
+    for candidate in (path, *(cache / path.name for cache in caches)):
+        found = candidate.resolve()
+        if found.is_file() and any(found.is_relative_to(cache) for cache in caches):
+            return found
+    return None
+
+
+def _media_caches() -> list[Path]:
+    base = importlib.import_module("gateway.platforms.base")
+    names = ("image", "audio", "video", "document")
+    known = [getattr(base, f"get_{name}_cache_dir", None) for name in names]
+    return [Path(folder()).resolve() for folder in known if folder is not None]
+
+
+def shared_source(adapter: Any, source: Any) -> Any:
+    """Return the source that an adapter keeps overheard messages under, whoever said them."""
+    share = getattr(adapter, "_telegram_group_observe_shared_source", None)
+    return source if share is None else share(source)
 
 
 def adapters_own_prompt(runner: Any, event: Any) -> str | None:

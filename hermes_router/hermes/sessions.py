@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from hermes_router.hermes.overheard import OverheardFiles
 from hermes_router.observed import write_down
 
 logger = logging.getLogger(__name__)
@@ -41,10 +42,17 @@ class _Entry:
 class RoutedSessions:
     """A ``SessionStore`` for adapters; ``home_of`` says whose a source is."""
 
-    def __init__(self, store: Any, home_of: HomeOf, fields_of: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        store: Any,
+        home_of: HomeOf,
+        fields_of: Callable[[Any], Any],
+        files: OverheardFiles,
+    ) -> None:
         self._store = store
         self._home_of = home_of
         self._fields_of = fields_of
+        self._files = files
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -60,9 +68,11 @@ class RoutedSessions:
         """Append to the gateway's session, or write down what the profile's worker will append."""
         if not isinstance(session_id, _Elsewhere):
             return self._store.append_to_transcript(session_id, message, *args, **kwargs)
-        if session_id.home is not None:
+        home, source = session_id.home, session_id.source
+        if home is not None:
+            files = self._files.of(source, message)
             try:
-                write_down(session_id.home, self._fields_of(session_id.source), message)
+                write_down(home, self._fields_of(source), message, files)
             except OSError as error:
                 logger.warning("hermes-router: what was overheard is not kept: %s", error)
         return None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, UNROUTED, Stage, build_stage
+from tests.gateway.test_media import PICTURE, in_the_gateways_home
 from tests.kit import FORUM, FakeModel, FakeTelegram, ModelRequest
 
 BOT = "@kit_1234567_bot"
+LARGEST_RECEIVED = 2048
+"""Bytes of a file that people may send to ``systems``."""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,8 @@ def prepared(
         }
     )
     stage.root.env({"TELEGRAM_GROUP_ALLOWED_CHATS": str(FORUM)})
+    limits = {"received_bytes": LARGEST_RECEIVED}
+    stage.root.configure({"hermes_router": {"profiles": {"systems": {"limits": limits}}}})
     topics = [{"thread_id": CAREER, "name": "x", "skill": "sk-career"}]
     stage.root.profiles["career"].configure(
         {
@@ -124,6 +130,43 @@ def test_what_is_overheard_during_a_turn_is_not_lost(stage: Stage) -> None:
     stage.wait_settled("systems")
 
 
+def test_a_picture_that_is_overheard_is_in_the_profiles_own_cache(stage: Stage) -> None:
+    stage.telegram.say_photo(PICTURE, "shown-to-career", thread_id=CAREER)
+    body = addressed(stage, "what did they show?", CAREER).body.decode()
+    assert "shown-to-career" in body
+    home = stage.root.profiles["career"].path
+    [named] = re.findall(r"'[^']*' saved at: ([^\]]*)\]", body)
+    assert Path(named).is_relative_to(home / "cache")
+    assert Path(named).read_bytes() == PICTURE
+    assert not list((home / "hermes-router" / "observed").iterdir())
+    assert in_the_gateways_home(stage, PICTURE) == []
+    stage.wait_settled("career")
+    assert stored(home, named) == 1
+
+
+def test_a_file_that_is_overheard_is_within_the_limit_or_left_out(stage: Stage) -> None:
+    small, large = b"s" * LARGEST_RECEIVED, b"l" * (LARGEST_RECEIVED + 1)
+    stage.telegram.say_document(small, "small.bin", "", thread_id=SYSTEMS)
+    stage.telegram.say_document(large, "large.bin", "", thread_id=SYSTEMS)
+    body = addressed(stage, "which files?", SYSTEMS).body.decode()
+    [named] = re.findall(r"'small.bin' saved at: ([^\]]*)\]", body)
+    home = stage.root.profiles["systems"].path
+    assert Path(named).is_relative_to(home / "cache")
+    assert Path(named).read_bytes() == small
+    assert "'large.bin' saved at: nowhere, for files may have 2.0 kB here]" in body
+    for content in (small, large):
+        assert in_the_gateways_home(stage, content) == []
+    stage.wait_settled("systems")
+
+
+def test_a_picture_that_is_overheard_elsewhere_stays_the_gateways(stage: Stage) -> None:
+    content = PICTURE + b"of default"
+    stage.telegram.say_photo(content, "shown-to-default", thread_id=UNROUTED)
+    body = addressed(stage, "what did they show here?", UNROUTED).body.decode()
+    [path] = in_the_gateways_home(stage, content)
+    assert f"saved at: {path}]" in body
+
+
 def test_channel_prompts_and_skills_are_the_profiles(stage: Stage) -> None:
     of_career = addressed(stage, "for career", CAREER).body.decode()
     assert "prompt-of-career" in of_career
@@ -147,8 +190,9 @@ def test_a_link_in_the_profile_leads_nothing_out_of_it(stage: Stage, tmp_path: P
     folder.rmdir()
     folder.symlink_to(tmp_path)
     try:
-        stage.telegram.say("overheard-through-a-link", thread_id=SYSTEMS)
+        stage.telegram.say_photo(PICTURE, "overheard-through-a-link", thread_id=SYSTEMS)
         stage.gateway.wait_log("what was overheard is not kept", log="agent.log")
         assert list(tmp_path.iterdir()) == []
+        assert in_the_gateways_home(stage, PICTURE) == []
     finally:
         folder.unlink()

@@ -54,7 +54,7 @@ def build_event(message: msg.Event, attachments: Attachments) -> Any:
     urls, files = list(fields.get("media_urls", [])), iter(message.files)
     for number, (url, kind) in enumerate(zip(urls, fields.get("media_types", []), strict=False)):
         if not url.startswith(("http://", "https://")):
-            urls[number] = str(attachments.claim(next(files), _cache_of(kind)))
+            urls[number] = str(attachments.claim(next(files), cache_of(kind)))
             fields["text"] = (fields.get("text") or "").replace(url, urls[number])
     fields["media_urls"] = urls
     return MessageEvent(**_known(MessageEvent, _typed(fields, message.source)))
@@ -106,7 +106,7 @@ def _known(cls: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name in names}
 
 
-def _cache_of(media_type: str) -> Path:
+def cache_of(media_type: str) -> Path:
     """Return the folder of the profile's cache where Hermes would have put such a file."""
     from gateway.platforms import base
 

@@ -11,12 +11,13 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hermes_router.protocol.observed import FOLDER, file_name
-from hermes_router_worker.events import build_source
+from hermes_router.protocol.observed import FOLDER, File, file_name, lost
+from hermes_router_worker.events import build_source, cache_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def take_overheard(runner: Any, source: Any) -> None:
         return  # nothing waits, or a sibling has taken it
     try:
         for line in _lines(taken):
-            _append(runner.session_store, line)
+            _append(runner.session_store, line, folder)
     except Exception:
         logger.exception("what was overheard could not be read")
     finally:
@@ -49,9 +50,27 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _append(store: Any, line: Mapping[str, Any]) -> None:
+def _append(store: Any, line: Mapping[str, Any], folder: Path) -> None:
+    entry = dict(line["entry"])
+    for file in line.get("files", ()):
+        entry["content"] = entry["content"].replace(file["named"], _taken(file, folder))
     session = store.get_or_create_session(build_source(line["source"]))
-    store.append_to_transcript(session.session_id, dict(line["entry"]))
+    store.append_to_transcript(session.session_id, entry)
+
+
+def _taken(file: File, folder: Path) -> str:
+    """Move a file into the profile's cache; return its path there, as the agent sees it."""
+    from tools import credential_files
+
+    target = cache_of(file["kind"]) / Path(file["name"]).name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder / Path(file["stored"]).name, target)  # they may be on two file systems
+    except OSError as error:
+        logger.warning("a file that was overheard is not there: %s", error)
+        return lost()
+    visible = getattr(credential_files, "to_agent_visible_cache_path", str)
+    return str(visible(str(target)))
 
 
 # -- prompt and skills -------------------------------------------------------------------------
