@@ -29,6 +29,8 @@ OWN_HOME, USERS_HOME = "<base>/hermes/profiles/career/home", "<base>/home"
 _VARYING = (
     (re.compile(r"\d{8}_\d{6}_[0-9a-f]+"), "<session>"),
     (re.compile(r"call_[0-9A-Za-z_]+"), "<call>"),
+    # Whether Hermes's look at the machine is in time for a prompt depends on how busy that is.
+    (re.compile(r"(?:\\n)*Python toolchain: [^\"\\]*"), ""),
 )
 
 
@@ -44,6 +46,7 @@ def with_settings(stage: Stage) -> Stage:
     home = stage.root.profiles["career"]
     telegram = stage.root.config["platforms"]["telegram"]
     channel = {"chat_id": str(FORUM), "name": "Home", "platform": "telegram"}
+    channel["thread_id"] = str(CAREER)  # a home where the routed profile may send
     home.env({"TELEGRAM_ALLOWED_USERS": stage.root.path.joinpath(".env").read_text().split("=")[1]})
     home.configure(
         {
