@@ -49,6 +49,11 @@ class FakePortal(LocalServer):
             "expires_at": "2020-01-01T00:00:00+00:00",
         }
 
+    def accepts(self, refresh_token: str) -> bool:
+        """Say whether a refresh token was issued and not used yet."""
+        with self._lock:
+            return refresh_token in self._valid
+
     def expired(self) -> bool:
         """Say whether Hermes renews every access token that was issued so far."""
         return time.time() > self._renewal
