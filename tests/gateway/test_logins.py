@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,16 @@ def refresh_token(home: Path) -> str:
     return str(content["providers"]["nous"]["refresh_token"])
 
 
+def kept_by_the_root(root: Path) -> list[str]:
+    """Return the refresh tokens of the root's login and of the store that its profiles share.
+
+    Hermes renews in either, and takes the newer one when it needs a token.
+    """
+    shared = root / "shared" / "nous_auth.json"
+    newer = json.loads(shared.read_text("utf-8"))["refresh_token"] if shared.exists() else ""
+    return [refresh_token(root), newer]
+
+
 def test_a_profile_without_a_login_is_told_the_setting_and_uses_nobody_elses(
     stage: Stage,
 ) -> None:
@@ -90,8 +101,8 @@ def test_a_shared_login_works_and_is_refreshed_where_it_lies(
     assert stage.ask("hello, shared", SYSTEMS, contains="hello, shared").text.startswith("echo")
     assert login_of(stage.model.wait_chat("hello, shared").api_key) == "root"
     assert "root" in portal.refreshed
-    kept = stage.root.path
-    wait_until(lambda: portal.accepts(refresh_token(kept)), 30, "the root keeps a used token")
+    kept = functools.partial(kept_by_the_root, stage.root.path)
+    wait_until(lambda: any(map(portal.accepts, kept())), 30, "the root keeps used tokens only")
     assert portal.reused == []
 
 
