@@ -18,6 +18,7 @@ CAREER, SYSTEMS, UNROUTED, MISSING = 6, 13, 20, 30
 
 ROUTES = {str(CAREER): "career", str(SYSTEMS): "systems", str(MISSING): "nobody"}
 ANSWER_SECONDS = 90.0
+_MOMENT = 3.0
 
 
 @dataclass
@@ -30,13 +31,27 @@ class Stage:
     gateway: Gateway = field(init=False)
 
     def ask(self, text: str, thread: int | None, *, contains: str = "", **origin: Any) -> Message:
-        """Say something and return the reply in the same place."""
+        """Say something and return the reply in the same place.
+
+        What was asked before is through: its reply arrives a moment before its turn is over, and a
+        message in that moment would interrupt it. A turn that waits for a person is not waited for.
+        """
+        self.wait_answered(_MOMENT)
         seq = self.telegram.seq
         chat = origin.pop("chat_id", FORUM)
         self.telegram.say(text, chat_id=chat, thread_id=thread, **origin)
         return self.telegram.wait_reply(
             chat, thread, contains=contains, after=seq, timeout=ANSWER_SECONDS
         )
+
+    def wait_answered(self, timeout: float) -> bool:
+        """Wait until the gateway takes no routed message for open; say whether that came."""
+        noted, deadline = self.root.path / "hermes-router" / "open", time.monotonic() + timeout
+        while any(noted.glob("*.json")):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
 
     def worker_log(self, profile: str) -> str:
         """Return what a profile's worker log holds."""

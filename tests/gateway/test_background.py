@@ -72,12 +72,6 @@ def begun(stage: Stage, marker: str) -> psutil.Process:
     return psutil.Process(stage.gateway.wait_process(marker, timeout=ANSWER_SECONDS).pid)
 
 
-def wait_answered(stage: Stage) -> None:
-    """Wait until the gateway takes no message for open: a reply arrives a moment before that."""
-    noted = stage.root.path / "hermes-router" / "open"
-    wait_until(lambda: not list(noted.glob("*.json")), 60, "a message is still open")
-
-
 def wait_file(path: Path) -> str:
     wait_until(path.exists, 60, f"{path} is missing")
     return path.read_text()
@@ -145,7 +139,7 @@ def test_a_later_turn_lists_reads_writes_to_and_kills_it_and_nobody_else_can(sta
 def test_who_loses_it_with_its_worker_is_told(stage: Stage) -> None:
     name = begin(stage, "exec sleep 31557602", notify_on_complete=True)
     process, seq = begun(stage, "sleep 31557602"), stage.telegram.seq
-    wait_answered(stage)
+    assert stage.wait_answered(60)
     os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
     told = stage.telegram.wait_reply(
         FORUM, CAREER, contains="Ended", after=seq, timeout=ANSWER_SECONDS
