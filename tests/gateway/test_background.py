@@ -155,6 +155,7 @@ def test_who_loses_it_with_its_worker_is_told(stage: Stage) -> None:
 def test_who_loses_it_with_a_gateway_that_stops_is_told_before(stage: Stage) -> None:
     begin(stage, "exec sleep 31557603")
     process, seq = begun(stage, "sleep 31557603"), stage.telegram.seq
+    assert stage.wait_answered(60)
     stage.gateway.stop()
     told = stage.telegram.wait_reply(FORUM, CAREER, contains="Ended", after=seq, timeout=10)
     assert "the gateway is shutting down: background process exec sleep 31557603" in told.text
@@ -168,6 +169,7 @@ def test_who_loses_it_with_a_gateway_that_stops_is_told_before(stage: Stage) -> 
 def test_who_loses_it_with_a_gateway_that_is_killed_is_told_by_the_next(stage: Stage) -> None:
     begin(stage, "exec sleep 31557604")
     process, seq = begun(stage, "sleep 31557604"), stage.telegram.seq
+    assert stage.wait_answered(60)
     stage.gateway.kill()
     psutil.wait_procs([process], timeout=30)
     assert not process.is_running()
