@@ -18,8 +18,10 @@ import anyio
 
 from hermes_router import launchers
 from hermes_router.errors import RouterError, WorkerError
+from hermes_router.host import Conversation, Host
+from hermes_router.inbound import Inbound, Verdict
 from hermes_router.settings import Settings
-from hermes_router.turn import Conversation, Host, Inbound, Turn, Verdict
+from hermes_router.turn import Turn
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,9 @@ may reach a top-level handler on purpose: anything else is a bug.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -218,3 +219,21 @@ class RelayRefused(RouterError):
         self.call = call
         self.target = target
         self.profile = profile
+
+
+@contextlib.contextmanager
+def one_error() -> Iterator[None]:
+    """Raise one error where a task group raises a group: the project's own if there is one."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        errors = list(_leaves(group))
+        raise next((e for e in errors if isinstance(e, RouterError)), errors[0]) from group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -10,15 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from hermes_router.errors import RouterError
+from hermes_router.host import Conversation, Host
 from hermes_router.profiles import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.settings import Settings
-from hermes_router.turn import Conversation, Host, Turn
+from hermes_router.spool import Spool
+from hermes_router.turn import Turn
 from hermes_router.worker_process import WorkerProcess
 
 
@@ -70,7 +72,7 @@ class JobTurn(Turn):
         self.errand = errand
         self.ending = Ending("died")
         self._on_begin = on_begin
-        self._accepted = 1  # the job is this worker's one message
+        self._intake.accepted = 1  # the job is this worker's one message
 
     @property
     def profile(self) -> Profile:
@@ -79,7 +81,7 @@ class JobTurn(Turn):
 
     async def _start(self) -> WorkerProcess:
         worker = await self._host.workers.start_aside(self._order)
-        self._phase("start")
+        self._log.reached("start")
         return worker
 
     async def _connect(self, worker: WorkerProcess) -> msg.Hello:
@@ -87,7 +89,7 @@ class JobTurn(Turn):
         self.ending = replace(self.ending, pid=hello.pid)
         return hello
 
-    def _note(self, message: msg.FromWorker) -> None:
+    def _noted(self, message: msg.FromWorker) -> bool:
         match message:
             case msg.Begun(name=name):
                 self.ending = replace(self.ending, begun=True)
@@ -95,14 +97,15 @@ class JobTurn(Turn):
             case msg.Ended(outcome=outcome, detail=detail):
                 self.ending = replace(self.ending, outcome=outcome, detail=detail)
             case _:
-                super()._note(message)
+                return super()._noted(message)
+        return True
 
-    async def _close(self, log: int, spool: Any) -> None:
+    async def _close(self, spool: Spool) -> None:
         if self.ending.outcome == "died" and self.failure is None and not self._stopping:
             self.failure = RouterError("the worker left without saying what came of its job")
         if self.failure is not None and self.ending.outcome == "died":
             self.ending = replace(self.ending, detail=self.failure.message)
-        await super()._close(log, spool)
+        await super()._close(spool)
 
     async def _apologise(self, *, answered: bool) -> None:
         """Say nothing here: who started the job knows from its ending what is to be told."""
@@ -111,6 +114,6 @@ class JobTurn(Turn):
         name = {"job": self.errand.name} if self.errand.name else {}
         return super()._who() | name
 
-    def _log_end(self, log: int) -> None:
-        self._log(log, "job", {"job": self.errand.key, "outcome": self.ending.outcome})
-        super()._log_end(log)
+    def _log_end(self) -> None:
+        self._log.line("job", {"job": self.errand.key, "outcome": self.ending.outcome})
+        super()._log_end()

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from hermes_router.calls import Request
+from hermes_router.protocol import messages as msg
 from hermes_router.protocol.messages import Settled
+from hermes_router.protocol.settled import name_of
+from hermes_router.routing import Place
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +25,9 @@ logger = logging.getLogger(__name__)
 _KEEP_SECONDS = 24 * 3600.0
 
 _MOST = 200
+
+#: Texts sent by one worker whose names are remembered.
+_SENT_REMEMBERED = 100
 
 
 class SettledReplies:
@@ -45,6 +54,30 @@ class SettledReplies:
             fresh.replace(self._file)
         except OSError as error:
             logger.warning("%s: what was sent could not be noted: %s", self._file, error)
+
+
+class SentTexts:
+    """The names of the texts that went out for one worker: it may die before it notes that."""
+
+    def __init__(self) -> None:
+        self._since = time.time()
+        self._names: deque[str] = deque(maxlen=_SENT_REMEMBERED)
+
+    def note(self, call: Request, value: Any, origin: Place | None) -> None:
+        """Remember what a call sent, if ``value`` says that it did; a plain text, to ``origin``."""
+        if not isinstance(value, dict) or not value.get("success"):
+            return
+        if isinstance(call, msg.Deliver):
+            self._names.append(name_of(call.platform, call.chat_id, call.thread_id, call.text))
+        elif isinstance(call, msg.Call) and call.method == "send":
+            here = origin or Place("")
+            text = str(call.args.get("content", ""))
+            self._names.append(name_of(here.platform, here.chat_id or "", here.thread_id, text))
+
+    def settled(self) -> list[Settled]:
+        """Return it all, as the profile's next worker is told of it."""
+        until = time.time()
+        return [Settled(name=name, since=self._since, until=until) for name in self._names]
 
 
 def _read(file: Path) -> dict[str, list[Settled]]:

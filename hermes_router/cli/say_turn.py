@@ -28,6 +28,8 @@ from hermes_router.cli.terminal import complain, paint, say, say_fields, say_jso
 from hermes_router.cli.test_route import Answer
 from hermes_router.errors import RelayRefused
 from hermes_router.hermes.session_keys import session_key
+from hermes_router.host import Host
+from hermes_router.inbound import Inbound
 from hermes_router.outbound import Sender, spelled
 from hermes_router.profile_config import SessionScopes
 from hermes_router.profiles import Profile
@@ -36,7 +38,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import ADAPTER_METHODS
 from hermes_router.routing import Place
 from hermes_router.spool import Spool
-from hermes_router.turn import Host, Inbound, Turn
+from hermes_router.turn import Turn
 from hermes_router.warm import Workers
 
 #: What a plain terminal can do of what platforms can: text, edits, and naming a file.

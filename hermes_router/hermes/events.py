@@ -7,11 +7,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from hermes_router.inbound import Inbound
 from hermes_router.outbound import Seen
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.plain import plain
 from hermes_router.routing import Place
-from hermes_router.turn import Inbound
 
 #: Fields that never cross: the platform's own objects, and what only the gateway may decide.
 _OWN_FIELDS = {"source", "raw_message"}

@@ -18,6 +18,7 @@ from hermes_router.config import RouterConfig
 from hermes_router.dispatcher import Dispatcher
 from hermes_router.errors import ConfigError, ProfileError, RelayRefused
 from hermes_router.hermes import seams
+from hermes_router.host import Host
 from hermes_router.job_turn import Ending, Errand, JobTurn
 from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
@@ -27,7 +28,6 @@ from hermes_router.reload import ConfigWatcher
 from hermes_router.scheduler import Member, Scheduler
 from hermes_router.settings import Schedule
 from hermes_router.spool import Spool
-from hermes_router.turn import Host
 
 logger = logging.getLogger(__name__)
 

@@ -35,6 +35,8 @@ from hermes_router.hermes.menus import ChatMenus
 from hermes_router.hermes.overheard import OverheardFiles
 from hermes_router.hermes.sessions import RoutedSessions
 from hermes_router.hermes.stickers import Stickers
+from hermes_router.host import Host
+from hermes_router.inbound import Verdict
 from hermes_router.journal import Journal, OpenWorks, Works
 from hermes_router.notices import ended_works
 from hermes_router.outbound import lasting
@@ -42,7 +44,7 @@ from hermes_router.profile_config import SessionScopes
 from hermes_router.reload import ConfigWatcher
 from hermes_router.seen import SeenPlaces
 from hermes_router.settled import SettledReplies
-from hermes_router.turn import Halt, Host, Turn, Verdict
+from hermes_router.turn import Halt, Turn
 from hermes_router.warm import Workers
 
 logger = logging.getLogger(__name__)

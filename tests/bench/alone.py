@@ -27,13 +27,13 @@ import msgspec
 
 from hermes_router import warm
 from hermes_router.dispatcher import Dispatcher
+from hermes_router.inbound import Inbound
 from hermes_router.launchers import local
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import MAX_FRAME_BYTES
 from hermes_router.spool import Spool
-from hermes_router.turn import Inbound
 from tests.bench.summary import median
 from tests.unit.test_turn import ANSWER, HOST, PRELUDE, QUICK, Scene
 

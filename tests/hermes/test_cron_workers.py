@@ -16,11 +16,11 @@ pytest.importorskip("gateway", reason="needs hermes-agent")
 
 from hermes_router.dispatcher import Dispatcher
 from hermes_router.hermes.jobs import JobConversation
+from hermes_router.host import Host
 from hermes_router.job_turn import Ending, Errand, JobTurn
 from hermes_router.profiles import Profile
 from hermes_router.scheduler import Member, Scheduler
 from hermes_router.settings import Jobs, Schedule, Settings
-from hermes_router.turn import Host
 from hermes_router.warm import Workers
 from tests.kit.cron_store import CronStore, moment
 from tests.unit.test_turn import NoPost

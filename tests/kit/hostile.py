@@ -18,8 +18,9 @@ from typing import Any
 
 import anyio
 
-from hermes_router import outbound, routing, turn, warm
+from hermes_router import outbound, routing, warm
 from hermes_router.config import RouterConfig
+from hermes_router.host import Host
 from hermes_router.launchers import Child, LaunchSpec
 from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
@@ -293,6 +294,6 @@ class Post:
         """Nothing is owed."""
 
 
-def host() -> turn.Host:
+def host() -> Host:
     """Return what turns need that start a new worker each."""
-    return turn.Host(workers=warm.Workers({}, budget=0), post=Post(), desk=Desk(None, PROMPTS))
+    return Host(workers=warm.Workers({}, budget=0), post=Post(), desk=Desk(None, PROMPTS))

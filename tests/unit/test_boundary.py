@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from hermes_router.inbound import Inbound
 from hermes_router.profiles import Profile
 from hermes_router.prompts import OpenPrompts
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import ADAPTER_METHODS, METADATA_KEYS, Method
 from hermes_router.settings import Limits, Settings, Timeouts
-from hermes_router.turn import Inbound, Turn
+from hermes_router.turn import Turn
 from tests.kit import hostile
 from tests.kit.hostile import CHAT, FOREIGN_MESSAGE, KEY, OWN_MESSAGE, THREAD, USER, Called, Place
 

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from hermes_router.calls import CALLS_AT_ONCE
 from hermes_router.errors import ProtocolError, WorkerOverLimit
 from hermes_router.forks import ForkServer
+from hermes_router.inbound import Inbound
 from hermes_router.pace import MOST_PER_SECOND
 from hermes_router.profiles import Profile
 from hermes_router.protocol import messages as msg
@@ -34,7 +35,7 @@ from hermes_router.protocol import template, weight
 from hermes_router.protocol.framing import MAX_FRAME_BYTES
 from hermes_router.settings import Limits, Settings, Timeouts
 from hermes_router.spool import MOST_FILES, Spool
-from hermes_router.turn import Inbound, Turn
+from hermes_router.turn import Turn
 from hermes_router_worker.printed import Printed
 from tests.kit import hostile
 from tests.kit.hostile import CHAT, Hostile, Place, framed
@@ -191,7 +192,7 @@ async def test_a_turn_whose_worker_never_reads_can_be_stopped(
 async def test_a_worker_that_answers_and_stays_is_ended(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hermes_router.turn._POST_TURN_MORE", 0.5)
+    monkeypatch.setattr("hermes_router.watch._POST_TURN_MORE", 0.5)
 
     async def acts(worker: Hostile) -> None:
         await worker.say(msg.Accepted(event=await worker.event()), msg.Idle(), msg.Leaving())

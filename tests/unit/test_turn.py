@@ -15,10 +15,11 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from hermes_router import turn as turn_module
 from hermes_router import warm
 from hermes_router.dispatcher import Dispatcher
 from hermes_router.errors import RelayRefused
+from hermes_router.host import Conversation, Host, Post
+from hermes_router.inbound import Inbound
 from hermes_router.launchers import Child, LaunchSpec, local
 from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
@@ -26,7 +27,7 @@ from hermes_router.prompts import Ask
 from hermes_router.protocol import messages as msg
 from hermes_router.settings import Settings
 from hermes_router.spool import Spool
-from hermes_router.turn import Halt, Host, Inbound, Turn
+from hermes_router.turn import Halt, Turn
 from hermes_router.warm import Workers
 
 # What a made-up worker starts with: frames in, frames out, and the usual first message.
@@ -61,7 +62,7 @@ got = event(); say(msg.Accepted(event=got.id)); say(msg.Handled(event=got.id))
 
 
 @dataclass
-class Scene(turn_module.Conversation):
+class Scene(Conversation):
     """A conversation that remembers what was said and called."""
 
     profile: Profile
@@ -115,7 +116,7 @@ QUICK = replace(
 )
 
 
-class NoPost(turn_module.Post):
+class NoPost(Post):
     async def reach(self, sender: Sender) -> msg.Reach:
         return msg.Reach()
 
