@@ -6,18 +6,25 @@ import contextlib
 import functools
 import importlib.util
 import os
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from hermes_router.profiles import Profile
 
-#: What of a profile is read before there is a message; of folders, the files at any depth.
+#: What of a profile is read before there is a message.
 _FILES = ("config.yaml", ".env", "SOUL.md", "auth.json")
-#: Folders with all files below them; that Hermes makes an empty one changes nothing.
-_FOLDERS = ("skills", "plugins", "hooks")
 
-#: Files of the folders that are looked at, together: a bound on the time it takes.
+_SOURCES = (".py", ".yaml", ".yml", ".md")
+#: Folders, and what of the files below them, at any depth, Hermes reads then, by the name's end.
+#: Whatever else lies there may be a turn's own doing: hooks and plugins keep notes beside their
+#: sources, Hermes counts the uses of skills.
+_FOLDERS = {
+    "skills": ("SKILL.md", "DESCRIPTION.md"),
+    "plugins": _SOURCES,
+    "hooks": ("HOOK.yaml", ".py"),
+}
+
+#: Files that are looked at of each folder: a bound on the time it takes.
 _MOST_ENTRIES = 5000
 
 Stamp = frozenset[tuple[str, int, int]]
@@ -26,20 +33,20 @@ Stamp = frozenset[tuple[str, int, int]]
 def stamp_of(profile: Profile) -> Stamp:
     """Return a value that changes when anything changes that a prepared process depends on."""
     paths = [profile.home / name for name in _FILES]
-    paths += _below(profile.home / name for name in _FOLDERS)
+    for name, ends in _FOLDERS.items():
+        paths += _below(profile.home / name, ends)
     paths += _installations()
     return frozenset(entry for path in paths if (entry := _look(path)) is not None)
 
 
-def _below(folders: Iterator[Path]) -> list[Path]:
+def _below(folder: Path, ends: tuple[str, ...]) -> list[Path]:
     found: list[Path] = []
-    for folder in folders:
-        for parent, below, files in os.walk(folder):
-            # Python writes there when a plugin or a hook is first used; the sources tell enough.
-            below[:] = (name for name in below if name != "__pycache__")
-            found += (Path(parent, name) for name in files)
-            if len(found) > _MOST_ENTRIES:
-                return found
+    for parent, below, files in os.walk(folder):
+        # Neither Python's caches nor what Hermes has archived is read.
+        below[:] = (name for name in below if name != "__pycache__" and not name.startswith("."))
+        found += (Path(parent, name) for name in files if name.endswith(ends))
+        if len(found) > _MOST_ENTRIES:
+            break
     return found
 
 

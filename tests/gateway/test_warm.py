@@ -14,6 +14,14 @@ from hermes_router.logs import TurnRecord, read_turns
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FakeModel, FakeTelegram
 
+NOTING_HOOK = """
+import pathlib
+
+def handle(event_type, context):
+    with pathlib.Path(__file__).with_name("notes").open("a") as notes:
+        notes.write(event_type + chr(10))
+"""
+
 
 @pytest.fixture(scope="module")
 def prepared(
@@ -21,6 +29,10 @@ def prepared(
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
     stage.root.configure({"hermes_router": {"profiles": {"systems": {"warm": {"enabled": False}}}}})
+    hook = stage.root.profiles["career"].path / "hooks" / "noting"
+    hook.mkdir(parents=True)
+    (hook / "HOOK.yaml").write_text("name: noting\nevents: [agent:end]\n")
+    (hook / "handler.py").write_text(NOTING_HOOK)
     return stage
 
 
@@ -49,7 +61,8 @@ def wait_prepared(stage: Stage, profile: str = "career", timeout: float = 60.0) 
     deadline = time.monotonic() + timeout
     while True:
         found = processes(stage, profile)
-        if len(found) == 3:  # template, supervisor, worker
+        roots = [pid for pid, parent in found.items() if parent not in found]
+        if len(found) == 3 and len(roots) == 1:  # template, its supervisor, its worker
             return found
         if time.monotonic() > deadline:
             raise TimeoutError(f"not prepared: {stage.gateway.tree()}")
@@ -140,6 +153,17 @@ def test_a_profile_that_changed_is_not_served_from_what_was_prepared(
     elif name == "config.yaml":
         assert request.model == "another-model"
     assert template_of(wait_prepared(stage)) != template_of(before)
+
+
+def test_what_a_hook_writes_down_beside_itself_leaves_prepared_what_is(stage: Stage) -> None:
+    notes = stage.root.profiles["career"].path / "hooks" / "noting" / "notes"
+    before = wait_prepared(stage)
+    notes.unlink(missing_ok=True)
+    for text in ("noted one", "noted two"):
+        stage.ask(text, CAREER, contains=text)
+        assert was_prepared(stage, "career")
+        assert template_of(wait_prepared(stage)) == template_of(before)
+    assert notes.read_text().split() == ["agent:end"] * 2
 
 
 def test_the_folder_of_a_prepared_worker_is_gone_after_its_turn(stage: Stage) -> None:

@@ -15,7 +15,8 @@ from hermes_router.profiles import Profile, find
 def profile(tmp_path: Path) -> Profile:
     home = tmp_path / "profiles" / "career"
     (home / "skills" / "writing").mkdir(parents=True)
-    (home / "plugins").mkdir()
+    (home / "plugins" / "kit").mkdir(parents=True)
+    (home / "hooks" / "witness").mkdir(parents=True)
     (home / "skills" / "writing" / "SKILL.md").write_text("write", "utf-8")
     (home / "config.yaml").write_text("a: 1", "utf-8")
     return find("career", tmp_path)
@@ -26,14 +27,31 @@ def _edit_config(home: Path) -> None:
 
 
 def _add_skill(home: Path) -> None:
-    (home / "skills" / "new.md").write_text("x", "utf-8")
+    (home / "skills" / "new").mkdir()
+    (home / "skills" / "new" / "SKILL.md").write_text("x", "utf-8")
+
+
+def _edit_hook(home: Path) -> None:
+    (home / "hooks" / "witness" / "handler.py").write_text("def handle(): pass", "utf-8")
+
+
+def _declare_hook(home: Path) -> None:
+    (home / "hooks" / "witness" / "HOOK.yaml").write_text("name: witness", "utf-8")
+
+
+def _edit_plugin(home: Path) -> None:
+    (home / "plugins" / "kit" / "part").mkdir()
+    (home / "plugins" / "kit" / "part" / "tools.py").write_text("x = 1", "utf-8")
 
 
 def _remove_skill(home: Path) -> None:
     (home / "skills" / "writing" / "SKILL.md").unlink()
 
 
-@pytest.mark.parametrize("change", [_edit_config, _add_skill, _remove_skill])
+@pytest.mark.parametrize(
+    "change",
+    [_edit_config, _add_skill, _remove_skill, _edit_hook, _declare_hook, _edit_plugin],
+)
 def test_a_changed_profile_is_noticed(profile: Profile, change: Callable[[Path], None]) -> None:
     before = stamp_of(profile)
     change(profile.home)
@@ -41,7 +59,7 @@ def test_a_changed_profile_is_noticed(profile: Profile, change: Callable[[Path],
 
 
 def _make_empty_folder(home: Path) -> None:
-    (home / "hooks").mkdir()
+    (home / "hooks" / "new").mkdir()
 
 
 def _cache_bytecode(home: Path) -> None:
@@ -49,7 +67,34 @@ def _cache_bytecode(home: Path) -> None:
     (home / "plugins" / "__pycache__" / "x.cpython-311.pyc").write_bytes(b"x")
 
 
-@pytest.mark.parametrize("change", [_make_empty_folder, _cache_bytecode])
+def _hook_keeps_notes(home: Path) -> None:
+    (home / "hooks" / "witness" / "seen.jsonl").write_text("{}", "utf-8")
+
+
+def _plugin_keeps_notes(home: Path) -> None:
+    (home / "plugins" / "kit" / "notes.db").write_bytes(b"x")
+
+
+def _count_uses_of_skills(home: Path) -> None:
+    (home / "skills" / ".usage.json").write_text("{}", "utf-8")
+
+
+def _archive_skill(home: Path) -> None:
+    (home / "skills" / ".archive" / "old").mkdir(parents=True)
+    (home / "skills" / ".archive" / "old" / "SKILL.md").write_text("x", "utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _make_empty_folder,
+        _cache_bytecode,
+        _hook_keeps_notes,
+        _plugin_keeps_notes,
+        _count_uses_of_skills,
+        _archive_skill,
+    ],
+)
 def test_what_a_turn_leaves_by_itself_is_no_change(
     profile: Profile, change: Callable[[Path], None]
 ) -> None:
