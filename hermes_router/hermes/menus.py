@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from hermes_router.config import Decision, RouterConfig
 from hermes_router.hermes import seams
+from hermes_router.hermes.replaced import FORUM_COMMANDS, method_of
 from hermes_router.menus import Commands, Menus, answering, name_of, union
 from hermes_router.protocol import messages as msg
 from hermes_router.routing import Place
@@ -88,7 +89,7 @@ class _Telegram:
         getattr(adapter, "_forum_command_registered", set()).discard(int(chat))
 
     def keep(self, adapter: Any, ours: Callable[[str], bool]) -> None:
-        original = getattr(adapter, "_ensure_forum_commands", None)
+        original = method_of(adapter, FORUM_COMMANDS)
         if original is None or hasattr(original, "routed_menus"):
             return
 
@@ -98,7 +99,7 @@ class _Telegram:
                 await original(message)
 
         ensure.routed_menus = True  # type: ignore[attr-defined]
-        adapter._ensure_forum_commands = ensure
+        setattr(adapter, FORUM_COMMANDS.name, ensure)
 
 
 _MENUS: Mapping[str, ChatMenu] = {"telegram": _Telegram()}

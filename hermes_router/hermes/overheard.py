@@ -18,12 +18,12 @@ from typing import Any
 
 from hermes_router.hermes import seams
 from hermes_router.hermes.events import in_words
+from hermes_router.hermes.replaced import OBSERVED_MEDIA, method_of
 from hermes_router.observed import keep_file
 from hermes_router.protocol.observed import File, lost
 
 logger = logging.getLogger(__name__)
 
-_METHOD = "_cache_observed_media"
 _REMEMBERED = 256
 
 
@@ -41,7 +41,7 @@ class OverheardFiles:
 
     def take_over(self, adapter: Any) -> None:
         """Have an adapter that fetches overheard files leave none of a routed place's behind."""
-        original = getattr(adapter, _METHOD, None)
+        original = method_of(adapter, OBSERVED_MEDIA)
         if original is None or getattr(original, "overheard_files", None) is self:
             return
 
@@ -55,7 +55,7 @@ class OverheardFiles:
                 await self._move(event, home, self._largest_of(source))
 
         fetch.overheard_files = self  # type: ignore[attr-defined]
-        setattr(adapter, _METHOD, fetch)
+        setattr(adapter, OBSERVED_MEDIA.name, fetch)
 
     async def _move(self, event: Any, home: Path, largest: int) -> None:
         """Move the files of a message into a home; say in its text which are not there."""

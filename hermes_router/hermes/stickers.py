@@ -14,11 +14,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from hermes_router.hermes.replaced import STICKER, method_of
 from hermes_router.protocol import messages as msg
 
 logger = logging.getLogger(__name__)
 
-_METHOD = "_handle_sticker"
 _MARK = "[a sticker]"
 _REMEMBERED = 256
 
@@ -32,7 +32,7 @@ class Stickers:
 
     def take_over(self, adapter: Any) -> None:
         """Have an adapter that describes stickers leave those of routed places alone."""
-        original = getattr(adapter, _METHOD, None)
+        original = method_of(adapter, STICKER)
         if original is None or getattr(original, "routed_stickers", None) is self:
             return
 
@@ -44,7 +44,7 @@ class Stickers:
                 await self._fetch(sticker, event)
 
         handle.routed_stickers = self  # type: ignore[attr-defined]
-        setattr(adapter, _METHOD, handle)
+        setattr(adapter, STICKER.name, handle)
 
     async def _fetch(self, sticker: Any, event: Any) -> None:
         event.text = _MARK

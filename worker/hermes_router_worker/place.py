@@ -7,19 +7,28 @@ bot's being addressed was written down for the profile, and becomes part of its 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hermes_router.protocol.observed import FOLDER, File, file_name, lost
 from hermes_router_worker.events import build_source, cache_of
 
 logger = logging.getLogger(__name__)
+
+#: Ends the names of files that a worker has taken, and reads.
+_TAKEN = ".taken"
+
+#: The gateway holds a file's lock for one write; who holds it for longer reads it.
+_WRITING_SECONDS = 0.2
 
 
 # -- overheard ---------------------------------------------------------------------------------
@@ -29,25 +38,55 @@ def take_overheard(runner: Any, source: Any) -> None:
     """Append what was overheard in a place to the transcript, as Hermes's adapters do."""
     folder = Path(os.environ["HERMES_HOME"]).joinpath(*FOLDER)
     waiting = folder / file_name(source.platform.value, source.chat_id, source.thread_id)
-    taken = waiting.with_suffix(f".{os.getpid()}")
-    try:
+    for taken in (*folder.glob(f"{waiting.stem}.*{_TAKEN}"), _taken_from(waiting)):
+        try:
+            with _reading(taken) as lines:
+                for line in lines:
+                    _append(runner.session_store, json.loads(line), folder)
+        except Exception:
+            logger.exception("what was overheard could not be read")
+
+
+def _taken_from(waiting: Path) -> Path:
+    """Return where this worker has put what waits; a name of its own, also in a sandbox."""
+    taken = waiting.with_suffix(f".{uuid.uuid4().hex}{_TAKEN}")
+    with contextlib.suppress(OSError):  # nothing waits, or a sibling has taken it
         waiting.rename(taken)
-    except OSError:
-        return  # nothing waits, or a sibling has taken it
+    return taken
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[Iterable[bytes]]:
+    """Give the lines of a file, which is removed then; none while a sibling reads it.
+
+    The lock that is held tells that from what a worker left behind that was killed.
+    """
     try:
-        for line in _lines(taken):
-            _append(runner.session_store, line, folder)
-    except Exception:
-        logger.exception("what was overheard could not be read")
-    finally:
-        taken.unlink(missing_ok=True)
+        file = path.open("rb")
+    except FileNotFoundError:
+        yield ()
+        return
+    with file:
+        if not _locked(file, path):
+            yield ()
+            return
+        try:
+            yield file
+        finally:
+            path.unlink(missing_ok=True)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # whoever still writes to it has done so then
-        for line in file:
-            yield json.loads(line)
+def _locked(file: BinaryIO, path: Path) -> bool:
+    """Say whether the file is this worker's; waits for the gateway, which may write its line."""
+    deadline = time.monotonic() + _WRITING_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.001)
+        else:
+            return path.exists()
+    return False
 
 
 def _append(store: Any, line: Mapping[str, Any], folder: Path) -> None:
