@@ -324,9 +324,7 @@ class GatewayRouter:
             with self._journal.open(source_fields(event.source)):
                 turn = await self._serve(event, conversation, busy=False)
                 if turn is not None:
-                    await turn.answered.wait()
-                    if turn.failure is not None:
-                        self._jobs.scheduler.nudge(conversation.profile)
+                    await self._until_answered(turn)
         finally:
             seams.no_longer_running(self._runner, key, running)
             self._attended[conversation.key] -= 1
@@ -342,9 +340,23 @@ class GatewayRouter:
         return outcome is not Halt.REFUSED
 
     async def _serve_busy(self, event: Any, profile: str) -> None:
+        """Serve a message that the adapter takes for one more of a session that is busy.
+
+        The turn before it may be over all the same: it is noted like any other message.
+        """
         conversation = await self._conversation(event, profile)
-        if conversation is not None:
-            await self._serve(event, conversation, busy=True)
+        if conversation is None:
+            return
+        with self._journal.open(source_fields(event.source)):
+            turn = await self._serve(event, conversation, busy=True)
+            if turn is not None:
+                await self._until_answered(turn)
+
+    async def _until_answered(self, turn: Turn) -> None:
+        """Wait for a turn's answer; what is owed by a worker that failed is looked for at once."""
+        await turn.answered.wait()
+        if turn.failure is not None:
+            self._jobs.scheduler.nudge(turn.conversation.profile)
 
     async def _serve(
         self,

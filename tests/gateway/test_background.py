@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,24 @@ def test_a_later_turn_lists_reads_writes_to_and_kills_it_and_nobody_else_can(sta
     assert not process.is_running()
     stage.wait_settled("career")
     assert not psutil.pid_exists(worker)
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["as_its_answer_arrives", "later"])
+def test_who_loses_it_with_its_worker_is_told(stage: Stage, *, answered: bool) -> None:
+    name, seq = begin(stage, "exec sleep 31557602", notify_on_complete=True), stage.telegram.seq
+    worker = stage.worker_in_turn("career")
+    if answered:
+        assert stage.wait_answered(60)
+    os.kill(worker, signal.SIGKILL)
+    told = stage.telegram.wait_reply(
+        FORUM, CAREER, contains="Ended", after=seq, timeout=ANSWER_SECONDS
+    )
+    assert "stopped unexpectedly: background process exec sleep 31557602" in told.text
+    assert name in told.text
+    stage.wait_settled("career")
+    assert not [p for p in stage.gateway.tree() if "31557602" in p.cmdline]
+    stage.gateway.wait_log("ended, because the assistant of this conversation stopped")
+    assert '"processes": []' in use(stage, CAREER, "list")
 
 
 def test_who_loses_it_with_a_gateway_that_stops_is_told_before(stage: Stage) -> None:

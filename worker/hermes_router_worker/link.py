@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -31,6 +31,7 @@ class Link:
         self._writer = FrameWriter(outbound)
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self.before_call: Callable[[], Awaitable[None]] | None = None
 
     async def receive(self) -> msg.ToWorker:
         """Return the next message; raises ``EndOfFrames`` when the gateway closed the pipe."""
@@ -60,9 +61,13 @@ class Link:
     async def call(self, method: str, args: dict[str, Any], number: int | None = None) -> Any:
         """Have the gateway call ``method`` of the real adapter; return what it returned.
 
+        What ``before_call`` sends, if it is set, the gateway knows before people see the call.
+
         Raises:
             CallFailed: it raised, or the relay's policy refused it.
         """
+        if self.before_call is not None:
+            await self.before_call()
         return await self.ask(lambda number: msg.Call(id=number, method=method, args=args), number)
 
     async def ask(self, message: Callable[[int], msg.Message], number: int | None = None) -> Any:

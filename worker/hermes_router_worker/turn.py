@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import functools
 import importlib
 import logging
 import os
@@ -212,6 +213,7 @@ class _Worker:
         refusals.report_open_files(self._hit_open_files)
         self._runs = Runs(runner)
         owed = Owed(runner, adapter, self._runs, self._background)
+        self._link.before_call = functools.partial(self._tell_works_now, owed)
         tasks = [
             asyncio.create_task(serve_children(self._link, start.reach)),
             asyncio.create_task(self._read(adapter)),
@@ -380,8 +382,12 @@ class _Worker:
         """Keep the gateway informed of what would end with this process."""
         while True:
             await asyncio.sleep(_TELL_SECONDS)
-            if self._accepting:
-                await self._tell(owed.works())
+            await self._tell_works_now(owed)
+
+    async def _tell_works_now(self, owed: Owed) -> None:
+        """Tell the gateway before it shows anything: who has read of a work is told of its end."""
+        if self._accepting:
+            await self._tell(owed.works())
 
     async def _tell(self, works: list[str]) -> None:
         if works != self._told:
