@@ -270,7 +270,8 @@ class Settings(Block, frozen=True, kw_only=True):
     limits: Limits = Limits()
     env: Env = Env()
     share: Annotated[
-        tuple[Literal["auth"], ...], Meta(description="what of the root home the profile may use")
+        tuple[Literal["auth", "kanban"], ...],
+        Meta(description="what of the root home it may use: auth; in a sandbox also kanban"),
     ] = ()
     deliver: Annotated[
         Literal["own", "any"] | tuple[Target, ...],

@@ -26,9 +26,10 @@ import anyio.to_thread
 from hermes_router import launchers
 from hermes_router.errors import WorkerStartError
 from hermes_router.forks import ForkedChild, ForkServer
-from hermes_router.launchers import Child, LaunchSpec, scope
+from hermes_router.launchers import Child, LaunchSpec, board, scope
 from hermes_router.launchers.bwrap import NAMESPACES, check
 from hermes_router.launchers.view import View, view_for
+from hermes_router.profiles import hermes_root
 from hermes_router.protocol import template as msg
 
 _START_SECONDS = 20.0
@@ -46,7 +47,7 @@ async def launch(spec: LaunchSpec) -> Child:
         OSError: the system refused.
         RouterError: there can be no such sandbox; the reason tells what to mend.
     """
-    key = (asyncio.get_running_loop(), spec.profile, spec.sandbox)
+    key = (asyncio.get_running_loop(), spec.profile, (spec.sandbox, spec.share))
     sandbox = _sandboxes.get(key)
     if sandbox is None or not sandbox.open:
         sandbox = _sandboxes[key] = _Sandbox()
@@ -94,7 +95,7 @@ class _Sandbox:
             template = ["--template", "3"] if spec.control is not None else []
             request = msg.Spawn(
                 worker_id=spec.worker_id,
-                arguments=[*launchers.command(spec), "--tmp", _TMP, *template],
+                arguments=[*launchers.command(spec), *_board(spec), "--tmp", _TMP, *template],
                 environment=dict(spec.environment),
                 cwd=str(spec.cwd),
             )
@@ -182,8 +183,15 @@ class _Sandbox:
             await anyio.to_thread.run_sync(remove)
 
 
+def _board(spec: LaunchSpec) -> list[str]:
+    return [] if "kanban" in spec.share else ["--no-board"]
+
+
 def _view(spec: LaunchSpec) -> View:
-    return view_for(spec.profile, spec.sandbox, spec.environment, Path.home())
+    view = view_for(spec.profile, spec.sandbox, spec.environment, Path.home())
+    if "kanban" in spec.share:
+        board.show(view, hermes_root(spec.profile.home), spec.profile.name)
+    return view
 
 
 def _make_tmp(spec: LaunchSpec) -> Path:

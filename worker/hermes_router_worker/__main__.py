@@ -12,7 +12,7 @@ import os
 import sys
 from typing import NoReturn
 
-from hermes_router_worker import kernel, scratch
+from hermes_router_worker import board, kernel, scratch
 from hermes_router_worker.link import claim_stdio
 from hermes_router_worker.supervisor import supervise
 
@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--template", type=int, metavar="FD", help="fork workers on request")
     parser.add_argument("--new-privs", action="store_true", help="leave sudo and the like working")
     parser.add_argument("--share-auth", action="store_true", help="use the root's logins too")
+    parser.add_argument("--no-board", action="store_true", help="refuse the kanban board")
     parser.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--tmp", metavar="FOLDER", help="make TMPDIR in this folder")
     options = parser.parse_args()
@@ -33,6 +34,8 @@ def main() -> int:
     kernel.leave_no_core()
     if not options.new_privs:
         kernel.give_up_new_privileges()
+    if options.no_board:
+        board.hide(options.profile)
     if options.tmp is not None:
         scratch.move_into(options.tmp)
     if options.template is not None:

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.abc
-import importlib.util
 import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader
-from hermes_router_worker import outbound, shim
+from hermes_router_worker import board, outbound, shim
 from hermes_router_worker.counter import address_of
 from hermes_router_worker.link import Link
+from hermes_router_worker.on_import import once_imported
 from hermes_router_worker.transport import Gateway
 
 
@@ -33,6 +29,7 @@ def main() -> Any:
     home = os.environ.get("HERMES_HOME")
     sys.argv[0] = "hermes"
     command = importlib.import_module("hermes_cli.main")
+    board.follow()
     if os.environ.get("HERMES_HOME") == home:
         once_imported("tools.send_message_tool", lambda _module: _connect())
         once_imported("hermes_cli.send_cmd", _allow_no_target)
@@ -88,38 +85,6 @@ def _allow_no_target(module: Any) -> None:
     """Let ``hermes send`` without ``--to`` mean the conversation that the work comes from."""
     resolve = module._resolve_target
     module._resolve_target = lambda given: resolve(given) or outbound.ORIGIN
-
-
-def once_imported(name: str, then: Callable[[ModuleType], None]) -> None:
-    """Call ``then`` with a module when it has been imported, at once if it has been already."""
-    module = sys.modules.get(name)
-    if module is not None:
-        then(module)
-    else:
-        sys.meta_path.insert(0, _Waiting(name, then))
-
-
-class _Waiting(importlib.abc.MetaPathFinder):
-    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
-        self._name = name
-        self._then = then
-
-    def find_spec(
-        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname != self._name:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                execute(module)
-                self._then(module)
-
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
 
 
 if __name__ == "__main__":
