@@ -8,18 +8,23 @@ wakes the session that made it, in the place of the subscription: that is the ro
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import logging
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
-from hermes_router import profiles
+from hermes_router import board_files, profiles
 from hermes_router.config import RouterConfig
 from hermes_router.errors import ProfileError
-from hermes_router.routing import Place
+from hermes_router.hermes.events import place_of
+from hermes_router.seen import SeenPlaces
+from hermes_router.settings import Limits
+from hermes_router.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +38,18 @@ class Kanban:
         *,
         root: Path,
         initial: Mapping[str, str],
+        seen: SeenPlaces,
     ) -> None:
         self._configuration = configuration
         self._root = root
         self._initial = initial
-        self._subscribed: set[tuple[str, str, str, str]] = set()
+        self._subscriptions = Subscriptions(seen.of)
 
-    def install(self) -> None:
+    def install(self, runner: Any) -> None:
         """Follow the board of this process's Hermes; what it lacks is logged."""
+        attach = getattr(runner, "_deliver_kanban_artifacts", None)
+        if attach is not None:  # an older Hermes attaches no files
+            runner._deliver_kanban_artifacts = functools.partial(self._attach, attach)
         try:
             board = importlib.import_module("hermes_cli.kanban_db")
         except ImportError:  # a Hermes without a board
@@ -56,13 +65,15 @@ class Kanban:
                     name,
                 )
 
-    def wakes(self, event: Any) -> bool:
-        """Say whether an event is Hermes's to wake a session for a card of a routed place."""
-        source = event.source
-        place = (source.platform.value, str(source.chat_id), str(source.thread_id or ""))
-        return bool(event.internal and not event.message_id) and any(
-            task in event.text for task, *where in self._subscribed if tuple(where) == place
-        )
+    def wakes(self, event: Any) -> bool | None:
+        """Say whether Hermes's word about a card goes to the session of a routed place.
+
+        False where a place is told, but its session is not concerned; None where it is about no
+        card of a routed profile.
+        """
+        if not event.internal or event.message_id:
+            return None
+        return self._subscriptions.wakes(event.text, place_of(event.source))
 
     def _spawn(self, original: FunctionType, task: Any, *args: Any, **kwargs: Any) -> Any:
         """Start the process of a card; that of a routed profile with an environment of its own."""
@@ -93,23 +104,55 @@ class Kanban:
         del environment[profiles.WORKER_VARIABLE]  # it is no worker: it outlives all of them
         return environment
 
-    def _list(self, original: FunctionType, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-        """List subscriptions; this gateway serves those of routed profiles in their own places."""
-        return [self._served(subscription) for subscription in original(*args, **kwargs)]
+    async def _attach(
+        self,
+        original: Callable[..., Any],
+        *,
+        adapter: Any,
+        event_payload: Any,
+        task: Any,
+        **to: Any,
+    ) -> None:
+        """Attach the files of a card that is done; the board's own only, if a sandbox writes it."""
+        if not self._sandboxes_write():
+            await original(adapter=adapter, event_payload=event_payload, task=task, **to)
+            return
+        board: Any = importlib.import_module("hermes_cli.kanban_db")
+        with tempfile.TemporaryDirectory(prefix="hermes-router-kanban-") as folder:
+            files = await asyncio.to_thread(
+                board_files.copies,
+                _named_files(adapter, event_payload, task),
+                board.kanban_home() / "kanban",
+                Path(folder),
+                most=Limits().file_bytes,
+            )
+            await original(adapter=adapter, event_payload={"artifacts": files}, task=None, **to)
 
-    def _served(self, subscription: dict[str, Any]) -> dict[str, Any]:
+    def _sandboxes_write(self) -> bool:
+        """Say whether a profile in a sandbox is given the board."""
         config = self._configuration()
+        every = [] if config is None else [config.settings(n) for n in config.worker_profiles()]
+        return any(one.launcher != "local" and "kanban" in one.share for one in every)
+
+    def _list(self, original: FunctionType, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+        """List subscriptions; this gateway serves those of routed profiles, by the policy."""
+        config = self._configuration()
+        rows: list[dict[str, Any]] = original(*args, **kwargs)
         if config is None:
-            return subscription
-        thread = str(subscription.get("thread_id") or "")
-        where = (str(subscription["platform"]).lower(), str(subscription["chat_id"]), thread)
-        user = subscription.get("user_id")
-        decision = config.decide(Place(where[0], where[1], thread or None, user and str(user)))
-        owner = subscription.get("notifier_profile")
-        if decision.action != "worker" or owner not in {None, "", decision.profile}:
-            return subscription
-        self._subscribed.add((str(subscription["task_id"]), *where))
-        return subscription | {"notifier_profile": None}
+            return rows
+        served = (self._subscriptions.served(row, config) for row in rows)
+        return [row for row in served if row is not None]
+
+
+def _named_files(adapter: Any, payload: Any, task: Any) -> list[str]:
+    """Return what Hermes would attach of a card: its artifacts, and paths in what it says."""
+    payload = payload if isinstance(payload, dict) else {}
+    listed = payload.get("artifacts")
+    named = [str(one) for one in listed] if isinstance(listed, list | tuple) else []
+    for text in (payload.get("summary"), getattr(task, "result", None)):
+        if text:
+            named += adapter.extract_local_files(str(text))[0]
+    return named
 
 
 def with_environment(function: FunctionType, environment: Mapping[str, str]) -> FunctionType:

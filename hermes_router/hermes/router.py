@@ -90,8 +90,10 @@ class GatewayRouter:
         )
         initial = profiles.initial_environment(home)
         self._workers = Workers(initial, budget=0)
-        self._kanban = Kanban(lambda: self._watcher.snapshot, root=self._root, initial=initial)
         self._seen = SeenPlaces(home / "hermes-router" / "conversations.json")
+        self._kanban = Kanban(
+            lambda: self._watcher.snapshot, root=self._root, initial=initial, seen=self._seen
+        )
         settled = SettledReplies(home / "hermes-router" / "settled.json")
         self._courier = Courier(runner, self._seen, settled, self._watcher.fresh)
         host = Host(self._workers, self._courier, prompts.install())
@@ -118,7 +120,7 @@ class GatewayRouter:
         with contextlib.suppress(ConfigError):  # logged by the watcher, once per edit
             config = await self._configuration()
             logger.info("hermes-router: %d routes in force", len(config.table))
-        self._kanban.install()
+        self._kanban.install(self._runner)
         self._jobs.start()
 
     async def _configuration(self) -> configuration.RouterConfig:
@@ -173,6 +175,8 @@ class GatewayRouter:
 
     async def handle(self, event: Any, original: _Original) -> Any:
         """Handle a message whose session is idle, as far as the gateway's adapter knows."""
+        if self._kanban.wakes(event) is False:
+            return None
         try:
             decision = await self._decide(event)
         except ConfigError:
@@ -204,6 +208,8 @@ class GatewayRouter:
 
         Returns at once: the adapter must go on receiving while a worker is being started.
         """
+        if self._kanban.wakes(event) is False:
+            return True
         try:
             decision = await self._decide(event)
         except ConfigError:
@@ -226,7 +232,7 @@ class GatewayRouter:
         source = getattr(event, "source", None)
         if source is None or getattr(source, "profile", None):
             return None
-        wakes = self._kanban.wakes(event)
+        wakes = bool(self._kanban.wakes(event))
         if event.internal and not wakes:
             return None
         try:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import (
+    ANSWER_SECONDS,
+    CAREER,
+    SYSTEMS,
+    UNROUTED,
+    Stage,
+    build_stage,
+)
 from tests.kit import FORUM, FakeModel, FakeTelegram, ModelRequest, Reply, ToolCall
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for the first turn alone
@@ -92,6 +99,30 @@ def test_the_session_that_made_a_card_goes_on_when_it_is_done(stage: Stage, tmp_
     assert woken.api_key == "career-key"
     stage.wait_settled("career")
     stage.telegram.wait_reply(FORUM, CAREER, contains="echo: ", after=seq, timeout=ANSWER_SECONDS)
+
+
+def test_a_profile_subscribes_no_conversation_that_it_may_not_send_to(stage: Stage) -> None:
+    made = stage.ask('/kanban create "for all to see"', CAREER, contains="Created t_")
+    task, seq = card(made.text), stage.telegram.seq
+    subscribe = f"hermes kanban notify-subscribe {task} --platform telegram --chat-id {FORUM}"
+    board, columns = stage.root.path / "kanban.db", "task_id,platform,chat_id,thread_id,created_at"
+    values = f"'{task}','telegram','{FORUM}','{SYSTEMS}',0,'default'"
+    forge = f"INSERT INTO kanban_notify_subs ({columns},notifier_profile) VALUES ({values})"
+    code = f"import sqlite3; c=sqlite3.connect({str(board)!r}); c.execute({forge!r}); c.commit()"
+    (stage.root.profiles["career"].path / "workspace" / "forge.py").write_text(code)
+    steps = f"{subscribe} --thread-id {UNROUTED} --notifier-profile default && python3 forge.py"
+    said = stage.ask(
+        f"[[tool terminal {json.dumps({'command': steps})}]]", CAREER, contains="tool said"
+    ).text
+    assert f"Subscribed telegram:{FORUM}:{UNROUTED}" in said, said
+    stage.ask(f"/kanban complete {task} --summary finished", CAREER)
+    done = f"Kanban {task} done"
+    stage.telegram.wait_reply(FORUM, CAREER, contains=done, after=seq, timeout=ANSWER_SECONDS)
+    told = f"kanban card {task}: telegram:{FORUM}"
+    stage.gateway.wait_log(f"{told}:{UNROUTED} is not told of it: profile career", log="agent.log")
+    stage.gateway.wait_log(f"{told}:{SYSTEMS} is not told of it: it is routed", log="agent.log")
+    places = [said.thread_id for said in stage.telegram.transcript(FORUM) if done in said.text]
+    assert places == [CAREER]
 
 
 def test_a_card_of_a_sandboxed_profile_is_not_worked_on_outside_of_its_sandbox(

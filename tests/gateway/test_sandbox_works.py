@@ -139,6 +139,27 @@ def test_a_board_that_is_shared_works_inside_and_tells_its_topic(stage: Stage) -
     assert ".env" not in run(stage, f"ls -A {stage.root.path}", CAREER)
 
 
+def test_a_card_that_is_done_inside_attaches_what_the_board_holds_and_no_more(
+    stage: Stage,
+) -> None:
+    made = stage.ask('/kanban create "with files"', CAREER, contains="Created t_").text
+    (task,) = re.findall(r"t_[0-9a-f]+", made)[:1]
+    (stage.root.base / "private.txt").write_text("PRIVATE")
+    kept = stage.root.path / "kanban" / "attachments" / task
+    metadata = {"artifacts": [str(stage.root.base / "private.txt"), f"{kept}/report.txt"]}
+    seq = stage.telegram.seq
+    said = run(
+        stage,
+        f"mkdir -p {kept}; echo the-report > {kept}/report.txt; "
+        f"hermes kanban complete {task} --summary done --metadata '{json.dumps(metadata)}'",
+        CAREER,
+    )
+    call = stage.telegram.wait_call("sendDocument", after=seq, timeout=ANSWER_SECONDS)
+    assert [file.content for file in call.files] == [b"the-report\n"], said
+    stage.gateway.wait_log("private.txt: it does not lie in the board's folder", log="agent.log")
+    assert len(stage.telegram.calls("sendDocument", after=seq)) == 1
+
+
 def test_a_board_that_is_not_shared_is_refused_by_the_name_of_its_setting(stage: Stage) -> None:
     setting = "hermes_router.profiles.systems.share: [kanban]"
     assert setting in stage.ask('/kanban create "lost?"', SYSTEMS).text

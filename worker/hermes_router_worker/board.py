@@ -1,10 +1,12 @@
-"""The kanban board where a sandbox does not show it: who asks for it is told which setting does.
+"""The kanban board as a worker uses it: under its own profile's name, or not at all.
 
-Without this a card would meet a folder that cannot be written, and people an error of the system.
+Where a sandbox does not show the board, who asks for it is told which setting does: without this a
+card would meet a folder that cannot be written, and people an error of the system.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -31,6 +33,25 @@ def follow() -> None:
     profile = os.environ.get(VARIABLE)
     if profile:
         once_imported("hermes_cli.kanban_db", lambda module: _refuse(module, profile))
+
+
+def sign(profile: str) -> None:
+    """Have this process subscribe to cards in the name of its own profile, whatever it is told.
+
+    By that name the gateway decides whether the place may be told, as of anything that is sent.
+    """
+    once_imported("hermes_cli.kanban_db", functools.partial(_sign, profile))
+
+
+def _sign(profile: str, module: Any) -> None:
+    subscribe = getattr(module, "add_notify_sub", None)
+    if subscribe is None or "notifier_profile" not in (subscribe.__kwdefaults__ or {}):
+        return  # an older Hermes notes no owner, or this was done before
+
+    def signed(*args: Any, notifier_profile: str | None = None, **kwargs: Any) -> Any:
+        return subscribe(*args, notifier_profile=profile, **kwargs)
+
+    module.add_notify_sub = signed
 
 
 def _refuse(module: Any, profile: str) -> None:

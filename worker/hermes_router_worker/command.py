@@ -30,7 +30,8 @@ def main() -> Any:
     sys.argv[0] = "hermes"
     command = importlib.import_module("hermes_cli.main")
     board.follow()
-    if os.environ.get("HERMES_HOME") == home:
+    if home and os.environ.get("HERMES_HOME") == home:
+        board.sign(Path(home).name)
         once_imported("tools.send_message_tool", lambda _module: _connect())
         once_imported("hermes_cli.send_cmd", _allow_no_target)
     return command.main()

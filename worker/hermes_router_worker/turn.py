@@ -21,6 +21,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router.protocol.limits import OPEN_FILES
 from hermes_router_worker import (
+    board,
     bootstrap,
     browser,
     jobs,
@@ -183,6 +184,7 @@ class _Worker:
         begun = time.monotonic()
         runner = bootstrap.build_runner()
         browser.name_sessions(self._profile)
+        board.sign(self._profile)
         built = time.monotonic() - begun
         await self._link.send(msg.Ready(phases={"import": imported, "build": built}))
         return runner
