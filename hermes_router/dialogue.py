@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 
 from hermes_router.calls import Calls, Request
@@ -110,29 +111,32 @@ class Dialogue:
             WorkerDied: it said that it cannot go on.
             WorkerOverLimit: it said too much.
         """
-        async with anyio.create_task_group() as calls:
+        async with anyio.create_task_group() as tasks:
             do = functools.partial(self._do, spool=spool)
-            served = self._calls = Calls(do, worker, turn_id=self._turn_id)
-            async for message in worker.messages():
-                self.watch.heard()
-                if isinstance(message, Request):
-                    self._note_call(message, served.count(worker.frame_bytes))
-                    await served.begin(message, worker.frame_bytes, calls)
-                elif isinstance(message, msg.Chunk):
-                    await anyio.to_thread.run_sync(spool.append, message)
-                    del message  # its memory is free before the next one is read
-                elif isinstance(message, msg.Owes):
-                    self.telling.note_works(message.works)
-                elif isinstance(message, msg.Offers):
-                    self._conversation.offered(message)
-                elif isinstance(message, msg.Hit):
-                    allowed = self._settings.limits.open_files
-                    calls.start_soon(self.telling.say_of, message, allowed)
-                else:
-                    self._note(message)
+            take = functools.partial(self._take, spool=spool, tasks=tasks)
+            self._calls = Calls(do, worker, turn_id=self._turn_id, noted=self._note_call, take=take)
+            await self._calls.serve(tasks)
+
+    async def _take(
+        self, message: msg.FromWorker, *, spool: Spool, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        """Note what is no call."""
+        self.watch.heard()
+        if isinstance(message, msg.Chunk):
+            await anyio.to_thread.run_sync(spool.append, message)
+        elif isinstance(message, msg.Owes):
+            self.telling.note_works(message.works)
+        elif isinstance(message, msg.Offers):
+            self._conversation.offered(message)
+        elif isinstance(message, msg.Hit):
+            allowed = self._settings.limits.open_files
+            tasks.start_soon(self.telling.say_of, message, allowed)
+        else:
+            self._note(message)
 
     def _note_call(self, call: Request, said_bytes: int) -> None:
         """Note that the worker says something, which is all that it has said in ``said_bytes``."""
+        self.watch.heard()
         if not isinstance(call, msg.Call) or call.method not in _SILENT_CALLS:
             self.watch.said()
         self.watch.check_output(said_bytes)

@@ -35,6 +35,8 @@ from hermes_router.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 #: Seconds that the system gets to deliver the end of a process that was killed.
 _REAP_SECONDS = 5.0
 
+_CALLS = (msg.Call, msg.Deliver, msg.React)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrder:
@@ -103,8 +105,11 @@ class WorkerProcess:
             ) from error
         self.frame_bytes = len(frame)
         del frame  # its memory is free while what it held is worked on
-        weight = CALL if isinstance(message, msg.Call | msg.Deliver | msg.React) else 1
-        await self._pace.keep(time.perf_counter() - begun, weight=weight)
+        weight = CALL if isinstance(message, _CALLS) else 1
+        spent = time.perf_counter() - begun
+        pause = self._pace.pause(spent, weight=weight, waits=self._reader.waits)
+        if pause is not None:
+            await anyio.sleep(pause)
         return message
 
     async def messages(self) -> AsyncIterator[msg.FromWorker]:
@@ -206,7 +211,7 @@ async def start_worker(
     return worker
 
 
-def _decoded(frame: bytearray) -> msg.FromWorker:
+def _decoded(frame: bytes | bytearray) -> msg.FromWorker:
     if too_heavy(frame):
         raise FrameError("a message of too many values")
     return msg.decode_from_worker(frame)

@@ -3,10 +3,14 @@
 A frame is a 4-byte big-endian length and that many bytes. The stream has three ends, told apart
 because they mean different things: a clean end between two frames, a cut frame, and a frame over
 the size limit. Both sides use this module; it knows nothing of what frames contain.
+
+Both sides run on asyncio, and a descriptor that is waited for stays registered with its loop: to
+register it for each frame takes longer than to read the frame.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 
@@ -29,66 +33,140 @@ class EndOfFrames(Exception):
 
 
 class FrameReader:
-    """Reads frames from the pipe descriptor ``fd``, which it then owns."""
+    """Reads frames from the pipe descriptor ``fd``, which it then owns. One task reads at a time.
+
+    What nobody waits for is left in the pipe, but for what was read together with a frame before.
+    ``waits`` counts how often there was nothing to read, so that others had the event loop.
+    """
 
     def __init__(self, fd: int, *, max_frame: int = MAX_FRAME_BYTES) -> None:
         os.set_blocking(fd, False)
         self._fd = fd
         self._max_frame = max_frame
-        self._buffer = bytearray()
+        self._ahead = bytearray()
+        self._large: bytearray | None = None
+        self._filled = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.waits = 0
 
-    async def receive(self) -> bytearray:
+    async def receive(self) -> bytes | bytearray:
         """Return the next frame's bytes.
 
         Raises:
             EndOfFrames: the peer closed the stream between two frames.
             FrameError: the frame is cut or larger than allowed; the stream is of no more use.
         """
-        header = await self._take(_HEADER_BYTES)
-        length = int.from_bytes(header, "big")
+        while (frame := self._next()) is None:
+            # A watched pipe was empty a moment ago, and tells when it no longer is.
+            if self._loop is not None or not self._fill():
+                await self._wait()
+        return frame
+
+    def _next(self) -> bytes | bytearray | None:
+        """Return a frame that is there as a whole."""
+        if self._large is not None:
+            return self._take_large()
+        ahead = self._ahead
+        if len(ahead) < _HEADER_BYTES:
+            return None
+        length = int.from_bytes(ahead[:_HEADER_BYTES], "big")
+        end = _HEADER_BYTES + length
         if length > self._max_frame:
             raise FrameError(f"a frame of {length} bytes, {self._max_frame} are allowed")
-        return await self._take(length, inside=True)
+        if len(ahead) < end:
+            if length >= _READ_BYTES:
+                self._begin_large(length)
+            return None
+        frame = bytes(memoryview(ahead)[_HEADER_BYTES:end])
+        del ahead[:end]
+        return frame
 
-    async def _take(self, count: int, *, inside: bool = False) -> bytearray:
-        """Return so many bytes, in memory of their own: a large frame is there once, not twice."""
-        taken = bytearray(count)
-        filled = self._unbuffer(taken, 0)
-        while filled < count:
-            if count - filled >= _READ_BYTES:
-                filled += await self._read_into(memoryview(taken)[filled:], inside=True)
+    def _begin_large(self, length: int) -> None:
+        """Read the rest of a large frame where it is to be: it is there once, not twice."""
+        begun = memoryview(self._ahead)[_HEADER_BYTES:]
+        self._large, self._filled = bytearray(length), len(begun)
+        self._large[: len(begun)] = begun
+        begun.release()
+        self._ahead.clear()
+
+    def _take_large(self) -> bytearray | None:
+        large = self._large
+        if large is None or self._filled < len(large):
+            return None
+        self._large = None
+        return large
+
+    def _fill(self) -> bool:
+        """Read what is there; False when that is nothing."""
+        if self._fd < 0:
+            raise BrokenPipeError("this end of the pipe is closed")
+        try:
+            if self._large is None:
+                data = os.read(self._fd, _READ_BYTES)
+                self._ahead += data
+                got = len(data)
             else:
-                fresh = bytearray(_READ_BYTES)
-                got = await self._read_into(memoryview(fresh), inside=inside or filled > 0)
-                self._buffer += fresh[:got]
-                filled += self._unbuffer(taken, filled)
-        return taken
-
-    def _unbuffer(self, target: bytearray, at: int) -> int:
-        """Move what was read ahead into ``target``; return how much that was."""
-        count = min(len(self._buffer), len(target) - at)
-        target[at : at + count] = self._buffer[:count]
-        del self._buffer[:count]
-        return count
-
-    async def _read_into(self, target: memoryview, *, inside: bool) -> int:
-        while True:
-            if self._fd < 0:
-                raise BrokenPipeError("this end of the pipe is closed")
-            try:
-                got = os.readv(self._fd, [target])
-            except BlockingIOError:
-                await _ready(anyio.wait_readable, self._fd)
-                continue
-            if got:
-                return got
-            if inside:
+                got = os.readv(self._fd, [memoryview(self._large)[self._filled :]])
+                self._filled += got
+        except BlockingIOError:
+            return False
+        if not got:
+            if self._large is not None or self._ahead:
                 raise FrameError("the stream ended inside a frame")
             raise EndOfFrames
+        return True
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    async def _wait(self) -> None:
+        """Wait until a whole frame is there."""
+        loop = asyncio.get_running_loop()
+        if self._fd < 0:
+            raise BrokenPipeError("this end of the pipe is closed")
+        if self._loop is None:
+            loop.add_reader(self._fd, self._on_readable)
+            self._loop = loop
+        self.waits += 1
+        self._waiter = loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _on_readable(self) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            self._unwatch()  # who is sent more than is read must see the pipe fill up
+            return
+        try:
+            self._fill()
+            if self._is_whole():
+                waiter.set_result(None)
+        except (OSError, FrameError, EndOfFrames) as error:
+            waiter.set_exception(error)
+
+    def _is_whole(self) -> bool:
+        """Say whether there is something to return, or to complain about."""
+        if self._large is not None:
+            return self._filled == len(self._large)
+        ahead = self._ahead
+        if len(ahead) < _HEADER_BYTES:
+            return False
+        length = int.from_bytes(ahead[:_HEADER_BYTES], "big")
+        return len(ahead) >= _HEADER_BYTES + length or length >= _READ_BYTES
+
+    def _unwatch(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._fd)
+            self._loop = None
 
     def close(self) -> None:
-        """Close the descriptor; a second call does nothing."""
+        """Close the descriptor, and fail who waits for it; a second call does nothing."""
+        self._unwatch()
         self._fd = _close_once(self._fd)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(BrokenPipeError("the descriptor was closed meanwhile"))
 
 
 class FrameWriter:
@@ -103,6 +181,7 @@ class FrameWriter:
         self._fd = fd
         self._max_frame = max_frame
         self._lock = anyio.Lock(fast_acquire=True)
+        self._in_line = 0
 
     async def send(self, frame: bytes) -> None:
         """Write one frame.
@@ -113,21 +192,43 @@ class FrameWriter:
         """
         if len(frame) > self._max_frame:
             raise FrameError(f"a frame of {len(frame)} bytes, {self._max_frame} are allowed")
-        async with self._lock:
-            if self._fd < 0:
-                raise BrokenPipeError("this end of the pipe is closed")
-            await self._write(memoryview(len(frame).to_bytes(_HEADER_BYTES, "big") + frame))
+        data = len(frame).to_bytes(_HEADER_BYTES, "big") + frame
+        if self._in_line:
+            await self._send_in_line(data, begun=False)
+        elif (written := self._write_some(data)) < len(data):
+            await self._send_in_line(data[written:], begun=True)
+
+    async def _send_in_line(self, data: bytes, *, begun: bool) -> None:
+        """Write a frame, or the rest of one, that does not fit into the pipe at once."""
+        self._in_line += 1
+        try:
+            if begun:
+                self._lock.acquire_nowait()  # nobody was in line, and it is not to be cancelled
+            else:
+                await self._lock.acquire()
+            try:
+                await self._write(memoryview(data))
+            finally:
+                self._lock.release()
+        finally:
+            self._in_line -= 1
+
+    def _write_some(self, data: bytes | memoryview) -> int:
+        """Write what the pipe has room for; return how much that was."""
+        if self._fd < 0:
+            raise BrokenPipeError("this end of the pipe is closed")
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
 
     async def _write(self, data: memoryview) -> None:
-        while data:
+        while data := data[self._write_some(data) :]:
             try:
-                data = data[os.write(self._fd, data) :]
-            except BlockingIOError:
-                try:
-                    await _ready(anyio.wait_writable, self._fd)
-                except anyio.get_cancelled_exc_class():
-                    await self._finish(data)
-                    raise
+                await _ready(anyio.wait_writable, self._fd)
+            except anyio.get_cancelled_exc_class():
+                await self._finish(data)
+                raise
 
     async def _finish(self, data: memoryview) -> None:
         """Complete a frame whose sender was cancelled: half a frame would spoil all that follow.
@@ -135,11 +236,8 @@ class FrameWriter:
         A peer that does not read could keep the sender for good; then this end is closed instead.
         """
         with anyio.move_on_after(_FINISH_SECONDS, shield=True):
-            while data:
-                try:
-                    data = data[os.write(self._fd, data) :]
-                except BlockingIOError:
-                    await _ready(anyio.wait_writable, self._fd)
+            while data := data[self._write_some(data) :]:
+                await _ready(anyio.wait_writable, self._fd)
             return
         self.close()
 
