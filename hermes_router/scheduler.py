@@ -8,6 +8,7 @@ Hermes's own locks and those of :mod:`hermes_router_worker.cron_guard`.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from dotenv import dotenv_values
 
 from hermes_router import jobs, upkeep
 from hermes_router.job_turn import Ending, Errand
@@ -32,6 +34,9 @@ _LEFT_ALONE = 60.0
 #: Seconds until a job is tried again whose worker died before it began; doubled each time.
 _FIRST_RETRY = 30.0
 _LAST_RETRY = 3600.0
+
+#: The variable of a home's ``.env`` that bounds its cron jobs at once.
+_MOST_AT_ONCE = "HERMES_CRON_MAX_PARALLEL"
 
 #: The shortest pause between two looks.
 _SHORTEST = 0.05
@@ -62,7 +67,7 @@ class _Home:
     """What is remembered of one profile between looks."""
 
     stamp: _Stamp | None = None
-    settings_stamp: _Stamp | None = None
+    settings_stamps: tuple[_Stamp | None, ...] = ()
     own_limit: int | None = None
     known: list[jobs.CronJob] = field(default_factory=list)
     complaint: str = ""
@@ -240,18 +245,40 @@ def _look_at_jobs(profile: Profile, home: _Home, now: float) -> None:
 
 
 def _look_at_limit(profile: Profile, home: _Home) -> None:
-    """Read how many of its cron jobs the profile itself wants to run at once."""
-    path = profile.home / "config.yaml"
+    """Read how many of its cron jobs the profile itself wants to run at once, if that changed."""
+    stamps = tuple(_stamp_if_there(profile.home / name) for name in (".env", "config.yaml"))
+    if stamps != home.settings_stamps:
+        home.settings_stamps, home.own_limit = stamps, own_limit(profile.home)
+
+
+def own_limit(home: Path) -> int | None:
+    """Return a home's own limit of cron jobs at once, by Hermes's rules; None where it has none.
+
+    The variable in ``.env`` counts before the configuration, unless it says nothing of use.
+    """
     try:
-        stamp = _stamp(path)
+        text = jobs.read_small(home / ".env").decode("utf-8", "replace")
     except OSError:
-        home.settings_stamp, home.own_limit = None, None
-        return
-    if stamp != home.settings_stamp:
-        cron = read_profile_config(path).get("cron")
-        limit = cron.get("max_parallel_jobs") if isinstance(cron, dict) else None
-        home.settings_stamp = stamp
-        home.own_limit = limit if isinstance(limit, int) and limit > 0 else None
+        text = ""
+    cron = read_profile_config(home / "config.yaml").get("cron")
+    named = dotenv_values(stream=io.StringIO(text), interpolate=False).get(_MOST_AT_ONCE)
+    listed = cron.get("max_parallel_jobs") if isinstance(cron, dict) else None
+    return _positive(named) or _positive(listed)
+
+
+def _positive(value: object) -> int | None:
+    try:
+        number = int(str(value).strip())
+    except ValueError:
+        return None
+    return number if number > 0 else None
+
+
+def _stamp_if_there(path: Path) -> _Stamp | None:
+    try:
+        return _stamp(path)
+    except OSError:
+        return None
 
 
 def _stamp(path: Path) -> _Stamp:
