@@ -337,3 +337,58 @@ def test_a_lost_topic_is_noted_and_nothing_goes_to_the_chat(stage: Stage, cron: 
 
 def test_a_profile_without_jobs_costs_no_process(stage: Stage) -> None:
     assert "cron:" not in stage.worker_log("systems")
+
+
+OWN_TOKEN = "7654321:the-profiles-own-bot_BBBBBBBBBBBBBBBB"
+
+
+@contextmanager
+def own_gateway(stage: Stage, cron: CronStore, log: Path) -> Iterator[None]:
+    """Run the profile's own gateway, with a bot of its own; its first look for jobs is over."""
+    looked = cron.path.parent / "ticker_last_success"
+    looked.unlink(missing_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hermes_cli.main", "-p", "career", "gateway", "run"],
+            env=stage.root.gateway_environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_until(looked.exists, 90)
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.mark.timeout(400)
+def test_a_job_runs_once_beside_a_gateway_of_the_profiles_own(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    extra = {"base_url": stage.telegram.base_url, "base_file_url": stage.telegram.file_url}
+    bot = {"token": OWN_TOKEN, "enabled": True, "extra": extra}
+    stage.root.profiles["career"].configure({"platforms": {"telegram": bot}})
+    log, folder = tmp_path / "own.log", tmp_path / "theirs"
+    folder.mkdir()
+    stage.gateway.stop()
+    number = cron.add_script("theirs", BLOCKING.format(folder=folder), due=-5)
+    with own_gateway(stage, cron, log):
+        wait_until(lambda: begun(folder) != "", 60)
+        stage.gateway.start()
+        cron.move(number, -5)
+        wait_until(lambda: f"job=cron:{number} outcome=busy" in stage.worker_log("career"), 60)
+        cron.move(number, 3600)
+        (folder / "go").touch()
+        cron.wait_run(number)
+    assert begun(folder).count("begun") == 1, log.read_text()
+    with running_job(cron, tmp_path) as (number, _pid):
+        cron.move(number, -5)
+        wait_until(lambda: due_later(cron, number))
+        with own_gateway(stage, cron, log):
+            assert begun(tmp_path).count("begun") == 1, log.read_text()
+            (tmp_path / "go").touch()
+            assert [run["status"] for run in cron.wait_run(number)] == ["completed"]
+    assert begun(tmp_path).count("begun") == 1, log.read_text()

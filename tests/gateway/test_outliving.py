@@ -11,6 +11,7 @@ import pytest
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
 from tests.gateway.test_trouble import wait_until
 from tests.kit import FORUM, FakeModel, FakeTelegram, ModelRequest, Reply, ToolCall
+from tests.kit.cron_store import CronStore
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for the first turn alone
 
@@ -24,7 +25,9 @@ def prepared(
 ) -> Stage:
     """Career has time, systems has little."""
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
-    stage.root.configure({"hermes_router": {"profiles": {"systems": CAPS}}})
+    stage.root.configure(
+        {"hermes_router": {"profiles": {"systems": CAPS}, "schedule": {"cron": 0.2}}}
+    )
     for profile in ("career", "systems"):
         stage.root.profiles[profile].configure(
             {"memory": {"nudge_interval": 1}, "skills": {"creation_nudge_interval": 1}}
@@ -137,3 +140,20 @@ def test_work_that_outlives_its_turn_for_too_long_is_ended_and_named(stage: Stag
     assert 'background prompt "prompt-two"' in text
     assert 'delegated task "dig-two"' in text
     stage.wait_settled("systems")
+
+
+def test_what_a_cron_job_leaves_running_is_ended_and_named_where_it_delivers(stage: Stage) -> None:
+    seq = stage.telegram.seq
+    call = ToolCall("terminal", {"command": "exec sleep 31557605", "background": True})
+    script(stage.model, "do leaver", Reply(tool_calls=(call,)), Reply("left it running"))
+    origin = {"platform": "telegram", "chat_id": str(FORUM), "thread_id": str(SYSTEMS)}
+    cron = CronStore(stage.root.profiles["systems"].path)
+    number = cron.add("leaver", due=-5, deliver="origin", origin=origin)
+    text = told(stage, SYSTEMS, "is ended", seq)
+    assert "What cron job 'leaver' left running is ended" in text
+    assert "longer than allowed (post_turn: 3 s): background process" in text
+    assert "exec sleep 31557605" in text
+    stage.wait_settled("systems")
+    assert not [p for p in stage.gateway.tree() if "31557605" in p.cmdline]
+    assert [run["status"] for run in cron.runs(number)] == ["completed"]
+    assert "left it running" in told(stage, SYSTEMS, "left it running", seq)

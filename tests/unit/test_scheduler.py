@@ -129,8 +129,22 @@ async def test_no_more_jobs_run_at_once_than_the_profile_may(tmp_path: Path) -> 
         assert (await place.until_started(3))[2] == "c"
 
 
-async def test_no_more_jobs_run_at_once_than_the_profile_itself_wants(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("cron: {max_parallel_jobs: 1}")
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"config.yaml": "cron: {max_parallel_jobs: 1}"},
+        {
+            ".env": "A=b\nHERMES_CRON_MAX_PARALLEL=1\n",
+            "config.yaml": "cron: {max_parallel_jobs: 5}",
+        },
+        {".env": "HERMES_CRON_MAX_PARALLEL=many\n", "config.yaml": "cron: {max_parallel_jobs: 1}"},
+    ],
+)
+async def test_no_more_jobs_run_at_once_than_the_profile_itself_wants(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
     async with served(tmp_path) as place:
         place.write(a=-5, b=-4)
         assert await place.until_started(1) == ["a"]

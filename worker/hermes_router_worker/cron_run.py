@@ -42,7 +42,7 @@ class Result(NamedTuple):
 class _Run:
     """What one process learns of its one job."""
 
-    def __init__(self, job_id: str, begin: Callable[[str], None]) -> None:
+    def __init__(self, job_id: str, begin: Callable[[Record], None]) -> None:
         self.job_id = job_id
         self.due: list[Record] = []
         self.looked = False
@@ -62,14 +62,14 @@ class _Run:
                 cron_guard.keep_off(job["id"], job.get("last_run_at"))
         self.looked = True
         for job in self.due:
-            self._begin(str(job.get("name") or job["id"]))
+            self._begin(job)
         return self.due
 
 
-def run(job_id: str, begin: Callable[[str], None], stop: threading.Event) -> Result:
+def run(job_id: str, begin: Callable[[Record], None], stop: threading.Event) -> Result:
     """Run a job if it is due and nobody else runs it; blocks until it has ended.
 
-    ``begin`` is called with the job's name when it is claimed. With ``stop`` set, the run is left
+    ``begin`` is called with the job's record when it is claimed. With ``stop`` set, the run is left
     as it is.
     """
     if not _ticks_here():
@@ -138,17 +138,32 @@ def interrupt(reason: str) -> None:
 
 
 def _owe_notice(job_id: str, reason: str) -> None:
-    """Leave the news of a failed run among the replies that are owed: the gateway is going.
+    """Leave the news of a failed run among the replies that are owed: the gateway is going."""
+    from cron import jobs, scheduler
+
+    job = jobs.get_job(job_id)
+    if job is not None:
+        owe(job, scheduler._summarize_cron_failure_for_delivery(job, reason))
+
+
+def tell(job: Record, text: str) -> str | None:
+    """Deliver a text where the job delivers; blocks. Returns what failed, or None."""
+    from cron import scheduler
+
+    undelivered = scheduler._deliver_result(job, text)
+    return str(undelivered) if undelivered else None
+
+
+def owe(job: Record, text: str) -> str | None:
+    """Leave a text for where the job delivers among the replies that are owed; return what failed.
 
     Hermes's ledger has it redelivered by the home's next upkeep.
     """
-    from cron import jobs, scheduler
+    from cron import scheduler
     from gateway import delivery_ledger
 
-    job = jobs.get_job(job_id)
-    if job is None or not delivery_ledger.ledger_enabled():
-        return
-    text = scheduler._summarize_cron_failure_for_delivery(job, reason)
+    if not delivery_ledger.ledger_enabled():
+        return "the profile keeps no ledger of replies"
     for target in scheduler._resolve_delivery_targets(job):
         delivery_ledger.record_obligation(
             obligation_id=uuid.uuid4().hex,
@@ -158,6 +173,7 @@ def _owe_notice(job_id: str, reason: str) -> None:
             thread_id=target.get("thread_id"),
             content=text,
         )
+    return None
 
 
 def record_lost(job_id: str, reason: str) -> Result:

@@ -37,6 +37,7 @@ class JobWork:
         self._job = job
         self._finish = finish
         self._stop = threading.Event()
+        self._record: cron_run.Record | None = None
         self._loop = asyncio.get_running_loop()
         self._transport = Gateway(link, self._loop)
 
@@ -83,8 +84,9 @@ class JobWork:
             return cron_run.record_lost(self._job.id, self._job.lost)
         return cron_run.run(self._job.id, self._begin, self._stop)
 
-    def _begin(self, name: str) -> None:
+    def _begin(self, record: cron_run.Record) -> None:
         """Tell the gateway, from the thread of the work, before the job runs."""
+        self._record, name = record, str(record.get("name") or record["id"])
         telling = self._link.send(msg.Begun(name=name))
         asyncio.run_coroutine_threadsafe(telling, self._loop).result(10)
 
@@ -98,8 +100,31 @@ class JobWork:
             if not (process_registry.has_any_active() or async_delegation.active_count()):
                 return
             await asyncio.sleep(_CHECK_SECONDS)
+        works = Background(self._runner).works(busy=False)
         with contextlib.suppress(OSError):
-            await self._link.send(msg.Owes(works=Background(self._runner).works(busy=False)))
+            await self._link.send(msg.Owes(works=works))
+        if works and self._record is not None:
+            await self._name_in_the_topic(self._record, "; ".join(works))
+
+    async def _name_in_the_topic(self, record: cron_run.Record, works: str) -> None:
+        """Say, where the job delivers, what will end with this process.
+
+        When the gateway is going, that is left for the next one to say.
+        """
+        if self._finish.is_set():
+            why, say = "the gateway stopped", cron_run.owe
+        else:
+            why = f"it took longer than allowed (post_turn: {self._job.linger:g} s)"
+            say = cron_run.tell
+        name = record.get("name") or record["id"]
+        text = f"⚠️ What cron job {name!r} left running is ended, because {why}: {works}."
+        try:
+            undelivered = await asyncio.to_thread(say, record, text)
+        except Exception:  # boundary: delivery is Hermes's, and any platform's
+            logger.exception("what the job left running could not be told")
+            return
+        if undelivered:
+            logger.warning("what the job left running could not be told: %s", undelivered)
 
     async def _read(self) -> None:
         try:
