@@ -33,6 +33,7 @@ from hermes_router_worker import (
     quicken,
     refusals,
     session_state,
+    skills,
     startup,
     stickers,
 )
@@ -185,6 +186,7 @@ class _Worker:
         runner = bootstrap.build_runner()
         browser.name_sessions(self._profile)
         board.sign(self._profile)
+        skills.remember_reloads()
         built = time.monotonic() - begun
         await self._link.send(msg.Ready(phases={"import": imported, "build": built}))
         return runner
@@ -346,9 +348,12 @@ class _Worker:
     async def _tell_commands(self) -> None:
         """Tell the gateway what the profile offers in the chat's menu, if that is news to it."""
         platform, known = self._menu
-        if known is None or self._finish.is_set():
+        if self._finish.is_set():
             return
         try:
+            await asyncio.to_thread(skills.keep_first)
+            if known is None:
+                return
             offers = await asyncio.to_thread(menu.offers, platform, known)
         except Exception:  # boundary: Hermes reads what people wrote; a menu is worth a log line
             logger.warning("the profile's commands could not be listed", exc_info=True)
