@@ -1,4 +1,4 @@
-"""One worker that does a job of its profile: a cron job that is due, or the upkeep of the home.
+"""One worker that does a job of its profile: a cron job, the home's upkeep, listing its commands.
 
 It is started, watched, logged and ended like the worker of a turn. Nobody waits for it in a chat:
 it occupies no lane and no place among the profile's turns, takes no worker that is prepared for a
@@ -26,9 +26,12 @@ from hermes_router.worker_process import WorkerProcess
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a job worker is started for; ``id`` and ``name`` are a cron job's."""
+    """What a job worker is started for; ``id`` and ``name`` are a cron job's.
 
-    kind: Literal["cron", "upkeep"]
+    A ``menu`` is that of the platform ``id``.
+    """
+
+    kind: Literal["cron", "upkeep", "menu"]
     id: str = ""
     name: str = ""
     lost: str | None = None
@@ -36,7 +39,7 @@ class Errand:
     @property
     def key(self) -> str:
         """What stands in the logs where a turn has its session."""
-        return f"{self.kind}:{self.id}" if self.kind == "cron" else self.kind
+        return f"{self.kind}:{self.id}" if self.id else self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,11 @@ class Workers:
             self._note_use(self.order(profile, settings), settings.warm)
             self.replenish(profile.name)
 
+    def prepared(self, profile: str) -> bool:
+        """Say whether a worker of the profile can be forked."""
+        nest = self._nests.get(profile)
+        return nest is not None and nest.template is not None and nest.template.prepared
+
     def replenish(self, profile: str) -> None:
         """See in the background that the profile has its template and its ready workers."""
         nest = self._nests.get(profile)

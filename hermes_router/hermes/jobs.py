@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hermes_router import profiles
@@ -35,10 +35,13 @@ logger = logging.getLogger(__name__)
 class JobConversation:
     """What a job's worker is told and may ask for; it belongs to no chat."""
 
-    def __init__(self, profile: Profile, errand: Errand) -> None:
+    def __init__(
+        self, profile: Profile, errand: Errand, heard: Callable[[msg.Offers], None] | None = None
+    ) -> None:
         self.profile = profile
         self.key = errand.key
         self._errand = errand
+        self._heard = heard
 
     @property
     def sender(self) -> Sender:
@@ -69,7 +72,9 @@ class JobConversation:
         )
 
     def offered(self, offers: msg.Offers) -> None:
-        """Nothing: a job was not asked."""
+        """Hand on what a job was started for; others were not asked."""
+        if self._heard is not None:
+            self._heard(offers)
 
     def worker_ended(self) -> None:
         """Nothing: a job calls no adapter."""
@@ -97,7 +102,7 @@ class Jobs:
         self._running: dict[str, JobTurn] = {}
         self._task: asyncio.Task[None] | None = None
         self.scheduler = Scheduler(
-            self._members, self._run, may_start=self._may_start, schedule=self._schedule
+            self.members, self._run, may_start=self._may_start, schedule=self._schedule
         )
 
     def start(self) -> None:
@@ -133,7 +138,7 @@ class Jobs:
         config = self._watcher.snapshot
         return config.schedule if config is not None else Schedule()
 
-    async def _members(self) -> list[Member]:
+    async def members(self) -> list[Member]:
         """Return the routed profiles that exist, as the routes say now."""
         try:
             config = await self._watcher.fresh()
@@ -146,7 +151,16 @@ class Jobs:
                 members.append(Member(profile, config.settings(name)))
         return members
 
-    async def _run(self, member: Member, errand: Errand) -> Ending:
+    async def look_up_menu(
+        self, member: Member, platform: str, heard: Callable[[msg.Offers], None]
+    ) -> None:
+        """Have a worker say what a profile offers in a platform's menu."""
+        if self._may_start():
+            await self._run(member, Errand("menu", platform), heard)
+
+    async def _run(
+        self, member: Member, errand: Errand, heard: Callable[[msg.Offers], None] | None = None
+    ) -> Ending:
         name = member.profile.name
 
         def begin(job: str, pid: int) -> None:
@@ -154,7 +168,7 @@ class Jobs:
                 "profile %s: cron job %r (%s) runs in process %d", name, job, errand.id, pid
             )
 
-        conversation = JobConversation(member.profile, errand)
+        conversation = JobConversation(member.profile, errand, heard)
         turn = JobTurn(conversation, errand, member.settings, self._host, on_begin=begin)
         self._running[turn.id] = turn
         try:
@@ -171,7 +185,7 @@ def _report(profile: str, turn: JobTurn) -> None:
     level = logging.INFO if ending.outcome == "done" else logging.WARNING
     if ending.outcome in {"not_due", "busy"}:
         level = logging.DEBUG
-    what = f"cron job {errand.name!r} ({errand.id})" if errand.kind == "cron" else "upkeep"
+    what = f"cron job {errand.name!r} ({errand.id})" if errand.kind == "cron" else errand.key
     text = f"{ending.outcome}: {ending.detail}" if ending.detail else ending.outcome
     logger.log(level, "profile %s: %s, process %s: %s", profile, what, ending.pid, text)
 

@@ -1,8 +1,8 @@
 """The command menus of routed chats, on the platforms that can scope a menu to a chat.
 
 What such a platform can do is one :class:`ChatMenu`; elsewhere nothing is asked and nothing is set.
-Menus follow: a worker that says that its profile's commands changed, an edit of the routes, and
-whoever writes in a chat for the first time. All of it is done beside the messages.
+Menus follow: a worker that says that its profile's commands changed, the routes, and whoever
+writes in a chat for the first time. All of it is done beside the messages.
 """
 
 from __future__ import annotations
@@ -133,6 +133,10 @@ class ChatMenus:
         offered = self._menus.offered(profile, platform)
         return offered.of if offered is not None else ""
 
+    def silent(self, profile: str) -> list[str]:
+        """Return the platforms with menus on which nobody knows yet what a profile offers."""
+        return [name for name in _MENUS if self.known(profile, name) == ""]
+
     def visited(self, place: Place) -> None:
         """Note that somebody writes in a routed place."""
         if place.platform not in _MENUS or not place.chat_id:
@@ -151,12 +155,12 @@ class ChatMenus:
         if platform in _MENUS and now - self._heard.get(profile, -_CALM_SECONDS) >= _CALM_SECONDS:
             self._heard[profile] = now
             self._menus.offer(profile, platform, offers.of, offers.commands)
-            self._refresh([*self._met, *self._menus.chats()])
+            self._refresh([*self._met, *self._menus.chats(), *self._routed()])
 
     def routes_changed(self) -> None:
         """See that the menus fit the routes that are in force now."""
         self._met.clear()
-        self._refresh(self._menus.chats())
+        self._refresh([*self._menus.chats(), *self._routed()])
 
     async def stop(self) -> None:
         """Set no more menus."""
@@ -170,6 +174,13 @@ class ChatMenus:
         menu = _MENUS.get(platform)
         adapter = seams.adapter_named(self._runner, platform) if menu is not None else None
         return (menu, adapter) if menu and adapter and menu.works(adapter) else None
+
+    def _routed(self) -> list[tuple[str, str]]:
+        """Return the chats that routes name: their menus need not wait until somebody writes."""
+        config = self._configuration()
+        routes = config.table.routes if config is not None else ()
+        chats = [(r.platform, r.chat_id) for r in routes if r.enabled and r.chat_id]
+        return [chat for chat in dict.fromkeys(chats) if chat[0] in _MENUS][:_MOST_MET]
 
     # -- setting them --------------------------------------------------------------------------
 

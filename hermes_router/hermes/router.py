@@ -29,6 +29,7 @@ from hermes_router.hermes.events import (
     source_fields,
     too_large,
 )
+from hermes_router.hermes.first_menus import FirstMenus
 from hermes_router.hermes.jobs import Jobs
 from hermes_router.hermes.kanban import Kanban
 from hermes_router.hermes.menus import ChatMenus
@@ -106,6 +107,7 @@ class GatewayRouter:
             runner, home / "hermes-router" / "menus.json", lambda: self._watcher.snapshot
         )
         self._warmed: configuration.RouterConfig | None = None
+        self._first_menus = FirstMenus(runner, self._menus, self._workers, self._jobs)
         self._conversations: OrderedDict[str, GatewayConversation] = OrderedDict()
         self._attended: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -135,6 +137,7 @@ class GatewayRouter:
             self._workers.resize(config.warm_budget.profiles)
             self._spawn(self._keep_warm(config))
             self._menus.routes_changed()
+            self._first_menus.begin()
         return config
 
     async def _keep_warm(self, config: configuration.RouterConfig) -> None:
@@ -167,6 +170,7 @@ class GatewayRouter:
 
     async def stop(self) -> None:
         """End every worker."""
+        await self._first_menus.stop()
         await self._menus.stop()
         await self._jobs.stop()
         await self._dispatcher.close("the gateway is stopping")

@@ -332,8 +332,8 @@ class Job(Message, frozen=True, kw_only=True, tag="job"):
 
     Attributes:
         turn: id of this process's work, for logs.
-        kind: ``cron``, or ``upkeep`` of the home.
-        id: the cron job's id in the profile's store.
+        kind: ``cron``, ``upkeep`` of the home, or ``menu``, which :class:`Offers` answers.
+        id: the cron job's id in the profile's store, or the platform of a menu.
         lost: what became of the worker in which the cron job was begun; it is not run again, its
             failure is recorded and told.
         heartbeat: seconds between two :class:`Alive`.
@@ -342,7 +342,7 @@ class Job(Message, frozen=True, kw_only=True, tag="job"):
     """
 
     turn: str
-    kind: Literal["cron", "upkeep"]
+    kind: Literal["cron", "upkeep", "menu"]
     id: str = ""
     lost: str | None = None
     heartbeat: float

@@ -15,6 +15,9 @@ COLLEAGUE = 7700002
 ADMIN_OF_CAREER = 7700003
 """No admin of the gateway, but one of the profile."""
 
+QUIET = {"quiet": -1001, "cold": -1002}
+"""Profiles that nobody writes to, and their chats. The second is not kept warm."""
+
 WITNESS = """
 from pathlib import Path
 
@@ -92,21 +95,32 @@ def prepared(
     add_witness(stage.root.path, "the gateway")
     add_witness(career.path, "the profile")
     systems = stage.root.profiles["systems"].path
-    for home in (stage.root.path, career.path, systems):
+    homes = [stage.root.path, career.path, systems]
+    homes += [stage.root.add_profile(name).path for name in QUIET]
+    for home in homes:
         add_skill(home, f"sk-{home.name.replace('hermes', 'default')}")
+    routes = {str(chat): {"*": name} for name, chat in QUIET.items()}
+    asked = {"jobs": {"upkeep": True}}
+    profiles = {"quiet": asked, "cold": asked | {"warm": {"enabled": False}}}
+    stage.root.configure(
+        {
+            "gateway": {"profile_routes": {"telegram": routes}},
+            "hermes_router": {"profiles": profiles, "warm_budget": {"profiles": 3}},
+        }
+    )
     return stage
 
 
-def menu(stage: Stage, *names: str, after: int) -> set[str]:
-    """Return the forum's menu as soon as it has these commands."""
+def menu(stage: Stage, *names: str, after: int, chat: int = FORUM) -> set[str]:
+    """Return a chat's menu as soon as it has these commands."""
     call = stage.telegram.wait_for(
-        lambda call: is_menu(call) and set(names) <= offered(call), ANSWER_SECONDS, after
+        lambda call: is_menu(call, chat) and set(names) <= offered(call), ANSWER_SECONDS, after
     )
     return offered(call)
 
 
-def is_menu(call: Call) -> bool:
-    return call.method.casefold() == "setmycommands" and str(FORUM) in str(call.params.get("scope"))
+def is_menu(call: Call, chat: int = FORUM) -> bool:
+    return call.method.casefold() == "setmycommands" and str(chat) in str(call.params.get("scope"))
 
 
 def offered(call: Call) -> set[str]:
@@ -201,6 +215,14 @@ def test_a_gateway_hook_rewrites_and_skips_routed_messages(stage: Stage) -> None
     assert not [r for r in stage.model.requests("chat", after=seen) if "skipped" in str(r.body)]
 
 
+def test_the_menu_of_a_chat_is_there_before_anybody_has_written_in_it(stage: Stage) -> None:
+    found = menu(stage, "sk_quiet", "help", after=0, chat=QUIET["quiet"])
+    assert not {"sk_default", "sk_career", "sk_cold"} & found
+    stage.wait_settled("quiet")
+    assert "session=agent:" not in stage.worker_log("quiet")
+    assert stage.worker_log("cold") == ""  # a profile that is not kept warm costs no process
+
+
 def test_the_chats_menu_offers_the_skills_of_the_profiles_that_answer_in_it(stage: Stage) -> None:
     stage.ask("hello", SYSTEMS, contains="hello")
     stage.ask("hello", CAREER, contains="hello")
@@ -220,5 +242,10 @@ def test_a_restarted_gateway_keeps_the_menu_until_the_routes_change(stage: Stage
     assert not [call for call in stage.telegram.calls("setMyCommands", after=seq) if is_menu(call)]
     stage.root.configure({"gateway": {"profile_routes": None}})
     stage.ask("unrouted now", CAREER, contains="unrouted now")
-    dropped = stage.telegram.wait_call("deleteMyCommands", after=seq, timeout=ANSWER_SECONDS)
-    assert str(FORUM) in str(dropped.params["scope"])
+    stage.telegram.wait_for(
+        lambda call: (
+            call.method.casefold() == "deletemycommands" and str(FORUM) in str(call.params["scope"])
+        ),
+        ANSWER_SECONDS,
+        seq,
+    )

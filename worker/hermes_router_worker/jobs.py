@@ -1,4 +1,4 @@
-"""Doing one job of the profile instead of serving a session: a cron job, or upkeep of the home."""
+"""Doing one job of the profile instead of serving a session: cron, upkeep, listing commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
-from hermes_router_worker import cron_guard, cron_run, outbound
+from hermes_router_worker import cron_guard, cron_run, menu, outbound
 from hermes_router_worker.background import Background
 from hermes_router_worker.counter import serve_children
 from hermes_router_worker.link import Link
@@ -60,6 +60,8 @@ class JobWork:
     async def _do(self) -> cron_run.Result:
         if self._job.kind == "upkeep":
             return await self._keep_up()
+        if self._job.kind == "menu":
+            return await self._list_commands()
         work = asyncio.ensure_future(asyncio.to_thread(self._blocking))
         cut = asyncio.ensure_future(self._finish.wait())
         await asyncio.wait({work, cut}, return_when=asyncio.FIRST_COMPLETED)
@@ -69,6 +71,13 @@ class JobWork:
             await asyncio.wait({work}, timeout=_LAST_WORDS_SECONDS)
             self._stop.set()
         return await work
+
+    async def _list_commands(self) -> cron_run.Result:
+        offers = await asyncio.to_thread(menu.offers, self._job.id, "")
+        if offers is None:
+            return cron_run.Result("failed", "this Hermes has no menu for the platform")
+        await self._link.send(offers)
+        return cron_run.Result("done", f"{len(offers.commands)} commands")
 
     async def _keep_up(self) -> cron_run.Result:
         work = Upkeep(self._runner, self._transport, self._job.reach, self._stop)
