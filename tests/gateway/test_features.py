@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,120 +13,12 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
-from tests.kit import FakeModel, FakeTelegram, Home, ModelRequest
-
-PLUGIN = """
-import os
-
-SCHEMA = {
-    "name": "kit_reverse",
-    "description": "Reverse a text.",
-    "parameters": {"type": "object", "properties": {"text": {"type": "string"}}},
-}
-
-
-def reverse(arguments, **_more):
-    home = os.path.basename(os.environ["HERMES_HOME"])
-    return '{"reversed": "%s", "by": "%s"}' % (arguments["text"][::-1], home)
-
-
-def register(ctx):
-    ctx.register_tool(name="kit_reverse", toolset="kit", schema=SCHEMA, handler=reverse)
-"""
-
-MCP_SERVER = """
-import os
-
-from mcp.server.fastmcp import FastMCP
-
-server = FastMCP("kit")
-
-
-@server.tool()
-def weigh(thing: str) -> str:
-    "Weigh a thing."
-    return f"{thing} weighs {len(thing)}, says {os.environ['WHOSE']} in {os.getcwd()}"
-
-
-server.run()
-"""
-
-DENY = """
-import json, sys
-
-asked = json.load(sys.stdin)
-if "forbidden" in json.dumps(asked["tool_input"]):
-    print(json.dumps({"decision": "block", "reason": "denied-by-the-profile"}))
-"""
-
-WITNESS = """
-import os
-from pathlib import Path
-
-HOME = Path(os.environ["HERMES_HOME"])
-
-
-async def handle(event_type, context):
-    with (HOME / "witnessed").open("a") as seen:
-        seen.write(f"{event_type} {HOME.name} {context.get('message', '')}\\n")
-"""
-
-BROWSER = """#!{python}
-import json, os, sys
-
-with open({seen!r}, "a") as seen:
-    seen.write(json.dumps({{"arguments": sys.argv[1:], "sockets": os.environ.get(
-        "AGENT_BROWSER_SOCKET_DIR", ""), "home": os.environ.get("HOME")}}) + "\\n")
-if "--version" in sys.argv:
-    print("agent-browser 0.30.0")
-else:
-    print(json.dumps({{"success": True, "data": {{"url": "about:kit", "title": "A page"}}}}))
-"""
-
-
-def plant(path: Path, text: str, mode: int = 0o600) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    path.chmod(mode)
-    return path
+from tests.kit import FakeModel, FakeTelegram, ModelRequest
+from tests.kit.belongings import connect, equip, install_browser
 
 
 def tool(name: str, **arguments: Any) -> str:
     return f"[[tool {name} {json.dumps(arguments)}]]"
-
-
-def equip(home: Home) -> None:
-    """Give a profile one of each thing."""
-    plant(home.path / "plugins" / "kit" / "plugin.yaml", "name: kit\nversion: 1.0.0\n")
-    plant(home.path / "plugins" / "kit" / "__init__.py", PLUGIN)
-    plant(home.path / "hooks" / "witness" / "handler.py", WITNESS)
-    plant(
-        home.path / "hooks" / "witness" / "HOOK.yaml",
-        "name: witness\ndescription: x\nevents: [session:start, agent:start, agent:end]\n",
-    )
-    skill = "---\nname: kit-skill\ndescription: How to weigh.\n---\n\nUse the scales-of-career.\n"
-    plant(home.path / "skills" / "kit-skill" / "SKILL.md", skill)
-    deny = plant(home.path / "deny.py", DENY)
-    hook = {"matcher": "terminal", "command": f"{sys.executable} {deny}"}
-    home.configure(
-        {
-            "plugins": {"enabled": ["kit"]},
-            "approvals": {"mode": "off", "destructive_slash_confirm": False},
-            "hooks_auto_accept": True,
-            "hooks": {"pre_tool_call": [hook]},
-            "agent": {"personalities": {"pirate": "Talk like a pirate of career."}},
-        }
-    )
-
-
-def connect(home: Home) -> None:
-    """Give a profile a real MCP server."""
-    command = {
-        "command": sys.executable,
-        "args": [str(plant(home.path / "server.py", MCP_SERVER))],
-        "env": {"WHOSE": f"the server of {home.name}"},
-    }
-    home.configure({"mcp_servers": {"kit": command}})
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +34,7 @@ def equipped(stage: Stage) -> Stage:
     career = stage.root.profiles["career"]
     equip(career)
     connect(stage.root.profiles["systems"])
-    folder = stage.root.base / "bin"
-    text = BROWSER.format(python=sys.executable, seen=str(browser_log(stage)))
-    browser = plant(folder / "agent-browser", text, 0o755)
-    career.env({"AGENT_BROWSER_EXECUTABLE_PATH": str(browser)})
-    path = stage.root.gateway_environ()["PATH"]
-    stage.root.extra_environ["PATH"] = os.pathsep.join([str(folder), path])
+    install_browser(stage.root, career)
     return stage
 
 

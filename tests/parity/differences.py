@@ -68,6 +68,15 @@ DIFFERENCES: tuple[Difference, ...] = (
         lines=True,
     ),
     Difference(
+        "/agents",
+        "Hermes counts the loops of its own process among the jobs, and so never says that nothing "
+        "runs. A worker has none of these loops.",
+        plain=r"^    .*Gateway async jobs",
+        routed=r"^    .*Gateway async jobs",
+        titles=("a command by another name", "each command from a on, without arguments"),
+        lines=True,
+    ),
+    Difference(
         "/usage",
         "Hermes counts in memory what `/usage` details: in a gateway that was restarted, and in a "
         "worker, it shows the short form between turns.",

@@ -34,13 +34,16 @@ _STEADY: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bcall_\d+_\d+\b"), "<tool call>"),
     (re.compile(r"\b(?:bg|proc|deleg|task)(?:\\?_[0-9a-f]{6,})+"), "<job>"),
     (re.compile(r"\b\d{1,3}(?:,\d{3})+\b"), "<count>"),
+    # An estimate that Hermes makes from the length of all that it keeps, times included.
+    (re.compile(r"(\\?~)\d+\b"), r"\1<count>"),
     (re.compile(r"Kit conversation(?: \\?#\d+)?"), "<title>"),
     (re.compile(r"\(\d+%\)|\\\(\d+%\\\)"), "(<percent>)"),
     (
         re.compile(r"\b\d{4}\\?-\d\d\\?-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?"),
         "<time>",
     ),
-    (re.compile(r"\b\d+(\.\d+)? ?(?:s|sec|ms|seconds?)\b"), "<seconds>"),
+    (re.compile(r"\b\d+(\\?\.\d+)? ?(?:s|sec|ms|seconds?)\b"), "<seconds>"),
+    (re.compile(r"(duration\\*_seconds\\*\": )\d+(\\?\.\d+)?"), r"\1<seconds>"),
     (re.compile(r"\b(ea:\w+):\d+"), r"\1:<n>"),
     (re.compile(r"\b(cl|sc:\w+):[0-9a-zA-Z_-]+"), r"\1:<n>"),
     (re.compile(r"\b(img|audio|doc|video|sticker|tts_reply)\\?_[0-9a-f]{8,}"), r"\1_<hash>"),
@@ -77,7 +80,8 @@ class Record:
     @property
     def lines(self) -> list[str]:
         """Everything, line by line."""
-        return [*self.platform, *self._request_lines()]
+        notes = [f"note: {self._steady(line)}" for line in self._scene.notes]
+        return [*self.platform, *self._request_lines(), *notes]
 
     def summary(self) -> str:
         """Return what the table says of this side."""
@@ -226,7 +230,8 @@ class Record:
 
     def _body(self, request: ModelRequest) -> Iterable[str]:
         text = _PROBED.sub("", self._steady(request.body.decode()))
-        return json.dumps(json.loads(text), indent=1).replace("\\n", "\n").splitlines()
+        yield from json.dumps(json.loads(text), indent=1).replace("\\n", "\n").splitlines()
+        yield f"as it was sent: {text}"  # last, for whoever reads what differs: it is one long line
 
 
 def _grown(states: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -14,10 +14,14 @@ from tests.parity.sides import Side
 
 WAIT_SECONDS = 120.0
 STRANGER = 666
+ASIDE = 1_999
+"""The topic in which no scenario plays."""
+
 _READING_SECONDS = 0.4
+_ATTEMPTS = 5
 
 
-def tool(name: str, **arguments: object) -> str:
+def tool(name: str, /, **arguments: object) -> str:
     """Return the directive that makes the model call a tool."""
     return f"[[tool {name} {json.dumps(arguments)}]]"
 
@@ -38,6 +42,8 @@ class Scene:
     """Sequence number of the last call before the newest action: answers are newer."""
     said: list[int] = field(default_factory=list)
     """Ids of the users' messages."""
+    notes: list[str] = field(default_factory=list)
+    """What else is compared."""
 
     def __post_init__(self) -> None:
         self.begin = self.mark = self.telegram.seq
@@ -167,7 +173,34 @@ class Scene:
         """Wait until nothing goes on any more."""
         self.side.wait_settled(WAIT_SECONDS)
 
+    def restart(self, meanwhile: Callable[[], object]) -> None:
+        """Stop the gateway, do something, and start it again."""
+        self.side.gateway.stop()
+        meanwhile()
+        self.side.gateway.start()
+        self.greet()
+
+    def greet(self) -> None:
+        """Have the gateway answer elsewhere: one that has just started drops messages."""
+        bot = self.telegram.world.bot(self.telegram.token).username
+        aside = Scene(self.side, FORUM, ASIDE, self.user_id)
+        for attempt in range(1, _ATTEMPTS + 1):
+            aside.say(f"@{bot} warm up {attempt}")
+            try:
+                self.telegram.wait_reply(
+                    FORUM, ASIDE, contains="warm up", after=aside.mark, timeout=30
+                )
+                break
+            except TimeoutError:
+                if attempt == _ATTEMPTS:
+                    raise
+        aside.settle()
+
     # -- what is there
+
+    def note(self, *lines: str) -> None:
+        """Have lines compared that neither the platform nor the model was sent."""
+        self.notes += lines
 
     def file(self, name: str, data: bytes | str = "precious") -> Path:
         """Put a file into the profile's workspace."""
@@ -180,6 +213,3 @@ class Scene:
 def hold(text: str, event: Any, after: int) -> Reply:
     """Return a streamed answer that stops after so many chunks until the event is set."""
     return Reply(text, hold=event, hold_after=after)
-
-
-HOME_FORUM = FORUM

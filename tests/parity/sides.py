@@ -88,6 +88,7 @@ def running(name: Name, base: Path, setting: Setting, users: int) -> Iterator[Si
         allowed.append(root.path.joinpath(".env").read_text().strip().split("=")[1])
         root.extra_environ |= setting.environ
         _configure(root, career, setting, ",".join(allowed))
+        setting.furnish(root, career)
         gateway = Gateway(root)
         if name == "plain":
             arguments = f"-m hermes_cli.main -p {PROFILE} gateway run"

@@ -17,12 +17,11 @@ from tests.kit import FORUM
 from tests.parity.differences import DIFFERENCES, Difference
 from tests.parity.record import Record
 from tests.parity.registry import Scenario
-from tests.parity.scene import Scene
+from tests.parity.scene import ASIDE, Scene
 from tests.parity.settings import Setting
 from tests.parity.sides import FIRST_USER, Side, running
 
 FIRST_TOPIC = 2_000
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -81,17 +80,8 @@ def _play_setting(
 
 
 def _warm_up(side: Side) -> None:
-    """Have one answer before anything counts: a gateway that has just started drops messages."""
-    scene = Scene(side, FORUM, FIRST_TOPIC - 1, FIRST_USER)
-    for attempt in range(1, _ATTEMPTS + 1):
-        scene.say(f"@{side.telegram.world.bot(side.telegram.token).username} warm up {attempt}")
-        try:
-            side.telegram.wait_reply(FORUM, FIRST_TOPIC - 1, contains="warm up", timeout=30)
-            break
-        except TimeoutError:
-            if attempt == _ATTEMPTS:
-                raise
-    scene.settle()
+    """Have one answer before anything counts."""
+    Scene(side, FORUM, ASIDE, FIRST_USER).greet()
 
 
 def _play(side: Side, scenario: Scenario, number: int) -> Record | str:

@@ -2,6 +2,7 @@
 
 from tests.parity.scenarios import (
     busy,
+    commands,
     continuity,
     features,
     media_in,
@@ -13,6 +14,7 @@ from tests.parity.scenarios import (
 
 __all__ = [
     "busy",
+    "commands",
     "continuity",
     "features",
     "media_in",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta
+
+from tests.kit import Reply
 from tests.parity.registry import scenario
 from tests.parity.scene import Scene, tool
-from tests.parity.settings import Setting
-
-_NO_QUESTIONS = Setting("no confirmations", {"approvals": {"destructive_slash_confirm": False}})
+from tests.parity.settings import NO_QUESTIONS, RESETS
 
 
 def _talk(scene: Scene, *texts: str) -> None:
@@ -23,7 +28,7 @@ def history(scene: Scene) -> None:
     _talk(scene, "one", f"{listed} two", "three", "/reasoning low", "four")
 
 
-@scenario("/resume and /sessions", point=8, setting=_NO_QUESTIONS)
+@scenario("/resume and /sessions", point=8, setting=NO_QUESTIONS)
 def resume(scene: Scene) -> None:
     _talk(scene, "one", "/title The first one", "/new", "two", "/title The second one")
     _talk(
@@ -31,17 +36,75 @@ def resume(scene: Scene) -> None:
     )
 
 
-@scenario("/branch", point=8, setting=_NO_QUESTIONS)
+@scenario("/branch", point=8, setting=NO_QUESTIONS)
 def branch(scene: Scene) -> None:
     _talk(scene, "one", "/title The trunk", "/branch The side", "two", "/resume The trunk", "three")
 
 
-@scenario("/undo and /retry across turns", point=8, setting=_NO_QUESTIONS)
+@scenario("/undo and /retry across turns", point=8, setting=NO_QUESTIONS)
 def undo(scene: Scene) -> None:
     listed = tool("terminal", command="echo undone-tool")
     _talk(scene, "one", f"{listed} two", "/undo", "three", "/retry", "/undo 2", "four")
 
 
-@scenario("/compress", point=8, setting=_NO_QUESTIONS)
+@scenario("/compress", point=8, setting=NO_QUESTIONS)
 def compress(scene: Scene) -> None:
     _talk(scene, "one", "two", "three", "four", "/compress", "five", "/undo", "six")
+
+
+_MORE = '{"verdict": "continue", "reason": "There is more to do."}'
+
+
+@scenario("a goal that takes two turns", point=8, setting=NO_QUESTIONS)
+def goal(scene: Scene) -> None:
+    scene.model.script(Reply(_MORE), kind="goal_judge", times=1)
+    scene.say("/goal Count the boats")
+    scene.answer("achieved")
+    scene.settle()
+    _talk(scene, "/goal status", "after it", "/goal clear")
+
+
+@scenario("a goal with parts, paused and cleared", point=8, setting=NO_QUESTIONS)
+def goal_paused(scene: Scene) -> None:
+    scene.model.script(Reply(_MORE), kind="goal_judge", times=1)
+    scene.script(Reply("Two boats.", delay=3), "Continuing toward")
+    scene.say("/goal Count the boats")
+    scene.request("Continuing toward")
+    scene.ask("/goal pause")
+    scene.answer("Two boats", after=scene.begin)
+    scene.settle()
+    _talk(scene, "/subgoal the red ones", "/subgoal", "/goal", "/goal clear", "/goal status")
+
+
+def _outdated(hours: int) -> Callable[[Scene], None]:
+    """Talk, and go on after so many hours. Rather than wait, the session's time is moved."""
+
+    def play(scene: Scene) -> None:
+        _talk(scene, "one", "two")
+        scene.restart(lambda: _last_used(scene, datetime.now() - timedelta(hours=hours)))  # noqa: DTZ005 - Hermes's way
+        _talk(scene, "three", "four", "/status")
+
+    return play
+
+
+def _last_used(scene: Scene, when: datetime) -> None:
+    place = str(scene.thread_id)
+    path = scene.side.profile.path / "state.db"
+    with closing(sqlite3.connect(path, timeout=20)) as database, database:
+        found = database.execute("SELECT rowid, entry_json FROM gateway_routing").fetchall()
+        entries = {number: json.loads(text) for number, text in found}
+        ours = {n: e for n, e in entries.items() if (e.get("origin") or {})["thread_id"] == place}
+        for number, entry in ours.items():
+            changed = json.dumps(entry | {"updated_at": when.isoformat()})
+            database.execute(
+                "UPDATE gateway_routing SET entry_json=? WHERE rowid=?", (changed, number)
+            )
+    scene.note(f"a session was made old: {bool(ours)}")
+
+
+for _title, _hours in (
+    ("a session of yesterday, ended by the day", 30),
+    ("a session that was idle for too long", 60),
+    ("a session that goes on after a restart", 0),
+):
+    scenario(_title, point=8, setting=RESETS)(_outdated(_hours))

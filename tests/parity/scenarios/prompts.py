@@ -106,6 +106,31 @@ def stranger(scene: Scene) -> None:
     scene.answer("tool said")
 
 
+@scenario("a stranger's click on a question", point=2)
+def stranger_clarify(scene: Scene) -> None:
+    prompt = scene.prompt(_TEA, contains="Tea or coffee")
+    scene.click(prompt, "1", user_id=STRANGER)
+    scene.click(prompt, "2")
+    scene.answer("black coffee", where=lambda message: "tool said" in message.text)
+
+
+@scenario("a stranger's click on a confirmation", point=2)
+def stranger_confirm(scene: Scene) -> None:
+    prompt = scene.prompt("/reload-mcp", contains="reload")
+    scene.click(prompt, "Approve Once", user_id=STRANGER)
+    scene.click(prompt, "Cancel")
+
+
+@scenario("a stranger's click on a picker", point=2)
+def stranger_picker(scene: Scene) -> None:
+    for text, button in (("/model", "Custom endpoint"), ("/reasoning", "high")):
+        picker = scene.prompt(text)
+        scene.click(picker, button, user_id=STRANGER)
+        scene.settle()
+        scene.ask(f"after {text[1:]}")
+        scene.settle()
+
+
 @scenario("approval while the answer is streamed", point=2, setting=STREAMING)
 def approval_streaming(scene: Scene) -> None:
     prompt = scene.prompt(_dangerous(scene), contains="rm -r")
@@ -232,3 +257,11 @@ def reasoning_picker(scene: Scene) -> None:
     scene.click(picker, "high")
     scene.settle()
     scene.ask("think", contains="think")
+
+
+@scenario("the fast picker", point=2)
+def fast_picker(scene: Scene) -> None:
+    picker = scene.prompt("/fast")
+    scene.click(picker, picker.buttons[0].text)
+    scene.settle()
+    scene.ask("hurry", contains="hurry")

@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tests.parity.registry import scenario
 from tests.parity.scene import Scene, tool
-from tests.parity.settings import Setting
-
-_NO_QUESTIONS = Setting("no confirmations", {"approvals": {"destructive_slash_confirm": False}})
+from tests.parity.settings import NO_QUESTIONS
 
 
 def _holds(*texts: str) -> Callable[[Scene], None]:
@@ -42,7 +40,7 @@ _TALKS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("/new", ("one", "/new", "two")),
 )
 for _title, _texts in _TALKS:
-    scenario(_title + " and after", point=5, setting=_NO_QUESTIONS)(_holds(*_texts))
+    scenario(_title + " and after", point=5, setting=NO_QUESTIONS)(_holds(*_texts))
 
 
 @scenario("/model holds in the next turn", point=5, quick=True)
@@ -50,7 +48,7 @@ def model_holds(scene: Scene) -> None:
     _holds("/model other-model", "one")(scene)
 
 
-@scenario("/yolo and after", point=5, setting=_NO_QUESTIONS)
+@scenario("/yolo and after", point=5, setting=NO_QUESTIONS)
 def yolo(scene: Scene) -> None:
     _holds("/yolo")(scene)
     command = tool("terminal", command=f"rm -r {scene.file('one').name}")
@@ -63,7 +61,7 @@ def yolo(scene: Scene) -> None:
     scene.answer("tool said")
 
 
-@scenario("/approve session ends with /new", point=5, setting=_NO_QUESTIONS)
+@scenario("/approve session ends with /new", point=5, setting=NO_QUESTIONS)
 def approved_until_new(scene: Scene) -> None:
     scene.prompt(tool("terminal", command=f"rm -r {scene.file('one').name}"), contains="rm -r")
     scene.say("/approve session")
