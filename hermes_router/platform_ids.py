@@ -1,8 +1,8 @@
-"""Ids that no message of a platform can carry: a route that names one is never reached.
+"""Routes that no message can reach, for their ids or for their platform.
 
 Its messages would silently be another profile's, so that it is an error. Only platforms whose ids
 have one certain form are judged: Telegram's and Discord's are whole numbers. Telegram knows no
-guilds.
+guilds. Hermes's API server makes its agents itself, past the place where messages are routed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ _HINTS = {
     "telegram": "a user's chat is a positive number, a group's a negative one; never @name",
     "discord": "Copy ID in Discord's developer mode gives it; never a name",
 }
+_PAST_THE_ROUTES = {
+    "api_server": "enable the API server in a gateway of the profile: hermes -p PROFILE gateway run"
+}
 
 
 def unreachable(routes: Iterable[Route]) -> Iterator[Problem]:
-    """Yield a problem for each id of an enabled route that no message can carry."""
+    """Yield a problem for each enabled route whose platform or id no message can carry."""
     for route in routes:
+        if route.platform in _PAST_THE_ROUTES and route.enabled:
+            what = f"{route.platform} answers as the gateway's own profile, whatever the routes say"
+            yield _problem(route, "platform", what, _PAST_THE_ROUTES[route.platform])
         if route.platform in _HINTS and route.enabled:
             for field in DISCRIMINATORS:
                 text = getattr(route, field)

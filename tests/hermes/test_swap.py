@@ -82,6 +82,9 @@ async def main():
     internal = event("6"); internal.internal = True
     result["internal"] = await outcome(internal)
     result["restart"] = await outcome(event("6", text="/restart"))
+    runner._update_prompt_pending = {"key": True}
+    result["update"] = await outcome(event("6", text="y"))
+    del runner._update_prompt_pending
     runner._startup_restore_in_progress = True
     result["restoring"] = await outcome(event("6")) | {"queued": len(runner.queued)}
     runner._startup_restore_in_progress = False
@@ -152,6 +155,10 @@ def test_a_profiles_own_bot_and_internal_events_are_not_ours(seen: dict[str, Any
 
 def test_a_command_for_the_gateway_is_executed_by_the_gateway(seen: dict[str, Any]) -> None:
     assert seen["restart"] == {"original": 1, "served": []}
+
+
+def test_an_answer_to_the_prompt_of_an_update_is_the_gateways(seen: dict[str, Any]) -> None:
+    assert seen["update"] == {"original": 1, "served": []}
 
 
 def test_a_message_during_the_restore_is_held(seen: dict[str, Any]) -> None:

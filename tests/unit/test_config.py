@@ -230,6 +230,7 @@ def test_the_column_is_that_of_the_wrong_value(write: Write) -> None:
         ("telegram: {'-1': {profile: x, user_id: ann}}", "unreachable", "user_id"),
         ("telegram: {'-1': {profile: x, guild_id: 7}}", "unreachable", "no guilds"),
         ("discord: {general: x}", "unreachable", "chat_id"),
+        ("api_server: {a: x}", "unreachable", "as the gateway's own profile"),
         ("telegram: [x]", "type", "a list"),
         ("telegram: {'-1:2': {'3': x, profile: y}}", "unknown-key", "'3'"),
         ("'*': x", "platform", "hermes_router.unmatched"),
