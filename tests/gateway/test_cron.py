@@ -275,6 +275,15 @@ def test_a_job_may_have_a_model_of_its_own(stage: Stage, cron: CronStore) -> Non
     ]
 
 
+def test_what_a_jobs_script_prints_its_model_reads(stage: Stage, cron: CronStore) -> None:
+    cron.remove(cron.add_script("reader", 'echo "printed as $MARK"', due=3600))
+    asked = stage.model.seq
+    cron.wait_run(cron.add("reads it", due=-5, script="reader.sh"))
+    (request,) = stage.model.requests("chat", after=asked)
+    assert "printed as career" in request.last_user
+    assert "do reads it" in request.last_user
+
+
 def test_a_failure_is_told_in_the_topic(stage: Stage, cron: CronStore) -> None:
     seq = stage.telegram.seq
     cron.add_script("broken", "echo oh no; exit 3", due=-5, deliver="origin", origin=origin(CAREER))

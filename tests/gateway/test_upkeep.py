@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.gateway.conftest import CAREER, Stage, build_stage
 from tests.gateway.test_cron import begun, running_job, wait_until
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.cron_store import CronStore
+from tests.kit.portal import FakePortal
 
 DAY = 86_400
 
@@ -37,8 +39,17 @@ class Keeper(MemoryProvider):
 
 
 @pytest.fixture(scope="module")
+def portal() -> Iterator[FakePortal]:
+    with FakePortal() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def prepared(
-    tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
+    tmp_path_factory: pytest.TempPathFactory,
+    telegram: FakeTelegram,
+    model: FakeModel,
+    portal: FakePortal,
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
     career = {"jobs": {"upkeep": True}}
@@ -49,6 +60,8 @@ def prepared(
     prune = {"auto_prune": True, "retention_days": 30, "min_interval_hours": 24}
     home = stage.root.profiles["career"]
     home.configure({"session_reset": reset, "sessions": prune, "memory": {"provider": "keeper"}})
+    home.configure({"checkpoints": {"auto_prune": True}})
+    home.env({"NOUS_PORTAL_BASE_URL": portal.origin})
     plugin = home.path / "plugins" / "keeper"
     plugin.mkdir(parents=True)
     (plugin / "__init__.py").write_text(PROVIDER)
@@ -104,18 +117,40 @@ def owe(home: Path, state: str, text: str, pid: int = 2**22 + 1) -> None:
         )
 
 
+def age_by(path: Path, seconds: float) -> None:
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def paste(name: str, expires_in: float) -> dict[str, Any]:
+    return {"url": f"http://127.0.0.1:1/{name}", "expire_at": time.time() + expires_in}
+
+
+def log_in(home: Path, state: dict[str, Any]) -> None:
+    """Log a profile in where its model is not: Hermes keeps such a login alive."""
+    content = {"version": 1, "providers": {"nous": state}}
+    (home / "auth.json").write_text(json.dumps(content), "utf-8")
+
+
 @pytest.fixture(scope="module")
-def tended(stage: Stage, used: Path) -> Path:
+def tended(stage: Stage, used: Path, portal: FakePortal) -> Path:
     """The home after an upkeep that had everything to do."""
     assert upkeep(stage, used)["next"] > time.time() + 3000
     assert not any(entry["expiry_finalized"] for entry in routing(used))
     old = (datetime.now() - timedelta(minutes=61)).isoformat()  # noqa: DTZ005 - Hermes's way
     routing(used, updated_at=old)
-    cache = used / "cache" / "images"
-    cache.mkdir(parents=True, exist_ok=True)
-    for name, age in (("old.png", 2 * DAY), ("young.png", 60)):
-        (cache / name).write_bytes(b"x")
-        os.utime(cache / name, (time.time() - age, time.time() - age))
+    for cache in (used / "cache" / "images", used / "cache" / "documents"):
+        cache.mkdir(parents=True, exist_ok=True)
+        for name, age in (("old", 2 * DAY), ("young", 60)):
+            (cache / name).write_bytes(b"x")
+            age_by(cache / name, age)
+    for name, age in (("legacy-old", 60 * DAY), ("legacy-young", 60)):
+        (used / "checkpoints" / name).mkdir(parents=True)
+        age_by(used / "checkpoints" / name, age)
+    # Hermes forgets a paste that it cannot delete a day after its end: these have no server.
+    (used / "pastes").mkdir()
+    pastes = [paste("expired", -2 * DAY), paste("lasting", DAY)]
+    (used / "pastes" / "pending.json").write_text(json.dumps(pastes))
+    log_in(used, portal.login("career"))
     long_ago = (datetime.now(UTC) - timedelta(days=30)).isoformat()
     (used / "skills" / ".curator_state").write_text(json.dumps({"last_run_at": long_ago}))
     upkeep(stage, used)
@@ -138,7 +173,8 @@ def test_what_was_said_is_handed_to_the_memory_provider_when_the_session_ends(
 
 
 def test_old_files_leave_the_caches_and_young_ones_stay(tended: Path) -> None:
-    assert [path.name for path in (tended / "cache" / "images").iterdir()] == ["young.png"]
+    for kind in ("images", "documents"):
+        assert [path.name for path in (tended / "cache" / kind).iterdir()] == ["young"]
     assert note(tended)["next"] <= time.time() + DAY
 
 
@@ -152,6 +188,20 @@ def test_what_hermes_prunes_at_its_start_is_pruned(tended: Path) -> None:
         query = "SELECT value FROM state_meta WHERE key='last_auto_prune'"
         (last,) = database.execute(query).fetchone()
     assert float(last) > 0
+    assert (tended / "checkpoints" / ".last_prune").exists()
+    assert [path.name for path in (tended / "checkpoints").glob("legacy-*")] == ["legacy-young"]
+
+
+def test_pastes_that_have_expired_are_forgotten(tended: Path) -> None:
+    kept = json.loads((tended / "pastes" / "pending.json").read_text())
+    assert [entry["url"].rsplit("/")[-1] for entry in kept] == ["lasting"]
+
+
+def test_a_login_of_the_profile_is_kept_alive(tended: Path, portal: FakePortal) -> None:
+    assert set(portal.refreshed) == {"career"}
+    assert portal.reused == []
+    state = json.loads((tended / "auth.json").read_text())["providers"]["nous"]
+    assert portal.accepts(state["refresh_token"])
 
 
 def test_an_owed_reply_is_sent_once_and_marked_where_it_may_be_a_second_one(

@@ -12,9 +12,6 @@ from hermes_router.protocol import messages as msg
 from hermes_router_worker.files import refuse_foreign
 from hermes_router_worker.link import CallFailed, Link
 
-#: Seconds that the pipe's loop may take to begin with a message.
-_BEGIN_SECONDS = 30.0
-
 
 class Transport(Protocol):
     """What carries a message to the gateway."""
@@ -38,10 +35,14 @@ class Transport(Protocol):
 class Gateway:
     """The transport of a worker: its own pipe. May be used from any thread and event loop.
 
-    ``loop`` is the one that reads the pipe; it must not be blocked by who waits here.
+    ``loop`` is the one that reads the pipe; it must not be blocked by who waits here. If it does
+    not begin with a message within ``patience`` seconds, nothing is sent, and who waits is told.
     """
 
-    def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, link: Link, loop: asyncio.AbstractEventLoop, *, patience: float = 30.0
+    ) -> None:
+        self._patience = patience
         self._link = link
         self._loop = loop
 
@@ -80,7 +81,7 @@ class Gateway:
 
         future = asyncio.run_coroutine_threadsafe(begin(), self._loop)
         try:
-            await asyncio.wait_for(asyncio.wrap_future(begun), _BEGIN_SECONDS)
+            await asyncio.wait_for(asyncio.wrap_future(begun), self._patience)
         except TimeoutError:
             if future.cancel():
                 raise BlockingIOError(

@@ -1,0 +1,29 @@
+"""Why a routed profile's command line hands no session over: Hermes refuses before it notes one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = """
+from types import SimpleNamespace
+from hermes_cli.cli_commands_mixin import CLICommandsMixin
+print("goes on:", CLICommandsMixin._handle_handoff_command(SimpleNamespace(), "/handoff telegram"))
+"""
+
+
+def test_hermes_hands_over_to_no_platform_that_the_profile_has_not_itself(tmp_path: Path) -> None:
+    home = tmp_path / "profiles" / "career"
+    home.mkdir(parents=True)
+    (home / ".env").write_text("TELEGRAM_HOME_CHANNEL=-100\n")
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        env={"HERMES_HOME": str(home), "HOME": str(tmp_path), "TELEGRAM_HOME_CHANNEL": "-100"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "'telegram' is not configured/enabled in the gateway" in done.stdout
+    assert not list(home.glob("state.db"))
