@@ -239,6 +239,29 @@ def test_a_program_that_the_agent_runs_can_send_a_file(stage: Stage) -> None:
     assert uploads[0].files[0].content == path.read_bytes()
 
 
+MCP_CLIENT = """
+import json, subprocess
+server = subprocess.Popen(["hermes", "mcp", "serve"], stdin=-1, stdout=-1, text=True)
+def say(method, **more):
+    print(json.dumps({"jsonrpc": "2.0", "method": method, **more}), file=server.stdin, flush=True)
+client = {"name": "test", "version": "1"}
+hello = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": client}
+say("initialize", id=1, params=hello)
+server.stdout.readline()
+say("notifications/initialized")
+call = {"target": "telegram", "message": "frommcp"}
+say("tools/call", id=2, params={"name": "messages_send", "arguments": call})
+print(server.stdout.readline())
+server.kill()
+"""
+
+
+def test_hermes_own_mcp_server_sends_when_the_agents_programs_use_it(stage: Stage) -> None:
+    (stage.root.profiles["career"].path / "workspace" / "client.py").write_text(MCP_CLIENT)
+    said = run(stage, "timeout 100 python3 client.py", SECOND)
+    assert arrived(stage, "frommcp") == [(FORUM, SECOND)], said
+
+
 def test_a_process_of_the_same_user_that_is_not_the_workers_is_turned_away(stage: Stage) -> None:
     workspace = stage.root.profiles["career"].path / "workspace"
     wait = "for i in $(seq 600); do [ -e go ] && break; sleep 0.1; done"

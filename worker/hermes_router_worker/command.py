@@ -7,13 +7,15 @@ to the worker's own profile is led there: ``hermes -p another`` is what it would
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import importlib
 import os
 import socket
 import sys
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader
@@ -22,6 +24,8 @@ from hermes_router_worker.counter import address_of
 from hermes_router_worker.link import Link
 from hermes_router_worker.on_import import once_imported
 from hermes_router_worker.transport import Gateway
+
+_T = TypeVar("_T")
 
 
 def main() -> Any:
@@ -59,18 +63,21 @@ class _AtTheCounter:
         reading, writing = os.dup(fd), fd
         self._reader = FrameReader(reading)
         self.link = Link(os.open(os.devnull, os.O_RDONLY), writing)
-        self.reach = self.loop.run_until_complete(self._greeting())
-        threading.Thread(target=self._run, name="hermes-router-send", daemon=True).start()
+        # Not in this thread: it may run an event loop, as that of an MCP server does.
+        threading.Thread(
+            target=self.loop.run_forever, name="hermes-router-send", daemon=True
+        ).start()
+        self.reach = self._in_its_thread(self._greeting()).result()
+        self._reading = self._in_its_thread(self._read())  # who asks later is told if it has ended
+
+    def _in_its_thread(self, work: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     async def _greeting(self) -> msg.Reach:
         message = msg.decode_to_child(await self._reader.receive())
         if not isinstance(message, msg.Told):
             raise FrameError("the worker did not say where this process may send")
         return message.reach
-
-    def _run(self) -> None:
-        self.loop.run_until_complete(self._read())
-        self.loop.run_forever()  # who asks now is told that the worker is gone
 
     async def _read(self) -> None:
         try:
