@@ -35,7 +35,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import MAX_FRAME_BYTES
 from hermes_router.spool import Spool
 from tests.bench.summary import median
-from tests.unit.test_turn import ANSWER, HOST, PRELUDE, QUICK, Scene
+from tests.kit.made_up import ANSWER, HOST, PRELUDE, QUICK, Scene, command
 
 CALLS = 1_000
 TURNS = 8
@@ -45,7 +45,6 @@ FILE_BYTES = 20_000_000
 EDIT_INTERVAL = 0.8
 """Seconds that Hermes's stream leaves between two edits of a message."""
 
-_SUPERVISED = "from hermes_router_worker.supervisor import supervise\nsupervise(1.0)\n"
 _LEAVE = "\nsay(msg.Idle()); say(msg.Leaving())"
 _CALLS = """
 for number in range({calls}):
@@ -137,9 +136,8 @@ async def _serve(place: Scene) -> None:
 
 @contextmanager
 def _worker(script: str) -> Iterator[None]:
-    command = [sys.executable, "-P", "-c", _SUPERVISED + script]
     with (
-        mock.patch.object(local, "command", return_value=command),
+        mock.patch.object(local, "command", return_value=command(script)),
         mock.patch.object(warm, "launcher", return_value=local.launch),
     ):
         yield

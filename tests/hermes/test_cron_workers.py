@@ -23,7 +23,7 @@ from hermes_router.scheduler import Member, Scheduler
 from hermes_router.settings import Jobs, Schedule, Settings
 from hermes_router.warm import Workers
 from tests.kit.cron_store import CronStore, moment
-from tests.unit.test_turn import NoPost
+from tests.kit.made_up import NoPost
 
 CONFIG = """\
 model: {default: kit-model, provider: custom, base_url: "http://127.0.0.1:9/v1", api_key: none,

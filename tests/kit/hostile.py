@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,12 @@ from hermes_router.config import RouterConfig
 from hermes_router.host import Host
 from hermes_router.launchers import Child, LaunchSpec
 from hermes_router.outbound import Sender
-from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask, Desk
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import ADAPTER_METHODS
 from hermes_router.relay import MessageIds, Relay, RelayTarget
 from hermes_router.spool import Spool
+from tests.kit.made_up import NoPost, Scene
 
 CHAT, THREAD, USER = "-100", "6", "7"
 OWN_MESSAGE, FOREIGN_MESSAGE = "41", "42"
@@ -93,15 +93,11 @@ for _name, _row in ADAPTER_METHODS.items():
 
 
 @dataclass
-class Place:
+class Place(Scene):
     """A conversation with a real relay in front of a made-up adapter."""
 
-    profile: Profile
     key: str = KEY
     adapter: Adapter = field(default_factory=Adapter)
-    notices: list[str] = field(default_factory=list)
-    works: tuple[str, tuple[str, ...]] = ("", ())
-    offers: list[msg.Offers] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.target = RelayTarget(
@@ -114,36 +110,12 @@ class Place:
         origin = routing.Place(platform="telegram", chat_id=CHAT, thread_id=THREAD)
         return Sender(profile=self.profile.name, origin=origin)
 
-    def start_message(
-        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
-    ) -> msg.Start:
-        return msg.Start(
-            turn=turn_id,
-            session_key=self.key,
-            platform="telegram",
-            methods={},
-            capabilities={},
-            heartbeat=heartbeat,
-            linger=linger,
-            reach=reach,
-        )
-
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
         relay = Relay(self.adapter, self.target)
         return await relay.execute(method, args, spool, partial(ask, key=self.key))
 
-    def offered(self, offers: msg.Offers) -> None:
-        self.offers.append(offers)
-
     def worker_ended(self) -> None:
         Relay(self.adapter, self.target).resume_typing()
-
-    async def notify(self, text: str) -> bool:
-        self.notices.append(text)
-        return True
-
-    def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        self.works = (turn_id, tuple(works))
 
 
 Acts = Callable[["Hostile"], Awaitable[None]]
@@ -268,14 +240,11 @@ def play(acts: Acts, monkeypatch: Any) -> list[Hostile]:
     return started
 
 
-class Post:
+class Post(NoPost):
     """Delivers nothing, but by the real policy notes where it would have."""
 
     def __init__(self) -> None:
         self.delivered: list[routing.Place] = []
-
-    async def reach(self, sender: Sender) -> msg.Reach:
-        return msg.Reach()
 
     async def carry(
         self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
@@ -289,9 +258,6 @@ class Post:
         for reference in message.files if isinstance(message, msg.Deliver) else ():
             spool.release(spool.claim(reference))
         return {"success": True}
-
-    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
-        """Nothing is owed."""
 
 
 def host() -> Host:

@@ -22,13 +22,6 @@ NO_SANDBOX = launchers.check("bubblewrap")
 
 
 @pytest.fixture
-def profile(tmp_path: Path) -> Profile:
-    home = tmp_path / "profiles" / "career"
-    home.mkdir(parents=True)
-    return Profile("career", home)
-
-
-@pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     """Where temporary folders of workers are made during the test."""
     folder = tmp_path / "tmp"

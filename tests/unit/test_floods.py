@@ -45,10 +45,8 @@ SEND = {"chat_id": CHAT, "content": "x"}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    home = tmp_path / "profiles" / "career"
-    home.mkdir(parents=True)
-    return Place(Profile("career", home))
+def place(profile: Profile) -> Place:
+    return Place(profile)
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import anyio
 import pytest
 from msgspec.structs import replace
@@ -13,22 +10,13 @@ from hermes_router.dispatcher import Dispatcher
 from hermes_router.hermes.jobs import JobConversation
 from hermes_router.job_turn import Errand, JobTurn
 from hermes_router.profiles import Profile
-from tests.unit.test_turn import HOST, QUICK, worker
-
-__all__ = ["worker"]
+from tests.kit.made_up import HOST, QUICK, Use
 
 START = """
 hello(); say(msg.Ready(phases={}))
 job = hear(); assert isinstance(job, msg.Job), job
 """
 ERRAND = Errand("cron", "abc", "the brief")
-
-
-@pytest.fixture
-def profile(tmp_path: Path) -> Profile:
-    home = tmp_path / "profiles" / "career"
-    home.mkdir(parents=True)
-    return Profile("career", home)
 
 
 async def done(profile: Profile, *, turn: float = 0.0) -> JobTurn:
@@ -44,9 +32,7 @@ def log_of(profile: Profile) -> str:
     return (profile.logs / "hermes-router-worker.log").read_text()
 
 
-async def test_what_came_of_a_job_is_known_and_logged(
-    profile: Profile, worker: Callable[[str], None]
-) -> None:
+async def test_what_came_of_a_job_is_known_and_logged(profile: Profile, worker: Use) -> None:
     worker(
         START
         + "assert (job.kind, job.id) == ('cron', 'abc')\n"
@@ -62,9 +48,7 @@ async def test_what_came_of_a_job_is_known_and_logged(
     assert "job=cron:abc outcome=failed" in log_of(profile)
 
 
-async def test_a_job_outlasts_the_limit_of_a_turn(
-    profile: Profile, worker: Callable[[str], None]
-) -> None:
+async def test_a_job_outlasts_the_limit_of_a_turn(profile: Profile, worker: Use) -> None:
     worker(
         START
         + "say(msg.Begun(name='x')); time.sleep(1.5); say(msg.Ended(outcome='done'))\n"
@@ -84,7 +68,7 @@ async def test_a_job_outlasts_the_limit_of_a_turn(
     ],
 )
 async def test_a_worker_that_ends_without_a_word_has_died(
-    profile: Profile, worker: Callable[[str], None], script: str, begun: bool, detail: str
+    profile: Profile, worker: Use, script: str, begun: bool, detail: str
 ) -> None:
     worker(START + script)
     ending = (await done(profile)).ending
@@ -92,9 +76,7 @@ async def test_a_worker_that_ends_without_a_word_has_died(
     assert detail in ending.detail
 
 
-async def test_a_job_may_not_act_on_a_conversation(
-    profile: Profile, worker: Callable[[str], None]
-) -> None:
+async def test_a_job_may_not_act_on_a_conversation(profile: Profile, worker: Use) -> None:
     worker(
         START
         + "say(msg.Call(id=1, method='send', args={'chat_id': '1', 'content': 'hello'}))\n"

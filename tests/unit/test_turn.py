@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
-import textwrap
 import tracemalloc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,167 +13,25 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from hermes_router import warm
 from hermes_router.dispatcher import Dispatcher
-from hermes_router.errors import RelayRefused
-from hermes_router.host import Conversation, Host, Post
 from hermes_router.inbound import Inbound
-from hermes_router.launchers import Child, LaunchSpec, local
-from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask
-from hermes_router.protocol import messages as msg
-from hermes_router.settings import Settings
 from hermes_router.spool import Spool
-from hermes_router.turn import Halt, Turn
-from hermes_router.warm import Workers
-
-# What a made-up worker starts with: frames in, frames out, and the usual first message.
-PRELUDE = """
-import os, sys, time, signal
-import msgspec
-from hermes_router.protocol import messages as msg
-def frame(data): return len(data).to_bytes(4, "big") + data
-def raw(data): os.write(1, data)
-def say(message): raw(frame(msg.encode(message)))
-def hello(**changes):
-    fields = dict(protocol=msg.PROTOCOL_VERSION, router="1", hermes="1", python="3",
-                  pid=os.getpid(), profile="career")
-    say(msg.Hello(**(fields | changes)))
-def read(count):
-    data = b""
-    while len(data) < count:
-        more = os.read(0, count - len(data))
-        if not more: sys.exit(0)
-        data += more
-    return data
-def hear(): return msg.decode_to_worker(read(int.from_bytes(read(4), "big")))
-def event():
-    while True:
-        message = hear()
-        if isinstance(message, msg.Event): return message
-"""
-ANSWER = """
-hello(); say(msg.Ready(phases={}))
-got = event(); say(msg.Accepted(event=got.id)); say(msg.Handled(event=got.id))
-"""
-
-
-@dataclass
-class Scene(Conversation):
-    """A conversation that remembers what was said and called."""
-
-    profile: Profile
-    key: str = "agent:main:telegram:group:1:6"
-    notices: list[str] = field(default_factory=list)
-    calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-    workers_ended: int = 0
-    offers: list[msg.Offers] = field(default_factory=list)
-
-    @property
-    def sender(self) -> Sender:
-        return Sender(profile=self.profile.name)
-
-    def start_message(
-        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
-    ) -> msg.Start:
-        return msg.Start(
-            turn=turn_id,
-            session_key=self.key,
-            platform="telegram",
-            methods={},
-            capabilities={},
-            heartbeat=heartbeat,
-            linger=linger,
-            reach=reach,
-        )
-
-    async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
-        self.calls.append((method, args))
-        if method == "forbidden":
-            raise RelayRefused("no", call=method)
-        return {"method": method}
-
-    def offered(self, offers: msg.Offers) -> None:
-        self.offers.append(offers)
-
-    def worker_ended(self) -> None:
-        self.workers_ended += 1
-
-    async def notify(self, text: str) -> bool:
-        self.notices.append(text)
-        return True
-
-    def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        pass
-
-
-QUICK = replace(
-    Settings(),
-    timeouts=replace(Settings().timeouts, start=20.0, stop=1.0, silence=20.0),
-)
-
-
-class NoPost(Post):
-    async def reach(self, sender: Sender) -> msg.Reach:
-        return msg.Reach()
-
-    async def carry(
-        self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
-    ) -> dict[str, Any]:
-        raise RelayRefused("not there", call="deliver", target=message.chat_id)
-
-    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
-        pass
-
-
-HOST = Host(workers=Workers(dict(os.environ), budget=0), post=NoPost())
+from hermes_router.turn import Halt
+from tests.kit.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    home = tmp_path / "profiles" / "career"
-    home.mkdir(parents=True)
-    return Scene(Profile("career", home))
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Make every launch start this script, inside the real supervisor."""
-
-    def use(script: str) -> None:
-        supervised = (
-            "from hermes_router_worker.supervisor import supervise\nsupervise(1.0)\n"
-            + PRELUDE
-            + textwrap.dedent(script)
-        )
-
-        async def launch(spec: LaunchSpec) -> Child:
-            monkeypatch.setattr(
-                local, "command", lambda _spec: [sys.executable, "-P", "-c", supervised]
-            )
-            return await local.launch(spec)
-
-        monkeypatch.setattr(warm, "launcher", lambda _name: launch)
-
-    return use
+def scene(profile: Profile) -> Scene:
+    return Scene(profile)
 
 
 def log_of(scene: Scene) -> str:
     return (scene.profile.logs / "hermes-router-worker.log").read_text()
 
 
-async def serve(scene: Scene, settings: Settings = QUICK, text: str = "hi") -> Turn:
-    """Serve one message to the end of the worker."""
-    dispatcher = Dispatcher(HOST)
-    with anyio.fail_after(60):
-        turn = await dispatcher.serve(scene, Inbound({"text": text}, {}), settings)
-        await turn.answered.wait()
-        await turn.ended.wait()
-    return turn
-
-
-async def test_a_good_turn_ends_without_a_word(scene: Scene, worker: Callable[[str], None]) -> None:
+async def test_a_good_turn_ends_without_a_word(scene: Scene, worker: Use) -> None:
     worker(
         ANSWER
         + "say(msg.Call(id=1, method='send', args={'content': 'hello'})); assert hear().value"
@@ -216,7 +72,7 @@ BAD_FRAMES = {
 
 @pytest.mark.parametrize("name", BAD_FRAMES)
 async def test_a_bad_frame_ends_that_worker_and_says_why(
-    scene: Scene, worker: Callable[[str], None], name: str
+    scene: Scene, worker: Use, name: str
 ) -> None:
     script, reason = BAD_FRAMES[name]
     worker(script + "\ntime.sleep(60)" * (name != "cut"))
@@ -229,9 +85,7 @@ async def test_a_bad_frame_ends_that_worker_and_says_why(
     assert turn.id in scene.notices[0]
 
 
-async def test_a_refused_call_is_an_error_to_the_worker_only(
-    scene: Scene, worker: Callable[[str], None]
-) -> None:
+async def test_a_refused_call_is_an_error_to_the_worker_only(scene: Scene, worker: Use) -> None:
     worker(
         ANSWER
         + """
@@ -245,9 +99,7 @@ say(msg.Idle()); say(msg.Leaving())
     assert scene.notices == []
 
 
-async def test_a_worker_that_never_gets_ready_is_ended_in_time(
-    scene: Scene, worker: Callable[[str], None]
-) -> None:
+async def test_a_worker_that_never_gets_ready_is_ended_in_time(scene: Scene, worker: Use) -> None:
     worker("time.sleep(60)")
     times = replace(QUICK.timeouts, start=1.0)
     with anyio.fail_after(10):
@@ -256,9 +108,7 @@ async def test_a_worker_that_never_gets_ready_is_ended_in_time(
     assert "start: 1 s" in scene.notices[0]
 
 
-async def test_a_worker_without_a_sign_of_life_is_ended(
-    scene: Scene, worker: Callable[[str], None]
-) -> None:
+async def test_a_worker_without_a_sign_of_life_is_ended(scene: Scene, worker: Use) -> None:
     worker(ANSWER + "os.kill(os.getpid(), signal.SIGSTOP)")
     times = replace(QUICK.timeouts, silence=1.0)
     with anyio.fail_after(15):
@@ -267,9 +117,7 @@ async def test_a_worker_without_a_sign_of_life_is_ended(
     assert len(scene.notices) == 1
 
 
-async def test_a_worker_that_ignores_signals_is_ended(
-    scene: Scene, worker: Callable[[str], None]
-) -> None:
+async def test_a_worker_that_ignores_signals_is_ended(scene: Scene, worker: Use) -> None:
     worker("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ANSWER + "time.sleep(60)")
     times = replace(QUICK.timeouts, turn=1.5)
     with anyio.fail_after(15):
@@ -278,7 +126,7 @@ async def test_a_worker_that_ignores_signals_is_ended(
 
 
 async def test_the_reply_frees_the_lane_while_the_worker_still_works(
-    scene: Scene, worker: Callable[[str], None]
+    scene: Scene, worker: Use
 ) -> None:
     worker(
         ANSWER
@@ -301,7 +149,7 @@ say(msg.Leaving())
 
 
 async def test_messages_that_come_meanwhile_go_to_the_same_worker(
-    scene: Scene, worker: Callable[[str], None]
+    scene: Scene, worker: Use
 ) -> None:
     worker(
         ANSWER
@@ -324,7 +172,7 @@ say(msg.Idle()); say(msg.Leaving()); time.sleep(0.2)
 
 
 async def test_a_message_that_comes_too_late_gets_a_worker_of_its_own(
-    scene: Scene, worker: Callable[[str], None], tmp_path: Path
+    scene: Scene, worker: Use, tmp_path: Path
 ) -> None:
     worker(
         ANSWER
@@ -345,7 +193,7 @@ say(msg.Idle()); say(msg.Leaving())
     assert second.failure is None
 
 
-async def test_sessions_never_share_a_worker(scene: Scene, worker: Callable[[str], None]) -> None:
+async def test_sessions_never_share_a_worker(scene: Scene, worker: Use) -> None:
     worker(ANSWER + "time.sleep(30)")
     other = Scene(scene.profile, key="agent:main:telegram:group:1:13")
     dispatcher = Dispatcher(HOST)
@@ -357,7 +205,7 @@ async def test_sessions_never_share_a_worker(scene: Scene, worker: Callable[[str
 
 
 async def test_what_a_worker_started_ends_with_it(
-    scene: Scene, worker: Callable[[str], None], tmp_path: Path
+    scene: Scene, worker: Use, tmp_path: Path
 ) -> None:
     pid_file = tmp_path / "pid"
     worker(
@@ -378,7 +226,7 @@ say(msg.Idle()); say(msg.Leaving())
 
 
 async def test_a_worker_gets_nothing_but_its_own(
-    scene: Scene, worker: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    scene: Scene, worker: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaked = os.open(os.devnull, os.O_RDONLY)
     os.set_inheritable(leaked, True)
@@ -418,7 +266,7 @@ HALTED = "say(msg.Accepted(event={n})); say(msg.Handled(event={n}, halted={halte
     ids=["obeys", "has nothing to stop", "runs on", "does not react", "is leaving"],
 )
 async def test_a_turn_that_is_told_to_stop_stops(
-    scene: Scene, worker: Callable[[str], None], script: str, outcome: Halt
+    scene: Scene, worker: Use, script: str, outcome: Halt
 ) -> None:
     worker(ANSWER + "\nhear();" + script)
     dispatcher = Dispatcher(HOST)
@@ -450,11 +298,9 @@ class SlowScene(Scene):
 
 
 async def test_a_slow_platform_slows_the_worker_and_fills_no_memory(
-    tmp_path: Path, worker: Callable[[str], None]
+    profile: Profile, tmp_path: Path, worker: Use
 ) -> None:
-    home = tmp_path / "profiles" / "career"
-    home.mkdir(parents=True)
-    slow, said = SlowScene(Profile("career", home)), tmp_path / "said"
+    slow, said = SlowScene(profile), tmp_path / "said"
     worker(
         ANSWER + f"for n in range({FLOOD}):\n"
         f"    say(msg.Call(id=n + 1, method='send', args={{'content': 'x' * {PIECE}}}))\n"

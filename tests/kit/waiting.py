@@ -1,0 +1,19 @@
+"""Waiting for what nobody announces: by looking, within a limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+_TICK = 0.02
+
+
+def wait_until(
+    condition: Callable[[], object], seconds: float = 60.0, what: str = "it did not come"
+) -> None:
+    """Look until a condition holds; raises TimeoutError with ``what`` is wrong if it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(_TICK)
