@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import pytest
 
 from hermes_router.logs import FILE_NAME
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, HermesRoot, Message
+from tests.kit.waiting import wait_until
 
 CAREER, SYSTEMS, UNROUTED, MISSING = 6, 13, 20, 30
 """Topics of the forum; `MISSING` is routed to a profile that does not exist."""
@@ -44,6 +46,11 @@ class Stage:
             chat, thread, contains=contains, after=seq, timeout=ANSWER_SECONDS
         )
 
+    def run(self, command: str, thread: int = CAREER) -> str:
+        """Have the profile's agent run a command in its terminal; return what came of it."""
+        said = f"[[tool terminal {json.dumps({'command': command})}]]"
+        return self.ask(said, thread, contains="tool said").text
+
     def wait_answered(self, timeout: float) -> bool:
         """Wait until the gateway takes no routed message for open; say whether that came."""
         noted, deadline = self.root.path / "hermes-router" / "open", time.monotonic() + timeout
@@ -68,11 +75,11 @@ class Stage:
 
         Processes that are prepared for the next message may be there.
         """
-        deadline = time.monotonic() + timeout
-        while not _closed(self.worker_log(profile)):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"turns of {profile} go on:\n{self.worker_log(profile)}")
-            time.sleep(0.05)
+        try:
+            wait_until(lambda: _closed(self.worker_log(profile)), timeout)
+        except TimeoutError:
+            log = self.worker_log(profile)
+            raise TimeoutError(f"turns of {profile} go on:\n{log}") from None
 
 
 def _closed(log: str) -> bool:
@@ -117,7 +124,13 @@ def prepared(
 
 
 @pytest.fixture(scope="module")
-def stage(prepared: Stage) -> Iterator[Stage]:
-    with Gateway(prepared.root) as gateway:
+def ordinary() -> bool:
+    """Whether the gateway runs as an ordinary user, also when the tests run as root."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def stage(prepared: Stage, ordinary: bool) -> Iterator[Stage]:
+    with Gateway(prepared.root, ordinary_user=ordinary) as gateway:
         prepared.gateway = gateway
         yield prepared

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
-from tests.gateway.test_trouble import wait_until
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for the first turn alone
 

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.cron_store import CronStore
+from tests.kit.waiting import wait_until
 
 GONE = 40
 """A topic that is routed to a profile and does not exist any more."""
@@ -30,15 +30,6 @@ REPORT = """echo "mark=$MARK home=$HERMES_HOME tool=$HOME cwd=$(pwd) parent=$PPI
 BLOCKING = """echo "begun $PPID" >> {folder}/runs
 while [ ! -e {folder}/go ]; do sleep 0.05; done
 """
-
-
-def wait_until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
-    """Wait for something that nobody announces."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.02)
 
 
 def due_later(cron: CronStore, number: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, Message
+from tests.kit.waiting import wait_until
 
 DRAINING = "isn't accepting new turns"
 QUESTION = (
@@ -54,15 +54,7 @@ def logged(stage: Stage, line: str) -> Iterator[None]:
     """Wait until the gateway has logged a line once more than before."""
     before = stage.root.log().count(line)
     yield
-    wait_until(lambda: stage.root.log().count(line) > before, line)
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(what)
-        time.sleep(0.02)
+    wait_until(lambda: stage.root.log().count(line) > before, 30, line)
 
 
 def begun(stage: Stage) -> int:
@@ -105,6 +97,7 @@ def test_an_external_drain_starts_nothing_and_asks_nobody_else(stage: Stage) -> 
         stage.telegram.say("hello?", thread_id=CAREER, user_id=666)
         wait_until(
             lambda: stage.gateway.log_text().count("unauthorized user 666") > refused,
+            30,
             "the stranger was not refused",
         )
     assert begun(stage) == before

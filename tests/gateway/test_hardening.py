@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, Reply, ordinary_user
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply, ordinary_user
 
 OBSTACLE = ordinary_user.obstacle()
 pytestmark = pytest.mark.skipif(OBSTACLE is not None, reason=f"NOT SHOWN: {OBSTACLE}")
@@ -29,15 +27,8 @@ def prepared(
 
 
 @pytest.fixture(scope="module")
-def stage(prepared: Stage) -> Iterator[Stage]:
-    with Gateway(prepared.root, ordinary_user=True) as gateway:
-        prepared.gateway = gateway
-        yield prepared
-
-
-def run(stage: Stage, command: str, thread: int) -> str:
-    said = f"[[tool terminal {json.dumps({'command': command})}]]"
-    return stage.ask(said, thread, contains="tool said").text
+def ordinary() -> bool:
+    return True
 
 
 def test_another_profiles_tool_reads_no_worker(stage: Stage) -> None:
@@ -48,8 +39,7 @@ def test_another_profiles_tool_reads_no_worker(stage: Stage) -> None:
     stage.model.wait_chat("take your time")
     supervisor, worker = _in_turn(stage)
     try:
-        said = run(
-            stage,
+        said = stage.run(
             f"for p in {supervisor} {worker}; do kill -0 $p && echo alive-$p; "
             "cat /proc/$p/environ && echo OPEN; cat /proc/$p/maps && echo OPEN; "
             "ls /proc/$p/fd && echo OPEN; done; cat /proc/self/environ > /dev/null && echo legible",
@@ -72,19 +62,19 @@ def _in_turn(stage: Stage) -> tuple[int, int]:
 
 
 def test_privileges_are_given_up_unless_the_profile_keeps_them(stage: Stage) -> None:
-    assert "NoNewPrivs:1" in run(stage, "grep NoNewPrivs /proc/self/status | tr -d '\\t'", CAREER)
-    assert "NoNewPrivs:0" in run(stage, "grep NoNewPrivs /proc/self/status | tr -d '\\t'", SYSTEMS)
+    assert "NoNewPrivs:1" in stage.run("grep NoNewPrivs /proc/self/status | tr -d '\\t'", CAREER)
+    assert "NoNewPrivs:0" in stage.run("grep NoNewPrivs /proc/self/status | tr -d '\\t'", SYSTEMS)
 
 
 def test_the_refusal_names_the_setting(stage: Stage) -> None:
     refusal = 'sudo: The "no new privileges" flag is set, which prevents sudo from running as root.'
-    said = run(stage, f"echo '{refusal}'", CAREER)
+    said = stage.run(f"echo '{refusal}'", CAREER)
     assert "hermes_router.profiles.career.hardening.no_new_privs: false" in said
-    assert "hardening" not in run(stage, f"echo '{refusal}'", SYSTEMS)
+    assert "hardening" not in stage.run(f"echo '{refusal}'", SYSTEMS)
 
 
 def test_what_a_worker_and_its_tools_create_is_closed_to_other_users(stage: Stage) -> None:
-    said = run(stage, "umask; mkdir made; touch made/file; stat -c %a made made/file", CAREER)
+    said = stage.run("umask; mkdir made; touch made/file; stat -c %a made made/file", CAREER)
     assert "0077" in said
     assert "700" in said
     assert "600" in said

@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from hermes_router import launchers
 from tests.gateway.conftest import CAREER, SYSTEMS, UNROUTED, Stage, build_stage
-from tests.gateway.test_trouble import wait_until
-from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, Reply, ordinary_user
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply, ordinary_user
+from tests.kit.waiting import wait_until
 
 OBSTACLE = ordinary_user.obstacle()
 SANDBOX_OBSTACLE = launchers.check("bubblewrap")
@@ -88,10 +87,8 @@ def prepared(
 
 
 @pytest.fixture(scope="module")
-def stage(prepared: Stage) -> Iterator[Stage]:
-    with Gateway(prepared.root, ordinary_user=True) as gateway:
-        prepared.gateway = gateway
-        yield prepared
+def ordinary() -> bool:
+    return True
 
 
 def do(limit: str) -> str:

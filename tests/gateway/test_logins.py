@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.gateway.test_trouble import wait_until
 from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot
 from tests.kit.portal import FakePortal, login_of
+from tests.kit.waiting import wait_until
 
 LEFT, RIGHT = 41, 42
 """Two topics of one profile."""

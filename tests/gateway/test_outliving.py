@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
-from tests.gateway.test_trouble import wait_until
 from tests.kit import FORUM, FakeModel, FakeTelegram, ModelRequest, Reply, ToolCall
 from tests.kit.cron_store import CronStore
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for the first turn alone
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -62,16 +61,6 @@ def unanswered(stage: Stage, thread: int | None, **origin: Any) -> bool:
     except TimeoutError:
         return True
     return False
-
-
-def wait_logged(stage: Stage, profile: str) -> None:
-    """Wait until every turn of a profile that began has ended, by its log."""
-    deadline = time.monotonic() + 30
-    while (log := stage.worker_log(profile)).count(" hermes-router begin ") != log.count(
-        " hermes-router end "
-    ):
-        assert time.monotonic() < deadline, log
-        time.sleep(0.05)
 
 
 def turns_begun(stage: Stage, profile: str) -> int:
@@ -233,7 +222,7 @@ def test_a_listed_route_is_answered_by_a_worker_and_by_one_router_only(
     seen = stage.model.seq
     assert answering(stage, CAREER) == "career"
     answer = stage.ask("who is it?", CAREER, contains="who is it?")
-    wait_logged(stage, "career")
+    stage.wait_settled("career")
     assert turns_begun(stage, "career") == begun + 2
     assert [r.model for r in stage.model.requests("chat", after=seen)] == ["career-model"]
     said = [message.text for message in stage.telegram.transcript(FORUM, CAREER)]

@@ -18,8 +18,9 @@ import pytest
 
 from hermes_router import launchers
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.gateway.test_trouble import sleepers, sleeping_tool, wait_until
-from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, ordinary_user
+from tests.kit import FORUM, FakeModel, FakeTelegram, ordinary_user
+from tests.kit.sleepers import sleepers, sleeping_tool
+from tests.kit.waiting import wait_until
 
 OBSTACLE = launchers.check("bubblewrap") or ordinary_user.obstacle()
 pytestmark = pytest.mark.skipif(OBSTACLE is not None, reason=f"NOT SHOWN: {OBSTACLE}")
@@ -45,22 +46,14 @@ def prepared(
 
 
 @pytest.fixture(scope="module")
-def stage(prepared: Stage) -> Iterator[Stage]:
-    with Gateway(prepared.root, ordinary_user=True) as gateway:
-        prepared.gateway = gateway
-        yield prepared
+def ordinary() -> bool:
+    return True
 
 
 @pytest.fixture(autouse=True)
 def clean(stage: Stage) -> Iterator[None]:
     yield
     stage.model.clear_scripts()
-
-
-def run(stage: Stage, command: str, thread: int = CAREER) -> str:
-    """Have the profile's agent run a command in its terminal; return what came of it."""
-    said = f"[[tool terminal {json.dumps({'command': command})}]]"
-    return stage.ask(said, thread, contains="tool said").text
 
 
 def test_a_turn_in_a_sandbox_answers(stage: Stage) -> None:
@@ -71,7 +64,7 @@ def test_a_turn_in_a_sandbox_answers(stage: Stage) -> None:
 def test_the_agent_sends_from_inside(stage: Stage) -> None:
     code = json.dumps({"code": "import os; os.system('hermes send --to telegram frominside')"})
     said = stage.ask(f"[[tool execute_code {code}]]", CAREER, contains="tool said").text
-    said += run(stage, "bash -lc 'hermes send fromlogin'")
+    said += stage.run("bash -lc 'hermes send fromlogin'")
     sent = [
         call.place
         for call in stage.telegram.calls("sendMessage")
@@ -102,12 +95,12 @@ def test_it_sees_its_own_files_and_nothing_of_the_others(stage: Stage) -> None:
     }
     for mark, path in forbidden.items():
         assert mark in path.read_text()  # what is to be hidden is there
-    said = run(stage, "; ".join(f"cat {path}" for path in forbidden.values()))
+    said = stage.run("; ".join(f"cat {path}" for path in forbidden.values()))
     assert not [mark for mark in forbidden if mark in said], said
-    listing = run(stage, f"ls -A {root} {root}/profiles {home}")
+    listing = stage.run(f"ls -A {root} {root}/profiles {home}")
     assert "systems" not in listing
     assert "real-home" not in listing
-    assert "MARK=career" in run(stage, f"cat {stage.root.profiles['career'].path}/.env")
+    assert "MARK=career" in stage.run(f"cat {stage.root.profiles['career'].path}/.env")
 
 
 def test_file_tools_and_code_see_no_more_than_the_terminal(stage: Stage) -> None:
@@ -133,8 +126,7 @@ def test_a_document_that_is_sent_to_it_can_be_read(stage: Stage) -> None:
 def test_it_writes_where_it_may_and_nowhere_else(stage: Stage) -> None:
     home = stage.root.profiles["career"].path
     bound, root = stage.root.base / "bound", stage.root.path
-    said = run(
-        stage,
+    said = stage.run(
         f"pwd; cat {bound}/shared.txt; echo mine > {home}/note; echo work > note; "
         f"echo no > {bound}/no; echo no > {root}/no; echo no > /no; echo no > /usr/no; "
         "mktemp; echo tmp=$TMPDIR",
@@ -148,8 +140,7 @@ def test_it_writes_where_it_may_and_nowhere_else(stage: Stage) -> None:
 
 
 def test_it_sees_no_process_of_the_machine(stage: Stage) -> None:
-    said = run(
-        stage,
+    said = stage.run(
         f"tr '\\0' '\\n' < /proc/{stage.gateway.pid}/environ; kill -0 {stage.gateway.pid}; "
         "cat /proc/*/cmdline | tr '\\0' ' '; echo; ls /proc | grep -c '^[0-9]'; "
         "cat /proc/1/environ; kill -9 1; echo still-here",
@@ -163,14 +154,14 @@ def test_it_sees_no_process_of_the_machine(stage: Stage) -> None:
 
 
 def test_two_sandboxes_share_neither_tmp_nor_processes(stage: Stage) -> None:
-    run(stage, "echo of-career > /tmp/mark-of-career; nohup sleep 31557601 >/dev/null 2>&1 & echo")
-    said = run(stage, "ls /tmp; cat /tmp/mark-of-career; pgrep -f 31557601; echo end", SYSTEMS)
+    stage.run("echo of-career > /tmp/mark-of-career; nohup sleep 31557601 >/dev/null 2>&1 & echo")
+    said = stage.run("ls /tmp; cat /tmp/mark-of-career; pgrep -f 31557601; echo end", SYSTEMS)
     assert "of-career\n" not in said
     assert "31557601" not in said.partition("tool said")[2].replace("pgrep -f 31557601", "")
 
 
 def test_no_program_gains_privileges(stage: Stage) -> None:
-    said = run(stage, "grep -E 'NoNewPrivs|CapEff|CapBnd' /proc/self/status; ulimit -c")
+    said = stage.run("grep -E 'NoNewPrivs|CapEff|CapBnd' /proc/self/status; ulimit -c")
     assert "NoNewPrivs:\\t1" in said or "NoNewPrivs:\t1" in said
     assert "CapEff:\\t0000000000000000" in said or "CapEff:\t0000000000000000" in said
 
@@ -178,7 +169,7 @@ def test_no_program_gains_privileges(stage: Stage) -> None:
 @pytest.mark.parametrize("victim", ["worker", "supervisor", "keeper", "bwrap"])
 def test_whatever_is_killed_leaves_nothing_and_the_chat_is_told(stage: Stage, victim: str) -> None:
     said = f"sleep for {victim}"
-    stage.model.script(sleeping_tool(stage, stage.root.base / "bound"), contains=said, times=1)
+    stage.model.script(sleeping_tool(stage.root.base / "bound"), contains=said, times=1)
     seq = stage.telegram.seq
     stage.telegram.say(said, chat_id=FORUM, thread_id=CAREER)
     wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
@@ -198,7 +189,7 @@ def test_whatever_is_killed_leaves_nothing_and_the_chat_is_told(stage: Stage, vi
 
 
 def test_a_gateway_that_is_killed_takes_its_sandboxes_along(stage: Stage) -> None:
-    script = sleeping_tool(stage, stage.root.base / "bound")
+    script = sleeping_tool(stage.root.base / "bound")
     stage.model.script(script, contains="sleep on", times=1)
     stage.telegram.say("please sleep on", chat_id=FORUM, thread_id=CAREER)
     wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")

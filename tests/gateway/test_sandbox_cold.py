@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from hermes_router import launchers
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.gateway.test_trouble import wait_until
-from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, ordinary_user
+from tests.kit import FORUM, FakeModel, FakeTelegram, ordinary_user
+from tests.kit.waiting import wait_until
 
 OBSTACLE = launchers.check("bubblewrap") or ordinary_user.obstacle()
 pytestmark = pytest.mark.skipif(OBSTACLE is not None, reason=f"NOT SHOWN: {OBSTACLE}")
@@ -38,10 +36,8 @@ def prepared(
 
 
 @pytest.fixture(scope="module")
-def stage(prepared: Stage) -> Iterator[Stage]:
-    with Gateway(prepared.root, ordinary_user=True) as gateway:
-        prepared.gateway = gateway
-        yield prepared
+def ordinary() -> bool:
+    return True
 
 
 def bwraps(stage: Stage) -> list[str]:

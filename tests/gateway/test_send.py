@@ -12,8 +12,8 @@ import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, UNROUTED, Stage, build_stage
 from tests.gateway.test_media import PICTURE
-from tests.gateway.test_trouble import wait_until
 from tests.kit import FORUM, USER, FakeModel, FakeTelegram
+from tests.kit.waiting import wait_until
 
 SECOND = 7
 """Another topic that is routed to `career`."""

@@ -8,39 +8,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
 from hermes_router.logs import TurnRecord, parse_turns
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage
-from tests.kit import FORUM, Reply, ToolCall
-
-SLEEPER = f"sleep 3{os.getpid():08}"  # another run of these tests has its own
-
-
-def sleeping_tool(stage: Stage, folder: Path | None = None) -> Reply:
-    """A tool call that leaves two processes, one of them in a session of its own."""
-    script = (folder or stage.root.base) / "sleep-on.sh"
-    script.write_text(f"setsid {SLEEPER} &\n{SLEEPER}\n")
-    return Reply(tool_calls=(ToolCall("terminal", {"command": f"bash {script}"}),))
-
-
-def sleepers() -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if (process.info["cmdline"] or [])[:2] == SLEEPER.split()
-    ]
-
-
-def wait_until(condition: object, seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        if time.monotonic() > deadline:
-            raise TimeoutError(what)
-        time.sleep(0.02)
+from tests.kit import FORUM, Reply
+from tests.kit.sleepers import sleepers, sleeping_tool
+from tests.kit.waiting import wait_until
 
 
 def turns_of(stage: Stage, profile: str, topic: int) -> list[TurnRecord]:
@@ -79,7 +55,7 @@ def test_the_next_message_does_not_wait_for_what_follows_a_reply(stage: Stage) -
 
 
 def test_a_killed_worker_is_reported_and_leaves_nothing(stage: Stage) -> None:
-    stage.model.script(sleeping_tool(stage), contains="sleep now", times=1)
+    stage.model.script(sleeping_tool(stage.root.base), contains="sleep now", times=1)
     stage.telegram.say("please sleep now", chat_id=FORUM, thread_id=CAREER)
     wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
     other: list[str] = []
@@ -103,7 +79,7 @@ def test_a_killed_worker_is_reported_and_leaves_nothing(stage: Stage) -> None:
 
 
 def test_a_killed_supervisor_leaves_nothing_either(stage: Stage) -> None:
-    stage.model.script(sleeping_tool(stage), contains="sleep again", times=1)
+    stage.model.script(sleeping_tool(stage.root.base), contains="sleep again", times=1)
     seq = stage.telegram.seq
     stage.telegram.say("please sleep again", chat_id=FORUM, thread_id=CAREER)
     wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
@@ -131,7 +107,7 @@ def test_a_second_message_reaches_the_running_turn(stage: Stage) -> None:
 
 
 def test_stop_ends_a_running_turn_and_frees_the_lane(stage: Stage) -> None:
-    stage.model.script(sleeping_tool(stage), contains="until I say stop", times=1)
+    stage.model.script(sleeping_tool(stage.root.base), contains="until I say stop", times=1)
     stage.telegram.say("sleep until I say stop", chat_id=FORUM, thread_id=CAREER)
     wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
     answer = stage.ask("/stop", CAREER)
@@ -141,7 +117,7 @@ def test_stop_ends_a_running_turn_and_frees_the_lane(stage: Stage) -> None:
 
 
 def test_a_gateway_that_is_killed_takes_its_workers_along(stage: Stage) -> None:
-    stage.model.script(sleeping_tool(stage), contains="sleep on", times=1)
+    stage.model.script(sleeping_tool(stage.root.base), contains="sleep on", times=1)
     stage.telegram.say("please sleep on", chat_id=FORUM, thread_id=CAREER)
     wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
     workers = [
