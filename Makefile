@@ -20,8 +20,9 @@ setup: ## make .venv: a real Hermes, its Telegram library, this project, the tes
 demo: setup ## the main job on a throw-away Hermes: four places, three profiles, one bot
 	@$(PY) -m tests.demo
 
-test: setup ## all tests; ARGS="-k routing -x" goes to pytest
-	@$(PY) -m pytest $(ARGS)
+test: setup ## all tests; ARGS="-k routing -x" goes to pytest, ARGS="-n 0" for one at a time
+	@# A file's tests share a gateway: they stay together, and the long files come first.
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## lint, format and types, as CI sees them
 	$(PY) -m ruff check .
