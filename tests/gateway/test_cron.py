@@ -7,17 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
-from tests.kit.cron_store import CronStore
+from tests.kit.cron_store import BLOCKING, CronStore, begun, running_job
 from tests.kit.waiting import wait_until
 
 GONE = 40
@@ -27,32 +24,10 @@ REPORT = """echo "mark=$MARK home=$HERMES_HOME tool=$HOME cwd=$(pwd) parent=$PPI
 """
 
 
-BLOCKING = """echo "begun $PPID" >> {folder}/runs
-while [ ! -e {folder}/go ]; do sleep 0.05; done
-"""
-
-
 def due_later(cron: CronStore, number: str) -> bool:
     """Say whether a job's next run is in the future."""
     job = cron.job(number)
     return job is not None and datetime.fromisoformat(job["next_run_at"]) > datetime.now(UTC)
-
-
-def begun(folder: Path) -> str:
-    """Return what runs of a blocking job have written."""
-    path = folder / "runs"
-    return path.read_text() if path.exists() else ""
-
-
-@contextmanager
-def running_job(cron: CronStore, folder: Path, **fields: Any) -> Iterator[tuple[str, int]]:
-    """Have a job that runs, until the end of the block."""
-    number = cron.add_script("long", BLOCKING.format(folder=folder), due=-5, **fields)
-    try:
-        wait_until(lambda: begun(folder) != "")
-        yield number, int(begun(folder).split()[1])
-    finally:
-        (folder / "go").touch()
 
 
 def start_hermes(stage: Stage, *command: str) -> subprocess.Popen[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import threading
 from collections.abc import Iterator
@@ -21,11 +20,9 @@ from tests.gateway.conftest import (
     build_stage,
 )
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from tests.kit.files import PICTURE, in_the_gateways_home
 from tests.kit.model_types import image_count
 
-PICTURE = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAADElEQVQI12NgoC4AAABQAAEiE+h1AAAAAElFTkSuQmCC"
-)
 SENT = {
     "picture.png": ("sendPhoto", "sendMediaGroup"),
     "report.pdf": ("sendDocument",),
@@ -114,31 +111,18 @@ def test_a_sent_document_can_be_read_by_the_routed_turn(stage: Stage) -> None:
     assert Path(named[0]).read_bytes() == b"%PDF-1.4 the plan"
 
 
-def in_the_gateways_home(stage: Stage, content: bytes) -> list[Path]:
-    """Return the files with this content in the root that are in no profile's home."""
-    profiles = stage.root.path / "profiles"
-    return [
-        path
-        for path in stage.root.path.rglob("*")
-        if path.is_file()
-        and not path.is_relative_to(profiles)
-        and path.stat().st_size == len(content)
-        and path.read_bytes() == content
-    ]
-
-
 def test_the_gateway_keeps_no_copy_of_what_a_routed_place_was_sent(stage: Stage) -> None:
     content = b"for career alone " * 9
     seq = stage.telegram.seq
     stage.telegram.say_document(content, "own.txt", "keep it", chat_id=FORUM, thread_id=CAREER)
     stage.telegram.wait_reply(FORUM, CAREER, contains="keep it", after=seq, timeout=ANSWER_SECONDS)
     stage.wait_settled("career")
-    assert in_the_gateways_home(stage, content) == []
+    assert in_the_gateways_home(stage.root, content) == []
     other = b"for the default profile " * 9
     seq = stage.telegram.seq
     stage.telegram.say_document(other, "d.txt", "keep it too", chat_id=FORUM, thread_id=UNROUTED)
     stage.telegram.wait_reply(FORUM, UNROUTED, contains="keep it too", after=seq)
-    assert in_the_gateways_home(stage, other)
+    assert in_the_gateways_home(stage.root, other)
 
 
 def test_a_sticker_is_looked_at_by_the_profile(stage: Stage) -> None:
@@ -156,7 +140,7 @@ def test_a_sticker_is_looked_at_by_the_profile(stage: Stage) -> None:
     looks = [r for r in stage.model.requests(after=seen) if "Describe this sticker" in r.last_user]
     assert [look.api_key for look in looks] == ["career-key"]
     stage.wait_settled("career")
-    assert in_the_gateways_home(stage, picture) == []
+    assert in_the_gateways_home(stage.root, picture) == []
     assert not list(stage.root.path.glob("sticker_cache*"))
 
 

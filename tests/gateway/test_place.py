@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, UNROUTED, Stage, build_stage
-from tests.gateway.test_media import PICTURE, in_the_gateways_home
 from tests.kit import FORUM, FakeModel, FakeTelegram, ModelRequest
+from tests.kit.files import PICTURE, in_the_gateways_home
 
 BOT = "@kit_1234567_bot"
 LARGEST_RECEIVED = 2048
@@ -139,7 +139,7 @@ def test_a_picture_that_is_overheard_is_in_the_profiles_own_cache(stage: Stage) 
     assert Path(named).is_relative_to(home / "cache")
     assert Path(named).read_bytes() == PICTURE
     assert not list((home / "hermes-router" / "observed").iterdir())
-    assert in_the_gateways_home(stage, PICTURE) == []
+    assert in_the_gateways_home(stage.root, PICTURE) == []
     stage.wait_settled("career")
     assert stored(home, named) == 1
 
@@ -155,7 +155,7 @@ def test_a_file_that_is_overheard_is_within_the_limit_or_left_out(stage: Stage) 
     assert Path(named).read_bytes() == small
     assert "'large.bin' saved at: nowhere, for files may have 2.0 kB here]" in body
     for content in (small, large):
-        assert in_the_gateways_home(stage, content) == []
+        assert in_the_gateways_home(stage.root, content) == []
     stage.wait_settled("systems")
 
 
@@ -163,7 +163,7 @@ def test_a_picture_that_is_overheard_elsewhere_stays_the_gateways(stage: Stage) 
     content = PICTURE + b"of default"
     stage.telegram.say_photo(content, "shown-to-default", thread_id=UNROUTED)
     body = addressed(stage, "what did they show here?", UNROUTED).body.decode()
-    [path] = in_the_gateways_home(stage, content)
+    [path] = in_the_gateways_home(stage.root, content)
     assert f"saved at: {path}]" in body
 
 
@@ -193,6 +193,6 @@ def test_a_link_in_the_profile_leads_nothing_out_of_it(stage: Stage, tmp_path: P
         stage.telegram.say_photo(PICTURE, "overheard-through-a-link", thread_id=SYSTEMS)
         stage.gateway.wait_log("what was overheard is not kept", log="agent.log")
         assert list(tmp_path.iterdir()) == []
-        assert in_the_gateways_home(stage, PICTURE) == []
+        assert in_the_gateways_home(stage.root, PICTURE) == []
     finally:
         folder.unlink()

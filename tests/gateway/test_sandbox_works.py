@@ -7,16 +7,15 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
 from hermes_router import launchers
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
-from tests.gateway.test_trouble import wait_until
-from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, ordinary_user
+from tests.kit import FORUM, FakeModel, FakeTelegram, ordinary_user
 from tests.kit.cron_store import CronStore
+from tests.kit.waiting import wait_until
 
 OBSTACLE = launchers.check("bubblewrap") or ordinary_user.obstacle()
 pytestmark = [
@@ -69,16 +68,8 @@ def prepared(
 
 
 @pytest.fixture(scope="module")
-def stage(prepared: Stage) -> Iterator[Stage]:
-    with Gateway(prepared.root, ordinary_user=True) as gateway:
-        prepared.gateway = gateway
-        yield prepared
-
-
-def run(stage: Stage, command: str, thread: int) -> str:
-    """Have the profile's agent run a command in its terminal; return what came of it."""
-    said = f"[[tool terminal {json.dumps({'command': command})}]]"
-    return stage.ask(said, thread, contains="tool said").text
+def ordinary() -> bool:
+    return True
 
 
 def cards(stage: Stage) -> list[str]:
@@ -112,7 +103,7 @@ def test_the_end_of_a_background_process_is_told_from_inside(stage: Stage) -> No
         "notify_on_complete": True,
     }
     stage.ask(f"[[tool terminal {json.dumps(call)}]]", CAREER, contains="tool said")
-    run(stage, "touch go", CAREER)
+    stage.run("touch go", CAREER)
     told = stage.telegram.wait_reply(
         FORUM, CAREER, contains="the-end-is-here", after=seq, timeout=ANSWER_SECONDS
     )
@@ -127,7 +118,7 @@ def test_a_board_that_is_shared_works_inside_and_tells_its_topic(stage: Stage) -
     assert found, made
     assert "from the box" in cards(stage)
     assert (stage.root.path / "kanban.db").is_symlink()
-    assert "from the box" in run(stage, "hermes kanban list", CAREER)
+    assert "from the box" in stage.run("hermes kanban list", CAREER)
     create = json.dumps({"title": "by its tool", "assignee": "nobody"})
     stage.ask(f"[[tool kanban_create {create}]]", CAREER, contains="tool said")
     assert "by its tool" in cards(stage)
@@ -136,7 +127,7 @@ def test_a_board_that_is_shared_works_inside_and_tells_its_topic(stage: Stage) -
     stage.telegram.wait_reply(
         FORUM, CAREER, contains=f"Kanban {found.group()} done", after=seq, timeout=ANSWER_SECONDS
     )
-    assert ".env" not in run(stage, f"ls -A {stage.root.path}", CAREER)
+    assert ".env" not in stage.run(f"ls -A {stage.root.path}", CAREER)
 
 
 def test_a_card_that_is_done_inside_attaches_what_the_board_holds_and_no_more(
@@ -148,8 +139,7 @@ def test_a_card_that_is_done_inside_attaches_what_the_board_holds_and_no_more(
     kept = stage.root.path / "kanban" / "attachments" / task
     metadata = {"artifacts": [str(stage.root.base / "private.txt"), f"{kept}/report.txt"]}
     seq = stage.telegram.seq
-    said = run(
-        stage,
+    said = stage.run(
         f"mkdir -p {kept}; echo the-report > {kept}/report.txt; "
         f"hermes kanban complete {task} --summary done --metadata '{json.dumps(metadata)}'",
         CAREER,
@@ -165,7 +155,7 @@ def test_a_board_that_is_not_shared_is_refused_by_the_name_of_its_setting(stage:
     assert setting in stage.ask('/kanban create "lost?"', SYSTEMS).text
     create = json.dumps({"title": "lost?", "assignee": "nobody"})
     assert setting in stage.ask(f"[[tool kanban_create {create}]]", SYSTEMS, contains="tool").text
-    assert setting in run(stage, "hermes kanban create lost?", SYSTEMS)
+    assert setting in stage.run("hermes kanban create lost?", SYSTEMS)
     assert "lost?" not in cards(stage)
     home = stage.root.profiles["systems"].path
     assert not list(home.rglob("kanban.db*"))

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, UNROUTED, Stage, build_stage
-from tests.gateway.test_media import PICTURE
 from tests.kit import FORUM, USER, FakeModel, FakeTelegram
+from tests.kit.files import PICTURE
 from tests.kit.waiting import wait_until
 
 SECOND = 7

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import CAREER, Stage, build_stage
-from tests.gateway.test_cron import begun, running_job
 from tests.kit import FORUM, FakeModel, FakeTelegram
-from tests.kit.cron_store import CronStore
+from tests.kit.cron_store import CronStore, begun, running_job
 from tests.kit.portal import FakePortal
 from tests.kit.waiting import wait_until
 

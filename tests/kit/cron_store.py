@@ -16,9 +16,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.kit.waiting import wait_until
+
 _TICK = 0.02
 
 Job = dict[str, Any]
+
+BLOCKING = """echo "begun $PPID" >> {folder}/runs
+while [ ! -e {folder}/go ]; do sleep 0.05; done
+"""
+"""A job's script that runs until there is a file ``go`` beside it."""
 
 
 def moment(seconds: float = 0.0) -> str:
@@ -119,3 +126,20 @@ class CronStore:
             fresh = self.path.with_suffix(".kit")
             fresh.write_text(json.dumps({"jobs": jobs, "updated_at": moment()}), "utf-8")
             fresh.replace(self.path)
+
+
+def begun(folder: Path) -> str:
+    """Return what runs of a blocking job have written."""
+    path = folder / "runs"
+    return path.read_text() if path.exists() else ""
+
+
+@contextmanager
+def running_job(cron: CronStore, folder: Path, **fields: Any) -> Iterator[tuple[str, int]]:
+    """Have a job that runs, until the end of the block."""
+    number = cron.add_script("long", BLOCKING.format(folder=folder), due=-5, **fields)
+    try:
+        wait_until(lambda: begun(folder) != "")
+        yield number, int(begun(folder).split()[1])
+    finally:
+        (folder / "go").touch()

@@ -17,7 +17,7 @@ from hermes_router.job_turn import Ending, Errand
 from hermes_router.profiles import Profile
 from hermes_router.scheduler import Member, Scheduler
 from hermes_router.settings import Jobs, Schedule, Settings
-from tests.unit.test_upkeep import obligations
+from tests.kit.ledger import obligations
 
 LONG = 20.0
 

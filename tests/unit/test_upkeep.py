@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hermes_router.upkeep import Kept, is_owed, parse_kept, upkeep_time
+from tests.kit.ledger import obligations
 
 NOW = 1_800_000_000.0
 
@@ -44,13 +45,6 @@ def test_a_change_is_followed_up_when_it_may_have_become_old() -> None:
 
 def test_what_is_owed_does_not_wait() -> None:
     assert upkeep(Kept(NOW, NOW + 7000), NOW - 9, owed=True) == 0
-
-
-def obligations(home: Path, state: str) -> None:
-    """Write a reply into the ledger of a home, as Hermes does."""
-    with closing(sqlite3.connect(home / "state.db")) as database, database:
-        database.execute("CREATE TABLE delivery_obligations (state TEXT, attempts INTEGER)")
-        database.execute("INSERT INTO delivery_obligations VALUES (?, 0)", (state,))
 
 
 def test_a_reply_that_was_not_delivered_is_owed(tmp_path: Path) -> None:
