@@ -89,6 +89,19 @@ async def main():
     result["restoring"] = await outcome(event("6")) | {"queued": len(runner.queued)}
     runner._startup_restore_in_progress = False
     del router._serve_and_wait
+    notes = lambda: len(list((router._root / "hermes-router" / "open").glob("*.json")))
+    turn = SimpleNamespace(answered=asyncio.Event(), failure=None)
+    async def serve(*_args, **_more): return turn
+    router._serve = serve
+    busy = asyncio.create_task(router._serve_busy(event("6"), "career"))
+    for _ in range(1000):
+        if notes(): break
+        await asyncio.sleep(0.01)
+    result["busy_noted"] = [notes()]
+    turn.answered.set()
+    await busy
+    result["busy_noted"].append(notes())
+    del router._serve
     runner._draining = True
     runner._running_agents, runner._running_agents_ts = {}, {}
     result["draining"] = await outcome(event("6", text="/profile")) | {"sent": list(adapter.sent)}
@@ -163,6 +176,12 @@ def test_an_answer_to_the_prompt_of_an_update_is_the_gateways(seen: dict[str, An
 
 def test_a_message_during_the_restore_is_held(seen: dict[str, Any]) -> None:
     assert seen["restoring"] == {"original": 0, "served": [], "queued": 1}
+
+
+def test_a_message_for_a_session_that_seems_busy_is_noted_until_it_is_answered(
+    seen: dict[str, Any],
+) -> None:
+    assert seen["busy_noted"] == [1, 0]
 
 
 def test_a_drain_is_answered_without_the_original(seen: dict[str, Any]) -> None:

@@ -27,6 +27,9 @@ from hermes_router_worker.transport import Gateway
 
 _T = TypeVar("_T")
 
+#: How long the worker may take to greet a process of its own.
+_GREETING_SECONDS = 30.0
+
 
 def main() -> Any:
     """Run ``hermes`` with the arguments that this process has."""
@@ -67,7 +70,7 @@ class _AtTheCounter:
         threading.Thread(
             target=self.loop.run_forever, name="hermes-router-send", daemon=True
         ).start()
-        self.reach = self._in_its_thread(self._greeting()).result()
+        self.reach = self._in_its_thread(self._greeting()).result(_GREETING_SECONDS)
         self._reading = self._in_its_thread(self._read())  # who asks later is told if it has ended
 
     def _in_its_thread(self, work: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
