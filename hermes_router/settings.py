@@ -193,6 +193,9 @@ class Warm(Block, frozen=True, kw_only=True):
     max_age: Annotated[
         float, Meta(gt=0, le=30 * _DAY, description="seconds after which all of it is renewed")
     ] = 3600.0
+    mcp: Annotated[
+        bool, Meta(description="start its MCP servers ahead too: a copy for each ready worker")
+    ] = False
 
 
 class Bind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -258,6 +261,10 @@ class WarmBudget(Block, frozen=True, kw_only=True):
     """How much may be kept warm at once, over all profiles; the least recently used goes first."""
 
     profiles: Annotated[int, Meta(ge=0, le=1000, description="profiles that are kept warm")] = 8
+    memory_bytes: Annotated[
+        int,
+        Meta(ge=0, le=2**50, description="of all that is prepared together; 0 is no limit"),
+    ] = 0
 
 
 class Settings(Block, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ class Template:
 
     def __init__(self, process: WorkerProcess, control: socket.socket) -> None:
         self._process = process
+        self.pid = process.pid
         self._forks = ForkServer(control)
 
     @property

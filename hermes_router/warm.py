@@ -21,6 +21,7 @@ import anyio
 import anyio.to_thread
 
 from hermes_router.errors import RouterError
+from hermes_router.footprint import footprint
 from hermes_router.freshness import Stamp, stamp_of
 from hermes_router.launchers import launcher
 from hermes_router.logs import WorkerLog
@@ -53,10 +54,15 @@ class _Nest:
 
 
 class Workers:
-    """The source of all workers of a gateway. ``budget`` bounds the profiles that stay warm."""
+    """The source of all workers of a gateway.
+
+    ``budget`` bounds the profiles that stay warm, ``memory_bytes`` what is prepared for all of them
+    together; 0 of it is no bound.
+    """
 
     def __init__(self, initial: Mapping[str, str], *, budget: int) -> None:
         self.budget = budget
+        self.memory_bytes = 0
         self._initial = initial
         self._nests: dict[str, _Nest] = {}
         self._preparing: dict[asyncio.Task[None], anyio.CancelScope] = {}
@@ -80,6 +86,7 @@ class Workers:
             share=settings.share,
             limits=settings.limits.of_a_tree(),
             together=settings.workers_at_once,
+            mcp_ahead=settings.warm.mcp,
         )
 
     async def start(self, order: WorkerOrder, warm: Warm) -> WorkerProcess:
@@ -118,9 +125,13 @@ class Workers:
                     return await self._forked(template, order)
         return await start_worker(order)
 
-    def resize(self, budget: int) -> None:
-        """Set the budget; what no longer fits is let go of, the least recently used first."""
+    def resize(self, budget: int, memory_bytes: int = 0) -> None:
+        """Set the budget; what no longer fits is let go of, the least recently used first.
+
+        What is too much memory is let go of at the next sweep.
+        """
         self.budget = budget
+        self.memory_bytes = memory_bytes
         while len(self._nests) > budget:
             self._discard(min(self._nests, key=lambda name: self._nests[name].used))
 
@@ -175,6 +186,22 @@ class Workers:
     def _keep_within_budget(self, newest: str) -> None:
         while len(self._nests) > self.budget:
             oldest = min((n for n in self._nests if n != newest), key=lambda n: self._nests[n].used)
+            self._discard(oldest)
+
+    async def keep_within_memory(self) -> None:
+        """Let go of the least recently used profiles until the rest fits into the budget."""
+        while self.memory_bytes and self._nests:
+            nests = self._nests.values()
+            ready = [worker.pid for nest in nests for worker in nest.ready]
+            templates = [nest.template.pid for nest in nests if nest.template is not None]
+            used = await anyio.to_thread.run_sync(footprint, ready, templates)
+            if used <= self.memory_bytes or not self._nests:
+                return
+            oldest = min(self._nests, key=lambda name: self._nests[name].used)
+            logger.info(
+                "%s is not kept warm: %d bytes are prepared, warm_budget.memory_bytes allows %d",
+                *(oldest, used, self.memory_bytes),
+            )
             self._discard(oldest)
 
     def _discard(self, name: str) -> None:
@@ -243,6 +270,7 @@ class Workers:
         while True:
             await anyio.sleep(_SWEEP_SECONDS)
             now = time.monotonic()
+            await self.keep_within_memory()
             for name, nest in list(self._nests.items()):
                 if now - nest.used > nest.warm.keep:
                     self._discard(name)

@@ -29,6 +29,7 @@ from hermes_router.pace import CALL, Pace
 from hermes_router.profiles import WORKER_VARIABLE, Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
+from hermes_router.protocol.template import PREPARE_MCP
 from hermes_router.protocol.weight import too_heavy
 from hermes_router.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 
@@ -56,6 +57,7 @@ class WorkerOrder:
     share: tuple[str, ...] = ()
     limits: tuple[tuple[str, float], ...] = ()
     together: int = 1
+    mcp_ahead: bool = False
 
 
 class WorkerProcess:
@@ -174,16 +176,19 @@ async def start_worker(
     """
     worker_id = uuid.uuid4().hex[:12]
     log, tmpdir = await anyio.to_thread.run_sync(_lay_out, order)
+    environment = profiles.worker_environment(
+        order.profile,
+        worker_id=worker_id,
+        tmpdir=tmpdir,
+        initial=order.initial,
+        passed=order.passed,
+    )
+    if order.mcp_ahead and control is not None:
+        environment[PREPARE_MCP] = "1"
     spec = LaunchSpec(
         profile=order.profile,
         worker_id=worker_id,
-        environment=profiles.worker_environment(
-            order.profile,
-            worker_id=worker_id,
-            tmpdir=tmpdir,
-            initial=order.initial,
-            passed=order.passed,
-        ),
+        environment=environment,
         cwd=order.profile.workspace,
         log=log,
         grace=order.grace,

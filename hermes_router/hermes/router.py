@@ -134,7 +134,8 @@ class GatewayRouter:
         config = await self._watcher.fresh()
         if config is not self._warmed:
             self._warmed = config
-            self._workers.resize(config.warm_budget.profiles)
+            budget = config.warm_budget
+            self._workers.resize(budget.profiles, budget.memory_bytes)
             self._spawn(self._keep_warm(config))
             self._menus.routes_changed()
             self._first_menus.begin()

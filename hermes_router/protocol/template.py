@@ -14,6 +14,9 @@ from hermes_router.protocol.messages import Message
 #: Bytes that one packet may have.
 PACKET_BYTES = 64 * 1024
 
+#: Set to 1 for a template whose workers start the profile's MCP servers before there is a message.
+PREPARE_MCP = "HERMES_ROUTER_PREPARE_MCP"
+
 
 class Fork(Message, frozen=True, kw_only=True, tag="fork"):
     """Fork a worker; three descriptors come along: its input, its output, its log.

@@ -6,13 +6,16 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.test_warm import wait_prepared
 from tests.kit import FakeModel, FakeTelegram, ModelRequest
 from tests.kit.belongings import connect, equip, install_browser
 
@@ -69,6 +72,39 @@ def test_a_real_mcp_server_of_the_profile_answers(stage: Stage) -> None:
     assert "feather weighs 7, says the server of systems" in answer
     assert not [name for name in request.tools if "kit_reverse" in name]
     assert "kit-skill" not in request.system
+
+
+def mcp_servers(stage: Stage) -> set[int]:
+    """Return the processes of MCP servers, and of what Hermes starts them with."""
+    return {one.pid for one in stage.gateway.tree() if "server.py" in one.cmdline}
+
+
+def wait_calm(pids: Iterable[int]) -> None:
+    """Wait until processes have stopped working, as a ready worker does that has all it wants."""
+    used, deadline = None, time.monotonic() + 60
+    while (now := [psutil.Process(pid).cpu_times()[:2] for pid in pids]) != used:
+        assert time.monotonic() < deadline, now
+        used = now
+        time.sleep(0.5)
+
+
+def serving(stage: Stage) -> int:
+    """Return the process that answers a call of an MCP tool."""
+    answer = ask(stage, tool("mcp_kit_weigh", thing="feather"), SYSTEMS)
+    return int(re.findall(r"pid=([0-9]+)", answer)[-1])
+
+
+def test_mcp_servers_wait_for_a_message_unless_the_profile_wants_them_ahead(stage: Stage) -> None:
+    stage.wait_settled("systems")
+    wait_calm(wait_prepared(stage, "systems"))
+    assert mcp_servers(stage) == set()
+    assert serving(stage)
+    stage.root.configure({"hermes_router": {"profiles": {"systems": {"warm": {"mcp": True}}}}})
+    ask(stage, "from here on", SYSTEMS)
+    stage.wait_settled("systems")
+    wait_calm(wait_prepared(stage, "systems"))
+    ahead = mcp_servers(stage)
+    assert serving(stage) in ahead
 
 
 def test_a_shell_hook_denies_and_lets_through(stage: Stage) -> None:

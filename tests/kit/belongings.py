@@ -38,7 +38,8 @@ server = FastMCP("kit")
 @server.tool()
 def weigh(thing: str) -> str:
     "Weigh a thing."
-    return f"{thing} weighs {len(thing)}, says {os.environ['WHOSE']} in {os.getcwd()}"
+    whose, where = os.environ["WHOSE"], os.getcwd()
+    return f"{thing} weighs {len(thing)}, says {whose} in {where}; pid={os.getpid()}"
 
 
 server.run()

@@ -50,14 +50,17 @@ def become_profile(profile: str, *, share_auth: bool) -> None:
         logins.keep_own(profile)
 
 
-def build_runner() -> Any:
-    """Return a headless ``GatewayRunner`` of the profile that belongs to no session yet."""
+def build_runner(*, mcp: bool = True) -> Any:
+    """Return a headless ``GatewayRunner`` of the profile that belongs to no session yet.
+
+    Without ``mcp`` its MCP servers are not started: :func:`.startup.discover_mcp` does it later.
+    """
     from gateway.run import GatewayRunner
 
     startup.defer_upkeep()
     runner = GatewayRunner(_headless_config())
     session_state.install(runner)
-    startup.prepare(runner)
+    startup.prepare(runner, mcp=mcp)
     return runner
 
 

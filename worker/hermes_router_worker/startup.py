@@ -163,12 +163,12 @@ def discover_mcp(runner: Any, wait: float = MCP_WAIT_SECONDS) -> bool:
     return not thread.is_alive()
 
 
-def prepare(runner: Any) -> None:
+def prepare(runner: Any, *, mcp: bool = True) -> None:
     """Do the steps that need no session; safe to do in advance, before any message is known.
 
     Blocks: call it outside the event loop or in a thread. A step that fails is logged and does
     not stop the others, as in Hermes. Reads no session state. Threads that it may leave behind: the
-    logging listener, and MCP's own when servers are configured.
+    logging listener, and MCP's own when servers are configured and ``mcp`` is wanted.
     """
     _attempt("set_up_logging", set_up_logging)
     _attempt("warn_on_stderr", warn_on_stderr)
@@ -177,7 +177,8 @@ def prepare(runner: Any) -> None:
     _attempt("discover_plugins", discover_plugins)
     _attempt("register_shell_hooks", register_shell_hooks)
     _attempt("load_event_hooks", load_event_hooks, runner)
-    _attempt("discover_mcp", discover_mcp, runner)
+    if mcp:
+        _attempt("discover_mcp", discover_mcp, runner)
 
 
 # --- steps that need the adapter and the running loop ---------------------------------------------

@@ -20,6 +20,7 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router.protocol.limits import OPEN_FILES
+from hermes_router.protocol.template import PREPARE_MCP
 from hermes_router_worker import (
     board,
     bootstrap,
@@ -155,10 +156,15 @@ class _Worker:
     async def _wait_ready(self) -> None:
         """Build the runner, then wait for the session that it will belong to."""
         preload.resume_logging()
-        runner = await self._build(imported=0.0)
+        ahead = os.environ.pop(PREPARE_MCP, "") == "1"
+        runner = await self._build(imported=0.0, mcp=ahead)
         if not preload.look_ahead_beside(_look_ahead):
             await asyncio.to_thread(_look_ahead)
-        await self._work(runner, await self._first_message())
+        first = await self._first_message()
+        if first is not None and not ahead:
+            # A copy of each server that waits costs memory, and may lock what is there once.
+            await asyncio.to_thread(startup.discover_mcp, runner)
+        await self._work(runner, first)
 
     async def _start_cold(self) -> None:
         """Become the profile while a message waits; what can be done beside that, is."""
@@ -180,10 +186,10 @@ class _Worker:
         elif first is not None:
             await self._serve(runner, first)
 
-    async def _build(self, *, imported: float) -> Any:
+    async def _build(self, *, imported: float, mcp: bool = True) -> Any:
         """Return a runner, which yet belongs to no session; ``imported``: seconds that took."""
         begun = time.monotonic()
-        runner = bootstrap.build_runner()
+        runner = bootstrap.build_runner(mcp=mcp)
         browser.name_sessions(self._profile)
         board.sign(self._profile)
         skills.remember_reloads()
