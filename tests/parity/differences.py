@@ -60,6 +60,15 @@ DIFFERENCES: tuple[Difference, ...] = (
         lines=True,
     ),
     Difference(
+        "model picker",
+        "Hermes 0.19 lets anybody in the chat click in its model picker, whom all its other "
+        "prompts refuse. A routed one refuses them too.",
+        plain=r"^    .*Select a model|^answerCallbackQuery \{\}$",
+        routed=r"^answerCallbackQuery (.*not authorized to change|\{\}$)",
+        titles=("a stranger's click on the model picker",),
+        lines=True,
+    ),
+    Difference(
         "local address",
         "A worker may have the platform fetch pictures from the web, but the gateway passes on no "
         "address that leads into its own machine or network.",

@@ -70,7 +70,7 @@ class Record:
             number: f"<user message {index}>" for index, number in enumerate(scene.said, 1)
         }
         requests = scene.model.requests(after=scene.asked)
-        self.chats = [r for r in requests if r.kind == "chat"]
+        self.chats = _by_conversation([r for r in requests if r.kind == "chat"])
         self.others = sorted(
             {f"{r.kind}, of {r.model}" for r in requests if r.kind not in {"chat", "title"}}
         )
@@ -232,6 +232,12 @@ class Record:
         text = _PROBED.sub("", self._steady(request.body.decode()))
         yield from json.dumps(json.loads(text), indent=1).replace("\\n", "\n").splitlines()
         yield f"as it was sent: {text}"  # last, for whoever reads what differs: it is one long line
+
+
+def _by_conversation(requests: list[ModelRequest]) -> list[ModelRequest]:
+    """Order requests by who asks: how a turn and its helpers alternate is timing."""
+    who = list(dict.fromkeys(request.system for request in requests))
+    return sorted(requests, key=lambda request: who.index(request.system))
 
 
 def _grown(states: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

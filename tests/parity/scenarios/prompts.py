@@ -121,14 +121,21 @@ def stranger_confirm(scene: Scene) -> None:
     scene.click(prompt, "Cancel")
 
 
-@scenario("a stranger's click on a picker", point=2)
-def stranger_picker(scene: Scene) -> None:
-    for text, button in (("/model", "Custom endpoint"), ("/reasoning", "high")):
-        picker = scene.prompt(text)
-        scene.click(picker, button, user_id=STRANGER)
+def _strange(command: str, theirs: str, ours: str) -> Callable[[Scene], None]:
+    def play(scene: Scene) -> None:
+        picker = scene.prompt(command)
+        scene.click(picker, theirs, user_id=STRANGER)
+        scene.click(picker, ours)
         scene.settle()
-        scene.ask(f"after {text[1:]}")
-        scene.settle()
+        scene.ask("after that", contains="after that")
+
+    return play
+
+
+scenario("a stranger's click on a picker", point=2)(_strange("/reasoning", "high", "low"))
+scenario("a stranger's click on the model picker", point=2)(
+    _strange("/model", "Custom endpoint", "Cancel")
+)
 
 
 @scenario("approval while the answer is streamed", point=2, setting=STREAMING)
