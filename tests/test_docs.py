@@ -26,9 +26,10 @@ from hermes_router.notices import notice
 from hermes_router.protocol import messages as msg
 from hermes_router.routing import Place
 from tests.demo.stage import PLACES
-from tests.tools.settings_table import README, with_table
+from tests.tools.settings_table import PAGE, with_table
 
-ROOT = README.parent
+ROOT = PAGE.parents[1]
+README = ROOT / "README.md"
 HOW = ROOT / "docs" / "how-it-works.md"
 TEXT = README.read_text("utf-8")
 
@@ -124,7 +125,8 @@ def test_the_settings_example_changes_what_it_shows(tmp_path: Path) -> None:
 
 
 def test_the_table_of_settings_is_the_codes() -> None:
-    assert with_table(TEXT) == TEXT, "run: python -m tests.tools.settings_table"
+    text = PAGE.read_text("utf-8")
+    assert with_table(text) == text, "run: python -m tests.tools.settings_table"
 
 
 # -- commands ----------------------------------------------------------------------------------

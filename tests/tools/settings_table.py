@@ -1,4 +1,4 @@
-"""`python -m tests.tools.settings_table`: writes the table of settings into README.md."""
+"""`python -m tests.tools.settings_table`: writes the table of settings into docs/settings.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hermes_router.settings import describe_settings
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 BEGIN = "<!-- settings: written by `python -m tests.tools.settings_table` -->\n"
 END = "<!-- end of settings -->\n"
 
@@ -30,16 +30,16 @@ def _shown(default: object) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def with_table(readme: str) -> str:
-    """Return the README's text with the table as it must be."""
-    head, _, rest = readme.partition(BEGIN)
+def with_table(page: str) -> str:
+    """Return the page's text with the table as it must be."""
+    head, _, rest = page.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
 
 
 def main() -> int:
     """Write the table."""
-    README.write_text(with_table(README.read_text("utf-8")), "utf-8")
+    PAGE.write_text(with_table(PAGE.read_text("utf-8")), "utf-8")
     return 0
 
 
