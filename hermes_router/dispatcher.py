@@ -30,7 +30,11 @@ _ATTEMPTS = 5
 
 
 class TooBusy(RouterError):
-    """More messages wait for a profile's workers than its configuration allows."""
+    """As many messages wait for a profile's workers as ``allowed``, and one more came."""
+
+    def __init__(self, profile: str, allowed: int) -> None:
+        super().__init__(f"profile {profile}: a message too many to wait (limits.queue: {allowed})")
+        self.allowed = allowed
 
 
 @dataclass(slots=True)
@@ -163,7 +167,7 @@ class Dispatcher:
         async with gate.freed:
             if gate.running >= settings.limits.concurrent_turns:
                 if gate.waiting >= settings.limits.queue:
-                    raise TooBusy(f"{gate.waiting} messages wait for profile {profile} already")
+                    raise TooBusy(profile, settings.limits.queue)
                 gate.waiting += 1
                 try:
                     await gate.freed.wait_for(

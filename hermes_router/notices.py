@@ -14,6 +14,7 @@ from hermes_router.errors import (
 )
 
 _USED = {
+    "file_bytes": "sent more of files at once",
     "memory_bytes": "used more memory",
     "cpu_seconds": "used more CPU time",
     "processes": "started more processes",
@@ -61,6 +62,11 @@ def why_ended(failure: RouterError | None, reason: str) -> str:
     if failure is None:
         return reason
     return f"the assistant of this conversation {_what(failure).removesuffix(_TOO_EARLY)}"
+
+
+def too_many_wait(allowed: int) -> str:
+    """Return the line for a message that was not taken, because so many wait already."""
+    return f"⚠️ Too many messages are waiting (limits.queue: {allowed}). Please try again later."
 
 
 def refused_files(allowed: int, turn_id: str) -> str:

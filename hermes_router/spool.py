@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hermes_router.errors import ProtocolError
+from hermes_router.errors import ProtocolError, WorkerOverLimit
 from hermes_router.protocol.messages import Chunk, FileRef
 
 #: Files of one worker that may lie here at once; a good one sends one after the other.
@@ -35,9 +35,13 @@ class Spool:
         self._folder: Path | None = None
 
     def append(self, chunk: Chunk) -> None:
-        """Write one piece; raises ``ProtocolError`` when a limit is crossed."""
+        """Write one piece; raises ``WorkerOverLimit`` or ``ProtocolError`` for too much."""
         if self._total + len(chunk.data) > self._limit:
-            raise ProtocolError(f"the worker sent more than {self._limit} bytes of files at once")
+            raise WorkerOverLimit(
+                f"the worker exceeded limits.file_bytes, {self._limit}",
+                limit="file_bytes",
+                allowed=self._limit,
+            )
         if chunk.stream not in self._sizes and len(self._sizes) >= MOST_FILES:
             raise ProtocolError(f"the worker sent more than {MOST_FILES} files at once")
         self._sizes[chunk.stream] = self._sizes.get(chunk.stream, 0) + len(chunk.data)

@@ -274,7 +274,7 @@ def test_the_notices_are_the_codes(failure: RouterError) -> None:
     ("module", "text"),
     [
         ("hermes/router.py", "Nobody answers here until that is mended."),
-        ("hermes/router.py", "⚠️ Too many messages are waiting. Please try again later."),
+        ("notices.py", "⚠️ Too many messages are waiting (limits.queue: "),
         ("hermes/router.py", "⏳ This agent is draining for a maintenance action"),
         ("hermes/gateway.py", "routing is OFF"),
         ("watch.py", "the worker exceeded timeouts."),

@@ -39,7 +39,7 @@ from hermes_router.hermes.stickers import Stickers
 from hermes_router.host import Host
 from hermes_router.inbound import Verdict
 from hermes_router.journal import Journal, OpenWorks, Works
-from hermes_router.notices import ended_works
+from hermes_router.notices import ended_works, too_many_wait
 from hermes_router.outbound import lasting
 from hermes_router.profile_config import SessionScopes
 from hermes_router.reload import ConfigWatcher
@@ -426,7 +426,7 @@ class GatewayRouter:
             )
         except TooBusy as error:
             logger.warning("hermes-router: %s", error)
-            await conversation.notify("⚠️ Too many messages are waiting. Please try again later.")
+            await conversation.notify(too_many_wait(error.allowed))
         except WorkerError as error:
             logger.error("hermes-router: %s", error)  # noqa: TRY400 - it is no bug
             await conversation.notify("⚠️ Your message was not taken. Please send it again.")

@@ -23,6 +23,7 @@ SANDBOX_OBSTACLE = launchers.check("bubblewrap")
 pytestmark = pytest.mark.skipif(OBSTACLE is not None, reason=f"NOT SHOWN: {OBSTACLE}")
 
 KIDS = UNROUTED
+NARROW = (41, 42)
 MARK = f"limits-{os.getpid()}"  # another run of these tests has its own
 LIMITS = {
     "memory_bytes": 600_000_000,
@@ -67,11 +68,14 @@ def prepared(
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
     kids = stage.root.add_profile("kids", model="kids-model", api_key="kids-key")
     settings = {"career": {"limits": LIMITS}, "kids": {"limits": LIMITS}}
+    stage.root.add_profile("narrow")
+    settings["narrow"] = {"limits": {"concurrent_turns": 1, "queue": 0}}
     if SANDBOX_OBSTACLE is None:
         settings["kids"] |= {"launcher": "bubblewrap"}  # type: ignore[dict-item]
+    topics = {str(KIDS): "kids"} | {str(topic): "narrow" for topic in NARROW}
     stage.root.configure(
         {
-            "gateway": {"profile_routes": {"telegram": {str(FORUM): {str(KIDS): "kids"}}}},
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): topics}}},
             "hermes_router": {"profiles": settings},
         }
     )
@@ -172,6 +176,22 @@ def test_a_program_that_opens_too_many_files_fails_and_the_limit_is_named(
     assert "was refused more open files (limits.open_files: 256)" in told
     said = stage.telegram.wait_reply(FORUM, thread, contains="tool said", after=seq, timeout=60)
     assert "Too many open files" in said.text  # the turn itself went on
+
+
+def test_a_message_too_many_is_refused_and_the_limit_is_named(stage: Stage) -> None:
+    first, second = NARROW
+    hold = threading.Event()
+    stage.model.script(Reply("done", hold=hold), contains="the first of many", times=1)
+    seq = stage.telegram.seq
+    stage.telegram.say("the first of many", chat_id=FORUM, thread_id=first)
+    try:
+        stage.model.wait_chat("the first of many")
+        told = stage.ask("one too many", second, contains="limits.queue").text
+    finally:
+        hold.set()
+    assert told == "⚠️ Too many messages are waiting (limits.queue: 0). Please try again later."
+    stage.gateway.wait_log("profile narrow: a message too many", timeout=10, log="agent.log")
+    stage.telegram.wait_reply(FORUM, first, contains="done", after=seq, timeout=60)
 
 
 def test_the_gateway_would_be_the_last_to_go_when_memory_runs_out(stage: Stage) -> None:

@@ -274,6 +274,20 @@ async def test_a_worker_that_says_too_much_is_ended_and_the_limit_is_named(
     assert "(limits.output_bytes: 1000000) and was ended" in place.notices[0]
 
 
+async def test_a_worker_that_sends_too_much_of_files_is_ended_and_the_limit_is_named(
+    serve: Serve, place: Place
+) -> None:
+    async def acts(worker: Hostile) -> None:
+        await worker.say(msg.Accepted(event=await worker.event()))
+        while True:
+            await worker.say(msg.Chunk(stream=1, data=b"x" * 50_000))
+
+    turn = await serve(acts, replace(SETTINGS, limits=Limits(file_bytes=200_000)))
+    assert isinstance(turn.failure, WorkerOverLimit)
+    assert "sent more of files at once than its limit" in place.notices[0]
+    assert "(limits.file_bytes: 200000) and was ended" in place.notices[0]
+
+
 async def test_refused_calls_are_few_lines_in_the_log(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -403,7 +417,7 @@ def test_files_in_use_count_too() -> None:
     spool = Spool(limit=10)
     spool.append(msg.Chunk(stream=1, data=b"x" * 8))
     path = spool.claim(msg.FileRef(stream=1, name="a.png", size=8))
-    with pytest.raises(ProtocolError, match="bytes of files"):
+    with pytest.raises(WorkerOverLimit, match=r"limits\.file_bytes, 10"):
         spool.append(msg.Chunk(stream=1, data=b"x" * 3))
     spool.release(path)
     spool.append(msg.Chunk(stream=1, data=b"x" * 10))
