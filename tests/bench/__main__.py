@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.bench import alone, chart, routing, table
 from tests.bench.figures import FIGURES, Figure
 from tests.bench.rounds import Plan, Results, run
+from tests.kit.stopping import ended_by_signals
 
 FULL = Plan(starts=2, rounds=3, turns=5)
 QUICK = Plan(starts=1, rounds=3, turns=3)
@@ -78,4 +79,6 @@ def _measured(options: argparse.Namespace) -> Results:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with ended_by_signals():
+        status = main()
+    sys.exit(status)

@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import psutil
 
@@ -41,6 +41,10 @@ class GatewayFailedError(RuntimeError):
 
 class Gateway:
     """One gateway process of a root. `start` and `stop` are bounded; stop leaves nothing."""
+
+    _entered: ClassVar[set[Gateway]] = set()
+    """Those that are, or may be, running."""
+    _forbidden: ClassVar[bool] = False
 
     def __init__(self, root: HermesRoot, *args: str, ordinary_user: bool = False) -> None:
         self.root = root
@@ -80,6 +84,9 @@ class Gateway:
         Raises GatewayFailedError when it ends or the time is up before that.
         """
         telegram, before, begin = self.root.telegram, self.root.telegram.seq, time.monotonic()
+        self._entered.add(self)
+        if self._forbidden:
+            raise GatewayFailedError("no more gateways are to be started")
         command = self.command
         if self.ordinary_user:
             command = as_ordinary_user(command, self.root.base)
@@ -127,7 +134,14 @@ class Gateway:
                     code = process.wait(timeout)
         finally:
             self._kill([p for p in below if self._is_ours(p)] + self.leftovers())
+            self._entered.discard(self)
         return code
+
+    @classmethod
+    def forbid(cls) -> list[Gateway]:
+        """Let none be started any more, and return those that are to be stopped."""
+        cls._forbidden = True
+        return list(cls._entered)
 
     def kill(self) -> None:
         """Kill the gateway process alone with SIGKILL, as a crash would; children live on."""

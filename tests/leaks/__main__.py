@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from hermes_router import launchers
 from tests.kit import ordinary_user
+from tests.kit.stopping import ended_by_signals
 from tests.leaks import table
 from tests.leaks.row import LOCAL, SANDBOX, SIDES, Row
 from tests.leaks.rows import ROWS
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def progress(what: str) -> None:
         print(f"{time.monotonic() - begun:5.0f} s  {what}", file=sys.stderr, flush=True)
 
-    results = run(rows, ROWS, {side: obstacle(side) for side in sides}, progress)
+    warm = options.warm == "on"
+    results = run(rows, ROWS, {side: obstacle(side) for side in sides}, progress, warm=warm)
     wrong = table.complaints(rows, results)
     if options.json:
         print(json.dumps({"rows": table.as_data(rows, results), "wrong": wrong}, indent=1))
@@ -63,6 +65,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.leaks", description=__doc__)
     parser.add_argument("--only", help="the rows with these keys, like E1,F7")
     parser.add_argument("--sides", help=f"some of {','.join(SIDES)}")
+    parser.add_argument(
+        "--warm", choices=("on", "off"), default="on", help="whether workers are prepared ahead"
+    )
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print JSON")
     shape.add_argument("--markdown", action="store_true", help="print the table of docs/leaks.md")
@@ -70,4 +75,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with ended_by_signals():
+        status = main()
+    sys.exit(status)

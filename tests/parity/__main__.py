@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from tests.kit.stopping import ended_by_signals
 from tests.parity import scenarios as _scenarios  # noqa: F401 - enters them
 from tests.parity.differences import DIFFERENCES
 from tests.parity.registry import SCENARIOS, Scenario
@@ -58,4 +59,6 @@ def failures(rows: Sequence[Row], *, full: bool) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with ended_by_signals():
+        status = main()
+    sys.exit(status)
