@@ -46,7 +46,9 @@ def test_a_leak_through_the_router_makes_it_fail() -> None:
 def test_a_known_leak_that_is_not_seen_makes_it_fail() -> None:
     assert "fix the probe" in str(complaint(a_row(), IN_PROCESS, ISOLATED))
     assert complaint(a_row(), IN_PROCESS, LEAKS) is None
-    assert complaint(a_row(expected=False), IN_PROCESS, ISOLATED) is None
+    fixed = a_row(unseen="mended upstream")
+    assert complaint(fixed, IN_PROCESS, ISOLATED) is None
+    assert "has a reason for none" in str(complaint(fixed, IN_PROCESS, LEAKS))
 
 
 def test_a_probe_that_fails_makes_it_fail() -> None:

@@ -1,16 +1,17 @@
-"""Control: commands, replies and jobs that act on another profile, or leave through its bot."""
+"""Control: commands and replies that act on another profile, or leave through its bot."""
 
 from __future__ import annotations
 
 import threading
-from pathlib import Path
+from functools import partial
 
-from tests.kit import DEFAULT_KEY
-from tests.leaks.paths import nothing_to_see
-from tests.leaks.row import IN_PROCESS, LOCAL, SANDBOX, SIDES, Row
+from tests.kit import DEFAULT_KEY, USER
+from tests.leaks.policy import STRANGER
+from tests.leaks.row import IN_PROCESS, LOCAL, SANDBOX, Row
 from tests.leaks.side import Side
-from tests.leaks.world import ALICE, BOB, CAROL, DEFAULT, ERIN, NOBODY, World
+from tests.leaks.world import ALICE, BOB, CAROL, DEFAULT, ERIN, EXPLICIT, NOBODY, World
 
+ONE_BOT = "the gateway connects its own bot; a profile with a bot of its own has its own gateway"
 ERINS_BOT = "7654321:kit-bot-token_of_erin_BBBBBBBBBBBBBBBB"
 
 
@@ -26,10 +27,12 @@ def profile_command(side: Side) -> str:
     return "" if BOB in said else f"it says {said[:60]!r}"
 
 
-def status_command(side: Side) -> str:
-    """Compare the model that `/status` or `/model` names with the one that answers."""
-    said = side.ask(BOB, "/model").text
-    return "" if "model-of-bob" in said else f"/model says {said[:80]!r}"
+def shown_model(side: Side, command: str) -> str:
+    """Compare the model that a command names in a new conversation with the one that answers."""
+    said = side.ask(BOB, command).text
+    if "model-of-bob" in said:
+        return ""
+    return "the launch profile's model" if "kit-model" in said else f"it says {said[:60]!r}"
 
 
 def model_for_good(side: Side) -> str:
@@ -64,6 +67,16 @@ def stop_command(side: Side) -> str:
     return "alice's turn is stopped" if stopped else ""
 
 
+def plant_explicit(world: World) -> None:
+    world.topics[EXPLICIT] = DEFAULT
+
+
+def plant_admin(world: World) -> None:
+    """Name who may give all commands in chats of two, and route a chat with somebody else."""
+    world.root.configure({"platforms": {"telegram": {"allow_admin_from": [str(USER)]}}})
+    world.chats[STRANGER] = BOB
+
+
 def plant_own_bot(world: World) -> None:
     """Give erin a bot of her own, whatever the gateway makes of it."""
     config = world.root.config["platforms"]["telegram"]
@@ -78,56 +91,49 @@ def receiving_bot(side: Side) -> str:
     return "" if said.token == side.world.root.token else "another bot answers"
 
 
-def completion(side: Side) -> str:
-    """Let a job in the background say when it is done."""
-    mark, seen = side.mark(), side.model.seq
-    command = f"sleep 1; echo finished-{mark}"
-    topic = side.world.fresh_topic(BOB)
-    side.call(BOB, "terminal", topic, command=command, background=True, notify_on_complete=True)
-
-    def told() -> list[str]:
-        requests = side.model.requests("chat", after=seen)
-        return [r.api_key for r in requests if f"finished-{mark}" in r.last_user and not _own(r)]
-
-    def _own(request: object) -> bool:
-        return "[[tool" in getattr(request, "last_user", "")
-
-    if not side.wait(told, 40):
-        return "bob is never told"
-    wrong = [key for key in told() if key != "key-of-bob"]
-    return f"{wrong[0]} is asked instead" if wrong else ""
-
-
-_JOB = """
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from hermes_constants import get_hermes_home
-script = get_hermes_home() / "scripts" / "leak.sh"
-script.parent.mkdir(exist_ok=True)
-script.write_text('echo "ran home=$HERMES_HOME mark=[$LEAK_MARK]" >> %s')
-from cron.jobs import create_job
-job = create_job(prompt="x", schedule="every 1m", script="leak.sh", no_agent=True, deliver="local")
-result = "made " + str(job.get("id"))
-"""
-
-
-def cron_job(side: Side) -> str:
-    """Make a job of bob's that is due each minute, and see what its script finds."""
-    seen = _job_result(side)
-    shown = side.inside(BOB, _JOB % seen)
-    if "made " not in shown:
-        side.unsure(shown)
-    if not side.wait(lambda: "ran " in side.read(seen), 150):
-        return "bob's job never runs"
-    ran = side.read(seen).splitlines()[0]
-    wrong = [] if f"home={side.world[BOB].path} " in ran else ["it runs in another home"]
-    if "of-default" in ran:
-        wrong.append("with the launch profile's environment")
+def own_bot(side: Side) -> str:
+    """Write to two bots as one person, and look who answers in each of the two chats."""
+    wrong = []
+    for name, token in ((DEFAULT, side.world.root.token), (ERIN, ERINS_BOT)):
+        mark, seen = side.mark(), side.model.seq
+        text = f"which of you? [[say done {mark}]]"
+        side.telegram.say(text, chat_id=USER, bot_token=token)
+        said = side.telegram.wait_reply(USER, None, contains=f"done {mark}", timeout=90)
+        keys = {r.api_key for r in side.model.requests("chat", after=seen) if mark in r.last_user}
+        if keys != {f"key-of-{name}"} or said.token != token:
+            wrong.append(f"{', '.join(sorted(keys))} answers {name}'s")
     return ", ".join(wrong)
 
 
-def _job_result(side: Side) -> Path:
-    return side.world[BOB].path / "workspace" / "job-ran"
+def route_to_default(side: Side) -> str:
+    """Write where the route says `default`; in process to another profile's bot."""
+    seen, mark = side.model.seq, side.mark()
+    token = ERINS_BOT if side.name == IN_PROCESS else side.world.root.token
+    shown = f'[[tool terminal {{"command": "echo home=$HERMES_HOME {mark}"}}]]'
+    side.ask(DEFAULT, shown, EXPLICIT, contains=f"{mark}", bot_token=token)
+    requests = [r for r in side.model.requests("chat", after=seen) if mark in r.last_user]
+    wrong = sorted({r.api_key for r in requests} - {DEFAULT_KEY})
+    if wrong:
+        return f"{wrong[0]} answers"
+    if not any(f"home={side.world.root.path} {mark}" in r.body.decode() for r in requests):
+        return "the launch profile's shell is in another home"
+    return ""
+
+
+def restart_by_admin(side: Side) -> str:
+    before = side.gateway.pid
+    side.say(BOB, "/restart")
+    ended = side.wait(lambda: not side.gateway.running or side.gateway.pid != before, 60)
+    side.restart()
+    return "the gateway of all restarts" if ended else ""
+
+
+def restart_by_anybody(side: Side) -> str:
+    """Say it as somebody who may write, but is not in the gateway's list of admins."""
+    seq = side.telegram.seq
+    side.telegram.say("/restart", chat_id=STRANGER)
+    side.telegram.wait_reply(STRANGER, None, after=seq, timeout=60)
+    return "the gateway restarts" if side.wait(lambda: not side.gateway.running, 5) else ""
 
 
 ROWS = (
@@ -142,13 +148,19 @@ ROWS = (
         what="`/profile` names another profile",
         probe=profile_command,
         upstream=(62244, 86946, 92530),
-        expected=False,
+        unseen="Hermes names the profile that the place is routed to",
     ),
     Row(
         key="R3m",
         what="`/model` shows another profile's model",
-        probe=status_command,
+        probe=partial(shown_model, command="/model"),
         upstream=(92530,),
+    ),
+    Row(
+        key="R3s",
+        what="`/status` shows another profile's model",
+        probe=partial(shown_model, command="/status"),
+        upstream=(86946, 92530),
     ),
     Row(
         key="C7",
@@ -157,28 +169,11 @@ ROWS = (
         upstream=(81764, 87939, 75684, 72476),
     ),
     Row(
-        key="R8",
-        what="one profile's secret opens another's address (webhooks, API server)",
-        probe=nothing_to_see,
-        upstream=(72041, 92871),
-        absent={
-            IN_PROCESS: "the suite's platform has none",
-            **dict.fromkeys((LOCAL, SANDBOX), "workers listen nowhere"),
-        },
-    ),
-    Row(
-        key="A5",
-        what="`/restart` in a profile's place restarts the gateway of all",
-        probe=nothing_to_see,
-        upstream=(119971,),
-        absent=dict.fromkeys(SIDES, "it is for the gateway's admins, wherever they write it"),
-    ),
-    Row(
         key="R7",
         what="`/stop` ends another profile's turn",
         probe=stop_command,
         upstream=(88404, 89860, 108294),
-        expected=False,
+        unseen="of one bot, each topic has a lane of its own",
     ),
     Row(
         key="R5",
@@ -188,16 +183,33 @@ ROWS = (
         upstream=(49634, 59310, 70620, 65939),
     ),
     Row(
-        key="R6",
-        what="a finished background job is told to another profile, or to nobody",
-        probe=completion,
-        upstream=(94744, 102635),
-        expected=False,
+        key="S3",
+        what="one person's chats with two bots: the sibling profile answers",
+        probe=own_bot,
+        upstream=(49634, 17068, 74285, 89860),
+        unseen="the keys of conversations have held the profile since 0.19",
+        absent=dict.fromkeys((LOCAL, SANDBOX), ONE_BOT),
     ),
     Row(
-        key="K1",
-        what="a profile's cron job runs, in its own home and environment",
-        probe=cron_job,
-        upstream=(69377, 74878, 108748),
+        key="R4",
+        what="a route to `default`: the turn runs in the home of another profile",
+        plant=plant_explicit,
+        probe=route_to_default,
+        upstream=(79113,),
+    ),
+    Row(
+        key="A5s",
+        what="`/restart` in a profile's place, by somebody who is no admin of the gateway",
+        plant=plant_admin,
+        probe=restart_by_anybody,
+        upstream=(119971,),
+        unseen="Hermes too asks the gateway's own list",
+    ),
+    Row(
+        key="A5",
+        what="`/restart` in a profile's place, by an admin of the gateway",
+        probe=restart_by_admin,
+        upstream=(119971,),
+        by_design=dict.fromkeys((LOCAL, SANDBOX), "it is a command to the gateway"),
     ),
 )

@@ -91,10 +91,11 @@ def plant_own_keys(world: World) -> None:
 
 
 def key_of_an_earlier_turn(side: Side) -> str:
+    """Have alice's turn be the first to import a module of Hermes that loads a `.env`."""
     code = "import os; result = os.environ.get('LEAK_OF_ALICE')"
-    own = side.inside(ALICE, code)
+    own = side.inside(ALICE, f"import trajectory_compressor; {code}")
     shown = side.inside(BOB, code) + side.run(BOB, 'echo "[$LEAK_OF_ALICE]"')
-    if "key-only" not in own and side.name != "in-process":
+    if "key-only" not in own:
         side.unsure(f"alice does not see her own key: {own}")
     return found(shown, "key-only-alice-has")
 
@@ -256,7 +257,6 @@ ROWS = (
         plant=plant_own_keys,
         probe=key_of_an_earlier_turn,
         upstream=(77562, 77969, 107692),
-        expected=False,
     ),
     Row(
         key="E4",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.kit import Call
-from tests.leaks.row import SAME_USER, SIDES, Row
+from tests.leaks.row import SAME_USER, Row
 from tests.leaks.side import Side, found
 from tests.leaks.world import ALICE, BOB, DEFAULT, DORA, World, plant_file
 
@@ -184,10 +184,6 @@ def _logged(folder: Path) -> str:
     return "\n".join(path.read_text("utf-8", "replace") for path in files)
 
 
-def nothing_to_see(side: Side) -> str:
-    side.unsure("this row has no probe")
-
-
 ROWS = (
     Row(
         key="F1",
@@ -202,13 +198,6 @@ ROWS = (
         plant=plant_remote_terminal,
         probe=terminal_backend,
         upstream=(94200, 79117),
-    ),
-    Row(
-        key="F2",
-        what="containers of one profile with the folders of another",
-        probe=nothing_to_see,
-        upstream=(101132, 95470, 96992),
-        absent=dict.fromkeys(SIDES, "the suite runs no container engine"),
     ),
     Row(
         key="F3",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.kit import USER
 from tests.leaks.row import LOCAL, SANDBOX, Row
 from tests.leaks.side import Side, found
-from tests.leaks.world import BOB, CAROL, DEFAULT, GROUP, World
+from tests.leaks.world import BOB, CAROL, DEFAULT, GROUP, WITH_SKILL, World
 
 STRANGER = 7700009
 BOT = "@kit_1234567_bot"
@@ -36,6 +36,35 @@ def command_allowlist(side: Side) -> str:
     for number in prompts()[:1]:
         side.telegram.click(number, "Deny")
     return "" if folder.exists() else "the command runs unasked"
+
+
+def approval_elsewhere(side: Side) -> str:
+    """Approve a command of carol's from bob's place."""
+    folder = side.world[CAROL].path / "workspace" / "open-to-all"
+    side.run(CAROL, f"mkdir -m 700 -p {folder}")
+    mark, seq = side.mark(), side.telegram.seq
+    tool = f'[[tool terminal {{"command": "chmod 777 {folder}"}}]]'
+    topic = side.say(CAROL, f"{tool} [[say done {mark}]]")
+
+    def opened() -> bool:
+        return bool(folder.stat().st_mode & 0o002)
+
+    def ended() -> bool:
+        return any(f"done {mark}" in m.text for m in side.telegram.transcript(thread_id=topic))
+
+    def asked() -> list[int]:
+        calls = side.telegram.calls(after=seq)
+        return [c.message_id for c in calls if c.message_id and "ea:deny" in str(c.params)]
+
+    if not side.wait(lambda: opened() or ended() or asked(), 60):
+        side.unsure("neither a question nor an end")
+    if opened():
+        return "the launch profile's approvals: the command runs unasked"
+    side.ask(BOB, "/approve")
+    approved = side.wait(opened, 3)
+    for number in asked()[:1]:
+        side.telegram.click(number, "Deny")
+    return "what is said in bob's place approves it" if approved else ""
 
 
 def plant_redaction(world: World) -> None:
@@ -155,6 +184,17 @@ def overheard(side: Side) -> str:
     return ", ".join(wrong)
 
 
+def plant_auto_skill(world: World) -> None:
+    topic = {"name": "Skilled", "thread_id": WITH_SKILL, "skill": f"sk-{DEFAULT}"}
+    extra = {"group_topics": [{"chat_id": world.forum, "topics": [topic]}]}
+    world.root.configure({"platforms": {"telegram": {"extra": extra}}})
+
+
+def auto_skill(side: Side) -> str:
+    body = side.turn(BOB, "hello", WITH_SKILL).body.decode()
+    return found(body, f"skill-of-{DEFAULT}")
+
+
 def channel_prompt(side: Side) -> str:
     mark, seen = side.mark(), side.model.seq
     side.telegram.say(f"{BOT} hello [[say done {mark}]]", chat_id=GROUP)
@@ -172,6 +212,13 @@ ROWS = (
         plant=plant_allowlist,
         probe=command_allowlist,
         upstream=(108708,),
+    ),
+    Row(
+        key="C1a",
+        what="a dangerous command is approved by another profile's settings, or from its place",
+        probe=approval_elsewhere,
+        upstream=(108708,),
+        unseen="a routed place is never asked there: such commands are refused",
     ),
     Row(
         key="C2",
@@ -192,7 +239,7 @@ ROWS = (
         what="the prompt names another profile as the active one",
         probe=profile_name,
         upstream=(76065,),
-        expected=False,
+        unseen="Hermes 0.19 builds a turn's prompt in the turn's own context",
     ),
     Row(
         key="C5",
@@ -207,7 +254,6 @@ ROWS = (
         plant=plant_footer,
         probe=display,
         upstream=(58395, 92722, 108453),
-        expected=False,
     ),
     Row(
         key="C6f",
@@ -234,5 +280,11 @@ ROWS = (
         key="X2",
         what="the launch profile's channel prompt in a routed group",
         probe=channel_prompt,
+    ),
+    Row(
+        key="X2s",
+        what="the launch profile's skill for a routed topic (auto-skill)",
+        plant=plant_auto_skill,
+        probe=auto_skill,
     ),
 )

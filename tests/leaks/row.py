@@ -60,8 +60,8 @@ class Row:
     """Puts markers in the homes before the gateways start."""
     upstream: tuple[int, ...] = ()
     """Numbers of issues at Hermes."""
-    expected: bool = True
-    """Whether in-process routing must be seen to leak."""
+    unseen: str = ""
+    """Why in-process routing does not leak. Without a reason it must be seen to."""
     by_design: Mapping[str, str] = field(default_factory=dict)
     """Sides of ours that leak all the same, and why."""
     absent: Mapping[str, str] = field(default_factory=dict)
@@ -89,12 +89,12 @@ def complaint(row: Row, side: str, cell: Cell) -> str | None:
         return f"the probe failed: {cell.text}"
     if cell.state is State.NOT_APPLICABLE:
         return None
-    leaks = cell.state is State.LEAKS
+    leaks, expected = cell.state is State.LEAKS, side in row.by_design
+    unexpected, missing = "a leak", "it is said to leak by design, and does not: mend the row"
     if side == IN_PROCESS:
-        blind = row.expected and not leaks
-        return "no leak was seen where one is known: fix the probe" if blind else None
-    if leaks == (side in row.by_design):
+        expected = not row.unseen
+        unexpected = "a leak, where the row has a reason for none"
+        missing = "no leak was seen where one is known: fix the probe"
+    if leaks == expected:
         return None
-    if leaks:
-        return f"a leak: {cell.text}"
-    return "it is said to leak by design, and does not: mend the row and the documents"
+    return f"{unexpected}: {cell.text}" if leaks else missing

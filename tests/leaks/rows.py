@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.leaks import control, environment, fate, paths, policy, process, stores
+from tests.leaks import control, environment, fate, jobs, outside, paths, policy, process, stores
 from tests.leaks.row import Row
 
 FAMILIES: dict[str, tuple[Row, ...]] = {
@@ -10,6 +10,8 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
     "paths": paths.ROWS,
     "stores": stores.ROWS,
     "policy": policy.ROWS,
+    "outside": outside.ROWS,
+    "jobs": jobs.ROWS,
     "control": control.ROWS,
     "process": process.ROWS,
     "fate": fate.ROWS,

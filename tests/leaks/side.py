@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,18 +20,20 @@ from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, Message, ModelReq
 from tests.kit.model_types import text_of
 from tests.kit.portal import FakePortal
 from tests.leaks.row import ProbeError, Row
-from tests.leaks.world import DEFAULT, World
+from tests.leaks.world import BOB, DEFAULT, World
 
 ANSWER_SECONDS = 90.0
 _LOOK = 0.05
+_ATTEMPTS = 4
 
 
 class Side:
     """One gateway with its servers. `ask` and its kin make real turns of a profile."""
 
-    def __init__(self, name: str, planted: Iterable[Row]) -> None:
+    def __init__(self, name: str, planted: Iterable[Row], *, warm: bool = True) -> None:
         self.name = name
         self.planted = planted
+        self.warm = warm
         self._marks = itertools.count(1)
         self._lock = threading.Lock()
         self._stack = ExitStack()
@@ -44,7 +47,7 @@ class Side:
             self.model = stack.enter_context(FakeModel())
             portal = stack.enter_context(FakePortal())
             base = Path(folder).resolve()
-            self.world = World(base, self.name, self.telegram, self.model, portal)
+            self.world = World(base, self.name, self.telegram, self.model, portal, warm=self.warm)
             for row in self.planted:
                 row.plant(self.world)
             self.world.finish()
@@ -68,12 +71,21 @@ class Side:
         self._wait_ready()
 
     def _wait_ready(self) -> None:
-        """Wait until the launch profile answers.
+        """Wait until the launch profile answers, and one that is routed.
 
         What a multiplexing gateway receives for other profiles while it starts is lost.
         """
         mark = self.mark()
         self.ask(DEFAULT, f"ready? [[say done {mark}]]", contains=f"done {mark}")
+        for attempt in range(1, _ATTEMPTS + 1):
+            mark = self.mark()
+            try:
+                self.ask(BOB, f"ready? [[say done {mark}]]", contains=f"done {mark}", timeout=20)
+            except TimeoutError:
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                break
 
     # -- turns
 
@@ -168,6 +180,14 @@ class Side:
         if found is None:
             raise ProbeError(f"the plugin tool did not run: {result[:400]}")
         return str(json.loads(found.group())["result"])
+
+    def starts(self) -> Counter[str]:
+        """Count the turns of all profiles by how their workers were started: `cold`, `prepared`."""
+        logs = self.world.root.path.glob("profiles/*/logs/hermes-router-worker.log*")
+        text = "".join(self.read(path) for path in logs)
+        return Counter(
+            re.findall(r"^\S+ hermes-router \w+ .*?\bstart=(cold|prepared)", text, re.MULTILINE)
+        )
 
     # -- waiting
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.leaks.paths import nothing_to_see
-from tests.leaks.row import SAME_USER, SIDES, NotApplicableError, Row
+from tests.leaks.row import SAME_USER, NotApplicableError, Row
 from tests.leaks.side import Side, found
 from tests.leaks.world import ALICE, BOB, CAROL, DEFAULT, DORA, World, plant_file
 
@@ -120,8 +120,13 @@ def memory_provider(side: Side) -> str:
     for name in (ALICE, BOB, ALICE):
         card = side.turn(name, "hello").system.partition("identity-card ")[2].splitlines()[:1]
         if card != [f"code={name} data={side.world[name].path}."]:
-            wrong.append(f"{name} has {card or 'none'}")
+            wrong.append(f"{name} has {_whose(card)}")
     return ", ".join(wrong)
+
+
+def _whose(card: list[str]) -> str:
+    found = re.match(r"code=(\w+) data=.*/(\w+)\.$", card[0]) if card else None
+    return f"the code of {found[1]} with the data of {found[2]}" if found else "none"
 
 
 # -- skills, plugins, toolsets
@@ -248,7 +253,7 @@ def plant_hooks(world: World) -> None:
     for name in (DEFAULT, BOB):
         folder = world[name].path / "hooks" / "witness"
         plant_file(folder / "HOOK.yaml", "name: witness\ndescription: x\nevents: [agent:start]\n")
-        seen = world[name].path / "hooks" / "seen"
+        seen = world[name].path / "hook-seen"
         plant_file(folder / "handler.py", WITNESS.format(seen=str(seen)))
 
 
@@ -260,7 +265,7 @@ def deny_hook(side: Side) -> str:
 def event_hook(side: Side) -> str:
     mark = side.mark()
     side.turn(BOB, f"witnessed-{mark}")
-    seen = {name: side.world[name].path / "hooks" / "seen" for name in (DEFAULT, BOB)}
+    seen = {name: side.world[name].path / "hook-seen" for name in (DEFAULT, BOB)}
     leaked = []
     if f"witnessed-{mark}" in side.read(seen[DEFAULT]):
         leaked.append("the launch profile's hook gets bob's message")
@@ -334,7 +339,7 @@ ROWS = (
         what="a memory in another profile's files or prompt",
         probe=memory_files,
         upstream=(69123, 108319),
-        expected=False,
+        unseen="Hermes 0.19 looks up the folder of memories for each call",
     ),
     Row(
         key="S5p",
@@ -355,7 +360,7 @@ ROWS = (
         what="skills of another profile in `skills_list`, `skill_view`",
         probe=skill_tools,
         upstream=(67277,),
-        expected=False,
+        unseen="Hermes 0.19 looks up the folder of skills for each call",
     ),
     Row(
         key="S8",
@@ -369,7 +374,7 @@ ROWS = (
         plant=plant_toolsets,
         probe=toolsets,
         upstream=(106005, 91415),
-        expected=False,
+        unseen="Hermes 0.19 remembers tools by the configuration that they were made for",
     ),
     Row(
         key="S10",
@@ -392,12 +397,6 @@ ROWS = (
         upstream=(56508,),
     ),
     Row(
-        key="S12",
-        what="another profile's browser session",
-        probe=nothing_to_see,
-        absent=dict.fromkeys(SIDES, "the suite has no browser"),
-    ),
-    Row(
         key="S13",
         what="a thread of a turn works in another profile's home",
         probe=bare_thread,
@@ -408,6 +407,5 @@ ROWS = (
         what="a delegated child works as another profile",
         probe=delegated_child,
         upstream=(111617,),
-        expected=False,
     ),
 )

@@ -21,10 +21,13 @@ def run(
     planted: Sequence[Row],
     obstacles: Mapping[str, str | None],
     progress: Callable[[str], None],
+    *,
+    warm: bool = True,
 ) -> Results:
     """Probe each row on each side, in homes that hold what all `planted` rows plant.
 
-    `obstacles` has the sides; where one cannot be had, it says why, and its cells too.
+    `obstacles` has the sides; where one cannot be had, it says why, and its cells too. With `warm`
+    the router prepares workers ahead, as it does unless it is configured otherwise.
     """
     results: Results = {row.key: {} for row in rows}
     lock = threading.Lock()
@@ -39,7 +42,7 @@ def run(
         sides = []
         for name, obstacle in obstacles.items():
             if obstacle is None:
-                sides.append(stack.enter_context(Side(name, planted)))
+                sides.append(stack.enter_context(Side(name, planted, warm=warm)))
                 progress(f"{name:<10} its gateway runs")
             for row in rows if obstacle is not None else ():
                 results[row.key][name] = Cell(State.NOT_APPLICABLE, obstacle or "")
@@ -47,6 +50,9 @@ def run(
             list(pool.map(lambda side: _probe_all(probe, side, rows, alone=False), sides))
         for side in sides:
             _probe_all(probe, side, rows, alone=True)
+        for side in sides:
+            if starts := side.starts():
+                progress(f"{side.name:<10} workers: {dict(sorted(starts.items()))}")
     return results
 
 

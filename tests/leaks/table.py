@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tests.leaks.row import HEADINGS, SIDES, Cell, Row, complaint
+from tests.leaks.row import HEADINGS, IN_PROCESS, SIDES, Cell, Row, State, complaint
 from tests.leaks.suite import Results
 
 _LONGEST = 160
@@ -53,7 +53,7 @@ def as_data(rows: Sequence[Row], results: Results) -> list[dict[str, Any]]:
             "key": row.key,
             "what": row.what,
             "upstream": list(row.upstream),
-            "expected_in_process": row.expected,
+            "unseen": row.unseen,
             "by_design": dict(row.by_design),
             "cells": {
                 side: {
@@ -75,6 +75,8 @@ def _shown(row: Row, side: str, cell: Cell | None) -> str:
     text = " ".join(str(cell).split()).replace("|", "/")
     if side in row.by_design and cell.text:
         text += f" ({row.by_design[side]})"
+    if side == IN_PROCESS and cell.state is State.ISOLATED:
+        text += f": {row.unseen}"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

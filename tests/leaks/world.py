@@ -31,6 +31,11 @@ GROUP = -1003961179977
 
 TOPICS_EACH = 100
 _FIRST = 1000
+EXPLICIT = 1999
+"""A topic with a route that says `default`."""
+
+WITH_SKILL = _FIRST + 2 * TOPICS_EACH - 1
+"""A topic of bob's for which the gateway's configuration names a skill."""
 _ROUTED = (ALICE, BOB, CAROL, DORA, ERIN, FRANK, BROKEN, NOBODY)
 
 TOOLS = '''"""Tools of the leak suite: `inside` runs code in the agent's own process."""
@@ -68,8 +73,11 @@ class World:
         telegram: FakeTelegram,
         model: FakeModel,
         portal: FakePortal,
+        *,
+        warm: bool = True,
     ) -> None:
         self.side = side
+        self.warm = warm
         self.portal = portal
         self.base = base
         self.root = HermesRoot(base, telegram=telegram, model=model)
@@ -79,6 +87,7 @@ class World:
             home.configure({"approvals": {"mode": "off"}, "plugins": {"enabled": ["leaks"]}})
             _add_tools(home)
         self.topics = _topics()
+        self.chats = {GROUP: BOB}
         self._fresh = {name: itertools.count(first) for name, first in _firsts().items()}
 
     @property
@@ -105,16 +114,14 @@ class World:
 
     def finish(self) -> None:
         """Write the routes, when everything is planted."""
-        groups = {GROUP: BOB}
         if self.side == IN_PROCESS:
-            routed.in_process(self.root, self.topics, groups)
+            routed.in_process(self.root, self.topics, self.chats)
         else:
             settings = {
-                "defaults": {"launcher": self.side},
-                "warm_budget": {"profiles": 2},
+                "defaults": {"launcher": self.side, "warm": {"enabled": self.warm}},
                 "profiles": {ALICE: {"limits": {"processes": PROCESSES}}},
             }
-            routed.by_router(self.root, self.topics, settings, groups)
+            routed.by_router(self.root, self.topics, settings, self.chats)
 
     @property
     def sandboxed(self) -> bool:
