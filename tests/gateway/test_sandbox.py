@@ -61,6 +61,11 @@ def test_a_turn_in_a_sandbox_answers(stage: Stage) -> None:
     assert "launcher=bubblewrap" in stage.worker_log("career")
 
 
+def test_what_it_is_shown_is_told_when_the_gateway_starts(stage: Stage) -> None:
+    what = f"shared with the profile career: sandbox.binds {stage.root.base / 'bound'} (ro)"
+    stage.gateway.wait_log(what, timeout=10, log="agent.log")
+
+
 def test_the_agent_sends_from_inside(stage: Stage) -> None:
     code = json.dumps({"code": "import os; os.system('hermes send --to telegram frominside')"})
     said = stage.ask(f"[[tool execute_code {code}]]", CAREER, contains="tool said").text
