@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     begun = time.monotonic()
 
     def progress(what: str) -> None:
-        print(f"{time.monotonic() - begun:5.0f} s  {what}", file=sys.stderr, flush=True)
+        # In one piece: the sides say so at the same time.
+        sys.stderr.write(f"{time.monotonic() - begun:5.0f} s  {what}\n")
 
     warm = options.warm == "on"
     results = run(rows, ROWS, {side: obstacle(side) for side in sides}, progress, warm=warm)

@@ -41,6 +41,8 @@ def model_for_good(side: Side) -> str:
     side.ask(CAROL, "/model kit-model --provider custom --global")
     side.ask(CAROL, "/reasoning high --global")
     changed = [name for name, path in homes.items() if path.read_text() != before[name]]
+    for name, path in homes.items():  # the rows after this one are not about what was changed
+        path.write_text(before[name])
     if not changed:
         side.unsure("the commands changed nothing")
     wrong = [f"{name}'s config.yaml is changed" for name in changed if name != CAROL]
@@ -106,26 +108,17 @@ def own_bot(side: Side) -> str:
 
 
 def route_to_default(side: Side) -> str:
-    """Write where the route says `default`; in process to another profile's bot."""
+    """After a turn of bob's, write where the route says `default`; in process to erin's bot."""
+    side.run(BOB, "true")
     seen, mark = side.model.seq, side.mark()
     token = ERINS_BOT if side.name == IN_PROCESS else side.world.root.token
     shown = f'[[tool terminal {{"command": "echo home=$HERMES_HOME {mark}"}}]]'
     side.ask(DEFAULT, shown, EXPLICIT, contains=f"{mark}", bot_token=token)
     requests = [r for r in side.model.requests("chat", after=seen) if mark in r.last_user]
-    wrong = sorted({r.api_key for r in requests} - {DEFAULT_KEY})
-    if wrong:
-        return f"{wrong[0]} answers"
-    if not any(f"home={side.world.root.path} {mark}" in r.body.decode() for r in requests):
-        return "the launch profile's shell is in another home"
-    return ""
-
-
-def restart_by_admin(side: Side) -> str:
-    before = side.gateway.pid
-    side.say(BOB, "/restart")
-    ended = side.wait(lambda: not side.gateway.running or side.gateway.pid != before, 60)
-    side.restart()
-    return "the gateway of all restarts" if ended else ""
+    right = {r.api_key for r in requests} == {DEFAULT_KEY} and any(
+        f"home={side.world.root.path} {mark}" in r.body.decode() for r in requests
+    )
+    return "" if right else "another profile answers, or its home is that of the turn"
 
 
 def restart_by_anybody(side: Side) -> str:
@@ -204,12 +197,5 @@ ROWS = (
         probe=restart_by_anybody,
         upstream=(119971,),
         unseen="Hermes too asks the gateway's own list",
-    ),
-    Row(
-        key="A5",
-        what="`/restart` in a profile's place, by an admin of the gateway",
-        probe=restart_by_admin,
-        upstream=(119971,),
-        by_design=dict.fromkeys((LOCAL, SANDBOX), "it is a command to the gateway"),
     ),
 )

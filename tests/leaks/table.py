@@ -8,7 +8,7 @@ from typing import Any
 from tests.leaks.row import HEADINGS, IN_PROCESS, SIDES, Cell, Row, State, complaint
 from tests.leaks.suite import Results
 
-_LONGEST = 160
+_LONGEST = 120
 
 
 def complaints(rows: Sequence[Row], results: Results) -> list[str]:
