@@ -38,7 +38,7 @@ class Spool:
         """Write one piece; raises ``WorkerOverLimit`` or ``ProtocolError`` for too much."""
         if self._total + len(chunk.data) > self._limit:
             raise WorkerOverLimit(
-                f"the worker exceeded limits.file_bytes, {self._limit}",
+                f"the worker exceeded limits.file_bytes, {self._limit} bytes of files at once",
                 limit="file_bytes",
                 allowed=self._limit,
             )
