@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.bench import alone, chart, routing, sides, table
-from tests.bench.__main__ import _options, chosen
+from tests.bench.__main__ import FULL, _options, chosen
 from tests.bench.figures import FIGURES, first_turn, warm_turn
 from tests.bench.processes import cpu_seconds, memory, tree
-from tests.bench.rounds import Measured, Results
+from tests.bench.rounds import Measured, Plan, Results, expected
 from tests.bench.summary import Compared, compare, median, p95, percentile, steps
 
 REPOSITORY = Path(__file__).parents[1]
@@ -105,6 +105,13 @@ def test_which_figures_are_measured(arguments: list[str], numbers: set[str]) -> 
     assert {figure.number for figure in chosen(_options(arguments))} == numbers
 
 
+def test_how_long_it_will_take_grows_with_what_is_measured() -> None:
+    least = expected(FIGURES, Plan(starts=1, rounds=1, turns=1))
+    assert expected(FIGURES, FULL) < 25 * 60
+    assert expected(FIGURES, Plan(starts=1, rounds=2, turns=1)) > least
+    assert expected([warm_turn.SHIPPED], Plan(starts=1, rounds=1, turns=1)) < least / 4
+
+
 # -- showing -------------------------------------------------------------------------------------
 
 
@@ -140,8 +147,8 @@ def test_the_chart_is_well_formed(show: Callable[[list[Measured]], str]) -> None
 
 
 def test_the_dispatcher_alone_is_compared_with_a_bare_exchange() -> None:
-    lines = alone.measure(calls=50, turns=1, rounds=1)
-    assert {line.number for line in lines} == {"11", "12"}
+    lines = alone.measure(calls=50, turns=1, rounds=1, many=8)
+    assert {line.number for line in lines} == {"9", "11", "12"}
     found = {line.what: line for line in lines}
     turn, document = found["CPU per turn"], found["a 20 MB document out"]
     assert all(value for line in (turn, document) for value in (line.bare, line.router))

@@ -14,11 +14,15 @@ from pathlib import Path
 
 from tests.bench import alone, chart, routing, table
 from tests.bench.figures import FIGURES, Figure
-from tests.bench.rounds import Plan, Results, run
+from tests.bench.rounds import Plan, Results, expected, run
 from tests.kit.stopping import ended_by_signals
 
-FULL = Plan(starts=2, rounds=3, turns=5)
+FULL = Plan(starts=2, rounds=2, turns=8)
 QUICK = Plan(starts=1, rounds=3, turns=3)
+
+ON_STDOUT = Path("-")
+ALONE_SECONDS = 240
+"""What the dispatcher alone and the routing table take together, roughly."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,10 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = alone.measure() if options.alone or (everything and not options.quick) else []
     if options.svg is not None:
         options.svg.write_text(chart.as_svg(results.figures), "utf-8")
-    if options.json:
-        print(json.dumps(table.as_data(results, timings, lines)))
-    else:
-        print(table.as_text(results, timings, lines))
+    data = json.dumps(table.as_data(results, timings, lines))
+    if options.json == ON_STDOUT:
+        print(data)
+        return 0
+    if options.json is not None:
+        options.json.write_text(data, "utf-8")
+    print(table.as_text(results, timings, lines))
     return 0
 
 
@@ -50,7 +57,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", help="the figures with these numbers, like 1,2,8")
     parser.add_argument("--routing", action="store_true", help="the routing table alone")
     parser.add_argument("--alone", action="store_true", help="the dispatcher without Hermes alone")
-    parser.add_argument("--json", action="store_true", help="print JSON, with every sample")
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        type=Path,
+        const=ON_STDOUT,
+        metavar="FILE",
+        help="JSON with every sample, into a file; without one in place of the table",
+    )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write a chart of the ratios")
     return parser.parse_args(arguments)
 
@@ -75,7 +89,11 @@ def _measured(options: argparse.Namespace) -> Results:
     plan = Plan(
         options.starts or plan.starts, options.rounds or plan.rounds, options.turns or plan.turns
     )
-    return run(chosen(options), plan, progress)
+    figures = chosen(options)
+    rest = 0 if options.only or options.quick else ALONE_SECONDS
+    minutes = (expected(figures, plan) + rest) / 60
+    progress(f"about {minutes:.0f} minutes on a quiet machine with two cores")
+    return run(figures, plan, progress)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
+import os
 import resource
 import sys
 import tempfile
@@ -27,8 +29,9 @@ import msgspec
 
 from hermes_router import pace, warm
 from hermes_router.dispatcher import Dispatcher
+from hermes_router.footprint import footprint
 from hermes_router.inbound import Inbound
-from hermes_router.launchers import local
+from hermes_router.launchers import LaunchSpec, local
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask
 from hermes_router.protocol import messages as msg
@@ -40,6 +43,8 @@ from tests.kit.made_up import ANSWER, HOST, PRELUDE, QUICK, Scene, command
 CALLS = 1_000
 TURNS = 8
 ROUNDS = 3
+MANY_TURNS = 1_000
+_AT_ONCE = 4
 FILE_BYTES = 20_000_000
 
 EDIT_INTERVAL = 0.8
@@ -82,7 +87,9 @@ class Alone:
         return self.router / self.bare if self.bare else None
 
 
-def measure(calls: int = CALLS, turns: int = TURNS, rounds: int = ROUNDS) -> list[Alone]:
+def measure(
+    calls: int = CALLS, turns: int = TURNS, rounds: int = ROUNDS, many: int = MANY_TURNS
+) -> list[Alone]:
     """Measure everything; seconds are medians over the rounds."""
     return [
         _compared("11", "CPU per turn", rounds, _turns(turns, "", turns), "ms", "<= 1.5"),
@@ -97,6 +104,7 @@ def measure(calls: int = CALLS, turns: int = TURNS, rounds: int = ROUNDS) -> lis
         _edits(calls, rounds),
         _throughput(rounds),
         _frames_held(),
+        _growth(many),
     ]
 
 
@@ -136,8 +144,13 @@ async def _serve(place: Scene) -> None:
 
 @contextmanager
 def _worker(script: str) -> Iterator[None]:
+    line = command(script)
+
+    def command_line(_spec: LaunchSpec) -> list[str]:  # a mock would keep each call's arguments
+        return line
+
     with (
-        mock.patch.object(local, "command", return_value=command(script)),
+        mock.patch.object(local, "command", command_line),
         mock.patch.object(warm, "launcher", return_value=local.launch),
     ):
         yield
@@ -251,6 +264,43 @@ def _frames_held() -> Alone:
         tracemalloc.stop()
     most = (max(held) - before) / msg.CHUNK_BYTES
     return Alone("12", "frames held in the gateway", None, most, "", "<= 2")
+
+
+def _growth(turns: int) -> Alone:
+    """Measure what so many turns leave in the gateway's memory, after a tenth of them."""
+    script = PRELUDE + ANSWER + _LEAVE
+    with tempfile.TemporaryDirectory() as folder, _worker(script):
+        places = []
+        for number in range(_AT_ONCE):
+            home = Path(folder) / "profiles" / f"career{number}"
+            home.mkdir(parents=True)
+            places.append(
+                _Place(Profile("career", home), key=f"agent:main:telegram:group:1:{number}")
+            )
+        grown = anyio.run(_serve_many, places, turns)
+    return Alone("9", f"the gateway after {turns} turns, more", None, grown / 2**20, "MiB", "<= 2")
+
+
+async def _serve_many(places: list[_Place], turns: int) -> int:
+    dispatcher = Dispatcher(HOST)
+
+    async def serve(place: _Place, times: int) -> None:
+        for _number in range(times):
+            turn = await dispatcher.serve(place, Inbound({"text": "hi"}, {}), QUICK)
+            await turn.ended.wait()
+
+    before = 0
+    for share in (turns // 10, turns - turns // 10):
+        before = _in_use()
+        async with anyio.create_task_group() as tasks:
+            for place in places:
+                tasks.start_soon(serve, place, max(1, share // len(places)))
+    return _in_use() - before
+
+
+def _in_use() -> int:
+    gc.collect()
+    return footprint([], [os.getpid()])
 
 
 def _cpu(work: Callable[[], None]) -> float:

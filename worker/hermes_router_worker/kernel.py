@@ -67,6 +67,12 @@ def _lower(kind: int, most: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
+def give_back_memory() -> None:
+    """Return to the kernel what was freed, where the C library can (glibc)."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def give_up_new_privileges() -> bool:
     """Let no program that is run from here on gain privileges: no setuid, for good."""
     return _prctl(_PR_SET_NO_NEW_PRIVS, 1)

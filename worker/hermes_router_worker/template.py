@@ -65,6 +65,7 @@ def main(
     phases = {"import": imported - begun, "preload": time.monotonic() - imported}
     preload.quiet_logging()
     gc.collect()
+    kernel.give_back_memory()
     quicken.resume_collector()  # not for what is there: its pages are shared until somebody writes
     _Template(control, tmp).serve(msg.Prepared(phases=phases))
 

@@ -35,4 +35,5 @@ FIGURE = Figure(
         Row("turns per second, known sessions", "again", unit="1/s", target=">= 0.8"),
         Row("turns per second, new sessions", "new", unit="1/s"),
     ),
+    seconds=6.0,
 )

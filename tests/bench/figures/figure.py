@@ -38,6 +38,11 @@ class Figure:
     quick: bool = False
     once: bool = False
     """Measured once for each start of the gateways, not in each round."""
+    first_start_only: bool = False
+    """Not measured again when the gateways are started again: it takes long, and varies little."""
+    seconds: float = 2.0
+    turn_seconds: float = 0.0
+    """Roughly what one measuring of one side takes, and what each of its turns adds."""
 
 
 def of_turns(turns: Sequence[Turn]) -> Samples:

@@ -22,6 +22,7 @@ PREPARED = Figure(
     (Row("both", "total", target="<= 0.3"),),
     quick=True,
     once=True,
+    seconds=5.0,
 )
 COLD = Figure(
     "4",
@@ -30,4 +31,5 @@ COLD = Figure(
     measure,
     (Row("both", "total", target="<= 1.1"),),
     once=True,
+    seconds=5.0,
 )

@@ -45,6 +45,8 @@ def _figure(setup: sides.Setup) -> Figure:
             ),
         ),
         once=True,
+        first_start_only=True,
+        seconds=SECONDS + 10.0,
     )
 
 

@@ -38,8 +38,20 @@ FIGURE = Figure(
     measure,
     (
         Row("gateway process, PSS", "gateway", unit="MiB"),
-        Row("kept ready for one profile, PSS", "kept", unit="MiB", compared=False),
-        Row("each ready worker, private", "worker", unit="MiB", compared=False),
+        Row(
+            "kept ready for one profile, PSS",
+            "kept",
+            unit="MiB",
+            compared=False,
+            target="<= 143.1 (150 MB)",
+        ),
+        Row(
+            "each ready worker, private",
+            "worker",
+            unit="MiB",
+            compared=False,
+            target="<= 71.5 (75 MB)",
+        ),
     ),
     once=True,
 )

@@ -67,6 +67,7 @@ def _figure(title: str, code: str) -> Figure:
         sides.NEIGHBOURS,
         functools.partial(measure, code=code),
         (Row("other profiles' answers, p95", "wait", summarise=p95, target="<= 0.3"),),
+        seconds=9.0,
     )
 
 

@@ -22,5 +22,7 @@ ROWS = (
     Row("both, p95", "total", summarise=p95, target="<= 1.1"),
 )
 
-SHIPPED = Figure("2", "new session", sides.SHIPPED, measure, ROWS, quick=True)
-UNBATCHED = Figure("2", "new session, no batching", sides.UNBATCHED, measure, ROWS)
+SHIPPED = Figure("2", "new session", sides.SHIPPED, measure, ROWS, quick=True, turn_seconds=1.2)
+UNBATCHED = Figure(
+    "2", "new session, no batching", sides.UNBATCHED, measure, ROWS, turn_seconds=1.2
+)

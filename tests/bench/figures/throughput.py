@@ -42,6 +42,7 @@ def _figure(title: str, directives: str) -> Figure:
         sides.WIDE,
         functools.partial(measure, directives=directives),
         (Row("turns per second", "rate", unit="1/s", target=">= 1.0"),),
+        seconds=12.0,
     )
 
 

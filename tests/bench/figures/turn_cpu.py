@@ -24,4 +24,5 @@ FIGURE = Figure(
     sides.SHIPPED,
     measure,
     (Row("whole process tree", "cpu", target="<= 2.0"),),
+    turn_seconds=1.2,
 )

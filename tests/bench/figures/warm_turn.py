@@ -26,5 +26,5 @@ ROWS = (
     Row("model reply to sendMessage", "after"),
 )
 
-SHIPPED = Figure("1", "warm turn", sides.SHIPPED, measure, ROWS, quick=True)
-UNBATCHED = Figure("1", "warm turn, no batching", sides.UNBATCHED, measure, ROWS)
+SHIPPED = Figure("1", "warm turn", sides.SHIPPED, measure, ROWS, quick=True, turn_seconds=1.2)
+UNBATCHED = Figure("1", "warm turn, no batching", sides.UNBATCHED, measure, ROWS, turn_seconds=1.2)
