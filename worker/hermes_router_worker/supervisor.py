@@ -36,10 +36,25 @@ from hermes_router_worker.processes import descendants, kill_all, send
 from hermes_router_worker.usage import SECONDS, usage_below
 
 _POLL_SECONDS = 0.02
+_WAITING_SECONDS = 5.0
+"""Between two looks at a tree whose worker waits for work. A look takes half a millisecond, and
+many workers may wait for long."""
+
+BEGUN = signal.SIGURG
+"""Says that a worker that waited has work. Whoever does not expect this signal ignores it."""
+
+
+def tell_work_begins() -> None:
+    """Have the supervisor of this process look closely from now on."""
+    os.kill(os.getppid(), BEGUN)
 
 
 def supervise(
-    grace: float, limits: Mapping[str, float] | None = None, *, remove_tmpdir: bool = False
+    grace: float,
+    limits: Mapping[str, float] | None = None,
+    *,
+    remove_tmpdir: bool = False,
+    waits: bool = False,
 ) -> None:
     """Fork; return in the child, which is the worker. The caller's process becomes the supervisor.
 
@@ -48,6 +63,8 @@ def supervise(
         limits: what the tree may use, by name as in :mod:`hermes_router.protocol.limits`; 0 and
             what is missing are no limit.
         remove_tmpdir: TMPDIR is this side's to remove in the end, not the gateway's.
+        waits: the worker waits for work, and will call :func:`tell_work_begins`; until then the
+            limits are looked after rarely.
     """
     limits = {name: value for name, value in (limits or {}).items() if value}
     kernel.become_subreaper()
@@ -69,7 +86,7 @@ def supervise(
     tmpdir = os.environ["TMPDIR"] if remove_tmpdir else None
     printed = Printed(print_reader, 2, int(limits.get("output_bytes", 0)))
     supervisor = _Supervisor(worker, wake_reader, wake_writer, grace, tmpdir)
-    supervisor.watch(printed, limits)
+    supervisor.watch(printed, limits, every=_WAITING_SECONDS if waits else SECONDS)
     supervisor.run()
 
 
@@ -84,6 +101,7 @@ class _Supervisor:
         self._deadline: float | None = None
         self._crossed: str | None = None
         self._looks = False
+        self._every = SECONDS
         self._next_look = 0.0
         self._poll = select.poll()
         self._poll.register(wake_reader, select.POLLIN)
@@ -91,9 +109,11 @@ class _Supervisor:
         signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+        signal.signal(BEGUN, self._on_begun)
 
-    def watch(self, printed: Printed, limits: Mapping[str, float]) -> None:
-        """Pass on what is printed, and see that the tree keeps the limits."""
+    def watch(self, printed: Printed, limits: Mapping[str, float], *, every: float) -> None:
+        """Pass on what is printed, and see ``every`` so many seconds that the limits are kept."""
+        self._every = every
         self._printed = printed
         self._limits = limits
         self._looks = not {"memory_bytes", "cpu_seconds", "processes"}.isdisjoint(limits)
@@ -112,6 +132,9 @@ class _Supervisor:
     def _on_signal(self, number: int, _frame: object) -> None:
         if number != signal.SIGCHLD:
             self._ask_to_end()
+
+    def _on_begun(self, _number: int, _frame: object) -> None:
+        self._every, self._next_look = SECONDS, 0.0
 
     def _ask_to_end(self) -> None:
         self._start_grace()
@@ -166,7 +189,7 @@ class _Supervisor:
             if name in self._limits and used > self._limits[name]:
                 self._end_for(name, used)
                 break
-        self._next_look = time.monotonic() + SECONDS
+        self._next_look = time.monotonic() + self._every
 
     def _end_for(self, name: str, used: float) -> None:
         """Kill the tree, which crossed the limit ``name``; the worker's end will be seen."""

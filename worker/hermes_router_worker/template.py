@@ -146,7 +146,7 @@ class _Template:
         if self._tmp is not None:
             scratch.move_into(self._tmp)
         tempfile.tempdir = None  # decided anew, from the worker's own TMPDIR
-        supervise(request.grace, request.limits, remove_tmpdir=self._tmp is not None)
+        supervise(request.grace, request.limits, remove_tmpdir=self._tmp is not None, waits=True)
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):

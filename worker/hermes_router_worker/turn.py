@@ -37,6 +37,7 @@ from hermes_router_worker import (
     skills,
     startup,
     stickers,
+    supervisor,
 )
 from hermes_router_worker.adapter import build_adapter
 from hermes_router_worker.background import Background
@@ -161,6 +162,7 @@ class _Worker:
         if not preload.look_ahead_beside(_look_ahead):
             await asyncio.to_thread(_look_ahead)
         first = await self._first_message()
+        supervisor.tell_work_begins()
         if first is not None and not ahead:
             # A copy of each server that waits costs memory, and may lock what is there once.
             await asyncio.to_thread(startup.discover_mcp, runner)
