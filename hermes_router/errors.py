@@ -140,6 +140,10 @@ class WorkerStartError(WorkerError):
     """A worker that could not be started, or ended before it said hello."""
 
 
+class TemplateUnfit(WorkerStartError):
+    """A template that may not fork, and another one of the same profile may not either."""
+
+
 class WorkerDied(WorkerError):
     """A worker that ended before its turn did.
 

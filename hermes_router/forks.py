@@ -45,6 +45,7 @@ class ForkServer:
         control.settimeout(0)
         self.prepared = False
         self.ended = False
+        self.unfit = ""
         self.ready = anyio.Event()
         self._control = control
         self._shared_fate = shared_fate
@@ -126,6 +127,8 @@ class ForkServer:
             case msg.Prepared():
                 self.prepared = True
                 self.ready.set()
+            case msg.Unfit(reason=reason):
+                self.unfit = reason
             case msg.Forked(worker_id=worker_id, pid=pid) if worker_id in self._replies:
                 child = self._children[pid] = ForkedChild(descriptor)
                 descriptor = -1

@@ -7,7 +7,7 @@ import sys
 
 import anyio
 
-from hermes_router.errors import WorkerStartError
+from hermes_router.errors import TemplateUnfit, WorkerStartError
 from hermes_router.forks import ForkServer
 from hermes_router.launchers import Child, LaunchSpec
 from hermes_router.protocol import template as msg
@@ -48,6 +48,7 @@ class Template:
 
         Raises:
             ProfileError: the profile's home cannot be used.
+            TemplateUnfit: what the profile has of its own forbids to fork it; so it will next time.
             WorkerStartError: it could not be started, or not be prepared in time.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -65,6 +66,13 @@ class Template:
         finally:
             if not template.prepared:
                 await template.retire()
+        if template._forks.unfit:
+            raise TemplateUnfit(
+                f"the template may not fork: {template._forks.unfit}",
+                profile=order.profile.name,
+                where=str(order.log.path),
+                hint="the profile's workers are started cold; see what its plugins do on import",
+            )
         if not template.prepared:
             raise WorkerStartError(
                 "the template could not be prepared",

@@ -20,7 +20,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from hermes_router.errors import RouterError
+from hermes_router.errors import RouterError, TemplateUnfit
 from hermes_router.footprint import footprint
 from hermes_router.freshness import Stamp, stamp_of
 from hermes_router.launchers import launcher
@@ -48,6 +48,7 @@ class _Nest:
     template: Template | None = None
     ready: list[WorkerProcess] = field(default_factory=list)
     stamp: Stamp | None = None
+    unfit: bool = False
     born: float = 0.0
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     gone: bool = False
@@ -215,13 +216,16 @@ class Workers:
             try:
                 if nest.template is not None and await self._stale(nest):
                     self._clear(nest)
-                if nest.template is None:
+                if nest.template is None and await self._worth_a_try(nest):
                     await self._start_template(nest)
                 if nest.template is None:
                     return
                 nest.ready = [worker for worker in nest.ready if not worker.ended]
                 while len(nest.ready) < nest.warm.ready and not nest.gone:
                     nest.ready.append(await self._forked(nest.template, nest.order))
+            except TemplateUnfit as error:
+                logger.warning("nothing can be prepared: %s", error)
+                nest.unfit = True
             except RouterError as error:
                 logger.warning("nothing could be prepared: %s", error)
                 self._clear(nest)
@@ -229,13 +233,17 @@ class Workers:
                 if nest.gone:  # let go of meanwhile: nobody else would end what came since
                     self._clear(nest)
 
+    async def _worth_a_try(self, nest: _Nest) -> bool:
+        """Say whether a template may do: one that may not fork may not until its home changes."""
+        return not nest.unfit or await self._old(nest)
+
     async def _start_template(self, nest: _Nest) -> None:
         """Start a template, again if its home changed meanwhile: it may know only half of that.
 
         In a new home, and after an update, the change is the template's own: it copies skills.
         """
         for _attempt in range(_TEMPLATE_ATTEMPTS):
-            nest.stamp = await _stamp(nest)
+            nest.stamp, nest.unfit = await _stamp(nest), False
             nest.born = time.monotonic()
             nest.template = await Template.start(nest.order)
             if not await self._stale(nest):
@@ -250,8 +258,10 @@ class Workers:
     async def _stale(self, nest: _Nest) -> bool:
         """Say whether what is prepared may not be used any more."""
         template = nest.template
-        if template is None or template.ended:
-            return True
+        return template is None or template.ended or await self._old(nest)
+
+    async def _old(self, nest: _Nest) -> bool:
+        """Say whether what was found out when the template started may hold no more."""
         if time.monotonic() - nest.born > nest.warm.max_age:
             return True
         return await _stamp(nest) != nest.stamp

@@ -49,6 +49,12 @@ class Prepared(Message, frozen=True, kw_only=True, tag="prepared"):
     phases: dict[str, float]
 
 
+class Unfit(Message, frozen=True, kw_only=True, tag="unfit"):
+    """Forking the template would not be safe, however often: it ends."""
+
+    reason: str
+
+
 class Forked(Message, frozen=True, kw_only=True, tag="forked"):
     """The worker's supervisor runs as ``pid``."""
 
@@ -57,7 +63,7 @@ class Forked(Message, frozen=True, kw_only=True, tag="forked"):
 
 
 class NotForked(Message, frozen=True, kw_only=True, tag="not_forked"):
-    """Forking would not be safe, or the system refused."""
+    """Forking would not be safe, which ends a template, or the system refused."""
 
     worker_id: str
     reason: str
@@ -70,7 +76,7 @@ class Ended(Message, frozen=True, kw_only=True, tag="ended"):
     returncode: int
 
 
-FromTemplate = Prepared | Forked | NotForked | Ended
+FromTemplate = Prepared | Unfit | Forked | NotForked | Ended
 
 _encoder = msgspec.msgpack.Encoder()
 _from_template: msgspec.msgpack.Decoder[FromTemplate] = msgspec.msgpack.Decoder(FromTemplate)

@@ -19,6 +19,7 @@ import pytest
 from msgspec.structs import replace
 
 from hermes_router import warm
+from hermes_router.errors import TemplateUnfit
 from hermes_router.footprint import footprint
 from hermes_router.profiles import Profile
 from hermes_router.settings import Settings, Warm
@@ -171,6 +172,29 @@ async def test_what_was_not_used_for_long_is_let_go_of(
         await kept.ready["second"].gone.wait()
     sweeping.cancel()
     assert kept.names == ["first", "third"]
+
+
+async def test_a_profile_that_cannot_be_prepared_is_tried_again_when_it_changed(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    async def refuse(order: WorkerOrder) -> Template:
+        tried.append(order.profile.name)
+        raise TemplateUnfit("threads are running", profile=order.profile.name)
+
+    monkeypatch.setattr(Template, "start", refuse)
+    nest = kept.nest("first")
+    nest.template = None
+    for _turn in range(3):
+        await kept.source._fill(nest)
+    assert tried == ["first"]
+    (nest.order.profile.home / "config.yaml").write_text("a: 1", "utf-8")
+    await kept.source._fill(nest)
+    assert tried == ["first"] * 2
+    nest.born -= WARM.max_age + 1
+    await kept.source._fill(nest)
+    assert tried == ["first"] * 3
 
 
 async def test_a_ready_worker_that_died_is_passed_over(kept: Kept) -> None:

@@ -3,14 +3,18 @@
 Importing Hermes costs seconds, forking a process that has done it costs milliseconds. A template
 belongs to one profile, because Hermes's modules freeze the profile's paths when they are imported.
 
-Why forking is safe here. Threads are checked by :func:`_obstacle` before each fork; the rest is how
-:mod:`.preload` leaves the process:
+Why forking is safe here. :mod:`.preload` leaves the process so, and :mod:`.fork_safety` checks it
+when all is prepared and before each fork:
 
 - it has one thread: no lock can be held by a thread that the child does not have. Hermes's log
   listener, the one thread that imports start, is stopped before and started in the child;
-- it holds no socket but the control socket, which the child closes, and no open database: what the
-  preparation opened is closed again. A connection shared by two processes would mix their traffic;
+- it holds no socket but the control socket, which the child closes, no open database, no queue of
+  events: what the preparation opened is closed again. A connection shared by two processes would
+  mix their traffic;
 - it runs no event loop: the child makes its own.
+
+What a profile's own plugins do when they are imported may be otherwise. Such a template says why,
+and ends: the profile's workers are started cold.
 
 It reads no session state, so that a worker sees what its siblings wrote until its turn begins.
 """
@@ -27,13 +31,11 @@ import signal
 import socket
 import sys
 import tempfile
-import threading
 import time
-from pathlib import Path
 from typing import NoReturn
 
 from hermes_router.protocol import template as msg
-from hermes_router_worker import bootstrap, kernel, preload, quicken, scratch
+from hermes_router_worker import bootstrap, fork_safety, kernel, preload, quicken, scratch
 from hermes_router_worker.supervisor import supervise
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,9 @@ def main(
     gc.collect()
     kernel.give_back_memory()
     quicken.resume_collector()  # not for what is there: its pages are shared until somebody writes
-    _Template(control, tmp).serve(msg.Prepared(phases=phases))
+    template = _Template(control, tmp)
+    template.end_if_unsafe()
+    template.serve(msg.Prepared(phases=phases))
 
 
 class _Template:
@@ -82,6 +86,12 @@ class _Template:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: self._leave())
         self._children: set[int] = set()
+
+    def end_if_unsafe(self) -> None:
+        """End this process, and say why, if what was prepared left it unfit for forking."""
+        reason = fork_safety.obstacle(self._own())
+        if reason is not None:
+            self._refuse(msg.Unfit(reason=reason))
 
     def serve(self, prepared: msg.Prepared) -> None:
         """Fork on request; return in the child only."""
@@ -116,10 +126,9 @@ class _Template:
                     os.close(descriptor)
 
     def _fork(self, request: msg.Fork, descriptors: list[int]) -> bool:
-        reason = _obstacle(len(descriptors))
+        reason = _missing(descriptors) or fork_safety.obstacle(self._own() | set(descriptors))
         if reason is not None:
-            self._tell(msg.NotForked(worker_id=request.worker_id, reason=reason))
-            return False
+            self._refuse(msg.NotForked(worker_id=request.worker_id, reason=reason))
         pid = os.fork()
         if pid == 0:
             self._become_worker(request, descriptors)
@@ -164,27 +173,25 @@ class _Template:
         except OSError:  # the gateway is gone
             self._leave()
 
+    def _own(self) -> set[int]:
+        return {0, 1, 2, self._control.fileno(), *self._wake}
+
+    def _refuse(self, refusal: msg.Unfit | msg.NotForked) -> NoReturn:
+        # Hermes's logging is at rest: this descriptor is the worker log.
+        os.write(2, f"workers cannot be prepared, they start cold: {refusal.reason}\n".encode())
+        self._tell(refusal)
+        self._leave()
+
     def _leave(self) -> NoReturn:
         """End the template; its workers' supervisors go on and see for themselves."""
         logging.shutdown()
         os._exit(0)
 
 
-def _obstacle(descriptors: int) -> str | None:
-    """Say what makes forking unsafe now, or None."""
-    if descriptors != _DESCRIPTORS:
-        return f"{descriptors} descriptors came along, not {_DESCRIPTORS}"
-    threads = [thread.name for thread in threading.enumerate()]
-    if len(threads) > 1:
-        return f"threads are running: {', '.join(sorted(threads))}"
-    if _kernel_threads() > 1:
-        return f"{_kernel_threads() - 1} threads that Python does not know are running"
+def _missing(descriptors: list[int]) -> str | None:
+    if len(descriptors) != _DESCRIPTORS:
+        return f"{len(descriptors)} descriptors came along, not {_DESCRIPTORS}"
     return None
-
-
-def _kernel_threads() -> int:
-    tasks = Path("/proc/self/task")
-    return len(list(tasks.iterdir())) if tasks.exists() else 1
 
 
 if not sys.platform.startswith("linux"):

@@ -1,0 +1,79 @@
+"""What must not be there when a process forks: more threads, and descriptors not to be shared.
+
+A child has one thread: a lock that another one held stays locked in it for good. Descriptors it has
+all, and shares what is behind them with its parent: bytes of a connection reach one of the two,
+events of a queue too, and closing a database file drops the locks of the whole process on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import threading
+from collections.abc import Collection
+from pathlib import Path
+
+_TASKS = Path("/proc/self/task")
+_DESCRIPTORS = Path("/proc/self/fd")
+
+_DATABASE = b"SQLite format 3\0"
+_BESIDE_DATABASE = ("-wal", "-shm", "-journal")
+
+
+def obstacle(expected: Collection[int]) -> str | None:
+    """Say what makes forking this process unsafe now, or None.
+
+    ``expected`` are the descriptors that it has for talking to who started it. Besides these it may
+    have files that it reads or appends to, as logs are, and devices such as ``/dev/null``.
+    """
+    return _threads() or _descriptors(expected)
+
+
+def _threads() -> str | None:
+    names = [thread.name for thread in threading.enumerate()]
+    if len(names) > 1:
+        return f"threads are running: {', '.join(sorted(names))}"
+    unknown = len(list(_TASKS.iterdir())) - 1 if _TASKS.exists() else 0
+    return f"{unknown} threads that Python does not know are running" if unknown else None
+
+
+def _descriptors(expected: Collection[int]) -> str | None:
+    if not _DESCRIPTORS.exists():
+        return None
+    found = sorted(int(one.name) for one in _DESCRIPTORS.iterdir())
+    unsafe = [_named(one) for one in found if one not in expected and not _may_be_shared(one)]
+    return f"descriptors are open: {', '.join(unsafe)}" if unsafe else None
+
+
+def _may_be_shared(descriptor: int) -> bool:
+    try:
+        kind = os.fstat(descriptor).st_mode
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    except OSError:  # the one that listed the descriptors
+        return True
+    if stat.S_ISREG(kind):
+        reads_or_appends = flags & os.O_ACCMODE == os.O_RDONLY or flags & os.O_APPEND
+        return bool(reads_or_appends) and not _is_database(descriptor)
+    return stat.S_ISCHR(kind) or stat.S_ISDIR(kind)
+
+
+def _is_database(descriptor: int) -> bool:
+    path = _target(descriptor)
+    if path.removesuffix(" (deleted)").endswith(_BESIDE_DATABASE):
+        return True
+    try:
+        return os.pread(descriptor, len(_DATABASE), 0) == _DATABASE
+    except OSError:  # it is open for writing only: no database is
+        return False
+
+
+def _named(descriptor: int) -> str:
+    return f"{descriptor} is {_target(descriptor)}"
+
+
+def _target(descriptor: int) -> str:
+    try:
+        return str((_DESCRIPTORS / str(descriptor)).readlink())
+    except OSError:
+        return "gone"
