@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from hermes_router.freshness import stamp_of
+from hermes_router.freshness import _installations, stamp_of
 from hermes_router.profiles import Profile, find
 
 
@@ -18,6 +20,7 @@ def profile(tmp_path: Path) -> Profile:
     (home / "plugins" / "kit").mkdir(parents=True)
     (home / "hooks" / "witness").mkdir(parents=True)
     (home / "skills" / "writing" / "SKILL.md").write_text("write", "utf-8")
+    (home / "plugins" / "kit" / "__init__.py").write_text("x = 1", "utf-8")
     (home / "config.yaml").write_text("a: 1", "utf-8")
     return find("career", tmp_path)
 
@@ -40,6 +43,10 @@ def _declare_hook(home: Path) -> None:
 
 
 def _edit_plugin(home: Path) -> None:
+    (home / "plugins" / "kit" / "__init__.py").write_text("x = 12", "utf-8")
+
+
+def _extend_plugin(home: Path) -> None:
     (home / "plugins" / "kit" / "part").mkdir()
     (home / "plugins" / "kit" / "part" / "tools.py").write_text("x = 1", "utf-8")
 
@@ -50,11 +57,60 @@ def _remove_skill(home: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [_edit_config, _add_skill, _remove_skill, _edit_hook, _declare_hook, _edit_plugin],
+    [
+        _edit_config,
+        _add_skill,
+        _remove_skill,
+        _edit_hook,
+        _declare_hook,
+        _edit_plugin,
+        _extend_plugin,
+    ],
 )
 def test_a_changed_profile_is_noticed(profile: Profile, change: Callable[[Path], None]) -> None:
     before = stamp_of(profile)
     change(profile.home)
+    assert stamp_of(profile) != before
+
+
+def _edit_source(site: Path) -> None:
+    (site / "gateway" / "run.py").write_text("x = 12", "utf-8")
+
+
+def _install_next_version(site: Path) -> None:
+    (site / "hermes_agent-9.0.dist-info").rename(site / "hermes_agent-9.1.dist-info")
+
+
+def _install_again(site: Path) -> None:
+    """Replace what is there by the same version, as ``pip install --force-reinstall`` does."""
+    folder = site / "hermes_agent-9.0.dist-info"
+    (folder / "RECORD").touch()
+    os.utime(folder, ns=(1, 1))
+
+
+@pytest.fixture
+def hermes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder in which a Hermes is installed that is found before any other."""
+    site = tmp_path / "site"
+    (site / "gateway").mkdir(parents=True)
+    (site / "gateway" / "__init__.py").touch()
+    (site / "gateway" / "run.py").write_text("x = 1", "utf-8")
+    (site / "hermes_agent-9.0.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: hermes-agent\nVersion: 9.0\n"
+    (site / "hermes_agent-9.0.dist-info" / "METADATA").write_text(metadata, "utf-8")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.delitem(sys.modules, "gateway", raising=False)
+    _installations.cache_clear()
+    yield site
+    _installations.cache_clear()
+
+
+@pytest.mark.parametrize("update", [_edit_source, _install_next_version, _install_again])
+def test_an_updated_hermes_is_noticed(
+    profile: Profile, hermes: Path, update: Callable[[Path], None]
+) -> None:
+    before = stamp_of(profile)
+    update(hermes)
     assert stamp_of(profile) != before
 
 
