@@ -17,6 +17,7 @@ from tests.bench.figures import FIGURES, first_turn, warm_turn
 from tests.bench.processes import cpu_seconds, memory, tree
 from tests.bench.rounds import Measured, Plan, Results, expected
 from tests.bench.summary import Compared, compare, median, p95, percentile, steps
+from tests.kit import ordinary_user
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -182,3 +183,27 @@ def test_a_tree_counts_what_its_dead_children_used() -> None:
         assert found is not None
         assert 1 < found.private <= found.pss + 1
         process.communicate(b"\n")
+
+
+_READ_CLOSED = """
+import subprocess, sys
+from tests.bench import processes
+closed = "import ctypes; ctypes.CDLL(None).prctl(4, 0); print(); input()"
+command = [sys.executable, "-c", closed]
+for line in (command, processes.open_to_their_user(command)):
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        print(processes.memory([process.pid]) is not None)
+        process.stdin.close()
+"""
+
+
+def test_memory_is_measured_without_root_too() -> None:
+    """A process that is closed to its user, as templates are, is open to who owns its namespace."""
+    if (obstacle := ordinary_user.obstacle()) is not None:
+        pytest.skip(f"NOT SHOWN: {obstacle}")
+    command = ordinary_user.as_ordinary_user([sys.executable, "-c", _READ_CLOSED])
+    done = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == ["False", "True"]

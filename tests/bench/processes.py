@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import subprocess
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +48,8 @@ def cpu_seconds(root: int) -> float:
 def memory(pids: list[int]) -> Memory | None:
     """Return the memory of processes; None when that of one may not be read.
 
-    The kernel shows it to root, and to the same user only while the process is dumpable, which
-    templates are not.
+    The kernel shows that of templates and workers, which are not dumpable, to root and to who
+    started them as :func:`open_to_their_user` says.
     """
     pss = private = 0
     for pid in pids:
@@ -62,6 +64,19 @@ def memory(pids: list[int]) -> Memory | None:
             pss += int(size) if name == "Pss:" else 0
             private += int(size) if name in {"Private_Clean:", "Private_Dirty:"} else 0
     return Memory(pss / 1024, private / 1024)
+
+
+def open_to_their_user(command: list[str]) -> list[str]:
+    """Return the command that lets its user read the memory of what it starts, without root too.
+
+    It starts in a user namespace, which belongs to who made it: that user may do there what root
+    may. Where the kernel grants nobody such a namespace, `command` is returned as it is.
+    """
+    prefix = ["unshare", "--user", "--map-current-user", "--"]
+    if os.geteuid() == 0 or shutil.which("unshare") is None:
+        return command
+    granted = subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode == 0
+    return [*prefix, *command] if granted else command
 
 
 def command_line(pid: int) -> str:

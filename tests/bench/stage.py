@@ -58,7 +58,9 @@ class Stage:
             self.model = stack.enter_context(FakeModel())
             base = Path(folder)
             self.root = sides.build(base, self.side, self.setup, self.telegram, self.model)
-            self.gateway = stack.enter_context(Gateway(self.root))
+            gateway = Gateway(self.root)
+            gateway.command = processes.open_to_their_user(gateway.command)
+            self.gateway = stack.enter_context(gateway)
             self.settle(1.0)
             self._stack = stack.pop_all()
         return self

@@ -18,7 +18,7 @@ from typing import Any
 from tests.kit import Call, ModelRequest
 from tests.kit.telegram_text import render
 from tests.kit.telegram_types import CURSOR
-from tests.parity.scene import Scene
+from tests.parity.scene import ASIDE, Scene
 
 _NOT_OF_A_PLACE = frozenset(
     {"getupdates", "getme", "getwebhookinfo", "setmycommands", "deletewebhook", "getchat"}
@@ -69,7 +69,12 @@ class Record:
         self._names: dict[int, str] = {
             number: f"<user message {index}>" for index, number in enumerate(scene.said, 1)
         }
-        requests = scene.model.requests(after=scene.asked)
+        # After a restart somebody writes aside until there are answers: how often is timing.
+        requests = [
+            request
+            for request in scene.model.requests(after=scene.asked)
+            if f"thread: {ASIDE}" not in request.system
+        ]
         self.chats = _by_conversation([r for r in requests if r.kind == "chat"])
         self.others = sorted(
             {f"{r.kind}, of {r.model}" for r in requests if r.kind not in {"chat", "title"}}
