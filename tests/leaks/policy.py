@@ -129,8 +129,8 @@ def plant_fallback(world: World) -> None:
 def fallback_model(side: Side) -> str:
     """Let bob's model refuse: he has no fall-back."""
     mark, seen = side.mark(), side.model.seq
-    side.say(BOB, f"refused {mark} [[error 404]]")
-    if not side.wait(lambda: _asked(side, seen, mark), 60):
+    side.ask(BOB, f"refused {mark} [[error 404]]")  # the answer says what went wrong
+    if not _asked(side, seen, mark):
         side.unsure("the model was not asked")
     side.wait(lambda: "fallback-of-default" in _models(side, seen), 15)
     return found(" ".join(_models(side, seen)), "fallback-of-default")
