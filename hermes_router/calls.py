@@ -33,12 +33,6 @@ CALLS_AT_ONCE = 16
 _LINES = 20
 
 
-Request = msg.Call | msg.Deliver | msg.React
-"""What a worker asks for, and is answered with a :class:`msg.Result`."""
-
-_REQUESTS = (msg.Call, msg.Deliver, msg.React)
-
-
 class Calls:
     """Has what ``worker`` asks for done by ``do``, and tells it what came of it.
 
@@ -48,11 +42,11 @@ class Calls:
 
     def __init__(
         self,
-        do: Callable[[Request], Coroutine[Any, Any, Any]],
+        do: Callable[[msg.Request], Coroutine[Any, Any, Any]],
         worker: WorkerProcess,
         *,
         turn_id: str,
-        noted: Callable[[Request, int], None],
+        noted: Callable[[msg.Request, int], None],
         take: Callable[[msg.FromWorker], Awaitable[None]],
     ) -> None:
         self._do = do
@@ -101,14 +95,14 @@ class Calls:
         if await self._take_over():
             await self._listen()
 
-    async def _next_call(self) -> tuple[Request, int] | None:
+    async def _next_call(self) -> tuple[msg.Request, int] | None:
         """Return the next call and its size, when there is room for it; None at the end."""
         while True:
             try:
                 message = await self._worker.receive()
             except EndOfFrames:
                 return None
-            if isinstance(message, _REQUESTS):
+            if isinstance(message, msg.Request):
                 size = self._worker.frame_bytes
                 self._bytes += size
                 self._noted(message, self._bytes)
@@ -157,7 +151,7 @@ class Calls:
 
     # -- doing ---------------------------------------------------------------------------------
 
-    async def _execute_in_room(self, call: Request, size: int) -> None:
+    async def _execute_in_room(self, call: msg.Request, size: int) -> None:
         try:
             result = await self._execute(call)
             # When the worker is gone, that is noticed where its messages are read.
@@ -166,7 +160,7 @@ class Calls:
         finally:
             self._room.leave(size)
 
-    async def _execute(self, call: Request) -> msg.Result:
+    async def _execute(self, call: msg.Request) -> msg.Result:
         self._doing += 1
         try:
             value = await self._do(call)
@@ -183,7 +177,7 @@ class Calls:
             self._doing -= 1
         return msg.Result(call=call.id, value=value)
 
-    def _failed(self, call: Request, error: BaseException) -> msg.Result:
+    def _failed(self, call: msg.Request, error: BaseException) -> msg.Result:
         self._log(logging.INFO, f"{_name(call)} failed", repr(error))
         return msg.Result(call=call.id, error=one_line(repr(error)))
 
@@ -232,5 +226,5 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _name(call: Request) -> str:
+def _name(call: msg.Request) -> str:
     return call.method if isinstance(call, msg.Call) else type(call).__name__.lower()

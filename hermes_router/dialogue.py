@@ -10,7 +10,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from hermes_router.calls import Calls, Request
+from hermes_router.calls import Calls
 from hermes_router.errors import ProtocolError, WorkerDied, WorkerStartError, WrongVersion
 from hermes_router.host import Conversation, Host
 from hermes_router.inbound import Intake
@@ -134,14 +134,14 @@ class Dialogue:
         else:
             self._note(message)
 
-    def _note_call(self, call: Request, said_bytes: int) -> None:
+    def _note_call(self, call: msg.Request, said_bytes: int) -> None:
         """Note that the worker says something, which is all that it has said in ``said_bytes``."""
         self.watch.heard()
         if not isinstance(call, msg.Call) or call.method not in _SILENT_CALLS:
             self.watch.said()
         self.watch.check_output(said_bytes)
 
-    async def _do(self, call: Request, spool: Spool) -> Any:
+    async def _do(self, call: msg.Request, spool: Spool) -> Any:
         if isinstance(call, msg.Call):
             ask = functools.partial(self.prompts.ask, call.id)
             value = await self._conversation.execute(call.method, call.args, spool, ask)

@@ -150,38 +150,16 @@ class WorkerDied(WorkerError):
     ``returncode`` is as :mod:`subprocess` gives it: negative for a signal, ``None`` when unknown.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        returncode: int | None = None,
-        profile: str = "",
-        turn_id: str = "",
-        where: str = "",
-        hint: str = "",
-        detail: str = "",
-    ) -> None:
-        super().__init__(
-            message, profile=profile, turn_id=turn_id, where=where, hint=hint, detail=detail
-        )
+    def __init__(self, message: str, *, returncode: int | None = None, detail: str = "") -> None:
+        super().__init__(message, detail=detail)
         self.returncode = returncode
 
 
 class WorkerTimeout(WorkerError):
     """A worker that took longer than a configured limit; ``phase`` is the setting's name."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        phase: str,
-        seconds: float,
-        profile: str = "",
-        turn_id: str = "",
-        where: str = "",
-        hint: str = "",
-    ) -> None:
-        super().__init__(message, profile=profile, turn_id=turn_id, where=where, hint=hint)
+    def __init__(self, message: str, *, phase: str, seconds: float) -> None:
+        super().__init__(message)
         self.phase = phase
         self.seconds = seconds
 
@@ -189,18 +167,8 @@ class WorkerTimeout(WorkerError):
 class WorkerOverLimit(WorkerError):
     """A worker that used more than it may; ``limit`` is the setting's name, in ``limits``."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        limit: str,
-        allowed: float,
-        profile: str = "",
-        turn_id: str = "",
-        where: str = "",
-        hint: str = "",
-    ) -> None:
-        super().__init__(message, profile=profile, turn_id=turn_id, where=where, hint=hint)
+    def __init__(self, message: str, *, limit: str, allowed: float) -> None:
+        super().__init__(message)
         self.limit = limit
         self.allowed = allowed
 

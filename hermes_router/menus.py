@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,8 +19,7 @@ import msgspec
 
 from hermes_router.config import Decision, RouterConfig
 from hermes_router.routing import Place
-
-logger = logging.getLogger(__name__)
+from hermes_router.state_file import StateFile
 
 Commands = list[tuple[str, str]]
 """Names without a slash, each with its description, in the order of the menu."""
@@ -52,8 +50,8 @@ class Menus:
     """What profiles offer and chats show, in ``file``; a missing or broken one is empty."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        self._content = _read(file)
+        self._file = StateFile(file, _Content)
+        self._content = self._file.read()
 
     def offered(self, profile: str, platform: str) -> Offered | None:
         """Return what the profile was last heard to offer, or None."""
@@ -89,23 +87,7 @@ class Menus:
 
     def _write(self) -> None:
         """Write the file; a disk that takes no note costs setting menus again."""
-        try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fresh = self._file.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.encode(self._content))
-            fresh.replace(self._file)
-        except OSError as error:
-            logger.warning("%s: menus could not be noted: %s", self._file, error)
-
-
-def _read(file: Path) -> _Content:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=_Content)
-    except FileNotFoundError:
-        return _Content()
-    except (OSError, msgspec.MsgspecError) as error:
-        logger.warning("%s cannot be read and is begun anew: %s", file, error)
-        return _Content()
+        self._file.write(self._content, "menus")
 
 
 def usable(commands: Iterable[Sequence[str]]) -> Commands:

@@ -7,17 +7,10 @@ them, so that no worker can make a conversation its own.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import tempfile
 from pathlib import Path
 
-import msgspec
-
 from hermes_router.outbound import Seen
-
-logger = logging.getLogger(__name__)
+from hermes_router.state_file import StateFile
 
 #: Conversations that are remembered for each profile: the first one, and the latest.
 _REMEMBERED = 500
@@ -27,8 +20,8 @@ class SeenPlaces:
     """What each profile has served, oldest first, in ``file``; a missing or broken one is empty."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        self._profiles = _read(file)
+        self._file = StateFile(file, dict[str, list[Seen]])
+        self._profiles = self._file.read()
 
     def of(self, profile: str) -> tuple[Seen, ...]:
         """Return the conversations that a profile has served, the first one first."""
@@ -51,29 +44,4 @@ class SeenPlaces:
             known.append(seen)
             if len(known) > _REMEMBERED:
                 del known[1]
-        try:
-            self._write()
-        except OSError as error:
-            logger.warning("%s: a conversation could not be noted: %s", self._file, error)
-
-    def _write(self) -> None:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=self._file.parent, prefix=f".{self._file.name}-")
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(msgspec.json.encode(self._profiles))
-            Path(name).replace(self._file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
-
-
-def _read(file: Path) -> dict[str, list[Seen]]:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, list[Seen]])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError) as error:
-        logger.warning("%s cannot be read and is begun anew: %s", file, error)
-        return {}
+        self._file.write(self._profiles, "a conversation")

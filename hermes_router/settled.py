@@ -5,21 +5,16 @@ The profile's next worker is told, and crosses it off, before anything that is o
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from hermes_router.calls import Request
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.messages import Settled
 from hermes_router.protocol.settled import name_of
 from hermes_router.routing import Place
-
-logger = logging.getLogger(__name__)
+from hermes_router.state_file import StateFile
 
 #: Hermes gives up on a reply that has been owed for so long.
 _KEEP_SECONDS = 24 * 3600.0
@@ -34,8 +29,8 @@ class SettledReplies:
     """By profile, what its dead workers need not send again; in ``file``."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        self._profiles = _read(file)
+        self._file = StateFile(file, dict[str, list[Settled]])
+        self._profiles = self._file.read()
 
     def of(self, profile: str) -> list[Settled]:
         """Return what a worker of the profile is to be told."""
@@ -47,13 +42,7 @@ class SettledReplies:
         if not settled:
             return
         self._profiles[profile] = [*self.of(profile), *settled][-_MOST:]
-        try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fresh = self._file.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.encode(self._profiles))
-            fresh.replace(self._file)
-        except OSError as error:
-            logger.warning("%s: what was sent could not be noted: %s", self._file, error)
+        self._file.write(self._profiles, "what was sent")
 
 
 class SentTexts:
@@ -63,7 +52,7 @@ class SentTexts:
         self._since = time.time()
         self._names: deque[str] = deque(maxlen=_SENT_REMEMBERED)
 
-    def note(self, call: Request, value: Any, origin: Place | None) -> None:
+    def note(self, call: msg.Request, value: Any, origin: Place | None) -> None:
         """Remember what a call sent, if ``value`` says that it did; a plain text, to ``origin``."""
         if not isinstance(value, dict) or not value.get("success"):
             return
@@ -78,13 +67,3 @@ class SentTexts:
         """Return it all, as the profile's next worker is told of it."""
         until = time.time()
         return [Settled(name=name, since=self._since, until=until) for name in self._names]
-
-
-def _read(file: Path) -> dict[str, list[Settled]]:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, list[Settled]])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError) as error:
-        logger.warning("%s cannot be read and is begun anew: %s", file, error)
-        return {}

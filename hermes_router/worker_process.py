@@ -36,8 +36,6 @@ from hermes_router.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 #: Seconds that the system gets to deliver the end of a process that was killed.
 _REAP_SECONDS = 5.0
 
-_CALLS = (msg.Call, msg.Deliver, msg.React)
-
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrder:
@@ -107,7 +105,7 @@ class WorkerProcess:
             ) from error
         self.frame_bytes = len(frame)
         del frame  # its memory is free while what it held is worked on
-        weight = CALL if isinstance(message, _CALLS) else 1
+        weight = CALL if isinstance(message, msg.Request) else 1
         spent = time.perf_counter() - begun
         pause = self._pace.pause(spent, weight=weight, waits=self._reader.waits)
         if pause is not None:

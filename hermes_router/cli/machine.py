@@ -46,7 +46,7 @@ def _control_groups() -> Finding:
 def _limits() -> Iterator[Finding]:
     """Say what keeps each limit."""
     proc = Path("/proc/self/status").exists()
-    seconds = "four times a second" if proc else "every two seconds"
+    seconds = "four times a second while it works" if proc else "every two seconds"
     looks = f"each worker's supervisor looks {seconds} ({'/proc' if proc else 'ps'}) and ends it"
     rough = "" if proc else "; shared memory is counted for each process, ended processes not"
     kernel = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -16,6 +16,7 @@ from hermes_router.cli.homes import running_gateway
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.logs import FILE_NAME
 from hermes_router.profiles import Profile
+from hermes_router.protocol.logins import logged_in
 from hermes_router.settings import Settings, is_platform_credential
 from hermes_router.yaml_located import load, plain_value
 
@@ -216,7 +217,7 @@ class _Look:
 
     def _judge_login(self, provider: str | None) -> None:
         """Say whether it would need the root's login, which Hermes alone would give it."""
-        own, roots = (_logins(home / "auth.json") for home in (self._profile.home, self._root))
+        own, roots = (logged_in(home / "auth.json") for home in (self._profile.home, self._root))
         if "auth" in self._settings.share or provider not in roots - own:
             return
         name = self._profile.name
@@ -317,16 +318,6 @@ def _has_key(value: Any) -> bool:
 
 def _text(value: Any) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
-
-
-def _logins(store: Path) -> set[str]:
-    """Return the providers that a file of logins has something for."""
-    try:
-        content = msgspec.json.decode(store.read_bytes())
-    except (OSError, msgspec.DecodeError):
-        return set()
-    parts = [content.get(name) for name in ("providers", "credential_pool")]
-    return {name for part in parts if isinstance(part, dict) for name, has in part.items() if has}
 
 
 def _filled(path: Path) -> bool:

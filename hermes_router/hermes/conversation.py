@@ -68,7 +68,7 @@ class GatewayConversation:
         """Return what a worker is told about this session."""
         source = self._event.source
         adapter = seams.adapter_for(self._runner, source)
-        fields = dict(source_fields(self._event.source))
+        fields = dict(source_fields(source))
         return msg.Start(
             turn=turn_id,
             session_key=self.key,

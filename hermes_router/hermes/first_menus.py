@@ -9,11 +9,11 @@ before its first turn.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any
 
 import anyio
 
+from hermes_router import tasks
 from hermes_router.hermes import seams
 from hermes_router.hermes.jobs import Jobs
 from hermes_router.hermes.menus import ChatMenus
@@ -44,10 +44,7 @@ class FirstMenus:
 
     async def stop(self) -> None:
         """Ask nobody any more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.cancel(self._task)
 
     async def _ask(self) -> None:
         await seams.until_running(self._runner)

@@ -13,8 +13,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hermes_router import profiles
-from hermes_router.config import RouterConfig
+from hermes_router import profiles, tasks
 from hermes_router.dispatcher import Dispatcher
 from hermes_router.errors import ConfigError, ProfileError, RelayRefused
 from hermes_router.hermes import seams
@@ -112,10 +111,7 @@ class Jobs:
 
     async def stop(self) -> None:
         """Start no more; what runs is the dispatcher's to end."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.cancel(self._task)
 
     def running(self) -> frozenset[str]:
         """Return the cron jobs whose workers live, for Hermes's drain to wait for."""
@@ -145,7 +141,7 @@ class Jobs:
         except ConfigError:
             return []
         members = []
-        for name in _routed(config):
+        for name in config.worker_profiles():
             with contextlib.suppress(ProfileError):
                 profile = profiles.find(name, self._root)
                 members.append(Member(profile, config.settings(name)))
@@ -188,14 +184,6 @@ def _report(profile: str, turn: JobTurn) -> None:
     what = f"cron job {errand.name!r} ({errand.id})" if errand.kind == "cron" else errand.key
     text = f"{ending.outcome}: {ending.detail}" if ending.detail else ending.outcome
     logger.log(level, "profile %s: %s, process %s: %s", profile, what, ending.pid, text)
-
-
-def _routed(config: RouterConfig) -> list[str]:
-    """Return the profiles that workers answer for, each once."""
-    names = [route.profile for route in config.table.routes if route.enabled]
-    policies = (config.unmatched.default, *config.unmatched.platforms.values())
-    names += [name for name in policies if name not in {"default", "deny"}]
-    return [name for name in dict.fromkeys(names) if name != config.gateway_profile]
 
 
 def count_as_running_jobs(jobs: Jobs) -> None:

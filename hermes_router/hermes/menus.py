@@ -8,7 +8,6 @@ writes in a chat for the first time. All of it is done beside the messages.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import logging
 import time
@@ -16,9 +15,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from hermes_router import tasks
 from hermes_router.config import Decision, RouterConfig
 from hermes_router.hermes import seams
-from hermes_router.hermes.replaced import FORUM_COMMANDS, method_of
+from hermes_router.hermes.replaced import FORUM_COMMANDS, replace
 from hermes_router.menus import Commands, Menus, answering, name_of, union
 from hermes_router.protocol import messages as msg
 from hermes_router.routing import Place
@@ -89,17 +89,15 @@ class _Telegram:
         getattr(adapter, "_forum_command_registered", set()).discard(int(chat))
 
     def keep(self, adapter: Any, ours: Callable[[str], bool]) -> None:
-        original = method_of(adapter, FORUM_COMMANDS)
-        if original is None or hasattr(original, "routed_menus"):
-            return
+        def around(original: Callable[..., Any]) -> Callable[..., Any]:
+            async def ensure(message: Any) -> None:
+                chat = getattr(message, "chat", None)
+                if chat is None or not ours(str(chat.id)):
+                    await original(message)
 
-        async def ensure(message: Any) -> None:
-            chat = getattr(message, "chat", None)
-            if chat is None or not ours(str(chat.id)):
-                await original(message)
+            return ensure
 
-        ensure.routed_menus = True  # type: ignore[attr-defined]
-        setattr(adapter, FORUM_COMMANDS.name, ensure)
+        replace(adapter, FORUM_COMMANDS, self, around)
 
 
 _MENUS: Mapping[str, ChatMenu] = {"telegram": _Telegram()}
@@ -165,10 +163,7 @@ class ChatMenus:
     async def stop(self) -> None:
         """Set no more menus."""
         self._due.clear()
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.cancel(self._task)
 
     def _of(self, platform: str) -> tuple[ChatMenu, Any] | None:
         menu = _MENUS.get(platform)

@@ -18,7 +18,7 @@ from typing import Any
 
 from hermes_router.hermes import seams
 from hermes_router.hermes.events import in_words
-from hermes_router.hermes.replaced import OBSERVED_MEDIA, method_of
+from hermes_router.hermes.replaced import OBSERVED_MEDIA, replace
 from hermes_router.observed import keep_file
 from hermes_router.protocol.observed import File, lost
 
@@ -41,21 +41,20 @@ class OverheardFiles:
 
     def take_over(self, adapter: Any) -> None:
         """Have an adapter that fetches overheard files leave none of a routed place's behind."""
-        original = method_of(adapter, OBSERVED_MEDIA)
-        if original is None or getattr(original, "overheard_files", None) is self:
-            return
 
-        async def fetch(message: Any, event: Any) -> None:
-            source = seams.shared_source(adapter, event.source)
-            if self._home_of(source) is None:
-                return  # nobody keeps the message either
-            await original(message, event)
-            home = self._home_of(source)
-            if isinstance(home, Path):
-                await self._move(event, home, self._largest_of(source))
+        def around(original: Callable[..., Any]) -> Callable[..., Any]:
+            async def fetch(message: Any, event: Any) -> None:
+                source = seams.shared_source(adapter, event.source)
+                if self._home_of(source) is None:
+                    return  # nobody keeps the message either
+                await original(message, event)
+                home = self._home_of(source)
+                if isinstance(home, Path):
+                    await self._move(event, home, self._largest_of(source))
 
-        fetch.overheard_files = self  # type: ignore[attr-defined]
-        setattr(adapter, OBSERVED_MEDIA.name, fetch)
+            return fetch
+
+        replace(adapter, OBSERVED_MEDIA, self, around)
 
     async def _move(self, event: Any, home: Path, largest: int) -> None:
         """Move the files of a message into a home; say in its text which are not there."""

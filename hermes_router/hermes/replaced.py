@@ -7,10 +7,13 @@ wrong profile's doing, so it is said loudly, once for each adapter.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 logger = logging.getLogger(__name__)
+
+_Method = Callable[..., Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,18 @@ FORUM_COMMANDS = Replaced(
     sign="_forum_command_registered",
     without="the adapter may put the gateway's menu over that of a routed forum",
 )
+
+
+def replace(
+    adapter: Any, replaced: Replaced, by: object, around: Callable[[_Method], _Method]
+) -> None:
+    """Put what ``around`` makes of an adapter's method in its place, once for each ``by``."""
+    original = method_of(adapter, replaced)
+    if original is None or getattr(original, "replaced_by", None) is by:
+        return
+    method = around(original)
+    method.replaced_by = by  # type: ignore[attr-defined]
+    setattr(adapter, replaced.name, method)
 
 
 def method_of(adapter: Any, replaced: Replaced) -> Any:

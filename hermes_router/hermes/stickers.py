@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from hermes_router.hermes.replaced import STICKER, method_of
+from hermes_router.hermes.replaced import STICKER, replace
 from hermes_router.protocol import messages as msg
 
 logger = logging.getLogger(__name__)
@@ -32,19 +32,18 @@ class Stickers:
 
     def take_over(self, adapter: Any) -> None:
         """Have an adapter that describes stickers leave those of routed places alone."""
-        original = method_of(adapter, STICKER)
-        if original is None or getattr(original, "routed_stickers", None) is self:
-            return
 
-        async def handle(message: Any, event: Any) -> None:
-            sticker = getattr(message, "sticker", None)
-            if sticker is None or _moves(sticker) or not self._routed(event.source):
-                await original(message, event)
-            else:
-                await self._fetch(sticker, event)
+        def around(original: Callable[..., Any]) -> Callable[..., Any]:
+            async def handle(message: Any, event: Any) -> None:
+                sticker = getattr(message, "sticker", None)
+                if sticker is None or _moves(sticker) or not self._routed(event.source):
+                    await original(message, event)
+                else:
+                    await self._fetch(sticker, event)
 
-        handle.routed_stickers = self  # type: ignore[attr-defined]
-        setattr(adapter, STICKER.name, handle)
+            return handle
+
+        replace(adapter, STICKER, self, around)
 
     async def _fetch(self, sticker: Any, event: Any) -> None:
         event.text = _MARK

@@ -438,6 +438,10 @@ FromWorker = (
 )
 ToWorker = Start | Job | Event | Chunk | Result | Resolve | Finish
 FromChild = Deliver | React | Chunk
+
+Request = Call | Deliver | React
+"""What a worker asks for, and is answered with a :class:`Result`."""
+
 ToChild = Told | Result
 
 _encoder = msgspec.msgpack.Encoder()

@@ -13,6 +13,7 @@ import pytest
 
 from hermes_router.logs import FILE_NAME
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, HermesRoot, Message
+from tests.kit.portal import FakePortal
 from tests.kit.waiting import wait_until
 
 CAREER, SYSTEMS, UNROUTED, MISSING = 6, 13, 20, 30
@@ -112,6 +113,12 @@ def telegram() -> Iterator[FakeTelegram]:
 @pytest.fixture(scope="module")
 def model() -> Iterator[FakeModel]:
     with FakeModel() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[FakePortal]:
+    with FakePortal() as server:
         yield server
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,6 @@ from tests.kit.waiting import wait_until
 
 LEFT, RIGHT = 41, 42
 """Two topics of one profile."""
-
-
-@pytest.fixture(scope="module")
-def portal() -> Iterator[FakePortal]:
-    with FakePortal() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,12 +35,6 @@ class Keeper(MemoryProvider):
             file.write(json.dumps({"said": said, "of": self.of}, default=str) + "\\n")
 """
 """A memory provider that writes down what it is given when a session ends."""
-
-
-@pytest.fixture(scope="module")
-def portal() -> Iterator[FakePortal]:
-    with FakePortal() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

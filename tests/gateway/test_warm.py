@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from hermes_router.logs import TurnRecord, read_turns
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.kit import FakeModel, FakeTelegram
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 
 NOTING_HOOK = """
 import pathlib
@@ -112,6 +113,24 @@ def test_warm_can_be_switched_off(stage: Stage) -> None:
     stage.ask("cold", SYSTEMS, contains="cold")
     assert not was_prepared(stage, "systems")
     assert processes(stage, "systems") == {}
+
+
+def test_a_prepared_worker_is_looked_at_closely_from_its_message_on(stage: Stage) -> None:
+    wait_prepared(stage)
+    hold = threading.Event()
+    stage.model.script(Reply("done", hold=hold), contains="take your time", times=1)
+    seq = stage.telegram.seq
+    stage.telegram.say("take your time", chat_id=FORUM, thread_id=CAREER)
+    stage.model.wait_chat("take your time")
+    try:
+        supervisor = psutil.Process(psutil.Process(stage.worker_in_turn("career")).ppid())
+        before = supervisor.num_ctx_switches().voluntary
+        time.sleep(3.0)
+        assert supervisor.num_ctx_switches().voluntary - before >= 6
+    finally:
+        hold.set()
+    stage.telegram.wait_reply(FORUM, CAREER, contains="done", after=seq, timeout=90)
+    assert was_prepared(stage, "career")
 
 
 def test_a_ready_worker_that_died_costs_no_message(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from hermes_router.calls import CALLS_AT_ONCE, Calls, Request
+from hermes_router.calls import CALLS_AT_ONCE, Calls
 from hermes_router.errors import ProtocolError
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames
@@ -50,13 +50,13 @@ class Desk:
         self.let_go = anyio.Event()
         self.act: Callable[[], object] = lambda: "done"
 
-    async def do(self, call: Request) -> object:
+    async def do(self, call: msg.Request) -> object:
         self.tasks[call.id] = asyncio.current_task()
         if isinstance(call, msg.Call) and call.method == "wait":
             await self.let_go.wait()
         return self.act()
 
-    def noted(self, call: Request, _size: int) -> None:
+    def noted(self, call: msg.Request, _size: int) -> None:
         self.heard.append(call.id)
 
     async def take(self, message: msg.FromWorker) -> None:

@@ -12,6 +12,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from hermes_router_worker.follow import follow
+
 logger = logging.getLogger(__name__)
 
 #: Letters of a command or of a task that people are shown.
@@ -32,9 +34,9 @@ class Background:
         self._watched: list[str] = []
         self._prompts: list[str] = []
         self._reports: list[str] = []
-        _follow(runner, "_run_process_watcher", self._watching)
-        _follow(runner, "_run_background_task", self._prompted)
-        _follow(runner, "_inject_watch_notification", self._reporting)
+        follow(runner, "_run_process_watcher", self._watching)
+        follow(runner, "_run_background_task", self._prompted)
+        follow(runner, "_inject_watch_notification", self._reporting)
 
     def watching(self) -> bool:
         """Say whether the end of a background process is still to be reported."""
@@ -86,17 +88,6 @@ class Background:
             what = _command(event["command"]) if event.get("command") else "a delegated task"
             self._reports.append(f"the report about {what}")
         return accepted
-
-
-def _follow(runner: Any, name: str, around: Callable[..., Any]) -> None:
-    original = getattr(runner, name, None)
-    if original is None:
-        return
-
-    async def followed(*args: Any, **kwargs: Any) -> Any:
-        return await around(original, *args, **kwargs)
-
-    setattr(runner, name, followed)
 
 
 @contextlib.contextmanager

@@ -63,10 +63,7 @@ class JobWork:
         if self._job.kind == "menu":
             return await self._list_commands()
         work = asyncio.ensure_future(asyncio.to_thread(self._blocking))
-        cut = asyncio.ensure_future(self._finish.wait())
-        await asyncio.wait({work, cut}, return_when=asyncio.FIRST_COMPLETED)
-        cut.cancel()
-        if not work.done():
+        if await self._cut_off(work):
             await asyncio.to_thread(cron_run.interrupt, _CUT_OFF)
             await asyncio.wait({work}, timeout=_LAST_WORDS_SECONDS)
             self._stop.set()
@@ -82,11 +79,16 @@ class JobWork:
     async def _keep_up(self) -> cron_run.Result:
         work = Upkeep(self._runner, self._transport, self._job.reach, self._stop)
         task = asyncio.ensure_future(work.run())
-        cut = asyncio.ensure_future(self._finish.wait())
-        await asyncio.wait({task, cut}, return_when=asyncio.FIRST_COMPLETED)
-        cut.cancel()
+        await self._cut_off(task)
         self._stop.set()
         return await task
+
+    async def _cut_off(self, work: asyncio.Future[Any]) -> bool:
+        """Wait until ``work`` is done or the worker has to go; say whether it is not done."""
+        told = asyncio.ensure_future(self._finish.wait())
+        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        return not work.done()
 
     def _blocking(self) -> cron_run.Result:
         if self._job.lost is not None:

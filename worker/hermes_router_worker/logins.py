@@ -9,12 +9,13 @@ token under the lock of the file that the token came from.
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from hermes_router.protocol.logins import logged_in
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ def _name_the_setting(profile: str, home: Path, roots_file: Callable[[], Path | 
         return
 
     def with_setting(text: str, *args: Any, **kwargs: Any) -> str:
-        withheld = sorted(_logins(roots_file()) - _logins(home / "auth.json"))
+        shared = roots_file()
+        withheld = (logged_in(shared) if shared else set()) - logged_in(home / "auth.json")
         if _configured_provider() not in withheld:
             return str(reply(text, *args, **kwargs))
         logger.error("no login for %s: %s", _configured_provider(), text)
@@ -68,13 +70,3 @@ def _configured_provider() -> str:
     """Return the provider that the profile's configuration names."""
     model = importlib.import_module("hermes_cli.config").load_config().get("model")
     return str(model.get("provider") or "") if isinstance(model, dict) else ""
-
-
-def _logins(store: Path | None) -> set[str]:
-    """Return the providers that a file of logins has something for."""
-    try:
-        content = json.loads(store.read_bytes()) if store is not None else {}
-    except (OSError, ValueError):
-        return set()
-    parts = [content.get(name) for name in ("providers", "credential_pool")]
-    return {name for part in parts if isinstance(part, dict) for name, has in part.items() if has}

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker import session_state
+from hermes_router_worker import notes, session_state
 from hermes_router_worker.events import event_from_plain, event_to_plain
 
 VERSION = 1
@@ -118,12 +118,7 @@ class Memory:
 
     def _write(self, state: dict[str, Any]) -> None:
         content = {"version": VERSION, "session": self._key, "owner": self._owner, "state": state}
-        path = _path(self._home, self._key)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(content, file)
-        fresh.replace(path)
+        notes.write(_path(self._home, self._key), content)
 
     # -- what there is to remember -------------------------------------------------------------
 

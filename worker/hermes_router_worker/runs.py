@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from hermes_router_worker.follow import follow
+
 _in_turn: ContextVar[bool] = ContextVar("in_turn", default=False)
 
 
@@ -25,9 +27,9 @@ class Runs:
         self._running = 0
         self._halted = False
         self._lock = threading.Lock()
-        self._follow(runner, "_run_agent", self._marking)
-        self._follow(runner, "_run_in_executor_with_context", self._counting)
-        self._follow(runner, "_interrupt_and_clear_session", self._halting)
+        follow(runner, "_run_agent", self._marking)
+        follow(runner, "_run_in_executor_with_context", self._counting)
+        follow(runner, "_interrupt_and_clear_session", self._halting)
 
     def any(self) -> bool:
         """Say whether an agent of a turn runs."""
@@ -37,16 +39,6 @@ class Runs:
         """Say whether a run has been interrupted for good since this was last asked."""
         halted, self._halted = self._halted, False
         return halted
-
-    def _follow(self, runner: Any, name: str, around: Callable[..., Any]) -> None:
-        original = getattr(runner, name, None)
-        if original is None:
-            return
-
-        async def followed(*args: Any, **kwargs: Any) -> Any:
-            return await around(original, *args, **kwargs)
-
-        setattr(runner, name, followed)
 
     async def _marking(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         token = _in_turn.set(True)

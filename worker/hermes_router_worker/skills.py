@@ -13,6 +13,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hermes_router_worker import notes
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,12 +51,8 @@ def keep() -> None:
     found = _module()._skill_commands.items()
     names = {key.lstrip("/"): str((info or {}).get("description") or "") for key, info in found}
     file = _file()
-    fresh = file.with_suffix(f".{os.getpid()}.new")
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps(names), "utf-8")
-        fresh.replace(file)
+        notes.write(file, names)
     except OSError as error:
         logger.warning("%s: the skills could not be noted: %s", file, error)
 

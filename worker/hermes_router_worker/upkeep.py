@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
 import logging
 import os
 import threading
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker import cron_guard, memory_flush, session_state, startup
+from hermes_router_worker import cron_guard, memory_flush, notes, session_state, startup
 from hermes_router_worker.cron_run import Result
 from hermes_router_worker.transport import Transport
 
@@ -234,11 +233,7 @@ def leave_note(home: Path, runner: Any) -> None:
     now = time.time()
     times = [moment for moment in _next_times(runner, now) if moment is not None]
     note = {"at": time.time(), "next": min(times, default=None), "patience": _patience(runner)}
-    path = home.joinpath(*NOTE)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps(note), "utf-8")
-    fresh.replace(path)
+    notes.write(home.joinpath(*NOTE), note)
 
 
 def _next_times(runner: Any, now: float) -> Iterator[float | None]:
