@@ -11,11 +11,15 @@ import fcntl
 import os
 import stat
 import threading
+import time
 from collections.abc import Collection
 from pathlib import Path
 
 _TASKS = Path("/proc/self/task")
 _DESCRIPTORS = Path("/proc/self/fd")
+
+#: A thread that has been joined is the kernel's for a moment more.
+_ENDING_SECONDS = 1.0
 
 _DATABASE = b"SQLite format 3\0"
 _BESIDE_DATABASE = ("-wal", "-shm", "-journal")
@@ -34,8 +38,16 @@ def _threads() -> str | None:
     names = [thread.name for thread in threading.enumerate()]
     if len(names) > 1:
         return f"threads are running: {', '.join(sorted(names))}"
-    unknown = len(list(_TASKS.iterdir())) - 1 if _TASKS.exists() else 0
+    unknown = _unknown_threads()
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while unknown and time.monotonic() < deadline:
+        time.sleep(0.01)
+        unknown = _unknown_threads()
     return f"{unknown} threads that Python does not know are running" if unknown else None
+
+
+def _unknown_threads() -> int:
+    return len(list(_TASKS.iterdir())) - 1 if _TASKS.exists() else 0
 
 
 def _descriptors(expected: Collection[int]) -> str | None:

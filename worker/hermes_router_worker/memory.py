@@ -86,10 +86,17 @@ class Memory:
                 _log.warning("a later worker keeps the state of %s; not written", self._key)
 
     def next_queued(self) -> Any:
-        """Take the next message that an earlier worker left queued, if the session is idle."""
-        queue = self._queue().get(self._key)
-        if not queue or self._adapter._active_sessions or self._adapter._pending_messages:
+        """Take the next message that nobody would begin, if the session is idle.
+
+        An earlier worker left it queued; or Hermes queued it behind a turn that it saw running, and
+        that had ended by then. To be called while no message is on its way to Hermes.
+        """
+        if self._adapter._active_sessions:
             return None
+        late = self._adapter._pending_messages.pop(self._key, None)
+        queue = self._queue().get(self._key)
+        if late is not None or not queue:
+            return late
         event = queue.pop(0)
         if not queue:
             del self._queue()[self._key]
