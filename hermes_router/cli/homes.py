@@ -18,6 +18,7 @@ import msgspec
 
 from hermes_router import profiles
 from hermes_router.cli.status import NEGATIVE, WRONG, CommandError
+from hermes_router.protocol.pids import is_running, stat_fields
 
 
 class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +117,7 @@ def running_gateway(home: Path) -> int | None:
     """
     record = _pid_record(home / "gateway.pid")
     pid = record.get("pid")
-    if not isinstance(pid, int) or pid <= 0 or not _exists(pid):
+    if not isinstance(pid, int) or not is_running(pid):
         return None
     recorded, actual = record.get("start_time"), _start_time(pid)
     if recorded is not None and actual is not None:
@@ -145,27 +146,9 @@ def _pid_record(path: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return _stat(pid)[:1] != [b"Z"]
-
-
 def _start_time(pid: int) -> int | None:
-    fields = _stat(pid)
+    fields = stat_fields(pid)
     return int(fields[19]) if len(fields) > 19 else None
-
-
-def _stat(pid: int) -> list[bytes]:
-    """Return the fields of ``/proc/<pid>/stat`` behind the command's name; [] without them."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return []
 
 
 def _command_line(pid: int) -> str:

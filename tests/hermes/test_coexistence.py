@@ -24,7 +24,13 @@ import pytest
 
 pytest.importorskip("gateway", reason="needs hermes-agent")
 
-from hermes_router_worker import session_state
+import hermes_router_worker
+from hermes_router_worker.shared_home import guards, lock
+from hermes_router_worker.shared_home.delegations import restore_delegations
+from hermes_router_worker.shared_home.lock import home_lock
+from hermes_router_worker.shared_home.process_records import adopt_processes
+from hermes_router_worker.shared_home.seams import SeamMissing, current_home
+from hermes_router_worker.shared_home.session_rows import guard_sessions, merge_rows
 
 ROUNDS = 200
 ANSWER_SECONDS = 30.0
@@ -116,7 +122,7 @@ def _environment(home: Path) -> dict[str, str]:
     }
     for folder in folders.values():
         Path(folder).mkdir(exist_ok=True)
-    search = os.pathsep.join([str(Path(session_state.__file__).parents[1]), *sys.path])
+    search = os.pathsep.join([str(Path(hermes_router_worker.__file__).parents[1]), *sys.path])
     return {
         **folders,
         "PATH": os.environ["PATH"],
@@ -139,7 +145,7 @@ class Operations:
 
         self.runner = GatewayRunner(GatewayConfig())
         if guarded:
-            session_state.install(self.runner)
+            guards.install(self.runner)
         self.registry = process_registry
         self.store = self.runner.session_store
         self.source = SessionSource(
@@ -218,8 +224,8 @@ class Operations:
 
     def adopt(self) -> None:
         """What a worker does once it knows its session."""
-        session_state.adopt_processes(self.key)
-        session_state.restore_delegations(self.key)
+        adopt_processes(self.key)
+        restore_delegations(self.key)
 
     def delegate(self) -> None:
         """A background delegation finished and nobody has taken its result."""
@@ -244,12 +250,12 @@ class Operations:
 
     def hold(self) -> None:
         """Take the home's lock and keep it; being stopped comes next."""
-        self._held = session_state.home_lock(session_state._home())
+        self._held = home_lock(current_home())
         self._held.__enter__()
 
     def be_impatient(self) -> None:
         """Do not wait seconds for a lock."""
-        session_state.LOCK_WAIT_SECONDS = 0.2
+        lock.WAIT_SECONDS = 0.2
 
     def look(self) -> None:
         """Only answer."""
@@ -447,10 +453,10 @@ def test_one_process_at_a_time_holds_the_lock_of_a_home_and_a_dead_one_does_not(
 ) -> None:
     with working(home, "6") as (holder,):
         holder.do("hold")
-        with session_state.home_lock(home, wait=0) as got:
+        with home_lock(home, wait=0) as got:
             assert not got
         holder.end()
-        with session_state.home_lock(home, wait=0) as got, session_state.home_lock(home) as nested:
+        with home_lock(home, wait=0) as got, home_lock(home) as nested:
             assert got
             assert nested
 
@@ -475,13 +481,13 @@ BASE = {"session_id": "a", "created_at": "2026-01-01", "tokens": 1, "model": "x"
 
 def test_each_side_keeps_the_fields_that_it_changed() -> None:
     mine, theirs = {**BASE, "tokens": 2}, {**BASE, "model": "y", "unknown": 1}
-    merged = session_state.merge_rows(BASE, mine, theirs)
+    merged = merge_rows(BASE, mine, theirs)
     assert merged == {**BASE, "tokens": 2, "model": "y", "unknown": 1}
 
 
 def test_a_field_that_one_side_dropped_stays_dropped() -> None:
     mine = {name: value for name, value in BASE.items() if name != "model"}
-    assert session_state.merge_rows(BASE, mine, {**BASE, "tokens": 9}) == {**mine, "tokens": 9}
+    assert merge_rows(BASE, mine, {**BASE, "tokens": 9}) == {**mine, "tokens": 9}
 
 
 @pytest.mark.parametrize(
@@ -497,7 +503,7 @@ def test_the_conversation_that_was_begun_later_wins(
     mine: Reply, theirs: Reply, expected: str
 ) -> None:
     sides = {"mine": {**BASE, **mine}, "theirs": {**BASE, **theirs}}
-    merged = session_state.merge_rows(BASE, sides["mine"], sides["theirs"])
+    merged = merge_rows(BASE, sides["mine"], sides["theirs"])
     assert merged["session_id"] == sides[expected]["session_id"]
 
 
@@ -580,8 +586,8 @@ def test_a_turn_does_not_present_the_worker_as_the_profiles_gateway(home: Path) 
 
 
 def test_a_missing_seam_is_named() -> None:
-    with pytest.raises(session_state.SeamMissing, match=r"object\._ensure_loaded_locked"):
-        session_state.guard_sessions(object(), Path("unused"))
+    with pytest.raises(SeamMissing, match=r"object\._ensure_loaded_locked"):
+        guard_sessions(object(), Path("unused"))
 
 
 def _kill(pids: list[int]) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol.quick_yaml import read_yaml_quickly
-from hermes_router_worker import logins, quicken, session_state, startup
+from hermes_router_worker import logins, quicken, startup
+from hermes_router_worker.shared_home import guards
 
 
 @functools.cache
@@ -59,7 +60,7 @@ def build_runner(*, mcp: bool = True) -> Any:
 
     startup.defer_upkeep()
     runner = GatewayRunner(_headless_config())
-    session_state.install(runner)
+    guards.install(runner)
     startup.prepare(runner, mcp=mcp)
     return runner
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import json
 import os
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker.session_state import home_lock
+from hermes_router_worker import json_files
+from hermes_router_worker.shared_home.lock import home_lock
 
 
 def main() -> int:
@@ -49,28 +48,16 @@ def forget(home: Path, mark: str) -> int:
 
 
 def _rows(path: Path, mark: str) -> Iterator[dict[str, Any]]:
-    for key, row in _read(path).items():
+    for key, row in json_files.read_map(path).items():
         if mark in key and isinstance(row, dict):
             yield row
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def _rewrite(path: Path, mark: str) -> None:
-    content = _read(path)
+    content = json_files.read_map(path)
     kept = {key: row for key, row in content.items() if mark not in key}
-    if kept == content:
-        return
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(kept, file, indent=2)
-    Path(name).replace(path)
+    if kept != content:
+        json_files.write(path, kept, indent=2)
 
 
 def _sessions(database: Path, mark: str) -> set[str]:

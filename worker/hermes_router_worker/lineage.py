@@ -7,6 +7,8 @@ import socket
 import struct
 from pathlib import Path
 
+from hermes_router.protocol.pids import stat_fields
+
 #: Generations that are looked at; nothing sane nests deeper.
 _GENERATIONS = 128
 
@@ -46,8 +48,5 @@ def descends(pid: int, ancestors: frozenset[int]) -> bool:
 
 
 def _parent(pid: int) -> int:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return 0
-    return int(fields.rpartition(b")")[2].split()[1])  # the name before may hold anything
+    fields = stat_fields(pid)
+    return int(fields[1]) if fields else 0

@@ -28,8 +28,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker import notes, session_state
+from hermes_router_worker import json_files
 from hermes_router_worker.events import event_from_plain, event_to_plain
+from hermes_router_worker.shared_home.lock import home_lock
 
 VERSION = 1
 
@@ -69,7 +70,7 @@ class Memory:
 
     def restore(self) -> None:
         """Put back what the session's last worker saved, and become the one who saves."""
-        with _logged("restored"), session_state.home_lock(self._home, _LOCK):
+        with _logged("restored"), home_lock(self._home, _LOCK):
             state = self._read(self._key).get("state", {})
             self._write(state)
             for name, value in state.items():
@@ -79,7 +80,7 @@ class Memory:
 
     def save(self) -> None:
         """Write the session's state, unless a later worker of the session has taken over."""
-        with _logged("saved"), session_state.home_lock(self._home, _LOCK):
+        with _logged("saved"), home_lock(self._home, _LOCK):
             if self._read(self._key).get("owner") == self._owner:
                 self._write(self._state())
             else:
@@ -125,7 +126,7 @@ class Memory:
 
     def _write(self, state: dict[str, Any]) -> None:
         content = {"version": VERSION, "session": self._key, "owner": self._owner, "state": state}
-        notes.write(_path(self._home, self._key), content)
+        json_files.write(_path(self._home, self._key), content)
 
     # -- what there is to remember -------------------------------------------------------------
 
@@ -209,7 +210,7 @@ def attach(runner: Any, adapter: Any, session_key: str) -> Memory:
 
 def forget(home: Path, session_key: str) -> None:
     """Remove what is remembered of a session whose conversation has ended."""
-    with _logged("removed"), session_state.home_lock(home, _LOCK):
+    with _logged("removed"), home_lock(home, _LOCK):
         _path(home, session_key).unlink(missing_ok=True)
 
 

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker import notes
+from hermes_router_worker import json_files
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def keep() -> None:
     names = {key.lstrip("/"): str((info or {}).get("description") or "") for key, info in found}
     file = _file()
     try:
-        notes.write(file, names)
+        json_files.write(file, names)
     except OSError as error:
         logger.warning("%s: the skills could not be noted: %s", file, error)
 

@@ -25,7 +25,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from hermes_router_worker import directory, session_state
+from hermes_router_worker import directory
+from hermes_router_worker.shared_home import bundled_skills, guards
+from hermes_router_worker.shared_home.delegations import restore_delegations
+from hermes_router_worker.shared_home.process_records import adopt_processes
 
 MCP_WAIT_SECONDS = 10.0
 """How long :func:`prepare` waits for MCP servers; a slow one registers its tools later."""
@@ -115,7 +118,7 @@ def record_code_version() -> None:
 
 def sync_skills() -> None:
     """Bring new bundled skills into the home; skipped when this Hermes did it already."""
-    session_state.sync_skills_once()
+    bundled_skills.sync_skills_once()
 
 
 def discover_plugins() -> None:
@@ -216,7 +219,7 @@ def wire_adapter(runner: Any, adapter: Any) -> None:
         _call(adapter, "set_authorization_check", check(adapter.platform))
     adapter._busy_text_mode = getattr(runner, "_busy_text_mode", "interrupt")
     runner.adapters[adapter.platform] = adapter
-    session_state.refresh(runner)
+    guards.refresh(runner)
     _call(runner, "_sync_voice_mode_state_to_adapter", adapter)
 
 
@@ -281,13 +284,13 @@ def note_refusal(runner: Any, event: Any, refusal: str | None) -> None:
 def adopt_session(runner: Any, session_key: str) -> int:
     """Take over what an earlier worker of this session left: processes and delegation results.
 
-    Other sessions' processes and results are left alone; see :mod:`.session_state`. Returns the
+    Other sessions' processes and results are left alone; see :mod:`.shared_home`. Returns the
     number of processes. Needs the running loop; call it after :func:`wire_adapter`.
     """
     from tools.process_registry import process_registry
 
-    adopted = session_state.adopt_processes(session_key)
-    session_state.restore_delegations(session_key)
+    adopted = adopt_processes(session_key)
+    restore_delegations(session_key)
     waiting, process_registry.pending_watchers = process_registry.pending_watchers, []
     for watcher in waiting:
         task: asyncio.Task[None] = asyncio.create_task(

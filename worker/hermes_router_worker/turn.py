@@ -33,7 +33,6 @@ from hermes_router_worker import (
     preload,
     quicken,
     refusals,
-    session_state,
     skills,
     startup,
     stickers,
@@ -48,6 +47,7 @@ from hermes_router_worker.obligations import redeliver
 from hermes_router_worker.owed import Owed
 from hermes_router_worker.prompts import Prompts
 from hermes_router_worker.runs import Runs
+from hermes_router_worker.shared_home import guards
 from hermes_router_worker.transport import Gateway
 
 logger = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ class _Worker:
 
     async def _serve(self, runner: Any, start: msg.Start) -> None:
         preload.trust_answers()
-        session_state.refresh(runner)
+        guards.refresh(runner)
         adapter = build_adapter(start, self._link, runner.config, self._changed.set)
         self._transport = Gateway(self._link, self._loop)
         self._deliverable = start.reach.platforms

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker import cron_guard, memory_flush, notes, session_state, startup
+from hermes_router_worker import cron_guard, json_files, memory_flush, startup
 from hermes_router_worker.cron_run import Result
+from hermes_router_worker.shared_home.process_records import tidy_processes
 from hermes_router_worker.transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Upkeep:
     def _chores(self) -> Iterable[tuple[str, Callable[[], Any]]]:
         """Return the chores in order. Those that return something have found work."""
         yield "executions", recover_executions
-        yield "processes", session_state.tidy_processes
+        yield "processes", tidy_processes
         yield "deliveries", self._redeliver
         yield "sessions", self._expire_sessions
         yield "caches", clean_caches
@@ -233,7 +234,7 @@ def leave_note(home: Path, runner: Any) -> None:
     now = time.time()
     times = [moment for moment in _next_times(runner, now) if moment is not None]
     note = {"at": time.time(), "next": min(times, default=None), "patience": _patience(runner)}
-    notes.write(home.joinpath(*NOTE), note)
+    json_files.write(home.joinpath(*NOTE), note)
 
 
 def _next_times(runner: Any, now: float) -> Iterator[float | None]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hermes_router.protocol.pids import stat_fields
 from hermes_router_worker.processes import children_of, descendants, has_proc
 
 #: Seconds between two looks: a ``ps`` costs more than a few files of ``/proc``.
@@ -82,11 +83,10 @@ def _kilobytes(pattern: re.Pattern[bytes], file: str) -> int | None:
 
 
 def _cpu_ticks(pid: int, *, children_only: bool = False) -> int:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+    fields = stat_fields(pid)
+    if not fields:
         return 0
-    user, system, ended_user, ended_system = stat.rpartition(b")")[2].split()[11:15]
+    user, system, ended_user, ended_system = fields[11:15]
     ended = int(ended_user) + int(ended_system)
     return ended if children_only else ended + int(user) + int(system)
 

@@ -1,0 +1,69 @@
+"""The lock that all workers of one home share. The kernel drops it when its holder dies."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FOLDER = "hermes-router"
+"""The router's own folder in a profile's home."""
+WAIT_SECONDS = 5.0
+"""Critical sections last milliseconds; a holder that was stopped must not stop its siblings."""
+
+in_process = threading.RLock()
+"""What the threads of this process share, as its siblings share the file."""
+
+_log = logging.getLogger(__name__)
+_held: set[Path] = set()
+
+
+@contextlib.contextmanager
+def home_lock(home: Path, name: str = "state", wait: float | None = None) -> Iterator[bool]:
+    """Hold the lock ``name`` that all workers of this home share; yields whether it was got.
+
+    After ``wait`` seconds (by default :data:`WAIT_SECONDS`) the caller goes on without it, which is
+    logged: losing an update is better than losing the turn. May be nested.
+    """
+    path = home / FOLDER / f"{name}.lock"
+    with in_process:
+        if path in _held:
+            yield True
+            return
+        with open_lock(path) as handle:
+            seconds = WAIT_SECONDS if wait is None else wait
+            got = acquire(handle, seconds)
+            if not got:
+                _log.error("%s: not released within %.1f s; going on without it", path, seconds)
+            _held.add(path)
+            try:
+                yield got
+            finally:
+                _held.discard(path)
+
+
+def open_lock(path: Path) -> Any:
+    """Open a lock file, making its folder if needed. Closing it releases the lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("a", encoding="utf-8")
+
+
+def acquire(handle: Any, wait: float | None = None) -> bool:
+    """Lock an open lock file, waiting as in :func:`home_lock`; return whether it was got.
+
+    One attempt is always made.
+    """
+    deadline = time.monotonic() + (WAIT_SECONDS if wait is None else wait)
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.002)
