@@ -10,7 +10,6 @@ session lives on keeps the lane.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -21,9 +20,8 @@ from hermes_router.errors import RouterError, WorkerError
 from hermes_router.host import Conversation, Host
 from hermes_router.inbound import Inbound, Verdict
 from hermes_router.settings import Settings
+from hermes_router.tasks import BackgroundTasks
 from hermes_router.turn import Turn
-
-logger = logging.getLogger(__name__)
 
 #: Workers that are tried for one message: one may leave just when it is offered.
 _ATTEMPTS = 5
@@ -59,7 +57,7 @@ class Dispatcher:
         self._host = host
         self._lanes: dict[str, _Lane] = {}
         self._gates: defaultdict[str, _Gate] = defaultdict(_Gate)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks("a turn failed")
         self._turns: set[Turn] = set()
         self._closing = False
 
@@ -135,9 +133,7 @@ class Dispatcher:
 
     def _run(self, turn: Turn) -> None:
         self._turns.add(turn)
-        task = asyncio.create_task(self._live(turn), name=f"hermes-router-turn-{turn.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._live(turn), name=f"hermes-router-turn-{turn.id}")
 
     async def _live(self, turn: Turn) -> None:
         gate = asyncio.create_task(self._leave(turn))

@@ -29,6 +29,7 @@ import anyio
 from hermes_router.errors import ProtocolError, RelayRefused
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import PICKER_FIELDS, Method
+from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class OpenPrompts:
         self._numbers = itertools.count(1)
         self._last = 0
         self._waiting: dict[int, asyncio.Future[str | None]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = BackgroundTasks()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = False
 
@@ -223,7 +224,7 @@ class OpenPrompts:
         if not typed:
             self._close(prompt)
         message = self._resolve(prompt, answer, typed=typed)
-        self._loop.call_soon_threadsafe(self._start, self._pass_on(message))
+        self._loop.call_soon_threadsafe(self._tasks.start, self._pass_on(message))
         return True
 
     async def confirmed(self, prompt: Prompt, choice: str) -> str | None:
@@ -231,10 +232,10 @@ class OpenPrompts:
         if self._desk.find(prompt.id) is not prompt:
             return None
         self._close(prompt)
-        outcome: asyncio.Task[str | None] = self._begin(self._waited_for(prompt, (choice,)))
+        outcome = self._tasks.start(self._waited_for(prompt, (choice,)))
         done, _ = await asyncio.wait({outcome}, timeout=CONFIRM_SECONDS)
         if not done:
-            self._begin(self._show_late(outcome))
+            self._tasks.start(self._show_late(outcome))
             return None
         try:
             return outcome.result()
@@ -324,15 +325,6 @@ class OpenPrompts:
         if self._open.get(prompt.call) is prompt:
             del self._open[prompt.call]
         self._desk.remove(prompt)
-
-    def _start(self, work: Any) -> None:
-        self._begin(work)
-
-    def _begin(self, work: Any) -> asyncio.Task[Any]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
 
 class PromptGone(Exception):

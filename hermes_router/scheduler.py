@@ -25,6 +25,7 @@ from hermes_router.job_turn import Ending, Errand
 from hermes_router.profile_config import read_profile_config
 from hermes_router.profiles import Profile
 from hermes_router.settings import Schedule, Settings
+from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class Scheduler:
         self._may_start = may_start
         self._schedule = schedule
         self._homes: dict[Path, _Home] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks("a job could not be run")
         self._wake = asyncio.Event()
 
     async def serve(self) -> None:
@@ -149,7 +150,7 @@ class Scheduler:
                 pause = min(pause, due - now)
             else:
                 home.running.add(job.id)
-                self._spawn(self._do(member, home, job))
+                self._tasks.start(self._do(member, home, job))
         return pause
 
     async def _do(self, member: Member, home: _Home, job: jobs.CronJob) -> None:
@@ -181,7 +182,7 @@ class Scheduler:
         if any(other.kept_up for other in self._homes.values()) or now < home.rest:
             return
         home.kept_up = True
-        self._spawn(self._keep_up(member, home))
+        self._tasks.start(self._keep_up(member, home))
 
     async def _keep_up(self, member: Member, home: _Home) -> None:
         try:
@@ -194,16 +195,6 @@ class Scheduler:
             home.kept_up = False
             home.upkeep = None
             self._wake.set()
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("a job could not be run", exc_info=task.exception())
 
 
 # -- looking, outside the event loop -----------------------------------------------------------

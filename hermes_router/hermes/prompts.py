@@ -12,7 +12,6 @@ Who may click is decided by the adapter before any of that, with one exception:
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib
 import logging
@@ -23,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from hermes_router.prompts import Desk, Prompt, is_token
+from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _MAX_POPUP = 200  # characters that Telegram takes for the answer to a click
 _NOT_YOURS = "⛔ You are not authorized to change this setting."
 
 _desk = Desk()
-_clicks: set[asyncio.Task[None]] = set()
+_clicks = BackgroundTasks()
 
 
 def install() -> Desk:
@@ -270,11 +270,8 @@ def _by_message(adapter: Any, name: str, original: Callable[..., Any]) -> Callab
             await original(query, data, chat_id)
             return
         # As a task: the adapter goes on to the next update while the worker switches its model.
-        task = asyncio.create_task(
-            _guarded_pick(adapter, routed, functools.partial(original, query, data, chat_id), query)
-        )
-        _clicks.add(task)
-        task.add_done_callback(_clicks.discard)
+        pick = functools.partial(original, query, data, chat_id)
+        _clicks.start(_guarded_pick(adapter, routed, pick, query))
 
     return handle
 

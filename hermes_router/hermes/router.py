@@ -7,7 +7,7 @@ import contextlib
 import functools
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from hermes_router.profile_config import SessionScopes
 from hermes_router.reload import ConfigWatcher
 from hermes_router.seen import SeenPlaces
 from hermes_router.settled import SettledReplies
+from hermes_router.tasks import BackgroundTasks
 from hermes_router.turn import Halt, Turn
 from hermes_router.warm import Workers
 
@@ -110,7 +111,7 @@ class GatewayRouter:
         self._first_menus = FirstMenus(runner, self._menus, self._workers, self._jobs)
         self._conversations: OrderedDict[str, GatewayConversation] = OrderedDict()
         self._attended: Counter[str] = Counter()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = BackgroundTasks("hermes-router: a task failed")
         self._stickers = Stickers(lambda source: isinstance(self._home_of(source), Path))
         self._overheard = OverheardFiles(self._home_of, self._largest_of)
 
@@ -118,7 +119,7 @@ class GatewayRouter:
         """Read the routes before the first message, so that what is wrong is in the log at once."""
         leftovers, works = self._journal.take(), self._open_works.take()
         if leftovers or works:
-            self._spawn(self._tell(leftovers, works))
+            self._tasks.start(self._tell(leftovers, works))
         with contextlib.suppress(ConfigError):  # logged by the watcher, once per edit
             config = await self._configuration()
             logger.info("hermes-router: %d routes in force", len(config.table))
@@ -136,7 +137,7 @@ class GatewayRouter:
             self._warmed = config
             budget = config.warm_budget
             self._workers.resize(budget.profiles, budget.memory_bytes)
-            self._spawn(self._keep_warm(config))
+            self._tasks.start(self._keep_warm(config))
             self._menus.routes_changed()
             self._first_menus.begin()
         return config
@@ -223,7 +224,7 @@ class GatewayRouter:
             return await original()
         heard = seams.after_hooks(self._runner, event) if decision.action == "worker" else None
         if heard is not None:
-            self._spawn(self._serve_busy(heard, decision.profile or ""))
+            self._tasks.start(self._serve_busy(heard, decision.profile or ""))
         return True
 
     # -- deciding ------------------------------------------------------------------------------
@@ -483,16 +484,6 @@ class GatewayRouter:
             self._seen.note(profile.name, lasting(config, profile.name, seen_of(event.source)))
         return conversation
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("hermes-router: a task failed", exc_info=task.exception())
-
 
 class RunningTurn:
     """Stands for a routed turn where Hermes keeps the agents that run."""
@@ -500,7 +491,7 @@ class RunningTurn:
     def __init__(self, conversation: GatewayConversation, dispatcher: Dispatcher) -> None:
         self._conversation = conversation
         self._dispatcher = dispatcher
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self.session_id = None
         self.model = f"profile {conversation.profile.name}"
 
@@ -508,6 +499,4 @@ class RunningTurn:
         """Interrupt the turn: its worker saves, says its last words, and leaves."""
         turn = self._dispatcher.running(self._conversation)
         if turn is not None:
-            task = asyncio.ensure_future(turn.stop(reason or "interrupted"))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.start(turn.stop(reason or "interrupted"))

@@ -96,7 +96,7 @@ async def gone(worker: OpenPrompts) -> None:
     """Let what was sent from a plain function be sent."""
     for _ in range(5):
         await anyio.lowlevel.checkpoint()
-    while worker._tasks:
+    while any(worker._tasks):
         await anyio.lowlevel.checkpoint()
 
 
