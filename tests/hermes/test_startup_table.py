@@ -18,7 +18,7 @@ import pytest
 
 pytest.importorskip("gateway", reason="needs hermes-agent")
 
-from hermes_router_worker import startup
+from hermes_router_worker import startup_table
 
 NO_STEPS = frozenset(
     {
@@ -189,16 +189,16 @@ def _no_step(name: str, where: str) -> bool:
     last = name.rpartition(".")[2]
     if name in NO_STEPS_BY_NAME or last in NO_STEPS:
         return True
-    if where == startup.CREATE:
+    if where == startup_table.CREATE:
         return last.endswith(ADAPTER_FACTORIES)
     # two thousand lines of argument parsers: only the module's own helpers count
-    return where == startup.MAIN and ("." in name or not name.startswith("_"))
+    return where == startup_table.MAIN and ("." in name or not name.startswith("_"))
 
 
 def derived(root: Path, where: str) -> Iterator[tuple[str, int]]:
     """Yield each start-up step of one place, and its line. What has a row is a step."""
     rows = _rows(where)
-    steps = Steps(assignments=where != startup.INIT)
+    steps = Steps(assignments=where != startup_table.INIT)
     for statement in _body(root, where):
         steps.visit(statement)
     for name, line in steps.found.items():
@@ -206,11 +206,11 @@ def derived(root: Path, where: str) -> Iterator[tuple[str, int]]:
             yield name, line
 
 
-PLACES = sorted({step.where for step in startup.STEPS})
+PLACES = sorted({step.where for step in startup_table.STEPS})
 
 
 def _rows(where: str) -> set[str]:
-    return {step.name for step in startup.STEPS if step.where == where}
+    return {step.name for step in startup_table.STEPS if step.where == where}
 
 
 def unknown(root: Path, where: str) -> list[str]:
@@ -223,7 +223,7 @@ def unknown(root: Path, where: str) -> list[str]:
 @pytest.mark.parametrize("where", PLACES)
 def test_each_start_up_step_of_the_installed_hermes_has_a_row(where: str) -> None:
     missing = unknown(_root(), where)
-    assert not missing, "the table in startup.py lacks:\n" + "\n".join(missing)
+    assert not missing, "the table in startup_table.py lacks:\n" + "\n".join(missing)
 
 
 def test_no_row_is_left_of_a_step_that_hermes_no_longer_has() -> None:
@@ -234,7 +234,7 @@ def test_no_row_is_left_of_a_step_that_hermes_no_longer_has() -> None:
         for where in PLACES
         for name in sorted(_rows(where) - dict(derived(_root(), where)).keys() - OTHER_VERSIONS)
     ]
-    assert not stale, "the table in startup.py has rows without a step:\n" + "\n".join(stale)
+    assert not stale, "the table in startup_table.py has rows without a step:\n" + "\n".join(stale)
 
 
 def test_a_step_that_is_not_in_the_table_is_found(tmp_path: Path) -> None:
@@ -250,17 +250,17 @@ async def start_gateway():
 """
     (tmp_path / "gateway").mkdir()
     (tmp_path / "gateway" / "run.py").write_text(source, encoding="utf-8")
-    found = {line.rpartition(" ")[2] for line in unknown(tmp_path, startup.START_GATEWAY)}
+    found = {line.rpartition(" ")[2] for line in unknown(tmp_path, startup_table.START_GATEWAY)}
     assert {"beans.start", "count_beans", "_watch_beans"} <= found
     assert not found & {"sync_skills", "stop_beans"}
 
 
 def test_each_row_is_unique_and_says_why() -> None:
-    places = [(step.where, step.name) for step in startup.STEPS]
+    places = [(step.where, step.name) for step in startup_table.STEPS]
     assert len(places) == len(set(places))
-    assert all(step.why.endswith(".") for step in startup.STEPS)
+    assert all(step.why.endswith(".") for step in startup_table.STEPS)
 
 
 def test_only_steps_that_a_worker_or_its_upkeep_does_name_a_function() -> None:
-    with_function = {step.ours for step in startup.STEPS if step.run is not None}
-    assert with_function <= {startup.Ours.WORKER, startup.Ours.SCHEDULED}
+    with_function = {step.ours for step in startup_table.STEPS if step.run is not None}
+    assert with_function <= {startup_table.Ours.WORKER, startup_table.Ours.SCHEDULED}

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from hermes_router_worker import prompts, startup
+from hermes_router_worker import prompts, wiring
 from hermes_router_worker.background import Background
 from hermes_router_worker.runs import Runs
 
@@ -93,4 +93,4 @@ class Owed:
         return self._background.works(busy=self.busy())
 
     def _tasks(self) -> set[Any]:
-        return set(self._runner._background_tasks) - startup.watchers()
+        return set(self._runner._background_tasks) - wiring.watchers()

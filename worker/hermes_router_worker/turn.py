@@ -37,11 +37,13 @@ from hermes_router_worker import (
     startup,
     stickers,
     supervisor,
+    wiring,
 )
 from hermes_router_worker.adapter import build_adapter
 from hermes_router_worker.background import Background
 from hermes_router_worker.counter import serve_children
 from hermes_router_worker.events import Attachments, build_event
+from hermes_router_worker.gateway_rules import note_refusal
 from hermes_router_worker.link import Link
 from hermes_router_worker.obligations import redeliver
 from hermes_router_worker.owed import Owed
@@ -217,7 +219,7 @@ class _Worker:
         self._menu = (start.platform, start.menu)
         outbound.install(self._transport, start.reach)
         self._background = Background(runner)
-        startup.attach(runner, adapter, session_key=start.session_key)
+        wiring.attach(runner, adapter, session_key=start.session_key)
         self._adapter = adapter
         self._memory = memory.attach(runner, adapter, start.session_key)
         report_model_requests(self._asks_model)
@@ -277,7 +279,7 @@ class _Worker:
             await self._link.send(msg.Refused(event=message.id))
             return
         runner = adapter.gateway_runner
-        startup.note_refusal(runner, event, message.refusal)
+        note_refusal(runner, event, message.refusal)
         place.take_overheard(runner, event.source)
         place.apply_profile_settings(runner, event)
         await self._link.send(msg.Accepted(event=message.id))

@@ -1,0 +1,32 @@
+"""The gateway's access rules for slash commands, in force beside those of the profile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def obey_gateway_rules(runner: Any) -> None:
+    """Apply the gateway's access rules wherever Hermes applies the profile's; see note_refusal."""
+    check = getattr(runner, "_check_slash_access", None)
+    if check is None:  # an older Hermes has no such rules
+        return
+    refusals: dict[tuple[str, str], str] = {}
+
+    def check_both(source: Any, command: str) -> str | None:
+        refusal: str | None = check(source, command)
+        return refusal or refusals.get((str(source.user_id), command))
+
+    runner._check_slash_access = check_both
+    runner._hermes_router_refusals = refusals
+
+
+def note_refusal(runner: Any, event: Any, refusal: str | None) -> None:
+    """Remember what the gateway's rules say to the command in a message, or that it is free."""
+    refusals = getattr(runner, "_hermes_router_refusals", None)
+    command = event.get_command()
+    if refusals is None or not command:
+        return
+    asked = (str(event.source.user_id), command)
+    refusals.pop(asked, None)
+    if refusal is not None:
+        refusals[asked] = refusal
