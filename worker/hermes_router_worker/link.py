@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -40,6 +42,12 @@ class Link:
     async def send(self, message: msg.Message) -> None:
         """Send one message; waits while the gateway is slow to read."""
         await self._writer.send(msg.encode(message))
+
+    async def report(self, error: BaseException) -> None:
+        """Tell the gateway, if it is still there, what this process fails with."""
+        text = "".join(traceback.format_exception(error))
+        with contextlib.suppress(OSError):
+            await self.send(msg.Failed(error=repr(error), traceback=text[-8000:]))
 
     async def send_file(self, name: str) -> msg.FileRef:
         """Send a file's bytes ahead of the message that will refer to it, and return the reference.
