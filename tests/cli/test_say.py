@@ -177,6 +177,7 @@ def test_a_turn_that_fails_is_status_4_and_says_where_to_look(place: Place) -> N
 
 
 def test_an_interrupt_ends_the_worker_and_removes_the_session(place: Place) -> None:
+    assert place.said("--say", "hello")["exit_status"] == 0  # the profile has a database now
     before = place.rows()
     gate = threading.Event()
     place.model.script(Reply("never", hold=gate), contains="hang on", times=1)
