@@ -15,10 +15,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Of some processes together, in MiB. Private: what no other process has mapped."""
+    """Of some processes together, in MiB.
+
+    Private: what no other process has mapped. Anonymous: what no file backs, shared or not.
+    """
 
     pss: float
     private: float
+    anonymous: float
 
 
 def tree(root: int) -> list[int]:
@@ -51,7 +55,7 @@ def memory(pids: list[int]) -> Memory | None:
     The kernel shows that of templates and workers, which are not dumpable, to root and to who
     started them as :func:`open_to_their_user` says.
     """
-    pss = private = 0
+    pss = private = anonymous = 0
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
@@ -63,7 +67,8 @@ def memory(pids: list[int]) -> Memory | None:
             name, size = line.split()[:2]
             pss += int(size) if name == "Pss:" else 0
             private += int(size) if name in {"Private_Clean:", "Private_Dirty:"} else 0
-    return Memory(pss / 1024, private / 1024)
+            anonymous += int(size) if name == "Anonymous:" else 0
+    return Memory(pss / 1024, private / 1024, anonymous / 1024)
 
 
 def open_to_their_user(command: list[str]) -> list[str]:

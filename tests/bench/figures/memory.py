@@ -14,20 +14,18 @@ def measure(stage: Stage, _turns: int) -> Samples:
     stage.settle()
     pids = processes.tree(stage.gateway.pid)
     kept = [pid for pid in pids if _WORKER in processes.command_line(pid)]
-    # The template's tree hangs below its supervisor: the leaves of it are the ready workers.
-    leaves = [pid for pid in kept if len(processes.tree(pid)) == 1]
-    found = {
-        "gateway": processes.memory([stage.gateway.pid]),
-        "kept": processes.memory(kept) if kept else None,
-        "leaves": processes.memory(leaves) if leaves else None,
-    }
-    samples: Samples = {"gateway": [], "kept": [], "worker": []}
-    if found["gateway"] is not None:
-        samples["gateway"] = [found["gateway"].pss]
-    if found["kept"] is not None:
-        samples["kept"] = [found["kept"].pss]
-    if found["leaves"] is not None:
-        samples["worker"] = [found["leaves"].private / len(leaves)]
+    # The gateway's child is the template. A supervisor of its own is between it and each worker.
+    template = [pid for pid in kept if len(processes.tree(pid)) == len(kept)]
+    workers = [pid for pid in kept if len(processes.tree(pid)) == 1]
+    gateway = processes.memory([stage.gateway.pid])
+    alone = processes.memory(template or [stage.gateway.pid])
+    samples: Samples = {"gateway": [], "alone": [], "kept": [], "worker": []}
+    if gateway is not None and alone is not None:
+        samples["gateway"] = [gateway.pss]
+        samples["alone"] = [alone.anonymous]
+    if workers and (together := processes.memory(kept)) and (ready := processes.memory(workers)):
+        samples["kept"] = [together.pss]
+        samples["worker"] = [ready.private / len(workers)]
     return samples
 
 
@@ -38,6 +36,7 @@ FIGURE = Figure(
     measure,
     (
         Row("gateway process, PSS", "gateway", unit="MiB"),
+        Row("template (b), gateway (a), anonymous", "alone", unit="MiB"),
         Row(
             "kept ready for one profile, PSS",
             "kept",
