@@ -273,9 +273,9 @@ def test_the_notices_are_the_codes(failure: RouterError) -> None:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("hermes/router.py", "Nobody answers here until that is mended."),
+        ("hermes/conversations.py", "Nobody answers here until that is mended."),
         ("notices.py", "⚠️ Too many messages are waiting (limits.queue: "),
-        ("hermes/router.py", "⏳ This agent is draining for a maintenance action"),
+        ("hermes/serving.py", "⏳ This agent is draining for a maintenance action"),
         ("hermes/gateway.py", "routing is OFF"),
         ("watch.py", "the worker exceeded timeouts."),
         ("watch.py", "the worker exceeded limits."),

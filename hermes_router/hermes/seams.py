@@ -206,6 +206,17 @@ def command_refusal(runner: Any, source: Any, command: str | None, user_id: str)
     return answer
 
 
+def refusal_of(runner: Any, event: Any) -> str | None:
+    """Return what Hermes answers where the gateway's rules forbid a message's command, or None.
+
+    For a word that is no command here: it may be a skill, which is free to all, or a command of
+    the profile's, which is not. The worker knows, and applies the profile's rules as well: a
+    profile without any would allow everything.
+    """
+    source = event.source
+    return command_refusal(runner, source, event.get_command(), source.user_id)
+
+
 def is_gateway_command(command: str | None) -> bool:
     """Say whether this is a command of Hermes or of a plugin of the gateway's home."""
     commands = importlib.import_module("hermes_cli.commands")

@@ -71,7 +71,8 @@ async def main():
     os.stat = real_stat
     result["touched"], result["stats"] = touched, len(stats)
 
-    router._serve_and_wait = serve_and_wait
+    serving = router._serving
+    serving.serve_and_wait = serve_and_wait
     async def outcome(event):
         calls.clear(); served.clear()
         await router.handle(event, original)
@@ -88,12 +89,12 @@ async def main():
     runner._startup_restore_in_progress = True
     result["restoring"] = await outcome(event("6")) | {"queued": len(runner.queued)}
     runner._startup_restore_in_progress = False
-    del router._serve_and_wait
+    del serving.serve_and_wait
     notes = lambda: len(list((router._root / "hermes-router" / "open").glob("*.json")))
     turn = SimpleNamespace(answered=asyncio.Event(), failure=None)
     async def serve(*_args, **_more): return turn
-    router._serve = serve
-    busy = asyncio.create_task(router._serve_busy(event("6"), "career"))
+    serving._serve = serve
+    busy = asyncio.create_task(serving.serve_busy(event("6"), "career"))
     for _ in range(1000):
         if notes(): break
         await asyncio.sleep(0.01)
@@ -101,7 +102,7 @@ async def main():
     turn.answered.set()
     await busy
     result["busy_noted"].append(notes())
-    del router._serve
+    del serving._serve
     runner._draining = True
     runner._running_agents, runner._running_agents_ts = {}, {}
     result["draining"] = await outcome(event("6", text="/profile")) | {"sent": list(adapter.sent)}

@@ -1,0 +1,113 @@
+"""The routed conversations of one gateway: which one a message belongs to, and who attends it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hermes_router import profiles
+from hermes_router.errors import ProfileError
+from hermes_router.hermes import seams
+from hermes_router.hermes.conversation import GatewayConversation
+from hermes_router.hermes.courier import Courier
+from hermes_router.hermes.events import place_of, seen_of
+from hermes_router.hermes.menus import ChatMenus
+from hermes_router.journal import OpenWorks
+from hermes_router.outbound import lasting
+from hermes_router.profile_config import SessionScopes
+from hermes_router.profiles import Profile
+from hermes_router.reload import ConfigWatcher
+from hermes_router.seen import SeenPlaces
+
+logger = logging.getLogger(__name__)
+
+#: Conversations whose message ids are remembered; the least recently used are forgotten.
+_REMEMBERED = 2048
+
+
+class Conversations:
+    """Finds the conversation of a message, and lets everybody who remembers places know of it."""
+
+    def __init__(
+        self,
+        runner: Any,
+        root: Path,
+        watcher: ConfigWatcher,
+        *,
+        open_works: OpenWorks,
+        menus: ChatMenus,
+        courier: Courier,
+        seen: SeenPlaces,
+    ) -> None:
+        self._runner = runner
+        self._root = root
+        self._watcher = watcher
+        self._open_works = open_works
+        self._menus = menus
+        self._courier = courier
+        self._seen = seen
+        self._scopes = SessionScopes()
+        self._known: OrderedDict[str, GatewayConversation] = OrderedDict()
+        self._attended: Counter[str] = Counter()
+
+    async def of(self, event: Any, profile_name: str) -> GatewayConversation | None:
+        """Return the conversation of a message, or None after saying why nobody serves it."""
+        try:
+            profile = profiles.find(profile_name, self._root)
+            scope = await self._scopes.of(profile)
+        except ProfileError as error:
+            logger.error("hermes-router: %s", error)  # noqa: TRY400 - it is no bug
+            await seams.send_text(
+                self._runner,
+                event,
+                f"⚠️ This conversation is routed to profile {profile_name!r}, which "
+                f"{error.message}. "
+                "Nobody answers here until that is mended.",
+            )
+            return None
+        key = seams.session_key(
+            event.source,
+            group_per_user=scope.group_sessions_per_user,
+            thread_per_user=scope.thread_sessions_per_user,
+        )
+        conversation = self._remembered(profile, key)
+        self._note(event, conversation)
+        return conversation
+
+    @contextlib.contextmanager
+    def attended(self, conversation: GatewayConversation) -> Iterator[None]:
+        """Let the gateway's own adapter show "typing" there while the block runs."""
+        self._attended[conversation.key] += 1
+        try:
+            yield
+        finally:
+            self._attended[conversation.key] -= 1
+
+    def _remembered(self, profile: Profile, key: str) -> GatewayConversation:
+        lane = f"{profile.name}/{key}"
+        conversation = self._known.get(lane)
+        if conversation is None:
+            conversation = self._known[lane] = GatewayConversation(
+                self._runner,
+                profile,
+                key,
+                attended=lambda: self._attended[key] > 0,
+                open_works=self._open_works,
+                menus=self._menus,
+            )
+        self._known.move_to_end(lane)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return conversation
+
+    def _note(self, event: Any, conversation: GatewayConversation) -> None:
+        conversation.note(event)
+        place, profile = place_of(event.source), conversation.profile.name
+        self._menus.visited(place)
+        self._courier.heard(place, event.message_id)
+        if (config := self._watcher.snapshot) is not None:
+            self._seen.note(profile, lasting(config, profile, seen_of(event.source)))
