@@ -21,7 +21,8 @@ class Inbound:
     """One message for the session, ready for the pipe.
 
     ``files`` are its attachments' paths, ``received`` is the monotonic time of its arrival,
-    ``refusal`` what the gateway's rules answer to a command in it, if they forbid it.
+    ``refusal`` what the gateway's rules answer to a command in it, if they forbid it. ``too_large``
+    names the files, with their sizes, that stay behind because they are above the limit.
     """
 
     fields: Mapping[str, Any]
@@ -30,6 +31,7 @@ class Inbound:
     received: float = field(default_factory=time.monotonic)
     refusal: str | None = None
     sticker: msg.Sticker | None = None
+    too_large: Sequence[str] = ()
 
 
 class Verdict(enum.Enum):

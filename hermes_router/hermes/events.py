@@ -56,14 +56,14 @@ def inbound_of(
     itself says of the place is given as ``channel_prompt``. Of files above ``largest`` bytes the
     text says that they are not there.
     """
-    kept = [item for item in _media(event) if not _left_out(item[0], largest)]
+    kept, large = _by_size(_media(event), largest)
     fields = _plain_fields(event, without=_OWN_FIELDS) | {
         "auto_skill": None,
         "channel_prompt": channel_prompt,
         "media_urls": [url for url, _ in kept],
         "media_types": [kind for _, kind in kept],
     }
-    if (large := too_large(event, largest)) and largest is not None:
+    if large and largest is not None:
         note = f"[Not passed on, for files may have {in_words(largest)} here: {', '.join(large)}]"
         fields["text"] = f"{fields['text'] or ''}\n\n{note}".strip()
         if not kept:
@@ -74,18 +74,8 @@ def inbound_of(
         files=[Path(url) for url, _ in kept if not _on_the_web(url)],
         refusal=refusal,
         sticker=sticker,
+        too_large=large,
     )
-
-
-def too_large(event: Any, largest: int | None) -> list[str]:
-    """Return the names, with their sizes, of the files of a message that are above the limit."""
-    paths = [Path(url) for url, _ in _media(event) if not _on_the_web(url)]
-    sizes = {path: path.stat().st_size for path in paths if path.is_file()}
-    return [
-        f"{path.name} ({in_words(size)})"
-        for path, size in sizes.items()
-        if largest is not None and size > largest
-    ]
 
 
 def in_words(size: int) -> str:
@@ -100,12 +90,26 @@ def _media(event: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _left_out(url: str, largest: int | None) -> bool:
-    """Say whether a file does not cross: it is not there, or too large."""
-    if _on_the_web(url):
-        return False
-    path = Path(url)
-    return not path.is_file() or (largest is not None and path.stat().st_size > largest)
+def _by_size(
+    media: list[tuple[str, str]], largest: int | None
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return what crosses, and the names and sizes of files above ``largest`` bytes.
+
+    A file that is not there is in neither.
+    """
+    kept: list[tuple[str, str]] = []
+    large: list[str] = []
+    for url, kind in media:
+        size = 0 if _on_the_web(url) else _size_of(Path(url))
+        if size is not None and largest is not None and size > largest:
+            large.append(f"{Path(url).name} ({in_words(size)})")
+        elif size is not None:
+            kept.append((url, kind))
+    return kept, large
+
+
+def _size_of(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
 
 
 def _on_the_web(url: str) -> bool:

@@ -11,7 +11,7 @@ from hermes_router.errors import WorkerError
 from hermes_router.hermes import seams
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.conversations import Conversations
-from hermes_router.hermes.events import in_words, inbound_of, source_fields, too_large
+from hermes_router.hermes.events import in_words, inbound_of, source_fields
 from hermes_router.hermes.stickers import Stickers
 from hermes_router.inbound import Inbound, Verdict
 from hermes_router.journal import Journal
@@ -146,9 +146,10 @@ class Serving:
         if drained is not None:
             await self._offer_in_drain(event, conversation, inbound, drained)
             return None
-        if large := too_large(event, largest):
+        if inbound.too_large:
+            names = ", ".join(inbound.too_large)
             await conversation.notify(
-                f"⚠️ Files may have {in_words(largest)} here. Not passed on: {', '.join(large)}"
+                f"⚠️ Files may have {in_words(largest)} here. Not passed on: {names}"
             )
             if not (event.text or inbound.fields["media_urls"]):
                 return None

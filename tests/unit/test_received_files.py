@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hermes_router.hermes.events import inbound_of, too_large
+from hermes_router.hermes.events import inbound_of
 
 
 @dataclass
@@ -46,9 +46,9 @@ def test_a_file_that_is_not_there_does_not_shift_the_others(tmp_path: Path) -> N
 def test_of_a_file_above_the_limit_the_text_says_so(tmp_path: Path) -> None:
     large, small = file(tmp_path, "large.bin", 5000), file(tmp_path, "small.bin", 100)
     event = Event("look", [large, small], ["a/b", "c/d"])
-    assert too_large(event, 5000) == []
-    assert too_large(event, 4999) == ["large.bin (4.9 kB)"]
+    assert inbound_of(event, largest=5000).too_large == []
     inbound = inbound_of(event, largest=4999)
+    assert inbound.too_large == ["large.bin (4.9 kB)"]
     assert inbound.files == [Path(small)]
     assert inbound.fields["media_types"] == ["c/d"]
     assert "large.bin (4.9 kB)" in inbound.fields["text"]
