@@ -8,10 +8,8 @@ is whatever Hermes has; this module knows it by attribute names only.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import ipaddress
-import logging
 import urllib.parse
 import zlib
 from collections import OrderedDict
@@ -23,24 +21,14 @@ from typing import Any
 
 import msgspec
 
+from hermes_router.capabilities import names_files, relayed_methods, required, takes
 from hermes_router.errors import RelayRefused
 from hermes_router.logs import one_line
 from hermes_router.prompts import Ask
 from hermes_router.protocol.messages import FileRef
 from hermes_router.protocol.plain import plain
-from hermes_router.protocol.quick_yaml import reading_yaml_quickly
-from hermes_router.protocol.surface import (
-    ADAPTER_METHODS,
-    CAPABILITIES,
-    METADATA_KEYS,
-    TEXT_OPENS_FILES,
-    Capability,
-    Method,
-    length_unit,
-)
+from hermes_router.protocol.surface import ADAPTER_METHODS, METADATA_KEYS, Method
 from hermes_router.spool import Spool
-
-logger = logging.getLogger(__name__)
 
 #: Ids of a conversation's messages that are remembered, for edits, deletions and replies.
 _REMEMBERED_MESSAGES = 4096
@@ -149,14 +137,14 @@ class Relay:
         if unknown:
             raise self._refused(method.name, f"has no parameter {min(unknown)[:100]!r}")
         # What is None does not cross: an open question has no choices, but they must be passed.
-        needed = dict.fromkeys(set(method.params) & _required(function))
-        kwargs = needed | {name: value for name, value in args.items() if _takes(function, name)}
+        needed = dict.fromkeys(set(method.params) & required(function))
+        kwargs = needed | {name: value for name, value in args.items() if takes(function, name)}
         self._check_places(method, kwargs)
         self._check_messages(method, kwargs)
         if names_files(self._adapter, kwargs.get("content")):
             raise self._refused(method.name, "may not name a file of this machine in its text")
         self._rename(method, kwargs, spool)
-        if "metadata" in method.params and _takes(function, "metadata"):
+        if "metadata" in method.params and takes(function, "metadata"):
             kwargs["metadata"] = self._metadata(method, kwargs.get("metadata"))
         for name, shape in method.files.items():
             if kwargs.get(name) is not None:
@@ -268,135 +256,6 @@ class Relay:
             target=one_line(str(value), 100),
             profile=self._target.profile,
         )
-
-
-def names_files(adapter: Any, text: object) -> bool:
-    """Say whether the adapter would open files of the gateway's machine that a text names.
-
-    A worker sends its files as bytes, and takes such names out of its texts itself.
-    """
-    platform = getattr(getattr(adapter, "platform", None), "value", None)
-    if platform not in TEXT_OPENS_FILES or not isinstance(text, str):
-        return False
-    named, rest = adapter.extract_media(text)
-    _, rest = adapter.extract_images(rest)
-    return bool(named or adapter.extract_local_files(rest)[0])
-
-
-def relayed_methods(adapter: Any) -> frozenset[str]:
-    """Return the methods that a worker may call on ``adapter``: those that it really has.
-
-    A method that the class merely inherits from Hermes's base class is not among them: the base
-    class's own code runs in the worker, and ends in calls that are.
-    """
-    kind = type(adapter)
-    names = _RELAYED_BY_CLASS.get(kind)
-    if names is None:
-        names = frozenset(
-            name
-            for name, method in ADAPTER_METHODS.items()
-            if method.crosses and (method.kind == "both" or _own(kind, name))
-        )
-        _RELAYED_BY_CLASS[kind] = names
-    return names
-
-
-_RELAYED_BY_CLASS: dict[type, frozenset[str]] = {}
-
-
-def _own(kind: type, name: str) -> bool:
-    """Say whether the class has a version of its own, not the abstract adapter's."""
-    for cls in kind.__mro__:
-        if name in vars(cls):
-            return cls.__name__ != "BasePlatformAdapter"
-    return False
-
-
-def method_parameters(adapter: Any) -> dict[str, list[str]]:
-    """Return the relayed methods of ``adapter`` with the parameters that each really takes."""
-    return {
-        name: [
-            parameter
-            for parameter in ADAPTER_METHODS[name].params
-            if _takes(getattr(adapter, name), parameter)
-        ]
-        for name in sorted(relayed_methods(adapter))
-        if hasattr(adapter, name)
-    }
-
-
-def ask_capabilities(adapter: Any, source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the adapter's answers to what Hermes would probe on it, for one session.
-
-    Telegram's parses the gateway's whole ``config.yaml`` for one of them.
-    """
-    with reading_yaml_quickly():
-        return {
-            name: _ask(adapter, capability, source)
-            for name, capability in CAPABILITIES.items()
-            if capability.ask != "constant"
-        }
-
-
-def _ask(adapter: Any, capability: Capability, source: Mapping[str, Any]) -> Any:
-    try:
-        return _answer(adapter, capability, source)
-    except Exception as error:  # noqa: BLE001 - an adapter may raise anything
-        logger.debug("asking %s for %s failed: %r", adapter, capability.name, error)
-        return capability.default
-
-
-def _answer(adapter: Any, capability: Capability, source: Mapping[str, Any]) -> Any:
-    name, default = capability.name, capability.default
-    config = getattr(adapter, "config", None)
-    match capability.ask:
-        case "config":
-            return plain(getattr(config, name, default))
-        case "extra":
-            return plain((getattr(config, "extra", None) or {}).get(name, default))
-        case "unit":
-            return length_unit(getattr(adapter, name, len)) or "utf8"
-        case "call":
-            function = getattr(adapter, name, None)
-            if function is None:
-                return default
-            return plain(function(*[source.get(argument) for argument in capability.args]))
-        case _:
-            return plain(getattr(adapter, name, default))
-
-
-def _takes(function: Callable[..., Any], name: str) -> bool:
-    names = _parameters(getattr(function, "__func__", function))
-    return names is None or name in names
-
-
-@functools.lru_cache(maxsize=1024)
-def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
-    """Return the names of a function's parameters; None when it takes any, or does not tell.
-
-    Every worker is told them; to find them out takes as long as the rest of its start message.
-    """
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return None
-    if any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values()):
-        return None
-    return frozenset(parameters)
-
-
-def _required(function: Callable[..., Any]) -> set[str]:
-    """Return the parameters that a call must name."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return set()
-    kinds = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
-    return {
-        name
-        for name, parameter in parameters.items()
-        if parameter.kind in kinds and parameter.default is inspect.Parameter.empty
-    }
 
 
 def _uri(path: Path) -> str:

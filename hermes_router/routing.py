@@ -1,4 +1,4 @@
-"""The route table: which profile answers a place, and why. Pure: no files, no Hermes.
+"""The route table: which profile answers a place. Pure: no files, no Hermes.
 
 A route names a platform and any of guild, chat, thread and sender (``user_id``); everything that it
 names must hold. The most specific matching route wins:
@@ -24,9 +24,7 @@ Differences from ``match_profile_route`` of Hermes 0.19, for routes without a se
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
-from typing import Literal
 
 import msgspec
 
@@ -40,7 +38,7 @@ _GENERAL_PLATFORM = "telegram"
 _USER, _GUILD, _CHAT, _THREAD = 1, 2, 4, 8
 
 DISCRIMINATORS = ("guild_id", "chat_id", "thread_id", "user_id")
-_WORDS = {"guild_id": "guild", "chat_id": "chat", "thread_id": "thread", "user_id": "sender"}
+WORDS = {"guild_id": "guild", "chat_id": "chat", "thread_id": "thread", "user_id": "sender"}
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -88,7 +86,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def requires(self) -> tuple[str, ...]:
         """What it names, in words: ``("chat -100", "thread 6")``."""
-        named = ((_WORDS[field], getattr(self, field)) for field in DISCRIMINATORS)
+        named = ((WORDS[field], getattr(self, field)) for field in DISCRIMINATORS)
         return tuple(f"{word} {value}" for word, value in named if value)
 
     @property
@@ -112,26 +110,6 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     def profile(self) -> str:
         """The profile that answers."""
         return self.route.profile
-
-
-Outcome = Literal["won", "outranked", "mismatch", "disabled"]
-
-
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A route near a place: how it fared and why."""
-
-    route: Route
-    outcome: Outcome
-    reason: str
-
-
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a place is answered as it is: routes near it, the best first; ``omitted`` more exist."""
-
-    place: Place
-    match: Match | None
-    candidates: tuple[Candidate, ...]
-    omitted: int = 0
 
 
 class _Shape:
@@ -237,21 +215,6 @@ class RouteTable:
                     return Match(route, via_parent=True)
         return None
 
-    def explain(self, place: Place, *, limit: int = 20) -> Explanation:
-        """Say why *place* is answered as it is.
-
-        Candidates are the routes of its platform that match it, name nothing but the platform, or
-        share at least one discriminator with it; at most *limit*, the nearest first. Looks at every
-        route: for people, not for messages.
-        """
-        match = self.match(place)
-        near = [(_rank(route, place, match), route) for route in self.routes if _near(route, place)]
-        best = heapq.nsmallest(limit, near, key=lambda item: item[0])
-        candidates = tuple(_candidate(route, place, match) for _, route in best)
-        return Explanation(
-            place=place, match=match, candidates=candidates, omitted=len(near) - len(candidates)
-        )
-
     def __len__(self) -> int:
         return len(self.routes)
 
@@ -351,57 +314,4 @@ def _met(first: Route, route: Route) -> Problem:
         message=message,
         hint="remove one of them" if same else "remove one, or add a discriminator to one",
         code="shadowed" if same else "conflict",
-    )
-
-
-def _mismatches(route: Route, place: Place) -> list[str]:
-    """Return what *route* requires and *place* does not have, in words."""
-    wrong: list[str] = []
-    for field in DISCRIMINATORS:
-        required = getattr(route, field)
-        if required and not _holds(route, place, field):
-            found = getattr(place, field)
-            wrong.append(f"requires {_WORDS[field]} {required}, the message has {found or 'none'}")
-    return wrong
-
-
-def _holds(route: Route, place: Place, field: str) -> bool:
-    required, found = getattr(route, field), getattr(place, field) or None
-    if field == "thread_id" and route.is_general:
-        return found in (None, GENERAL_THREAD)
-    if field == "chat_id":
-        return required in (found, place.parent_chat_id)
-    return bool(required == found)
-
-
-def _near(route: Route, place: Place) -> bool:
-    if route.platform != place.platform:
-        return False
-    named = [field for field in DISCRIMINATORS if getattr(route, field)]
-    return not named or any(_holds(route, place, field) for field in named)
-
-
-def _rank(route: Route, place: Place, match: Match | None) -> tuple[bool, int, int]:
-    won = match is not None and route is match.route
-    return (not won, len(_mismatches(route, place)), -route.specificity)
-
-
-def _candidate(route: Route, place: Place, match: Match | None) -> Candidate:
-    if not route.enabled:
-        return Candidate(route=route, outcome="disabled", reason="enabled is false")
-    if wrong := _mismatches(route, place):
-        return Candidate(route=route, outcome="mismatch", reason="; ".join(wrong))
-    if match is not None and route is not match.route:
-        return Candidate(route=route, outcome="outranked", reason=_outranked(route, match))
-    named = ", ".join(route.requires) or "the whole platform"
-    parent = " (chat by its parent)" if match is not None and match.via_parent else ""
-    return Candidate(route=route, outcome="won", reason=f"matches {named}{parent}")
-
-
-def _outranked(route: Route, match: Match) -> str:
-    winner = match.route
-    if route.specificity == winner.specificity:
-        return f"matches by the parent chat; {winner.label!r} names the chat itself"
-    return (
-        f"matches, less specific ({route.specificity}) than {winner.label!r} ({winner.specificity})"
     )

@@ -16,8 +16,9 @@ from hermes_router.cli.status import CommandError
 from hermes_router.cli.terminal import complain, paint, say, say_fields, say_json
 from hermes_router.config import Decision
 from hermes_router.errors import nearest
+from hermes_router.explanation import Explanation, explain
 from hermes_router.logs import FILE_NAME
-from hermes_router.routing import GENERAL, GENERAL_THREAD, Explanation, Place, parse_topic
+from hermes_router.routing import GENERAL, GENERAL_THREAD, Place, parse_topic
 from hermes_router.settings import Sandbox, Settings
 
 _EPILOG = """\
@@ -127,7 +128,7 @@ class Answer:
         self.settings = Settings()
         self.profile: ProfileFacts | None = None
         if loaded.config is not None:
-            self.explanation = loaded.config.table.explain(place)
+            self.explanation = explain(loaded.config.table, place)
             self.decision = loaded.config.decide(place)
             if self.decision.action == "worker" and self.decision.profile:
                 self.settings = loaded.config.settings(self.decision.profile)

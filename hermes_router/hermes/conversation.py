@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from hermes_router.capabilities import ask_capabilities, method_parameters
 from hermes_router.hermes import prompts, seams
 from hermes_router.hermes.events import place_of, source_fields
 from hermes_router.hermes.menus import ChatMenus
@@ -14,7 +15,7 @@ from hermes_router.outbound import Sender
 from hermes_router.profiles import Profile
 from hermes_router.prompts import Ask
 from hermes_router.protocol import messages as msg
-from hermes_router.relay import Relay, RelayTarget, ask_capabilities, method_parameters
+from hermes_router.relay import Relay, RelayTarget
 from hermes_router.spool import Spool
 
 

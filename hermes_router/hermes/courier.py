@@ -16,13 +16,13 @@ import anyio
 import msgspec
 
 from hermes_router import outbound
+from hermes_router.capabilities import names_files, relayed_methods
 from hermes_router.config import RouterConfig
 from hermes_router.errors import RelayRefused
 from hermes_router.hermes import seams
 from hermes_router.outbound import Sender
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.plain import plain
-from hermes_router.relay import names_files, relayed_methods
 from hermes_router.routing import Place
 from hermes_router.seen import SeenPlaces
 from hermes_router.settled import SettledReplies

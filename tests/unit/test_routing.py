@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hermes_router.errors import ConfigError
+from hermes_router.explanation import explain
 from hermes_router.routing import Place, Route, RouteTable, parse_topic
 
 FORUM = "-1003961179976"
@@ -177,7 +178,7 @@ def test_the_explanation_says_of_each_route_near_the_place_why_it_lost() -> None
             off,
         ]
     )
-    explanation = table.explain(Place("telegram", FORUM, "6"))
+    explanation = explain(table, Place("telegram", FORUM, "6"))
     told = {item.route.profile: (item.outcome, item.reason) for item in explanation.candidates}
     assert told["forum"] == ("won", f"matches chat {FORUM}")
     assert told["career"] == ("mismatch", "requires thread 7, the message has 6")
@@ -193,7 +194,7 @@ def test_the_explanation_of_a_parent_match_says_so() -> None:
     table = RouteTable.build(
         [route("p", "discord", chat_id="p"), route("c", "discord", chat_id="c")]
     )
-    explanation = table.explain(Place("discord", "c", parent_chat_id="p"))
+    explanation = explain(table, Place("discord", "c", parent_chat_id="p"))
     assert [(item.route.profile, item.outcome) for item in explanation.candidates] == [
         ("c", "won"),
         ("p", "outranked"),
@@ -203,7 +204,7 @@ def test_the_explanation_of_a_parent_match_says_so() -> None:
 
 def test_the_explanation_is_bounded_and_counts_what_it_leaves_out() -> None:
     routes = [route("p", chat_id=FORUM, thread_id=str(number)) for number in range(100)]
-    explanation = RouteTable.build(routes).explain(Place("telegram", FORUM, "50"), limit=5)
+    explanation = explain(RouteTable.build(routes), Place("telegram", FORUM, "50"), limit=5)
     assert len(explanation.candidates) == 5
     assert explanation.omitted == 95
     assert explanation.candidates[0].outcome == "won"
