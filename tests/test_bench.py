@@ -13,7 +13,7 @@ import pytest
 
 from tests.bench import alone, chart, routing, sides, table
 from tests.bench.__main__ import FULL, _options, chosen
-from tests.bench.figures import FIGURES, first_turn, warm_turn
+from tests.bench.figures import FIGURES, first_turn, throughput, warm_turn
 from tests.bench.processes import cpu_seconds, memory, tree
 from tests.bench.rounds import Measured, Plan, Results, expected
 from tests.bench.summary import Compared, compare, median, p95, percentile, steps
@@ -135,6 +135,16 @@ def test_what_was_not_measured_leaves_no_trace() -> None:
     assert table.as_text(Results([]), []) == ""
     unmeasured = table.as_text(Results([Measured(warm_turn.SHIPPED)]), [])
     assert "warm turn: both, median" in unmeasured
+
+
+def test_the_chart_marks_targets_and_what_is_better_higher() -> None:
+    measured = Measured(throughput.INSTANT)
+    for side, rate in ((sides.A, 2.0), (sides.B, 3.0)):
+        measured.rounds[side] = [{measured.figure.rows[0].series: [rate]}]
+    shown = chart.as_svg([measured])
+    assert shown.count("#c03030") == sum(bool(row.target) for row in measured.figure.rows)
+    assert "turns per second ↑" in shown
+    assert "1.50" in shown
 
 
 @pytest.mark.parametrize("show", [chart.as_svg, lambda figures: chart.as_svg(list(figures) * 3)])
