@@ -140,15 +140,20 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
     return frozenset(parameters)
 
 
-def required(function: Callable[..., Any]) -> set[str]:
-    """Return the parameters that a call must name."""
+def required(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the parameters that a call must name; of a method, ``self`` is among them."""
+    return _required(getattr(function, "__func__", function))
+
+
+@functools.lru_cache(maxsize=1024)
+def _required(function: Callable[..., Any]) -> frozenset[str]:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
-        return set()
+        return frozenset()
     kinds = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
-    return {
+    return frozenset(
         name
         for name, parameter in parameters.items()
         if parameter.kind in kinds and parameter.default is inspect.Parameter.empty
-    }
+    )

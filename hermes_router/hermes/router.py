@@ -156,10 +156,11 @@ class GatewayRouter:
 
     async def handle(self, event: Any, original: _Original) -> Any:
         """Handle a message whose session is idle, as far as the gateway's adapter knows."""
-        if self._kanban.wakes(event) is False:
+        wakes = self._kanban.wakes(event)
+        if wakes is False:
             return None
         try:
-            decision = await self._decide(event)
+            decision = await self._decide(event, woken=bool(wakes))
         except ConfigError:
             await seams.send_text(self._runner, event, _NO_CONFIGURATION)
             return None
@@ -189,10 +190,11 @@ class GatewayRouter:
 
         Returns at once: the adapter must go on receiving while a worker is being started.
         """
-        if self._kanban.wakes(event) is False:
+        wakes = self._kanban.wakes(event)
+        if wakes is False:
             return True
         try:
-            decision = await self._decide(event)
+            decision = await self._decide(event, woken=bool(wakes))
         except ConfigError:
             return True  # whoever made the session busy has been told
         if decision is None or self._is_the_gateways(event):
@@ -204,8 +206,10 @@ class GatewayRouter:
 
     # -- deciding ------------------------------------------------------------------------------
 
-    async def _decide(self, event: Any) -> configuration.Decision | None:
+    async def _decide(self, event: Any, *, woken: bool) -> configuration.Decision | None:
         """Return what the routes say, or None where Hermes's own path is to be taken.
+
+        ``woken``: it is Hermes's word about a card that goes to the session of a routed place.
 
         Raises:
             ConfigError: the routes could never be read, so that nobody knows whose message it is.
@@ -213,8 +217,7 @@ class GatewayRouter:
         source = getattr(event, "source", None)
         if source is None or getattr(source, "profile", None):
             return None
-        wakes = bool(self._kanban.wakes(event))
-        if event.internal and not wakes:
+        if event.internal and not woken:
             return None
         try:
             config = await self._configuration()
@@ -225,7 +228,7 @@ class GatewayRouter:
         decision = config.decide(place_of(source))
         if decision.action == "in_process":
             return None
-        return decision if wakes or seams.authorized(self._runner, source) else None
+        return decision if woken or seams.authorized(self._runner, source) else None
 
     def _is_the_gateways(self, event: Any) -> bool:
         command = seams.canonical_command(event.get_command())

@@ -20,7 +20,6 @@ from hermes_router_worker.model_requests import report_model_requests
 from hermes_router_worker.obligations import redeliver
 from hermes_router_worker.owed import Owed
 from hermes_router_worker.runs import Runs
-from hermes_router_worker.shared_home import guards
 from hermes_router_worker.transport import Gateway
 
 logger = logging.getLogger(__name__)
@@ -41,7 +40,6 @@ class Session:
         self, runner: Any, link: Link, start: msg.Start, profile: str, finish: asyncio.Event
     ) -> None:
         preload.trust_answers()
-        guards.refresh(runner)
         self._runner = runner
         self._link = link
         self._start = start
