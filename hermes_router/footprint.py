@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from hermes_router.protocol.pids import parent_of
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -24,7 +26,8 @@ def footprint(roots: Iterable[int], alone: Iterable[int] = ()) -> int:
 def _trees(roots: Iterable[int]) -> set[int]:
     below: defaultdict[int, list[int]] = defaultdict(list)
     for entry in Path("/proc").glob("[0-9]*"):
-        below[_parent(entry)].append(int(entry.name))
+        pid = int(entry.name)
+        below[parent_of(pid)].append(pid)
     found: set[int] = set()
     waiting = list(roots)
     while waiting:
@@ -33,14 +36,6 @@ def _trees(roots: Iterable[int]) -> set[int]:
             found.add(pid)
             waiting += below[pid]
     return found
-
-
-def _parent(entry: Path) -> int:
-    try:
-        # The command's name stands in parentheses and may hold anything, these included.
-        return int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1])
-    except (OSError, IndexError):
-        return 0
 
 
 def _anonymous(pid: int) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
+
+from hermes_router.protocol.whole_file import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +35,6 @@ class StateFile(Generic[_Content]):
     def write(self, content: _Content, what: str) -> None:
         """Replace the content; on a full or read-only disk the log says that ``what`` is lost."""
         try:
-            self._replace(msgspec.json.encode(content))
+            replace_file(self._path, msgspec.json.encode(content))
         except OSError as error:
             logger.warning("%s: %s could not be noted: %s", self._path, what, error)
-
-    def _replace(self, data: bytes) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}-")
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(data)
-            Path(name).replace(self._path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise

@@ -27,6 +27,7 @@ from hermes_router.launchers import launcher
 from hermes_router.logs import WorkerLog
 from hermes_router.profiles import Profile
 from hermes_router.settings import Settings, Warm
+from hermes_router.tasks import BackgroundTasks
 from hermes_router.template import Template, templates_work_here
 from hermes_router.worker_process import WorkerOrder, WorkerProcess, start_worker
 
@@ -67,7 +68,7 @@ class Workers:
         self._initial = initial
         self._nests: dict[str, _Nest] = {}
         self._preparing: dict[asyncio.Task[None], anyio.CancelScope] = {}
-        self._ending: set[asyncio.Task[Any]] = set()
+        self._ending = BackgroundTasks()
         self._sweeper: asyncio.Task[Any] | None = None
         self._closed = False
 
@@ -296,9 +297,7 @@ class Workers:
 
     def _end(self, work: Coroutine[Any, Any, Any]) -> None:
         """End something, which is never given up."""
-        task = asyncio.create_task(work)
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._ending.start(work)
 
 
 async def _within(scope: anyio.CancelScope, work: Coroutine[Any, Any, None]) -> None:

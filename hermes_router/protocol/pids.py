@@ -22,6 +22,12 @@ def is_running(pid: object) -> bool:
     return stat_fields(pid)[:1] != [b"Z"]
 
 
+def parent_of(pid: int) -> int:
+    """Return the number of a process's parent; 0 when it cannot be told."""
+    fields = stat_fields(pid)
+    return int(fields[1]) if len(fields) > 1 else 0
+
+
 def stat_fields(pid: int) -> list[bytes]:
     """Return the fields of ``/proc/<pid>/stat`` from the state on, which is the third.
 

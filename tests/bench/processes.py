@@ -10,6 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from hermes_router.protocol.pids import parent_of, stat_fields
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -29,8 +31,8 @@ def tree(root: int) -> list[int]:
     """Return the ids of a process and of all below it."""
     below: defaultdict[int, list[int]] = defaultdict(list)
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-            below[int(fields[1])].append(int(entry.name))
+        if entry.name.isdigit() and (parent := parent_of(int(entry.name))):
+            below[parent].append(int(entry.name))
     found, waiting = [root], [root]
     while waiting:
         children = below[waiting.pop()]
@@ -44,9 +46,8 @@ def cpu_seconds(root: int) -> float:
 
     A child that has ended counts in its parent's time as soon as the parent has waited for it.
     """
-    return (
-        sum(sum(map(int, fields[11:15])) for pid in tree(root) if (fields := _stat(pid))) / _TICKS
-    )
+    spent = (fields[11:15] for pid in tree(root) if (fields := stat_fields(pid)))
+    return sum(sum(map(int, times)) for times in spent) / _TICKS
 
 
 def memory(pids: list[int]) -> Memory | None:
@@ -89,13 +90,3 @@ def command_line(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     return ""
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields after the command's name, state first; none when it has ended."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return []
-    # The name stands in parentheses and may hold anything, these included.
-    return text.rpartition(b")")[2].decode().split()

@@ -77,7 +77,7 @@ class Intake:
 
     def begin_queued(self, event: Any) -> None:
         """Begin a message that an earlier worker of the session had taken and left queued."""
-        self._begin(self._handle_queued(event))
+        self._begin(self._hand_over(event, "a queued message"))
 
     async def _accept(self, message: msg.Event, attachments: Attachments) -> None:
         if not self.open or self._finish.is_set():
@@ -106,23 +106,19 @@ class Intake:
         self._changed.set()
 
     async def _handle(self, message: msg.Event, event: Any) -> None:
-        try:
-            if message.sticker is not None:
-                await stickers.describe(event, message.sticker)
-            await self._adapter.handle_message(event)
-        except Exception:
-            logger.exception("event %d failed", message.id)
-        finally:
-            self._end()
+        await self._hand_over(event, f"event {message.id}", message.sticker)
         halted = event.is_command() and self._runs.take_halted()
         with contextlib.suppress(OSError):
             await self._link.send(msg.Handled(event=message.id, halted=halted))
 
-    async def _handle_queued(self, event: Any) -> None:
+    async def _hand_over(self, event: Any, what: str, sticker: msg.Sticker | None = None) -> None:
+        """Have the adapter handle a message; the log says that ``what`` failed if it does."""
         try:
+            if sticker is not None:
+                await stickers.describe(event, sticker)
             await self._adapter.handle_message(event)
         except Exception:
-            logger.exception("a queued message failed")
+            logger.exception("%s failed", what)
         finally:
             self._end()
 

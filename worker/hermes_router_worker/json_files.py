@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from hermes_router.protocol.whole_file import replace_file
 
 
 def read_map(path: Path) -> dict[str, Any]:
@@ -22,20 +22,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def write(path: Path, content: Any, *, indent: int | None = None) -> None:
-    """Write a file in place of what is there; raises ``OSError``.
-
-    A reader sees the old or the new content. The name meanwhile is nobody else's: two sandboxed
-    workers of one home may have the same process id.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=indent)
-        Path(fresh).replace(path)
-    except BaseException:
-        Path(fresh).unlink(missing_ok=True)
-        raise
+    """Write a file in place of what is there, as a whole; raises ``OSError``."""
+    replace_file(path, json.dumps(content, indent=indent).encode())
 
 
 def identity(path: Path) -> tuple[int, int] | None:

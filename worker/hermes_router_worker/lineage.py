@@ -7,7 +7,7 @@ import socket
 import struct
 from pathlib import Path
 
-from hermes_router.protocol.pids import stat_fields
+from hermes_router.protocol.pids import parent_of
 
 #: Generations that are looked at; nothing sane nests deeper.
 _GENERATIONS = 128
@@ -43,10 +43,5 @@ def descends(pid: int, ancestors: frozenset[int]) -> bool:
             return True
         if pid <= 1:
             return False
-        pid = _parent(pid)
+        pid = parent_of(pid)
     return False
-
-
-def _parent(pid: int) -> int:
-    fields = stat_fields(pid)
-    return int(fields[1]) if fields else 0
