@@ -42,3 +42,11 @@ def test_a_file_that_was_replaced_has_another_identity(tmp_path: Path) -> None:
     before = json_files.identity(path)
     json_files.write(path, [])
     assert json_files.identity(path) != before
+
+
+def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        json_files.write(path, [])
+    assert list(tmp_path.iterdir()) == [path]
