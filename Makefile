@@ -18,7 +18,7 @@ setup: ## make .venv: a real Hermes, its Telegram library, this project, the tes
 	echo "ERROR: no Python 3 found. make setup needs Python 3.11, 3.12 or 3.13." >&2; exit 1
 
 demo: setup ## the main job on a throw-away Hermes: four places, three profiles, one bot
-	@$(PY) -m tests.demo
+	@$(PY) -m tests.tools.demo
 
 test: setup ## all tests; ARGS="-k routing -x" goes to pytest, ARGS="-n 0" for one at a time
 	@# A file's tests share a gateway: they stay together, and the long files come first.
@@ -34,13 +34,13 @@ format: setup ## format, and mend what the linter can mend
 	$(PY) -m ruff format .
 
 bench: setup ## in-process routing and the router, side by side; QUICK=1 for the main figures
-	@$(PY) -m tests.bench $(if $(QUICK),--quick) $(ARGS)
+	@$(PY) -m tests.tools.bench $(if $(QUICK),--quick) $(ARGS)
 
 leaks: setup ## what leaks between profiles, side by side; ARGS="--only E1,F7", "--markdown"
-	@$(PY) -m tests.leaks $(ARGS)
+	@$(PY) -m tests.tools.leaks $(ARGS)
 
 parity: setup ## one conversation with a plain gateway and routed; ARGS="--only stop" for some
-	@$(PY) -m tests.parity $(ARGS)
+	@$(PY) -m tests.tools.parity $(ARGS)
 
 pins: setup ## ask pip's resolver whether any Hermes pin moves (slow, needs the package index)
 	@$(PY) -m tests.tools.check_pins $(ARGS)

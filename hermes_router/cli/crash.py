@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hermes_router.cli import terminal
-from hermes_router.cli.commands import COMMANDS
-from hermes_router.cli.versions import versions
+from hermes_router.cli import output
+from hermes_router.cli.inspect.versions import versions
+from hermes_router.cli.parser import COMMANDS
 
 ISSUES = "the project's issue tracker"
 
@@ -26,7 +26,7 @@ ISSUES = "the project's issue tracker"
 def report(error: BaseException, argv: Sequence[str]) -> None:
     """Write the report and say on standard error what happened and where the report is."""
     print(
-        terminal.clean(f"ERROR: a bug in hermes-router: {type(error).__name__}: {error}"),
+        output.clean(f"ERROR: a bug in hermes-router: {type(error).__name__}: {error}"),
         file=sys.stderr,
     )
     text = "\n".join(_lines(error, argv)) + "\n"
@@ -34,7 +34,7 @@ def report(error: BaseException, argv: Sequence[str]) -> None:
     if path is None:
         print(text, file=sys.stderr)
     where = f"the report {path}" if path is not None else "the report above"
-    terminal.tip(f"please send {where} to {ISSUES}; it holds no names, ids or secrets of yours")
+    output.tip(f"please send {where} to {ISSUES}; it holds no names, ids or secrets of yours")
 
 
 def _lines(error: BaseException, argv: Sequence[str]) -> Iterator[str]:

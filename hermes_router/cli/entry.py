@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from hermes_router.cli import status, terminal
-from hermes_router.cli.commands import COMMANDS, build_parser, run_command
+from hermes_router.cli import output, status
+from hermes_router.cli.parser import COMMANDS, build_parser, run_command
 from hermes_router.errors import RouterError
 
 
@@ -21,7 +21,7 @@ def _run(argv: list[str]) -> int:
     parser = build_parser([name for name in COMMANDS if name in argv])
     options = parser.parse_args(argv)
     if options.version:
-        from hermes_router.cli import versions  # noqa: PLC0415 - slow, and rarely wanted
+        from hermes_router.cli.inspect import versions  # noqa: PLC0415 - slow, and rarely wanted
 
         return versions.show()
     if options.router_command is None:
@@ -35,19 +35,19 @@ def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:
 
     A mistake of the user is a message; anything else is a bug, and leaves a report.
     """
-    terminal.prepare()
+    output.prepare()
     try:
         result = action()
-        terminal.flush()
+        output.flush()
         return result
     except RouterError as error:
-        terminal.complain(error)
+        output.complain(error)
         return status.status_of(error)
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return status.INTERRUPTED
     except BrokenPipeError:  # the reader has seen enough
-        terminal.write_no_more()
+        output.write_no_more()
         return status.PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - the top level: whatever is left is a bug
         from hermes_router.cli import crash  # noqa: PLC0415 - for this case only

@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from hermes_router.capabilities import ask_capabilities, method_parameters
-from hermes_router.hermes import prompts, seams
-from hermes_router.hermes.events import place_of, source_fields
-from hermes_router.hermes.menus import ChatMenus
-from hermes_router.journal import OpenWorks
-from hermes_router.outbound import Sender
-from hermes_router.profiles import Profile
-from hermes_router.prompts import Ask
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.events import place_of, source_fields
+from hermes_router.hermes.features import prompts
+from hermes_router.hermes.features.menus import ChatMenus
+from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
-from hermes_router.relay import Relay, RelayTarget
-from hermes_router.spool import Spool
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.capabilities import ask_capabilities, method_parameters
+from hermes_router.relay.delivery_policy import Sender
+from hermes_router.relay.prompts import Ask
+from hermes_router.relay.relay import Relay, RelayTarget
+from hermes_router.state.journal import OpenWorks
 
 
 class GatewayConversation:

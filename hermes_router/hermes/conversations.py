@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router import profiles
+from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ProfileError
-from hermes_router.hermes import seams
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.events import place_of, seen_of
 from hermes_router.hermes.conversation import GatewayConversation
-from hermes_router.hermes.courier import Courier
-from hermes_router.hermes.events import place_of, seen_of
-from hermes_router.hermes.menus import ChatMenus
-from hermes_router.journal import OpenWorks
-from hermes_router.outbound import lasting
-from hermes_router.profile_config import SessionScopes
-from hermes_router.profiles import Profile
-from hermes_router.reload import ConfigWatcher
-from hermes_router.seen import SeenPlaces
+from hermes_router.hermes.delivery import Courier
+from hermes_router.hermes.features.menus import ChatMenus
+from hermes_router.profiles import model
+from hermes_router.profiles.config import SessionScopes
+from hermes_router.profiles.model import Profile
+from hermes_router.relay.delivery_policy import lasting
+from hermes_router.state.journal import OpenWorks
+from hermes_router.state.known_conversations import SeenPlaces
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Conversations:
     async def of(self, event: Any, profile_name: str) -> GatewayConversation | None:
         """Return the conversation of a message, or None after saying why nobody serves it."""
         try:
-            profile = profiles.find(profile_name, self._root)
+            profile = model.find(profile_name, self._root)
             scope = await self._scopes.of(profile)
         except ProfileError as error:
             logger.error("hermes-router: %s", error)  # noqa: TRY400 - it is no bug

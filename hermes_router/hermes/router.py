@@ -12,30 +12,33 @@ from typing import Any
 
 import anyio
 
-from hermes_router import config as configuration
-from hermes_router import launchers, profiles
-from hermes_router.commands import GATEWAY_COMMANDS
-from hermes_router.dispatcher import Dispatcher
+from hermes_router.config import model as configuration
+from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ConfigError, ProfileError
-from hermes_router.hermes import leftovers, prompts, seams
+from hermes_router.hermes import crash_recovery
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.events import place_of, source_fields
 from hermes_router.hermes.conversations import Conversations
-from hermes_router.hermes.courier import Courier
-from hermes_router.hermes.events import place_of, source_fields
-from hermes_router.hermes.first_menus import FirstMenus
-from hermes_router.hermes.jobs import Jobs
-from hermes_router.hermes.kanban import Kanban
-from hermes_router.hermes.menus import ChatMenus
-from hermes_router.hermes.overheard import OverheardFiles
-from hermes_router.hermes.serving import Serving
-from hermes_router.hermes.sessions import RoutedSessions
-from hermes_router.hermes.stickers import Stickers
-from hermes_router.host import Host
-from hermes_router.journal import Journal, OpenWorks
-from hermes_router.reload import ConfigWatcher
-from hermes_router.seen import SeenPlaces
-from hermes_router.settled import SettledReplies
+from hermes_router.hermes.delivery import Courier
+from hermes_router.hermes.features import prompts
+from hermes_router.hermes.features.first_menus import FirstMenus
+from hermes_router.hermes.features.jobs import Jobs
+from hermes_router.hermes.features.kanban import Kanban
+from hermes_router.hermes.features.menus import ChatMenus
+from hermes_router.hermes.features.observed import OverheardFiles
+from hermes_router.hermes.features.sessions import RoutedSessions
+from hermes_router.hermes.features.stickers import Stickers
+from hermes_router.hermes.message_handler import Serving
+from hermes_router.profiles import model
+from hermes_router.relay.commands import GATEWAY_COMMANDS
+from hermes_router.state.delivered import SettledReplies
+from hermes_router.state.journal import Journal, OpenWorks
+from hermes_router.state.known_conversations import SeenPlaces
 from hermes_router.tasks import BackgroundTasks
-from hermes_router.warm import Workers
+from hermes_router.turns.dispatcher import Dispatcher
+from hermes_router.turns.ports import Host
+from hermes_router.workers import launchers
+from hermes_router.workers.pool import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -53,19 +56,19 @@ class GatewayRouter:
     def __init__(self, runner: Any) -> None:
         home = seams.hermes_home()
         self._runner = runner
-        self._root = profiles.hermes_root(home)
+        self._root = model.hermes_root(home)
         self._watcher = ConfigWatcher(
             home / "config.yaml",
             functools.partial(
                 configuration.load,
                 home / "config.yaml",
-                gateway_profile=profiles.profile_name_of(home),
+                gateway_profile=model.profile_name_of(home),
                 known_platforms=seams.known_platforms(),
                 profile_exists=self._profile_exists,
                 launcher_obstacle=launchers.check,
             ),
         )
-        initial = profiles.initial_environment(home)
+        initial = model.initial_environment(home)
         self._workers = Workers(initial, budget=0)
         self._seen = SeenPlaces(home / "hermes-router" / "conversations.json")
         self._kanban = Kanban(
@@ -108,7 +111,7 @@ class GatewayRouter:
         """Read the routes before the first message, so that what is wrong is in the log at once."""
         unanswered, works = self._journal.take(), self._open_works.take()
         if unanswered or works:
-            self._tasks.start(leftovers.tell(self._runner, unanswered, works))
+            self._tasks.start(crash_recovery.tell(self._runner, unanswered, works))
         with contextlib.suppress(ConfigError):  # logged by the watcher, once per edit
             config = await self._configuration()
             logger.info("hermes-router: %d routes in force", len(config.table))
@@ -135,7 +138,7 @@ class GatewayRouter:
         """Prepare workers of the routed profiles, in the order of their routes."""
         for name in await asyncio.to_thread(config.worker_profiles):
             with contextlib.suppress(ProfileError):  # told when the routes were read
-                self._workers.keep_warm(profiles.find(name, self._root), config.settings(name))
+                self._workers.keep_warm(model.find(name, self._root), config.settings(name))
 
     async def let_go(self) -> None:
         """End the work that outlives turns, while the people can still be told."""
@@ -240,7 +243,7 @@ class GatewayRouter:
 
     def _profile_exists(self, name: str) -> bool:
         try:
-            profiles.find(name, self._root)
+            model.find(name, self._root)
         except ProfileError:
             return False
         return True
@@ -267,7 +270,7 @@ class GatewayRouter:
         if decision.action != "worker":
             return True if decision.action == "in_process" else None
         try:
-            return profiles.find(decision.profile or "", self._root).home
+            return model.find(decision.profile or "", self._root).home
         except ProfileError:
             return None
 

@@ -73,7 +73,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A text that the gateway sent between two times; see :mod:`hermes_router.protocol.settled`."""
+    """A text sent by the gateway between two times; see :mod:`hermes_router.protocol.delivered`."""
 
     name: str
     since: float

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.cli.commands import COMMANDS
+from hermes_router.cli.parser import COMMANDS
 from tests.cli.conftest import Installation
 
 

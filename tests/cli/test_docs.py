@@ -45,7 +45,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 def test_the_documentation_has_an_example_of_every_command() -> None:
-    from hermes_router.cli.commands import COMMANDS
+    from hermes_router.cli.parser import COMMANDS
 
     assert {command.split()[0] for command, _ in _examples()} >= set(COMMANDS)
 
@@ -171,7 +171,7 @@ def test_doctor_prints_the_documented_keys(documented: Installation) -> None:
 
 
 def test_the_documented_settings_of_an_outcome_are_all_there_are() -> None:
-    from hermes_router.cli import test_route
+    from hermes_router.cli.commands import test_route
 
     words = [*test_route._HEADLINES, "config_error"]
     row = next(line for line in TEXT.splitlines() if line.startswith("| `outcome` |"))

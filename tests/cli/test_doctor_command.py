@@ -108,7 +108,7 @@ def test_a_seam_that_is_missing_is_named(healthy: Installation) -> None:
     (patch / "usercustomize.py").write_text("")
     (patch / "sitecustomize.py").write_text(
         """\
-import hermes_router.hermes.seams as seams
+import hermes_router.hermes.compat.seams as seams
 seams.RUNNER_METHODS = (*seams.RUNNER_METHODS, "_method_of_another_hermes")
 """
     )

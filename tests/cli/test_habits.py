@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from hermes_router import __version__
-from hermes_router.cli.commands import COMMANDS
-from hermes_router.cli.terminal import clean
+from hermes_router.cli.output import clean
+from hermes_router.cli.parser import COMMANDS
 from tests.cli.conftest import CHAT, ROOT, Installation
 
 PLACE = f"telegram:{CHAT}:6"
@@ -206,12 +206,12 @@ def test_what_is_no_text_is_escaped_too(installation: Installation) -> None:
 def test_a_bug_leaves_a_report_without_anything_of_the_users(installation: Installation) -> None:
     script = """
 import sys
-from hermes_router.cli import commands, main
+from hermes_router.cli import main, parser
 def run(options): raise KeyError("the secret of " + options.say)
-real = commands.module
+real = parser.module
 def module(name):
     found = real(name); found.run = run; return found
-commands.module = module
+parser.module = module
 sys.exit(main(sys.argv[1:]))
 """
     arguments = ["test-route", PLACE, "--say", "my words", "--user", "ada", "--sk-typo"]
@@ -240,12 +240,12 @@ sys.exit(main(sys.argv[1:]))
 def test_an_interrupt_is_status_130_without_a_traceback(installation: Installation) -> None:
     script = """
 import sys
-from hermes_router.cli import commands, main
+from hermes_router.cli import main, parser
 def run(options): raise KeyboardInterrupt
-real = commands.module
+real = parser.module
 def module(name):
     found = real(name); found.run = run; return found
-commands.module = module
+parser.module = module
 sys.exit(main(["routes"]))
 """
     done = subprocess.run(

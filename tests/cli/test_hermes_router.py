@@ -46,7 +46,7 @@ def test_statuses_and_errors_are_the_commands_own(installation: Installation) ->
 
 
 def test_a_hermes_without_plugin_commands_still_gets_the_swap() -> None:
-    from hermes_router.hermes import plugin
+    from hermes_router import plugin
 
     class Old:
         """The context of a Hermes that has no register_cli_command."""
@@ -55,7 +55,7 @@ def test_a_hermes_without_plugin_commands_still_gets_the_swap() -> None:
 
 
 def test_the_parser_is_described_only_when_hermes_asks() -> None:
-    from hermes_router.hermes import plugin
+    from hermes_router import plugin
 
     registered: list[dict[str, Any]] = []
 

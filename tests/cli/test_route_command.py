@@ -354,7 +354,7 @@ def _imported(installation: Installation, *arguments: str) -> set[str]:
 
 def test_it_imports_nothing_that_it_does_not_need(installation: Installation) -> None:
     imported = _imported(installation, "test-route", PLACE)
-    assert "hermes_router.routing" in imported
+    assert "hermes_router.routing.table" in imported
     for name in ("anyio", "asyncio", "subprocess", "importlib.metadata", "hermes_cli", "gateway"):
         assert name not in imported
     for command in ("routes", "doctor", "say_turn", "completion", "crash"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hermes_router.logs import FILE_NAME
+from hermes_router.workers.worker_log import FILE_NAME
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, HermesRoot, Message
 from tests.kit.portal import FakePortal
 from tests.kit.waiting import wait_until

@@ -31,9 +31,9 @@ from typing import Any
 
 import yaml
 
-from tests.kit.model_server import FakeModel
-from tests.kit.telegram_server import FakeTelegram
-from tests.kit.telegram_types import USER
+from tests.kit.model.server import FakeModel
+from tests.kit.telegram.server import FakeTelegram
+from tests.kit.telegram.types import USER
 
 MARKER = "HERMES_ROUTER_KIT_ROOT"
 """Environment variable that marks every process started for a root; its value is the root."""

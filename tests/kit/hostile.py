@@ -18,22 +18,24 @@ from typing import Any
 
 import anyio
 
-from hermes_router import outbound, routing, warm
-from hermes_router.config import RouterConfig
-from hermes_router.host import Host
-from hermes_router.launchers import Child, LaunchSpec
-from hermes_router.outbound import Sender
-from hermes_router.prompts import Ask, Desk
+from hermes_router.config.model import RouterConfig
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import ADAPTER_METHODS
-from hermes_router.relay import MessageIds, Relay, RelayTarget
-from hermes_router.spool import Spool
+from hermes_router.relay import delivery_policy
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.delivery_policy import Sender
+from hermes_router.relay.prompts import Ask, Desk
+from hermes_router.relay.relay import MessageIds, Relay, RelayTarget
+from hermes_router.routing import table
+from hermes_router.turns.ports import Host
+from hermes_router.workers import pool
+from hermes_router.workers.launchers import Child, LaunchSpec
 from tests.kit.made_up import NoPost, Scene
 
 CHAT, THREAD, USER = "-100", "6", "7"
 OWN_MESSAGE, FOREIGN_MESSAGE = "41", "42"
 KEY = f"agent:main:telegram:group:{CHAT}:{THREAD}"
-TABLE = routing.RouteTable.index(())[0]
+TABLE = table.RouteTable.index(())[0]
 PROMPTS = frozenset(name for name, method in ADAPTER_METHODS.items() if method.kind == "prompt")
 
 
@@ -107,7 +109,7 @@ class Place(Scene):
 
     @property
     def sender(self) -> Sender:
-        origin = routing.Place(platform="telegram", chat_id=CHAT, thread_id=THREAD)
+        origin = table.Place(platform="telegram", chat_id=CHAT, thread_id=THREAD)
         return Sender(profile=self.profile.name, origin=origin)
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
@@ -236,7 +238,7 @@ def play(acts: Acts, monkeypatch: Any) -> list[Hostile]:
         started.append(worker)
         return worker
 
-    monkeypatch.setattr(warm, "launcher", lambda _name: launch)
+    monkeypatch.setattr(pool, "launcher", lambda _name: launch)
     return started
 
 
@@ -244,16 +246,16 @@ class Post(NoPost):
     """Delivers nothing, but by the real policy notes where it would have."""
 
     def __init__(self) -> None:
-        self.delivered: list[routing.Place] = []
+        self.delivered: list[table.Place] = []
 
     async def carry(
         self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
     ) -> dict[str, Any]:
-        wanted = routing.Place(
+        wanted = table.Place(
             platform=message.platform, chat_id=message.chat_id, thread_id=message.thread_id
         )
         self.delivered.append(
-            outbound.settle(RouterConfig(path=Path(), table=TABLE), sender, wanted)
+            delivery_policy.settle(RouterConfig(path=Path(), table=TABLE), sender, wanted)
         )
         for reference in message.files if isinstance(message, msg.Deliver) else ():
             spool.release(spool.claim(reference))
@@ -262,4 +264,4 @@ class Post(NoPost):
 
 def host() -> Host:
     """Return what turns need that start a new worker each."""
-    return Host(workers=warm.Workers({}, budget=0), post=Post(), desk=Desk(None, PROMPTS))
+    return Host(workers=pool.Workers({}, budget=0), post=Post(), desk=Desk(None, PROMPTS))

@@ -15,20 +15,20 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from hermes_router import warm
-from hermes_router.dispatcher import Dispatcher
+from hermes_router.config.settings import Settings
 from hermes_router.errors import RelayRefused
-from hermes_router.host import Conversation, Host, Post
-from hermes_router.inbound import Inbound
-from hermes_router.launchers import Child, LaunchSpec, local
-from hermes_router.outbound import Sender
-from hermes_router.profiles import Profile
-from hermes_router.prompts import Ask
+from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
-from hermes_router.settings import Settings
-from hermes_router.spool import Spool
-from hermes_router.turn import Turn
-from hermes_router.warm import Workers
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.delivery_policy import Sender
+from hermes_router.relay.prompts import Ask
+from hermes_router.turns.dispatcher import Dispatcher
+from hermes_router.turns.event_sender import Inbound
+from hermes_router.turns.ports import Conversation, Host, Post
+from hermes_router.turns.turn import Turn
+from hermes_router.workers import pool
+from hermes_router.workers.launchers import Child, LaunchSpec, local
+from hermes_router.workers.pool import Workers
 
 # Frames in, frames out, and the usual first message.
 PRELUDE = """
@@ -136,7 +136,7 @@ HOST = Host(workers=Workers(dict(os.environ), budget=0), post=NoPost())
 
 def command(script: str) -> list[str]:
     """Return the command that runs a worker's script inside the real supervisor."""
-    supervise = "from hermes_router_worker.supervisor import supervise\nsupervise(1.0)\n"
+    supervise = "from hermes_router_worker.process.supervisor import supervise\nsupervise(1.0)\n"
     return [sys.executable, "-P", "-c", supervise + script]
 
 
@@ -147,7 +147,7 @@ def start_as(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(local, "command", lambda _spec: command(PRELUDE + script))
         return await local.launch(spec)
 
-    monkeypatch.setattr(warm, "launcher", lambda _name: launch)
+    monkeypatch.setattr(pool, "launcher", lambda _name: launch)
 
 
 async def serve(scene: Scene, settings: Settings = QUICK, text: str = "hi") -> Turn:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.kit.homes import HermesRoot
-from tests.kit.telegram_types import FORUM
+from tests.kit.telegram.types import FORUM
 
 
 def in_process(

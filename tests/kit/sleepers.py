@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.kit.model_types import Reply, ToolCall
+from tests.kit.model.types import Reply, ToolCall
 
 SLEEPER = f"sleep 3{os.getpid():08}"  # another run of these tests has its own
 

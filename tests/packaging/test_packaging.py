@@ -86,7 +86,7 @@ def test_the_wheel_gives_hermes_a_plugin_module_and_users_a_command(
         "[console_scripts]",
         *("hermes-router", "=", "hermes_router.cli:main"),
         "[hermes_agent.plugins]",
-        *("hermes-router", "=", "hermes_router.hermes.plugin"),
+        *("hermes-router", "=", "hermes_router.plugin"),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hermes_router.settings import describe_settings
+from hermes_router.config.settings import describe_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 BEGIN = "<!-- settings: written by `python -m tests.tools.settings_table` -->\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.profiles import Profile
+from hermes_router.profiles.model import Profile
 from tests.kit import made_up
 
 

@@ -12,9 +12,10 @@ import os
 import sys
 from typing import NoReturn
 
-from hermes_router_worker import board, kernel, scratch
-from hermes_router_worker.link import claim_stdio
-from hermes_router_worker.supervisor import supervise
+from hermes_router_worker.hermes.features import kanban
+from hermes_router_worker.process import linux, scratch
+from hermes_router_worker.process.supervisor import supervise
+from hermes_router_worker.session.connection import claim_stdio
 
 
 def main() -> int:
@@ -30,25 +31,25 @@ def main() -> int:
     parser.add_argument("--tmp", metavar="FOLDER", help="make TMPDIR in this folder")
     options = parser.parse_args()
     os.umask(0o077)
-    kernel.be_ended_before_others()
-    kernel.leave_no_core()
+    linux.be_ended_before_others()
+    linux.leave_no_core()
     if not options.new_privs:
-        kernel.give_up_new_privileges()
+        linux.give_up_new_privileges()
     if options.no_board:
-        board.hide(options.profile)
+        kanban.hide(options.profile)
     if options.tmp is not None:
         scratch.move_into(options.tmp)
     if options.template is not None:
-        from hermes_router_worker import template
+        from hermes_router_worker.startup import template
 
         template.main(options.profile, options.template, options.tmp, share_auth=options.share_auth)
     else:
         limits = {name: float(value) for name, value in map(_halves, options.limit)}
         supervise(options.grace, limits, remove_tmpdir=options.tmp is not None)
     inbound, outbound = claim_stdio()
-    from hermes_router_worker import turn
+    from hermes_router_worker.session import lifecycle
 
-    return turn.main(
+    return lifecycle.main(
         options.profile,
         inbound,
         outbound,

@@ -1,0 +1,121 @@
+"""``hermes-router enable``: the plugin's name into ``plugins.enabled``, the rest as it was."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hermes_router.cli import parser as commands
+from hermes_router.cli import status
+from hermes_router.cli.inspect.homes import gateway_home, hermes_installed, wrong_interpreter
+from hermes_router.cli.output import say, tip
+from hermes_router.cli.plugin_edit import CannotEdit, with_plugin
+from hermes_router.cli.status import CommandError
+from hermes_router.config.yaml import load, plain_value
+
+#: The name of our entry point, which is the plugin's name for Hermes.
+PLUGIN = "hermes-router"
+
+_EPILOG = """\
+It does what `hermes plugins enable hermes-router` does from Hermes 0.18.2 on, with every Hermes.
+The file keeps its comments, its order and its mode; a second call changes nothing. Where the edit
+cannot be made safely nothing is written, and you are told what to write.
+
+examples:
+  hermes-router enable
+  hermes-router enable --home ~/.hermes
+
+exit status: 0 it is enabled, 1 it could not be, 2 a mistake in the command line or the file
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.epilog = _EPILOG
+    commands.add_home_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Enable the plugin; return the exit status."""
+    if not hermes_installed():
+        raise wrong_interpreter()
+    home = gateway_home(options.home)
+    file = home.config
+    enabled, disabled = plugin_lists(file)
+    if PLUGIN in disabled:
+        raise CommandError(
+            f"{PLUGIN} stands in plugins.disabled, which wins over plugins.enabled",
+            where=str(file),
+            hint="take it out there, then run this again",
+        )
+    if PLUGIN in enabled:
+        say(f"{PLUGIN} is enabled already in {file}")
+        return status.OK
+    _edit(file)
+    say(f"enabled {PLUGIN} in {file}")
+    tip("write routes (hermes-router routes shows them), then: hermes gateway restart")
+    return status.OK
+
+
+def plugin_lists(file: Path) -> tuple[list[Any], list[Any]]:
+    """Return ``plugins.enabled`` and ``plugins.disabled`` of a configuration; [] where it has none.
+
+    Raises:
+        ConfigError: the file cannot be read as YAML.
+    """
+    try:
+        node = load(file)
+    except FileNotFoundError:
+        return [], []
+    values = plain_value(node) if node is not None else {}
+    plugins = values.get("plugins") if isinstance(values, dict) else None
+    plugins = plugins if isinstance(plugins, dict) else {}
+    lists = (plugins.get("enabled"), plugins.get("disabled"))
+    enabled, disabled = (value if isinstance(value, list) else [] for value in lists)
+    return enabled, disabled
+
+
+def _edit(file: Path) -> None:
+    # The file may be a link into a repository of dot-files: what it points to is replaced.
+    target = Path(os.path.realpath(file))
+    try:
+        old = target.read_bytes() if target.exists() else b""
+        new = with_plugin(old.decode("utf-8"), PLUGIN)
+        _replace(target, new.encode("utf-8"))
+    except (CannotEdit, UnicodeDecodeError) as error:
+        raise CommandError(
+            f"cannot be edited safely: {error}",
+            where=str(file),
+            hint=f"write it yourself, under the top-level key `plugins`: enabled: [{PLUGIN}]",
+        ) from error
+    except OSError as error:
+        raise CommandError(
+            f"cannot be written: {error.strerror}",
+            where=str(file),
+            hint="run this as the user that runs the gateway",
+        ) from error
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """Write a file whole or not at all, with the mode and owner that it had; 0600 if it is new."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            with contextlib.suppress(FileNotFoundError):
+                info = target.stat()
+                os.fchmod(descriptor, stat.S_IMODE(info.st_mode))
+                if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(descriptor, info.st_uid, info.st_gid)
+            os.fsync(descriptor)
+        os.replace(name, target)  # noqa: PTH105 - the name is text
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)  # noqa: PTH108 - the name is text
+        raise

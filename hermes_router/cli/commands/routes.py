@@ -1,0 +1,319 @@
+"""``hermes-router routes``: the table in force, or a check of a file that is to become it."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hermes_router.cli import parser as commands
+from hermes_router.cli import status
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.homes import (
+    GatewayHome,
+    gateway_home,
+    hermes_installed,
+    wrong_interpreter,
+)
+from hermes_router.cli.inspect.loading import Loaded
+from hermes_router.cli.inspect.profile_facts import ProfileFacts, look_at
+from hermes_router.cli.output import (
+    complain,
+    complain_of,
+    paint,
+    say,
+    say_fields,
+    say_json,
+    say_table,
+    severity,
+    tip,
+)
+from hermes_router.cli.status import CommandError
+from hermes_router.config.model import RouterConfig
+from hermes_router.errors import ConfigError, Problem
+from hermes_router.routing.table import DISCRIMINATORS, Route
+
+_EPILOG = """\
+The most specific route comes first. TAKES FROM is the wider route that would answer the same
+messages without it. A broken configuration is reported with every mistake in it; a running gateway
+keeps the last good table until it is mended.
+
+--check reads FILE alone, as CI does: what is on this machine is not asked, unless --home is given.
+
+examples:
+  hermes-router routes
+  hermes-router routes --json
+  hermes-router routes --check config.yaml
+  hermes-router routes --check config.yaml --strict
+
+exit status: 0 all is well, 1 warnings (with --strict), 2 the configuration is broken, 3 a route
+leads to a profile that cannot answer
+"""
+
+
+#: Problems of the configuration that are findings about a profile, too.
+TOLD_WITH_THE_PROFILE = frozenset({"missing-profile", "launcher"})
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--check", metavar="FILE", help="check this file, and change nothing")
+    parser.add_argument("--strict", action="store_true", help="with --check: warnings count")
+    commands.add_home_option(parser)
+    commands.add_json_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table or the check's result; return the exit status."""
+    if options.check is not None:
+        return _check(options)
+    if options.strict:
+        raise CommandError("--strict goes with --check", status=status.WRONG)
+    loaded = loading.load(options.home)
+    table = _Table(loaded)
+    if options.json:
+        say_json(table.fields())
+    elif loaded.error is not None:
+        _show_broken(loaded)
+    else:
+        table.show()
+    return table.status
+
+
+# -- --check -----------------------------------------------------------------------------------
+
+
+def _check(options: argparse.Namespace) -> int:
+    file = Path(options.check).expanduser()
+    if not file.exists():
+        raise CommandError("there is no such file", where=str(file), status=status.WRONG)
+    home = gateway_home(options.home) if options.home is not None else None
+    config, error = loading.read(file, home)
+    result = _check_status(config, error, strict=options.strict)
+    problems = config.problems if config else error.problems if error else ()
+    if options.json:
+        say_json(_checked_fields(file, home, config, problems, result))
+    elif error is not None:
+        complain(error)
+    else:
+        for problem in problems:
+            complain_of(problem)
+        say(f"{file}: {len(config.table) if config else 0} routes, {_counted(problems)}")
+    return result
+
+
+def _check_status(config: RouterConfig | None, error: ConfigError | None, *, strict: bool) -> int:
+    if error is not None or config is None:
+        return status.WRONG
+    severities = {problem.severity for problem in config.problems}
+    if "unusable" in severities:
+        return status.UNUSABLE
+    return status.NEGATIVE if strict and severities else status.OK
+
+
+def _checked_fields(
+    file: Path,
+    home: GatewayHome | None,
+    config: RouterConfig | None,
+    problems: Iterable[Problem],
+    result: int,
+) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "command": "routes --check",
+        "exit_status": result,
+        "file": str(file),
+        "home": str(home.path) if home else None,
+        "routes": len(config.table) if config else None,
+        "problems": [loading.problem_fields(problem) for problem in problems],
+    }
+
+
+def _counted(problems: Iterable[Problem]) -> str:
+    words = [problem.severity for problem in problems]
+    counts = [f"{words.count(word)} {word}" for word in dict.fromkeys(words)]
+    return ", ".join(counts) or "nothing to report"
+
+
+# -- the table ---------------------------------------------------------------------------------
+
+
+class _Table:
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        config = loaded.config
+        self.routes = config.table.routes if config else ()
+        self.takes_from = wider_routes(self.routes)
+        self.profiles: dict[str, ProfileFacts] = {}
+        if config is not None:
+            for name in config.worker_profiles():
+                self.profiles[name] = look_at(name, loaded.home.root, config.settings(name))
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if self.loaded.config is None:
+            return status.WRONG
+        unusable = any(not facts.usable for facts in self.profiles.values())
+        broken = any(problem.severity == "unusable" for problem in self.loaded.problems)
+        return status.UNUSABLE if unusable or broken else status.OK
+
+    # -- JSON ----------------------------------------------------------------------------------
+
+    def fields(self) -> dict[str, Any]:
+        """Return the table as docs/cli.md describes it."""
+        config = self.loaded.config
+        return {
+            "schema": 1,
+            "command": "routes",
+            "exit_status": self.status,
+            "config": self.loaded.described(),
+            "routes": [self._route_fields(route) for route in self.routes],
+            "unmatched": {
+                "default": config.unmatched.default,
+                "platforms": dict(config.unmatched.platforms),
+            }
+            if config
+            else None,
+            "profiles": [_profile_fields(facts) for facts in self.profiles.values()],
+            "problems": [loading.problem_fields(problem) for problem in self.loaded.problems],
+        }
+
+    def _route_fields(self, route: Route) -> dict[str, Any]:
+        wider = self.takes_from.get(id(route))
+        return {
+            **loading.route_fields(route),
+            "answered_by": "worker" if route.profile in self.profiles else "gateway",
+            "usable": self._usable(route),
+            "takes_from": {"profile": wider.profile, "label": wider.label, "where": wider.where}
+            if wider
+            else None,
+        }
+
+    def _usable(self, route: Route) -> bool:
+        facts = self.profiles.get(route.profile)
+        return facts is None or facts.usable
+
+    # -- for people ----------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Print the table."""
+        config = self.loaded.in_force()
+        gateway = self.loaded.gateway
+        running = f"running, process {gateway}" if gateway else "not running"
+        say_fields(
+            [
+                ("configuration", str(self.loaded.file)),
+                ("gateway", f"profile {config.gateway_profile}, {running}"),
+                ("unmatched", _policies(config)),
+            ],
+            indent="",
+        )
+        say()
+        if self.routes:
+            head = ("PLATFORM", "MATCHES", "PROFILE", "STATE", "WRITTEN AT", "TAKES FROM")
+            say_table(head, [self._row(route) for route in self.routes])
+        else:
+            say("no routes: every message is unmatched")
+        self._show_findings()
+
+    def _row(self, route: Route) -> tuple[str, ...]:
+        wider = self.takes_from.get(id(route))
+        matches = ", ".join(route.requires) or "everything"
+        name = f" ({route.name})" if route.name else ""
+        where = route.where.removeprefix(f"{self.loaded.file.parent}/")
+        taken = f"{wider.label} -> {wider.profile}" if wider else ""
+        return (route.platform, f"{matches}{name}", route.profile, self._state(route), where, taken)
+
+    def _state(self, route: Route) -> str:
+        if not route.enabled:
+            return "disabled"
+        if route.profile not in self.profiles:
+            return "gateway"
+        return "usable" if self._usable(route) else "UNUSABLE"
+
+    def _show_findings(self) -> None:
+        for problem in self.loaded.problems:
+            if problem.code not in TOLD_WITH_THE_PROFILE:
+                say(f"{severity(problem.severity)}: {problem.where}: {problem.message}")
+        for name, facts in self.profiles.items():
+            for finding in facts.findings:
+                if finding.severity == "error" or finding.check == "own-gateway":
+                    say(f"{severity(finding.severity)}: {name}: {finding.what} ({finding.where})")
+                    say(f"    {finding.mend}")
+        if not hermes_installed():
+            wrong = wrong_interpreter()
+            say(f"{severity('warning')}: {wrong.message} ({wrong.where})")
+            say(f"    {wrong.hint}")
+        if any(facts.findings for facts in self.profiles.values()):
+            say(paint("hermes-router doctor says more about the profiles", "dim"))
+
+
+def _show_broken(loaded: Loaded) -> None:
+    if loaded.error is not None:
+        complain(loaded.error)
+    if loaded.gateway is not None:
+        tip(
+            f"the gateway that runs (process {loaded.gateway}) keeps the last good table, if it "
+            "had one, until the file is mended"
+        )
+    else:
+        tip("a gateway that starts with this file routes nothing")
+
+
+def _policies(config: RouterConfig) -> str:
+    said = {"default": "default: Hermes answers, in the gateway", "deny": "deny: nobody answers"}
+    unmatched = config.unmatched
+    words = [said.get(unmatched.default, f"profile {unmatched.default}")]
+    words += [f"{name}: {policy}" for name, policy in unmatched.platforms.items()]
+    return "; ".join(words)
+
+
+def _profile_fields(facts: ProfileFacts) -> dict[str, Any]:
+    return {
+        "name": facts.name,
+        "home": str(facts.profile.home) if facts.profile else None,
+        "usable": facts.usable,
+        "model": facts.model,
+        "provider": facts.provider,
+        "own_gateway_pid": facts.gateway,
+        "findings": [msgspec.to_builtins(finding) for finding in facts.findings],
+    }
+
+
+def wider_routes(routes: Iterable[Route]) -> dict[int, Route]:
+    """Return, by a route's ``id()``, the enabled route that would answer without it.
+
+    That is the most specific one that names a part of what it names, with the same values.
+    """
+    enabled = [route for route in routes if route.enabled]
+    by_key = {_key(route, DISCRIMINATORS): route for route in enabled}
+    shapes: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    found: dict[int, Route] = {}
+    for route in enabled:
+        named = tuple(field for field in DISCRIMINATORS if getattr(route, field))
+        if named not in shapes:
+            shapes[named] = _parts(named)
+        keys = (_key(route, part) for part in shapes[named])
+        wider = next((by_key[key] for key in keys if key in by_key), None)
+        if wider is not None:
+            found[id(route)] = wider
+    return found
+
+
+def _parts(named: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the proper subsets of discriminators, the most specific first."""
+    weights = {"thread_id": 8, "chat_id": 4, "guild_id": 2, "user_id": 1}
+    parts = [part for size in range(len(named)) for part in itertools.combinations(named, size)]
+    return sorted(parts, key=lambda part: -sum(weights[field] for field in part))
+
+
+def _key(route: Route, fields: Iterable[str]) -> tuple[str | None, ...]:
+    wanted = set(fields)
+    values = (getattr(route, f) or None if f in wanted else None for f in DISCRIMINATORS)
+    return (route.platform, *values)

@@ -1,0 +1,351 @@
+"""``test-route --say``: one real turn, with this terminal in the platform's place.
+
+Unless it is to be kept, the turn has a chat of its own, whose id occurs nowhere else: no session
+that exists can be touched, and what the turn leaves under that id is removed when it is over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hermes_router.cli.commands.test_route import Answer
+from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
+from hermes_router.cli.output import complain, paint, say, say_fields, say_json, tip
+from hermes_router.cli.status import OK, TURN_FAILED, CommandError
+from hermes_router.errors import RelayRefused
+from hermes_router.hermes.compat.session_keys import session_key
+from hermes_router.profiles import model
+from hermes_router.profiles.config import SessionScopes
+from hermes_router.profiles.model import Profile
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.surface import ADAPTER_METHODS
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.delivery_policy import Sender, spelled
+from hermes_router.relay.prompts import Ask
+from hermes_router.routing.table import Place
+from hermes_router.turns.event_sender import Inbound
+from hermes_router.turns.ports import Host
+from hermes_router.turns.turn import Turn
+from hermes_router.workers.pool import Workers
+
+#: What a plain terminal can do of what platforms can: text, edits, and naming a file.
+_METHODS = (
+    *("send", "edit_message", "delete_message"),
+    *("send_image", "send_image_file", "send_animation", "send_voice", "send_video"),
+    *("send_document", "send_typing", "get_chat_info"),
+)
+_CAPABILITIES = {"MAX_MESSAGE_LENGTH": 4096, "name": "hermes-router test-route"}
+_TEXT_PARAMETERS = ("content", "caption")
+_USER = "hermes-router-test"
+_FORGET_SECONDS = 60
+
+
+def run(options: argparse.Namespace, answer: Answer) -> int:
+    """Have the place's worker answer ``options.say``; return the exit status."""
+    if answer.profile is None or answer.profile.profile is None:
+        raise CommandError(
+            "nothing to run: this place is answered by the gateway itself, not by a worker"
+        )
+    if not hermes_installed():
+        raise wrong_interpreter()
+    logging.getLogger("hermes_router").addHandler(logging.NullHandler())
+    if not options.json:
+        answer.show_decision()
+        say(f"\n{paint('you', 'bold')}: {options.say}")
+    turn = _OneTurn(options, answer, answer.profile.profile)
+    try:
+        asyncio.run(turn.run())
+    finally:
+        removed = None if options.keep else turn.forget()
+    if options.json:
+        say_json(answer.fields(turn.fields(removed)))
+    else:
+        turn.show_end(removed)
+    return turn.status
+
+
+class _Terminal:
+    """The terminal as a conversation: what a worker sends is shown, and kept for the end."""
+
+    def __init__(
+        self, profile: Profile, place: Place, key: str, chat_type: str, *, quiet: bool
+    ) -> None:
+        self.profile = profile
+        self.key = key
+        self.sent: list[dict[str, Any]] = []
+        self.texts: dict[str, str] = {}
+        self._place = place
+        self._chat_type = chat_type
+        self._quiet = quiet
+        self._begun = time.monotonic()
+
+    @property
+    def sender(self) -> Sender:
+        """Who sends."""
+        return Sender(profile=self.profile.name, origin=self._place)
+
+    def start_message(
+        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+    ) -> msg.Start:
+        """Return what the worker is told."""
+        methods = {
+            name: list(ADAPTER_METHODS[name].params) for name in _METHODS if name in ADAPTER_METHODS
+        }
+        return msg.Start(
+            turn=turn_id,
+            session_key=self.key,
+            platform=self._place.platform,
+            methods=methods,
+            capabilities=dict(_CAPABILITIES),
+            heartbeat=heartbeat,
+            linger=linger,
+            reach=reach,
+        )
+
+    async def execute(
+        self,
+        method: str,
+        args: Mapping[str, Any],
+        spool: Spool,
+        ask: Ask,  # noqa: ARG002 - a terminal shows no buttons
+    ) -> Any:
+        """Show what would be sent; answer as a platform would."""
+        if method not in _METHODS:
+            raise RelayRefused("is not what a terminal does", call=method)
+        if method == "send_typing":
+            return None
+        if method == "get_chat_info":
+            return {"name": "test", "type": self._chat_type}
+        number = str(args.get("message_id") or len(self.texts) + 1)
+        text = "\n".join(str(args[name]) for name in _TEXT_PARAMETERS if args.get(name))
+        files = [_described_file(value, spool) for value in args.values()]
+        self._note(method, number, text, [file for file in files if file])
+        if ADAPTER_METHODS[method].result == "bool":
+            return True
+        return {"success": True, "message_id": number}
+
+    async def reach(self, sender: Sender) -> msg.Reach:  # noqa: ARG002 - there is but one
+        """Return what the worker is told about sending: the terminal is all there is."""
+        place = self._place
+        here = msg.Place(
+            platform=place.platform,
+            chat_id=place.chat_id or "",
+            thread_id=place.thread_id,
+            name="test",
+        )
+        return msg.Reach(platforms=[place.platform], origin=here, homes=[here], places=[here])
+
+    async def carry(
+        self,
+        sender: Sender,  # noqa: ARG002 - there is but one
+        message: msg.Deliver | msg.React,
+        spool: Spool,
+    ) -> dict[str, Any]:
+        """Show what would be sent, and where to."""
+        number = str(len(self.texts) + 1)
+        where = spelled(
+            Place(platform=message.platform, chat_id=message.chat_id, thread_id=message.thread_id)
+        )
+        if isinstance(message, msg.React):
+            self._note("react", number, f"to {where}: {message.emoji}", [])
+            return {"success": True}
+        files = [_described_file({"$file": msgspec.to_builtins(f)}, spool) for f in message.files]
+        self._note("deliver", number, f"to {where}: {message.text}", [f for f in files if f])
+        return {"success": True, "message_id": number}
+
+    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+        """Forget it: what was shown is all."""
+
+    def offered(self, offers: msg.Offers) -> None:
+        """Nothing: a terminal has no menu."""
+
+    def worker_ended(self) -> None:
+        """Nothing: a terminal shows no typing."""
+
+    async def notify(self, text: str) -> bool:
+        """Show what the gateway would say."""
+        self._note("notice", str(len(self.texts) + 1), text, [])
+        return True
+
+    def note_works(self, turn_id: str, works: Sequence[str]) -> None:
+        """Nothing: what ends is shown at once."""
+
+    def _note(self, method: str, number: str, text: str, files: list[str]) -> None:
+        before = self.texts.get(number, "")
+        if method == "delete_message":
+            self.texts.pop(number, None)
+        else:
+            self.texts[number] = text
+        seconds = round(time.monotonic() - self._begun, 3)
+        event = {"seconds": seconds, "method": method, "message_id": number, "text": text}
+        self.sent.append({**event, "files": files})
+        if not self._quiet:
+            self._show(seconds, f"{method} #{number}", _shown(method, before, text), files)
+
+    def _show(self, seconds: float, what: str, text: str, files: list[str]) -> None:
+        say(paint(f"[{seconds:7.2f} s] {what}", "dim"))
+        for line in (*text.splitlines(), *(f"[file {file}]" for file in files)):
+            say(f"    {line}")
+
+
+class _OneTurn:
+    def __init__(self, options: argparse.Namespace, answer: Answer, profile: Profile) -> None:
+        self._options = options
+        self._profile = profile
+        self._settings = answer.settings
+        self._initial = answer.started_with()[0]
+        self._mark = f"router-test-{uuid.uuid4().hex[:12]}"
+        place = answer.place
+        self._chat_type = options.chat_type or _guessed_chat_type(place)
+        if not options.keep:
+            place = msgspec.structs.replace(place, chat_id=self._mark)
+        self._place = place
+        key = _session_key(self._source(), profile, answer)
+        self._terminal = _Terminal(profile, place, key, self._chat_type, quiet=options.json)
+        # A budget of none: nothing is prepared for a next turn that never comes.
+        host = Host(Workers(self._initial, budget=0), self._terminal)
+        self._turn = Turn(self._terminal, self._settings, host, received=time.monotonic())
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return OK if self._turn.failure is None else TURN_FAILED
+
+    async def run(self) -> None:
+        """Run the worker to its end; a cancelled run ends it first."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._turn.run())
+            await self._turn.offer(self._inbound())
+            await self._turn.answered.wait()
+            if not self._turn.ended.is_set() and not self._options.json:
+                say(paint("answered; waiting for the worker to finish (Ctrl-C ends it)", "dim"))
+
+    def _inbound(self) -> Inbound:
+        return Inbound(
+            fields={
+                "text": self._options.say,
+                "message_type": "text",
+                "message_id": "0",
+                "timestamp": datetime.now(UTC).isoformat(),
+            },
+            source=self._source(),
+        )
+
+    def _source(self) -> dict[str, Any]:
+        place = self._place
+        return {
+            "platform": place.platform,
+            "chat_id": place.chat_id,
+            "chat_type": self._chat_type,
+            "thread_id": place.thread_id,
+            "user_id": place.user_id or (place.chat_id if self._is_real_dm() else _USER),
+            "user_name": _USER,
+            "guild_id": place.guild_id,
+            "scope_id": place.guild_id,
+            "parent_chat_id": place.parent_chat_id,
+        }
+
+    def _is_real_dm(self) -> bool:
+        return bool(self._options.keep) and self._chat_type == "dm"
+
+    def forget(self) -> int | None:
+        """Remove what the turn left under its chat's id; None when that failed."""
+        with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
+            environment = model.worker_environment(
+                self._profile, worker_id=self._mark, tmpdir=Path(folder), initial=self._initial
+            )
+            try:
+                done = subprocess.run(
+                    [
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "hermes_router_worker.home.purge_session",
+                        self._mark,
+                    ],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    timeout=_FORGET_SECONDS,
+                    check=True,
+                )
+                return int(done.stdout.splitlines()[-1])
+            except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+                return None
+
+    # -- telling ---------------------------------------------------------------------------------
+
+    def show_end(self, removed: int | None) -> None:
+        """Print the times, and what became of the session."""
+        say("\nseconds since the start, when each was reached")
+        say_fields([(name, f"{seconds:.2f}") for name, seconds in self._turn.phases.items()])
+        if self._options.keep:
+            say("the session is kept: it is the one of the place")
+        elif removed is None:
+            tip(f"the session could not be removed; it is the one of chat {self._mark}")
+        else:
+            say("the turn's session is removed")
+        if self._turn.failure is not None:
+            complain(self._turn.failure)
+            tip(f"the worker's own words are in {self._profile.logs / 'hermes-router-worker.log'}")
+
+    def fields(self, removed: int | None) -> dict[str, Any]:
+        """Return what the JSON answer says about the turn."""
+        failure = self._turn.failure
+        return {
+            "exit_status": self.status,
+            "text": self._options.say,
+            "turn": self._turn.id,
+            "chat_id": self._place.chat_id,
+            "chat_type": self._chat_type,
+            "kept": bool(self._options.keep),
+            "sessions_removed": removed,
+            "sent": self._terminal.sent,
+            "messages": list(self._terminal.texts.values()),
+            "phases": {name: round(value, 3) for name, value in self._turn.phases.items()},
+            "failure": str(failure) if failure is not None else None,
+        }
+
+
+def _session_key(source: Mapping[str, Any], profile: Profile, answer: Answer) -> str:
+    scope = asyncio.run(SessionScopes().of(profile))
+    try:
+        return session_key(source, scope, answer.loaded.home.path)
+    except ValueError as error:
+        raise CommandError(f"this Hermes does not know the platform: {error}") from error
+
+
+def _shown(method: str, before: str, text: str) -> str:
+    """Return what is new: a stream's edits repeat all that was there."""
+    if method == "edit_message" and before and text.startswith(before):
+        return f"… {text[len(before) :]}" if text != before else "(the same text)"
+    return text
+
+
+def _described_file(value: Any, spool: Spool) -> str:
+    """Take a file that the worker sent out of the spool; return its name and size."""
+    if not (isinstance(value, dict) and set(value) == {"$file"}):
+        return ""
+    reference = msgspec.convert(value["$file"], msg.FileRef)
+    spool.release(spool.claim(reference))
+    return f"{reference.name}, {reference.size} bytes"
+
+
+def _guessed_chat_type(place: Place) -> str:
+    chat = place.chat_id or ""
+    if place.platform == "telegram":
+        return "group" if chat.startswith("-") else "dm"
+    return "thread" if place.thread_id else "group"

@@ -1,0 +1,40 @@
+"""What a look at an installation finds: what, where, how bad, and how to mend it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from hermes_router.cli.output import say, severity
+
+Severity = Literal["ok", "info", "warning", "error"]
+"""``error``: something does not work. ``warning``: it works, and should not stay so. ``info``:
+worth knowing. ``ok``: looked at and fine."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding. ``check`` is a stable word for programs, ``profile`` whom it is about."""
+
+    check: str
+    severity: Severity
+    what: str
+    where: str = ""
+    mend: str = ""
+    profile: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return it as the JSON answers show it."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return fields
+
+
+def say_finding(finding: Finding, indent: str = "") -> None:
+    """Write a finding for a person."""
+    word = severity(finding.severity) + " " * (7 - len(finding.severity))
+    whose = f"{finding.profile}: " if finding.profile else ""
+    say(f"{indent}{word}  {whose}{finding.what}")
+    if finding.where and finding.severity != "ok":
+        say(f"{indent}         where: {finding.where}")
+    if finding.mend:
+        say(f"{indent}         mend:  {finding.mend}")

@@ -1,0 +1,204 @@
+"""Which Hermes home the gateway uses, whether one runs there, and whether Hermes is installed.
+
+The home is found as ``hermes gateway run`` without ``-p`` finds it (read in 0.13 to 0.19): an
+``HERMES_HOME`` that is a profile's home is taken as it is; otherwise the root's ``active_profile``
+file decides, unless a supervisor started the gateway (``HERMES_S6_SUPERVISED_CHILD``).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hermes_router.cli.status import NEGATIVE, WRONG, CommandError
+from hermes_router.profiles import model
+from hermes_router.protocol.pids import is_running, stat_fields
+
+
+class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
+    """The Hermes home that the gateway runs on; ``chosen_by`` says what named it."""
+
+    path: Path
+    chosen_by: str
+
+    @property
+    def config(self) -> Path:
+        """Its configuration file."""
+        return self.path / "config.yaml"
+
+    @property
+    def root(self) -> Path:
+        """The Hermes root, in which the profiles are."""
+        return model.hermes_root(self.path)
+
+    @property
+    def profile(self) -> str:
+        """The profile that the gateway itself is."""
+        return model.profile_name_of(self.path)
+
+
+def gateway_home(option: str | None = None) -> GatewayHome:
+    """Return the gateway's home: ``option`` if given, else what the environment says.
+
+    Raises:
+        CommandError: there is no such folder, or the active profile does not exist.
+    """
+    home = _given(option) if option is not None else _from_environment(os.environ)
+    if not home.path.is_dir():
+        if not hermes_installed():
+            besides = f"there is no Hermes home {home.path} ({home.chosen_by}), and "
+            raise wrong_interpreter(besides, status=WRONG)
+        raise CommandError(
+            "there is no Hermes home",
+            where=f"{home.path} ({home.chosen_by})",
+            hint="run hermes once, or name the gateway's home with --home or HERMES_HOME",
+            status=WRONG,
+        )
+    return home
+
+
+def _given(option: str) -> GatewayHome:
+    return GatewayHome(path=Path(option).expanduser().resolve(), chosen_by="--home")
+
+
+def _from_environment(environment: Mapping[str, str]) -> GatewayHome:
+    named = environment.get("HERMES_HOME", "").strip()
+    native = Path.home() / ".hermes"
+    home = Path(named) if named else native
+    chosen_by = "HERMES_HOME" if named else "the default"
+    if home.parent.name == "profiles" and named:
+        return GatewayHome(path=home, chosen_by=chosen_by)
+    if not environment.get("HERMES_S6_SUPERVISED_CHILD"):
+        root = native if named and _below(home, native) else home
+        active = _active_profile(root)
+        if active is not None:
+            return _of_active(root, active)
+    return GatewayHome(path=home, chosen_by=chosen_by)
+
+
+def _of_active(root: Path, name: str) -> GatewayHome:
+    file = root / "active_profile"
+    home = root / "profiles" / name
+    if not model.PROFILE_NAME.match(name) or not home.is_dir():
+        raise CommandError(
+            f"the active profile {name!r} does not exist",
+            where=str(file),
+            hint="hermes profile use default, or name the gateway's home with --home",
+            status=WRONG,
+        )
+    return GatewayHome(path=home, chosen_by=f"{file}")
+
+
+def _active_profile(root: Path) -> str | None:
+    try:
+        name = (root / "active_profile").read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return name if name not in {"", "default"} else None
+
+
+def _below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+# -- running gateways ------------------------------------------------------------------------------
+
+
+def running_gateway(home: Path) -> int | None:
+    """Return the process id of the gateway that runs on a home, or None.
+
+    By Hermes's pid file, checked against the process: ids are used again.
+    """
+    record = _pid_record(home / "gateway.pid")
+    pid = record.get("pid")
+    if not isinstance(pid, int) or not is_running(pid):
+        return None
+    recorded, actual = record.get("start_time"), _start_time(pid)
+    if recorded is not None and actual is not None:
+        return pid if recorded == actual else None
+    return pid if "gateway" in _command_line(pid) else None
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """Return what a process was started with, where the system tells; else nothing."""
+    try:
+        block = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(item).partition("=") for item in block.split(b"\0"))
+    found = {name: value for name, separator, value in pairs if separator}
+    return found if "PATH" in found else {}
+
+
+def _pid_record(path: Path) -> dict[str, Any]:
+    try:
+        record = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return {}
+    if isinstance(record, int):
+        return {"pid": record}
+    return record if isinstance(record, dict) else {}
+
+
+def _start_time(pid: int) -> int | None:
+    fields = stat_fields(pid)
+    return int(fields[19]) if len(fields) > 19 else None
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
+    except OSError:
+        import subprocess  # noqa: PLC0415 - only where there is no /proc
+
+        listing = subprocess.run(
+            ["/bin/ps", "-o", "command=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+        return listing.stdout
+
+
+# -- Hermes in this Python -------------------------------------------------------------------------
+
+
+def hermes_installed() -> bool:
+    """Say whether this Python has Hermes, without importing it."""
+    return importlib.util.find_spec("hermes_cli") is not None
+
+
+def wrong_interpreter(besides: str = "", *, status: int = NEGATIVE) -> CommandError:
+    """Return the error that this Python has no Hermes, with the way to mend it."""
+    return CommandError(
+        f"{besides}Hermes is not installed in this Python, so that it cannot load hermes-router "
+        "from here",
+        where=sys.executable,
+        hint=f"install into Hermes's own Python: {python_of_hermes()} -m pip install hermes-router",
+        status=status,
+    )
+
+
+def python_of_hermes() -> str:
+    """Return the Python that the ``hermes`` command on PATH uses, or a stand-in."""
+    import shutil  # noqa: PLC0415 - slow, and only for an error
+
+    command = shutil.which("hermes")
+    try:
+        with open(command or os.devnull, "rb") as file:  # noqa: PTH123 - may be no path at all
+            first = file.readline(512)
+    except OSError:
+        first = b""
+    words = first.removeprefix(b"#!").decode(errors="replace").split()
+    if first.startswith(b"#!") and words and "python" in Path(words[0]).name:
+        return words[0]
+    return "/path/to/the/python/of/hermes"

@@ -1,0 +1,136 @@
+"""The configuration as the gateway would read it, and how it is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, running_gateway
+from hermes_router.cli.status import WRONG, CommandError
+from hermes_router.config import model as configuration
+from hermes_router.config.model import RouterConfig
+from hermes_router.errors import ConfigError, Problem, ProfileError
+from hermes_router.profiles import model
+from hermes_router.routing.table import Route
+from hermes_router.workers import launchers
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway's home and its configuration, or why that cannot be used.
+
+    ``gateway`` is the process id of the gateway that runs there, if one does.
+    """
+
+    home: GatewayHome
+    file: Path
+    config: RouterConfig | None
+    error: ConfigError | None
+    gateway: int | None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that was found in the configuration."""
+        found = self.config or self.error
+        return found.problems if found is not None else ()
+
+    def in_force(self) -> RouterConfig:
+        """Return the configuration.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        if self.config is None:
+            raise self.error or ConfigError([])
+        return self.config
+
+    def described(self) -> dict[str, Any]:
+        """Return what the JSON answers say about it."""
+        files = self.config.files if self.config else self.error.files if self.error else ()
+        return {
+            "file": str(self.file),
+            "files": [str(file) for file in files],
+            "home": str(self.home.path),
+            "home_chosen_by": self.home.chosen_by,
+            "gateway_profile": self.home.profile,
+            "gateway_pid": self.gateway,
+        }
+
+
+def load(home_option: str | None, config_option: str | None = None) -> Loaded:
+    """Read the configuration of the gateway's home, or the file that was named instead.
+
+    Raises:
+        CommandError: there is no such home or file.
+    """
+    home = gateway_home(home_option)
+    file = Path(config_option).expanduser() if config_option else home.config
+    if config_option and not file.exists():
+        raise CommandError("there is no such file", where=str(file), status=WRONG)
+    config, error = read(file, home)
+    return Loaded(
+        home=home, file=file, config=config, error=error, gateway=running_gateway(home.path)
+    )
+
+
+def read(
+    file: Path, home: GatewayHome | None, platforms: frozenset[str] | None = None
+) -> tuple[RouterConfig | None, ConfigError | None]:
+    """Return the configuration in ``file`` or its error; without a home, profiles go unasked."""
+    try:
+        return (
+            configuration.load(
+                file,
+                gateway_profile=home.profile if home else "default",
+                known_platforms=platforms,
+                profile_exists=(lambda name: exists(name, home.root)) if home else None,
+                profile_names=(lambda: names(home.root)) if home else None,
+                launcher_obstacle=launchers.check if home else None,
+            ),
+            None,
+        )
+    except ConfigError as error:
+        return None, error
+
+
+def exists(name: str, root: Path) -> bool:
+    """Say whether a root has a profile."""
+    try:
+        model.find(name, root)
+    except ProfileError:
+        return False
+    return True
+
+
+def names(root: Path) -> list[str]:
+    """Return the names of a root's profiles, without the default one."""
+    try:
+        return sorted(path.name for path in (root / "profiles").iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def route_fields(route: Route) -> dict[str, Any]:
+    """Return a route as the JSON answers show it."""
+    return {
+        "profile": route.profile,
+        "platform": route.platform,
+        "guild_id": route.guild_id,
+        "chat_id": route.chat_id,
+        "thread_id": route.thread_id,
+        "user_id": route.user_id,
+        "name": route.name,
+        "enabled": route.enabled,
+        "specificity": route.specificity,
+        "file": route.file,
+        "line": route.line,
+        "column": route.column,
+        "path": route.path,
+    }
+
+
+def problem_fields(problem: Problem) -> dict[str, Any]:
+    """Return a problem of a configuration as the JSON answers show it."""
+    fields: dict[str, Any] = msgspec.to_builtins(problem)
+    return fields

@@ -1,0 +1,118 @@
+"""What this machine can do for workers: the launchers, and the limits that it enforces."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hermes_router.cli.inspect.findings import Finding, Severity
+from hermes_router.config.settings import LAUNCHERS
+from hermes_router.workers import launchers
+from hermes_router.workers.launchers import scope
+from hermes_router.workers.template import templates_work_here
+
+
+def look() -> Iterator[Finding]:
+    """Yield what each launcher and each limit depends on, and whether it is there."""
+    for name in LAUNCHERS:
+        yield _launcher(name)
+    yield _whole_tree()
+    yield _strays()
+    yield _feature(
+        "warm-workers",
+        there=templates_work_here(),
+        yes="workers can be prepared ahead of messages",
+        no="workers cannot be prepared ahead here: each turn starts its own, which takes seconds",
+    )
+    yield _temporary_folder()
+    yield from _limits()
+    yield _control_groups()
+
+
+def _control_groups() -> Finding:
+    obstacle = scope.check()
+    return _feature(
+        "limit-control-groups",
+        there=obstacle is None,
+        yes="behind limits.memory_bytes and limits.processes stand control groups (systemd-run)",
+        no=f"no control groups behind limits.memory_bytes and limits.processes: {obstacle}",
+    )
+
+
+def _limits() -> Iterator[Finding]:
+    """Say what keeps each limit."""
+    proc = Path("/proc/self/status").exists()
+    seconds = "four times a second while it works" if proc else "every two seconds"
+    looks = f"each worker's supervisor looks {seconds} ({'/proc' if proc else 'ps'}) and ends it"
+    rough = "" if proc else "; shared memory is counted for each process, ended processes not"
+    kernel = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = "without a bound" if kernel == resource.RLIM_INFINITY else f"up to {kernel}"
+    for check, what in {
+        "limits": "turns at once, waiting messages, file sizes and all timeouts: the gateway",
+        "limit-memory": f"limits.memory_bytes: {looks}{rough}",
+        "limit-cpu": f"limits.cpu_seconds: {looks}; behind it RLIMIT_CPU, for each process",
+        "limit-processes": f"limits.processes: {looks}; threads are not counted",
+        "limit-open-files": f"limits.open_files: RLIMIT_NOFILE, for each process, {most}",
+        "limit-output": "limits.output_bytes: the supervisor counts what is printed, the gateway "
+        "what is said",
+    }.items():
+        yield Finding(check=check, severity="ok", what=what)
+
+
+def _launcher(name: str) -> Finding:
+    if name == "local":
+        worker = [sys.executable, "-P", "-m", "hermes_router_worker"]
+        return Finding(
+            check="launcher-local", severity="ok", what=f"local works: {' '.join(worker)}"
+        )
+    obstacle = launchers.check(name)
+    return Finding(
+        check=f"launcher-{name}",
+        severity="info" if obstacle else "ok",
+        what=f"{name} does not work: {obstacle}" if obstacle else f"{name} works: it was tried",
+    )
+
+
+def _whole_tree() -> Finding:
+    linux = sys.platform == "linux"
+    return _feature(
+        "limit-process-tree",
+        there=linux,
+        yes="a worker's whole process tree ends with it (subreaper)",
+        no="no subreapers on this system: a process that detached itself from a worker is missed",
+    )
+
+
+def _strays() -> Finding:
+    return _feature(
+        "limit-strays",
+        there=Path("/proc/self/environ").exists(),
+        yes="what a killed supervisor leaves behind is found and ended (/proc)",
+        no="no /proc: what a killed supervisor leaves behind is not found",
+    )
+
+
+def _temporary_folder() -> Finding:
+    folder = tempfile.gettempdir()
+    if os.access(folder, os.W_OK | os.X_OK):
+        return Finding(
+            check="temporary-folder",
+            severity="ok",
+            what=f"each worker gets a private folder in {folder}",
+        )
+    return Finding(
+        check="temporary-folder",
+        severity="error",
+        what="the folder for temporary files cannot be written",
+        where=folder,
+        mend="start the gateway with TMPDIR set to a folder that can be",
+    )
+
+
+def _feature(check: str, *, there: bool, yes: str, no: str) -> Finding:
+    severity: Severity = "ok" if there else "info"
+    return Finding(check=check, severity=severity, what=yes if there else no)

@@ -1,0 +1,339 @@
+"""What can be known of a routed profile without starting anything, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hermes_router.cli.inspect.findings import Finding, Severity
+from hermes_router.cli.inspect.homes import running_gateway
+from hermes_router.config.settings import Settings, is_platform_credential
+from hermes_router.config.yaml import load, plain_value
+from hermes_router.errors import ConfigError, ProfileError
+from hermes_router.profiles import model as profiles
+from hermes_router.profiles.model import Profile
+from hermes_router.protocol.logins import logged_in
+from hermes_router.workers import launchers
+from hermes_router.workers.worker_log import FILE_NAME
+
+# No regular expressions: compiling them is what test-route would spend its time on.
+_MODEL_SECRETS = ("_KEY", "_TOKEN", "_SECRET")
+_NO_CWD = frozenset({"", ".", "auto", "cwd"})
+_LOCAL_HOSTS = ("localhost", "127.", "[::1]", "0.0.0.0", "host.docker.internal")  # noqa: S104 - not bound to
+
+
+class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A profile as a worker would find it.
+
+    ``profile`` is None when there is no such profile. ``key_from`` says where a key for the model
+    may come from; ``dotenv`` are the names that the profile's ``.env`` sets. ``findings`` holds
+    nothing that is fine.
+    """
+
+    name: str
+    profile: Profile | None
+    model: str | None = None
+    provider: str | None = None
+    key_from: tuple[str, ...] = ()
+    cwd: Path | None = None
+    dotenv: tuple[str, ...] = ()
+    gateway: int | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether a worker of it can serve, as far as can be seen from here."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+
+def look_at(name: str, root: Path, settings: Settings) -> ProfileFacts:
+    """Return the facts about the profile ``name`` of a Hermes root."""
+    try:
+        profile = profiles.find(name, root)
+    except ProfileError as error:
+        missing = Finding(
+            check="profile-exists",
+            severity="error",
+            what=f"the profile {error.message}",
+            where=error.where,
+            mend=error.hint,
+            profile=name,
+        )
+        return ProfileFacts(name=name, profile=None, findings=(missing,))
+    return _Look(profile, root, settings).facts()
+
+
+class _Look:
+    def __init__(self, profile: Profile, root: Path, settings: Settings) -> None:
+        self._profile = profile
+        self._root = root
+        self._settings = settings
+        self._findings: list[Finding] = []
+        self._values = self._config()
+        self._dotenv = _dotenv(profile.home / ".env")
+
+    def facts(self) -> ProfileFacts:
+        name, home = self._profile.name, self._profile.home
+        model, provider = self._model()
+        key_from = tuple(self._keys())
+        cwd = self._cwd()
+        gateway = running_gateway(home)
+        self._judge_launcher()
+        self._judge_model(model, key_from)
+        self._judge_login(provider)
+        self._judge_files()
+        self._judge_tokens()
+        if gateway is not None:
+            what = f"the profile has a gateway of its own running, process {gateway}"
+            why = "both serve it side by side; a message comes to whichever bot it was sent to"
+            self._add("own-gateway", "info", what, str(home / "gateway.pid"), why)
+        return ProfileFacts(
+            name=name,
+            profile=self._profile,
+            model=model,
+            provider=provider,
+            key_from=key_from,
+            cwd=cwd,
+            dotenv=tuple(self._dotenv),
+            gateway=gateway,
+            findings=tuple(self._findings),
+        )
+
+    def _add(self, check: str, severity: Severity, what: str, where: str, mend: str = "") -> None:
+        self._findings.append(
+            Finding(
+                check=check,
+                severity=severity,
+                what=what,
+                where=where,
+                mend=mend,
+                profile=self._profile.name,
+            )
+        )
+
+    # -- its configuration ---------------------------------------------------------------------
+
+    def _config(self) -> Mapping[str, Any]:
+        path = self._profile.home / "config.yaml"
+        try:
+            node = load(path)
+        except FileNotFoundError:
+            return {}
+        except ConfigError as error:
+            problem = error.problems[0]
+            mend = problem.hint or "mend the file; Hermes would ignore all of it"
+            self._add("profile-config", "error", problem.message, problem.where, mend)
+            return {}
+        values = plain_value(node) if node is not None else {}
+        if isinstance(values, dict):
+            return values
+        what = "its configuration is not a mapping"
+        self._add("profile-config", "error", what, str(path), "mend the file")
+        return {}
+
+    def _model(self) -> tuple[str | None, str | None]:
+        """Return model and provider, where Hermes reads them."""
+        section = self._values.get("model")
+        if isinstance(section, str):
+            return section or None, _text(self._values.get("provider"))
+        if not isinstance(section, dict):
+            return None, None
+        named = (_text(section.get(key)) for key in ("default", "model", "name"))
+        return next((name for name in named if name), None), _text(section.get("provider"))
+
+    def _keys(self) -> Iterator[str]:
+        """Yield where a key may come from; only Hermes knows which one the provider takes."""
+        home = self._profile.home
+        for section in ("model", "providers", "custom_providers"):
+            if _has_key(self._values.get(section)):
+                yield f"{section} in config.yaml"
+        for name, is_set in self._dotenv.items():
+            if is_set and name.endswith(_MODEL_SECRETS) and not is_platform_credential(name):
+                yield f"{name} in .env"
+        for name in self._settings.env.names:
+            if name.endswith(_MODEL_SECRETS) and not is_platform_credential(name):
+                yield f"{name}, passed"
+        if _filled(home / "auth.json"):
+            yield "a login in auth.json"
+        if "auth" in self._settings.share and home != self._root:
+            yield "the root's logins, shared"
+
+    def _cwd(self) -> Path | None:
+        """Return the working directory; None where only a remote terminal knows it."""
+        terminal = self._values.get("terminal")
+        terminal = terminal if isinstance(terminal, dict) else {}
+        backend = _text(terminal.get("backend")) or "local"
+        wanted = _text(terminal.get("cwd")) or ""
+        if backend != "local" and wanted not in _NO_CWD:
+            return None
+        if wanted in _NO_CWD:
+            return self._profile.workspace
+        path = Path(self._expanded(wanted))
+        if not path.is_dir():
+            what = f"its working directory (terminal.cwd) {path} is no folder"
+            mend = f"make it, or the worker starts in {self._profile.workspace}"
+            self._add(
+                "profile-workspace", "warning", what, str(self._profile.home / "config.yaml"), mend
+            )
+        return path
+
+    def _expanded(self, text: str) -> str:
+        text = text.replace("${HOME}", str(self._profile.tool_home))
+        text = text.replace("${HERMES_HOME}", str(self._profile.home))
+        if text == "~" or text.startswith("~/"):
+            return str(self._profile.tool_home) + text[1:]
+        return text
+
+    def _judge_launcher(self) -> None:
+        """Report a launcher that does not work here: no other stands in for it."""
+        launcher = self._settings.launcher
+        obstacle = launchers.check(launcher)
+        if obstacle is not None:
+            what = f"its launcher, {launcher}, does not work here: it answers with a notice only"
+            where = f"hermes_router.profiles.{self._profile.name}.launcher"
+            self._add("profile-launcher", "error", what, where, obstacle)
+
+    def _judge_model(self, model: str | None, key_from: tuple[str, ...]) -> None:
+        where = str(self._profile.home / "config.yaml")
+        if model is None:
+            mend = f"hermes -p {self._profile.name} model"
+            self._add("profile-model", "warning", "no model is chosen", where, mend)
+        section = self._values.get("model")
+        base_url = section.get("base_url") if isinstance(section, dict) else None
+        if not key_from and not _is_local(str(base_url or "")):
+            shared = ""
+            if _filled(self._root / "auth.json"):
+                shared = (
+                    f"; or share the root's logins: hermes_router.profiles.{self._profile.name}"
+                )
+                shared += ".share: [auth]"
+            mend = f"hermes -p {self._profile.name} setup{shared}"
+            what = "no key or login for a model was found"
+            self._add("profile-key", "warning", what, str(self._profile.home), mend)
+
+    def _judge_login(self, provider: str | None) -> None:
+        """Say whether it would need the root's login, which Hermes alone would give it."""
+        own, roots = (logged_in(home / "auth.json") for home in (self._profile.home, self._root))
+        if "auth" in self._settings.share or provider not in roots - own:
+            return
+        name = self._profile.name
+        what = f"only the root is logged in with {provider}, and its login is not shared"
+        mend = (
+            f"hermes -p {name} auth add {provider}; or hermes_router.profiles.{name}.share: [auth]"
+        )
+        self._add("profile-login", "warning", what, str(self._root / "auth.json"), mend)
+
+    # -- its files -----------------------------------------------------------------------------
+
+    def _judge_files(self) -> None:
+        profile = self._profile
+        folders = (profile.home, profile.tool_home, profile.workspace, profile.logs)
+        for folder in folders:
+            if folder.exists() and not (folder.is_dir() and _writable(folder)):
+                what = f"{folder.name} cannot be written" if folder.is_dir() else "is no folder"
+                mend = "give it to the user that runs the gateway: chown -R USER DIR"
+                self._add("profile-writable", "error", what, str(folder), mend)
+        self._judge_log()
+        self._judge_permissions()
+
+    def _judge_permissions(self) -> None:
+        """Report what others of this machine may use; nothing in a closed home is open."""
+        home = self._profile.home
+        secrets = (home / ".env", home / "auth.json", home / "config.yaml")
+        for path, wanted in ((home, 0o700), *((path, 0o600) for path in secrets)):
+            mode = _mode(path)
+            if mode is not None and mode & 0o077:
+                what = f"others of this machine may use it: {mode:04o} instead of {wanted:04o}"
+                self._add(
+                    "profile-permissions", "warning", what, str(path), f"chmod {wanted:o} {path}"
+                )
+            elif path == home:
+                return
+
+    def _judge_log(self) -> None:
+        """Say what keeps the worker log from being opened: links are not followed."""
+        log = self._profile.logs / FILE_NAME
+        for path in (self._profile.logs, log):
+            if path.is_symlink():
+                what = "is a link, which the router does not follow for the worker log"
+                self._add("profile-log", "error", what, str(path), f"rm {path}")
+
+    def _judge_tokens(self) -> None:
+        file = self._profile.home / ".env"
+        found = [
+            name for name, is_set in self._dotenv.items() if is_set and is_platform_credential(name)
+        ]
+        if found:
+            what = f"a chat platform's credentials lie in its .env: {', '.join(found)}"
+            mend = "remove them: a worker needs none, and its tools can read them"
+            self._add("platform-token", "warning", what, str(file), mend)
+
+
+def worker_names(
+    profile: Profile, settings: Settings, initial: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the names of the variables that a worker would be started with."""
+    # Names only: the values of this call are not a worker's.
+    environment = profiles.worker_environment(
+        profile,
+        worker_id="",
+        tmpdir=Path(),
+        initial=initial,
+        passed=settings.env.names,
+    )
+    return tuple(sorted(environment))
+
+
+def _dotenv(path: Path) -> dict[str, bool]:
+    """Return the names that a ``.env`` sets, each with whether to something."""
+    try:
+        text = path.read_text("utf-8", "replace")
+    except OSError:
+        return {}
+    found: dict[str, bool] = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and name.strip().isidentifier():
+            found[name.strip()] = value.strip()[:1] not in {"", "#"}
+    return found
+
+
+def _is_local(url: str) -> bool:
+    """Whether a model's address is on this machine, where models mostly need no key."""
+    return url.partition("://")[2].startswith(_LOCAL_HOSTS)
+
+
+def _has_key(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(
+            (key in {"api_key", "key_env"} and bool(item)) or _has_key(item)
+            for key, item in value.items()
+        )
+    return isinstance(value, list) and any(_has_key(item) for item in value)
+
+
+def _text(value: Any) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _filled(path: Path) -> bool:
+    try:
+        return path.stat().st_size > len("{}\n")
+    except OSError:
+        return False
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+
+
+def _writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)

@@ -1,0 +1,149 @@
+"""The commands and their command lines. A command's module is imported when it is used.
+
+Each module has ``configure(parser)``, which describes its command line, and ``run(options)``, which
+returns the exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Collection, Iterable
+from types import ModuleType
+from typing import Any, NoReturn
+
+from hermes_router.cli import output
+from hermes_router.cli.status import WRONG, CommandError
+
+#: Command name to what it does; its module is named like it, with underscores.
+COMMANDS = {
+    "test-route": "say who would answer a message, and why",
+    "routes": "list the routes in force, or check a file",
+    "doctor": "look for what keeps routed conversations from working",
+    "enable": "switch the plugin on in the gateway's configuration",
+    "completion": "print a completion script for a shell",
+}
+
+_EPILOG = """examples:
+  hermes-router test-route telegram:-1003961179976:6
+  hermes-router routes
+  hermes-router doctor
+  hermes-router COMMAND --help
+
+exit status: 0 yes or done, 1 no, 2 a mistake in the configuration or the command line,
+3 the profile that is to answer cannot, 4 a turn failed, 70 a bug, 130 interrupted
+"""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps examples as they are written, and gives option names some room."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26, width=100)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors look like all others; options are not abbreviated."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", _Formatter)
+        kwargs.setdefault("allow_abbrev", False)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message: str, hint: str = "") -> NoReturn:
+        """Report a wrong command line and exit: inside ``hermes`` no handler of ours is near."""
+        output.complain(CommandError(message, hint=f"{hint}see {self.prog} --help"))
+        self.exit(WRONG)
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse, and refuse what is left over here, where it is known what was meant."""
+        options, rest = super().parse_known_args(*args, **kwargs)
+        if rest:
+            hint = _guess(rest[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(rest)}", hint)
+        return options, rest
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = [str(choice) for choice in action.choices]
+            message = f"invalid choice: {value!r} (choose from {', '.join(choices)})"
+            self.error(message, _guess(str(value), choices))
+
+
+def _guess(word: str, words: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - for an error only
+
+    close = difflib.get_close_matches(word.partition("=")[0].lower(), list(words), n=1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:
+    """Return the command line's parser; only the commands in ``wanted`` are told in full."""
+    parser = Parser(
+        prog="hermes-router",
+        description="Each routed conversation of a Hermes gateway is answered by a process of its "
+        "own profile.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action="store_true", help="print versions and exit")
+    add_commands(parser, wanted)
+    return parser
+
+
+def add_commands(parser: argparse.ArgumentParser, wanted: Collection[str] = COMMANDS) -> None:
+    """Add the commands to a parser of ours, or to the one of ``hermes router``."""
+    commands = parser.add_subparsers(
+        title="commands", dest="router_command", metavar="COMMAND", parser_class=Parser
+    )
+    for name, summary in COMMANDS.items():
+        child = commands.add_parser(name, help=summary, description=f"{_sentence(summary)}.")
+        if name in wanted:
+            module(name).configure(child)
+
+
+def add_to_hermes(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line of ``hermes router``."""
+    parser.epilog = _EPILOG.replace("hermes-router ", "hermes router ")
+    add_commands(parser)
+    parser.set_defaults(router_help=parser.print_help)
+
+
+def run_in_hermes(options: argparse.Namespace) -> NoReturn:
+    """Run ``hermes router``: ``hermes`` itself returns 0 whatever a plugin's command returns."""
+    from hermes_router.cli.entry import guarded  # noqa: PLC0415 - it imports this module
+
+    if options.router_command is None:
+        options.router_help(sys.stderr)
+        sys.exit(WRONG)
+    sys.exit(guarded(lambda: run_command(options), sys.argv[1:]))
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Run the command that the options name; return its exit status."""
+    status: int = module(options.router_command).run(options)
+    return status
+
+
+def module(command: str) -> ModuleType:
+    """Import the module of a command."""
+    return importlib.import_module(f"hermes_router.cli.commands.{command.replace('-', '_')}")
+
+
+def add_home_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--home``, which every command that reads a gateway's files has."""
+    parser.add_argument(
+        "--home",
+        metavar="DIR",
+        help="the Hermes home of the gateway (otherwise HERMES_HOME, or ~/.hermes and the profile "
+        "that `hermes profile use` made the active one)",
+    )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON; docs/cli.md describes it")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,139 @@
+"""Collecting the problems of one configuration file while it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hermes_router.config.yaml import Mapping, Node, Scalar, Sequence, kind
+from hermes_router.errors import Problem, Severity, nearest
+
+PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+RESERVED_PROFILES = frozenset({"hermes", "test", "tmp", "root", "sudo"})
+
+_ENTRY_ID = re.compile(r"[-+]?[0-9]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Report:
+    """The problems found so far, and the readers that add to them and go on."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+
+    def add(
+        self,
+        node: Node | None,
+        path: str,
+        message: str,
+        *,
+        hint: str = "",
+        code: str = "invalid",
+        severity: Severity = "error",
+    ) -> None:
+        """Record a problem at *node*."""
+        line, column = (node.line, node.column) if node is not None else (0, 0)
+        self.problems.append(
+            Problem(
+                file=self.file,
+                line=line,
+                column=column,
+                path=path,
+                message=message,
+                hint=hint,
+                code=code,
+                severity=severity,
+            )
+        )
+
+    def unknown_key(self, key: Scalar, path: str, allowed: Iterator[str] | tuple[str, ...]) -> None:
+        """Record a key that nothing reads."""
+        hint = nearest(key.text, allowed)
+        self.add(key, path, f"unknown key {key.text!r}", hint=hint, code="unknown-key")
+
+    def entries(self, node: Mapping, path: str) -> Iterator[tuple[Scalar, Node]]:
+        """Yield a mapping's entries, having recorded its duplicate keys."""
+        for first, later in node.duplicates:
+            message = f"the key {later.text!r} is already on line {first.line}"
+            hint = "YAML silently keeps the last one: join them"
+            self.add(later, path, message, hint=hint, code="duplicate-key")
+        yield from node.entries
+
+    def mapping(self, node: Node, path: str) -> Mapping | None:
+        """Return *node* if it is a mapping; null counts as an empty one."""
+        if isinstance(node, Mapping):
+            return node
+        if kind(node) != "null":
+            self.add(node, path, f"must be a mapping, not {describe(node)}", code="type")
+        return None
+
+    def id(self, node: Node, path: str, *, composite: bool = False) -> str | None:
+        """Return an id as text, exactly as it was written.
+
+        *composite* is for ``chat:thread`` keys, which YAML 1.1 may take for base 60 numbers.
+        """
+        if not isinstance(node, Scalar):
+            self.add(node, path, f"must be an id, not {describe(node)}", code="id")
+            return None
+        found = kind(node)
+        if found == "str":
+            return self._text_id(node, path)
+        if found == "int" and (composite or _ENTRY_ID.fullmatch(node.text)):
+            return node.text
+        hint = f'quote it: "{node.text}"' if node.text else "give an id, or remove the key"
+        self.add(node, path, _not_an_id(node, found), hint=hint, code="id")
+        return None
+
+    def _text_id(self, node: Scalar, path: str) -> str | None:
+        text = node.text.strip()
+        if text and not _CONTROL.search(text):
+            return text
+        message = "holds a control character" if text else "is empty"
+        self.add(node, path, f"the id {message}", hint="give an id, or remove the key", code="id")
+        return None
+
+    def profile(self, node: Node, path: str) -> str | None:
+        """Return a profile name as Hermes spells it: stripped, in lower case, valid."""
+        if not isinstance(node, Scalar) or kind(node) not in ("str", "int"):
+            hint = f'quote it: "{node.text}"' if isinstance(node, Scalar) and node.text else ""
+            message = f"must be a profile name, not {describe(node)}"
+            self.add(node, path, message, hint=hint, code="profile-name")
+            return None
+        name = node.text.strip().lower()
+        if PROFILE_NAME.fullmatch(name) and name not in RESERVED_PROFILES:
+            return name
+        why = "is reserved by Hermes" if name in RESERVED_PROFILES else "is not a profile name"
+        hint = "lower-case letters, digits, - and _, at most 64, beginning with a letter or digit"
+        self.add(node, path, f"{node.text!r} {why}", hint=hint, code="profile-name")
+        return None
+
+    def text(self, node: Node, path: str) -> str:
+        """Return a scalar's text, whatever type YAML sees in it."""
+        if isinstance(node, Scalar):
+            return "" if kind(node) == "null" else node.text
+        self.add(node, path, f"must be text, not {describe(node)}", code="type")
+        return ""
+
+
+def describe(node: Node) -> str:
+    """Say in words what *node* is: ``the float 1.5``, ``a list``."""
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if isinstance(node, Sequence):
+        return "a list"
+    found = kind(node)
+    if found == "null":
+        return "nothing"
+    return repr(node.text) if found == "str" else f"the {_NAMES.get(found, found)} {node.text}"
+
+
+_NAMES = {"timestamp": "date", "bool": "boolean", "int": "number", "float": "float"}
+
+
+def _not_an_id(node: Scalar, found: str) -> str:
+    if found == "null":
+        return "the id is empty"
+    if found == "int":
+        return f"{node.text} is not the id it looks like: YAML reads another number from it"
+    return f"{describe(node)} is not an id"

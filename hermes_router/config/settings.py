@@ -1,0 +1,404 @@
+"""The router's settings of one profile, and reading them from located YAML.
+
+A setting is one line in a struct below: type, default, limits and description. Limits come from its
+type; what spans several settings goes into ``check``. Blocks are applied in layers (the defaults,
+then the profile's own), so that a profile's block holds only what differs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+from hermes_router.config.diagnostics import Report
+from hermes_router.config.yaml import Mapping, Node, Sequence, plain_value
+from hermes_router.protocol.limits import NAMES as KEPT_BY_WORKERS
+
+LAUNCHERS = ("local", "bubblewrap")
+
+_DAY = 86_400.0
+_NAME = r"^[A-Za-z_][A-Za-z0-9_]*\Z"
+_PATH = r"^~?/.*[^/.].*\Z"
+_TARGET = r"^[a-z0-9_]+:.+\Z"
+Name = Annotated[str, Meta(pattern=_NAME)]
+FolderPath = Annotated[str, Meta(pattern=_PATH)]
+Target = Annotated[str, Meta(pattern=_TARGET)]
+
+#: What a worker needs before it does anything: measured with Hermes 0.19, and some more.
+_LEAST = {"memory_bytes": 256 * 1024 * 1024, "cpu_seconds": 5.0, "processes": 8, "open_files": 128}
+
+_WORDS = {
+    f"`str` matching regex {_NAME!r}": "the name of an environment variable",
+    f"`str` matching regex {_PATH!r}": "an absolute path, or one that begins with ~/, but not /",
+    f"`str` matching regex {_TARGET!r}": "a target like telegram:-100123:6",
+    "`bool | str`": "on or off",
+    "`array`": "a list",
+    "`object`": "a mapping",
+    "`str`": "text",
+    "`float`": "a number",
+    "`int`": "a whole number",
+    "`bool`": "true or false",
+    "`null`": "nothing",
+}
+
+_PLATFORM_SECRETS = re.compile(
+    r"^(?:TELEGRAM|DISCORD|SLACK|MATRIX|MATTERMOST|WHATSAPP|SIGNAL|LINE|TEAMS|TWILIO|IRC|EMAIL|HASS"
+    r"|DINGTALK|FEISHU|WECOM|WEIXIN|QQ|YUANBAO|BLUEBUBBLES|GOOGLE_CHAT|PHOTON|NTFY|GATEWAY|WEBHOOK"
+    r"|API_SERVER|MSGRAPH)_.*(?:TOKEN|SECRET|PASSWORD|KEY|AUTH|SID|ACCOUNT|SERVICE_ACCOUNT_JSON)"
+    r"|_(?:BOT|APP)_TOKEN$"
+)
+
+
+def is_platform_credential(name: str) -> bool:
+    """Tell whether the environment variable *name* looks like a chat platform's credential."""
+    return _PLATFORM_SECRETS.search(name) is not None
+
+
+class Finding(Struct, frozen=True):
+    """What a ``check`` objects to, at the key *key* of its block."""
+
+    key: str
+    message: str
+    hint: str = ""
+
+
+class Block(Struct, frozen=True):
+    """A block of settings."""
+
+    def check(self) -> Iterator[Finding]:
+        """Yield what is wrong with these settings together."""
+        yield from ()
+
+
+class Timeouts(Block, frozen=True, kw_only=True):
+    """How long, in seconds, the parts of a turn may take."""
+
+    start: Annotated[
+        float, Meta(gt=0, le=_DAY, description="from launching a worker until it is ready")
+    ] = 60.0
+    turn: Annotated[
+        float, Meta(ge=0, le=30 * _DAY, description="for a whole turn; 0 is no limit")
+    ] = 0.0
+    silence: Annotated[
+        float, Meta(gt=0, le=_DAY, description="without a sign of life, until a worker is ended")
+    ] = 300.0
+    stop: Annotated[
+        float, Meta(ge=0, le=3600, description="between asking a worker to end and killing it")
+    ] = 5.0
+    post_turn: Annotated[
+        float, Meta(ge=0, le=_DAY, description="for what a turn started, after its answer")
+    ] = 900.0
+    idle: Annotated[
+        float,
+        Meta(ge=0, le=30 * _DAY, description="of background work, nothing said; 0 is no limit"),
+    ] = 0.0
+    resident: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=30 * _DAY,
+            description="of background work since the last answer; 0 is no limit",
+        ),
+    ] = float(_DAY)
+
+
+class Limits(Block, frozen=True, kw_only=True):
+    """How much may happen at once, and how much one worker with all that it starts may use."""
+
+    concurrent_turns: Annotated[
+        int, Meta(ge=1, le=1024, description="turns of this profile that run at once")
+    ] = 4
+    queue: Annotated[
+        int, Meta(ge=0, le=10_000, description="messages that wait for a free turn")
+    ] = 32
+    file_bytes: Annotated[
+        int, Meta(ge=0, le=2**40, description="of files that a worker sends at once")
+    ] = 256 * 1024 * 1024
+    received_bytes: Annotated[
+        int, Meta(ge=0, le=2**40, description="of a file that people send; larger ones stay out")
+    ] = 256 * 1024 * 1024
+    memory_bytes: Annotated[
+        int, Meta(ge=0, le=2**50, description="of a worker and all that it starts; 0 is no limit")
+    ] = 0
+    cpu_seconds: Annotated[
+        float,
+        Meta(ge=0, le=30 * _DAY, description="of CPU time, all its processes; 0 is no limit"),
+    ] = 0.0
+    processes: Annotated[
+        int, Meta(ge=0, le=2**22, description="of a worker, itself counted; 0 is no limit")
+    ] = 1024
+    open_files: Annotated[
+        int, Meta(ge=0, le=2**20, description="of each process; 0 is the system's own limit")
+    ] = 0
+    output_bytes: Annotated[
+        int,
+        Meta(ge=0, le=2**40, description="that it prints, and that it says; 0 is no limit"),
+    ] = 64 * 1024 * 1024
+
+    def of_a_tree(self) -> tuple[tuple[str, float], ...]:
+        """Return what a worker's own side keeps, by name."""
+        return tuple((name, float(getattr(self, name))) for name in KEPT_BY_WORKERS)
+
+    def check(self) -> Iterator[Finding]:
+        """Object to what no worker could even start with."""
+        for name, least in _LEAST.items():
+            if 0 < getattr(self, name) < least:
+                yield Finding(name, f"no worker starts with less than {least}", "0 is no limit")
+
+
+class Env(Block, frozen=True, kw_only=True):
+    """Variables of the gateway's environment that workers get beside the built-in few."""
+
+    pass_: Annotated[
+        tuple[Name, ...], Meta(description="names to pass; platform credentials are refused")
+    ] = msgspec.field(default=(), name="pass")
+    force: Annotated[
+        tuple[Name, ...], Meta(description="names to pass even if they are platform credentials")
+    ] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names to pass, each once."""
+        return tuple(dict.fromkeys((*self.pass_, *self.force)))
+
+    def check(self) -> Iterator[Finding]:
+        """Object to platform credentials that are not forced: a worker needs none."""
+        for name in self.pass_:
+            if is_platform_credential(name) and name not in self.force:
+                message = f"{name} looks like a chat platform's credential, which no worker needs"
+                yield Finding("pass", message, "to pass it all the same, name it in env.force")
+
+
+class Log(Block, frozen=True, kw_only=True):
+    """The worker log of a profile."""
+
+    max_bytes: Annotated[
+        int, Meta(ge=4096, le=2**40, description="size at which it is rotated")
+    ] = 10_000_000
+    backups: Annotated[int, Meta(ge=0, le=1000, description="rotated files to keep")] = 3
+
+
+class Warm(Block, frozen=True, kw_only=True):
+    """Processes that are prepared ahead, so that a turn need not wait for one."""
+
+    enabled: Annotated[bool, Meta(description="prepare processes ahead; needs Linux")] = True
+    ready: Annotated[int, Meta(ge=0, le=16, description="workers that wait for a turn")] = 1
+    keep: Annotated[
+        float, Meta(ge=0, le=30 * _DAY, description="seconds to stay warm after the last use")
+    ] = 3600.0
+    max_age: Annotated[
+        float, Meta(gt=0, le=30 * _DAY, description="seconds after which all of it is renewed")
+    ] = 3600.0
+    mcp: Annotated[
+        bool, Meta(description="start its MCP servers ahead too: a copy for each ready worker")
+    ] = False
+
+
+class Bind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file or folder that a sandbox shows beside the built-in ones."""
+
+    path: FolderPath
+    mode: Literal["ro", "rw"] = "ro"
+
+
+class Sandbox(Block, frozen=True, kw_only=True):
+    """What the launcher ``bubblewrap`` lets a profile see; others take no notice of it."""
+
+    binds: Annotated[
+        tuple[Bind, ...], Meta(description="more files or folders: {path: /srv/music, mode: ro|rw}")
+    ] = ()
+    network: Annotated[
+        bool | Literal["on", "off"],
+        Meta(description="on, or off: not even the model is reachable then, unless it is inside"),
+    ] = True
+
+    @property
+    def online(self) -> bool:
+        """Whether it has the machine's network; YAML takes a bare ``off`` for false."""
+        return self.network in {True, "on"}
+
+
+class Hardening(Block, frozen=True, kw_only=True):
+    """What a worker and all that it starts give up for good."""
+
+    no_new_privs: Annotated[
+        bool, Meta(description="no setuid programs: sudo and rootless podman need false")
+    ] = True
+
+
+class Jobs(Block, frozen=True, kw_only=True):
+    """What is done for a profile by the clock, without a message."""
+
+    cron: Annotated[bool, Meta(description="run the profile's cron jobs when they are due")] = True
+    upkeep: Annotated[
+        bool, Meta(description="expire its sessions, clean its caches, tend its skills")
+    ] = True
+    concurrent: Annotated[
+        int, Meta(ge=1, le=256, description="cron jobs at once, beside its turns; others wait")
+    ] = 4
+
+
+SEES_ITS_HOME = Sandbox()
+HARDENED = Hardening()
+
+
+class Schedule(Block, frozen=True, kw_only=True):
+    """How often the gateway looks whether a routed profile has something to do."""
+
+    cron: Annotated[
+        float, Meta(gt=0, le=3600, description="seconds between two looks for changed cron jobs")
+    ] = 10.0
+    upkeep: Annotated[
+        float, Meta(gt=0, le=_DAY, description="seconds between two upkeeps of a profile, at least")
+    ] = 300.0
+
+
+class WarmBudget(Block, frozen=True, kw_only=True):
+    """How much may be kept warm at once, over all profiles; the least recently used goes first."""
+
+    profiles: Annotated[int, Meta(ge=0, le=1000, description="profiles that are kept warm")] = 8
+    memory_bytes: Annotated[
+        int,
+        Meta(ge=0, le=2**50, description="of all that is prepared together; 0 is no limit"),
+    ] = 0
+
+
+class Settings(Block, frozen=True, kw_only=True):
+    """All settings of one routed profile."""
+
+    launcher: Annotated[
+        str, Meta(description=f"how a worker's process is started: {', '.join(LAUNCHERS)}")
+    ] = "local"
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    env: Env = Env()
+    share: Annotated[
+        tuple[Literal["auth", "kanban"], ...],
+        Meta(description="what of the root home it may use: auth; in a sandbox also kanban"),
+    ] = ()
+    deliver: Annotated[
+        Literal["own", "any"] | tuple[Target, ...],
+        Meta(description="where it may send: own conversations, any, or these platform:chat too"),
+    ] = "own"
+    home_channel: Annotated[
+        Target | None,
+        Meta(description="its home channel, platform:chat; else the first conversation used"),
+    ] = None
+    jobs: Jobs = Jobs()
+    send_tool: Annotated[
+        bool, Meta(description="give the model a tool send_message where Hermes has none")
+    ] = False
+    log: Log = Log()
+    warm: Warm = Warm()
+    sandbox: Sandbox = SEES_ITS_HOME
+    hardening: Hardening = HARDENED
+
+    @property
+    def workers_at_once(self) -> int:
+        """How many workers of the profile there are at the most, but for those about to leave."""
+        return self.limits.concurrent_turns + self.jobs.concurrent + self.warm.ready + 1
+
+    @property
+    def online(self) -> bool:
+        """Whether its processes have the machine's network."""
+        return self.launcher != "bubblewrap" or self.sandbox.online
+
+    def shared(self) -> Iterator[str]:
+        """Yield, as setting and value, all by which the profile gets more than what is its own."""
+        for name in self.env.names:
+            yield f"env {name}"
+        for name in self.share:
+            yield f"share {name}"
+        if self.launcher == "bubblewrap":
+            for bind in self.sandbox.binds:
+                yield f"sandbox.binds {bind.path} ({bind.mode})"
+        for target in [self.deliver] if isinstance(self.deliver, str) else self.deliver:
+            if target != "own":
+                yield f"deliver {target}"
+        if self.home_channel is not None:
+            yield f"home_channel {self.home_channel}"
+
+    def check(self) -> Iterator[Finding]:
+        """Object to a launcher that does not exist, and to logins that cannot be in its sandbox."""
+        if self.launcher not in LAUNCHERS:
+            hint = f"allowed: {', '.join(LAUNCHERS)}"
+            yield Finding("launcher", f"there is no launcher {self.launcher!r}", hint)
+        if self.launcher == "bubblewrap" and "auth" in self.share:
+            message = "the root's logins cannot be shared with a profile in a sandbox"
+            hint = "log the profile in itself: hermes -p PROFILE auth add PROVIDER"
+            yield Finding("share", message, hint)
+
+
+B = TypeVar("B", bound=Block)
+
+
+def apply(report: Report, base: B, node: Node, path: str) -> B:
+    """Return *base* with the settings of the block *node* on top; problems go to *report*."""
+    mapping = report.mapping(node, path)
+    if mapping is None:
+        return base
+    fields = {field.encode_name: field for field in structs.fields(base)}
+    changes: dict[str, Any] = {}
+    for key, value in report.entries(mapping, path):
+        field = fields.get(key.text)
+        if field is None:
+            report.unknown_key(key, path, tuple(fields))
+        else:
+            old = changes.get(field.name, getattr(base, field.name))
+            changes[field.name] = _value(report, field.type, old, value, f"{path}.{key.text}")
+    changed = structs.replace(base, **changes)
+    _check(report, base, changed, mapping, path)
+    return changed
+
+
+def _value(report: Report, wanted: Any, old: Any, node: Node, path: str) -> Any:
+    if isinstance(old, Block):
+        return apply(report, old, node, path)
+    raw = plain_value(node)
+    items = list(node.items) if isinstance(node, Sequence) else []
+    while True:
+        try:
+            return msgspec.convert(raw, wanted)
+        except msgspec.ValidationError as error:
+            message, index = _explained(str(error))
+            bad = index is not None and isinstance(raw, list) and index < len(items)
+            report.add(items[index] if bad and index is not None else node, path, message)
+            if not bad or index is None or not isinstance(raw, list):
+                return old
+            del raw[index], items[index]
+
+
+def _explained(error: str) -> tuple[str, int | None]:
+    message, _, where = error.partition(" - at `$")
+    index = re.match(r"\[(\d+)\]", where)
+    for word, ours in _WORDS.items():
+        message = message.replace(word, ours)
+    return message[:1].lower() + message[1:], int(index[1]) if index else None
+
+
+def _check(report: Report, base: Block, block: Block, mapping: Mapping, path: str) -> None:
+    known = set(base.check())  # reported where they were written
+    for finding in block.check():
+        if finding not in known:
+            where = mapping.get(finding.key) or mapping
+            report.add(where, f"{path}.{finding.key}", finding.message, hint=finding.hint)
+
+
+def describe_settings(
+    block: type[Block] = Settings, prefix: str = ""
+) -> Iterator[tuple[str, Any, str]]:
+    """Yield key path, default and description of every setting, for documentation."""
+    for field in structs.fields(block):
+        if isinstance(field.default, Block):
+            yield from describe_settings(type(field.default), f"{prefix}{field.encode_name}.")
+        else:
+            yield f"{prefix}{field.encode_name}", field.default, _description(field.type)
+
+
+def _description(annotated: Any) -> str:
+    metas = (meta for meta in getattr(annotated, "__metadata__", ()) if isinstance(meta, Meta))
+    return next((meta.description for meta in metas if meta.description), "")

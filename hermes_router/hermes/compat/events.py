@@ -1,0 +1,129 @@
+"""Hermes's message events as plain data for the pipe."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.serialize import plain
+from hermes_router.relay.delivery_policy import Seen
+from hermes_router.routing.table import Place
+from hermes_router.turns.event_sender import Inbound
+
+#: Fields that never cross: the platform's own objects, and what only the gateway may decide.
+_OWN_FIELDS = {"source", "raw_message"}
+_OWN_SOURCE_FIELDS = {"profile", "delivered_via_upstream_relay"}
+
+
+def place_of(source: Any) -> Place:
+    """Return where a message was sent, for the route table."""
+    return Place(
+        platform=source.platform.value,
+        guild_id=getattr(source, "guild_id", None),
+        chat_id=source.chat_id,
+        thread_id=getattr(source, "thread_id", None),
+        parent_chat_id=getattr(source, "parent_chat_id", None),
+        user_id=source.user_id,
+    )
+
+
+def seen_of(source: Any) -> Seen:
+    """Return the conversation of a message as it is remembered.
+
+    Names are those that Hermes's channel directory would show.
+    """
+    base = source.chat_name or source.user_name or str(source.chat_id)
+    thread = getattr(source, "thread_id", None)
+    topic = f" / {source.chat_topic or f'topic {thread}'}" if thread else ""
+    return Seen(place=place_of(source), name=f"{base}{topic}", kind=source.chat_type or "")
+
+
+def inbound_of(
+    event: Any,
+    *,
+    refusal: str | None = None,
+    channel_prompt: str | None = None,
+    largest: int | None = None,
+    sticker: msg.Sticker | None = None,
+) -> Inbound:
+    """Return the event as it crosses the pipe, with the files that the adapter cached.
+
+    ``refusal`` is what the gateway's rules answer to the command in it. A channel's prompt and
+    skills from the gateway's configuration stay behind: the profile has its own. What the adapter
+    itself says of the place is given as ``channel_prompt``. Of files above ``largest`` bytes the
+    text says that they are not there.
+    """
+    kept, large = _by_size(_media(event), largest)
+    fields = _plain_fields(event, without=_OWN_FIELDS) | {
+        "auto_skill": None,
+        "channel_prompt": channel_prompt,
+        "media_urls": [url for url, _ in kept],
+        "media_types": [kind for _, kind in kept],
+    }
+    if large and largest is not None:
+        note = f"[Not passed on, for files may have {in_words(largest)} here: {', '.join(large)}]"
+        fields["text"] = f"{fields['text'] or ''}\n\n{note}".strip()
+        if not kept:
+            fields["message_type"] = "text"
+    return Inbound(
+        fields=fields,
+        source=source_fields(event.source),
+        files=[Path(url) for url, _ in kept if not _on_the_web(url)],
+        refusal=refusal,
+        sticker=sticker,
+        too_large=large,
+    )
+
+
+def in_words(size: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{size / 2**20:.1f} MB" if size >= 2**20 else f"{size / 2**10:.1f} kB"
+
+
+def _media(event: Any) -> list[tuple[str, str]]:
+    urls, kinds = list(event.media_urls or ()), list(getattr(event, "media_types", None) or ())
+    return [
+        (str(url), str(kind)) for url, kind in zip_longest(urls, kinds[: len(urls)], fillvalue="")
+    ]
+
+
+def _by_size(
+    media: list[tuple[str, str]], largest: int | None
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return what crosses, and the names and sizes of files above ``largest`` bytes.
+
+    A file that is not there is in neither.
+    """
+    kept: list[tuple[str, str]] = []
+    large: list[str] = []
+    for url, kind in media:
+        size = 0 if _on_the_web(url) else _size_of(Path(url))
+        if size is not None and largest is not None and size > largest:
+            large.append(f"{Path(url).name} ({in_words(size)})")
+        elif size is not None:
+            kept.append((url, kind))
+    return kept, large
+
+
+def _size_of(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _on_the_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
+
+
+def source_fields(source: Any) -> dict[str, Any]:
+    """Return a source as it crosses the pipe."""
+    return _plain_fields(source, without=_OWN_SOURCE_FIELDS)
+
+
+def _plain_fields(instance: Any, *, without: set[str]) -> dict[str, Any]:
+    return {
+        field.name: plain(getattr(instance, field.name))
+        for field in dataclasses.fields(instance)
+        if field.name not in without
+    }

@@ -1,0 +1,30 @@
+"""The key of a session, for a place that no message came from."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hermes_router.hermes.compat import seams
+from hermes_router.profiles.config import SessionScope
+
+
+def session_key(source: Mapping[str, Any], scope: SessionScope, home: Path) -> str:
+    """Return the key that the gateway on ``home`` gives a message with these source fields.
+
+    Raises:
+        ValueError: this Hermes does not know the platform.
+    """
+    # Importing Hermes looks for a home; it is not to guess one.
+    os.environ.setdefault("HERMES_HOME", str(home))
+    platform = importlib.import_module("gateway.config").Platform(source["platform"])
+    known = importlib.import_module("gateway.session").SessionSource
+    fields = {name: value for name, value in source.items() if name in known.__dataclass_fields__}
+    return seams.session_key(
+        known(**{**fields, "platform": platform}),
+        group_per_user=scope.group_sessions_per_user,
+        thread_per_user=scope.thread_sessions_per_user,
+    )

@@ -1,0 +1,230 @@
+"""Sending for workers: what a profile sends beyond its own conversation, by the real adapter.
+
+The gateway's live adapter sends, with its connection and its credentials, which never reach a
+worker. Where it goes is decided by :mod:`hermes_router.relay.delivery_policy`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+
+from hermes_router.config.model import RouterConfig
+from hermes_router.errors import RelayRefused
+from hermes_router.hermes.compat import seams
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.serialize import plain
+from hermes_router.relay import delivery_policy
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.capabilities import names_files, relayed_methods
+from hermes_router.relay.delivery_policy import Sender
+from hermes_router.routing.table import Place
+from hermes_router.state.delivered import SettledReplies
+from hermes_router.state.known_conversations import SeenPlaces
+
+#: Conversations whose newest messages are remembered, and how many of each.
+_REMEMBERED = 2048
+_MESSAGES = 200
+
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
+_FILMS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".3gp"})
+
+
+class Courier:
+    """Executes ``deliver`` and ``react`` of the workers of one gateway."""
+
+    def __init__(
+        self,
+        runner: Any,
+        seen: SeenPlaces,
+        settled: SettledReplies,
+        config: Callable[[], Awaitable[RouterConfig]],
+    ) -> None:
+        self._runner = runner
+        self._seen = seen
+        self._settled = settled
+        self._config = config
+        self._heard: OrderedDict[str, deque[str]] = OrderedDict()
+
+    async def reach(self, sender: Sender) -> msg.Reach:
+        """Return what a worker is told about where it may send."""
+        names = [platform.value for platform in self._runner.adapters]
+        reach = delivery_policy.reach(
+            await self._config(), sender, names, self._seen.of(sender.profile)
+        )
+        return msgspec.structs.replace(reach, settled=self._settled.of(sender.profile))
+
+    def heard(self, place: Place, message_id: str | None) -> None:
+        """Remember a conversation's newest messages: a reaction is put on one of them."""
+        if message_id is not None:
+            name = delivery_policy.spelled(place)
+            self._heard.setdefault(name, deque(maxlen=_MESSAGES)).append(str(message_id))
+            self._heard.move_to_end(name)
+        while len(self._heard) > _REMEMBERED:
+            self._heard.popitem(last=False)
+
+    def _reacted_to(self, target: Place, message: msg.React) -> str | None:
+        """Return the message that a reaction is for: the named one, or the newest.
+
+        Raises:
+            RelayRefused: it is not known to be one of the conversation; ids are the chat's.
+        """
+        heard = self._heard.get(delivery_policy.spelled(target), ())
+        if message.message_id is None:
+            return heard[-1] if heard else None
+        if message.message_id not in heard:
+            raise RelayRefused(
+                f"no message {message.message_id!r} is known in {delivery_policy.spelled(target)}",
+                call="react",
+                target=delivery_policy.spelled(target),
+            )
+        return message.message_id
+
+    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+        """Remember what was sent for a worker that died."""
+        self._settled.add(profile, sent)
+
+    async def carry(
+        self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
+    ) -> dict[str, Any]:
+        """Do what a worker asks for; return what Hermes's own send engine would return.
+
+        Raises:
+            RelayRefused: the profile may not send there; nothing was sent.
+        """
+        wanted = Place(
+            platform=message.platform,
+            chat_id=message.chat_id,
+            thread_id=message.thread_id or None,
+        )
+        seen = self._seen.of(sender.profile)
+        target = delivery_policy.settle(await self._config(), sender, wanted, seen)
+        adapter = seams.adapter_named(self._runner, message.platform)
+        if adapter is None:
+            return {"error": f"the gateway is not connected to {message.platform}"}
+        if isinstance(message, msg.Deliver) and names_files(adapter, message.text):
+            return {"error": f"a text for {message.platform} may not name a file: attach it"}
+        if isinstance(message, msg.React):
+            return await _react(adapter, target, message, self._reacted_to(target, message))
+        with ExitStack() as claimed:
+            files = []
+            for index, reference in enumerate(message.files):
+                path = spool.claim(reference)
+                claimed.callback(spool.release, path)
+                files.append((path, index in message.voice))
+            return await _Parcel(adapter, target, message, files).send()
+
+
+class _Parcel:
+    """One message with its files on its way."""
+
+    def __init__(
+        self,
+        adapter: Any,
+        target: Place,
+        message: msg.Deliver,
+        files: Sequence[tuple[Path, bool]],
+    ) -> None:
+        self._adapter = adapter
+        self._target = target
+        self._message = message
+        self._files = files
+        self._metadata = seams.place_metadata(target)
+        self._sent: list[str] = []
+
+    async def send(self) -> dict[str, Any]:
+        """Send the text and then the files; stop at the first failure."""
+        calls, left_out = self._file_calls()
+        text, caption = self._message.text, None
+        if len(calls) == 1 and not left_out:
+            caption = seams.caption_of(text, self._files)
+        if caption is not None:
+            calls[0][1]["caption"] = caption
+        elif text.strip():
+            chunks = seams.chunks(self._adapter, text)
+            calls = [*(("send", {"content": chunk}) for chunk in chunks), *calls]
+        if not calls:
+            return self._outcome(error=left_out or "there is nothing to send")
+        for name, arguments in calls:
+            failure = await self._call(name, arguments)
+            if failure is not None:
+                return self._outcome(error=failure)
+        return self._outcome(warnings=[left_out] if left_out else [])
+
+    def _file_calls(self) -> tuple[list[tuple[str, dict[str, Any]]], str]:
+        """Return the calls that send the files, and what is to be said of those that cannot be."""
+        able = relayed_methods(self._adapter)
+        calls, left_out = [], []
+        for path, voice in self._files:
+            name, arguments = self._file_call(path, voice=voice)
+            if name in able:
+                calls.append((name, arguments))
+            else:
+                left_out.append(path.name)
+        names = ", ".join(left_out)
+        return calls, f"{self._target.platform} cannot be sent {names}" if names else ""
+
+    def _file_call(self, path: Path, *, voice: bool) -> tuple[str, dict[str, Any]]:
+        """Return the adapter's method for a file, with the arguments that are the file's."""
+        kind = path.suffix.lower()
+        if seams.goes_as_audio(self._adapter, kind, voice=voice):
+            return "send_voice", {"audio_path": str(path)}
+        if kind in _FILMS and not self._message.as_documents:
+            return "send_video", {"video_path": str(path)}
+        if kind in _PICTURES and not self._message.as_documents:
+            return "send_image_file", {"image_path": str(path)}
+        return "send_document", {"file_path": str(path)}
+
+    async def _call(self, name: str, arguments: dict[str, Any]) -> str | None:
+        """Call the adapter; return what failed, or None.
+
+        An adapter that has just connected refuses for some seconds, and says that it will not.
+        """
+        for seconds in (*seams.RETRY_SECONDS, None):
+            try:
+                result = await getattr(self._adapter, name)(
+                    chat_id=self._target.chat_id, metadata=dict(self._metadata) or None, **arguments
+                )
+            except Exception as error:  # noqa: BLE001 - boundary: an adapter may raise anything
+                return repr(error)
+            if result is None or result.success:
+                break
+            if seconds is None or not result.retryable:
+                return str(result.error or f"{self._target.platform} did not take it")
+            await anyio.sleep(seconds)
+        number = getattr(result, "message_id", None)
+        self._sent += [str(number)] if number is not None else []
+        return None
+
+    def _outcome(self, *, error: str = "", warnings: Sequence[str] = ()) -> dict[str, Any]:
+        target = self._target
+        outcome: dict[str, Any] = {"platform": target.platform, "chat_id": target.chat_id}
+        if target.thread_id is not None:
+            outcome["thread_id"] = target.thread_id
+        if error:
+            partly = f" ({len(self._sent)} parts of it were sent before)" if self._sent else ""
+            where = delivery_policy.spelled(target)
+            return outcome | {"error": f"{where} could not be sent to: {error}{partly}"}
+        outcome |= {"success": True, "message_id": self._sent[-1] if self._sent else None}
+        return outcome | ({"warnings": list(warnings)} if warnings else {})
+
+
+async def _react(
+    adapter: Any, target: Place, message: msg.React, message_id: str | None
+) -> dict[str, Any]:
+    """Put a reaction on a message, or take it away."""
+    try:
+        value = await seams.react(adapter, str(target.chat_id), message_id, message.emoji)
+    except Exception as error:  # noqa: BLE001 - boundary: an adapter may raise anything
+        return {"error": f"Reaction failed: {error!r}"}
+    if value is None:
+        return {"error": f"Platform '{target.platform}' does not support message reactions."}
+    if isinstance(value, dict):
+        return dict(plain(value))
+    return {"success": True} if value else {"error": "The platform did not take the reaction."}

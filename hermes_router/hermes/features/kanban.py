@@ -1,0 +1,174 @@
+"""The one kanban board under routing: cards are worked on as their profile, notices reach topics.
+
+Hermes's gateway dispatches the cards of all profiles and tells who subscribed to them. Both know
+one home only: a card's process inherits the gateway's environment, and what a routed profile
+subscribed to is left to a gateway of that profile, which there is not. A card that is done also
+wakes the session that made it, in the place of the subscription: that is the routed profile's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+from hermes_router.config.model import RouterConfig
+from hermes_router.config.settings import Limits
+from hermes_router.errors import ProfileError
+from hermes_router.hermes.compat.events import place_of
+from hermes_router.profiles import model
+from hermes_router.relay import board_files
+from hermes_router.relay.kanban import Subscriptions
+from hermes_router.state.known_conversations import SeenPlaces
+
+logger = logging.getLogger(__name__)
+
+
+class Kanban:
+    """The board as one gateway sees it; ``configuration`` returns the one in force, if any."""
+
+    def __init__(
+        self,
+        configuration: Callable[[], RouterConfig | None],
+        *,
+        root: Path,
+        initial: Mapping[str, str],
+        seen: SeenPlaces,
+    ) -> None:
+        self._configuration = configuration
+        self._root = root
+        self._initial = initial
+        self._subscriptions = Subscriptions(seen.of)
+
+    def install(self, runner: Any) -> None:
+        """Follow the board of this process's Hermes; what it lacks is logged."""
+        attach = getattr(runner, "_deliver_kanban_artifacts", None)
+        if attach is not None:  # an older Hermes attaches no files
+            runner._deliver_kanban_artifacts = functools.partial(self._attach, attach)
+        try:
+            board = importlib.import_module("hermes_cli.kanban_db")
+        except ImportError:  # a Hermes without a board
+            return
+        for name, follow in (("_default_spawn", self._spawn), ("list_notify_subs", self._list)):
+            original = getattr(board, name, None)
+            if isinstance(original, FunctionType):
+                setattr(board, name, functools.wraps(original)(functools.partial(follow, original)))
+            else:
+                logger.error(
+                    "hermes-router: this Hermes lacks hermes_cli.kanban_db.%s: the board does not "
+                    "know of routed profiles",
+                    name,
+                )
+
+    def wakes(self, event: Any) -> bool | None:
+        """Say whether Hermes's word about a card goes to the session of a routed place.
+
+        False where a place is told, but its session is not concerned; None where it is about no
+        card of a routed profile.
+        """
+        if not event.internal or event.message_id:
+            return None
+        return self._subscriptions.wakes(event.text, place_of(event.source))
+
+    def _spawn(self, original: FunctionType, task: Any, *args: Any, **kwargs: Any) -> Any:
+        """Start the process of a card; that of a routed profile with an environment of its own."""
+        config = self._configuration()
+        name = str(task.assignee or "").strip().lower()
+        if config is None or name not in config.worker_profiles():
+            return original(task, *args, **kwargs)
+        settings = config.settings(name)
+        if settings.launcher != "local":
+            raise RuntimeError(
+                f"profile {name!r} works in a sandbox (launcher: {settings.launcher}), and Hermes "
+                "would start a card's process outside of it; assign the card to another profile"
+            )
+        environment = self._environment(name, settings.env.names)
+        logger.info("profile %s: kanban card %s is dispatched", name, task.id)
+        return with_environment(original, environment)(task, *args, **kwargs)
+
+    def _environment(self, name: str, passed: Any) -> dict[str, str]:
+        try:
+            profile = model.find(name, self._root)
+            model.prepare(profile)
+        except ProfileError as error:
+            raise RuntimeError(str(error)) from error
+        tmpdir = Path(model.temporary_folder(self._initial) or "/tmp")  # noqa: S108
+        environment = model.worker_environment(
+            profile, worker_id="", tmpdir=tmpdir, initial=self._initial, passed=passed
+        )
+        del environment[model.WORKER_VARIABLE]  # it is no worker: it outlives all of them
+        return environment
+
+    async def _attach(
+        self,
+        original: Callable[..., Any],
+        *,
+        adapter: Any,
+        event_payload: Any,
+        task: Any,
+        **to: Any,
+    ) -> None:
+        """Attach the files of a card that is done; the board's own only, if a sandbox writes it."""
+        if not self._sandboxes_write():
+            await original(adapter=adapter, event_payload=event_payload, task=task, **to)
+            return
+        board: Any = importlib.import_module("hermes_cli.kanban_db")
+        with tempfile.TemporaryDirectory(prefix="hermes-router-kanban-") as folder:
+            files = await asyncio.to_thread(
+                board_files.copies,
+                _named_files(adapter, event_payload, task),
+                board.kanban_home() / "kanban",
+                Path(folder),
+                most=Limits().file_bytes,
+            )
+            await original(adapter=adapter, event_payload={"artifacts": files}, task=None, **to)
+
+    def _sandboxes_write(self) -> bool:
+        """Say whether a profile in a sandbox is given the board."""
+        config = self._configuration()
+        every = [] if config is None else [config.settings(n) for n in config.worker_profiles()]
+        return any(one.launcher != "local" and "kanban" in one.share for one in every)
+
+    def _list(self, original: FunctionType, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+        """List subscriptions; this gateway serves those of routed profiles, by the policy."""
+        config = self._configuration()
+        rows: list[dict[str, Any]] = original(*args, **kwargs)
+        if config is None:
+            return rows
+        served = (self._subscriptions.served(row, config) for row in rows)
+        return [row for row in served if row is not None]
+
+
+def _named_files(adapter: Any, payload: Any, task: Any) -> list[str]:
+    """Return what Hermes would attach of a card: its artifacts, and paths in what it says."""
+    payload = payload if isinstance(payload, dict) else {}
+    listed = payload.get("artifacts")
+    named = [str(one) for one in listed] if isinstance(listed, list | tuple) else []
+    for text in (payload.get("summary"), getattr(task, "result", None)):
+        if text:
+            named += adapter.extract_local_files(str(text))[0]
+    return named
+
+
+def with_environment(function: FunctionType, environment: Mapping[str, str]) -> FunctionType:
+    """Return a function that finds ``environment`` where it reads ``os.environ``.
+
+    What it calls is not concerned, and no other thread is.
+    """
+    system = importlib.import_module("os")
+    view = SimpleNamespace(**vars(system) | {"environ": dict(environment)})
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__ | {"os": view},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy

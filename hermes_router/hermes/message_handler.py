@@ -1,0 +1,204 @@
+"""Serving a routed message: it goes to its session's worker, or people are told why it does not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from hermes_router.config.watcher import ConfigWatcher
+from hermes_router.errors import WorkerError
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.events import in_words, inbound_of, source_fields
+from hermes_router.hermes.conversation import GatewayConversation
+from hermes_router.hermes.conversations import Conversations
+from hermes_router.hermes.features.stickers import Stickers
+from hermes_router.profiles.model import Profile
+from hermes_router.state.journal import Journal
+from hermes_router.tasks import BackgroundTasks
+from hermes_router.turns.dispatcher import Dispatcher, TooBusy
+from hermes_router.turns.event_sender import Inbound, Verdict
+from hermes_router.turns.notices import too_many_wait
+from hermes_router.turns.turn import Halt, Turn
+
+logger = logging.getLogger(__name__)
+
+_DRAINED = (
+    "⏳ This agent is draining for a maintenance action and isn't accepting new turns right now. "
+    "Please resend shortly."
+)
+_STOPPED = "⚡ Stopped. The assistant did not react and was ended, with all that it had started."
+
+
+class Serving:
+    """Serves the routed messages of one gateway; ``owed`` hears of profiles whose worker failed."""
+
+    def __init__(
+        self,
+        runner: Any,
+        watcher: ConfigWatcher,
+        dispatcher: Dispatcher,
+        conversations: Conversations,
+        *,
+        journal: Journal,
+        stickers: Stickers,
+        owed: Callable[[Profile], None],
+    ) -> None:
+        self._runner = runner
+        self._watcher = watcher
+        self._dispatcher = dispatcher
+        self._conversations = conversations
+        self._journal = journal
+        self._stickers = stickers
+        self._owed = owed
+
+    async def serve_and_wait(self, event: Any, profile: str) -> None:
+        """Serve a message and return when the answer is delivered.
+
+        Meanwhile the gateway's adapter shows "typing" and takes the session for busy.
+        """
+        conversation = await self._conversations.of(event, profile)
+        if conversation is None:
+            return
+        key = self._runner._session_key_for_source(event.source)
+        running = RunningTurn(conversation, self._dispatcher)
+        inline = self._dispatcher.running(conversation) is not None and seams.bypasses_running_turn(
+            event.get_command()
+        )
+        if inline:
+            if not await self._halted(event, conversation):
+                await self._serve(event, conversation, busy=False, until_handled=True)
+            return
+        with self._conversations.attended(conversation):
+            seams.count_as_running(self._runner, key, event.source, running)
+            try:
+                await self._serve_noted(event, conversation, busy=False)
+            finally:
+                seams.no_longer_running(self._runner, key, running)
+
+    async def serve_busy(self, event: Any, profile: str) -> None:
+        """Serve a message that the adapter takes for one more of a session that is busy.
+
+        The turn before it may be over all the same: it is noted like any other message.
+        """
+        conversation = await self._conversations.of(event, profile)
+        if conversation is not None:
+            await self._serve_noted(event, conversation, busy=True)
+
+    async def _serve_noted(
+        self, event: Any, conversation: GatewayConversation, *, busy: bool
+    ) -> None:
+        """Serve a message that is noted on disk until it is answered.
+
+        What is owed by a worker that failed is looked for at once.
+        """
+        with self._journal.open(source_fields(event.source)):
+            turn = await self._serve(event, conversation, busy=busy)
+            if turn is not None:
+                await turn.answered.wait()
+                if turn.failure is not None:
+                    self._owed(turn.conversation.profile)
+
+    async def _halted(self, event: Any, conversation: GatewayConversation) -> bool:
+        """Have a running turn stop if that is what the message says; False if it is not done."""
+        turn = self._dispatcher.running(conversation)
+        if turn is None or seams.canonical_command(event.get_command()) != "stop":
+            return False
+        refusal = seams.refusal_of(self._runner, event)
+        outcome = await turn.halt(inbound_of(event, refusal=refusal))
+        if outcome is Halt.ENDED:
+            await conversation.notify(_STOPPED)
+        return outcome is not Halt.REFUSED
+
+    async def _serve(
+        self,
+        event: Any,
+        conversation: GatewayConversation,
+        *,
+        busy: bool,
+        until_handled: bool = False,
+    ) -> Turn | None:
+        """Have a message served; the adapter's copies of its files are gone after that."""
+        try:
+            return await self._served(event, conversation, busy=busy, until_handled=until_handled)
+        finally:
+            seams.drop_cached_media(event)
+
+    async def _served(
+        self,
+        event: Any,
+        conversation: GatewayConversation,
+        *,
+        busy: bool,
+        until_handled: bool,
+    ) -> Turn | None:
+        config = await self._watcher.fresh()
+        drained = self._drain_answer(busy=busy)
+        settings = config.settings(conversation.profile.name)
+        largest = settings.limits.received_bytes
+        inbound = inbound_of(
+            event,
+            refusal=seams.refusal_of(self._runner, event),
+            channel_prompt=seams.adapters_own_prompt(self._runner, event),
+            largest=largest,
+            sticker=self._stickers.of(event),
+        )
+        if drained is not None:
+            await self._offer_in_drain(event, conversation, inbound, drained)
+            return None
+        if inbound.too_large:
+            names = ", ".join(inbound.too_large)
+            await conversation.notify(
+                f"⚠️ Files may have {in_words(largest)} here. Not passed on: {names}"
+            )
+            if not (event.text or inbound.fields["media_urls"]):
+                return None
+        try:
+            return await self._dispatcher.serve(
+                conversation, inbound, settings, until_handled=until_handled
+            )
+        except TooBusy as error:
+            logger.warning("hermes-router: %s", error)
+            await conversation.notify(too_many_wait(error.allowed))
+        except WorkerError as error:
+            logger.error("hermes-router: %s", error)  # noqa: TRY400 - it is no bug
+            await conversation.notify("⚠️ Your message was not taken. Please send it again.")
+        return None
+
+    async def _offer_in_drain(
+        self, event: Any, conversation: GatewayConversation, inbound: Inbound, drained: str
+    ) -> None:
+        """Begin nothing new: a turn that runs may take a command, or the answer that it awaits."""
+        running = self._dispatcher.running(conversation)
+        command = seams.bypasses_running_turn(event.get_command())
+        if running is None or (
+            await running.offer(inbound, until_handled=True, answer=not command)
+            is not Verdict.ACCEPTED
+        ):
+            await conversation.notify(drained)
+
+    def _drain_answer(self, *, busy: bool) -> str | None:
+        if seams.shutting_down(self._runner):
+            what = "another turn" if busy else "new work"
+            return (
+                f"⏳ Gateway is {self._runner._status_action_gerund()} and is not accepting {what} "
+                "right now."
+            )
+        return _DRAINED if seams.drained_externally(self._runner) else None
+
+
+class RunningTurn:
+    """Stands for a routed turn where Hermes keeps the agents that run."""
+
+    def __init__(self, conversation: GatewayConversation, dispatcher: Dispatcher) -> None:
+        self._conversation = conversation
+        self._dispatcher = dispatcher
+        self._tasks = BackgroundTasks()
+        self.session_id = None
+        self.model = f"profile {conversation.profile.name}"
+
+    def interrupt(self, reason: str | None = None) -> None:
+        """Interrupt the turn: its worker saves, says its last words, and leaves."""
+        turn = self._dispatcher.running(self._conversation)
+        if turn is not None:
+            self._tasks.start(turn.stop(reason or "interrupted"))

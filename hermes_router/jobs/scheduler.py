@@ -1,0 +1,294 @@
+"""What routed profiles do by the clock: looks at their homes, and starts job workers.
+
+A profile without anything due costs some ``stat`` calls per look, and no process. One process does
+one job. Several gateways may do this for one profile: who runs a job is settled in its home, by
+Hermes's own locks and those of :mod:`hermes_router_worker.jobs.cron_lock`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from dotenv import dotenv_values
+
+from hermes_router.config.settings import Schedule, Settings
+from hermes_router.jobs import cron_store, maintenance
+from hermes_router.jobs.job_run import Ending, Errand
+from hermes_router.profiles.config import read_profile_config
+from hermes_router.profiles.model import Profile
+from hermes_router.tasks import BackgroundTasks
+
+logger = logging.getLogger(__name__)
+
+#: Seconds until a job is tried again that looks the same after its worker as before.
+_LEFT_ALONE = 60.0
+
+#: Seconds until a job is tried again whose worker died before it began; doubled each time.
+_FIRST_RETRY = 30.0
+_LAST_RETRY = 3600.0
+
+#: The variable of a home's ``.env`` that bounds its cron jobs at once.
+_MOST_AT_ONCE = "HERMES_CRON_MAX_PARALLEL"
+
+#: The shortest pause between two looks.
+_SHORTEST = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A routed profile with its settings."""
+
+    profile: Profile
+    settings: Settings
+
+
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class _Rest:
+    """A job that was tried in vain: not again in this ``state`` before ``until``."""
+
+    state: str
+    until: float
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Home:
+    """What is remembered of one profile between looks."""
+
+    stamp: _Stamp | None = None
+    settings_stamps: tuple[_Stamp | None, ...] = ()
+    own_limit: int | None = None
+    known: list[cron_store.CronJob] = field(default_factory=list)
+    complaint: str = ""
+    upkeep: float | None = None
+    seen: bool = False
+    owed: bool = False
+    kept_up: bool = False
+    rest: float = 0.0
+    running: set[str] = field(default_factory=set)
+    rests: dict[str, _Rest] = field(default_factory=dict)
+
+
+Run = Callable[[Member, Errand], Awaitable[Ending]]
+
+
+class Scheduler:
+    """Starts job workers of the ``members`` by ``run``, while ``may_start`` says so."""
+
+    def __init__(
+        self,
+        members: Callable[[], Awaitable[Sequence[Member]]],
+        run: Run,
+        *,
+        may_start: Callable[[], bool],
+        schedule: Callable[[], Schedule],
+    ) -> None:
+        self._members = members
+        self._run = run
+        self._may_start = may_start
+        self._schedule = schedule
+        self._homes: dict[Path, _Home] = {}
+        self._tasks = BackgroundTasks("a job could not be run")
+        self._wake = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Look and start, until cancelled; jobs that run go on."""
+        while True:
+            try:
+                pause = await self._look()
+            except Exception:
+                logger.exception("the look for due jobs failed")
+                pause = self._schedule().cron
+            self._wake.clear()
+            with anyio.move_on_after(pause):
+                await self._wake.wait()
+
+    def nudge(self, profile: Profile) -> None:
+        """Look again whether something is owed in a profile's home: something was cut off there."""
+        home = self._homes.setdefault(profile.home, _Home())
+        home.seen, home.rest = False, 0.0
+        self._wake.set()
+
+    async def _look(self) -> float:
+        """Start what is due; return how long nothing more will be."""
+        schedule = self._schedule()
+        pause = schedule.cron
+        if not self._may_start():
+            return pause
+        members = await self._members()
+        now = time.time()
+        homes = [self._homes.setdefault(m.profile.home, _Home()) for m in members]
+        await anyio.to_thread.run_sync(_look_at, members, homes, schedule, now)
+        for member, home in zip(members, homes, strict=True):
+            if member.settings.jobs.cron:
+                pause = min(pause, self._start_due(member, home, now))
+            self._start_upkeep(member, home, now)
+        return max(pause, _SHORTEST)
+
+    def _start_due(self, member: Member, home: _Home, now: float) -> float:
+        """Start a profile's jobs that are due; return the seconds until its next one."""
+        pause = float("inf")
+        most = min(member.settings.jobs.concurrent, home.own_limit or sys.maxsize)
+        for job in sorted(home.known, key=lambda job: job.due):
+            rest = home.rests.get(job.id)
+            due = job.due if rest is None or rest.state != job.state else rest.until
+            if job.id in home.running or len(home.running) >= most:
+                continue  # its end wakes the next look
+            if due > now:
+                pause = min(pause, due - now)
+            else:
+                home.running.add(job.id)
+                self._tasks.start(self._do(member, home, job))
+        return pause
+
+    async def _do(self, member: Member, home: _Home, job: cron_store.CronJob) -> None:
+        try:
+            errand = Errand("cron", job.id, job.name)
+            ending = await self._run(member, errand)
+            if ending.outcome == "died" and ending.begun and self._may_start():
+                lost = Errand("cron", job.id, job.name, lost=ending.detail or "its process ended")
+                ending = await self._run(member, lost)
+            self._remember(home, job, ending)
+        finally:
+            home.running.discard(job.id)
+            home.stamp = None  # read the store again, whatever its times say
+            self._wake.set()
+
+    def _remember(self, home: _Home, job: cron_store.CronJob, ending: Ending) -> None:
+        before = home.rests.pop(job.id, None)
+        pause, tries = _LEFT_ALONE, 0
+        if ending.outcome == "died":
+            tries = before.tries + 1 if before is not None else 1
+            pause = min(_FIRST_RETRY * 2 ** (tries - 1), _LAST_RETRY)
+        home.rests[job.id] = _Rest(job.state, time.time() + pause, tries)
+
+    def _start_upkeep(self, member: Member, home: _Home, now: float) -> None:
+        """Start a profile's upkeep: one profile at a time, for nobody waits for it."""
+        wanted = home.upkeep is not None and home.upkeep <= now
+        if not (wanted and member.settings.jobs.upkeep):
+            return
+        if any(other.kept_up for other in self._homes.values()) or now < home.rest:
+            return
+        home.kept_up = True
+        self._tasks.start(self._keep_up(member, home))
+
+    async def _keep_up(self, member: Member, home: _Home) -> None:
+        try:
+            ending = await self._run(member, Errand("upkeep"))
+            home.owed = False
+            home.rest = time.time() + self._schedule().upkeep
+            if ending.outcome == "died":
+                logger.warning("upkeep of %s: %s", member.profile.name, ending.detail)
+        finally:
+            home.kept_up = False
+            home.upkeep = None
+            self._wake.set()
+
+
+# -- looking, outside the event loop -----------------------------------------------------------
+
+
+def _look_at(
+    members: Sequence[Member], homes: Sequence[_Home], schedule: Schedule, now: float
+) -> None:
+    for member, home in zip(members, homes, strict=True):
+        _look_at_jobs(member.profile, home, now)
+        if len(home.known) > 1:
+            _look_at_limit(member.profile, home)
+        if not home.seen:
+            home.owed, home.seen = maintenance.is_owed(member.profile.home), True
+        home.upkeep = maintenance.upkeep_time(
+            _kept(member.profile.home),
+            _changed(member.profile.home),
+            interval=schedule.upkeep,
+            owed=home.owed,
+        )
+
+
+def _look_at_jobs(profile: Profile, home: _Home, now: float) -> None:
+    """Read a profile's store if it changed; say once what is wrong with it."""
+    path = cron_store.store_of(profile.home)
+    try:
+        stamp = _stamp(path)
+        if stamp != home.stamp:
+            home.known = cron_store.parse_store(cron_store.read_small(path), now)
+            home.stamp, home.complaint = stamp, ""
+    except FileNotFoundError:
+        home.known, home.stamp = [], None
+    except (OSError, ValueError, RecursionError) as error:
+        home.known, home.stamp = [], None
+        if str(error) != home.complaint:
+            home.complaint = str(error)
+            name, why = profile.name, home.complaint
+            logger.error("profile %s: cron jobs cannot be read: %s", name, why)  # noqa: TRY400
+
+
+def _look_at_limit(profile: Profile, home: _Home) -> None:
+    """Read how many of its cron jobs the profile itself wants to run at once, if that changed."""
+    stamps = tuple(_stamp_if_there(profile.home / name) for name in (".env", "config.yaml"))
+    if stamps != home.settings_stamps:
+        home.settings_stamps, home.own_limit = stamps, own_limit(profile.home)
+
+
+def own_limit(home: Path) -> int | None:
+    """Return a home's own limit of cron jobs at once, by Hermes's rules; None where it has none.
+
+    The variable in ``.env`` counts before the configuration, unless it says nothing of use.
+    """
+    try:
+        text = cron_store.read_small(home / ".env").decode("utf-8", "replace")
+    except OSError:
+        text = ""
+    cron = read_profile_config(home / "config.yaml").get("cron")
+    named = dotenv_values(stream=io.StringIO(text), interpolate=False).get(_MOST_AT_ONCE)
+    listed = cron.get("max_parallel_jobs") if isinstance(cron, dict) else None
+    return _positive(named) or _positive(listed)
+
+
+def _positive(value: object) -> int | None:
+    try:
+        number = int(str(value).strip())
+    except ValueError:
+        return None
+    return number if number > 0 else None
+
+
+def _stamp_if_there(path: Path) -> _Stamp | None:
+    try:
+        return _stamp(path)
+    except OSError:
+        return None
+
+
+def _stamp(path: Path) -> _Stamp:
+    state = path.lstat()
+    return state.st_mtime_ns, state.st_size, state.st_ino
+
+
+def _kept(home: Path) -> maintenance.Kept | None:
+    try:
+        return maintenance.parse_kept(cron_store.read_small(home.joinpath(*maintenance.KEPT), 4096))
+    except OSError:
+        return None
+
+
+def _changed(home: Path) -> float | None:
+    times = []
+    for name in maintenance.WATCHED:
+        try:
+            times.append((home / name).lstat().st_mtime)
+        except OSError:
+            continue
+    return max(times, default=None)

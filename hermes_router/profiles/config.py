@@ -1,0 +1,90 @@
+"""The few settings of a profile's own ``config.yaml`` that the gateway's side must know."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from hermes_router.config.yaml import load, plain_value
+from hermes_router.errors import ConfigError, ProfileError
+from hermes_router.profiles.model import Profile
+
+logger = logging.getLogger(__name__)
+
+#: A profile's configuration larger than this is not read: its owner could stall the gateway.
+_MAX_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SessionScope:
+    """Whether the members of a group, or of a thread, have sessions of their own."""
+
+    group_sessions_per_user: bool = True
+    thread_sessions_per_user: bool = False
+
+
+class SessionScopes:
+    """The session scopes of profiles, read again when their configuration changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, int], SessionScope]] = {}
+
+    async def of(self, profile: Profile) -> SessionScope:
+        """Return the profile's scope; Hermes's defaults where its configuration says nothing.
+
+        Raises:
+            ProfileError: the profile's configuration cannot be used. Hermes would go on with its
+                defaults, which are not what the profile's owner chose.
+        """
+        path = profile.home / "config.yaml"
+        try:
+            stat = path.stat()
+        except OSError:
+            return SessionScope()
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            scope = await anyio.to_thread.run_sync(_read, profile, path)
+            known = self._known[path] = (stamp, scope)
+        return known[1]
+
+
+def _read(profile: Profile, path: Path) -> SessionScope:
+    try:
+        values = _load(path)
+    except (OSError, ConfigError) as error:
+        logger.warning("profile %s: %s", profile.name, error)
+        raise ProfileError(
+            "has a config.yaml that cannot be read", profile=profile.name, where=str(path)
+        ) from error
+    nested = values.get("gateway")
+    gateway = nested if isinstance(nested, dict) else {}
+    default = SessionScope()
+
+    def setting(name: str) -> bool:
+        value = values.get(name, gateway.get(name, getattr(default, name)))
+        return value if isinstance(value, bool) else getattr(default, name)
+
+    return SessionScope(setting("group_sessions_per_user"), setting("thread_sessions_per_user"))
+
+
+def read_profile_config(path: Path) -> dict[str, Any]:
+    """Return a profile's ``config.yaml`` as plain values; empty when it cannot be used."""
+    try:
+        return _load(path)
+    except (OSError, ConfigError):
+        return {}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _MAX_BYTES:
+        raise OSError(f"it is larger than {_MAX_BYTES} bytes")
+    node = load(path)
+    values = plain_value(node) if node is not None else {}
+    if not isinstance(values, dict):
+        raise OSError("it is no mapping")
+    return values

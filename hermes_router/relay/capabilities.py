@@ -1,0 +1,159 @@
+"""What an adapter can do: which methods a worker may call on it, and what it says of itself.
+
+The adapter is whatever Hermes has; this module knows it by attribute names only.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hermes_router.protocol.quick_yaml import reading_yaml_quickly
+from hermes_router.protocol.serialize import plain
+from hermes_router.protocol.surface import (
+    ADAPTER_METHODS,
+    CAPABILITIES,
+    TEXT_OPENS_FILES,
+    Capability,
+    length_unit,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def names_files(adapter: Any, text: object) -> bool:
+    """Say whether the adapter would open files of the gateway's machine that a text names.
+
+    A worker sends its files as bytes, and takes such names out of its texts itself.
+    """
+    platform = getattr(getattr(adapter, "platform", None), "value", None)
+    if platform not in TEXT_OPENS_FILES or not isinstance(text, str):
+        return False
+    named, rest = adapter.extract_media(text)
+    _, rest = adapter.extract_images(rest)
+    return bool(named or adapter.extract_local_files(rest)[0])
+
+
+def relayed_methods(adapter: Any) -> frozenset[str]:
+    """Return the methods that a worker may call on ``adapter``: those that it really has.
+
+    A method that the class merely inherits from Hermes's base class is not among them: the base
+    class's own code runs in the worker, and ends in calls that are.
+    """
+    kind = type(adapter)
+    names = _RELAYED_BY_CLASS.get(kind)
+    if names is None:
+        names = frozenset(
+            name
+            for name, method in ADAPTER_METHODS.items()
+            if method.crosses and (method.kind == "both" or _own(kind, name))
+        )
+        _RELAYED_BY_CLASS[kind] = names
+    return names
+
+
+_RELAYED_BY_CLASS: dict[type, frozenset[str]] = {}
+
+
+def _own(kind: type, name: str) -> bool:
+    """Say whether the class has a version of its own, not the abstract adapter's."""
+    for cls in kind.__mro__:
+        if name in vars(cls):
+            return cls.__name__ != "BasePlatformAdapter"
+    return False
+
+
+def method_parameters(adapter: Any) -> dict[str, list[str]]:
+    """Return the relayed methods of ``adapter`` with the parameters that each really takes."""
+    return {
+        name: [
+            parameter
+            for parameter in ADAPTER_METHODS[name].params
+            if takes(getattr(adapter, name), parameter)
+        ]
+        for name in sorted(relayed_methods(adapter))
+        if hasattr(adapter, name)
+    }
+
+
+def ask_capabilities(adapter: Any, source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the adapter's answers to what Hermes would probe on it, for one session.
+
+    Telegram's parses the gateway's whole ``config.yaml`` for one of them.
+    """
+    with reading_yaml_quickly():
+        return {
+            name: _ask(adapter, capability, source)
+            for name, capability in CAPABILITIES.items()
+            if capability.ask != "constant"
+        }
+
+
+def _ask(adapter: Any, capability: Capability, source: Mapping[str, Any]) -> Any:
+    try:
+        return _answer(adapter, capability, source)
+    except Exception as error:  # noqa: BLE001 - an adapter may raise anything
+        logger.debug("asking %s for %s failed: %r", adapter, capability.name, error)
+        return capability.default
+
+
+def _answer(adapter: Any, capability: Capability, source: Mapping[str, Any]) -> Any:
+    name, default = capability.name, capability.default
+    config = getattr(adapter, "config", None)
+    match capability.ask:
+        case "config":
+            return plain(getattr(config, name, default))
+        case "extra":
+            return plain((getattr(config, "extra", None) or {}).get(name, default))
+        case "unit":
+            return length_unit(getattr(adapter, name, len)) or "utf8"
+        case "call":
+            function = getattr(adapter, name, None)
+            if function is None:
+                return default
+            return plain(function(*[source.get(argument) for argument in capability.args]))
+        case _:
+            return plain(getattr(adapter, name, default))
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Say whether a function takes a parameter of that name, or any."""
+    names = _parameters(getattr(function, "__func__", function))
+    return names is None or name in names
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
+    """Return the names of a function's parameters; None when it takes any, or does not tell.
+
+    Every worker is told them; to find them out takes as long as the rest of its start message.
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return None
+    if any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values()):
+        return None
+    return frozenset(parameters)
+
+
+def required(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the parameters that a call must name; of a method, ``self`` is among them."""
+    return _required(getattr(function, "__func__", function))
+
+
+@functools.lru_cache(maxsize=1024)
+def _required(function: Callable[..., Any]) -> frozenset[str]:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return frozenset()
+    kinds = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    return frozenset(
+        name
+        for name, parameter in parameters.items()
+        if parameter.kind in kinds and parameter.default is inspect.Parameter.empty
+    )

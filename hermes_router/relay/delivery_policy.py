@@ -1,0 +1,227 @@
+"""Where a profile may send: the policy behind every message that leaves its own conversation.
+
+Pure: it is given the configuration and the conversations that the gateway has seen. By default a
+profile may send to the conversations that are routed to it, and to its home channel; ``deliver``
+in its settings widens that.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from hermes_router.config.model import RouterConfig
+from hermes_router.errors import RelayRefused
+from hermes_router.protocol import messages as msg
+from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, parse_topic
+
+#: Conversations that a worker is told of.
+_MOST_TOLD = 300
+
+#: Routes of one profile that are looked at for the conversations that they name.
+_MOST_NAMED = 300
+
+#: Platforms whose ids are numbers; how a number may be written.
+_NUMBERED = frozenset({"telegram", "discord"})
+_NUMBER = re.compile(r"-?[1-9][0-9]{0,24}")
+_PRINTED = re.compile(r"[!-~]+")
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as the gateway has seen it: all that routes may ask for, and its names."""
+
+    place: Place
+    name: str = ""
+    kind: str = ""
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sends: a profile, and the conversation that its work comes from, if it does."""
+
+    profile: str
+    origin: Place | None = None
+
+
+def settle(config: RouterConfig, sender: Sender, target: Place, seen: Iterable[Seen] = ()) -> Place:
+    """Return where a message of ``sender`` for ``target`` goes.
+
+    That is the target itself where the profile may send to it. A target without a thread in the
+    chat of the origin, or else of the home channel, gets that one's thread if it would be refused
+    without: a model that says no thread means the conversation that it is in.
+
+    Raises:
+        RelayRefused: the profile may not send there.
+    """
+    known = tuple(seen)
+    homes = home_channels(config, sender.profile, known)
+    near = [*([sender.origin] if sender.origin else []), *(home.place for home in homes)]
+    for place in (target, *_in_their_threads(target, near)):
+        if may_send(config, sender, place, known):
+            return place
+    raise RelayRefused(
+        f"profile {sender.profile} may not send to {spelled(target)}: that conversation is not "
+        f"routed to it. Who runs the gateway can allow it there with "
+        f"hermes_router.profiles.{sender.profile}.deliver: [{spelled(target)!r}]",
+        call="deliver",
+        target=spelled(target),
+        profile=sender.profile,
+    )
+
+
+def may_send(
+    config: RouterConfig, sender: Sender, target: Place, seen: Iterable[Seen] = ()
+) -> bool:
+    """Say whether a profile may send to a conversation.
+
+    ``seen`` are conversations that the profile has served: a route may want to know a server or
+    a sender, which the ids of a target do not tell. They are judged by the routes of today.
+    """
+    settings = config.settings(sender.profile)
+    if settings.deliver == "any" or (sender.origin and _same(sender.origin, target)):
+        return True
+    if _is_unambiguous(config, target) and _is_of(config, sender.profile, target):
+        return True
+    known = (one.place for one in seen if _same(one.place, target))
+    if any(_is_of(config, sender.profile, place) for place in known):
+        return True
+    listed = () if isinstance(settings.deliver, str) else settings.deliver
+    return any(
+        _covers(entry, target) for entry in (*listed, *filter(None, [settings.home_channel]))
+    )
+
+
+def home_channels(config: RouterConfig, profile: str, seen: Iterable[Seen]) -> list[Seen]:
+    """Return the profile's home channels, at most one for each platform.
+
+    As configured; else the first conversation of the platform that was used and is still the
+    profile's; else the first that a route names.
+    """
+    homes: dict[str, Seen] = {}
+    for known in (*_configured(config, profile), *conversations(config, profile, seen)):
+        homes.setdefault(known.place.platform, known)
+    return list(homes.values())
+
+
+def conversations(config: RouterConfig, profile: str, seen: Iterable[Seen]) -> list[Seen]:
+    """Return what is known to be the profile's: what was used, then what routes name."""
+    found: dict[str, Seen] = {}
+    for known in seen:
+        if _is_of(config, profile, known.place):
+            found.setdefault(spelled(known.place), known)
+    for place in _named_by_routes(config, profile):
+        found.setdefault(spelled(place), Seen(place=place))
+    return list(found.values())
+
+
+def reach(
+    config: RouterConfig, sender: Sender, platforms: Iterable[str], seen: Iterable[Seen]
+) -> msg.Reach:
+    """Return what a worker is told about where it may send."""
+    known = tuple(seen)
+    connected = set(platforms)
+    homes = home_channels(config, sender.profile, known)
+    places = [*conversations(config, sender.profile, known), *_listed(config, sender.profile)]
+    return msg.Reach(
+        platforms=sorted(connected),
+        origin=_told(Seen(place=sender.origin)) if sender.origin else None,
+        homes=[_told(home) for home in homes if home.place.platform in connected],
+        places=[_told(one) for one in places if one.place.platform in connected][:_MOST_TOLD],
+        anywhere=config.settings(sender.profile).deliver == "any",
+        tool=config.settings(sender.profile).send_tool,
+    )
+
+
+def lasting(config: RouterConfig, profile: str, seen: Seen) -> Seen:
+    """Return a conversation without its sender, unless the sender is why it is the profile's."""
+    anyone = msgspec.structs.replace(seen.place, user_id=None)
+    if not _is_of(config, profile, anyone):
+        return seen
+    return msgspec.structs.replace(seen, place=anyone)
+
+
+def spelled(place: Place) -> str:
+    """Return a conversation as targets are written: ``platform:chat:thread``."""
+    return ":".join(filter(None, (place.platform, place.chat_id, place.thread_id)))
+
+
+def parsed(target: str) -> Place:
+    """Return the conversation that a configured target names; see :func:`spelled`."""
+    platform, _, rest = target.partition(":")
+    try:
+        chat, thread = parse_topic(platform, rest)
+    except ValueError:  # an id that begins with a word, which names no thread
+        chat, thread = rest, None
+    return Place(platform=platform, chat_id=chat, thread_id=thread)
+
+
+def _told(known: Seen) -> msg.Place:
+    place = known.place
+    return msg.Place(
+        platform=place.platform,
+        chat_id=place.chat_id or "",
+        thread_id=place.thread_id,
+        name=known.name,
+        kind=known.kind,
+    )
+
+
+def _configured(config: RouterConfig, profile: str) -> Iterator[Seen]:
+    home = config.settings(profile).home_channel
+    if home is not None:
+        yield Seen(place=parsed(home))
+
+
+def _listed(config: RouterConfig, profile: str) -> Iterator[Seen]:
+    deliver = config.settings(profile).deliver
+    for target in () if isinstance(deliver, str) else deliver:
+        yield Seen(place=parsed(target))
+
+
+def _named_by_routes(config: RouterConfig, profile: str) -> Iterator[Place]:
+    for route in itertools.islice(config.table.of(profile), _MOST_NAMED):
+        if route.chat_id and not route.user_id:
+            thread = GENERAL_THREAD if route.thread_id == GENERAL else route.thread_id
+            yield Place(platform=route.platform, chat_id=route.chat_id, thread_id=thread)
+
+
+def _is_unambiguous(config: RouterConfig, target: Place) -> bool:
+    """Say whether nothing but this spelling means this conversation.
+
+    A worker chooses the spelling of a target. Where an adapter reads it as a number, `013` would
+    be another profile's thread 13, and `@name` may be any chat: such a target is judged by a route
+    that is about something else, or by none.
+    """
+    chat, thread = target.chat_id or "", target.thread_id
+    match = config.table.match(target)
+    named = match is not None and match.route.chat_id == chat
+    if target.platform in _NUMBERED:
+        plain = named or _NUMBER.fullmatch(chat) is not None
+        return plain and (thread is None or _NUMBER.fullmatch(thread) is not None)
+    return named and (thread is None or _PRINTED.fullmatch(thread) is not None)
+
+
+def _is_of(config: RouterConfig, profile: str, place: Place) -> bool:
+    decision = config.decide(place)
+    return decision.action == "worker" and decision.profile == profile
+
+
+def _covers(entry: str, target: Place) -> bool:
+    """Say whether a configured target means this one; one without a thread means the chat."""
+    allowed = parsed(entry)
+    if (allowed.platform, allowed.chat_id) != (target.platform, target.chat_id):
+        return False
+    return allowed.thread_id is None or allowed.thread_id == target.thread_id
+
+
+def _same(one: Place, other: Place) -> bool:
+    return spelled(one) == spelled(other)
+
+
+def _in_their_threads(target: Place, places: Iterable[Place]) -> Iterator[Place]:
+    if target.thread_id is None:
+        for place in places:
+            if (place.platform, place.chat_id) == (target.platform, target.chat_id):
+                yield msgspec.structs.replace(target, thread_id=place.thread_id)

@@ -1,0 +1,282 @@
+"""Executing a worker's adapter calls on the real adapter, under a policy.
+
+The worker is not trusted. What it may call is the table of :mod:`hermes_router.protocol.surface`;
+where, is its own conversation: chat and thread are compared, a missing thread is filled in, message
+ids must be ones of this conversation, and no path that a worker names is ever opened. The adapter
+is whatever Hermes has; this module knows it by attribute names only.
+"""
+
+from __future__ import annotations
+
+import inspect
+import ipaddress
+import urllib.parse
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hermes_router.errors import RelayRefused
+from hermes_router.protocol.messages import FileRef
+from hermes_router.protocol.serialize import plain
+from hermes_router.protocol.surface import ADAPTER_METHODS, METADATA_KEYS, Method
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.capabilities import names_files, relayed_methods, required, takes
+from hermes_router.relay.prompts import Ask
+from hermes_router.workers.worker_log import one_line
+
+#: Ids of a conversation's messages that are remembered, for edits, deletions and replies.
+_REMEMBERED_MESSAGES = 4096
+
+_TYPING = frozenset({"send_typing", "stop_typing"})
+_TYPING_PAUSES = {"pause_typing_for_chat": True, "resume_typing_for_chat": False}
+_CHAT_PARAMETERS = frozenset({"chat_id"})
+
+
+class MessageIds:
+    """The ids of the messages that are known to be of one conversation, newest last."""
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, ids: Iterable[object]) -> None:
+        """Remember ids; None is skipped, the oldest are forgotten."""
+        for number in ids:
+            if number is not None:
+                self._ids[str(number)] = None
+                self._ids.move_to_end(str(number))
+        while len(self._ids) > _REMEMBERED_MESSAGES:
+            self._ids.popitem(last=False)
+
+    def __contains__(self, number: object) -> bool:
+        return str(number) in self._ids
+
+
+@dataclass(slots=True)
+class RelayTarget:
+    """The conversation that a worker may act on.
+
+    ``attended`` says whether the gateway's own adapter shows "typing" for it at the moment;
+    ``session`` is the session's key.
+    """
+
+    profile: str
+    chat_id: str
+    thread_id: str | None
+    user_ids: frozenset[str]
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    messages: MessageIds = field(default_factory=MessageIds)
+    attended: Callable[[], bool] = lambda: False
+    session: str = ""
+    typing_paused: bool = False
+
+    def name(self, *parts: object) -> str:
+        """Return a name for something of this conversation that an adapter keeps for a chat."""
+        return "/".join((self.profile, self.session, *(one_line(str(part), 100) for part in parts)))
+
+
+class Relay:
+    """Executes the calls of one conversation's workers on ``adapter``."""
+
+    def __init__(self, adapter: Any, target: RelayTarget) -> None:
+        self._adapter = adapter
+        self._target = target
+
+    async def execute(
+        self, name: str, args: Mapping[str, Any], spool: Spool, ask: Ask | None = None
+    ) -> Any:
+        """Call the method ``name``; return its result as plain data.
+
+        ``ask`` shows a prompt that waits for a person; without it there are no prompts.
+
+        Raises:
+            RelayRefused: the policy does not allow this call; nothing was done.
+        """
+        method = ADAPTER_METHODS.get(name)
+        if method is None or name not in relayed_methods(self._adapter):
+            raise self._refused(name, "is not relayed")
+        if name in _TYPING and self._target.attended():
+            return None
+        if name in _TYPING_PAUSES:
+            self._target.typing_paused = _TYPING_PAUSES[name]
+        function = getattr(self._adapter, name)
+        with ExitStack() as files:
+            kwargs = self._arguments(method, function, args, spool, files)
+            if method.kind == "prompt":
+                if ask is None:
+                    raise self._refused(name, "has nobody to wait for it")
+                value = ask(self._adapter, method, kwargs)
+            else:
+                value = function(**kwargs)
+            if inspect.isawaitable(value):
+                value = await value
+        return self._result(method, value)
+
+    def resume_typing(self) -> None:
+        """Have the adapter show "typing" again where a worker that is gone had paused it."""
+        if self._target.typing_paused:
+            self._target.typing_paused = False
+            self._adapter.resume_typing_for_chat(chat_id=self._target.chat_id)
+
+    # -- arguments -----------------------------------------------------------------------------
+
+    def _arguments(
+        self,
+        method: Method,
+        function: Callable[..., Any],
+        args: Mapping[str, Any],
+        spool: Spool,
+        files: ExitStack,
+    ) -> dict[str, Any]:
+        unknown = set(args) - set(method.params)
+        if unknown:
+            raise self._refused(method.name, f"has no parameter {min(unknown)[:100]!r}")
+        # What is None does not cross: an open question has no choices, but they must be passed.
+        needed = dict.fromkeys(set(method.params) & required(function))
+        kwargs = needed | {name: value for name, value in args.items() if takes(function, name)}
+        self._check_places(method, kwargs)
+        self._check_messages(method, kwargs)
+        if names_files(self._adapter, kwargs.get("content")):
+            raise self._refused(method.name, "may not name a file of this machine in its text")
+        self._rename(method, kwargs, spool)
+        if "metadata" in method.params and takes(function, "metadata"):
+            kwargs["metadata"] = self._metadata(method, kwargs.get("metadata"))
+        for name, shape in method.files.items():
+            if kwargs.get(name) is not None:
+                kwargs[name] = self._files(method, kwargs[name], shape, spool, files)
+        return kwargs
+
+    def _check_places(self, method: Method, kwargs: dict[str, Any]) -> None:
+        target = self._target
+        for name in method.places:
+            value = kwargs.get(name)
+            if name in method.rewrites:
+                continue  # what the worker says there never reaches the adapter
+            if name in _CHAT_PARAMETERS:
+                if str(value) != target.chat_id:
+                    raise self._refused(method.name, "acts on its own conversation only", value)
+            elif name == "user_id":
+                if str(value) not in target.user_ids:
+                    raise self._refused(method.name, "may address its own session's users", value)
+            elif name != "metadata" and value not in (
+                None,
+                target.thread_id,
+                target.chat_id,
+            ):  # it may have no hash
+                raise self._refused(method.name, f"may not choose {name}", value)
+
+    def _check_messages(self, method: Method, kwargs: dict[str, Any]) -> None:
+        """Refuse to touch foreign messages; a reply to one merely loses its anchor."""
+        for name in method.messages:
+            value = kwargs.get(name)
+            if value is None or value in self._target.messages:
+                continue
+            if name == "reply_to":
+                kwargs[name] = None
+            else:
+                raise self._refused(method.name, "knows its own conversation's messages", value)
+
+    def _rename(self, method: Method, kwargs: dict[str, Any], spool: Spool) -> None:
+        """Give what the adapter keeps for a chat names that no other conversation has.
+
+        Drafts are numbered by each worker anew: their numbers are drawn from the worker's name.
+        """
+        for name in set(method.rewrites) & set(kwargs):
+            if method.rewrites[name] == "status_key":
+                kwargs[name] = self._target.name(kwargs[name])
+            elif method.rewrites[name] == "draft_id":
+                unique = self._target.name(spool.token, kwargs[name]).encode()
+                kwargs[name] = zlib.crc32(unique) & 0x7FFFFFFF or 1
+
+    def _metadata(self, method: Method, given: Any) -> dict[str, Any] | None:
+        if given is not None and not isinstance(given, dict):
+            raise self._refused(method.name, "has metadata that is no mapping")
+        thread = self._target.thread_id
+        metadata: dict[str, Any] = {}
+        for name, value in (given or {}).items():
+            key = METADATA_KEYS.get(name)
+            role = key.role if key is not None else "unknown"
+            if role == "place" and value is not None and str(value) != thread:
+                raise self._refused(method.name, "acts on its own conversation only", value)
+            if role in {"place", "flag"} or (role == "message" and value in self._target.messages):
+                metadata[name] = value
+            elif role == "identity" and name in self._target.identity:
+                metadata[name] = self._target.identity[name]
+        if thread is not None:
+            metadata.setdefault("thread_id", thread)
+        return metadata or None
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def _files(self, method: Method, value: Any, shape: str, spool: Spool, files: ExitStack) -> Any:
+        if shape != "url_batch":
+            return self._file(method, value, shape, spool, files)
+        if not isinstance(value, list) or any(
+            not isinstance(pair, list) or len(pair) != 2 for pair in value
+        ):
+            raise self._refused(method.name, "takes a list of pairs")
+        return [(self._file(method, url, "uri", spool, files), str(alt)) for url, alt in value]
+
+    def _file(self, method: Method, value: Any, shape: str, spool: Spool, files: ExitStack) -> str:
+        if isinstance(value, dict) and set(value) == {"$file"}:
+            try:
+                reference = msgspec.convert(value["$file"], FileRef)
+            except msgspec.ValidationError as error:
+                raise self._refused(method.name, f"has a bad file reference: {error}") from error
+            path = spool.claim(reference)
+            files.callback(spool.release, path)
+            return _uri(path) if shape == "uri" else str(path)
+        if shape in {"url", "uri"} and isinstance(value, str) and _is_public(value):
+            if spool.addresses:
+                return value
+            raise self._refused(method.name, "may name no address: its network is off", value)
+        raise self._refused(method.name, "may not name a file of this machine", value)
+
+    # -- results -------------------------------------------------------------------------------
+
+    def _result(self, method: Method, value: Any) -> Any:
+        if method.result == "none" or value is None:
+            return None
+        if method.result == "send_result":
+            more = getattr(value, "continuation_message_ids", ())
+            self._target.messages.add([getattr(value, "message_id", None), *more])
+            return plain(vars(value))
+        return plain(value)
+
+    def _refused(self, name: str, why: str, value: object = None) -> RelayRefused:
+        told = f": {one_line(repr(value), 100)} is not allowed" if value is not None else ""
+        return RelayRefused(
+            one_line(f"{name[:100]} {why}{told}"),
+            call=one_line(name, 100),
+            target=one_line(str(value), 100),
+            profile=self._target.profile,
+        )
+
+
+def _uri(path: Path) -> str:
+    return f"file://{urllib.parse.quote(str(path))}"
+
+
+def _is_public(address: str) -> bool:
+    """Say whether this is an ``http`` address that does not lead into the gateway's own network.
+
+    A name may still lead there: what fetches it must look at what it resolves to, as Hermes does.
+    """
+    try:
+        parts = urllib.parse.urlsplit(address)
+        host = (parts.hostname or "").rstrip(".").lower()
+    except ValueError:
+        return False
+    if parts.scheme not in {"http", "https"} or not address.isprintable() or not host:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        # 127.1, 0x7f000001 and the like are addresses to what fetches it.
+        number = host.replace(".", "").replace("x", "").isalnum() and host[-1].isdigit()
+        return not number and host != "localhost" and not host.endswith((".localhost", ".internal"))

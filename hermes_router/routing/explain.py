@@ -1,0 +1,106 @@
+"""Why a place is answered as it is: for people, not for messages."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Literal
+
+import msgspec
+
+from hermes_router.routing.table import (
+    DISCRIMINATORS,
+    GENERAL_THREAD,
+    WORDS,
+    Match,
+    Place,
+    Route,
+    RouteTable,
+)
+
+Outcome = Literal["won", "outranked", "mismatch", "disabled"]
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A route near a place: how it fared and why."""
+
+    route: Route
+    outcome: Outcome
+    reason: str
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a place is answered as it is: routes near it, the best first; ``omitted`` more exist."""
+
+    place: Place
+    match: Match | None
+    candidates: tuple[Candidate, ...]
+    omitted: int = 0
+
+
+def explain(table: RouteTable, place: Place, *, limit: int = 20) -> Explanation:
+    """Say why *place* is answered as it is.
+
+    Candidates are the routes of its platform that match it, name nothing but the platform, or
+    share at least one discriminator with it; at most *limit*, the nearest first. Looks at every
+    route.
+    """
+    match = table.match(place)
+    near = [(_rank(route, place, match), route) for route in table.routes if _near(route, place)]
+    best = heapq.nsmallest(limit, near, key=lambda item: item[0])
+    candidates = tuple(_candidate(route, place, match) for _, route in best)
+    return Explanation(
+        place=place, match=match, candidates=candidates, omitted=len(near) - len(candidates)
+    )
+
+
+def _mismatches(route: Route, place: Place) -> list[str]:
+    """Return what *route* requires and *place* does not have, in words."""
+    wrong: list[str] = []
+    for field in DISCRIMINATORS:
+        required = getattr(route, field)
+        if required and not _holds(route, place, field):
+            found = getattr(place, field)
+            wrong.append(f"requires {WORDS[field]} {required}, the message has {found or 'none'}")
+    return wrong
+
+
+def _holds(route: Route, place: Place, field: str) -> bool:
+    required, found = getattr(route, field), getattr(place, field) or None
+    if field == "thread_id" and route.is_general:
+        return found in (None, GENERAL_THREAD)
+    if field == "chat_id":
+        return required in (found, place.parent_chat_id)
+    return bool(required == found)
+
+
+def _near(route: Route, place: Place) -> bool:
+    if route.platform != place.platform:
+        return False
+    named = [field for field in DISCRIMINATORS if getattr(route, field)]
+    return not named or any(_holds(route, place, field) for field in named)
+
+
+def _rank(route: Route, place: Place, match: Match | None) -> tuple[bool, int, int]:
+    won = match is not None and route is match.route
+    return (not won, len(_mismatches(route, place)), -route.specificity)
+
+
+def _candidate(route: Route, place: Place, match: Match | None) -> Candidate:
+    if not route.enabled:
+        return Candidate(route=route, outcome="disabled", reason="enabled is false")
+    if wrong := _mismatches(route, place):
+        return Candidate(route=route, outcome="mismatch", reason="; ".join(wrong))
+    if match is not None and route is not match.route:
+        return Candidate(route=route, outcome="outranked", reason=_outranked(route, match))
+    named = ", ".join(route.requires) or "the whole platform"
+    parent = " (chat by its parent)" if match is not None and match.via_parent else ""
+    return Candidate(route=route, outcome="won", reason=f"matches {named}{parent}")
+
+
+def _outranked(route: Route, match: Match) -> str:
+    winner = match.route
+    if route.specificity == winner.specificity:
+        return f"matches by the parent chat; {winner.label!r} names the chat itself"
+    return (
+        f"matches, less specific ({route.specificity}) than {winner.label!r} ({winner.specificity})"
+    )

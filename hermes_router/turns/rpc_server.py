@@ -1,0 +1,230 @@
+"""What one worker says, in order; and its calls: a few at once, each answered whatever comes of it.
+
+Who listens does a call itself. Only if the call has to wait for something does another task listen
+meanwhile: a call that is done at once costs neither a task nor a turn of the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+import anyio.abc
+
+from hermes_router.errors import RelayRefused
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import MAX_FRAME_BYTES, EndOfFrames, FrameError
+from hermes_router.workers.flow_control import Room
+from hermes_router.workers.process import WorkerProcess
+from hermes_router.workers.worker_log import one_line
+
+# The turn's own: to whoever reads the log, its calls are a part of it.
+logger = logging.getLogger("hermes_router.turns.turn")
+
+#: Calls that are executed at once; together they have the bytes of one frame at the most.
+CALLS_AT_ONCE = 16
+
+#: Lines in the gateway's log about refused and failed calls of one worker.
+_LINES = 20
+
+
+class Calls:
+    """Has what ``worker`` asks for done by ``do``, and tells it what came of it.
+
+    ``noted`` hears of each call before it is done, with the bytes of all calls so far; ``take``
+    gets all other messages, one after the other.
+    """
+
+    def __init__(
+        self,
+        do: Callable[[msg.Request], Coroutine[Any, Any, Any]],
+        worker: WorkerProcess,
+        *,
+        turn_id: str,
+        noted: Callable[[msg.Request, int], None],
+        take: Callable[[msg.FromWorker], Awaitable[None]],
+    ) -> None:
+        self._do = do
+        self._worker = worker
+        self._turn_id = turn_id
+        self._noted = noted
+        self._take = take
+        self._room = Room(calls=CALLS_AT_ONCE, size=MAX_FRAME_BYTES)
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._listening = True
+        self._over = False
+        self._resting: list[asyncio.Future[None]] = []
+        self._bytes = 0
+        self._lines = 0
+        self._doing = 0
+        self._held = False
+
+    @property
+    def held_up(self) -> bool:
+        """Say whether the worker is not listened to because what it asked for takes its time."""
+        return self._held and self._doing > 0
+
+    # -- listening -----------------------------------------------------------------------------
+
+    async def serve(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Listen until the worker closes its end; calls may go on in ``tasks`` after that.
+
+        What ``noted`` and ``take`` raise, and ``ProtocolError``, is raised here or in ``tasks``.
+        """
+        self._tasks = tasks
+        await self._listen()
+
+    async def _listen(self) -> None:
+        """Take messages, and do calls, while it is this task's to listen: one does at a time."""
+        while True:
+            heard = await self._next_call()
+            if heard is None:
+                self._end()
+                return
+            had_to_wait = await _told_of_waiting(self._execute_in_room(*heard), self._hand_over)
+            del heard  # its memory is free before the next one is read
+            if had_to_wait and not await self._take_over():
+                return
+
+    async def _listen_next(self) -> None:
+        if await self._take_over():
+            await self._listen()
+
+    async def _next_call(self) -> tuple[msg.Request, int] | None:
+        """Return the next call and its size, when there is room for it; None at the end."""
+        while True:
+            try:
+                message = await self._worker.receive()
+            except EndOfFrames:
+                return None
+            if isinstance(message, msg.Request):
+                size = self._worker.frame_bytes
+                self._bytes += size
+                self._noted(message, self._bytes)
+                if not self._room.has(size):
+                    await self._wait_for_room(size)
+                self._room.enter(size)
+                return message, size
+            await self._take(message)
+            del message  # its memory is free before the next one is read
+
+    async def _wait_for_room(self, size: int) -> None:
+        self._held = True
+        try:
+            await self._room.wait_for(size)
+        finally:
+            self._held = False
+
+    def _hand_over(self) -> None:
+        """Let another task listen: this one's call has to wait for something."""
+        self._listening = False
+        if not self._wake() and self._tasks is not None:
+            self._tasks.start_soon(self._listen_next)
+
+    def _wake(self) -> bool:
+        """Wake a task that rests; False when none does."""
+        while self._resting:
+            rest = self._resting.pop()
+            if not rest.done():
+                rest.set_result(None)
+                return True
+        return False
+
+    async def _take_over(self) -> bool:
+        """Wait until nobody listens, and then do; False at the end."""
+        while self._listening and not self._over:
+            rest = asyncio.get_running_loop().create_future()
+            self._resting.append(rest)
+            await rest
+        self._listening = True
+        return not self._over
+
+    def _end(self) -> None:
+        self._over = True
+        while self._wake():
+            pass
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    async def _execute_in_room(self, call: msg.Request, size: int) -> None:
+        try:
+            result = await self._execute(call)
+            # When the worker is gone, that is noticed where its messages are read.
+            with contextlib.suppress(OSError):
+                await self._answer(result)
+        finally:
+            self._room.leave(size)
+
+    async def _execute(self, call: msg.Request) -> msg.Result:
+        self._doing += 1
+        try:
+            value = await self._do(call)
+        except RelayRefused as error:
+            self._log(logging.WARNING, "refused", str(error))
+            return msg.Result(call=call.id, error=one_line(str(error)), refused=True)
+        except asyncio.CancelledError as error:
+            if _is_being_cancelled():
+                raise
+            return self._failed(call, error)  # something within the adapter was
+        except Exception as error:  # noqa: BLE001 - an adapter may raise anything
+            return self._failed(call, error)
+        finally:
+            self._doing -= 1
+        return msg.Result(call=call.id, value=value)
+
+    def _failed(self, call: msg.Request, error: BaseException) -> msg.Result:
+        self._log(logging.INFO, f"{_name(call)} failed", repr(error))
+        return msg.Result(call=call.id, error=one_line(repr(error)))
+
+    async def _answer(self, result: msg.Result) -> None:
+        try:
+            await self._worker.send(result)
+        except (FrameError, ValueError, TypeError, OverflowError) as error:
+            text = f"the result cannot be passed on: {one_line(repr(error))}"
+            await self._worker.send(msg.Result(call=result.call, error=text))
+
+    def _log(self, level: int, what: str, why: str) -> None:
+        """Log what became of a call, a few times: the worker decides how often that is."""
+        self._lines += 1
+        if self._lines <= _LINES:
+            logger.log(level, "turn %s: %s: %s", self._turn_id, one_line(what), one_line(why))
+        if self._lines == _LINES:
+            logger.warning("turn %s: what fails from here on is not logged", self._turn_id)
+
+
+@types.coroutine
+def _told_of_waiting(
+    work: Coroutine[Any, Any, None], waits: Callable[[], None]
+) -> Generator[Any, Any, bool]:
+    """Do ``work`` in this task; call ``waits`` when it first has to wait. Say whether it had to."""
+    try:
+        awaited = work.send(None)
+    except StopIteration:
+        return False
+    waits()
+    while True:
+        step: Callable[[], Any]
+        try:
+            sent = yield awaited
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is for the work
+            step = functools.partial(work.throw, error)
+        else:
+            step = functools.partial(work.send, sent)
+        try:
+            awaited = step()
+        except StopIteration:
+            return True
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _name(call: msg.Request) -> str:
+    return call.method if isinstance(call, msg.Call) else type(call).__name__.lower()

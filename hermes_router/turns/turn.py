@@ -1,0 +1,299 @@
+"""The life of one worker: from its start over the turns' messages to its end.
+
+A :class:`Turn` never raises: whatever its worker does - dies, hangs, floods, lies - ends in its
+``failure``, a line in the worker log and, if the person in the chat would otherwise wait for
+nothing, a notice there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import logging
+import uuid
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from hermes_router.config.settings import Settings
+from hermes_router.errors import RouterError, WorkerDied, WrongVersion, one_error
+from hermes_router.protocol import messages as msg
+from hermes_router.relay.attachments import Spool
+from hermes_router.turns.event_sender import Inbound, Offer, Verdict
+from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
+from hermes_router.turns.ports import Conversation, Host
+from hermes_router.turns.worker_session import Dialogue, greet
+from hermes_router.workers.process import WorkerProcess
+from hermes_router.workers.turn_log import TurnLog
+from hermes_router.workers.worker_log import exit_text
+
+logger = logging.getLogger(__name__)
+
+
+class Halt(enum.Enum):
+    """What became of a turn that was told to stop."""
+
+    OBEYED = enum.auto()  # Hermes has dealt with it, and nothing of what it stopped runs
+    CUT_OFF = enum.auto()  # Hermes has said so, but something ran on: the tree was ended
+    ENDED = enum.auto()  # the worker did not react at all: the tree was ended
+    REFUSED = enum.auto()  # the worker was leaving: the command was not touched
+
+
+class Turn:
+    """One worker process and the session that it serves.
+
+    ``ended`` is set when the process and all its tree are gone, ``failure`` says why it failed.
+    """
+
+    def __init__(
+        self, conversation: Conversation, settings: Settings, host: Host, *, received: float
+    ) -> None:
+        self.id = uuid.uuid4().hex[:8]
+        self.conversation = conversation
+        self.ended = anyio.Event()
+        self.failure: RouterError | None = None
+        self._settings = settings
+        self._host = host
+        self._order = host.workers.order(conversation.profile, settings)
+        self._worker: WorkerProcess | None = None
+        self._returncode: int | None = None
+        self._calm = anyio.Lock()
+        self._log = TurnLog(self.id, received=received)
+        self._dialogue = Dialogue(
+            conversation,
+            settings,
+            host,
+            turn_id=self.id,
+            log=self._log,
+            send=self._tell,
+            else_noted=self._noted,
+        )
+        self._intake, self._telling = self._dialogue.intake, self._dialogue.telling
+        self._stopping = False
+        self._reason = "its process was ended"
+
+    @property
+    def answered(self) -> anyio.Event:
+        """Set when the reply is delivered and the state saved, or that will not happen any more."""
+        return self._dialogue.answered
+
+    @property
+    def open(self) -> bool:
+        """May messages still be offered to the worker?"""
+        return self._intake.open
+
+    @property
+    def resident(self) -> bool:
+        """Does the worker only live for work that outlives the turn?"""
+        return self.open and self.answered.is_set()
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """What has been reached so far, each with its seconds since the turn began."""
+        return dict(self._log.phases)
+
+    # -- what it is asked for ------------------------------------------------------------------
+
+    async def offer(
+        self, inbound: Inbound, *, until_handled: bool = False, answer: bool = False
+    ) -> Verdict:
+        """Hand a message to the worker and say whether it took it.
+
+        With ``until_handled`` the call returns when Hermes's adapter is through with the message:
+        a command's answer is sent then. With ``answer`` the worker takes it only if the session
+        waits for one.
+        """
+        async with self._calm:  # while the turn is told to stop, nobody knows who will answer
+            pass
+        offer = Offer(inbound, answer=answer)
+        await self._intake.offer(offer, until_handled=until_handled)
+        return offer.verdict
+
+    async def halt(self, command: Inbound) -> Halt:
+        """Hand the worker a command to stop, and see that nothing of the turn runs on.
+
+        First it is Hermes's to obey. What still runs after ``timeouts.stop`` is ended with its
+        whole process tree. A message that arrives meanwhile waits for that.
+        """
+        offer = Offer(command)
+        async with self._calm:
+            with anyio.move_on_after(self._settings.timeouts.stop):
+                await self._intake.offer(offer, until_handled=True)
+                if offer.verdict is Verdict.REFUSED:
+                    return Halt.REFUSED
+                if offer.halted:
+                    await self.answered.wait()
+                return Halt.OBEYED
+            logger.warning("turn %s: it did not stop; its process tree is ended", self.id)
+            self._reason = "it was stopped"
+            await self.kill()
+            return Halt.CUT_OFF if offer.handled.is_set() else Halt.ENDED
+
+    async def stop(self, reason: str) -> None:
+        """Ask the worker to interrupt its work, to save, and to leave; then see that it does."""
+        self._stopping, self._reason = True, reason
+        with anyio.move_on_after(self._settings.timeouts.stop):
+            await self._intake.connected.wait()
+            with contextlib.suppress(OSError):
+                await self._tell(msg.Finish(reason=reason))
+            await self.ended.wait()
+            return
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End the worker's whole tree and wait until nothing of it runs."""
+        self._stopping = True
+        if self._worker is not None:
+            self._worker.terminate()
+        await self.ended.wait()
+
+    async def _tell(self, message: msg.Message) -> None:
+        if self._worker is None:
+            raise BrokenPipeError("there is no worker")
+        await self._worker.send(message)
+
+    def _noted(self, _message: msg.FromWorker) -> bool:
+        """Note what only another kind of turn expects to hear; say whether that was it."""
+        return False
+
+    # -- the life of the worker ----------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Start the worker, serve it until it ends, and clean up."""
+        spool = Spool(limit=self._settings.limits.file_bytes, addresses=self._settings.online)
+        try:
+            await self._log.open(self._order)
+            await self._live(spool)
+        except RouterError as error:
+            self.failure = self._over_limit() or error
+        except Exception as error:
+            logger.exception("turn %s failed", self.id)
+            self.failure = RouterError(f"the router failed: {error!r}")
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._close(spool)
+
+    async def _live(self, spool: Spool) -> None:
+        try:
+            worker = self._worker = await self._start()
+        finally:
+            self._log.line("begin", self._who())
+        patience = 0.0
+        try:
+            with one_error():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._dialogue.keep_watch)
+                    hello = await self._connect(worker)
+                    self._log.line("worker", {"pid": hello.pid, "hermes": hello.hermes})
+                    await self._dialogue.serve(worker, spool)
+                    tasks.cancel_scope.cancel()
+            patience = self._settings.timeouts.stop
+        finally:
+            self._dialogue.hush()
+            self._returncode = await worker.end(patience=patience)
+            self._log.reached("gone")
+        self._judge()
+
+    async def _start(self) -> WorkerProcess:
+        worker = await self._host.workers.start(self._order, self._settings.warm)
+        self._log.reached("start")
+        return worker
+
+    async def _connect(self, worker: WorkerProcess) -> msg.Hello:
+        """Wait for the hello and tell the worker its session."""
+        times = self._settings.timeouts
+        hello = await greet(worker, self.conversation.profile.name)
+        start = self.conversation.start_message(
+            turn_id=self.id,
+            heartbeat=times.silence / 4,
+            linger=times.post_turn,
+            reach=await self._host.post.reach(self.conversation.sender),
+        )
+        try:
+            await worker.send(start)
+        except OSError as error:
+            raise WorkerDied("the worker ended before it was told its session") from error
+        self._intake.connect(worker)
+        return hello
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _judge(self) -> None:
+        """Raise what the end of the process means, if it should not have ended so."""
+        over_limit = self._over_limit()
+        if over_limit is not None:
+            raise over_limit
+        if self._stopping:
+            return
+        if self._dialogue.left and self.answered.is_set():
+            seconds = self._settings.timeouts.post_turn
+            self._reason = f"it took longer than allowed (post_turn: {seconds:g} s)"
+            return
+        returncode = self._returncode
+        if returncode != 0:
+            raise WorkerDied(
+                f"the worker ended with {exit_text(returncode)}", returncode=returncode
+            )
+        if not self.answered.is_set():
+            raise WorkerDied("the worker left without finishing its turn", returncode=returncode)
+
+    def _over_limit(self) -> RouterError | None:
+        return None if self._stopping else self._dialogue.watch.over_limit(self._returncode)
+
+    async def _close(self, spool: Spool) -> None:
+        unanswered = not self.answered.is_set() and not self._stopping
+        if self._loss_costs_nothing():
+            logger.warning("turn %s: its prepared worker was lost: %s", self.id, self.failure)
+            self.failure, unanswered = None, False
+        self._intake.close()
+        if self.failure is not None:
+            logger.error("turn %s of %s: %s", self.id, self.conversation.profile.name, self.failure)
+        self._log_end()
+        self._log.close()
+        await anyio.to_thread.run_sync(spool.close)
+        if self._returncode != 0:
+            self._host.post.settle(self.conversation.profile.name, self._dialogue.sent.settled())
+        try:
+            self.conversation.worker_ended()
+        except Exception:
+            logger.exception("turn %s: what its worker left behind could not be undone", self.id)
+        await self._account(unanswered=unanswered)
+        self.answered.set()
+        self.ended.set()
+
+    def _loss_costs_nothing(self) -> bool:
+        """Did a prepared process die without a message? Who offered one will offer it again."""
+        prepared = self._worker is not None and self._worker.prepared
+        told = isinstance(self.failure, WrongVersion) or is_told_in_any_case(self.failure)
+        return prepared and self._intake.accepted == 0 and not told
+
+    async def _account(self, *, unanswered: bool) -> None:
+        """Tell what became of the turn, and of the work that ended with its worker."""
+        why = why_ended(self.failure, self._reason)
+        self._telling.log_ended_works(why)
+        if unanswered or is_told_in_any_case(self.failure):
+            await self._apologise(answered=not unanswered)
+        await self._telling.say_ended_works(why)
+
+    async def _apologise(self, *, answered: bool) -> None:
+        await self._telling.say(notice(self.failure, self.id, answered=answered))
+
+    def _who(self) -> dict[str, object]:
+        """Return what a turn's header line says; its pid is the supervisor's."""
+        worker = self._worker
+        return {
+            "profile": self.conversation.profile.name,
+            "session": self.conversation.key,
+            "launcher": self._settings.launcher,
+            "start": "none" if worker is None else "prepared" if worker.prepared else "cold",
+            "pid": "none" if worker is None else worker.pid,
+        }
+
+    def _log_end(self) -> None:
+        fields: dict[str, object] = {"exit": exit_text(self._returncode)}
+        if self.failure is not None:
+            fields["failure"] = self.failure.message
+        if self._telling.works:
+            fields["ended"] = "; ".join(self._telling.works)
+        self._log.end(fields)

@@ -1,0 +1,200 @@
+"""What one worker says, from its hello on, and what that means for its turn."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from hermes_router.config.settings import Settings
+from hermes_router.errors import ProtocolError, WorkerDied, WorkerStartError, WrongVersion
+from hermes_router.protocol import messages as msg
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.prompts import OpenPrompts, Send
+from hermes_router.state.delivered import SentTexts
+from hermes_router.turns.event_sender import Intake
+from hermes_router.turns.notifier import Telling
+from hermes_router.turns.ports import Conversation, Host
+from hermes_router.turns.rpc_server import Calls
+from hermes_router.turns.watchdog import Watch
+from hermes_router.workers.process import WorkerProcess
+from hermes_router.workers.turn_log import TurnLog
+from hermes_router.workers.worker_log import one_line
+
+#: Calls that say nothing in the conversation.
+_SILENT_CALLS = frozenset({"send_typing", "stop_typing"})
+
+
+async def greet(worker: WorkerProcess, profile: str) -> msg.Hello:
+    """Wait for the worker's hello.
+
+    Raises:
+        WorkerStartError: it ended before.
+        WrongVersion: it speaks another protocol.
+        ProtocolError: it says something else, or that it is of another profile.
+    """
+    async for message in worker.messages():
+        if not isinstance(message, msg.Hello):
+            raise ProtocolError(f"the worker began with {_op(message)}, not with hello")
+        _check(message, profile)
+        return message
+    raise WorkerStartError("the worker ended before it said hello")
+
+
+def _check(hello: msg.Hello, profile: str) -> None:
+    if hello.protocol != msg.PROTOCOL_VERSION:
+        raise WrongVersion(
+            f"the worker speaks protocol {hello.protocol}, this gateway {msg.PROTOCOL_VERSION}",
+            hint="restart the gateway after hermes-router was updated",
+        )
+    if hello.profile != profile:
+        raise ProtocolError(f"the worker says that it is {one_line(repr(hello.profile), 100)}")
+
+
+class Dialogue:
+    """Hears one worker: has done what it asks for, and notes what it says about itself.
+
+    ``answered`` is set when the reply is delivered and the state saved, and anew for each further
+    message that the worker takes. ``left``: it has said that it takes nothing more. ``else_noted``
+    notes a message that only this kind of turn expects, and says whether it was one.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        settings: Settings,
+        host: Host,
+        *,
+        turn_id: str,
+        log: TurnLog,
+        send: Send,
+        else_noted: Callable[[msg.FromWorker], bool],
+    ) -> None:
+        self.answered = anyio.Event()
+        self.left = False
+        self.intake = Intake()
+        self.watch = Watch(settings)
+        self.telling = Telling(conversation, turn_id)
+        self.sent = SentTexts()
+        self.prompts = OpenPrompts(host.desk, send, conversation.notify)
+        self._conversation = conversation
+        self._settings = settings
+        self._post = host.post
+        self._turn_id = turn_id
+        self._log = log
+        self._else_noted = else_noted
+        self._calls: Calls | None = None
+
+    async def keep_watch(self) -> None:
+        """End a worker that gives no sign of life, never gets ready, or exceeds the turn's time.
+
+        Raises:
+            WorkerTimeout: it did.
+        """
+        while True:
+            await anyio.sleep(self.watch.step)
+            self.watch.check(
+                answered=self.answered.is_set(),
+                taking=self.intake.open,
+                held_up=self._calls is not None and self._calls.held_up,
+            )
+
+    async def serve(self, worker: WorkerProcess, spool: Spool) -> None:
+        """Hear the worker until it closes its end.
+
+        Raises:
+            ProtocolError: it said what it may not say, or not now.
+            WorkerDied: it said that it cannot go on.
+            WorkerOverLimit: it said too much.
+        """
+        async with anyio.create_task_group() as tasks:
+            do = functools.partial(self._do, spool=spool)
+            take = functools.partial(self._take, spool=spool, tasks=tasks)
+            self._calls = Calls(do, worker, turn_id=self._turn_id, noted=self._note_call, take=take)
+            await self._calls.serve(tasks)
+
+    async def _take(
+        self, message: msg.FromWorker, *, spool: Spool, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        """Note what is no call."""
+        self.watch.heard()
+        if isinstance(message, msg.Chunk):
+            await anyio.to_thread.run_sync(spool.append, message)
+        elif isinstance(message, msg.Owes):
+            self.telling.note_works(message.works)
+        elif isinstance(message, msg.Offers):
+            self._conversation.offered(message)
+        elif isinstance(message, msg.Hit):
+            allowed = self._settings.limits.open_files
+            tasks.start_soon(self.telling.say_of, message, allowed)
+        else:
+            self._note(message)
+
+    def _note_call(self, call: msg.Request, said_bytes: int) -> None:
+        """Note that the worker says something, which is all that it has said in ``said_bytes``."""
+        self.watch.heard()
+        if not isinstance(call, msg.Call) or call.method not in _SILENT_CALLS:
+            self.watch.said()
+        self.watch.check_output(said_bytes)
+
+    async def _do(self, call: msg.Request, spool: Spool) -> Any:
+        if isinstance(call, msg.Call):
+            ask = functools.partial(self.prompts.ask, call.id)
+            value = await self._conversation.execute(call.method, call.args, spool, ask)
+        else:
+            value = await self._post.carry(self._conversation.sender, call, spool)
+        self.sent.note(call, value, self._conversation.sender.origin)
+        return value
+
+    def _note(self, message: msg.FromWorker) -> None:
+        match message:
+            case msg.Accepted() | msg.Refused() | msg.Handled():
+                self._settle(message)
+            case msg.Idle(resident=resident):
+                self._release(resident=resident)
+            case msg.Leaving():
+                self._leave()
+            case msg.Resolved() | msg.Closed():
+                self.prompts.note(message)
+            case msg.Ready(phases=steps) if not self.watch.ready:
+                self._log.ready(steps)
+                self.watch.ready = True
+            case msg.Mark(name=name):
+                self._log.marked(name)
+            case msg.Failed(error=error, traceback=text):
+                raise WorkerDied(f"the worker failed: {one_line(error)}", detail=text)
+            case msg.Alive():
+                pass
+            case _ if not self._else_noted(message):
+                raise ProtocolError(f"the worker sent {_op(message)} where it makes no sense")
+
+    def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
+        self.intake.settle(message)
+        if isinstance(message, msg.Accepted) and self.answered.is_set():
+            self.answered = anyio.Event()
+
+    def _release(self, *, resident: bool) -> None:
+        """Free the lane, for the reply is out; or keep it bound while the worker is resident."""
+        self._log.reached("reply")
+        self.watch.released()
+        self.watch.said()
+        self.intake.open = resident and not self.left
+        self.answered.set()
+
+    def _leave(self) -> None:
+        self.left = True
+        self.hush()
+        self.watch.released()
+
+    def hush(self) -> None:
+        """Offer the worker nothing more, and let nobody answer its prompts."""
+        self.intake.open = False
+        self.prompts.end()
+
+
+def _op(message: msg.Message) -> str:
+    return type(message).__name__.lower()

@@ -1,0 +1,231 @@
+"""Children that another process starts for us: asked for over a socket, with their descriptors.
+
+The other process is a template, or the first process of a sandbox. It reaps what it starts and
+reports how it ended. With its report of a start comes a descriptor of the new process, which means
+the right one in every pid namespace and after every reuse of a pid.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from hermes_router.protocol import template as msg
+from hermes_router.workers.flow_control import Pace
+
+_ANSWER_SECONDS = 10.0
+_REPORT_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Reply:
+    done: anyio.Event = field(default_factory=anyio.Event)
+    child: ForkedChild | None = None
+    reason: str = ""
+
+
+class ForkServer:
+    """Our end of the control socket of a process that starts children.
+
+    ``shared_fate``: its children cannot outlive it, for it is the first of their pid namespace.
+    """
+
+    def __init__(self, control: socket.socket, *, shared_fate: bool = False) -> None:
+        control.settimeout(0)
+        self.prepared = False
+        self.ended = False
+        self.unfit = ""
+        self.ready = anyio.Event()
+        self._control = control
+        self._shared_fate = shared_fate
+        self._replies: dict[str, _Reply] = {}
+        self._children: dict[int, ForkedChild] = {}
+        self._reader = asyncio.create_task(self._read())
+
+    async def start(
+        self, request: msg.Fork | msg.Spawn, log: int, more: Sequence[int] = ()
+    ) -> ForkedChild:
+        """Have a child started whose stderr is ``log``, and return it with its two pipe ends.
+
+        Raises:
+            OSError: it was not.
+        """
+        child_in, our_out = os.pipe()
+        our_in, child_out = os.pipe()
+        try:
+            child = await self._ask(request, [child_in, child_out, log, *more])
+        except BaseException:
+            os.close(our_in)
+            os.close(our_out)
+            raise
+        finally:
+            os.close(child_in)
+            os.close(child_out)
+        child.inbound, child.outbound = our_in, our_out
+        return child
+
+    async def _ask(self, request: msg.Fork | msg.Spawn, descriptors: list[int]) -> ForkedChild:
+        if self.ended:
+            raise BrokenPipeError("the process that starts workers has ended")
+        reply = self._replies[request.worker_id] = _Reply()
+        try:
+            socket.send_fds(self._control, [msg.encode(request)], descriptors)
+            with anyio.fail_after(_ANSWER_SECONDS):
+                await reply.done.wait()
+        finally:
+            del self._replies[request.worker_id]
+        if reply.child is None:
+            raise OSError(f"it was refused: {reply.reason or 'the process ended'}")
+        return reply.child
+
+    async def close(self) -> None:
+        """Let go of the socket, which asks the other process to end."""
+        self._reader.cancel()
+        await asyncio.wait([self._reader])  # it must let go of the socket before that is closed
+        self._end()
+        self._control.close()
+
+    async def _read(self) -> None:
+        pace = Pace()
+        with contextlib.suppress(OSError, msgspec.MsgspecError, RecursionError):
+            while True:
+                packet, descriptor = await self._receive()
+                if not packet:
+                    break
+                self._note(msg.decode_from_template(packet), descriptor)
+                await pace.keep(0)
+        self._end()
+
+    async def _receive(self) -> tuple[bytes, int]:
+        size = array.array("i").itemsize
+        while True:
+            try:
+                packet, ancillary, _flags, _address = self._control.recvmsg(
+                    msg.PACKET_BYTES, socket.CMSG_LEN(size), socket.MSG_CMSG_CLOEXEC
+                )
+            except BlockingIOError:
+                await anyio.wait_readable(self._control)
+                continue
+            received = array.array("i")
+            for _level, _kind, data in ancillary:
+                received.frombytes(data[: len(data) - len(data) % size])
+            return packet, received[0] if received else -1
+
+    def _note(self, message: msg.FromTemplate, descriptor: int) -> None:
+        match message:
+            case msg.Prepared():
+                self.prepared = True
+                self.ready.set()
+            case msg.Unfit(reason=reason):
+                self.unfit = reason
+            case msg.Forked(worker_id=worker_id, pid=pid) if worker_id in self._replies:
+                child = self._children[pid] = ForkedChild(descriptor)
+                descriptor = -1
+                self._answer(worker_id, child, "")
+            case msg.NotForked(worker_id=worker_id, reason=reason):
+                self._answer(worker_id, None, reason)
+            case msg.Ended(pid=pid, returncode=returncode) if pid in self._children:
+                self._children.pop(pid).report(returncode)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _answer(self, worker_id: str, child: ForkedChild | None, reason: str) -> None:
+        reply = self._replies.get(worker_id)
+        if reply is not None:
+            reply.child, reply.reason = child, reason
+            reply.done.set()
+
+    def _end(self) -> None:
+        self.ended, self.prepared = True, False
+        self.ready.set()
+        for reply in self._replies.values():
+            reply.done.set()
+        if self._shared_fate:
+            for child in self._children.values():
+                child.report(-signal.SIGKILL)
+
+
+class ForkedChild:
+    """A process that another one started for us, reaps, and reports on.
+
+    ``descriptor`` is its pidfd; -1 when it had ended before one could be had.
+    """
+
+    inbound = -1
+    outbound = -1
+    keeper: Callable[[ForkedChild], None] | None = None
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.pid = _pid_of(descriptor)
+        self._returncode: int | None = None
+        self._reported = anyio.Event()
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended, as far as can be told at once."""
+        if self._reported.is_set() or self._descriptor < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def report(self, returncode: int) -> None:
+        """Note the end that the process's parent saw."""
+        if not self._reported.is_set():
+            self._returncode = returncode
+            self._reported.set()
+
+    async def gone(self) -> None:
+        """Wait until the process has ended."""
+        if self._descriptor >= 0:
+            # A copy: two tasks may wait for one process, and a loop watches a descriptor once.
+            copy = os.dup(self._descriptor)
+            try:
+                await anyio.wait_readable(copy)
+            finally:
+                anyio.notify_closing(copy)
+                os.close(copy)
+
+    async def wait(self) -> int | None:
+        """Return the process's return code when it has ended; None when nobody reports it."""
+        await self.gone()
+        with anyio.move_on_after(_REPORT_SECONDS):
+            await self._reported.wait()
+        return self._returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process; nothing happens when it has ended."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):  # it has ended; or what was sent is no pidfd
+                signal.pidfd_send_signal(self._descriptor, number)
+
+    def keep(self, other: object) -> None:
+        """Keep the sandbox, if this process is in one, until ``other`` has ended too."""
+        if self.keeper is not None and isinstance(other, ForkedChild):
+            self.keeper(other)
+
+
+def _pid_of(descriptor: int) -> int:
+    """Return the id, as this process sees it, of the process that a pidfd means; 0 if unknown."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text("ascii").splitlines():
+            name, _, value = line.partition(":")
+            if name == "Pid":
+                return int(value)
+    return 0

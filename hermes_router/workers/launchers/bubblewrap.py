@@ -1,0 +1,218 @@
+"""The ``bubblewrap`` launcher: all workers of a profile in one sandbox of their own.
+
+A sandbox is a set of Linux namespaces that ``bwrap`` makes: its own file system
+(:mod:`hermes_router.workers.launchers.view`), processes, IPC, host name and, if wanted, network.
+Its first process, the keeper, starts workers and templates inside on request. It is closed when
+nothing that was started in it lives any more, it dies with the gateway, and there is one per
+profile: a session's later turn finds the processes and the ``/tmp`` of the earlier ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from hermes_router.errors import WorkerStartError
+from hermes_router.profiles.model import hermes_root
+from hermes_router.protocol import template as msg
+from hermes_router.workers import launchers
+from hermes_router.workers.fork_client import ForkedChild, ForkServer
+from hermes_router.workers.launchers import Child, LaunchSpec, board, scope
+from hermes_router.workers.launchers.bwrap import NAMESPACES, check
+from hermes_router.workers.launchers.view import View, view_for
+
+_START_SECONDS = 20.0
+_TMP = "/tmp"  # noqa: S108 - the sandbox's own
+
+_Key = tuple[asyncio.AbstractEventLoop, object, object]
+_sandboxes: dict[_Key, _Sandbox] = {}
+_closing: set[asyncio.Task[None]] = set()
+
+
+async def launch(spec: LaunchSpec) -> Child:
+    """Start a worker or a template of ``spec.profile`` in that profile's sandbox.
+
+    Raises:
+        OSError: the system refused.
+        RouterError: there can be no such sandbox; the reason tells what to mend.
+    """
+    key = (asyncio.get_running_loop(), spec.profile, (spec.sandbox, spec.share))
+    sandbox = _sandboxes.get(key)
+    if sandbox is None or not sandbox.open:
+        sandbox = _sandboxes[key] = _Sandbox()
+        sandbox.begin(spec, forget=functools.partial(_forget, key, sandbox))
+    return await sandbox.launch(spec)
+
+
+async def close() -> None:
+    """Close the sandboxes of this loop; none of them is left when this returns."""
+    loop = asyncio.get_running_loop()
+    for (of, *_), sandbox in list(_sandboxes.items()):
+        if of is loop:
+            sandbox.close()
+    ours = [task for task in _closing if task.get_loop() is loop]
+    await asyncio.gather(*ours, return_exceptions=True)
+
+
+def _forget(key: _Key, sandbox: _Sandbox) -> None:
+    if _sandboxes.get(key) is sandbox:
+        del _sandboxes[key]
+
+
+class _Sandbox:
+    """One running sandbox and what lives in it."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self._lives: set[asyncio.Task[None]] = set()
+        self._starting = 0
+        self._started: asyncio.Task[ForkServer] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._tmp: Path | None = None
+
+    def begin(self, spec: LaunchSpec, *, forget: functools.partial[None]) -> None:
+        """Start the sandbox, in the background."""
+        self._forget = forget
+        self._started = asyncio.create_task(self._start(spec))
+
+    async def launch(self, spec: LaunchSpec) -> Child:
+        self._starting += 1
+        try:
+            if self._started is None:
+                raise OSError("the sandbox was not begun")
+            server = await asyncio.shield(self._started)
+            template = ["--template", "3"] if spec.control is not None else []
+            request = msg.Spawn(
+                worker_id=spec.worker_id,
+                arguments=[*launchers.command(spec), *_board(spec), "--tmp", _TMP, *template],
+                environment=dict(spec.environment),
+                cwd=str(spec.cwd),
+            )
+            more = [spec.control] if spec.control is not None else []
+            child = await server.start(request, spec.log, more)
+            child.keeper = self.keep
+            self.keep(child)
+            return child
+        finally:
+            self._starting -= 1
+            self._close_if_empty()
+
+    def keep(self, child: ForkedChild) -> None:
+        """Stay until ``child`` has ended."""
+        task = asyncio.create_task(child.gone())
+        self._lives.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._lives.discard(task)
+        self._close_if_empty()
+
+    def _close_if_empty(self) -> None:
+        if not self._lives and not self._starting:
+            self.close()
+
+    def close(self) -> None:
+        """Begin to close it, whatever lives in it."""
+        if self.open:
+            self.open = False
+            self._forget()
+            task = asyncio.create_task(self._close())
+            _closing.add(task)
+            task.add_done_callback(_closing.discard)
+
+    async def _start(self, spec: LaunchSpec) -> ForkServer:
+        view = await anyio.to_thread.run_sync(_view, spec)
+        self._tmp = await anyio.to_thread.run_sync(_make_tmp, spec)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            line, environment = await anyio.to_thread.run_sync(_line, spec, view, self._tmp)
+            # In this thread, not in one of a pool: bwrap dies with the thread that started it.
+            self._process = subprocess.Popen(  # noqa: ASYNC220
+                [*line, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=spec.log,
+                stderr=spec.log,
+                cwd="/",
+                env=environment,
+                start_new_session=True,
+                pass_fds=[theirs.fileno()],
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        server = ForkServer(ours, shared_fate=True)
+        with anyio.move_on_after(_START_SECONDS):
+            await server.ready.wait()
+        if not server.prepared:
+            await server.close()
+            reason = await anyio.to_thread.run_sync(check)
+            raise WorkerStartError(
+                f"there is no sandbox: {reason or 'bwrap failed; the worker log tells more'}",
+                profile=spec.profile.name,
+                where=str(spec.profile.logs),
+            )
+        return server
+
+    async def _close(self) -> None:
+        """End the sandbox; whatever escaped its worker inside it ends with it."""
+        if self._started is not None:
+            with contextlib.suppress(Exception):  # its failure was told to those who waited for it
+                server = await self._started
+                await server.close()
+        process = self._process
+        if process is not None:
+            with anyio.move_on_after(2.0):
+                await anyio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+            process.kill()
+            await anyio.to_thread.run_sync(process.wait)
+        if self._tmp is not None:
+            remove = functools.partial(shutil.rmtree, self._tmp, ignore_errors=True)
+            await anyio.to_thread.run_sync(remove)
+
+
+def _board(spec: LaunchSpec) -> list[str]:
+    return [] if "kanban" in spec.share else ["--no-board"]
+
+
+def _view(spec: LaunchSpec) -> View:
+    view = view_for(spec.profile, spec.sandbox, spec.environment, Path.home())
+    if "kanban" in spec.share:
+        board.show(view, hermes_root(spec.profile.home), spec.profile.name)
+    return view
+
+
+def _make_tmp(spec: LaunchSpec) -> Path:
+    beside = Path(spec.environment["TMPDIR"]).parent
+    prefix = f"hermes-router-sandbox-{spec.profile.name}-"
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=beside if beside.is_dir() else None))
+
+
+def _line(spec: LaunchSpec, view: View, tmp: Path) -> tuple[list[str], dict[str, str]]:
+    environment = {"PATH": spec.environment.get("PATH", os.defpath)}
+    return scope.within(spec, _command(spec, view, tmp), environment, shared=True)
+
+
+def _command(spec: LaunchSpec, view: View, tmp: Path) -> list[str]:
+    """Return the command line of a sandbox, but for the number of its control socket."""
+    network = [] if spec.sandbox.online else ["--unshare-net"]
+    special = ["--proc", "/proc", "--dev", "/dev", "--bind", str(tmp), _TMP]
+    program = shutil.which("bwrap") or "bwrap"
+    keeper = [sys.executable, "-P", "-m", "hermes_router_worker.process.sandbox_init"]
+    return [
+        *(program, *NAMESPACES, *network),
+        *(*special, *view.arguments()),
+        *("--chdir", "/", "--", *keeper),
+    ]

@@ -1,0 +1,87 @@
+"""The ``local`` launcher: a process of the same user, with an environment of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+
+import anyio
+import anyio.to_thread
+
+from hermes_router.workers import launchers
+from hermes_router.workers.launchers import Child, LaunchSpec, scope
+
+
+async def launch(spec: LaunchSpec) -> Child:
+    """Start a worker of ``spec.profile``; raises ``OSError`` when the system refuses."""
+    # Not to be cancelled in between: a process that nobody holds would be left running.
+    return await anyio.to_thread.run_sync(_spawn, spec, abandon_on_cancel=False)
+
+
+def command(spec: LaunchSpec) -> list[str]:
+    """Return the command line of a worker."""
+    template = ["--template", str(spec.control)] if spec.control is not None else []
+    return [*launchers.command(spec), *template]
+
+
+def _spawn(spec: LaunchSpec) -> _LocalChild:
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        child_in, our_out = os.pipe()
+        theirs.callback(os.close, child_in)
+        ours.callback(os.close, our_out)
+        our_in, child_out = os.pipe()
+        theirs.callback(os.close, child_out)
+        ours.callback(os.close, our_in)
+        line, environment = scope.within(
+            spec, command(spec), spec.environment, shared=spec.control is not None
+        )
+        process = subprocess.Popen(
+            line,
+            stdin=child_in,
+            stdout=child_out,
+            stderr=spec.log,
+            cwd=spec.cwd,
+            env=environment,
+            start_new_session=True,
+            pass_fds=[spec.control] if spec.control is not None else [],
+        )
+        ours.pop_all()
+    return _LocalChild(process, inbound=our_in, outbound=our_out)
+
+
+class _LocalChild:
+    def __init__(self, process: subprocess.Popen[bytes], *, inbound: int, outbound: int) -> None:
+        self._process = process
+        self.pid = process.pid
+        self.inbound = inbound
+        self.outbound = outbound
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    async def wait(self) -> int | None:
+        if self._process.returncode is None:
+            await _wait_for_end(self._process)
+        return self._process.wait()
+
+    def send_signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def keep(self, other: Child) -> None:
+        """Nothing: a process needs no other one to live on."""
+
+
+async def _wait_for_end(process: subprocess.Popen[bytes]) -> None:
+    """Wait without a thread where the kernel has descriptors for processes."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        await anyio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+        return
+    try:
+        await anyio.wait_readable(descriptor)
+    finally:
+        anyio.notify_closing(descriptor)
+        os.close(descriptor)

@@ -1,0 +1,100 @@
+"""A template process as its parent sees it: asked to fork, told how the forked workers end."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import anyio
+
+from hermes_router.errors import TemplateUnfit, WorkerStartError
+from hermes_router.protocol import template as msg
+from hermes_router.workers.fork_client import ForkServer
+from hermes_router.workers.launchers import Child, LaunchSpec
+from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
+
+_PREPARE_SECONDS = 120.0
+
+#: What of a worker's environment is not the template's.
+_OWN_NAMES = ("TMPDIR", "HERMES_ROUTER_WORKER")
+
+
+def templates_work_here() -> bool:
+    """Say whether this system can fork prepared processes safely."""
+    return sys.platform.startswith("linux")
+
+
+class Template:
+    """A prepared process of one profile. Use :meth:`start`, and :meth:`retire` it in the end."""
+
+    def __init__(self, process: WorkerProcess, control: socket.socket) -> None:
+        self._process = process
+        self.pid = process.pid
+        self._forks = ForkServer(control)
+
+    @property
+    def prepared(self) -> bool:
+        """Whether it can fork."""
+        return self._forks.prepared
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is known to have ended."""
+        return self._forks.ended
+
+    @classmethod
+    async def start(cls, order: WorkerOrder) -> Template:
+        """Start a template and wait until it can fork.
+
+        Raises:
+            ProfileError: the profile's home cannot be used.
+            TemplateUnfit: what the profile has of its own forbids to fork it; so it will next time.
+            WorkerStartError: it could not be started, or not be prepared in time.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            process = await start_worker(order, control=theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        template = cls(process, ours)
+        try:
+            with anyio.move_on_after(_PREPARE_SECONDS):
+                await template._forks.ready.wait()
+        finally:
+            if not template.prepared:
+                await template.retire()
+        if template._forks.unfit:
+            raise TemplateUnfit(
+                f"the template may not fork: {template._forks.unfit}",
+                profile=order.profile.name,
+                where=str(order.log.path),
+                hint="the profile's workers are started cold; see what its plugins do on import",
+            )
+        if not template.prepared:
+            raise WorkerStartError(
+                "the template could not be prepared",
+                profile=order.profile.name,
+                where=str(order.log.path),
+            )
+        return template
+
+    async def launch(self, spec: LaunchSpec) -> Child:
+        """Fork a worker; a launcher like any other. Raises ``OSError`` when it does not."""
+        request = msg.Fork(
+            worker_id=spec.worker_id,
+            environment={name: spec.environment[name] for name in _OWN_NAMES},
+            grace=spec.grace,
+            limits=dict(spec.limits),
+        )
+        child = await self._forks.start(request, spec.log)
+        self._process.keep(child)
+        return child
+
+    async def retire(self) -> None:
+        """End the template; workers that it forked go on."""
+        with anyio.CancelScope(shield=True):
+            await self._forks.close()
+            await self._process.end(patience=1.0)

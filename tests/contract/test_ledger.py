@@ -1,0 +1,150 @@
+"""Hermes's ledger of replies as workers keep it, with the real ledger and real processes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway import delivery_ledger
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.delivered import is_settled, name_of
+from hermes_router_worker.send import ledger
+
+PLACE = msg.Place(platform="telegram", chat_id="-100", thread_id="6")
+
+DEBTOR = """
+import sys
+from gateway import delivery_ledger
+from hermes_router_worker.send import ledger
+ledger.install()
+delivery_ledger.record_obligation(
+    obligation_id="one", session_key="key", platform="telegram", chat_id="-100", thread_id="6",
+    content="owed")
+delivery_ledger.mark_attempting("one")
+print(*delivery_ledger._owner_stamp(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HERMES_HOME", str(tmp_path))
+    for name in ("_owner_stamp", "_owner_alive"):
+        monkeypatch.setattr(delivery_ledger, name, getattr(delivery_ledger, name))
+    monkeypatch.setattr(delivery_ledger, "_hermes_router_debtors", None, raising=False)
+    monkeypatch.delattr(delivery_ledger, "_hermes_router_debtors")
+    ledger.install()
+    return tmp_path
+
+
+@contextmanager
+def debtor() -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+    """Run a worker that owes a reply; yields it and its stamp."""
+    with subprocess.Popen(
+        [sys.executable, "-c", DEBTOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pid, started = process.stdout.readline().split()
+        try:
+            yield process, int(pid), int(started)
+        finally:
+            process.kill()
+
+
+class Post:
+    """Stands for the gateway."""
+
+    def __init__(self, error: str | None = None) -> None:
+        self.sent: list[tuple[msg.Place, str]] = []
+        self._error = error
+
+    async def deliver(self, target: msg.Place, text: str, **_: Any) -> dict[str, Any]:
+        self.sent.append((target, text))
+        return {"error": self._error} if self._error else {"success": True}
+
+    async def react(self, target: msg.Place, **_: Any) -> dict[str, Any]:
+        raise AssertionError(target)
+
+
+def state() -> str:
+    connection = delivery_ledger._connect()
+    (found,) = connection.execute("SELECT state FROM delivery_obligations").fetchone()
+    connection.close()
+    return str(found)
+
+
+async def test_what_a_living_worker_owes_is_its_own_and_a_dead_ones_is_sent() -> None:
+    post = Post()
+    with debtor() as (process, _pid, _started):
+        await ledger.redeliver(post, ["telegram"])
+        assert post.sent == []
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        await ledger.redeliver(post, ["telegram"])
+    assert post.sent == [(PLACE, delivery_ledger.RECOVERED_MARKER + "owed")]
+    assert state() == "delivered"
+
+
+async def test_a_reply_that_could_not_be_sent_again_stays_owed() -> None:
+    with debtor() as (process, _pid, _started):
+        process.kill()
+        process.wait()
+    await ledger.redeliver(Post("gone"), ["telegram"])
+    assert state() == "failed"
+
+
+async def test_nothing_is_claimed_for_a_platform_that_is_not_connected() -> None:
+    with debtor() as (process, _pid, _started):
+        process.kill()
+        process.wait()
+    post = Post()
+    await ledger.redeliver(post, ["discord"])
+    assert (post.sent, state()) == ([], "attempting")
+
+
+def test_a_worker_of_another_pid_namespace_lives_while_it_holds_its_lock(home: Path) -> None:
+    folder = home / "hermes-router" / "debtors"
+    with debtor() as (process, pid, started):
+        # what its stamp looks like from outside: an id that no process here has
+        (folder / f"{pid}-{started}.lock").rename(folder / "99999999-5.lock")
+        assert delivery_ledger._owner_alive(99999999, 5)
+        process.kill()
+        process.wait()
+        assert not delivery_ledger._owner_alive(99999999, 5)
+    assert list(folder.iterdir()) == []
+
+
+def test_an_owner_without_a_lock_is_judged_as_hermes_does() -> None:
+    assert not delivery_ledger._owner_alive(99999999, 5)
+    assert delivery_ledger._owner_alive(1, None)
+
+
+def test_what_the_gateway_sent_is_crossed_off_and_nothing_else() -> None:
+    with debtor() as (process, _pid, _started):
+        process.kill()
+        process.wait()
+    now = time.time()
+    name = name_of("telegram", "-100", "6", "owed")
+    elsewhere = name_of("telegram", "-100", "7", "owed")
+    before = msg.Settled(name=name, since=now - 900, until=now - 600)
+    other = msg.Settled(name=elsewhere, since=now - 60, until=now)
+    assert ledger.cross_off([before, other]) == 0
+    assert state() == "attempting"
+    assert ledger.cross_off([msg.Settled(name=name, since=now - 60, until=now)]) == 1
+    assert state() == "delivered"
+
+
+def test_a_text_is_settled_only_between_its_times() -> None:
+    settled = [msg.Settled(name=name_of("telegram", "-100", "6", "x"), since=100.0, until=200.0)]
+    assert is_settled(PLACE, "x", 150.0, settled)
+    assert not is_settled(PLACE, "y", 150.0, settled)
+    assert not is_settled(PLACE, "x", 50.0, settled)
+    assert not is_settled(PLACE, "x", 250.0, settled)

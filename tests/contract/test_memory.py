@@ -1,0 +1,124 @@
+"""The file in which a session's state waits for its next worker."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gateway import run
+from tools import approval
+
+from hermes_router_worker.home import session_state
+
+KEY = "agent:main:telegram:group:-100:6"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HERMES_HOME", str(tmp_path))
+    approval.clear_session(KEY)
+    return tmp_path
+
+
+class Runner(run.GatewayRunner):
+    """The real class, without what its constructor sets up."""
+
+    def __init__(self) -> None:
+        self._session_reasoning_overrides: dict[str, Any] = {}
+
+
+def worker(key: str = KEY) -> tuple[Any, session_state.Memory]:
+    """Attach a runner as a fresh process would."""
+    approval.clear_session(key)
+    runner = Runner()
+    adapter = SimpleNamespace(_active_sessions={}, _pending_messages={})
+    return runner, session_state.attach(runner, adapter, key)
+
+
+def efforts(runner: Any) -> dict[str, Any]:
+    return dict(runner._session_reasoning_overrides)
+
+
+def test_every_map_that_hermes_lists_is_kept() -> None:
+    runner, memory_of_first = worker()
+    plain = [name for name in run._CONVERSATION_SCOPED_STATE if name != "_queued_events"]
+    for name in plain:
+        setattr(runner, name, {KEY: {"model": name}, "another": {"model": "not-ours"}})
+    memory_of_first.save()
+    later, _ = worker()
+    for name in plain:
+        assert getattr(later, name)[KEY] == {"model": name}, name
+        assert "another" not in getattr(later, name)
+
+
+def test_an_older_worker_does_not_overwrite_what_a_newer_one_saved() -> None:
+    first, memory_of_first = worker()
+    first._session_reasoning_overrides[KEY] = {"effort": "low"}
+    memory_of_first.save()
+    second, memory_of_second = worker()
+    second._session_reasoning_overrides[KEY] = {"effort": "high"}
+    memory_of_first.save()  # the second is attached, even though it has saved nothing yet
+    memory_of_second.save()
+    memory_of_first.save()
+    third, _ = worker()
+    assert efforts(third) == {KEY: {"effort": "high"}}
+
+
+def test_a_worker_that_dies_after_new_leaves_nothing_of_the_old_conversation() -> None:
+    first, memory_of_first = worker()
+    first._session_reasoning_overrides[KEY] = {"effort": "low"}
+    approval.enable_session_yolo(KEY)
+    memory_of_first.save()
+    second, _ = worker()
+    assert efforts(second)
+    assert approval.is_session_yolo_enabled(KEY)
+    second._clear_conversation_scope(KEY, reason="session_reset")
+    third, _ = worker()
+    assert efforts(third) == {}
+    assert not approval.is_session_yolo_enabled(KEY)
+
+
+def test_the_end_of_another_sessions_conversation_is_followed() -> None:
+    other, memory_of_other = worker("agent:main:other")
+    other._session_reasoning_overrides["agent:main:other"] = {"effort": "low"}
+    memory_of_other.save()
+    upkeep, _ = worker()
+    upkeep._clear_conversation_scope("agent:main:other", reason="expiry_finalized")
+    again, _ = worker("agent:main:other")
+    assert efforts(again) == {}
+
+
+def test_what_cannot_be_written_costs_that_item_only(caplog: pytest.LogCaptureFixture) -> None:
+    first, memory_of_first = worker()
+    first._pending_model_notes = {KEY: object()}
+    first._session_reasoning_overrides[KEY] = {"effort": "low"}
+    with caplog.at_level(logging.WARNING):
+        memory_of_first.save()
+    assert "_pending_model_notes" in caplog.text
+    second, _ = worker()
+    assert efforts(second) == {KEY: {"effort": "low"}}
+
+
+def test_a_home_that_cannot_be_written_costs_a_line_in_the_log(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (home / "hermes-router").write_text("in the way")
+    _runner, memory_of_first = worker()
+    memory_of_first.save()
+    assert "the session's state was not" in caplog.text
+
+
+def test_it_costs_little() -> None:
+    runner, memory_of_first = worker()
+    runner._session_reasoning_overrides[KEY] = {"effort": "low"}
+    took = []
+    for _ in range(50):
+        begun = time.perf_counter()
+        memory_of_first.restore()
+        memory_of_first.save()
+        took.append(time.perf_counter() - begun)
+    assert min(took) < 0.004  # restored and saved, each below 2 ms on a machine that is free

@@ -1,0 +1,39 @@
+"""What is measured: one module for each figure, listed in `FIGURES` in the order of measuring.
+
+Figures of one setup share a gateway, and are measured in this order: the first turn after its start
+has to come first.
+"""
+
+from __future__ import annotations
+
+from tests.tools.bench.figures import (
+    burst,
+    first_turn,
+    idle,
+    memory,
+    neighbour,
+    new_session,
+    throughput,
+    turn_cpu,
+    warm_turn,
+)
+from tests.tools.bench.figures.figure import Figure, Row
+
+FIGURES: tuple[Figure, ...] = (
+    first_turn.PREPARED,
+    warm_turn.SHIPPED,
+    new_session.SHIPPED,
+    turn_cpu.FIGURE,
+    memory.FIGURE,
+    warm_turn.UNBATCHED,
+    new_session.UNBATCHED,
+    throughput.INSTANT,
+    throughput.SLOW_MODEL,
+    burst.FIGURE,
+    neighbour.SPIN,
+    neighbour.HOLD,
+    first_turn.COLD,
+    *idle.FIGURES,
+)
+
+__all__ = ["FIGURES", "Figure", "Row"]

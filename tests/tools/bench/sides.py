@@ -1,0 +1,121 @@
+"""The two sides: how each has a gateway serve the same topics for the same profiles.
+
+A side only configures a Hermes root; homes, servers and load are the same for both. A setup is what
+several figures have in common: how many profiles there are, what is switched on or off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hermes_router.workers.worker_log import FILE_NAME
+from tests.kit import FakeModel, FakeTelegram, HermesRoot, routed
+from tests.kit.homes import Home
+
+TOPICS_EACH = 100
+"""Topics that are routed to each profile."""
+
+BATCHING = "HERMES_TELEGRAM_TEXT_BATCH_DELAY_SECONDS"
+SHORTEST_BATCHING = 0.08
+"""The adapter waits that long for more text, whatever smaller value is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the roots of both sides have in common."""
+
+    name: str
+    profiles: int = 1
+    warm: bool = True
+    """Whether the router may prepare anything; nothing to in-process routing."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    tool: bool = False
+    """Whether profiles and root have a plugin with a tool that runs what it is told."""
+    batching: float = 0.0
+    """What of the time before the model request is the adapter's batching, and not counted."""
+
+
+SHIPPED = Setup("shipped")
+UNBATCHED = Setup("unbatched", environ={BATCHING: "0"}, batching=SHORTEST_BATCHING)
+WIDE = Setup("wide", profiles=4)
+COLD = Setup("cold", warm=False)
+NEIGHBOURS = Setup("neighbours", profiles=4, tool=True)
+IDLE = tuple(Setup(f"{number} idle", profiles=number) for number in (1, 5, 20, 50))
+
+TOOL = "run_inside"
+_PLUGIN = f"""
+def register(context):
+    def run_inside(args, **_more):
+        exec(args["code"], {{}})
+        return "done"
+    properties = {{"code": {{"type": "string"}}}}
+    parameters = {{"type": "object", "properties": properties, "required": ["code"]}}
+    schema = {{"name": "{TOOL}", "description": "x", "parameters": parameters}}
+    context.register_tool("{TOOL}", "bench", schema, run_inside)
+"""
+
+
+def profile_name(number: int) -> str:
+    """Return the name of a profile of the benchmark."""
+    return f"bench{number}"
+
+
+def topic(profile: int, number: int) -> int:
+    """Return the id of a topic that is routed to a profile."""
+    if not 0 <= number < TOPICS_EACH:
+        raise ValueError(f"each profile has {TOPICS_EACH} topics")
+    return 1000 + profile * TOPICS_EACH + number
+
+
+def _topics(setup: Setup) -> dict[int, str]:
+    return {
+        topic(profile, number): profile_name(profile)
+        for profile in range(setup.profiles)
+        for number in range(TOPICS_EACH)
+    }
+
+
+def in_process(root: HermesRoot, setup: Setup) -> None:
+    """Let Hermes's own multiplexing gateway serve the topics, without the router."""
+    routed.in_process(root, _topics(setup))
+
+
+def router(root: HermesRoot, setup: Setup) -> None:
+    """Let hermes-router serve the topics."""
+    routed.by_router(root, _topics(setup))
+    if not setup.warm:
+        root.configure({"hermes_router": {"warm_budget": {"profiles": 0}}})
+
+
+A, B = "in-process", "router"
+SIDES: dict[str, Callable[[HermesRoot, Setup], None]] = {A: in_process, B: router}
+
+
+def build(
+    base: Path, side: str, setup: Setup, telegram: FakeTelegram, model: FakeModel
+) -> HermesRoot:
+    """Write the root of a side."""
+    root = HermesRoot(base, telegram=telegram, model=model)
+    for number in range(setup.profiles):
+        root.add_profile(profile_name(number))
+    if setup.tool:
+        for home in (root, *root.profiles.values()):
+            _add_tool(home)
+    root.extra_environ.update(setup.environ)
+    SIDES[side](root, setup)
+    return root
+
+
+def _add_tool(home: Home) -> None:
+    folder = home.path / "plugins" / "bench"
+    folder.mkdir(parents=True)
+    (folder / "plugin.yaml").write_text("name: bench\nversion: 1.0.0\ndescription: x\n", "utf-8")
+    (folder / "__init__.py").write_text(_PLUGIN, "utf-8")
+    home.configure({"plugins": {"enabled": ["bench"]}})
+
+
+def worker_log(root: HermesRoot, profile: int = 0) -> Path:
+    """Return the worker log of a profile."""
+    return root.profiles[profile_name(profile)].path / "logs" / FILE_NAME

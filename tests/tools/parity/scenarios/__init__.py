@@ -1,0 +1,25 @@
+"""All scenarios; importing this enters them."""
+
+from tests.tools.parity.scenarios import (
+    busy,
+    commands,
+    continuity,
+    features,
+    media_in,
+    media_out,
+    prompts,
+    state,
+    streaming,
+)
+
+__all__ = [
+    "busy",
+    "commands",
+    "continuity",
+    "features",
+    "media_in",
+    "media_out",
+    "prompts",
+    "state",
+    "streaming",
+]

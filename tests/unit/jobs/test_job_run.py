@@ -1,0 +1,86 @@
+"""A job's worker: what came of it, whatever the worker does. Real processes, made-up workers."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from msgspec.structs import replace
+
+from hermes_router.hermes.features.jobs import JobConversation
+from hermes_router.jobs.job_run import Errand, JobTurn
+from hermes_router.profiles.model import Profile
+from hermes_router.turns.dispatcher import Dispatcher
+from tests.kit.made_up import HOST, QUICK, Use
+
+START = """
+hello(); say(msg.Ready(phases={}))
+job = hear(); assert isinstance(job, msg.Job), job
+"""
+ERRAND = Errand("cron", "abc", "the brief")
+
+
+async def done(profile: Profile, *, turn: float = 0.0) -> JobTurn:
+    """Let a job's worker live to its end."""
+    settings = replace(QUICK, timeouts=replace(QUICK.timeouts, turn=turn))
+    job = JobTurn(JobConversation(profile, ERRAND), ERRAND, settings, HOST)
+    with anyio.fail_after(60):
+        await Dispatcher(HOST).run_job(job)
+    return job
+
+
+def log_of(profile: Profile) -> str:
+    return (profile.logs / "hermes-router-worker.log").read_text()
+
+
+async def test_what_came_of_a_job_is_known_and_logged(profile: Profile, worker: Use) -> None:
+    worker(
+        START
+        + "assert (job.kind, job.id) == ('cron', 'abc')\n"
+        + "say(msg.Begun(name='the brief')); say(msg.Ended(outcome='failed', detail='why'))\n"
+        + "say(msg.Idle()); say(msg.Leaving())"
+    )
+    job = await done(profile)
+    assert (job.ending.outcome, job.ending.detail, job.ending.begun) == ("failed", "why", True)
+    assert job.failure is None
+    assert f"pid={job.ending.pid}" in log_of(profile)
+    assert "session=cron:abc launcher=local start=cold" in log_of(profile)
+    assert 'job="the brief"' in log_of(profile)
+    assert "job=cron:abc outcome=failed" in log_of(profile)
+
+
+async def test_a_job_outlasts_the_limit_of_a_turn(profile: Profile, worker: Use) -> None:
+    worker(
+        START
+        + "say(msg.Begun(name='x')); time.sleep(1.5); say(msg.Ended(outcome='done'))\n"
+        + "say(msg.Idle()); say(msg.Leaving())"
+    )
+    assert (await done(profile, turn=0.2)).ending.outcome == "done"
+
+
+@pytest.mark.parametrize(
+    ("script", "begun", "detail"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", False, "SIGKILL"),
+        ("say(msg.Begun(name='x')); os.kill(os.getpid(), signal.SIGKILL)", True, "SIGKILL"),
+        ("say(msg.Idle()); say(msg.Leaving())", False, "without saying"),
+        ("say(msg.Failed(error='oh', traceback=''))", False, "oh"),
+        ("say(msg.Start)", False, "status 1"),
+    ],
+)
+async def test_a_worker_that_ends_without_a_word_has_died(
+    profile: Profile, worker: Use, script: str, begun: bool, detail: str
+) -> None:
+    worker(START + script)
+    ending = (await done(profile)).ending
+    assert (ending.outcome, ending.begun) == ("died", begun)
+    assert detail in ending.detail
+
+
+async def test_a_job_may_not_act_on_a_conversation(profile: Profile, worker: Use) -> None:
+    worker(
+        START
+        + "say(msg.Call(id=1, method='send', args={'chat_id': '1', 'content': 'hello'}))\n"
+        + "assert hear().refused; say(msg.Ended(outcome='done'))\n"
+        + "say(msg.Idle()); say(msg.Leaving())"
+    )
+    assert (await done(profile)).ending.outcome == "done"

@@ -1,0 +1,82 @@
+"""When a home wants upkeep, and what a dead process owes there."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hermes_router.jobs.maintenance import Kept, is_owed, parse_kept, upkeep_time
+from tests.kit.state.ledger import obligations
+
+NOW = 1_800_000_000.0
+
+
+def upkeep(kept: Kept | None, changed: float | None, *, owed: bool = False) -> float | None:
+    return upkeep_time(kept, changed, interval=300, owed=owed)
+
+
+def test_a_home_in_which_nothing_ever_happened_wants_no_upkeep() -> None:
+    assert upkeep(None, None) is None
+
+
+def test_a_home_that_was_used_and_never_kept_wants_it_after_the_interval() -> None:
+    assert upkeep(None, NOW) == NOW + 300
+
+
+def test_nothing_happens_in_a_home_where_nothing_happened_since() -> None:
+    assert upkeep(Kept(NOW, None, 3600), NOW + 5) is None
+    assert upkeep(Kept(NOW, None, 3600), NOW - 500) is None
+
+
+def test_what_will_be_to_do_is_done_at_its_time_and_not_before_the_interval() -> None:
+    assert upkeep(Kept(NOW, NOW + 7000), NOW - 9) == NOW + 7000
+    assert upkeep(Kept(NOW, NOW + 1), NOW - 9) == NOW + 300
+
+
+def test_a_change_is_followed_up_when_it_may_have_become_old() -> None:
+    assert upkeep(Kept(NOW, None, 3600), NOW + 100) == NOW + 3700
+    assert upkeep(Kept(NOW, NOW + 900, 3600), NOW + 100) == NOW + 900
+    assert upkeep(Kept(NOW, None, None), NOW + 100) is None
+
+
+def test_what_is_owed_does_not_wait() -> None:
+    assert upkeep(Kept(NOW, NOW + 7000), NOW - 9, owed=True) == 0
+
+
+def test_a_reply_that_was_not_delivered_is_owed(tmp_path: Path) -> None:
+    assert not is_owed(tmp_path)
+    obligations(tmp_path, "pending")
+    assert is_owed(tmp_path)
+
+
+def test_a_reply_that_was_delivered_is_not_owed(tmp_path: Path) -> None:
+    obligations(tmp_path, "delivered")
+    assert not is_owed(tmp_path)
+
+
+def test_a_cron_job_that_did_not_end_is_owed(tmp_path: Path) -> None:
+    (tmp_path / "cron").mkdir()
+    with closing(sqlite3.connect(tmp_path / "cron" / "executions.db")) as database, database:
+        database.execute("CREATE TABLE executions (status TEXT)")
+        database.execute("INSERT INTO executions VALUES ('running')")
+    assert is_owed(tmp_path)
+
+
+def test_a_database_that_is_none_owes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"nonsense" * 500)
+    os.mkfifo(tmp_path / "executions.db")
+    (tmp_path / "cron").symlink_to(tmp_path)
+    assert not is_owed(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"at": "x"}', b"\xff"])
+def test_a_note_of_upkeep_that_is_none_counts_as_absent(content: bytes) -> None:
+    assert parse_kept(content) is None
+
+
+def test_a_note_of_upkeep_is_read() -> None:
+    assert parse_kept(b'{"at": 5, "next": 7.5, "patience": null}') == Kept(5, 7.5, None)

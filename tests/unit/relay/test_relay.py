@@ -1,0 +1,83 @@
+"""What the relay makes of a worker's call before the real adapter sees it."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_router.errors import RelayRefused
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.relay import Relay, RelayTarget
+
+
+class BasePlatformAdapter:
+    """Stands for Hermes's: what has this name is not the adapter's own."""
+
+
+class Adapter(BasePlatformAdapter):
+    async def send_clarify(
+        self, chat_id: str, question: str, choices: list[str] | None, metadata: Any = None
+    ) -> None:
+        raise AssertionError("only a prompt's owner calls this")
+
+
+async def test_what_is_none_is_named_where_the_adapter_demands_it(tmp_path: Path) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def ask(_adapter: object, _method: object, arguments: dict[str, Any]) -> None:
+        asked.append(arguments)
+
+    target = RelayTarget("career", "-100", "6", frozenset())
+    await Relay(Adapter(), target).execute(
+        "send_clarify", {"chat_id": "-100", "question": "Which?"}, Spool(limit=0), ask
+    )
+    [arguments] = asked
+    assert arguments == {
+        "chat_id": "-100",
+        "question": "Which?",
+        "choices": None,
+        "metadata": {"thread_id": "6"},
+    }
+
+
+class Platform(Enum):
+    WEIXIN = "weixin"
+    TELEGRAM = "telegram"
+
+
+class Opening(BasePlatformAdapter):
+    """An adapter that looks for files in a text, with Hermes's functions in short."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.sent: list[str] = []
+
+    def extract_media(self, text: str) -> tuple[list[str], str]:
+        return re.findall(r"MEDIA:(\S+)", text), re.sub(r"MEDIA:\S+", "", text)
+
+    def extract_images(self, text: str) -> tuple[list[str], str]:
+        return [], text.replace("![]()", "")
+
+    def extract_local_files(self, text: str) -> tuple[list[str], str]:
+        return re.findall(r"/\S+\.pdf", text), text
+
+    async def send(self, chat_id: str, content: str, metadata: Any = None) -> None:
+        self.sent.append(content)
+
+
+@pytest.mark.parametrize("text", ["MEDIA:/root/.env", "see /etc/x.pdf", "see /et![]()c/x.pdf"])
+async def test_a_text_may_not_name_a_file_where_the_adapter_would_open_it(
+    tmp_path: Path, text: str
+) -> None:
+    target = RelayTarget("career", "-100", None, frozenset())
+    weixin, telegram = Opening(Platform.WEIXIN), Opening(Platform.TELEGRAM)
+    call = {"chat_id": "-100", "content": text}
+    with pytest.raises(RelayRefused, match="may not name a file"):
+        await Relay(weixin, target).execute("send", call, Spool(limit=0))
+    await Relay(telegram, target).execute("send", call, Spool(limit=0))
+    await Relay(weixin, target).execute("send", call | {"content": "plain"}, Spool(limit=0))
+    assert (weixin.sent, telegram.sent) == (["plain"], [text])

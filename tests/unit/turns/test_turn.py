@@ -1,0 +1,327 @@
+"""A turn against worker processes that misbehave: real processes, made-up workers."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from msgspec.structs import replace
+
+from hermes_router.profiles.model import Profile
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.prompts import Ask
+from hermes_router.turns.dispatcher import Dispatcher
+from hermes_router.turns.event_sender import Inbound
+from hermes_router.turns.turn import Halt
+from tests.kit.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
+
+
+@pytest.fixture
+def scene(profile: Profile) -> Scene:
+    return Scene(profile)
+
+
+def log_of(scene: Scene) -> str:
+    return (scene.profile.logs / "hermes-router-worker.log").read_text()
+
+
+async def test_a_good_turn_ends_without_a_word(scene: Scene, worker: Use) -> None:
+    worker(
+        ANSWER
+        + "say(msg.Call(id=1, method='send', args={'content': 'hello'})); assert hear().value"
+        "\nsay(msg.Idle()); say(msg.Leaving())"
+    )
+    turn = await serve(scene)
+    assert turn.failure is None
+    assert scene.notices == []
+    assert scene.calls == [("send", {"content": "hello"})]
+    assert 'exit="status 0"' in log_of(scene)
+
+
+BAD_FRAMES = {
+    "cut": ("hello(); raw(b'\\0\\0\\0\\x09abc')", "ended inside a frame"),
+    "oversize": ("hello(); raw(b'\\x7f\\0\\0\\0')", "are allowed"),
+    "garbage": ("hello(); raw(frame(b'\\xc1\\xc1'))", "broke the protocol"),
+    "not-protocol-at-all": ("print('Hello World', flush=True)", "broke the protocol"),
+    "wrong-version": ("hello(protocol=99)", "protocol 99"),
+    "wrong-profile": ("hello(profile='systems')", "says that it is 'systems'"),
+    "no-hello": ("say(msg.Ready(phases={}))", "began with ready"),
+    "unknown-op": ("hello(); raw(frame(msgspec.msgpack.encode({'op': 'nonsense'})))", "nonsense"),
+    "unknown-field": (
+        "hello(); raw(frame(msgspec.msgpack.encode({'op': 'idle', 'resident': False, 'x': 1})))",
+        "unknown field",
+    ),
+    "missing-field": (
+        "hello(); raw(frame(msgspec.msgpack.encode({'op': 'call', 'id': 1})))",
+        "method",
+    ),
+    "second-hello": ("hello(); hello()", "sent hello where it makes no sense"),
+    "answer-to-no-event": ("hello(); say(msg.Accepted(event=77))", "event 77"),
+    "chunk-without-end": (
+        "hello()\nfor i in range(10): say(msg.Chunk(stream=1, data=b'x' * 200_000))",
+        "of files at once",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FRAMES)
+async def test_a_bad_frame_ends_that_worker_and_says_why(
+    scene: Scene, worker: Use, name: str
+) -> None:
+    script, reason = BAD_FRAMES[name]
+    worker(script + "\ntime.sleep(60)" * (name != "cut"))
+    limits = replace(QUICK.limits, file_bytes=1_000_000)
+    turn = await serve(scene, replace(QUICK, limits=limits))
+    assert turn.failure is not None
+    assert reason in str(turn.failure)
+    assert reason in log_of(scene)
+    assert len(scene.notices) == 1
+    assert turn.id in scene.notices[0]
+
+
+async def test_a_refused_call_is_an_error_to_the_worker_only(scene: Scene, worker: Use) -> None:
+    worker(
+        ANSWER
+        + """
+say(msg.Call(id=1, method='forbidden', args={})); answer = hear()
+assert answer.refused and answer.error and answer.call == 1, answer
+say(msg.Idle()); say(msg.Leaving())
+"""
+    )
+    turn = await serve(scene)
+    assert turn.failure is None
+    assert scene.notices == []
+
+
+async def test_a_worker_that_never_gets_ready_is_ended_in_time(scene: Scene, worker: Use) -> None:
+    worker("time.sleep(60)")
+    times = replace(QUICK.timeouts, start=1.0)
+    with anyio.fail_after(10):
+        turn = await serve(scene, replace(QUICK, timeouts=times))
+    assert "timeouts.start" in str(turn.failure)
+    assert "start: 1 s" in scene.notices[0]
+
+
+async def test_a_worker_without_a_sign_of_life_is_ended(scene: Scene, worker: Use) -> None:
+    worker(ANSWER + "os.kill(os.getpid(), signal.SIGSTOP)")
+    times = replace(QUICK.timeouts, silence=1.0)
+    with anyio.fail_after(15):
+        turn = await serve(scene, replace(QUICK, timeouts=times))
+    assert "timeouts.silence" in str(turn.failure)
+    assert len(scene.notices) == 1
+
+
+async def test_a_worker_that_ignores_signals_is_ended(scene: Scene, worker: Use) -> None:
+    worker("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ANSWER + "time.sleep(60)")
+    times = replace(QUICK.timeouts, turn=1.5)
+    with anyio.fail_after(15):
+        turn = await serve(scene, replace(QUICK, timeouts=times))
+    assert "timeouts.turn" in str(turn.failure)
+
+
+async def test_the_reply_frees_the_lane_while_the_worker_still_works(
+    scene: Scene, worker: Use
+) -> None:
+    worker(
+        ANSWER
+        + """
+say(msg.Idle())
+for _ in range(200):
+    say(msg.Call(id=2, method='send', args={'content': 'a title'})); hear(); time.sleep(0.02)
+say(msg.Leaving())
+"""
+    )
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        first = await dispatcher.serve(scene, Inbound({}, {}), QUICK)
+        await first.answered.wait()
+        second = await dispatcher.serve(scene, Inbound({}, {}), QUICK)
+        assert second is not first
+        assert not first.ended.is_set()
+        await dispatcher.close("the end of the test")
+    assert ("send", {"content": "a title"}) in scene.calls
+
+
+async def test_messages_that_come_meanwhile_go_to_the_same_worker(
+    scene: Scene, worker: Use
+) -> None:
+    worker(
+        ANSWER
+        + """
+for _ in range(3):
+    got = event(); say(msg.Accepted(event=got.id)); say(msg.Handled(event=got.id))
+    say(msg.Call(id=got.id, method='send', args=got.fields))
+say(msg.Idle()); say(msg.Leaving()); time.sleep(0.2)
+"""
+    )
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        turns = [
+            await dispatcher.serve(scene, Inbound({"text": str(number)}, {}), QUICK)
+            for number in range(4)
+        ]
+        await turns[0].ended.wait()
+    assert len(set(turns)) == 1
+    assert [args["text"] for _, args in scene.calls] == ["1", "2", "3"]
+
+
+async def test_a_message_that_comes_too_late_gets_a_worker_of_its_own(
+    scene: Scene, worker: Use, tmp_path: Path
+) -> None:
+    worker(
+        ANSWER
+        + f"""
+mark = {str(tmp_path / "second")!r}
+if not os.path.exists(mark):
+    open(mark, "w").close()
+    late = event(); say(msg.Refused(event=late.id))
+say(msg.Idle()); say(msg.Leaving())
+"""
+    )
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        first = await dispatcher.serve(scene, Inbound({"text": "1"}, {}), QUICK)
+        second = await dispatcher.serve(scene, Inbound({"text": "2"}, {}), QUICK)
+        await second.ended.wait()
+    assert second is not first
+    assert second.failure is None
+
+
+async def test_sessions_never_share_a_worker(scene: Scene, worker: Use) -> None:
+    worker(ANSWER + "time.sleep(30)")
+    other = Scene(scene.profile, key="agent:main:telegram:group:1:13")
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        first = await dispatcher.serve(scene, Inbound({}, {}), QUICK)
+        second = await dispatcher.serve(other, Inbound({}, {}), QUICK)
+        assert first is not second
+        await dispatcher.close("the end of the test")
+
+
+async def test_what_a_worker_started_ends_with_it(
+    scene: Scene, worker: Use, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    worker(
+        ANSWER
+        + f"""
+import subprocess
+child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; echo $$ > {pid_file}; exec sleep 600"],
+                         start_new_session=True)
+while not os.path.exists({str(pid_file)!r}): time.sleep(0.01)
+say(msg.Idle()); say(msg.Leaving())
+"""
+    )
+    turn = await serve(scene)
+    assert turn.failure is None
+    pid = int(await anyio.Path(pid_file).read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_worker_gets_nothing_but_its_own(
+    scene: Scene, worker: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaked = os.open(os.devnull, os.O_RDONLY)
+    os.set_inheritable(leaked, True)
+    worker(
+        ANSWER
+        + """
+say(msg.Call(id=1, method='seen', args={
+    "environment": dict(os.environ), "cwd": os.getcwd(), "session": os.getsid(0) == os.getppid(),
+    "open": sorted(int(fd) for fd in os.listdir("/proc/self/fd"))})); hear()
+say(msg.Idle()); say(msg.Leaving())
+"""
+    )
+    await serve(scene)
+    seen = scene.calls[0][1]
+    home = scene.profile.home
+    assert seen["environment"]["HERMES_HOME"] == str(home)
+    assert seen["environment"]["HOME"] == str(home / "home")
+    assert seen["cwd"] == str(home / "workspace")
+    assert seen["session"]
+    assert leaked not in seen["open"]
+    assert not await anyio.Path(seen["environment"]["TMPDIR"]).exists()
+    os.close(leaked)
+
+
+HALTED = "say(msg.Accepted(event={n})); say(msg.Handled(event={n}, halted={halted}));"
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        (HALTED.format(n=2, halted=True) + "say(msg.Idle()); say(msg.Leaving())", Halt.OBEYED),
+        (HALTED.format(n=2, halted=False) + "hear(); time.sleep(60)", Halt.OBEYED),
+        (HALTED.format(n=2, halted=True) + "time.sleep(60)", Halt.CUT_OFF),
+        ("time.sleep(60)", Halt.ENDED),
+        ("say(msg.Refused(event=2)); say(msg.Idle()); say(msg.Leaving())", Halt.REFUSED),
+    ],
+    ids=["obeys", "has nothing to stop", "runs on", "does not react", "is leaving"],
+)
+async def test_a_turn_that_is_told_to_stop_stops(
+    scene: Scene, worker: Use, script: str, outcome: Halt
+) -> None:
+    worker(ANSWER + "\nhear();" + script)
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        turn = await dispatcher.serve(scene, Inbound({"text": "hi"}, {}), QUICK)
+        assert await turn.halt(Inbound({"text": "/stop"}, {})) is outcome
+        if outcome in {Halt.CUT_OFF, Halt.ENDED}:
+            assert turn.ended.is_set()
+            assert not turn.open
+            assert scene.notices == []
+        else:
+            await turn.kill()
+
+
+FLOOD = 800
+PIECE = 50_000
+
+
+@dataclass
+class SlowScene(Scene):
+    """A conversation on a platform that does nothing before it is let go."""
+
+    gate: anyio.Event = field(default_factory=anyio.Event)
+    done: int = 0
+
+    async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
+        await self.gate.wait()
+        self.done += 1
+
+
+async def test_a_slow_platform_slows_the_worker_and_fills_no_memory(
+    profile: Profile, tmp_path: Path, worker: Use
+) -> None:
+    slow, said = SlowScene(profile), tmp_path / "said"
+    worker(
+        ANSWER + f"for n in range({FLOOD}):\n"
+        f"    say(msg.Call(id=n + 1, method='send', args={{'content': 'x' * {PIECE}}}))\n"
+        f"    open({str(said)!r}, 'a').write('.')\n"
+        f"for n in range({FLOOD}): assert hear().error is None\n"
+        "say(msg.Idle()); say(msg.Leaving())"
+    )
+    patience = replace(QUICK, timeouts=replace(QUICK.timeouts, silence=4.0))
+    tracemalloc.start()
+    try:
+        with anyio.fail_after(100):
+            turn = await Dispatcher(HOST).serve(slow, Inbound({"text": "hi"}, {}), patience)
+            while not said.exists() or said.stat().st_size < 16:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            await anyio.sleep(6.0)  # longer than the worker may be silent, were it its silence
+            assert said.stat().st_size < 24
+            assert not turn.ended.is_set()
+            slow.gate.set()
+            await turn.ended.wait()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (turn.failure, slow.done) == (None, FLOOD)
+    assert peak < 40 * PIECE + 4_000_000 < FLOOD * PIECE / 5

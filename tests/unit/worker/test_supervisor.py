@@ -1,0 +1,69 @@
+"""The supervisor looks closely at a worker that works, and rarely at one that waits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from hermes_router.protocol.limits import EXITS
+
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="NOT SHOWN: only Linux has /proc")
+
+_SUPERVISED = (
+    "import os, subprocess, sys\n"
+    "from hermes_router_worker.process.supervisor import supervise, tell_work_begins\n"
+    "supervise(0.3, {'processes': 3}, waits=True)\n"
+    "os.write(1, b'waits\\n')\n"
+    "sys.stdin.readline()\n"
+)
+_TOO_MANY = "for _ in range(5): subprocess.Popen(['sleep', '60'])\nsys.stdin.read()\n"
+
+
+def _begin(work: str) -> subprocess.Popen[str]:
+    """Start a worker that waits, and return when it does."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SUPERVISED + work],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waits\n"
+    return process
+
+
+def _say(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("work\n")
+    process.stdin.flush()
+
+
+def test_a_worker_that_has_work_is_looked_at_closely() -> None:
+    with _begin("tell_work_begins()\n" + _TOO_MANY) as process:
+        said = time.monotonic()
+        _say(process)
+        assert process.wait(20) == EXITS["processes"]
+        assert time.monotonic() - said < 2.5
+
+
+def test_a_worker_that_does_not_say_that_it_works_keeps_the_limits_too() -> None:
+    with _begin(_TOO_MANY) as process:
+        _say(process)
+        assert process.wait(20) == EXITS["processes"]
+
+
+@needs_proc
+def test_a_worker_that_waits_costs_next_to_nothing() -> None:
+    """It is woken once in this time, if at all; one that looks closely is woken twelve times."""
+    with _begin("") as process:
+        supervisor = psutil.Process(process.pid)
+        before = supervisor.num_ctx_switches().voluntary
+        time.sleep(3.0)
+        assert supervisor.num_ctx_switches().voluntary - before <= 2
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(20) == 0

@@ -1,0 +1,217 @@
+"""What is prepared is bounded: in memory, in age, in number."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from dataclasses import replace as replace_order
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+from msgspec.structs import replace
+
+from hermes_router.config.settings import Settings, Warm
+from hermes_router.errors import TemplateUnfit
+from hermes_router.profiles.model import Profile
+from hermes_router.workers import pool
+from hermes_router.workers.memory_usage import footprint
+from hermes_router.workers.pool import Workers
+from hermes_router.workers.process import WorkerOrder, WorkerProcess
+from hermes_router.workers.template import Template
+
+WARM = Settings().warm
+
+HOLDS = 60_000_000
+_HOLD = f"data = b'x' * {HOLDS}; print(flush=True); input()"
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="templates need Linux")
+
+
+class Prepared:
+    """A ready worker or a template of which only its process is real."""
+
+    prepared = True
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.ended = False
+        self.gone = anyio.Event()
+
+    async def end(self) -> None:
+        self.gone.set()
+
+    async def retire(self) -> None:
+        self.gone.set()
+
+
+@pytest.fixture
+def hold() -> Iterator[Callable[[], int]]:
+    """Return what starts a process that holds some memory, below a shell that does not."""
+    with ExitStack() as stack:
+
+        def start() -> int:
+            line = ["/bin/sh", "-c", f'"{sys.executable}" -c "{_HOLD}"; true']
+            process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            stack.enter_context(process)
+            assert process.stdout is not None
+            process.stdout.readline()
+            return process.pid
+
+        yield start
+
+
+@dataclass
+class Kept:
+    """Workers of three profiles that were used one after the other; each has a ready one."""
+
+    source: Workers
+    ready: dict[str, Prepared]
+    started: list[Prepared] = field(default_factory=list)
+
+    async def take(self, order: WorkerOrder, settings: Warm) -> object:
+        return await self.source.start(order, settings)
+
+    def order(self, name: str) -> WorkerOrder:
+        return self.source._nests[name].order
+
+    def nest(self, name: str) -> Any:
+        return self.source._nests[name]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.source._nests)
+
+
+@pytest.fixture
+async def kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hold: Callable[[], int]
+) -> AsyncIterator[Kept]:
+    made = Kept(Workers(dict(os.environ), budget=3), {})
+
+    async def cold(_order: object, **_more: object) -> Prepared:
+        made.started.append(Prepared(os.getpid()))
+        return made.started[-1]
+
+    monkeypatch.setattr(pool, "start_worker", cold)
+    for name in ("first", "second", "third"):
+        home = tmp_path / "profiles" / name
+        home.mkdir(parents=True)
+        order = made.source.order(Profile(name, home), Settings())
+        nest = made.source._note_use(order, WARM)
+        assert nest is not None
+        made.ready[name] = Prepared(hold())
+        nest.template = cast("Template", Prepared(os.getpid()))
+        nest.ready = [cast("WorkerProcess", made.ready[name])]
+        nest.stamp, nest.born = await pool._stamp(nest), time.monotonic()
+    yield made
+    await made.source.close()
+
+
+def test_a_footprint_counts_a_tree_but_of_those_alone_only_themselves(
+    hold: Callable[[], int],
+) -> None:
+    pid = hold()
+    assert HOLDS < footprint([pid]) < 2 * HOLDS
+    assert footprint([], [pid]) < HOLDS / 10
+    assert footprint([2**22 + 1]) == 0
+
+
+async def test_what_is_ready_serves_once(kept: Kept) -> None:
+    order = kept.order("first")
+    assert await kept.take(order, WARM) is kept.ready["first"]
+    kept.nest("first").template.prepared = False
+    assert await kept.take(order, WARM) is kept.started[0]
+
+
+async def test_too_much_memory_costs_the_least_recently_used_its_warmth(kept: Kept) -> None:
+    await kept.source.keep_within_memory()
+    assert kept.names == ["first", "second", "third"]  # no budget is no limit
+    kept.nest("first").used = time.monotonic()
+    kept.source.resize(3, footprint([], [os.getpid()]) + 5 * HOLDS // 2)
+    await kept.source.keep_within_memory()
+    assert kept.names == ["first", "third"]
+    await kept.source.close()
+    assert kept.ready["second"].gone.is_set()
+
+
+async def test_a_smaller_budget_keeps_those_that_were_used_last(kept: Kept) -> None:
+    kept.nest("first").used = time.monotonic()
+    kept.source.resize(2)
+    assert kept.names == ["first", "third"]
+    kept.source.resize(0)
+    assert await kept.take(_order_of(kept), WARM) is kept.started[0]
+    await kept.source.close()
+    assert all(worker.gone.is_set() for worker in kept.ready.values())
+
+
+async def test_what_is_older_than_allowed_serves_nobody(kept: Kept) -> None:
+    """Secrets that a helper gave to a prepared process are never older."""
+    order = kept.order("first")
+    kept.nest("first").born -= WARM.max_age + 1
+    assert await kept.take(order, WARM) is kept.started[0]
+    await kept.source.close()
+    assert kept.ready["first"].gone.is_set()
+
+
+async def test_what_was_not_used_for_long_is_let_go_of(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(kept.source, "replenish", lambda _name: None)
+    kept.nest("second").used -= WARM.keep + 1
+    sweeping = asyncio.create_task(kept.source._sweep())
+    with anyio.fail_after(20):
+        await kept.ready["second"].gone.wait()
+    sweeping.cancel()
+    assert kept.names == ["first", "third"]
+
+
+async def test_a_profile_that_cannot_be_prepared_is_tried_again_when_it_changed(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    async def refuse(order: WorkerOrder) -> Template:
+        tried.append(order.profile.name)
+        raise TemplateUnfit("threads are running", profile=order.profile.name)
+
+    monkeypatch.setattr(Template, "start", refuse)
+    nest = kept.nest("first")
+    nest.template = None
+    for _turn in range(3):
+        await kept.source._fill(nest)
+    assert tried == ["first"]
+    (nest.order.profile.home / "config.yaml").write_text("a: 1", "utf-8")
+    await kept.source._fill(nest)
+    assert tried == ["first"] * 2
+    nest.born -= WARM.max_age + 1
+    await kept.source._fill(nest)
+    assert tried == ["first"] * 3
+
+
+async def test_a_ready_worker_that_died_is_passed_over(kept: Kept) -> None:
+    kept.ready["first"].ended = True
+    kept.nest("first").template.prepared = False
+    assert await kept.take(kept.order("first"), WARM) is kept.started[0]
+
+
+async def test_other_settings_are_another_preparation(kept: Kept) -> None:
+    off = replace(WARM, enabled=False)
+    order = replace_order(kept.order("first"), grace=99.0)
+    assert await kept.take(order, WARM) is kept.started[0]
+    assert await kept.take(order, off) is kept.started[1]
+    await kept.source.close()
+    assert kept.ready["first"].gone.is_set()
+
+
+def _order_of(kept: Kept) -> WorkerOrder:
+    home = Path("/nonexistent/profiles/other")
+    return kept.source.order(Profile("other", home), Settings())

@@ -1,0 +1,71 @@
+"""Maps that Hermes keeps in memory and saves whole: of each, what changed here is merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hermes_router_worker.home.json_files import read_map
+from hermes_router_worker.home.lock import home_lock
+from hermes_router_worker.home.seams import require
+
+
+class MapGuard:
+    """Saves a map of independent keys: the keys that changed here, over what is on disk.
+
+    ``current`` is the live map (updated in place), ``read`` reads the file, ``write`` is Hermes's
+    own method that writes ``current`` whole.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        current: Callable[[], dict[str, Any]],
+        read: Callable[[], Mapping[str, Any]],
+        write: Callable[[], None],
+    ) -> None:
+        self._home = home
+        self._current = current
+        self._read = read
+        self._write = write
+        self._seen = dict(current())
+
+    def saved(self, values: Mapping[str, Any]) -> None:
+        """Note ``values`` as what is on disk and in memory."""
+        self._seen = dict(values)
+
+    def __call__(self) -> None:
+        """Save; in place of Hermes's method."""
+        current = self._current()
+        with home_lock(self._home):
+            merged = dict(self._read())
+            for key in self._seen.keys() | current.keys():
+                if key not in current:
+                    merged.pop(key, None)
+                elif current[key] != self._seen.get(key):
+                    merged[key] = current[key]
+            current.clear()
+            current.update(merged)
+            self._write()
+        self.saved(merged)
+
+
+def guard_voice_modes(runner: Any, home: Path) -> None:
+    """``/voice`` of one chat keeps the modes of the others (gateway_voice_mode.json)."""
+    for name in ("_voice_mode", "_load_voice_modes", "_save_voice_modes"):
+        require(runner, name)
+    runner._save_voice_modes = MapGuard(
+        home, lambda: runner._voice_mode, runner._load_voice_modes, runner._save_voice_modes
+    )
+
+
+def guard_dead_targets(runner: Any, home: Path) -> None:
+    """Keep what siblings learned about chats that are gone (0.18 and newer)."""
+    targets = getattr(runner.delivery_router, "dead_targets", None)
+    if targets is None:
+        return
+    path = Path(require(targets, "_path"))
+    write = require(targets, "_flush_locked")
+    require(targets, "_dead")
+    targets._flush_locked = MapGuard(home, lambda: targets._dead, lambda: read_map(path), write)

@@ -1,0 +1,133 @@
+"""Where Hermes keeps the rows of its sessions, by version: a database, or a file.
+
+Each row is kept twice, where Hermes looks for it and in a place of our own: a gateway without
+guards replaces all that lies in the first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from hermes_router_worker.home import json_files
+from hermes_router_worker.home.lock import FOLDER
+from hermes_router_worker.home.seams import require
+
+Row = dict[str, Any]
+
+
+class Rows(Protocol):
+    """Where session rows are kept: ``session key -> SessionEntry as a dict``."""
+
+    def changed(self) -> bool:
+        """Tell whether :meth:`read` could give something new; True when in doubt."""
+
+    def read(self) -> dict[str, Row]:
+        """Return all rows."""
+
+    def write(self, rows: Mapping[str, Row], removed: set[str], all_rows: dict[str, Row]) -> None:
+        """Store ``rows``, drop ``removed``; ``all_rows`` is the result for whole-file copies."""
+
+
+class DatabaseRows:
+    """Rows in ``state.db`` (Hermes 0.18.2 and newer).
+
+    Each row is kept in the scope of Hermes and in one of our own. A gateway without guards
+    replaces its whole scope: a row that it drops is still in ours, a row that it changes is the
+    newer one. ``sessions.json``, Hermes's readable copy, is written where Hermes would write it.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._db = store._db
+        self._scopes = (store._routing_scope(), f"{store._routing_scope()}#{FOLDER}")
+        self._version: object = None
+        self._parsed: dict[str, Row | None] = {}
+
+    def changed(self) -> bool:
+        """Ask SQLite whether another connection has committed since the last call."""
+        connection = getattr(self._db, "_conn", None)
+        if connection is None:
+            return True
+        with self._db._lock:
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+        previous, self._version = self._version, version
+        return bool(version != previous)
+
+    def read(self) -> dict[str, Row]:
+        """Return the newer of the two rows of each key."""
+        rows: dict[str, Row] = {}
+        parsed: dict[str, Row | None] = {}
+        for scope in self._scopes:
+            for key, text in self._db.load_gateway_routing_entries(scope=scope).items():
+                if text not in parsed:  # most rows are the same in both scopes and as last time
+                    parsed[text] = self._parsed[text] if text in self._parsed else _parse(text)
+                row = parsed[text]
+                if row is not None and _stamp(row) >= _stamp(rows.get(key, {})):
+                    rows[key] = row
+        self._parsed = parsed
+        return rows
+
+    def write(self, rows: Mapping[str, Row], removed: set[str], all_rows: dict[str, Row]) -> None:
+        """Write both scopes row by row, and the readable copy."""
+        for scope in self._scopes:
+            for key, row in rows.items():
+                self._db.save_gateway_routing_entry(key, json.dumps(row), scope=scope)
+            self._db.delete_gateway_routing_entries(sorted(removed), scope=scope)
+        if getattr(self._store, "_write_sessions_json", True):
+            self._store._save_sessions_json(all_rows)
+
+
+class FileRows:
+    """Rows in ``sessions/sessions.json`` (before 0.18.2), and in a file of our own beside it."""
+
+    def __init__(self, store: Any, home: Path) -> None:
+        folder = Path(store.sessions_dir)
+        self._files = (folder / "sessions.json", home / FOLDER / "sessions.json")
+        self._version: object = None
+
+    def changed(self) -> bool:
+        """Tell whether a file was replaced since the last call."""
+        version = tuple(json_files.identity(path) for path in self._files)
+        previous, self._version = self._version, version
+        return version != previous
+
+    def read(self) -> dict[str, Row]:
+        """Return the newer of the two rows of each key."""
+        rows: dict[str, Row] = {}
+        for path in self._files:
+            for key, row in json_files.read_map(path).items():
+                if isinstance(row, dict) and not key.startswith("_"):
+                    rows[key] = max(rows.get(key, {}), row, key=_stamp)
+        return rows
+
+    def write(self, rows: Mapping[str, Row], removed: set[str], all_rows: dict[str, Row]) -> None:
+        """Replace both files."""
+        for path in self._files:
+            json_files.write(path, all_rows, indent=2)
+
+
+def rows_of(store: Any, home: Path) -> Rows:
+    """Return where a ``SessionStore`` keeps its rows; raises ``SeamMissing``."""
+    database = getattr(store, "_db", None)
+    if not hasattr(database, "save_gateway_routing_entry"):
+        return FileRows(store, home)
+    require(database, "load_gateway_routing_entries")
+    require(database, "delete_gateway_routing_entries")
+    require(store, "_routing_scope")
+    return DatabaseRows(store)
+
+
+def _stamp(row: Mapping[str, Any]) -> str:
+    """Return when a row was last written by a session: ISO times of one machine sort as text."""
+    return str(row.get("updated_at", ""))
+
+
+def _parse(text: str) -> Row | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

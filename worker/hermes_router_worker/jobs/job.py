@@ -1,0 +1,158 @@
+"""Doing one job of the profile instead of serving a session: cron, upkeep, listing commands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import EndOfFrames, FrameError
+from hermes_router_worker.hermes.features import menu
+from hermes_router_worker.jobs import cron_lock, cron_run
+from hermes_router_worker.jobs.maintenance import Upkeep
+from hermes_router_worker.send import engine
+from hermes_router_worker.send.server import serve_children
+from hermes_router_worker.send.transport import Gateway
+from hermes_router_worker.session.background import Background
+from hermes_router_worker.session.connection import Link
+
+logger = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 0.05
+
+#: How long a job that is cut off may still say that it is; its gateway kills it soon after.
+_LAST_WORDS_SECONDS = 3.0
+
+_CUT_OFF = "Interrupted by gateway shutdown before the run finished."
+
+
+class JobWork:
+    """The work of one job worker, from the ``job`` message to its last frame."""
+
+    def __init__(self, runner: Any, link: Link, job: msg.Job, finish: asyncio.Event) -> None:
+        self._runner = runner
+        self._link = link
+        self._job = job
+        self._finish = finish
+        self._stop = threading.Event()
+        self._record: cron_run.Record | None = None
+        self._loop = asyncio.get_running_loop()
+        self._transport = Gateway(link, self._loop)
+
+    async def run(self) -> None:
+        """Do the job, say what came of it, and leave."""
+        engine.install(self._transport, self._job.reach)
+        cron_lock.sign_as_this_process()
+        children = serve_children(self._link, self._job.reach)
+        tasks = [asyncio.create_task(work) for work in (children, self._read(), self._beat())]
+        try:
+            result = await self._do()
+            await self._link.send(msg.Ended(outcome=result.outcome, detail=result.detail))  # type: ignore[arg-type]
+            await self._link.send(msg.Idle())
+            await self._until_finished()
+            await self._link.send(msg.Leaving())
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _do(self) -> cron_run.Result:
+        if self._job.kind == "upkeep":
+            return await self._keep_up()
+        if self._job.kind == "menu":
+            return await self._list_commands()
+        work = asyncio.ensure_future(asyncio.to_thread(self._blocking))
+        if await self._cut_off(work):
+            await asyncio.to_thread(cron_run.interrupt, _CUT_OFF)
+            await asyncio.wait({work}, timeout=_LAST_WORDS_SECONDS)
+            self._stop.set()
+        return await work
+
+    async def _list_commands(self) -> cron_run.Result:
+        offers = await asyncio.to_thread(menu.offers, self._job.id, "")
+        if offers is None:
+            return cron_run.Result("failed", "this Hermes has no menu for the platform")
+        await self._link.send(offers)
+        return cron_run.Result("done", f"{len(offers.commands)} commands")
+
+    async def _keep_up(self) -> cron_run.Result:
+        work = Upkeep(self._runner, self._transport, self._job.reach, self._stop)
+        task = asyncio.ensure_future(work.run())
+        await self._cut_off(task)
+        self._stop.set()
+        return await task
+
+    async def _cut_off(self, work: asyncio.Future[Any]) -> bool:
+        """Wait until ``work`` is done or the worker has to go; say whether it is not done."""
+        told = asyncio.ensure_future(self._finish.wait())
+        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        return not work.done()
+
+    def _blocking(self) -> cron_run.Result:
+        if self._job.lost is not None:
+            return cron_run.record_lost(self._job.id, self._job.lost)
+        return cron_run.run(self._job.id, self._begin, self._stop)
+
+    def _begin(self, record: cron_run.Record) -> None:
+        """Tell the gateway, from the thread of the work, before the job runs."""
+        self._record, name = record, str(record.get("name") or record["id"])
+        telling = self._link.send(msg.Begun(name=name))
+        asyncio.run_coroutine_threadsafe(telling, self._loop).result(10)
+
+    async def _until_finished(self) -> None:
+        """Wait for what the job started: its own background processes and delegations."""
+        from tools import async_delegation
+        from tools.process_registry import process_registry
+
+        deadline = time.monotonic() + self._job.linger
+        while time.monotonic() < deadline and not self._finish.is_set():
+            if not (process_registry.has_any_active() or async_delegation.active_count()):
+                return
+            await asyncio.sleep(_CHECK_SECONDS)
+        works = Background(self._runner).works(busy=False)
+        with contextlib.suppress(OSError):
+            await self._link.send(msg.Owes(works=works))
+        if works and self._record is not None:
+            await self._name_in_the_topic(self._record, "; ".join(works))
+
+    async def _name_in_the_topic(self, record: cron_run.Record, works: str) -> None:
+        """Say, where the job delivers, what will end with this process.
+
+        When the gateway is going, that is left for the next one to say.
+        """
+        if self._finish.is_set():
+            why, say = "the gateway stopped", cron_run.owe
+        else:
+            why = f"it took longer than allowed (post_turn: {self._job.linger:g} s)"
+            say = cron_run.tell
+        name = record.get("name") or record["id"]
+        text = f"⚠️ What cron job {name!r} left running is ended, because {why}: {works}."
+        try:
+            undelivered = await asyncio.to_thread(say, record, text)
+        except Exception:  # boundary: delivery is Hermes's, and any platform's
+            logger.exception("what the job left running could not be told")
+            return
+        if undelivered:
+            logger.warning("what the job left running could not be told: %s", undelivered)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                message = await self._link.receive()
+                if isinstance(message, msg.Result):
+                    self._link.answer(message)
+                elif isinstance(message, msg.Finish):
+                    self._finish.set()
+        except (EndOfFrames, FrameError):
+            self._link.close()
+            self._finish.set()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._job.heartbeat)
+            with contextlib.suppress(OSError):
+                await self._link.send(msg.Alive())

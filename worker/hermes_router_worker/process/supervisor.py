@@ -1,0 +1,240 @@
+"""The supervisor: a small process around the worker that ends the whole tree with it.
+
+Hermes starts its terminal, background, code-execution and MCP children in sessions of their own, so
+that killing a process group does not reach them. The supervisor forks the worker before anything
+is imported, is the subreaper of all that descends from it, and has these duties:
+
+- when the worker ends, for whatever reason, whatever it left behind is killed;
+- SIGTERM means "end the tree": everybody is asked to, and killed after the grace time;
+- when the gateway is gone (the pipe on descriptor 0 has no writer) the worker gets the grace time
+  to finish and the tree is ended then;
+- what the worker prints goes through it into the worker log (:mod:`.printed`);
+- a tree that crosses a limit is killed at once (:mod:`.usage` says what it uses).
+
+It then ends the way the worker ended: same exit status, or the same signal; after a crossed limit
+with the status that names it. It holds no memory worth the name, and is one per worker.
+
+Without subreapers (not Linux) descendants are found by walking the process table while the worker
+still lives; one that detached itself before that is missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from hermes_router.protocol.limits import EXITS, OPEN_FILES
+from hermes_router_worker.process import linux
+from hermes_router_worker.process.log_pipe import Printed
+from hermes_router_worker.process.process_tree import descendants, kill_all, send
+from hermes_router_worker.process.usage import SECONDS, usage_below
+
+_POLL_SECONDS = 0.02
+_WAITING_SECONDS = 5.0
+"""Between two looks at a tree whose worker waits for work. A look takes half a millisecond, and
+many workers may wait for long."""
+
+BEGUN = signal.SIGURG
+"""Says that a worker that waited has work. Whoever does not expect this signal ignores it."""
+
+
+def tell_work_begins() -> None:
+    """Have the supervisor of this process look closely from now on."""
+    os.kill(os.getppid(), BEGUN)
+
+
+def supervise(
+    grace: float,
+    limits: Mapping[str, float] | None = None,
+    *,
+    remove_tmpdir: bool = False,
+    waits: bool = False,
+) -> None:
+    """Fork; return in the child, which is the worker. The caller's process becomes the supervisor.
+
+    Args:
+        grace: seconds between asking the tree to end and killing it.
+        limits: what the tree may use, by name as in :mod:`hermes_router.protocol.limits`; 0 and
+            what is missing are no limit.
+        remove_tmpdir: TMPDIR is this side's to remove in the end, not the gateway's.
+        waits: the worker waits for work, and will call :func:`tell_work_begins`; until then the
+            limits are looked after rarely.
+    """
+    limits = {name: value for name, value in (limits or {}).items() if value}
+    linux.become_subreaper()
+    wake_reader, wake_writer = os.pipe()
+    print_reader, print_writer = os.pipe()
+    for end in (wake_reader, wake_writer):
+        os.set_blocking(end, False)
+    parent = os.getpid()
+    worker = os.fork()
+    if worker == 0:
+        os.dup2(print_writer, 2)
+        for end in (wake_reader, wake_writer, print_reader, print_writer):
+            os.close(end)
+        linux.die_with_parent(parent)
+        linux.bound(open_files=limits.get(OPEN_FILES), cpu_seconds=limits.get("cpu_seconds"))
+        return
+    os.close(print_writer)
+    os.close(1)  # the gateway sees the end of the worker's output when the worker ends
+    tmpdir = os.environ["TMPDIR"] if remove_tmpdir else None
+    printed = Printed(print_reader, 2, int(limits.get("output_bytes", 0)))
+    supervisor = _Supervisor(worker, wake_reader, wake_writer, grace, tmpdir)
+    supervisor.watch(printed, limits, every=_WAITING_SECONDS if waits else SECONDS)
+    supervisor.run()
+
+
+class _Supervisor:
+    def __init__(
+        self, worker: int, wake_reader: int, wake_writer: int, grace: float, tmpdir: str | None
+    ) -> None:
+        self._worker = worker
+        self._tmpdir = tmpdir
+        self._grace = grace
+        self._wake_reader = wake_reader
+        self._deadline: float | None = None
+        self._crossed: str | None = None
+        self._looks = False
+        self._every = SECONDS
+        self._next_look = 0.0
+        self._poll = select.poll()
+        self._poll.register(wake_reader, select.POLLIN)
+        self._poll.register(0, 0)  # hang-up is always reported, data never is
+        signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        signal.signal(BEGUN, self._on_begun)
+
+    def watch(self, printed: Printed, limits: Mapping[str, float], *, every: float) -> None:
+        """Pass on what is printed, and see ``every`` so many seconds that the limits are kept."""
+        self._every = every
+        self._printed = printed
+        self._limits = limits
+        self._looks = not {"memory_bytes", "cpu_seconds", "processes"}.isdisjoint(limits)
+        self._poll.register(printed.pipe, select.POLLIN)
+
+    def run(self) -> None:
+        status = self._wait_for_worker()
+        _kill_descendants()
+        self._printed.finish()
+        if self._tmpdir is not None:
+            shutil.rmtree(self._tmpdir, ignore_errors=True)
+        if self._crossed is not None:
+            os._exit(EXITS[self._crossed])
+        _end_like(status)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if number != signal.SIGCHLD:
+            self._ask_to_end()
+
+    def _on_begun(self, _number: int, _frame: object) -> None:
+        self._every, self._next_look = SECONDS, 0.0
+
+    def _ask_to_end(self) -> None:
+        self._start_grace()
+        for pid in descendants(os.getpid()):
+            send(pid, signal.SIGTERM)
+
+    def _start_grace(self) -> None:
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._grace
+
+    def _wait_for_worker(self) -> int:
+        while True:
+            status = self._reap()
+            if status is not None:
+                return status
+            self._look()
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                # Not the worker alone: without a subreaper its children would be lost with it.
+                kill_all(os.getpid())
+            for fd, _events in self._poll.poll(self._timeout_ms()):
+                self._on_ready(fd)
+
+    def _on_ready(self, fd: int) -> None:
+        if fd == self._wake_reader:
+            with contextlib.suppress(BlockingIOError):
+                os.read(fd, 4096)
+        elif fd == self._printed.pipe:
+            if not self._printed.pass_on():
+                self._poll.unregister(fd)
+            if self._printed.too_much:
+                self._end_for("output_bytes", self._printed.count)
+        else:
+            self._poll.unregister(fd)
+            self._start_grace()
+
+    def _timeout_ms(self) -> int | None:
+        waits = [self._next_look] * self._looks
+        if self._deadline is not None:
+            waits.append(max(self._deadline, time.monotonic() + 0.05))
+        return max(0, int((min(waits) - time.monotonic()) * 1000) + 1) if waits else None
+
+    # -- limits --------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """See what the tree uses, if it is time to."""
+        if not self._looks or time.monotonic() < self._next_look:
+            return
+        most = self._limits.get("memory_bytes", 0)
+        usage = usage_below(os.getpid(), memory_worth_a_closer_look=int(most) or 2**63)
+        for name in ("processes", "cpu_seconds", "memory_bytes"):
+            used = getattr(usage, name)
+            if name in self._limits and used > self._limits[name]:
+                self._end_for(name, used)
+                break
+        self._next_look = time.monotonic() + self._every
+
+    def _end_for(self, name: str, used: float) -> None:
+        """Kill the tree, which crossed the limit ``name``; the worker's end will be seen."""
+        if self._crossed is None:
+            self._crossed = name
+            moment = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
+            what = f"limit={name} allowed={self._limits[name]:.0f} used={used:.0f}"
+            with contextlib.suppress(OSError):
+                os.write(2, f"{moment} hermes-router limit {what}\n".encode())
+        kill_all(os.getpid())
+
+    def _reap(self) -> int | None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return 0
+            if pid == 0:
+                return None
+            if pid == self._worker:
+                return status
+
+
+def _kill_descendants() -> None:
+    """Kill what is left below this process, until nothing is."""
+    while not _reaped_all():
+        kill_all(os.getpid())
+        time.sleep(_POLL_SECONDS)
+
+
+def _reaped_all() -> bool:
+    while True:
+        try:
+            pid, _status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return True
+        if pid == 0:
+            return False
+
+
+def _end_like(status: int) -> None:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        linux.leave_no_core()
+        if number != signal.SIGKILL:
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)

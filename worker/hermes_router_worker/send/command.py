@@ -1,0 +1,103 @@
+"""``hermes`` in a process that a worker started: the same command, which sends by the worker.
+
+Started by the program that :mod:`hermes_router_worker.send.shim` puts first in PATH. Only what
+belongs to the worker's own profile is led there: ``hermes -p another`` is what it would be without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import importlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader
+from hermes_router_worker.hermes.features import kanban
+from hermes_router_worker.hermes.on_import import once_imported
+from hermes_router_worker.send import engine, shim
+from hermes_router_worker.send.server import address_of
+from hermes_router_worker.send.transport import Gateway
+from hermes_router_worker.session.connection import Link
+
+_T = TypeVar("_T")
+
+#: How long the worker may take to greet a process of its own.
+_GREETING_SECONDS = 30.0
+
+
+def main() -> Any:
+    """Run ``hermes`` with the arguments that this process has."""
+    home = os.environ.get("HERMES_HOME")
+    sys.argv[0] = "hermes"
+    command = importlib.import_module("hermes_cli.main")
+    kanban.follow()
+    if home and os.environ.get("HERMES_HOME") == home:
+        kanban.sign(Path(home).name)
+        once_imported("tools.send_message_tool", lambda _module: _connect())
+        once_imported("hermes_cli.send_cmd", _allow_no_target)
+    return command.main()
+
+
+def _connect() -> None:
+    """Lead this process's send engine to the worker; without one, sending says why it fails."""
+    path = Path(os.environ[shim.SOCKET_VARIABLE])
+    try:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with address_of(path) as address:
+            connection.connect(address)
+        counter = _AtTheCounter(connection.detach())
+    except (OSError, EndOfFrames, FrameError) as error:
+        sys.stderr.write(f"hermes: the worker that sends for this process is gone: {error!r}\n")
+        return
+    engine.lead(Gateway(counter.link, counter.loop), counter.reach)
+
+
+class _AtTheCounter:
+    """The connection to the worker, served by a thread of its own."""
+
+    def __init__(self, fd: int) -> None:
+        self.loop = asyncio.new_event_loop()
+        reading, writing = os.dup(fd), fd
+        self._reader = FrameReader(reading)
+        self.link = Link(os.open(os.devnull, os.O_RDONLY), writing)
+        # Not in this thread: it may run an event loop, as that of an MCP server does.
+        threading.Thread(
+            target=self.loop.run_forever, name="hermes-router-send", daemon=True
+        ).start()
+        self.reach = self._in_its_thread(self._greeting()).result(_GREETING_SECONDS)
+        self._reading = self._in_its_thread(self._read())  # who asks later is told if it has ended
+
+    def _in_its_thread(self, work: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    async def _greeting(self) -> msg.Reach:
+        message = msg.decode_to_child(await self._reader.receive())
+        if not isinstance(message, msg.Told):
+            raise FrameError("the worker did not say where this process may send")
+        return message.reach
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                message = msg.decode_to_child(await self._reader.receive())
+                if isinstance(message, msg.Result):
+                    self.link.answer(message)
+        except (EndOfFrames, FrameError, OSError):
+            self.link.close()
+
+
+def _allow_no_target(module: Any) -> None:
+    """Let ``hermes send`` without ``--to`` mean the conversation that the work comes from."""
+    resolve = module._resolve_target
+    module._resolve_target = lambda given: resolve(given) or engine.ORIGIN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

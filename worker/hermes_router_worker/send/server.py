@@ -1,0 +1,128 @@
+"""The counter at which a worker's own processes hand in what they want sent.
+
+A Unix socket in a folder that only this user can enter, inside the worker's TMPDIR. Who connects
+must descend from this worker: another process of the same user is turned away. What is handed in
+goes to the gateway over the worker's pipe, and the gateway decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
+from hermes_router_worker.process import lineage
+from hermes_router_worker.send import shim
+from hermes_router_worker.session.connection import Link
+
+logger = logging.getLogger(__name__)
+
+#: Bytes that a Unix socket's address may have, the zero at its end included.
+_ADDRESS_BYTES = 104
+
+_AT_ONCE = 16
+
+
+async def serve_children(link: Link, reach: msg.Reach) -> None:
+    """Take in what the worker's own processes send, until this is cancelled.
+
+    Leads the command ``hermes`` of processes that are started from now on to this worker, so it is
+    to run before any is. Returns at once where the system cannot tell whose process sends.
+    """
+    if not lineage.peers_are_known():
+        logger.info("this system cannot tell whose processes send: `hermes send` does not work")
+        return
+    try:
+        address = shim.lay_out(Path(os.environ["TMPDIR"]))
+        counter = Counter(link, reach, address, lineage.roots())
+    except OSError as error:
+        logger.warning("`hermes send` does not work in this worker: %s", error)
+        return
+    await counter.serve()
+
+
+class Counter:
+    """Serves the processes of one worker. Lives in the loop that reads the worker's pipe."""
+
+    def __init__(self, link: Link, reach: msg.Reach, path: Path, ancestors: frozenset[int]) -> None:
+        self._link = link
+        self._reach = reach
+        self._ancestors = ancestors
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(0)
+        with address_of(path) as address:
+            self._socket.bind(address)
+        self._socket.listen(_AT_ONCE)
+
+    async def serve(self) -> None:
+        """Take in what comes until this is cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                connection, _ = await loop.sock_accept(self._socket)
+                task = asyncio.create_task(self._attend(connection))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        finally:
+            self._socket.close()
+            for task in self._tasks:
+                task.cancel()
+
+    async def _attend(self, connection: socket.socket) -> None:
+        with connection:
+            pid = lineage.peer_of(connection)
+            if len(self._tasks) > _AT_ONCE or not lineage.descends(pid, self._ancestors):
+                logger.warning("process %d may not send here and was turned away", pid)
+                return
+            reader = FrameReader(os.dup(connection.fileno()))
+            writer = FrameWriter(os.dup(connection.fileno()))
+        try:
+            await writer.send(msg.encode(msg.Told(reach=self._reach)))
+            await self._take_in(reader, writer)
+        except (EndOfFrames, OSError):
+            pass  # it has said what it had to say
+        except (FrameError, msgspec.MsgspecError) as error:
+            logger.warning("process %d handed in nonsense: %s", pid, error)
+        finally:
+            reader.close()
+            writer.close()
+
+    async def _take_in(self, reader: FrameReader, writer: FrameWriter) -> None:
+        """Pass on one message after the other; streams get numbers of the worker's own."""
+        streams: dict[int, int] = {}
+        while True:
+            message = msg.decode_from_child(await reader.receive())
+            if isinstance(message, msg.Chunk):
+                number = streams.setdefault(message.stream, self._link.number())
+                await self._link.send(replace(message, stream=number))
+                continue
+            if isinstance(message, msg.Deliver):
+                message = replace(message, files=[_renumbered(f, streams) for f in message.files])
+            await writer.send(msg.encode(await self._link.pass_on(message)))
+
+
+def _renumbered(file: msg.FileRef, streams: dict[int, int]) -> msg.FileRef:
+    return replace(file, stream=streams.pop(file.stream, file.stream))
+
+
+@contextlib.contextmanager
+def address_of(path: Path) -> Iterator[str]:
+    """Yield an address for a socket at ``path`` that is short enough for the system."""
+    if len(os.fsencode(path)) < _ADDRESS_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

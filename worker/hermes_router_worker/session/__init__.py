@@ -1,0 +1,4 @@
+"""Serving one session: its messages, the adapter that Hermes sees, its prompts, its end.
+
+Begin at :mod:`.lifecycle`.
+"""

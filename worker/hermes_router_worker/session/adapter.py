@@ -1,0 +1,245 @@
+"""The pipe adapter: what Hermes in a worker takes for the platform.
+
+Its class is built from the start message, because Hermes tells what a platform can do by looking at
+the class: a method that the real adapter lacks must be missing here too, and one that it merely
+inherits must be the base class's own. Every relayed method sends a call and waits for the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+import inspect
+import logging
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec import to_builtins
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.serialize import plain
+from hermes_router.protocol.surface import (
+    ADAPTER_METHODS,
+    CAPABILITIES,
+    LENGTH_FUNCTIONS,
+    Capability,
+    Method,
+)
+from hermes_router_worker.send.engine import NO_TOKEN, set_home
+from hermes_router_worker.session.answers import is_awaited
+from hermes_router_worker.session.connection import CallFailed, Link
+from hermes_router_worker.session.files import refuse_foreign
+from hermes_router_worker.session.prompts import Prompts, crossing
+
+logger = logging.getLogger(__name__)
+
+#: Who shares a session is the profile's decision, so that its own configuration answers.
+_PROFILE_DECIDES = frozenset({"group_sessions_per_user", "thread_sessions_per_user"})
+
+
+def build_adapter(start: msg.Start, link: Link, config: Any, on_change: Callable[[], None]) -> Any:
+    """Return the pipe adapter for a session and enter its platform into the profile's config.
+
+    ``on_change`` is called whenever a message has been processed to its end.
+    """
+    platform = importlib.import_module("gateway.config").Platform(start.platform)
+    settings = _platform_settings(start, config, platform)
+    return _adapter_class(start)(settings, platform, link, on_change)
+
+
+def _platform_settings(start: msg.Start, config: Any, platform: Any) -> Any:
+    module = importlib.import_module("gateway.config")
+    settings = config.platforms.get(platform)
+    if settings is None:
+        settings = config.platforms[platform] = module.PlatformConfig()
+    settings.enabled = True
+    settings.token = NO_TOKEN
+    for capability in CAPABILITIES.values():
+        answer = start.capabilities.get(capability.name, capability.default)
+        if capability.expose == "config" and hasattr(settings, capability.name):
+            setattr(settings, capability.name, answer)
+        elif capability.expose == "extra" and capability.name not in _PROFILE_DECIDES:
+            settings.extra[capability.name] = answer
+    set_home(settings, platform, start.reach)
+    return settings
+
+
+def _adapter_class(start: msg.Start) -> type[Any]:
+    base = importlib.import_module("gateway.platforms.base").BasePlatformAdapter
+    namespace: dict[str, Any] = {}
+    for name, parameters in start.methods.items():
+        method = ADAPTER_METHODS[name]
+        namespace[name] = (
+            _telling(method, base) if method.kind == "both" else _relayed(method, parameters)
+        )
+    for capability in CAPABILITIES.values():
+        exposed = _exposed(capability, start.capabilities.get(capability.name, capability.default))
+        if exposed is not None:
+            namespace[capability.name] = exposed
+    return type("PipeAdapter", (_Plumbing, base), namespace)
+
+
+# -- methods -----------------------------------------------------------------------------------
+
+
+def _relayed(method: Method, parameters: list[str]) -> Callable[..., Any]:
+    async def relayed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        named = dict(zip(method.params, args, strict=False)) | kwargs
+        return await self.relay(method, named)
+
+    relayed.__name__ = method.name
+    relayed.__signature__ = _signature(parameters)  # type: ignore[attr-defined]
+    return relayed
+
+
+def _telling(method: Method, base: Any) -> Callable[..., Any]:
+    """Return a plain method: the base class's own here, and the real adapter is told."""
+    inherited = getattr(base, method.name, None)
+
+    def telling(self: Any, *args: Any, **kwargs: Any) -> Any:
+        named = dict(zip(method.params, args, strict=False)) | kwargs
+        self.tell(method, named)
+        return inherited(self, *args, **kwargs) if inherited is not None else None
+
+    telling.__name__ = method.name
+    return telling
+
+
+def _signature(parameters: list[str]) -> inspect.Signature:
+    """Return a signature with these names: Hermes looks for some of them before it passes them."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    names = [inspect.Parameter("self", kind)]
+    names += [inspect.Parameter(name, kind, default=None) for name in parameters]
+    return inspect.Signature(names)
+
+
+class _Plumbing:
+    """What every pipe adapter has besides the methods that its platform asks for.
+
+    Mixed in before Hermes's ``BasePlatformAdapter``, which cannot be named here: importing it
+    before the profile is set would freeze another profile's paths.
+    """
+
+    def __init__(
+        self, settings: Any, platform: Any, link: Link, on_change: Callable[[], None]
+    ) -> None:
+        super().__init__(settings, platform)  # type: ignore[call-arg]
+        self._link = link
+        self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._telling: set[asyncio.Task[Any]] = set()
+        self._running = True
+        self.prompts = Prompts(self)
+
+    async def connect(self, **_options: Any) -> bool:
+        """Do nothing: the platform is connected in the gateway."""
+        return True
+
+    async def disconnect(self) -> None:
+        """Do nothing: the connection is the gateway's."""
+
+    async def relay(self, method: Method, named: dict[str, Any]) -> Any:
+        """Call ``method`` of the real adapter and return its result as Hermes expects it."""
+        if method.kind == "prompt":
+            return await self._show(method, named)
+        return await self._call(method, named)
+
+    async def _show(self, method: Method, named: dict[str, Any]) -> Any:
+        """Show a prompt. A click may come before the answer to the call."""
+        number = self._link.number()
+        self.prompts.show(number, method, named)
+        shown = False
+        try:
+            result = await self._call(method, crossing(method, named), number)
+            shown = bool(getattr(result, "success", False))
+            return result
+        finally:
+            if not shown:
+                self.prompts.forget(number)
+
+    async def _call(self, method: Method, named: dict[str, Any], number: int | None = None) -> Any:
+        args = {name: value for name, value in named.items() if value is not None}
+        for name, shape in method.files.items():
+            if name in args:
+                args[name] = await _carried(self._link, args[name], shape)
+        try:
+            value = await self._link.call(method.name, plain(args), number)
+        except CallFailed as error:
+            if not error.refused:
+                raise
+            logger.warning("%s", error)
+            value = {"success": False, "error": str(error), "error_kind": "forbidden"}
+        return _result(method, value)
+
+    def tell(self, method: Method, named: dict[str, Any]) -> None:
+        """Send a call that nobody waits for; may be used from any thread."""
+        self._loop.call_soon_threadsafe(self._start_telling, method, named)
+
+    def _start_telling(self, method: Method, named: dict[str, Any]) -> None:
+        task = asyncio.ensure_future(self.relay(method, named))
+        self._telling.add(task)
+        task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[Any]) -> None:
+        self._telling.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.debug("a call that nobody waits for failed: %r", task.exception())
+
+    def waits_for_answer(self, event: Any) -> bool:
+        """Say whether the session waits for a person, and ``event`` is the answer."""
+        key = self.gateway_runner._session_key_for_source(event.source)  # type: ignore[attr-defined]
+        return is_awaited(key, event)
+
+    async def _process_message_background(self, event: Any, session_key: str) -> None:
+        try:
+            await super()._process_message_background(event, session_key)  # type: ignore[misc]
+        finally:
+            self._loop.call_soon(self._on_change)
+
+
+async def _carried(link: Link, value: Any, shape: str) -> Any:
+    """Return a file parameter as it crosses: web addresses as text, files as sent bytes."""
+    if shape == "url_batch":
+        return [[await _carried(link, url, "url"), alt] for url, alt in value]
+    text = str(value)
+    if shape == "url" and text.startswith(("http://", "https://")):
+        return text
+    path = urllib.parse.unquote(text[len("file://") :]) if text.startswith("file://") else text
+    refuse_foreign(Path(path))
+    return {"$file": to_builtins(await link.send_file(path))}
+
+
+def _result(method: Method, value: Any) -> Any:
+    if method.result == "send_result":
+        cls = importlib.import_module("gateway.platforms.base").SendResult
+        names = {field.name for field in dataclasses.fields(cls)}
+        fields = {name: item for name, item in (value or {}).items() if name in names}
+        if "continuation_message_ids" in fields:
+            fields["continuation_message_ids"] = tuple(fields["continuation_message_ids"])
+        return cls(**{"success": False} | fields)
+    if method.result == "bool":
+        return value is True
+    return None if method.result == "none" else value
+
+
+# -- capabilities ------------------------------------------------------------------------------
+
+
+def _exposed(capability: Capability, answer: Any) -> Any:
+    """Return what stands in the class for a capability, or None for nothing."""
+    if capability.name == "message_len_fn":
+        answer = LENGTH_FUNCTIONS.get(str(answer), len)
+    if capability.name == "platform":
+        return None  # an attribute of the instance
+    match capability.expose:
+        case "attribute":
+            return answer
+        case "property":
+            return property(lambda _self: answer)
+        case "method":
+            return lambda _self, *_args, **_kwargs: answer
+        case _:
+            return None

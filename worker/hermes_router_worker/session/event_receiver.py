@@ -1,0 +1,132 @@
+"""What the gateway sends to a session: messages, answers, files, and that it is time to go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import EndOfFrames, FrameError
+from hermes_router_worker.hermes.features import stickers
+from hermes_router_worker.session import channel_context
+from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.events import Attachments, build_event
+from hermes_router_worker.session.gateway_rules import note_refusal
+from hermes_router_worker.session.runs import Runs
+
+logger = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes the messages of one session, and has the adapter handle them.
+
+    ``changed`` is set whenever something has been handled, ``finish`` when the worker has to go.
+    While ``open`` is false, messages are refused: the gateway keeps them for the next worker.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        adapter: Any,
+        runs: Runs,
+        *,
+        changed: asyncio.Event,
+        finish: asyncio.Event,
+    ) -> None:
+        self._link = link
+        self._adapter = adapter
+        self._runs = runs
+        self._changed = changed
+        self._finish = finish
+        self.open = True
+        self._handling = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def handling(self) -> bool:
+        """Say whether something is on its way to Hermes that the worker must not leave."""
+        return self._handling > 0
+
+    async def read(self) -> None:
+        """Take what the gateway sends until the pipe ends; then the worker has to finish."""
+        attachments = Attachments(Path(os.environ["TMPDIR"]))
+        try:
+            while True:
+                message = await self._link.receive()
+                if isinstance(message, msg.Result):
+                    self._link.answer(message)
+                elif isinstance(message, msg.Chunk):
+                    attachments.append(message)
+                elif isinstance(message, msg.Event):
+                    await self._accept(message, attachments)
+                elif isinstance(message, msg.Resolve):
+                    self._begin(self._resolve(message))
+                elif isinstance(message, msg.Finish):
+                    self._finish.set()
+        except (EndOfFrames, FrameError):
+            self._link.close()
+            self._finish.set()
+        except Exception as error:
+            # Nobody reads the pipe any more, so nothing can end well; the chat must be told.
+            await self._link.report(error)
+            self._finish.set()
+            raise
+
+    def begin_queued(self, event: Any) -> None:
+        """Begin a message that an earlier worker of the session had taken and left queued."""
+        self._begin(self._hand_over(event, "a queued message"))
+
+    async def _accept(self, message: msg.Event, attachments: Attachments) -> None:
+        if not self.open or self._finish.is_set():
+            await self._link.send(msg.Refused(event=message.id))
+            return
+        event = build_event(message, attachments)
+        if message.answer and not self._adapter.waits_for_answer(event):
+            await self._link.send(msg.Refused(event=message.id))
+            return
+        runner = self._adapter.gateway_runner
+        note_refusal(runner, event, message.refusal)
+        channel_context.take_overheard(runner, event.source)
+        channel_context.apply_profile_settings(runner, event)
+        await self._link.send(msg.Accepted(event=message.id))
+        self._begin(self._handle(message, event))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that the worker must not leave before it is done."""
+        self._handling += 1
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _end(self) -> None:
+        self._handling -= 1
+        self._changed.set()
+
+    async def _handle(self, message: msg.Event, event: Any) -> None:
+        await self._hand_over(event, f"event {message.id}", message.sticker)
+        halted = event.is_command() and self._runs.take_halted()
+        with contextlib.suppress(OSError):
+            await self._link.send(msg.Handled(event=message.id, halted=halted))
+
+    async def _hand_over(self, event: Any, what: str, sticker: msg.Sticker | None = None) -> None:
+        """Have the adapter handle a message; the log says that ``what`` failed if it does."""
+        try:
+            if sticker is not None:
+                await stickers.describe(event, sticker)
+            await self._adapter.handle_message(event)
+        except Exception:
+            logger.exception("%s failed", what)
+        finally:
+            self._end()
+
+    async def _resolve(self, message: msg.Resolve) -> None:
+        try:
+            resolved = await self._adapter.prompts.resolve(message)
+            with contextlib.suppress(OSError):
+                await self._link.send(resolved)
+        finally:
+            self._end()

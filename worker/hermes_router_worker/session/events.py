@@ -1,0 +1,120 @@
+"""Turning an event message into Hermes's ``MessageEvent``, with its attachments on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.serialize import plain
+
+
+class Attachments:
+    """The files that arrive as chunks, written below ``folder`` until an event claims them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def append(self, chunk: msg.Chunk) -> None:
+        """Write one piece."""
+        with self._path(chunk.stream).open("ab") as file:
+            file.write(chunk.data)
+
+    def claim(self, file: msg.FileRef, target: Path) -> Path:
+        """Move a complete file into ``target``, under its own bare name.
+
+        Raises:
+            ValueError: it is not complete, or its name is no bare file name.
+        """
+        received = self._path(file.stream)
+        if not received.exists():
+            received.touch()
+        if received.stat().st_size != file.size or Path(file.name).name != file.name:
+            raise ValueError(f"attachment {file.name!r} did not arrive as announced")
+        target.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.move(received, target / file.name))  # they may be on two file systems
+
+    def _path(self, stream: int) -> Path:
+        return self._folder / f"attachment-{stream}"
+
+
+def build_event(message: msg.Event, attachments: Attachments) -> Any:
+    """Return the ``MessageEvent`` that ``message`` stands for.
+
+    Fields that this Hermes does not know are left out; ``source.profile`` is never set: this whole
+    process is the profile.
+    """
+    from gateway.platforms.base import MessageEvent
+
+    fields = dict(message.fields)
+    urls, files = list(fields.get("media_urls", [])), iter(message.files)
+    for number, (url, kind) in enumerate(zip(urls, fields.get("media_types", []), strict=False)):
+        if not url.startswith(("http://", "https://")):
+            urls[number] = str(attachments.claim(next(files), cache_of(kind)))
+            fields["text"] = (fields.get("text") or "").replace(url, urls[number])
+    fields["media_urls"] = urls
+    return MessageEvent(**_known(MessageEvent, _typed(fields, message.source)))
+
+
+def event_to_plain(event: Any) -> dict[str, Any]:
+    """Return a ``MessageEvent`` as plain data; its attachments stay where they are."""
+    fields = {
+        field.name: plain(getattr(event, field.name))
+        for field in dataclasses.fields(event)
+        if field.name not in {"source", "raw_message"}
+    }
+    source = {
+        field.name: plain(getattr(event.source, field.name))
+        for field in dataclasses.fields(event.source)
+    }
+    return fields | {"source": source}
+
+
+def event_from_plain(fields: Mapping[str, Any]) -> Any:
+    """Return the ``MessageEvent`` that :func:`event_to_plain` was given."""
+    from gateway.platforms.base import MessageEvent
+
+    return MessageEvent(**_known(MessageEvent, _typed(fields, fields["source"])))
+
+
+def _typed(fields: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event's fields with Hermes's own types where plain data cannot carry them."""
+    from gateway.platforms.base import MessageType
+
+    return dict(fields) | {
+        "message_type": MessageType(fields["message_type"]),
+        "timestamp": datetime.fromisoformat(fields["timestamp"]),
+        "source": build_source(source),
+    }
+
+
+def build_source(fields: Mapping[str, Any]) -> Any:
+    """Return the ``SessionSource`` that plain fields stand for."""
+    from gateway.config import Platform
+    from gateway.session import SessionSource
+
+    typed = dict(fields) | {"platform": Platform(fields["platform"])}
+    return SessionSource(**_known(SessionSource, typed))
+
+
+def _known(cls: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(cls)}
+    return {name: value for name, value in fields.items() if name in names}
+
+
+def cache_of(media_type: str) -> Path:
+    """Return the folder of the profile's cache where Hermes would have put such a file."""
+    from gateway.platforms import base
+
+    folders: dict[str, Callable[[], Path]] = {
+        "image": base.get_image_cache_dir,
+        "audio": base.get_audio_cache_dir,
+        "video": base.get_video_cache_dir,
+    }
+    kind = media_type.partition("/")[0]
+    folder: Path = folders.get(kind, base.get_document_cache_dir)()
+    return folder

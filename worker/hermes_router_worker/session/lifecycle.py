@@ -1,0 +1,132 @@
+"""The life of a worker process: becoming ready, cold or ahead of time, and the one work it gets.
+
+That is a session (:mod:`.session`) or a job (:mod:`.jobs`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import EndOfFrames, FrameError
+from hermes_router.protocol.template import PREPARE_MCP
+from hermes_router_worker.hermes.features import browser, kanban, skills
+from hermes_router_worker.jobs import job
+from hermes_router_worker.process import supervisor
+from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.session import Session
+from hermes_router_worker.startup import bootstrap, speedups, steps, warmup
+
+
+def main(
+    profile: str, inbound: int, outbound: int, *, forked: bool, share_auth: bool = False
+) -> int:
+    """Run a worker of ``profile`` over the two descriptors; return the process's exit status.
+
+    ``forked``: the process was forked by a template, which has become the profile already.
+    ``share_auth``: it may use the logins of Hermes's root home.
+    """
+    worker = _Worker(profile, Link(inbound, outbound), forked=forked, share_auth=share_auth)
+    return asyncio.run(worker.run())
+
+
+def _look_ahead() -> None:
+    """Use the time until there is a message."""
+    with contextlib.suppress(Exception):  # the turn will ask again, and report what fails
+        warmup.ask_provider()
+
+
+class _Worker:
+    def __init__(self, profile: str, link: Link, *, forked: bool, share_auth: bool) -> None:
+        self._forked = forked
+        self._share_auth = share_auth
+        self._profile = profile
+        self._link = link
+        self._finish = asyncio.Event()
+
+    async def run(self) -> int:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._finish.set)
+        faulthandler.register(signal.SIGUSR1)  # where it hangs, for who reads the worker log
+        try:
+            await self._link.send(self._hello())
+            await (self._wait_ready() if self._forked else self._start_cold())
+        except (EndOfFrames, FrameError, BrokenPipeError):
+            return 0  # the gateway is gone; there is nobody to report to
+        except BaseException as error:
+            await self._link.report(error)
+            raise
+        finally:
+            self._link.close()
+        return 0
+
+    def _hello(self) -> msg.Hello:
+        router, hermes = bootstrap.versions()
+        return msg.Hello(
+            protocol=msg.PROTOCOL_VERSION,
+            router=router,
+            hermes=hermes,
+            python=sys.version.partition(" ")[0],
+            pid=os.getpid(),
+            profile=self._profile,
+        )
+
+    async def _wait_ready(self) -> None:
+        """Build the runner, then wait for the session that it will belong to."""
+        warmup.resume_logging()
+        ahead = os.environ.pop(PREPARE_MCP, "") == "1"
+        runner = await self._build(imported=0.0, mcp=ahead)
+        if not warmup.look_ahead_beside(_look_ahead):
+            await asyncio.to_thread(_look_ahead)
+        first = await self._first_message()
+        supervisor.tell_work_begins()
+        if first is not None and not ahead:
+            # A copy of each server that waits costs memory, and may lock what is there once.
+            await asyncio.to_thread(steps.discover_mcp, runner)
+        await self._work(runner, first)
+
+    async def _start_cold(self) -> None:
+        """Become the profile while a message waits; what can be done beside that, is."""
+        begun = time.monotonic()
+        speedups.pause_collector()
+        bootstrap.become_profile(self._profile, share_auth=self._share_auth)
+        speedups.everything()
+        imported = time.monotonic() - begun
+        first = await self._first_message()
+        if isinstance(first, msg.Start):
+            warmup.look_ahead_beside(_look_ahead)
+        runner = None if first is None else await self._build(imported=imported)
+        await self._work(runner, first)
+
+    async def _work(self, runner: Any, first: msg.Start | msg.Job | None) -> None:
+        if isinstance(first, msg.Job):
+            speedups.resume_collector()
+            await job.JobWork(runner, self._link, first, self._finish).run()
+        elif first is not None:
+            await Session(runner, self._link, first, self._profile, self._finish).run()
+
+    async def _build(self, *, imported: float, mcp: bool = True) -> Any:
+        """Return a runner, which yet belongs to no session; ``imported``: seconds that took."""
+        begun = time.monotonic()
+        runner = bootstrap.build_runner(mcp=mcp)
+        browser.name_sessions(self._profile)
+        kanban.sign(self._profile)
+        skills.remember_reloads()
+        built = time.monotonic() - begun
+        await self._link.send(msg.Ready(phases={"import": imported, "build": built}))
+        return runner
+
+    async def _first_message(self) -> msg.Start | msg.Job | None:
+        """Wait for the session or the job; None when the worker is told to go before it got one."""
+        message = await self._link.receive()
+        if isinstance(message, msg.Start | msg.Job):
+            return message
+        if isinstance(message, msg.Finish):
+            return None
+        raise TypeError(f"the first message must be start, not {type(message).__name__.lower()}")

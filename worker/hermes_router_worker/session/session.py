@@ -1,0 +1,230 @@
+"""Serving one session: from its start message until nothing of it is left in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.limits import OPEN_FILES
+from hermes_router_worker.hermes.features import menu, skills
+from hermes_router_worker.home import session_state
+from hermes_router_worker.send import engine
+from hermes_router_worker.send.ledger import redeliver
+from hermes_router_worker.send.server import serve_children
+from hermes_router_worker.send.transport import Gateway
+from hermes_router_worker.session import refusals
+from hermes_router_worker.session.activity import Owed
+from hermes_router_worker.session.adapter import build_adapter
+from hermes_router_worker.session.background import Background
+from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.event_receiver import Intake
+from hermes_router_worker.session.model_requests import report_model_requests
+from hermes_router_worker.session.runs import Runs
+from hermes_router_worker.startup import session_wiring, speedups, warmup
+
+logger = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 0.05
+_TELL_SECONDS = 0.2
+_INTERRUPT_SECONDS = 5.0
+_DEBT_SECONDS = 60.0
+
+
+class Session:
+    """The session of one worker. Made when its start message is there, in the running loop.
+
+    ``finish`` is set when the worker has to go, by whoever learns it.
+    """
+
+    def __init__(
+        self, runner: Any, link: Link, start: msg.Start, profile: str, finish: asyncio.Event
+    ) -> None:
+        warmup.trust_answers()
+        self._runner = runner
+        self._link = link
+        self._start = start
+        self._finish = finish
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._told: list[str] = []
+        self._deliverable = start.reach.platforms
+        self._menu = (start.platform, start.menu)
+        self._adapter = build_adapter(start, link, runner.config, self._changed.set)
+        self._transport = Gateway(link, self._loop)
+        engine.install(self._transport, start.reach)
+        self._background = Background(runner)
+        session_wiring.attach(runner, self._adapter, session_key=start.session_key)
+        self._memory = session_state.attach(runner, self._adapter, start.session_key)
+        report_model_requests(self._asks_model)
+        refusals.explain(profile)
+        refusals.report_open_files(self._hit_open_files)
+        runs = Runs(runner)
+        self._owed = Owed(runner, self._adapter, runs, self._background)
+        self._intake = Intake(link, self._adapter, runs, changed=self._changed, finish=finish)
+
+    async def run(self) -> None:
+        """Serve the session; return when this process may end."""
+        self._link.before_call = self._tell_works_now
+        beside = (
+            serve_children(self._link, self._start.reach),
+            self._intake.read(),
+            self._beat(),
+            self._close_prompts(),
+            self._tell_works(),
+        )
+        tasks = [asyncio.create_task(work) for work in beside]
+        try:
+            await self._until_done()
+        finally:
+            self._intake.open = False
+            with contextlib.suppress(OSError):
+                await self._link.send(msg.Leaving())
+            for task in tasks:
+                task.cancel()
+
+    # -- how long it lives ---------------------------------------------------------------------
+
+    async def _until_done(self) -> None:
+        """Return when the session's messages are answered and nothing owed is left."""
+        await self._first_event()
+        while self._intake.open:
+            await self._until_idle()
+            speedups.resume_collector()
+            if self._finish.is_set():
+                await self._interrupt()
+            else:
+                await self._background.pass_on()
+                if self._owed.busy():
+                    continue
+            self._intake.open = self._owed.resident() and not self._finish.is_set()
+            self._memory.save()
+            await self._link.send(msg.Idle(resident=self._intake.open))
+            await self._pay_debts()
+            await self._tell_commands()
+            if self._intake.open:
+                await self._until_wanted()
+        await self._until_finished()
+
+    async def _pay_debts(self) -> None:
+        """Send what dead workers of the profile owe, once; the lane does not wait for it."""
+        platforms, self._deliverable = self._deliverable, []
+        if platforms and not self._finish.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(redeliver(self._transport, platforms), _DEBT_SECONDS)
+
+    async def _tell_commands(self) -> None:
+        """Tell the gateway what the profile offers in the chat's menu, if that is news to it."""
+        platform, known = self._menu
+        if self._finish.is_set():
+            return
+        try:
+            await asyncio.to_thread(skills.keep_first)
+            if known is None:
+                return
+            offers = await asyncio.to_thread(menu.offers, platform, known)
+        except Exception:  # boundary: Hermes reads what people wrote; a menu is worth a log line
+            logger.warning("the profile's commands could not be listed", exc_info=True)
+            return
+        if offers is not None:
+            self._menu = (platform, offers.of)
+            await self._link.send(offers)
+
+    async def _first_event(self) -> None:
+        while (
+            not self._intake.handling() and not self._finish.is_set() and not self._changed.is_set()
+        ):
+            await self._pause()
+
+    async def _until_idle(self) -> None:
+        while (self._intake.handling() or self._owed.busy()) and not self._finish.is_set():
+            await self._pause()
+            queued = None if self._intake.handling() else self._memory.next_queued()
+            if queued is not None:
+                self._intake.begin_queued(queued)
+
+    async def _until_wanted(self) -> None:
+        """As a resident: wait for the next message, or for the owned work to end."""
+        while (
+            not (self._intake.handling() or self._owed.busy() or self._finish.is_set())
+            and self._owed.resident()
+        ):
+            await self._background.pass_on()
+            await self._pause()
+
+    async def _until_finished(self) -> None:
+        deadline = time.monotonic() + self._start.linger
+        while self._owed.finishing() and time.monotonic() < deadline and not self._finish.is_set():
+            await self._pause()
+        await self._tell(self._owed.works() if self._finish.is_set() else self._owed.unfinished())
+
+    async def _interrupt(self) -> None:
+        """End what runs the way a gateway that shuts down does, and let it say its last words."""
+        self._memory.hold_queue()
+        self._runner._interrupt_running_agents(_interrupt_reason())
+        deadline = time.monotonic() + _INTERRUPT_SECONDS
+        while self._owed.busy() and time.monotonic() < deadline:
+            await self._pause()
+
+    async def _pause(self) -> None:
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), _CHECK_SECONDS)
+
+    # -- what the gateway is told --------------------------------------------------------------
+
+    async def _tell_works(self) -> None:
+        """Keep the gateway informed of what would end with this process."""
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            await self._tell_works_now()
+
+    async def _tell_works_now(self) -> None:
+        """Tell the gateway before it shows anything: who has read of a work is told of its end."""
+        if self._intake.open:
+            await self._tell(self._owed.works())
+
+    async def _tell(self, works: list[str]) -> None:
+        if works != self._told:
+            self._told = works
+            with contextlib.suppress(OSError):
+                await self._link.send(msg.Owes(works=works))
+
+    def _asks_model(self) -> None:
+        """Note the first model request; it may be on any thread."""
+        speedups.resume_collector()
+        self._mark("model_request")
+
+    def _mark(self, name: str) -> None:
+        """Tell the gateway of a moment; may be used from any thread."""
+        asyncio.run_coroutine_threadsafe(self._link.send(msg.Mark(name=name)), self._loop)
+
+    def _hit_open_files(self) -> None:
+        """Tell the gateway; may be used from any thread."""
+        hit = self._link.send(msg.Hit(limit=OPEN_FILES))
+        asyncio.run_coroutine_threadsafe(hit, self._loop)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._start.heartbeat)
+            await self._link.send(msg.Alive())
+
+    async def _close_prompts(self) -> None:
+        """Tell the gateway of prompts that were answered by a typed word, or timed out."""
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            for number in self._adapter.prompts.take_closed():
+                await self._link.send(msg.Closed(call=number))
+
+
+def _interrupt_reason() -> str:
+    """Return the words by which Hermes knows an interruption that no person sent.
+
+    Any other text it takes for a message, and answers.
+    """
+    from gateway import run
+
+    return str(getattr(run, "_INTERRUPT_REASON_GATEWAY_SHUTDOWN", "Gateway shutting down"))

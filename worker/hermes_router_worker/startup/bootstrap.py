@@ -1,0 +1,96 @@
+"""Becoming the profile: the same first steps as ``hermes -p <profile> gateway run``.
+
+Nothing of Hermes may be imported before :func:`become_profile`: dozens of its modules freeze the
+Hermes home when they are imported.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hermes_router.protocol.quick_yaml import read_yaml_quickly
+from hermes_router_worker.hermes.features import logins
+from hermes_router_worker.home import guards
+from hermes_router_worker.startup import speedups, steps
+
+
+@functools.cache
+def distribution_version(name: str) -> str:
+    """Return the installed version of a distribution, or ``unknown``; looked up once."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def versions() -> tuple[str, str]:
+    """Return the versions of the router and of Hermes."""
+    return distribution_version("hermes-router"), distribution_version("hermes-agent")
+
+
+def become_profile(profile: str, *, share_auth: bool) -> None:
+    """Run Hermes's own bootstrap for ``profile``: home, ``.env``, logging, config bridging.
+
+    With ``share_auth`` it may use the logins of Hermes's root home where it has none of its own.
+
+    Raises:
+        SystemExit: Hermes refused the profile; the reason is in the worker log.
+    """
+    sys.argv = ["hermes", "-p", profile, "gateway", "run"]
+    read_yaml_quickly()
+    importlib.import_module("hermes_cli.main")
+    speedups.copy_config_fast()
+    importlib.import_module("gateway.run")
+    _enter_workspace(Path(os.environ["HERMES_HOME"]))
+    if not share_auth:
+        logins.keep_own(profile)
+
+
+def build_runner(*, mcp: bool = True) -> Any:
+    """Return a headless ``GatewayRunner`` of the profile that belongs to no session yet.
+
+    Without ``mcp`` its MCP servers are not started: :func:`.startup.discover_mcp` does it later.
+    """
+    from gateway.run import GatewayRunner
+
+    steps.defer_upkeep()
+    runner = GatewayRunner(_headless_config())
+    guards.install(runner)
+    steps.prepare(runner, mcp=mcp)
+    return runner
+
+
+def _enter_workspace(home: Path) -> None:
+    """Make the profile's working directory this process's, and its tools'.
+
+    That is ``terminal.cwd`` where the profile sets one. Otherwise Hermes falls back to HOME, which
+    for a worker is the profile's tool home; its workspace is what the user means.
+    """
+    local = os.environ.get("TERMINAL_ENV", "local").strip().lower() in {"", "local"}
+    if local and os.environ.get("TERMINAL_CWD", "") in {"", str(Path.home())}:
+        os.environ["TERMINAL_CWD"] = str(home / "workspace")
+    cwd = os.environ.get("TERMINAL_CWD", "")
+    if cwd and Path(cwd).is_dir():
+        os.chdir(cwd)
+
+
+def _headless_config() -> Any:
+    """Return the profile's gateway configuration, with what must not act in a worker taken out.
+
+    The platforms belong to the gateway, and so do routes and multiplexing: a profile may configure
+    them for a gateway of its own, a worker of it must not act on them.
+    """
+    from gateway.config import load_gateway_config
+
+    config = load_gateway_config()
+    config.multiplex_profiles = False
+    config.profile_routes = []
+    for platform in config.platforms.values():
+        platform.enabled = False
+    return config
