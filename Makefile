@@ -1,6 +1,8 @@
 # `make help` lists the targets. Works with GNU make 3.81 (macOS) and newer.
 
-PY := .venv/bin/python
+# HERMES=0.22 runs a target on that Hermes, in an environment of its own.
+export HERMES
+PY := $(if $(HERMES),.venvs/$(HERMES),.venv)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench leaks parity pins

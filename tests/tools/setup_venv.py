@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
-VENV = ROOT / ".venv"
+#: The Hermes that was asked for, as `make setup HERMES=0.22` does; empty for the project's own.
+HERMES = os.environ.get("HERMES", "")
+VENV = ROOT / ".venvs" / HERMES if HERMES else ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 
 #: Programs that some tests use, with Debian's package of each.
@@ -36,7 +38,7 @@ _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 STAMP = VENV / ".hermes-router-setup"
 
 FITTING = ((3, 11), (3, 12), (3, 13))
-GROUPS = ("gateway", "dev")
+GATEWAY = f"gateway-{HERMES}" if HERMES else "gateway"
 NEEDS = "Python 3.11, 3.12 or 3.13 with its venv module"
 HOW_TO_GET_ONE = """\
 TIP: any of these gives one; then run make again:
@@ -196,8 +198,19 @@ def _pyproject() -> dict[str, Any]:
 
 
 def _requirements(config: dict[str, Any]) -> list[str]:
+    return [*config["project"]["dependencies"], *_group(config, GATEWAY), *_group(config, "dev")]
+
+
+def _group(config: dict[str, Any], name: str) -> list[str]:
+    """The requirements of a dependency group, those of the groups that it includes among them."""
     groups = config["dependency-groups"]
-    return [*config["project"]["dependencies"], *(item for name in GROUPS for item in groups[name])]
+    if name not in groups:
+        known = ", ".join(group.removeprefix("gateway-") for group in groups if "gateway-" in group)
+        raise SetupError(f"there is no Hermes {HERMES!r} to install. TIP: HERMES is one of {known}")
+    found: list[str] = []
+    for item in groups[name]:
+        found += [item] if isinstance(item, str) else _group(config, item["include-group"])
+    return found
 
 
 def _digest(value: object) -> str:
@@ -216,7 +229,8 @@ def _runs(python: Path) -> bool:
 
 def _make_venv(python: str, *, again: bool) -> None:
     version = ".".join(map(str, sys.version_info[:3]))
-    _say(f"[1/3] .venv with Python {version}" + (" (from scratch)" if again else ""))
+    afresh = " (from scratch)" if again else ""
+    _say(f"[1/3] {VENV.relative_to(ROOT)} with Python {version}{afresh}")
     for entry in VENV.iterdir():
         if entry == STAMP:
             continue
@@ -230,7 +244,7 @@ def _make_venv(python: str, *, again: bool) -> None:
 def _install_packages() -> None:
     config = _pyproject()
     requirements = _requirements(config)
-    gateway = config["dependency-groups"]["gateway"]
+    gateway = _group(config, GATEWAY)
     more = len(requirements) - len(gateway)
     _say(f"[2/3] {', '.join(gateway)} and {more} more requirements: a minute or two")
     _pip("install", *requirements)
@@ -313,7 +327,7 @@ def _read_stamp() -> dict[str, Any]:
 
 
 def _write_stamp(**value: object) -> None:
-    VENV.mkdir(exist_ok=True)
+    VENV.mkdir(parents=True, exist_ok=True)
     draft = STAMP.with_suffix(".new")
     draft.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     draft.replace(STAMP)
