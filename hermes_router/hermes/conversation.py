@@ -65,7 +65,7 @@ class GatewayConversation:
         return Sender(profile=self.profile.name, origin=place_of(self._event.source))
 
     def start_message(
-        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+        self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Start:
         """Return what a worker is told about this session."""
         source = self._event.source
@@ -79,7 +79,7 @@ class GatewayConversation:
             capabilities=ask_capabilities(adapter, fields),
             heartbeat=heartbeat,
             linger=linger,
-            reach=reach,
+            delivery_scope=delivery_scope,
             menu=self._menus.known(self.profile.name, source.platform.value),
         )
 
@@ -98,7 +98,7 @@ class GatewayConversation:
         )
         return await Relay(adapter, self._target).execute(method, args, spool, ask)
 
-    def offered(self, offers: msg.Offers) -> None:
+    def offered(self, offers: msg.Commands) -> None:
         """Take note of the commands that the worker says its profile offers."""
         platform = self._event.source.platform.value
         self._menus.offered(self.profile.name, platform, offers)

@@ -14,14 +14,14 @@ from hermes_router.errors import ProfileError
 from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, seen_of
 from hermes_router.hermes.conversation import GatewayConversation
-from hermes_router.hermes.delivery import Courier
+from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScopes
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.delivery_policy import lasting
 from hermes_router.state.journal import OpenWorks
-from hermes_router.state.known_conversations import SeenPlaces
+from hermes_router.state.known_conversations import KnownConversations
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +40,15 @@ class Conversations:
         *,
         open_works: OpenWorks,
         menus: ChatMenus,
-        courier: Courier,
-        seen: SeenPlaces,
+        delivery: GatewayDelivery,
+        seen: KnownConversations,
     ) -> None:
         self._runner = runner
         self._root = root
         self._watcher = watcher
         self._open_works = open_works
         self._menus = menus
-        self._courier = courier
+        self._delivery = delivery
         self._seen = seen
         self._scopes = SessionScopes()
         self._known: OrderedDict[str, GatewayConversation] = OrderedDict()
@@ -108,6 +108,6 @@ class Conversations:
         conversation.note(event)
         place, profile = place_of(event.source), conversation.profile.name
         self._menus.visited(place)
-        self._courier.heard(place, event.message_id)
+        self._delivery.heard(place, event.message_id)
         if (config := self._watcher.snapshot) is not None:
             self._seen.note(profile, lasting(config, profile, seen_of(event.source)))

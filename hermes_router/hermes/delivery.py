@@ -25,8 +25,8 @@ from hermes_router.relay.attachments import Spool
 from hermes_router.relay.capabilities import names_files, relayed_methods
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.routing.table import Place
-from hermes_router.state.delivered import SettledReplies
-from hermes_router.state.known_conversations import SeenPlaces
+from hermes_router.state.delivered import DeliveredTexts
+from hermes_router.state.known_conversations import KnownConversations
 
 #: Conversations whose newest messages are remembered, and how many of each.
 _REMEMBERED = 2048
@@ -36,14 +36,14 @@ _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 _FILMS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".3gp"})
 
 
-class Courier:
+class GatewayDelivery:
     """Executes ``deliver`` and ``react`` of the workers of one gateway."""
 
     def __init__(
         self,
         runner: Any,
-        seen: SeenPlaces,
-        settled: SettledReplies,
+        seen: KnownConversations,
+        settled: DeliveredTexts,
         config: Callable[[], Awaitable[RouterConfig]],
     ) -> None:
         self._runner = runner
@@ -52,13 +52,13 @@ class Courier:
         self._config = config
         self._heard: OrderedDict[str, deque[str]] = OrderedDict()
 
-    async def reach(self, sender: Sender) -> msg.Reach:
+    async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
         """Return what a worker is told about where it may send."""
         names = [platform.value for platform in self._runner.adapters]
-        reach = delivery_policy.reach(
+        delivery_scope = delivery_policy.delivery_scope(
             await self._config(), sender, names, self._seen.of(sender.profile)
         )
-        return msgspec.structs.replace(reach, settled=self._settled.of(sender.profile))
+        return msgspec.structs.replace(delivery_scope, settled=self._settled.of(sender.profile))
 
     def heard(self, place: Place, message_id: str | None) -> None:
         """Remember a conversation's newest messages: a reaction is put on one of them."""
@@ -86,7 +86,7 @@ class Courier:
             )
         return message.message_id
 
-    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+    def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
         """Remember what was sent for a worker that died."""
         self._settled.add(profile, sent)
 

@@ -17,7 +17,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.state.journal import Journal
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher, TooBusy
-from hermes_router.turns.event_sender import Inbound, Verdict
+from hermes_router.turns.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.notices import too_many_wait
 from hermes_router.turns.turn import Halt, Turn
 
@@ -30,7 +30,7 @@ _DRAINED = (
 _STOPPED = "⚡ Stopped. The assistant did not react and was ended, with all that it had started."
 
 
-class Serving:
+class MessageHandler:
     """Serves the routed messages of one gateway; ``owed`` hears of profiles whose worker failed."""
 
     def __init__(
@@ -166,14 +166,14 @@ class Serving:
         return None
 
     async def _offer_in_drain(
-        self, event: Any, conversation: GatewayConversation, inbound: Inbound, drained: str
+        self, event: Any, conversation: GatewayConversation, inbound: EventSender, drained: str
     ) -> None:
         """Begin nothing new: a turn that runs may take a command, or the answer that it awaits."""
         running = self._dispatcher.running(conversation)
         command = seams.bypasses_running_turn(event.get_command())
         if running is None or (
             await running.offer(inbound, until_handled=True, answer=not command)
-            is not Verdict.ACCEPTED
+            is not DeliveryResult.ACCEPTED
         ):
             await conversation.notify(drained)
 

@@ -19,7 +19,7 @@ from hermes_router.hermes import crash_recovery
 from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, source_fields
 from hermes_router.hermes.conversations import Conversations
-from hermes_router.hermes.delivery import Courier
+from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features import prompts
 from hermes_router.hermes.features.first_menus import FirstMenus
 from hermes_router.hermes.features.jobs import Jobs
@@ -28,17 +28,17 @@ from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.hermes.features.observed import OverheardFiles
 from hermes_router.hermes.features.sessions import RoutedSessions
 from hermes_router.hermes.features.stickers import Stickers
-from hermes_router.hermes.message_handler import Serving
+from hermes_router.hermes.message_handler import MessageHandler
 from hermes_router.profiles import model
 from hermes_router.relay.commands import GATEWAY_COMMANDS
-from hermes_router.state.delivered import SettledReplies
+from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.journal import Journal, OpenWorks
-from hermes_router.state.known_conversations import SeenPlaces
+from hermes_router.state.known_conversations import KnownConversations
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.ports import Host
+from hermes_router.turns.ports import TurnServices
 from hermes_router.workers import launchers
-from hermes_router.workers.pool import Workers
+from hermes_router.workers.pool import WorkerPool
 
 logger = logging.getLogger(__name__)
 
@@ -69,16 +69,16 @@ class GatewayRouter:
             ),
         )
         initial = model.initial_environment(home)
-        self._workers = Workers(initial, budget=0)
-        self._seen = SeenPlaces(home / "hermes-router" / "conversations.json")
+        self._workers = WorkerPool(initial, budget=0)
+        self._seen = KnownConversations(home / "hermes-router" / "conversations.json")
         self._kanban = Kanban(
             lambda: self._watcher.snapshot, root=self._root, initial=initial, seen=self._seen
         )
-        settled = SettledReplies(home / "hermes-router" / "settled.json")
-        self._courier = Courier(runner, self._seen, settled, self._watcher.fresh)
-        host = Host(self._workers, self._courier, prompts.install())
-        self._dispatcher = Dispatcher(host)
-        self._jobs = Jobs(runner, host, self._dispatcher, self._watcher, self._root)
+        settled = DeliveredTexts(home / "hermes-router" / "settled.json")
+        self._delivery = GatewayDelivery(runner, self._seen, settled, self._watcher.fresh)
+        services = TurnServices(self._workers, self._delivery, prompts.install())
+        self._dispatcher = Dispatcher(services)
+        self._jobs = Jobs(runner, services, self._dispatcher, self._watcher, self._root)
         self._journal = Journal(home / "hermes-router" / "open")
         self._open_works = OpenWorks(home / "hermes-router" / "background")
         self._menus = ChatMenus(
@@ -89,7 +89,7 @@ class GatewayRouter:
         self._tasks = BackgroundTasks("hermes-router: a task failed")
         self._stickers = Stickers(lambda source: isinstance(self._home_of(source), Path))
         self._overheard = OverheardFiles(self._home_of, self._largest_of)
-        self._serving = Serving(
+        self._handler = MessageHandler(
             runner,
             self._watcher,
             self._dispatcher,
@@ -99,7 +99,7 @@ class GatewayRouter:
                 self._watcher,
                 open_works=self._open_works,
                 menus=self._menus,
-                courier=self._courier,
+                delivery=self._delivery,
                 seen=self._seen,
             ),
             journal=self._journal,
@@ -186,7 +186,7 @@ class GatewayRouter:
         refusal = seams.refusal_of(self._runner, event)
         if refusal is not None and seams.is_gateway_command(event.get_command()):
             return refusal
-        return await self._serving.serve_and_wait(event, decision.profile or "")
+        return await self._handler.serve_and_wait(event, decision.profile or "")
 
     async def handle_busy(self, event: Any, original: _Original) -> Any:
         """Handle a message that arrives while the adapter's session is busy.
@@ -204,7 +204,7 @@ class GatewayRouter:
             return await original()
         heard = seams.after_hooks(self._runner, event) if decision.action == "worker" else None
         if heard is not None:
-            self._tasks.start(self._serving.serve_busy(heard, decision.profile or ""))
+            self._tasks.start(self._handler.serve_busy(heard, decision.profile or ""))
         return True
 
     # -- deciding ------------------------------------------------------------------------------

@@ -19,13 +19,13 @@ from hermes_router.errors import RouterError
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
-from hermes_router.turns.ports import Conversation, Host
+from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
 from hermes_router.workers.process import WorkerProcess
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class JobSpec:
     """What a job worker is started for; ``id`` and ``name`` are a cron job's.
 
     A ``menu`` is that of the platform ``id``.
@@ -43,7 +43,7 @@ class Errand:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class JobResult:
     """What came of it. ``outcome`` is ``died`` where the worker never said.
 
     ``begun``: the job counts as run.
@@ -55,15 +55,15 @@ class Ending:
     pid: int | None = None
 
 
-class JobTurn(Turn):
+class JobRun(Turn):
     """The life of a job's worker. ``ending`` is final when ``ended`` is set."""
 
     def __init__(
         self,
         conversation: Conversation,
-        errand: Errand,
+        errand: JobSpec,
         settings: Settings,
-        host: Host,
+        services: TurnServices,
         *,
         on_begin: Callable[[str, int], None] = lambda _name, _pid: None,
     ) -> None:
@@ -71,11 +71,11 @@ class JobTurn(Turn):
         patient = msgspec.structs.replace(
             settings, timeouts=msgspec.structs.replace(settings.timeouts, turn=0.0)
         )
-        super().__init__(conversation, patient, host, received=time.monotonic())
+        super().__init__(conversation, patient, services, received=time.monotonic())
         self.errand = errand
-        self.ending = Ending("died")
+        self.ending = JobResult("died")
         self._on_begin = on_begin
-        self._intake.accepted = 1  # the job is this worker's one message
+        self._receiver.accepted = 1  # the job is this worker's one message
 
     @property
     def profile(self) -> Profile:
@@ -83,7 +83,7 @@ class JobTurn(Turn):
         return self.conversation.profile
 
     async def _start(self) -> WorkerProcess:
-        worker = await self._host.workers.start_aside(self._order)
+        worker = await self._services.workers.start_aside(self._order)
         self._log.reached("start")
         return worker
 

@@ -22,7 +22,7 @@ from dotenv import dotenv_values
 
 from hermes_router.config.settings import Schedule, Settings
 from hermes_router.jobs import cron_store, maintenance
-from hermes_router.jobs.job_run import Ending, Errand
+from hermes_router.jobs.job_run import JobResult, JobSpec
 from hermes_router.profiles.config import read_profile_config
 from hermes_router.profiles.model import Profile
 from hermes_router.tasks import BackgroundTasks
@@ -81,7 +81,7 @@ class _Home:
     rests: dict[str, _Rest] = field(default_factory=dict)
 
 
-Run = Callable[[Member, Errand], Awaitable[Ending]]
+Run = Callable[[Member, JobSpec], Awaitable[JobResult]]
 
 
 class Scheduler:
@@ -155,10 +155,10 @@ class Scheduler:
 
     async def _do(self, member: Member, home: _Home, job: cron_store.CronJob) -> None:
         try:
-            errand = Errand("cron", job.id, job.name)
+            errand = JobSpec("cron", job.id, job.name)
             ending = await self._run(member, errand)
             if ending.outcome == "died" and ending.begun and self._may_start():
-                lost = Errand("cron", job.id, job.name, lost=ending.detail or "its process ended")
+                lost = JobSpec("cron", job.id, job.name, lost=ending.detail or "its process ended")
                 ending = await self._run(member, lost)
             self._remember(home, job, ending)
         finally:
@@ -166,7 +166,7 @@ class Scheduler:
             home.stamp = None  # read the store again, whatever its times say
             self._wake.set()
 
-    def _remember(self, home: _Home, job: cron_store.CronJob, ending: Ending) -> None:
+    def _remember(self, home: _Home, job: cron_store.CronJob, ending: JobResult) -> None:
         before = home.rests.pop(job.id, None)
         pause, tries = _LEFT_ALONE, 0
         if ending.outcome == "died":
@@ -186,7 +186,7 @@ class Scheduler:
 
     async def _keep_up(self, member: Member, home: _Home) -> None:
         try:
-            ending = await self._run(member, Errand("upkeep"))
+            ending = await self._run(member, JobSpec("upkeep"))
             home.owed = False
             home.rest = time.time() + self._schedule().upkeep
             if ending.outcome == "died":

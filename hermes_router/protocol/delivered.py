@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from hermes_router.protocol.messages import Place, Settled
+from hermes_router.protocol.messages import DeliveredText, Place
 
 #: Seconds by which the clocks of writing down and of sending may seem to differ.
 _SLACK = 1.0
@@ -20,7 +20,7 @@ def name_of(platform: str, chat_id: str, thread_id: str | None, text: str) -> st
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def is_settled(place: Place, text: str, noted: float, settled: Iterable[Settled]) -> bool:
+def is_settled(place: Place, text: str, noted: float, settled: Iterable[DeliveredText]) -> bool:
     """Say whether a text that was written down at the time ``noted`` is among what was sent."""
     name = name_of(place.platform, place.chat_id, place.thread_id, text)
     return any(

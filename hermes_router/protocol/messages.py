@@ -13,9 +13,9 @@ The order of a worker's life::
     worker  -> call / [chunk ...] call   (adapter calls; each is answered by result)
     gateway -> [chunk ...] event         (messages that arrive meanwhile; again accepted/refused)
     worker  -> idle                      (reply delivered, state saved: the lane is free)
-    worker  -> offers                    (if asked: the profile's commands, for the chat's menu)
+    worker  -> commands                  (if asked: the profile's commands, for the chat's menu)
     worker  -> call ...                  (post-turn work may still speak)
-    worker  -> leaving, end of stream    (accepts nothing any more, exits)
+    worker  -> draining, end of stream   (accepts nothing any more, exits)
 
 A call may show a prompt that a person answers by a click. The click arrives in the gateway, which
 sends ``resolve`` with the number of that call; the worker answers ``resolved``. It says ``closed``
@@ -26,11 +26,11 @@ not be the worker's own, and are answered by ``result`` like a call.
 
 A worker that is to do a job of its profile gets ``job`` in place of ``start``, and no event. It
 says ``begun`` when the job counts as run, ``ended`` with what came of it, and then ``idle`` and
-``leaving`` as after a turn.
+``draining`` as after a turn.
 
-``alive`` may come at any time, and ``owes``: what would end with the worker. A worker that owns
-background work says ``idle`` with ``resident`` set and takes further events of its session until
-it says ``leaving``.
+``heartbeat`` may come at any time, and ``background_work``: what would end with the worker. A
+worker that owns background work says ``idle`` with ``resident`` set and takes further events of
+its session until it says ``draining``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from typing import Any, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 #: Bytes of payload that one :class:`Chunk` carries at the most.
 CHUNK_BYTES = 256 * 1024
@@ -72,7 +72,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kind: str = ""
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DeliveredText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A text sent by the gateway between two times; see :mod:`hermes_router.protocol.delivered`."""
 
     name: str
@@ -80,7 +80,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     until: float
 
 
-class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DeliveryScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a worker is told about sending; the gateway decides again when something is sent.
 
     Attributes:
@@ -99,13 +99,13 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     places: list[Place] = []
     anywhere: bool = False
     tool: bool = False
-    settled: list[Settled] = []
+    settled: list[DeliveredText] = []
 
 
 class Sticker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sticker that the worker is to describe in words, in the message's text.
 
-    ``mark`` stands in the text where the words belong, ``id`` is the same whoever sends it. The
+    ``phase`` stands in the text where the words belong, ``id`` is the same whoever sends it. The
     picture is the message's only file; there is none if it could not be fetched.
     """
 
@@ -220,7 +220,7 @@ class Idle(Message, frozen=True, kw_only=True, tag="idle"):
     resident: bool = False
 
 
-class Owes(Message, frozen=True, kw_only=True, tag="owes"):
+class BackgroundWork(Message, frozen=True, kw_only=True, tag="background_work"):
     """What lives in the worker now and would end with it, in words for people.
 
     It replaces what the worker said before.
@@ -229,7 +229,7 @@ class Owes(Message, frozen=True, kw_only=True, tag="owes"):
     works: list[str]
 
 
-class Offers(Message, frozen=True, kw_only=True, tag="offers"):
+class Commands(Message, frozen=True, kw_only=True, tag="commands"):
     """The slash commands that the profile offers on the session's platform, with descriptions.
 
     ``of`` names what they were read from: the next :class:`Start` says it again as ``menu``.
@@ -239,7 +239,7 @@ class Offers(Message, frozen=True, kw_only=True, tag="offers"):
     commands: list[tuple[str, str]]
 
 
-class Leaving(Message, frozen=True, kw_only=True, tag="leaving"):
+class Draining(Message, frozen=True, kw_only=True, tag="draining"):
     """The worker accepts nothing any more; it finishes what it owes and exits."""
 
 
@@ -273,19 +273,19 @@ class Ended(Message, frozen=True, kw_only=True, tag="ended"):
     detail: str = ""
 
 
-class Mark(Message, frozen=True, kw_only=True, tag="mark"):
+class Phase(Message, frozen=True, kw_only=True, tag="phase"):
     """A moment of the turn for the worker log, for example ``model_request``."""
 
     name: str
 
 
-class Hit(Message, frozen=True, kw_only=True, tag="hit"):
+class LimitReached(Message, frozen=True, kw_only=True, tag="limit_reached"):
     """The kernel refused a process of the worker more of something; ``limit`` is the setting."""
 
     limit: str
 
 
-class Alive(Message, frozen=True, kw_only=True, tag="alive"):
+class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """The worker's event loop turns; sent every ``Start.heartbeat`` seconds."""
 
 
@@ -309,11 +309,11 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
         methods: adapter methods that the real adapter has and the relay executes, each with the
             parameters that the real one takes.
         capabilities: answers to what Hermes probes on an adapter, by name.
-        heartbeat: seconds between two :class:`Alive`.
+        heartbeat: seconds between two :class:`Heartbeat`.
         linger: seconds that post-turn work may take before the worker ends it.
-        reach: where the worker may send.
-        menu: what the gateway knows of the profile's :class:`Offers`, empty for nothing; None where
-            it has no use for them.
+        delivery_scope: where the worker may send.
+        menu: what the gateway knows of the profile's :class:`Commands`, empty for nothing; None
+            where it has no use for them.
     """
 
     turn: str
@@ -323,7 +323,7 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
     capabilities: dict[str, Any]
     heartbeat: float
     linger: float
-    reach: Reach
+    delivery_scope: DeliveryScope
     menu: str | None = None
 
 
@@ -332,11 +332,11 @@ class Job(Message, frozen=True, kw_only=True, tag="job"):
 
     Attributes:
         turn: id of this process's work, for logs.
-        kind: ``cron``, ``upkeep`` of the home, or ``menu``, which :class:`Offers` answers.
+        kind: ``cron``, ``upkeep`` of the home, or ``menu``, which :class:`Commands` answers.
         id: the cron job's id in the profile's store, or the platform of a menu.
         lost: what became of the worker in which the cron job was begun; it is not run again, its
             failure is recorded and told.
-        heartbeat: seconds between two :class:`Alive`.
+        heartbeat: seconds between two :class:`Heartbeat`.
         linger: seconds that work started by the job may take before the worker ends it.
         reach: where the worker may send.
     """
@@ -347,7 +347,7 @@ class Job(Message, frozen=True, kw_only=True, tag="job"):
     lost: str | None = None
     heartbeat: float
     linger: float
-    reach: Reach
+    delivery_scope: DeliveryScope
 
 
 class Event(Message, frozen=True, kw_only=True, tag="event"):
@@ -410,7 +410,7 @@ class Told(Message, frozen=True, kw_only=True, tag="told"):
     That process sends ``chunk``, ``deliver`` and ``react`` like a worker, and gets ``result``.
     """
 
-    reach: Reach
+    delivery_scope: DeliveryScope
 
 
 FromWorker = (
@@ -426,14 +426,14 @@ FromWorker = (
     | Begun
     | Ended
     | Idle
-    | Owes
-    | Offers
-    | Leaving
+    | BackgroundWork
+    | Commands
+    | Draining
     | Resolved
     | Closed
-    | Mark
-    | Hit
-    | Alive
+    | Phase
+    | LimitReached
+    | Heartbeat
     | Failed
 )
 ToWorker = Start | Job | Event | Chunk | Result | Resolve | Finish

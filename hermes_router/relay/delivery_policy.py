@@ -116,15 +116,15 @@ def conversations(config: RouterConfig, profile: str, seen: Iterable[Seen]) -> l
     return list(found.values())
 
 
-def reach(
+def delivery_scope(
     config: RouterConfig, sender: Sender, platforms: Iterable[str], seen: Iterable[Seen]
-) -> msg.Reach:
+) -> msg.DeliveryScope:
     """Return what a worker is told about where it may send."""
     known = tuple(seen)
     connected = set(platforms)
     homes = home_channels(config, sender.profile, known)
     places = [*conversations(config, sender.profile, known), *_listed(config, sender.profile)]
-    return msg.Reach(
+    return msg.DeliveryScope(
         platforms=sorted(connected),
         origin=_told(Seen(place=sender.origin)) if sender.origin else None,
         homes=[_told(home) for home in homes if home.place.platform in connected],

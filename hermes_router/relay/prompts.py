@@ -6,9 +6,9 @@ id of its own, drawn at random, and what the adapter hands back with a click nam
 nothing else. A worker cannot choose it, so it can answer nobody else's prompt. It is told of a
 click by the number of its own call.
 
-:class:`Desk` knows every open prompt of a gateway, :class:`OpenPrompts` those of one worker. A
-prompt closes with its click, when the worker says that nobody waits any more, and when the worker
-ends.
+:class:`PromptRegistry` knows every open prompt of a gateway, :class:`OpenPrompts` those of one
+worker. A prompt closes with its click, when the worker says that nobody waits any more, and when
+the worker ends.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def is_token(name: object) -> bool:
     return isinstance(name, str) and _TOKEN.search(name) is not None
 
 
-class Desk:
+class PromptRegistry:
     """All open prompts of a gateway.
 
     ``methods`` are the adapter methods whose clicks can be brought back; a prompt of another one
@@ -131,9 +131,11 @@ class OpenPrompts:
     text in the conversation that came too late for the click that caused it.
     """
 
-    def __init__(self, desk: Desk, send: Send, late: Callable[[str], Awaitable[object]]) -> None:
+    def __init__(
+        self, registry: PromptRegistry, send: Send, late: Callable[[str], Awaitable[object]]
+    ) -> None:
         self.late = late
-        self._desk = desk
+        self._registry = registry
         self._send = send
         self._open: dict[int, Prompt] = {}
         self._numbers = itertools.count(1)
@@ -167,7 +169,7 @@ class OpenPrompts:
             RelayRefused: this gateway cannot bring the click back, or the worker is leaving.
             TimeoutError: the adapter did not show it in time.
         """
-        if method.name not in self._desk.methods or self._ended or call in self._open:
+        if method.name not in self._registry.methods or self._ended or call in self._open:
             raise RelayRefused(f"{method.name} cannot be asked now", call=method.name)
         self._loop = asyncio.get_running_loop()
         # The id may travel in a button, where 64 bytes are all that some platforms have.
@@ -178,7 +180,7 @@ class OpenPrompts:
         self._open[call] = prompt
         shown = False
         try:
-            self._desk.add(prompt)
+            self._registry.add(prompt)
             with anyio.fail_after(SHOW_SECONDS):
                 value = getattr(adapter, method.name)(**prompt.arguments)
                 result = await value if inspect.isawaitable(value) else value
@@ -219,7 +221,7 @@ class OpenPrompts:
         Without an answer the person has cancelled. With ``typed`` they will type the answer: the
         prompt stays open.
         """
-        if self._loop is None or self._desk.find(prompt.id) is not prompt:
+        if self._loop is None or self._registry.find(prompt.id) is not prompt:
             return False
         if not typed:
             self._close(prompt)
@@ -229,7 +231,7 @@ class OpenPrompts:
 
     async def confirmed(self, prompt: Prompt, choice: str) -> str | None:
         """Pass a confirmation on and return the text that the worker wants shown, if any."""
-        if self._desk.find(prompt.id) is not prompt:
+        if self._registry.find(prompt.id) is not prompt:
             return None
         self._close(prompt)
         outcome = self._tasks.start(self._waited_for(prompt, (choice,)))
@@ -249,7 +251,7 @@ class OpenPrompts:
             PromptGone: nobody waits for it any more.
             RuntimeError: the worker's own callback failed; the text says how.
         """
-        if self._desk.find(prompt.id) is not prompt:
+        if self._registry.find(prompt.id) is not prompt:
             raise PromptGone("this prompt has expired")
         with anyio.move_on_after(PICK_SECONDS):
             texts = tuple(str(item)[:_MAX_FIELD] for item in answer)
@@ -324,7 +326,7 @@ class OpenPrompts:
     def _close(self, prompt: Prompt) -> None:
         if self._open.get(prompt.call) is prompt:
             del self._open[prompt.call]
-        self._desk.remove(prompt)
+        self._registry.remove(prompt)
 
 
 class PromptGone(Exception):

@@ -12,7 +12,7 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.delivered import name_of
-from hermes_router.protocol.messages import Settled
+from hermes_router.protocol.messages import DeliveredText
 from hermes_router.routing.table import Place
 from hermes_router.state.state_file import StateFile
 
@@ -25,19 +25,19 @@ _MOST = 200
 _SENT_REMEMBERED = 100
 
 
-class SettledReplies:
+class DeliveredTexts:
     """By profile, what its dead workers need not send again; in ``file``."""
 
     def __init__(self, file: Path) -> None:
-        self._file = StateFile(file, dict[str, list[Settled]])
+        self._file = StateFile(file, dict[str, list[DeliveredText]])
         self._profiles = self._file.read()
 
-    def of(self, profile: str) -> list[Settled]:
+    def of(self, profile: str) -> list[DeliveredText]:
         """Return what a worker of the profile is to be told."""
         oldest = time.time() - _KEEP_SECONDS
         return [one for one in self._profiles.get(profile, ()) if one.until > oldest]
 
-    def add(self, profile: str, settled: list[Settled]) -> None:
+    def add(self, profile: str, settled: list[DeliveredText]) -> None:
         """Remember what was sent; a disk that takes no note keeps it until the gateway ends."""
         if not settled:
             return
@@ -63,7 +63,7 @@ class SentTexts:
             text = str(call.args.get("content", ""))
             self._names.append(name_of(here.platform, here.chat_id or "", here.thread_id, text))
 
-    def settled(self) -> list[Settled]:
+    def settled(self) -> list[DeliveredText]:
         """Return it all, as the profile's next worker is told of it."""
         until = time.time()
-        return [Settled(name=name, since=self._since, until=until) for name in self._names]
+        return [DeliveredText(name=name, since=self._since, until=until) for name in self._names]

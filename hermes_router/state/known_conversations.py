@@ -16,7 +16,7 @@ from hermes_router.state.state_file import StateFile
 _REMEMBERED = 500
 
 
-class SeenPlaces:
+class KnownConversations:
     """What each profile has served, oldest first, in ``file``; a missing or broken one is empty."""
 
     def __init__(self, file: Path) -> None:

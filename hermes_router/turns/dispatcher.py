@@ -18,8 +18,8 @@ import anyio
 from hermes_router.config.settings import Settings
 from hermes_router.errors import RouterError, WorkerError
 from hermes_router.tasks import BackgroundTasks
-from hermes_router.turns.event_sender import Inbound, Verdict
-from hermes_router.turns.ports import Conversation, Host
+from hermes_router.turns.event_sender import DeliveryResult, EventSender
+from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
 from hermes_router.workers import launchers
 
@@ -53,8 +53,8 @@ class _Gate:
 class Dispatcher:
     """Hands messages to workers. One per gateway; lives in the gateway's event loop."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, services: TurnServices) -> None:
+        self._services = services
         self._lanes: dict[str, _Lane] = {}
         self._gates: defaultdict[str, _Gate] = defaultdict(_Gate)
         self._tasks = BackgroundTasks("a turn failed")
@@ -74,7 +74,7 @@ class Dispatcher:
     async def serve(
         self,
         conversation: Conversation,
-        inbound: Inbound,
+        inbound: EventSender,
         settings: Settings,
         *,
         until_handled: bool = False,
@@ -91,7 +91,7 @@ class Dispatcher:
         for _attempt in range(_ATTEMPTS):
             turn = await self._turn_for(conversation, settings, inbound.received)
             verdict = await turn.offer(inbound, until_handled=until_handled)
-            if verdict is Verdict.ACCEPTED or turn.failure is not None or self._closing:
+            if verdict is DeliveryResult.ACCEPTED or turn.failure is not None or self._closing:
                 return turn
             self._vacate(conversation, turn)
         raise WorkerError(
@@ -113,7 +113,7 @@ class Dispatcher:
         """End all workers: interrupted, saved, and gone when this returns."""
         self._closing = True
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._host.workers.close)
+            tasks.start_soon(self._services.workers.close)
             for turn in self._turns:
                 tasks.start_soon(turn.stop, reason)
         await launchers.close()
@@ -127,7 +127,7 @@ class Dispatcher:
         async with lane.lock:
             if lane.turn is None or not lane.turn.open:
                 await self._enter(conversation.profile.name, settings)
-                lane.turn = Turn(conversation, settings, self._host, received=received)
+                lane.turn = Turn(conversation, settings, self._services, received=received)
                 self._run(lane.turn)
             return lane.turn
 
@@ -176,7 +176,7 @@ class Dispatcher:
     async def _leave(self, turn: Turn) -> None:
         """Free the turn's place as soon as its first answer is out."""
         await turn.answered.wait()
-        self._host.workers.replenish(turn.conversation.profile.name)
+        self._services.workers.replenish(turn.conversation.profile.name)
         gate = self._gates[turn.conversation.profile.name]
         async with gate.freed:
             gate.running -= 1

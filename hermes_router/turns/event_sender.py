@@ -17,7 +17,7 @@ from hermes_router.workers.process import WorkerProcess
 
 
 @dataclass(frozen=True, slots=True)
-class Inbound:
+class EventSender:
     """One message for the session, ready for the pipe.
 
     ``files`` are its attachments' paths, ``received`` is the monotonic time of its arrival,
@@ -34,7 +34,7 @@ class Inbound:
     too_large: Sequence[str] = ()
 
 
-class Verdict(enum.Enum):
+class DeliveryResult(enum.Enum):
     """What became of a message that was offered to a turn's worker."""
 
     ACCEPTED = enum.auto()
@@ -43,18 +43,18 @@ class Verdict(enum.Enum):
 
 
 @dataclass(slots=True)
-class Offer:
+class PendingEvent:
     """A message that is offered to a worker; ``halted``: it stopped what the worker was doing."""
 
-    inbound: Inbound
+    inbound: EventSender
     answer: bool = False
     accepted: anyio.Event = field(default_factory=anyio.Event)
     handled: anyio.Event = field(default_factory=anyio.Event)
-    verdict: Verdict = Verdict.LOST
+    verdict: DeliveryResult = DeliveryResult.LOST
     halted: bool = False
 
 
-class Intake:
+class EventReceiver:
     """What one worker is offered, and what it takes.
 
     ``connected`` is set when the worker knows its session, or when it never will; ``open`` says
@@ -67,7 +67,7 @@ class Intake:
         self.accepted = 0
         self._worker: WorkerProcess | None = None
         self._sending = anyio.Lock()
-        self._offers: dict[int, Offer] = {}
+        self._offers: dict[int, PendingEvent] = {}
         self._last_id = 0
 
     def connect(self, worker: WorkerProcess) -> None:
@@ -83,11 +83,11 @@ class Intake:
             offer.accepted.set()
             offer.handled.set()
 
-    async def offer(self, offer: Offer, *, until_handled: bool) -> None:
+    async def offer(self, offer: PendingEvent, *, until_handled: bool) -> None:
         """Hand a message to the worker; its verdict, and when wanted its handling, stand after."""
         await self.connected.wait()
         if not self.open or self._worker is None:
-            offer.verdict = Verdict.REFUSED
+            offer.verdict = DeliveryResult.REFUSED
             return
         self._last_id += 1
         number = self._last_id
@@ -96,14 +96,14 @@ class Intake:
             async with self._sending:
                 await self._send(self._worker, number, offer)
             await offer.accepted.wait()
-            if until_handled and offer.verdict is Verdict.ACCEPTED:
+            if until_handled and offer.verdict is DeliveryResult.ACCEPTED:
                 await offer.handled.wait()
         except OSError:
-            offer.verdict = Verdict.LOST
+            offer.verdict = DeliveryResult.LOST
         finally:
             del self._offers[number]
 
-    async def _send(self, worker: WorkerProcess, number: int, offer: Offer) -> None:
+    async def _send(self, worker: WorkerProcess, number: int, offer: PendingEvent) -> None:
         inbound = offer.inbound
         files = [await self._send_file(worker, path) for path in inbound.files]
         await worker.send(
@@ -140,5 +140,5 @@ class Intake:
             return
         accepted = isinstance(message, msg.Accepted)
         self.accepted += accepted
-        offer.verdict = Verdict.ACCEPTED if accepted else Verdict.REFUSED
+        offer.verdict = DeliveryResult.ACCEPTED if accepted else DeliveryResult.REFUSED
         offer.accepted.set()

@@ -17,7 +17,7 @@ logger = logging.getLogger("hermes_router.turns.turn")
 _MOST_WORKS, _WORK_LETTERS = 10, 120
 
 
-class Telling:
+class Notifier:
     """What the people of one conversation hear from the router about one turn.
 
     ``works`` is what lives in its worker and would end with it, in words.
@@ -37,7 +37,7 @@ class Telling:
             logger.exception("turn %s: a notice could not be delivered", self._turn_id)
             return False
 
-    async def say_of(self, hit: msg.Hit, allowed: int) -> None:
+    async def say_of(self, hit: msg.LimitReached, allowed: int) -> None:
         """Tell them, once, that a program ran into a limit that ends nobody."""
         if hit.limit != OPEN_FILES or not allowed or self._hit:
             return

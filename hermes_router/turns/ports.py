@@ -13,8 +13,8 @@ from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.delivery_policy import Sender
-from hermes_router.relay.prompts import Ask, Desk
-from hermes_router.workers.pool import Workers
+from hermes_router.relay.prompts import Ask, PromptRegistry
+from hermes_router.workers.pool import WorkerPool
 
 
 class Conversation(Protocol):
@@ -28,7 +28,7 @@ class Conversation(Protocol):
         """Who sends when the worker sends beyond this conversation."""
 
     def start_message(
-        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+        self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Start | msg.Job:
         """Return what the worker is told about the session, or about its job."""
 
@@ -39,7 +39,7 @@ class Conversation(Protocol):
         Whatever else it raises is the adapter's failure and is reported to the worker.
         """
 
-    def offered(self, offers: msg.Offers) -> None:
+    def offered(self, offers: msg.Commands) -> None:
         """Take note of the commands that the worker says its profile offers."""
 
     def worker_ended(self) -> None:
@@ -55,10 +55,10 @@ class Conversation(Protocol):
         """
 
 
-class Post(Protocol):
+class DeliveryService(Protocol):
     """Sends for workers to where their profile may send; independent of any conversation."""
 
-    async def reach(self, sender: Sender) -> msg.Reach:
+    async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
         """Return what a worker is told about where it may send."""
 
     async def carry(
@@ -66,14 +66,14 @@ class Post(Protocol):
     ) -> dict[str, Any]:
         """Do what a worker asks for; raises ``RelayRefused`` where that is not allowed."""
 
-    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+    def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
         """Remember what was sent for a worker that died before it could note that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class TurnServices:
     """What all turns of a gateway have in common."""
 
-    workers: Workers
-    post: Post
-    desk: Desk = field(default_factory=Desk)
+    workers: WorkerPool
+    delivery: DeliveryService
+    registry: PromptRegistry = field(default_factory=PromptRegistry)

@@ -33,7 +33,7 @@ CALLS_AT_ONCE = 16
 _LINES = 20
 
 
-class Calls:
+class RpcServer:
     """Has what ``worker`` asks for done by ``do``, and tells it what came of it.
 
     ``noted`` hears of each call before it is done, with the bytes of all calls so far; ``take``

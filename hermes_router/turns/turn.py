@@ -20,10 +20,10 @@ from hermes_router.config.settings import Settings
 from hermes_router.errors import RouterError, WorkerDied, WrongVersion, one_error
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
-from hermes_router.turns.event_sender import Inbound, Offer, Verdict
+from hermes_router.turns.event_sender import DeliveryResult, EventSender, PendingEvent
 from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
-from hermes_router.turns.ports import Conversation, Host
-from hermes_router.turns.worker_session import Dialogue, greet
+from hermes_router.turns.ports import Conversation, TurnServices
+from hermes_router.turns.worker_session import WorkerSession, greet
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import exit_text
@@ -47,41 +47,46 @@ class Turn:
     """
 
     def __init__(
-        self, conversation: Conversation, settings: Settings, host: Host, *, received: float
+        self,
+        conversation: Conversation,
+        settings: Settings,
+        services: TurnServices,
+        *,
+        received: float,
     ) -> None:
         self.id = uuid.uuid4().hex[:8]
         self.conversation = conversation
         self.ended = anyio.Event()
         self.failure: RouterError | None = None
         self._settings = settings
-        self._host = host
-        self._order = host.workers.order(conversation.profile, settings)
+        self._services = services
+        self._order = services.workers.order(conversation.profile, settings)
         self._worker: WorkerProcess | None = None
         self._returncode: int | None = None
         self._calm = anyio.Lock()
         self._log = TurnLog(self.id, received=received)
-        self._dialogue = Dialogue(
+        self._session = WorkerSession(
             conversation,
             settings,
-            host,
+            services,
             turn_id=self.id,
             log=self._log,
             send=self._tell,
             else_noted=self._noted,
         )
-        self._intake, self._telling = self._dialogue.intake, self._dialogue.telling
+        self._receiver, self._telling = self._session.receiver, self._session.telling
         self._stopping = False
         self._reason = "its process was ended"
 
     @property
     def answered(self) -> anyio.Event:
         """Set when the reply is delivered and the state saved, or that will not happen any more."""
-        return self._dialogue.answered
+        return self._session.answered
 
     @property
     def open(self) -> bool:
         """May messages still be offered to the worker?"""
-        return self._intake.open
+        return self._receiver.open
 
     @property
     def resident(self) -> bool:
@@ -96,8 +101,8 @@ class Turn:
     # -- what it is asked for ------------------------------------------------------------------
 
     async def offer(
-        self, inbound: Inbound, *, until_handled: bool = False, answer: bool = False
-    ) -> Verdict:
+        self, inbound: EventSender, *, until_handled: bool = False, answer: bool = False
+    ) -> DeliveryResult:
         """Hand a message to the worker and say whether it took it.
 
         With ``until_handled`` the call returns when Hermes's adapter is through with the message:
@@ -106,21 +111,21 @@ class Turn:
         """
         async with self._calm:  # while the turn is told to stop, nobody knows who will answer
             pass
-        offer = Offer(inbound, answer=answer)
-        await self._intake.offer(offer, until_handled=until_handled)
+        offer = PendingEvent(inbound, answer=answer)
+        await self._receiver.offer(offer, until_handled=until_handled)
         return offer.verdict
 
-    async def halt(self, command: Inbound) -> Halt:
+    async def halt(self, command: EventSender) -> Halt:
         """Hand the worker a command to stop, and see that nothing of the turn runs on.
 
         First it is Hermes's to obey. What still runs after ``timeouts.stop`` is ended with its
         whole process tree. A message that arrives meanwhile waits for that.
         """
-        offer = Offer(command)
+        offer = PendingEvent(command)
         async with self._calm:
             with anyio.move_on_after(self._settings.timeouts.stop):
-                await self._intake.offer(offer, until_handled=True)
-                if offer.verdict is Verdict.REFUSED:
+                await self._receiver.offer(offer, until_handled=True)
+                if offer.verdict is DeliveryResult.REFUSED:
                     return Halt.REFUSED
                 if offer.halted:
                     await self.answered.wait()
@@ -134,7 +139,7 @@ class Turn:
         """Ask the worker to interrupt its work, to save, and to leave; then see that it does."""
         self._stopping, self._reason = True, reason
         with anyio.move_on_after(self._settings.timeouts.stop):
-            await self._intake.connected.wait()
+            await self._receiver.connected.wait()
             with contextlib.suppress(OSError):
                 await self._tell(msg.Finish(reason=reason))
             await self.ended.wait()
@@ -183,20 +188,20 @@ class Turn:
         try:
             with one_error():
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._dialogue.keep_watch)
+                    tasks.start_soon(self._session.keep_watch)
                     hello = await self._connect(worker)
                     self._log.line("worker", {"pid": hello.pid, "hermes": hello.hermes})
-                    await self._dialogue.serve(worker, spool)
+                    await self._session.serve(worker, spool)
                     tasks.cancel_scope.cancel()
             patience = self._settings.timeouts.stop
         finally:
-            self._dialogue.hush()
+            self._session.hush()
             self._returncode = await worker.end(patience=patience)
             self._log.reached("gone")
         self._judge()
 
     async def _start(self) -> WorkerProcess:
-        worker = await self._host.workers.start(self._order, self._settings.warm)
+        worker = await self._services.workers.start(self._order, self._settings.warm)
         self._log.reached("start")
         return worker
 
@@ -208,13 +213,13 @@ class Turn:
             turn_id=self.id,
             heartbeat=times.silence / 4,
             linger=times.post_turn,
-            reach=await self._host.post.reach(self.conversation.sender),
+            delivery_scope=await self._services.delivery.delivery_scope(self.conversation.sender),
         )
         try:
             await worker.send(start)
         except OSError as error:
             raise WorkerDied("the worker ended before it was told its session") from error
-        self._intake.connect(worker)
+        self._receiver.connect(worker)
         return hello
 
     # -- the end -------------------------------------------------------------------------------
@@ -226,7 +231,7 @@ class Turn:
             raise over_limit
         if self._stopping:
             return
-        if self._dialogue.left and self.answered.is_set():
+        if self._session.left and self.answered.is_set():
             seconds = self._settings.timeouts.post_turn
             self._reason = f"it took longer than allowed (post_turn: {seconds:g} s)"
             return
@@ -239,21 +244,23 @@ class Turn:
             raise WorkerDied("the worker left without finishing its turn", returncode=returncode)
 
     def _over_limit(self) -> RouterError | None:
-        return None if self._stopping else self._dialogue.watch.over_limit(self._returncode)
+        return None if self._stopping else self._session.watch.over_limit(self._returncode)
 
     async def _close(self, spool: Spool) -> None:
         unanswered = not self.answered.is_set() and not self._stopping
         if self._loss_costs_nothing():
             logger.warning("turn %s: its prepared worker was lost: %s", self.id, self.failure)
             self.failure, unanswered = None, False
-        self._intake.close()
+        self._receiver.close()
         if self.failure is not None:
             logger.error("turn %s of %s: %s", self.id, self.conversation.profile.name, self.failure)
         self._log_end()
         self._log.close()
         await anyio.to_thread.run_sync(spool.close)
         if self._returncode != 0:
-            self._host.post.settle(self.conversation.profile.name, self._dialogue.sent.settled())
+            self._services.delivery.settle(
+                self.conversation.profile.name, self._session.sent.settled()
+            )
         try:
             self.conversation.worker_ended()
         except Exception:
@@ -266,7 +273,7 @@ class Turn:
         """Did a prepared process die without a message? Who offered one will offer it again."""
         prepared = self._worker is not None and self._worker.prepared
         told = isinstance(self.failure, WrongVersion) or is_told_in_any_case(self.failure)
-        return prepared and self._intake.accepted == 0 and not told
+        return prepared and self._receiver.accepted == 0 and not told
 
     async def _account(self, *, unanswered: bool) -> None:
         """Tell what became of the turn, and of the work that ended with its worker."""

@@ -12,7 +12,7 @@ from hermes_router.protocol.limits import limit_of
 _POST_TURN_MORE = 10.0
 
 
-class Watch:
+class Watchdog:
     """The clocks of one worker, and the limits of its profile.
 
     Whoever reads the worker's messages says what they mean for the clocks: ``ready``, that it is

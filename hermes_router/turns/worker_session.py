@@ -16,11 +16,11 @@ from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import OpenPrompts, Send
 from hermes_router.state.delivered import SentTexts
-from hermes_router.turns.event_sender import Intake
-from hermes_router.turns.notifier import Telling
-from hermes_router.turns.ports import Conversation, Host
-from hermes_router.turns.rpc_server import Calls
-from hermes_router.turns.watchdog import Watch
+from hermes_router.turns.event_sender import EventReceiver
+from hermes_router.turns.notifier import Notifier
+from hermes_router.turns.ports import Conversation, TurnServices
+from hermes_router.turns.rpc_server import RpcServer
+from hermes_router.turns.watchdog import Watchdog
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import one_line
@@ -55,7 +55,7 @@ def _check(hello: msg.Hello, profile: str) -> None:
         raise ProtocolError(f"the worker says that it is {one_line(repr(hello.profile), 100)}")
 
 
-class Dialogue:
+class WorkerSession:
     """Hears one worker: has done what it asks for, and notes what it says about itself.
 
     ``answered`` is set when the reply is delivered and the state saved, and anew for each further
@@ -67,7 +67,7 @@ class Dialogue:
         self,
         conversation: Conversation,
         settings: Settings,
-        host: Host,
+        services: TurnServices,
         *,
         turn_id: str,
         log: TurnLog,
@@ -76,18 +76,18 @@ class Dialogue:
     ) -> None:
         self.answered = anyio.Event()
         self.left = False
-        self.intake = Intake()
-        self.watch = Watch(settings)
-        self.telling = Telling(conversation, turn_id)
+        self.receiver = EventReceiver()
+        self.watch = Watchdog(settings)
+        self.telling = Notifier(conversation, turn_id)
         self.sent = SentTexts()
-        self.prompts = OpenPrompts(host.desk, send, conversation.notify)
+        self.prompts = OpenPrompts(services.registry, send, conversation.notify)
         self._conversation = conversation
         self._settings = settings
-        self._post = host.post
+        self._delivery = services.delivery
         self._turn_id = turn_id
         self._log = log
         self._else_noted = else_noted
-        self._calls: Calls | None = None
+        self._calls: RpcServer | None = None
 
     async def keep_watch(self) -> None:
         """End a worker that gives no sign of life, never gets ready, or exceeds the turn's time.
@@ -99,7 +99,7 @@ class Dialogue:
             await anyio.sleep(self.watch.step)
             self.watch.check(
                 answered=self.answered.is_set(),
-                taking=self.intake.open,
+                taking=self.receiver.open,
                 held_up=self._calls is not None and self._calls.held_up,
             )
 
@@ -114,7 +114,9 @@ class Dialogue:
         async with anyio.create_task_group() as tasks:
             do = functools.partial(self._do, spool=spool)
             take = functools.partial(self._take, spool=spool, tasks=tasks)
-            self._calls = Calls(do, worker, turn_id=self._turn_id, noted=self._note_call, take=take)
+            self._calls = RpcServer(
+                do, worker, turn_id=self._turn_id, noted=self._note_call, take=take
+            )
             await self._calls.serve(tasks)
 
     async def _take(
@@ -124,11 +126,11 @@ class Dialogue:
         self.watch.heard()
         if isinstance(message, msg.Chunk):
             await anyio.to_thread.run_sync(spool.append, message)
-        elif isinstance(message, msg.Owes):
+        elif isinstance(message, msg.BackgroundWork):
             self.telling.note_works(message.works)
-        elif isinstance(message, msg.Offers):
+        elif isinstance(message, msg.Commands):
             self._conversation.offered(message)
-        elif isinstance(message, msg.Hit):
+        elif isinstance(message, msg.LimitReached):
             allowed = self._settings.limits.open_files
             tasks.start_soon(self.telling.say_of, message, allowed)
         else:
@@ -146,7 +148,7 @@ class Dialogue:
             ask = functools.partial(self.prompts.ask, call.id)
             value = await self._conversation.execute(call.method, call.args, spool, ask)
         else:
-            value = await self._post.carry(self._conversation.sender, call, spool)
+            value = await self._delivery.carry(self._conversation.sender, call, spool)
         self.sent.note(call, value, self._conversation.sender.origin)
         return value
 
@@ -156,24 +158,24 @@ class Dialogue:
                 self._settle(message)
             case msg.Idle(resident=resident):
                 self._release(resident=resident)
-            case msg.Leaving():
+            case msg.Draining():
                 self._leave()
             case msg.Resolved() | msg.Closed():
                 self.prompts.note(message)
             case msg.Ready(phases=steps) if not self.watch.ready:
                 self._log.ready(steps)
                 self.watch.ready = True
-            case msg.Mark(name=name):
+            case msg.Phase(name=name):
                 self._log.marked(name)
             case msg.Failed(error=error, traceback=text):
                 raise WorkerDied(f"the worker failed: {one_line(error)}", detail=text)
-            case msg.Alive():
+            case msg.Heartbeat():
                 pass
             case _ if not self._else_noted(message):
                 raise ProtocolError(f"the worker sent {_op(message)} where it makes no sense")
 
     def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
-        self.intake.settle(message)
+        self.receiver.settle(message)
         if isinstance(message, msg.Accepted) and self.answered.is_set():
             self.answered = anyio.Event()
 
@@ -182,7 +184,7 @@ class Dialogue:
         self._log.reached("reply")
         self.watch.released()
         self.watch.said()
-        self.intake.open = resident and not self.left
+        self.receiver.open = resident and not self.left
         self.answered.set()
 
     def _leave(self) -> None:
@@ -192,7 +194,7 @@ class Dialogue:
 
     def hush(self) -> None:
         """Offer the worker nothing more, and let nobody answer its prompts."""
-        self.intake.open = False
+        self.receiver.open = False
         self.prompts.end()
 
 

@@ -18,7 +18,7 @@ _DEBT_SECONDS = 0.005
 _YIELD_EVERY = 16
 
 
-class Pace:
+class FlowControl:
     """Makes a reader wait when it gets more to read than its share."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ import anyio
 import msgspec
 
 from hermes_router.protocol import template as msg
-from hermes_router.workers.flow_control import Pace
+from hermes_router.workers.flow_control import FlowControl
 
 _ANSWER_SECONDS = 10.0
 _REPORT_SECONDS = 1.0
@@ -97,7 +97,7 @@ class ForkServer:
         self._control.close()
 
     async def _read(self) -> None:
-        pace = Pace()
+        pace = FlowControl()
         with contextlib.suppress(OSError, msgspec.MsgspecError, RecursionError):
             while True:
                 packet, descriptor = await self._receive()

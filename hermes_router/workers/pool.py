@@ -40,7 +40,7 @@ _TEMPLATE_ATTEMPTS = 2
 
 
 @dataclass(slots=True)
-class _Nest:
+class _ProfilePool:
     """What is kept warm for one profile."""
 
     order: WorkerOrder
@@ -55,7 +55,7 @@ class _Nest:
     gone: bool = False
 
 
-class Workers:
+class WorkerPool:
     """The source of all workers of a gateway.
 
     ``budget`` bounds the profiles that stay warm, ``memory_bytes`` what is prepared for all of them
@@ -66,7 +66,7 @@ class Workers:
         self.budget = budget
         self.memory_bytes = 0
         self._initial = initial
-        self._nests: dict[str, _Nest] = {}
+        self._nests: dict[str, _ProfilePool] = {}
         self._preparing: dict[asyncio.Task[None], anyio.CancelScope] = {}
         self._ending = BackgroundTasks()
         self._sweeper: asyncio.Task[Any] | None = None
@@ -169,7 +169,7 @@ class Workers:
 
     # -- one profile ---------------------------------------------------------------------------
 
-    def _note_use(self, order: WorkerOrder, warm: Warm) -> _Nest | None:
+    def _note_use(self, order: WorkerOrder, warm: Warm) -> _ProfilePool | None:
         if not warm.enabled or self.budget < 1 or not templates_work_here():
             return None
         name, now = order.profile.name, time.monotonic()
@@ -178,7 +178,7 @@ class Workers:
             self._discard(name)
             nest = None
         if nest is None:
-            nest = self._nests[name] = _Nest(order, warm, now)
+            nest = self._nests[name] = _ProfilePool(order, warm, now)
             self._keep_within_budget(name)
         nest.used = now
         if self._sweeper is None:
@@ -211,7 +211,7 @@ class Workers:
         nest.gone = True
         self._clear(nest)
 
-    async def _fill(self, nest: _Nest) -> None:
+    async def _fill(self, nest: _ProfilePool) -> None:
         """Bring a nest up to what its settings want; a failure is logged and tried again later."""
         async with nest.lock:
             try:
@@ -234,11 +234,11 @@ class Workers:
                 if nest.gone:  # let go of meanwhile: nobody else would end what came since
                     self._clear(nest)
 
-    async def _worth_a_try(self, nest: _Nest) -> bool:
+    async def _worth_a_try(self, nest: _ProfilePool) -> bool:
         """Say whether a template may do: one that may not fork may not until its home changes."""
         return not nest.unfit or await self._old(nest)
 
-    async def _start_template(self, nest: _Nest) -> None:
+    async def _start_template(self, nest: _ProfilePool) -> None:
         """Start a template, again if its home changed meanwhile: it may know only half of that.
 
         In a new home, and after an update, the change is the template's own: it copies skills.
@@ -256,18 +256,18 @@ class Workers:
         worker.prepared = True
         return worker
 
-    async def _stale(self, nest: _Nest) -> bool:
+    async def _stale(self, nest: _ProfilePool) -> bool:
         """Say whether what is prepared may not be used any more."""
         template = nest.template
         return template is None or template.ended or await self._old(nest)
 
-    async def _old(self, nest: _Nest) -> bool:
+    async def _old(self, nest: _ProfilePool) -> bool:
         """Say whether what was found out when the template started may hold no more."""
         if time.monotonic() - nest.born > nest.warm.max_age:
             return True
         return await _stamp(nest) != nest.stamp
 
-    def _clear(self, nest: _Nest) -> None:
+    def _clear(self, nest: _ProfilePool) -> None:
         """End what is prepared, in the background; workers that are in use go on."""
         ready, nest.ready = nest.ready, []
         template, nest.template = nest.template, None
@@ -305,5 +305,5 @@ async def _within(scope: anyio.CancelScope, work: Coroutine[Any, Any, None]) -> 
         await work
 
 
-async def _stamp(nest: _Nest) -> Stamp:
+async def _stamp(nest: _ProfilePool) -> Stamp:
     return await anyio.to_thread.run_sync(stamp_of, nest.order.profile)

@@ -29,7 +29,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
 from hermes_router.protocol.size_guard import too_heavy
 from hermes_router.protocol.template import PREPARE_MCP
-from hermes_router.workers.flow_control import CALL, Pace
+from hermes_router.workers.flow_control import CALL, FlowControl
 from hermes_router.workers.launchers import Child, Launch, LaunchSpec
 from hermes_router.workers.worker_log import WorkerLog, one_line
 
@@ -78,7 +78,7 @@ class WorkerProcess:
         self._tmpdir = tmpdir
         self._reader = FrameReader(child.inbound)
         self._writer = FrameWriter(child.outbound)
-        self._pace = Pace()
+        self._pace = FlowControl()
         self.frame_bytes = 0
 
     async def send(self, message: msg.Message) -> None:

@@ -16,12 +16,12 @@ pytest.importorskip("gateway", reason="needs hermes-agent")
 
 from hermes_router.config.settings import Jobs, Schedule, Settings
 from hermes_router.hermes.features.jobs import JobConversation
-from hermes_router.jobs.job_run import Ending, Errand, JobTurn
+from hermes_router.jobs.job_run import JobResult, JobRun, JobSpec
 from hermes_router.jobs.scheduler import Member, Scheduler
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.ports import Host
-from hermes_router.workers.pool import Workers
+from hermes_router.turns.ports import TurnServices
+from hermes_router.workers.pool import WorkerPool
 from tests.kit.made_up import NoPost
 from tests.kit.state.cron_store import CronStore, moment
 
@@ -49,9 +49,9 @@ class Gateway:
 
     def __init__(self, home: Path) -> None:
         self._member = Member(Profile("career", home), Settings(jobs=Jobs(upkeep=False)))
-        self._host = Host(Workers(dict(os.environ), budget=0), NoPost())
+        self._host = TurnServices(WorkerPool(dict(os.environ), budget=0), NoPost())
         self.dispatcher = Dispatcher(self._host)
-        self.endings: list[Ending] = []
+        self.endings: list[JobResult] = []
         self.news = anyio.Event()
         self.scheduler = Scheduler(
             self._members, self._run, may_start=lambda: True, schedule=lambda: Schedule(cron=0.1)
@@ -60,9 +60,9 @@ class Gateway:
     async def _members(self) -> Sequence[Member]:
         return [self._member]
 
-    async def _run(self, member: Member, errand: Errand) -> Ending:
+    async def _run(self, member: Member, errand: JobSpec) -> JobResult:
         conversation = JobConversation(member.profile, errand)
-        turn = JobTurn(conversation, errand, member.settings, self._host)
+        turn = JobRun(conversation, errand, member.settings, self._host)
         await self.dispatcher.run_job(turn)
         self.endings.append(turn.ending)
         self.news.set()
@@ -94,7 +94,7 @@ async def until_ended(running: Sequence[Gateway], count: int) -> list[str]:
     return sorted(ending.outcome for ending in endings)
 
 
-def _endings(running: Sequence[Gateway]) -> list[Ending]:
+def _endings(running: Sequence[Gateway]) -> list[JobResult]:
     return [ending for gateway in running for ending in gateway.endings]
 
 

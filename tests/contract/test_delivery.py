@@ -12,13 +12,13 @@ from gateway.config import Platform
 from gateway.platforms.base import BasePlatformAdapter, SendResult
 
 from hermes_router.config.model import RouterConfig
-from hermes_router.hermes.delivery import Courier
+from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.routing.table import Place, Route, RouteTable
-from hermes_router.state.delivered import SettledReplies
-from hermes_router.state.known_conversations import SeenPlaces
+from hermes_router.state.delivered import DeliveredTexts
+from hermes_router.state.known_conversations import KnownConversations
 
 SENDER = Sender(profile="career")
 Call = tuple[str, dict[str, Any]]
@@ -70,16 +70,16 @@ class Able(Plain):
 
 
 @pytest.fixture
-def courier(tmp_path: Path) -> Callable[[Plain], Courier]:
+def delivery(tmp_path: Path) -> Callable[[Plain], GatewayDelivery]:
     table = RouteTable.build([Route(platform="sms", chat_id="5", profile="career")])
 
     async def config() -> RouterConfig:
         return RouterConfig(path=tmp_path / "config.yaml", table=table)
 
-    def build(adapter: Plain) -> Courier:
+    def build(adapter: Plain) -> GatewayDelivery:
         runner = SimpleNamespace(adapters={adapter.platform: adapter})
-        seen, settled = SeenPlaces(tmp_path / "seen"), SettledReplies(tmp_path / "settled")
-        return Courier(runner, seen, settled, config)
+        seen, settled = KnownConversations(tmp_path / "seen"), DeliveredTexts(tmp_path / "settled")
+        return GatewayDelivery(runner, seen, settled, config)
 
     return build
 
@@ -93,21 +93,25 @@ def parcel(spool: Spool, text: str, *names: str, **options: Any) -> msg.Deliver:
 
 
 async def carried(
-    courier: Callable[[Plain], Courier], adapter: Plain, text: str, *names: str, **options: Any
+    delivery: Callable[[Plain], GatewayDelivery],
+    adapter: Plain,
+    text: str,
+    *names: str,
+    **options: Any,
 ) -> dict[str, Any]:
     spool = Spool(limit=1000)
     try:
-        return await courier(adapter).carry(SENDER, parcel(spool, text, *names, **options), spool)
+        return await delivery(adapter).carry(SENDER, parcel(spool, text, *names, **options), spool)
     finally:
         spool.close()
 
 
 async def test_a_text_is_split_for_an_adapter_that_does_not(
-    courier: Callable[[Plain], Courier],
+    delivery: Callable[[Plain], GatewayDelivery],
 ) -> None:
     adapter = Plain()
     words = " ".join(f"w{number}" for number in range(60))
-    answer = await carried(courier, adapter, words)
+    answer = await carried(delivery, adapter, words)
     texts = [arguments["content"] for _, arguments in adapter.calls]
     assert answer["success"]
     assert len(texts) > 2
@@ -116,51 +120,53 @@ async def test_a_text_is_split_for_an_adapter_that_does_not(
 
 
 async def test_files_that_a_platform_cannot_take_are_named_and_the_text_is_sent(
-    courier: Callable[[Plain], Courier],
+    delivery: Callable[[Plain], GatewayDelivery],
 ) -> None:
     adapter = Plain()
-    answer = await carried(courier, adapter, "look", "a.pdf", "b.png")
+    answer = await carried(delivery, adapter, "look", "a.pdf", "b.png")
     assert adapter.calls == [("send", {"chat_id": "5", "content": "look"})]
     assert answer["warnings"] == ["sms cannot be sent a.pdf, b.png"]
-    alone = await carried(courier, adapter, "", "a.pdf")
+    alone = await carried(delivery, adapter, "", "a.pdf")
     assert "cannot be sent a.pdf" in alone["error"]
 
 
 async def test_each_file_goes_by_the_method_for_its_kind(
-    courier: Callable[[Plain], Courier],
+    delivery: Callable[[Plain], GatewayDelivery],
 ) -> None:
     adapter = Able()
     names = ("a.pdf", "b.png", "c.mp3")
-    await carried(courier, adapter, "three", *names)
+    await carried(delivery, adapter, "three", *names)
     sent = [name for name, _ in adapter.calls]
     assert sent == ["send", "send_document", "send_image_file", "send_voice"]
     adapter.calls.clear()
-    await carried(courier, adapter, "", "b.png", as_documents=True)
+    await carried(delivery, adapter, "", "b.png", as_documents=True)
     assert adapter.calls == [("send_document", {"content": b"b.png", "caption": None})]
 
 
 async def test_a_short_text_is_the_caption_of_its_one_file(
-    courier: Callable[[Plain], Courier],
+    delivery: Callable[[Plain], GatewayDelivery],
 ) -> None:
     adapter = Able()
-    await carried(courier, adapter, "the report", "a.pdf")
+    await carried(delivery, adapter, "the report", "a.pdf")
     assert adapter.calls == [("send_document", {"content": b"a.pdf", "caption": "the report"})]
 
 
-async def test_what_was_sent_before_a_failure_is_told(courier: Callable[[Plain], Courier]) -> None:
+async def test_what_was_sent_before_a_failure_is_told(
+    delivery: Callable[[Plain], GatewayDelivery],
+) -> None:
     adapter = Able()
     adapter.failing = frozenset({"send_document"})
-    answer = await carried(courier, adapter, "two", "a.pdf", "b.pdf")
+    answer = await carried(delivery, adapter, "two", "a.pdf", "b.pdf")
     assert "sms:5" in answer["error"]
     assert "1 parts of it were sent before" in answer["error"]
     assert [name for name, _ in adapter.calls] == ["send", "send_document"]
 
 
 async def test_a_reaction_that_names_no_message_means_the_newest(
-    courier: Callable[[Plain], Courier],
+    delivery: Callable[[Plain], GatewayDelivery],
 ) -> None:
     adapter = Able()
-    sender = courier(adapter)
+    sender = delivery(adapter)
     sender.heard(Place("sms", chat_id="5"), "41")
     sender.heard(Place("sms", chat_id="6"), "42")
     reaction = msg.React(id=1, platform="sms", chat_id="5", emoji="👍")
@@ -168,14 +174,16 @@ async def test_a_reaction_that_names_no_message_means_the_newest(
     assert adapter.calls == [("add_reaction", {"emoji": "👍", "message_id": "41"})]
 
 
-async def test_an_adapter_without_reactions_says_so(courier: Callable[[Plain], Courier]) -> None:
+async def test_an_adapter_without_reactions_says_so(
+    delivery: Callable[[Plain], GatewayDelivery],
+) -> None:
     reaction = msg.React(id=1, platform="sms", chat_id="5", emoji="👍")
-    answer = await courier(Plain()).carry(SENDER, reaction, Spool(limit=0))
+    answer = await delivery(Plain()).carry(SENDER, reaction, Spool(limit=0))
     assert "does not support message reactions" in answer["error"]
 
 
 async def test_a_platform_that_is_not_connected_is_an_error(
-    courier: Callable[[Plain], Courier],
+    delivery: Callable[[Plain], GatewayDelivery],
 ) -> None:
-    answer = await carried(courier, Plain(Platform.EMAIL), "hello")
+    answer = await carried(delivery, Plain(Platform.EMAIL), "hello")
     assert answer == {"error": "the gateway is not connected to sms"}

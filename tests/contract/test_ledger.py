@@ -59,7 +59,7 @@ def debtor() -> Iterator[tuple[subprocess.Popen[str], int, int]]:
             process.kill()
 
 
-class Post:
+class DeliveryService:
     """Stands for the gateway."""
 
     def __init__(self, error: str | None = None) -> None:
@@ -82,7 +82,7 @@ def state() -> str:
 
 
 async def test_what_a_living_worker_owes_is_its_own_and_a_dead_ones_is_sent() -> None:
-    post = Post()
+    post = DeliveryService()
     with debtor() as (process, _pid, _started):
         await ledger.redeliver(post, ["telegram"])
         assert post.sent == []
@@ -97,7 +97,7 @@ async def test_a_reply_that_could_not_be_sent_again_stays_owed() -> None:
     with debtor() as (process, _pid, _started):
         process.kill()
         process.wait()
-    await ledger.redeliver(Post("gone"), ["telegram"])
+    await ledger.redeliver(DeliveryService("gone"), ["telegram"])
     assert state() == "failed"
 
 
@@ -105,7 +105,7 @@ async def test_nothing_is_claimed_for_a_platform_that_is_not_connected() -> None
     with debtor() as (process, _pid, _started):
         process.kill()
         process.wait()
-    post = Post()
+    post = DeliveryService()
     await ledger.redeliver(post, ["discord"])
     assert (post.sent, state()) == ([], "attempting")
 
@@ -134,16 +134,18 @@ def test_what_the_gateway_sent_is_crossed_off_and_nothing_else() -> None:
     now = time.time()
     name = name_of("telegram", "-100", "6", "owed")
     elsewhere = name_of("telegram", "-100", "7", "owed")
-    before = msg.Settled(name=name, since=now - 900, until=now - 600)
-    other = msg.Settled(name=elsewhere, since=now - 60, until=now)
+    before = msg.DeliveredText(name=name, since=now - 900, until=now - 600)
+    other = msg.DeliveredText(name=elsewhere, since=now - 60, until=now)
     assert ledger.cross_off([before, other]) == 0
     assert state() == "attempting"
-    assert ledger.cross_off([msg.Settled(name=name, since=now - 60, until=now)]) == 1
+    assert ledger.cross_off([msg.DeliveredText(name=name, since=now - 60, until=now)]) == 1
     assert state() == "delivered"
 
 
 def test_a_text_is_settled_only_between_its_times() -> None:
-    settled = [msg.Settled(name=name_of("telegram", "-100", "6", "x"), since=100.0, until=200.0)]
+    settled = [
+        msg.DeliveredText(name=name_of("telegram", "-100", "6", "x"), since=100.0, until=200.0)
+    ]
     assert is_settled(PLACE, "x", 150.0, settled)
     assert not is_settled(PLACE, "y", 150.0, settled)
     assert not is_settled(PLACE, "x", 50.0, settled)

@@ -31,7 +31,7 @@ class Runner(run.GatewayRunner):
         self._session_reasoning_overrides: dict[str, Any] = {}
 
 
-def worker(key: str = KEY) -> tuple[Any, session_state.Memory]:
+def worker(key: str = KEY) -> tuple[Any, session_state.SessionState]:
     """Attach a runner as a fresh process would."""
     approval.clear_session(key)
     runner = Runner()

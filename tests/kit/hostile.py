@@ -24,10 +24,10 @@ from hermes_router.protocol.surface import ADAPTER_METHODS
 from hermes_router.relay import delivery_policy
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.delivery_policy import Sender
-from hermes_router.relay.prompts import Ask, Desk
+from hermes_router.relay.prompts import Ask, PromptRegistry
 from hermes_router.relay.relay import MessageIds, Relay, RelayTarget
 from hermes_router.routing import table
-from hermes_router.turns.ports import Host
+from hermes_router.turns.ports import TurnServices
 from hermes_router.workers import pool
 from hermes_router.workers.launchers import Child, LaunchSpec
 from tests.kit.made_up import NoPost, Scene
@@ -242,7 +242,7 @@ def play(acts: Acts, monkeypatch: Any) -> list[Hostile]:
     return started
 
 
-class Post(NoPost):
+class DeliveryService(NoPost):
     """Delivers nothing, but by the real policy notes where it would have."""
 
     def __init__(self) -> None:
@@ -262,6 +262,10 @@ class Post(NoPost):
         return {"success": True}
 
 
-def host() -> Host:
+def services() -> TurnServices:
     """Return what turns need that start a new worker each."""
-    return Host(workers=pool.Workers({}, budget=0), post=Post(), desk=Desk(None, PROMPTS))
+    return TurnServices(
+        workers=pool.WorkerPool({}, budget=0),
+        delivery=DeliveryService(),
+        registry=PromptRegistry(None, PROMPTS),
+    )

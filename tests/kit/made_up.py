@@ -23,12 +23,12 @@ from hermes_router.relay.attachments import Spool
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.event_sender import Inbound
-from hermes_router.turns.ports import Conversation, Host, Post
+from hermes_router.turns.event_sender import EventSender
+from hermes_router.turns.ports import Conversation, DeliveryService, TurnServices
 from hermes_router.turns.turn import Turn
 from hermes_router.workers import pool
 from hermes_router.workers.launchers import Child, LaunchSpec, local
-from hermes_router.workers.pool import Workers
+from hermes_router.workers.pool import WorkerPool
 
 # Frames in, frames out, and the usual first message.
 PRELUDE = """
@@ -76,14 +76,14 @@ class Scene(Conversation):
     calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     works: tuple[str, tuple[str, ...]] = ("", ())
     workers_ended: int = 0
-    offers: list[msg.Offers] = field(default_factory=list)
+    offers: list[msg.Commands] = field(default_factory=list)
 
     @property
     def sender(self) -> Sender:
         return Sender(profile=self.profile.name)
 
     def start_message(
-        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+        self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Start:
         return msg.Start(
             turn=turn_id,
@@ -93,7 +93,7 @@ class Scene(Conversation):
             capabilities={},
             heartbeat=heartbeat,
             linger=linger,
-            reach=reach,
+            delivery_scope=delivery_scope,
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
@@ -102,7 +102,7 @@ class Scene(Conversation):
             raise RelayRefused("no", call=method)
         return {"method": method}
 
-    def offered(self, offers: msg.Offers) -> None:
+    def offered(self, offers: msg.Commands) -> None:
         self.offers.append(offers)
 
     def worker_ended(self) -> None:
@@ -116,22 +116,22 @@ class Scene(Conversation):
         self.works = (turn_id, tuple(works))
 
 
-class NoPost(Post):
+class NoPost(DeliveryService):
     """Sends nothing."""
 
-    async def reach(self, sender: Sender) -> msg.Reach:
-        return msg.Reach()
+    async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
+        return msg.DeliveryScope()
 
     async def carry(
         self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
     ) -> dict[str, Any]:
         raise RelayRefused("not there", call="deliver", target=message.chat_id)
 
-    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+    def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
         pass
 
 
-HOST = Host(workers=Workers(dict(os.environ), budget=0), post=NoPost())
+HOST = TurnServices(workers=WorkerPool(dict(os.environ), budget=0), delivery=NoPost())
 
 
 def command(script: str) -> list[str]:
@@ -154,7 +154,7 @@ async def serve(scene: Scene, settings: Settings = QUICK, text: str = "hi") -> T
     """Serve one message to the end of the worker."""
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        turn = await dispatcher.serve(scene, Inbound({"text": text}, {}), settings)
+        turn = await dispatcher.serve(scene, EventSender({"text": text}, {}), settings)
         await turn.answered.wait()
         await turn.ended.wait()
     return turn

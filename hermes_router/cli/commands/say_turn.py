@@ -36,10 +36,10 @@ from hermes_router.relay.attachments import Spool
 from hermes_router.relay.delivery_policy import Sender, spelled
 from hermes_router.relay.prompts import Ask
 from hermes_router.routing.table import Place
-from hermes_router.turns.event_sender import Inbound
-from hermes_router.turns.ports import Host
+from hermes_router.turns.event_sender import EventSender
+from hermes_router.turns.ports import TurnServices
 from hermes_router.turns.turn import Turn
-from hermes_router.workers.pool import Workers
+from hermes_router.workers.pool import WorkerPool
 
 #: What a plain terminal can do of what platforms can: text, edits, and naming a file.
 _METHODS = (
@@ -98,7 +98,7 @@ class _Terminal:
         return Sender(profile=self.profile.name, origin=self._place)
 
     def start_message(
-        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+        self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Start:
         """Return what the worker is told."""
         methods = {
@@ -112,7 +112,7 @@ class _Terminal:
             capabilities=dict(_CAPABILITIES),
             heartbeat=heartbeat,
             linger=linger,
-            reach=reach,
+            delivery_scope=delivery_scope,
         )
 
     async def execute(
@@ -137,7 +137,7 @@ class _Terminal:
             return True
         return {"success": True, "message_id": number}
 
-    async def reach(self, sender: Sender) -> msg.Reach:  # noqa: ARG002 - there is but one
+    async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:  # noqa: ARG002 - there is but one
         """Return what the worker is told about sending: the terminal is all there is."""
         place = self._place
         here = msg.Place(
@@ -146,7 +146,9 @@ class _Terminal:
             thread_id=place.thread_id,
             name="test",
         )
-        return msg.Reach(platforms=[place.platform], origin=here, homes=[here], places=[here])
+        return msg.DeliveryScope(
+            platforms=[place.platform], origin=here, homes=[here], places=[here]
+        )
 
     async def carry(
         self,
@@ -166,10 +168,10 @@ class _Terminal:
         self._note("deliver", number, f"to {where}: {message.text}", [f for f in files if f])
         return {"success": True, "message_id": number}
 
-    def settle(self, profile: str, sent: list[msg.Settled]) -> None:
+    def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
         """Forget it: what was shown is all."""
 
-    def offered(self, offers: msg.Offers) -> None:
+    def offered(self, offers: msg.Commands) -> None:
         """Nothing: a terminal has no menu."""
 
     def worker_ended(self) -> None:
@@ -216,8 +218,8 @@ class _OneTurn:
         key = _session_key(self._source(), profile, answer)
         self._terminal = _Terminal(profile, place, key, self._chat_type, quiet=options.json)
         # A budget of none: nothing is prepared for a next turn that never comes.
-        host = Host(Workers(self._initial, budget=0), self._terminal)
-        self._turn = Turn(self._terminal, self._settings, host, received=time.monotonic())
+        services = TurnServices(WorkerPool(self._initial, budget=0), self._terminal)
+        self._turn = Turn(self._terminal, self._settings, services, received=time.monotonic())
 
     @property
     def status(self) -> int:
@@ -233,8 +235,8 @@ class _OneTurn:
             if not self._turn.ended.is_set() and not self._options.json:
                 say(paint("answered; waiting for the worker to finish (Ctrl-C ends it)", "dim"))
 
-    def _inbound(self) -> Inbound:
-        return Inbound(
+    def _inbound(self) -> EventSender:
+        return EventSender(
             fields={
                 "text": self._options.say,
                 "message_type": "text",

@@ -11,7 +11,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.serialize import plain
 from hermes_router.relay.delivery_policy import Seen
 from hermes_router.routing.table import Place
-from hermes_router.turns.event_sender import Inbound
+from hermes_router.turns.event_sender import EventSender
 
 #: Fields that never cross: the platform's own objects, and what only the gateway may decide.
 _OWN_FIELDS = {"source", "raw_message"}
@@ -48,7 +48,7 @@ def inbound_of(
     channel_prompt: str | None = None,
     largest: int | None = None,
     sticker: msg.Sticker | None = None,
-) -> Inbound:
+) -> EventSender:
     """Return the event as it crosses the pipe, with the files that the adapter cached.
 
     ``refusal`` is what the gateway's rules answer to the command in it. A channel's prompt and
@@ -68,7 +68,7 @@ def inbound_of(
         fields["text"] = f"{fields['text'] or ''}\n\n{note}".strip()
         if not kept:
             fields["message_type"] = "text"
-    return Inbound(
+    return EventSender(
         fields=fields,
         source=source_fields(event.source),
         files=[Path(url) for url, _ in kept if not _on_the_web(url)],

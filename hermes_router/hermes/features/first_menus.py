@@ -19,7 +19,7 @@ from hermes_router.hermes.features.jobs import Jobs
 from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.jobs.scheduler import Member
 from hermes_router.protocol import messages as msg
-from hermes_router.workers.pool import Workers
+from hermes_router.workers.pool import WorkerPool
 
 #: Seconds between two rounds through the profiles, and rounds: what is to be kept warm is by then.
 _PAUSE = 10.0
@@ -29,7 +29,7 @@ _ROUNDS = 6
 class FirstMenus:
     """Asks the profiles of one gateway; ``begin`` anew when the routes change."""
 
-    def __init__(self, runner: Any, menus: ChatMenus, workers: Workers, jobs: Jobs) -> None:
+    def __init__(self, runner: Any, menus: ChatMenus, workers: WorkerPool, jobs: Jobs) -> None:
         self._runner = runner
         self._menus = menus
         self._workers = workers
@@ -65,7 +65,7 @@ class FirstMenus:
     async def _ask_one(self, member: Member, platform: str) -> None:
         name = member.profile.name
 
-        def heard(offers: msg.Offers) -> None:
+        def heard(offers: msg.Commands) -> None:
             self._menus.offered(name, platform, offers)
 
         await self._jobs.look_up_menu(member, platform, heard)

@@ -18,7 +18,7 @@ from hermes_router.config.settings import Schedule
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ConfigError, ProfileError, RelayRefused
 from hermes_router.hermes.compat import seams
-from hermes_router.jobs.job_run import Ending, Errand, JobTurn
+from hermes_router.jobs.job_run import JobResult, JobRun, JobSpec
 from hermes_router.jobs.scheduler import Member, Scheduler
 from hermes_router.profiles import model
 from hermes_router.profiles.model import Profile
@@ -27,7 +27,7 @@ from hermes_router.relay.attachments import Spool
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.ports import Host
+from hermes_router.turns.ports import TurnServices
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class JobConversation:
     """What a job's worker is told and may ask for; it belongs to no chat."""
 
     def __init__(
-        self, profile: Profile, errand: Errand, heard: Callable[[msg.Offers], None] | None = None
+        self, profile: Profile, errand: JobSpec, heard: Callable[[msg.Commands], None] | None = None
     ) -> None:
         self.profile = profile
         self.key = errand.key
@@ -49,7 +49,7 @@ class JobConversation:
         return Sender(profile=self.profile.name)
 
     def start_message(
-        self, *, turn_id: str, heartbeat: float, linger: float, reach: msg.Reach
+        self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Job:
         """Return what the worker is told about its job."""
         return msg.Job(
@@ -59,7 +59,7 @@ class JobConversation:
             lost=self._errand.lost,
             heartbeat=heartbeat,
             linger=linger,
-            reach=reach,
+            delivery_scope=delivery_scope,
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
@@ -71,7 +71,7 @@ class JobConversation:
             profile=self.profile.name,
         )
 
-    def offered(self, offers: msg.Offers) -> None:
+    def offered(self, offers: msg.Commands) -> None:
         """Hand on what a job was started for; others were not asked."""
         if self._heard is not None:
             self._heard(offers)
@@ -92,14 +92,19 @@ class Jobs:
     """The jobs of one gateway."""
 
     def __init__(
-        self, runner: Any, host: Host, dispatcher: Dispatcher, watcher: ConfigWatcher, root: Any
+        self,
+        runner: Any,
+        services: TurnServices,
+        dispatcher: Dispatcher,
+        watcher: ConfigWatcher,
+        root: Any,
     ) -> None:
         self._runner = runner
-        self._host = host
+        self._services = services
         self._dispatcher = dispatcher
         self._watcher = watcher
         self._root = root
-        self._running: dict[str, JobTurn] = {}
+        self._running: dict[str, JobRun] = {}
         self._task: asyncio.Task[None] | None = None
         self.scheduler = Scheduler(
             self.members, self._run, may_start=self._may_start, schedule=self._schedule
@@ -149,15 +154,15 @@ class Jobs:
         return members
 
     async def look_up_menu(
-        self, member: Member, platform: str, heard: Callable[[msg.Offers], None]
+        self, member: Member, platform: str, heard: Callable[[msg.Commands], None]
     ) -> None:
         """Have a worker say what a profile offers in a platform's menu."""
         if self._may_start():
-            await self._run(member, Errand("menu", platform), heard)
+            await self._run(member, JobSpec("menu", platform), heard)
 
     async def _run(
-        self, member: Member, errand: Errand, heard: Callable[[msg.Offers], None] | None = None
-    ) -> Ending:
+        self, member: Member, errand: JobSpec, heard: Callable[[msg.Commands], None] | None = None
+    ) -> JobResult:
         name = member.profile.name
 
         def begin(job: str, pid: int) -> None:
@@ -166,7 +171,7 @@ class Jobs:
             )
 
         conversation = JobConversation(member.profile, errand, heard)
-        turn = JobTurn(conversation, errand, member.settings, self._host, on_begin=begin)
+        turn = JobRun(conversation, errand, member.settings, self._services, on_begin=begin)
         self._running[turn.id] = turn
         try:
             await self._dispatcher.run_job(turn)
@@ -176,7 +181,7 @@ class Jobs:
         return turn.ending
 
 
-def _report(profile: str, turn: JobTurn) -> None:
+def _report(profile: str, turn: JobRun) -> None:
     """Log how a job ended, a line for each."""
     errand, ending = turn.errand, turn.ending
     level = logging.INFO if ending.outcome == "done" else logging.WARNING

@@ -25,7 +25,7 @@ from hermes_router.hermes.compat.events import place_of
 from hermes_router.profiles import model
 from hermes_router.relay import board_files
 from hermes_router.relay.kanban import Subscriptions
-from hermes_router.state.known_conversations import SeenPlaces
+from hermes_router.state.known_conversations import KnownConversations
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Kanban:
         *,
         root: Path,
         initial: Mapping[str, str],
-        seen: SeenPlaces,
+        seen: KnownConversations,
     ) -> None:
         self._configuration = configuration
         self._root = root

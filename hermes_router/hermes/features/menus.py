@@ -147,7 +147,7 @@ class ChatMenus:
                 del self._met[next(iter(self._met))]
             self._refresh([chat])
 
-    def offered(self, profile: str, platform: str, offers: msg.Offers) -> None:
+    def offered(self, profile: str, platform: str, offers: msg.Commands) -> None:
         """Take note of what a worker says that its profile offers; what is lost is said again."""
         now = time.monotonic()
         if platform in _MENUS and now - self._heard.get(profile, -_CALM_SECONDS) >= _CALM_SECONDS:

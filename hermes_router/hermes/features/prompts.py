@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-from hermes_router.relay.prompts import Desk, Prompt, is_token
+from hermes_router.relay.prompts import Prompt, PromptRegistry, is_token
 from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
@@ -45,17 +45,17 @@ _REMEMBERED_PICKERS = 512
 _MAX_POPUP = 200  # characters that Telegram takes for the answer to a click
 _NOT_YOURS = "⛔ You are not authorized to change this setting."
 
-_desk = Desk()
+_registry = PromptRegistry()
 _clicks = BackgroundTasks()
 
 
-def install() -> Desk:
+def install() -> PromptRegistry:
     """Wrap the resolvers, once per process, and return the desk of all prompts."""
-    if _desk.fronts is None:
-        _desk.fronts = _HermesFronts()
-        _desk.methods = frozenset(name for name, need in _NEEDS.items() if _met(name, *need))
+    if _registry.fronts is None:
+        _registry.fronts = _HermesFronts()
+        _registry.methods = frozenset(name for name, need in _NEEDS.items() if _met(name, *need))
         _wrap_resolvers()
-    return _desk
+    return _registry
 
 
 def answerable(methods: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -63,7 +63,7 @@ def answerable(methods: Mapping[str, list[str]]) -> dict[str, list[str]]:
     return {
         name: parameters
         for name, parameters in methods.items()
-        if name not in _NEEDS or name in _desk.methods
+        if name not in _NEEDS or name in _registry.methods
     }
 
 
@@ -107,25 +107,25 @@ def _wrap_resolvers() -> None:
 
 
 def _approve(original: Callable[..., int], session_key: str, choice: str, *a: Any, **k: Any) -> int:
-    prompt = _desk.find(session_key)
+    prompt = _registry.find(session_key)
     if prompt is None:
         return original(session_key, choice, *a, **k)
     return int(prompt.owner.answer(prompt, choice))
 
 
 def _has_approval(original: Callable[..., bool], session_key: str) -> bool:
-    return _desk.find(session_key) is not None or original(session_key)
+    return _registry.find(session_key) is not None or original(session_key)
 
 
 def _clarify(original: Callable[..., bool], clarify_id: str, response: Any) -> bool:
-    prompt = _desk.find(clarify_id)
+    prompt = _registry.find(clarify_id)
     if prompt is None:
         return original(clarify_id, response)
     return prompt.owner.answer(prompt, "" if response is None else str(response))
 
 
 def _clarify_by_text(original: Callable[..., bool], clarify_id: str) -> bool:
-    prompt = _desk.find(clarify_id)
+    prompt = _registry.find(clarify_id)
     if prompt is not None:
         prompt.owner.answer(prompt, typed=True)
     return original(clarify_id)
@@ -134,7 +134,7 @@ def _clarify_by_text(original: Callable[..., bool], clarify_id: str) -> bool:
 async def _confirm(
     original: Callable[..., Any], session_key: str, confirm_id: str, choice: str, *a: Any, **k: Any
 ) -> str | None:
-    prompt = _desk.find(session_key)
+    prompt = _registry.find(session_key)
     if prompt is None:
         text: str | None = await original(session_key, confirm_id, choice, *a, **k)
         return text
@@ -232,7 +232,7 @@ class PickerStates(dict[str, Any]):
         state, clicked[0] = clicked[0], None
         if state is not None:
             self.retire(state.get("session_key"))
-            prompt = _desk.find(state.get("session_key"))
+            prompt = _registry.find(state.get("session_key"))
             if prompt is not None:
                 prompt.owner.answer(prompt)  # cancelled: the worker need not wait any longer
         return state if state is not None or not default else default[0]
@@ -305,7 +305,7 @@ def _refusal(adapter: Any, state: _State | None, query: Any) -> str | None:
     user = getattr(query, "from_user", None)
     if not _authorized(adapter, query, user):
         return _NOT_YOURS
-    prompt = _desk.find(state.get("session_key")) if state is not None else None
+    prompt = _registry.find(state.get("session_key")) if state is not None else None
     return prompt.refuses(str(getattr(user, "id", ""))) if prompt is not None else None
 
 

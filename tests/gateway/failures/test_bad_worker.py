@@ -24,7 +24,7 @@ import os
 import msgspec
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.connection import Connection
 
 def frame(data):
     return len(data).to_bytes(4, "big") + data
@@ -42,7 +42,7 @@ KINDS = {
 async def handle(event_type, context):
     for kind, data in KINDS.items():
         if f"send {kind}." in context.get("message", ""):
-            link = next(one for one in gc.get_objects() if isinstance(one, Link))
+            link = next(one for one in gc.get_objects() if isinstance(one, Connection))
             os.write(link._writer._fd, data)
             if kind == "a cut frame":
                 os._exit(0)

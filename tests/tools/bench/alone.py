@@ -33,7 +33,7 @@ from hermes_router.protocol.framing import MAX_FRAME_BYTES
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.event_sender import Inbound
+from hermes_router.turns.event_sender import EventSender
 from hermes_router.workers import flow_control, pool
 from hermes_router.workers.launchers import LaunchSpec, local
 from hermes_router.workers.memory_usage import footprint
@@ -50,7 +50,7 @@ FILE_BYTES = 20_000_000
 EDIT_INTERVAL = 0.8
 """Seconds that Hermes's stream leaves between two edits of a message."""
 
-_LEAVE = "\nsay(msg.Idle()); say(msg.Leaving())"
+_LEAVE = "\nsay(msg.Idle()); say(msg.Draining())"
 _CALLS = """
 for number in range({calls}):
     say(msg.Call(id=number + 1, method="edit_message", args={{"content": "x" * 400}}))
@@ -136,7 +136,7 @@ def _unpaced(script: str) -> None:
 
 
 async def _serve(place: Scene) -> None:
-    turn = await Dispatcher(HOST).serve(place, Inbound({"text": "hi"}, {}), QUICK)
+    turn = await Dispatcher(HOST).serve(place, EventSender({"text": "hi"}, {}), QUICK)
     await turn.ended.wait()
     if turn.failure is not None:
         raise turn.failure
@@ -286,7 +286,7 @@ async def _serve_many(places: list[_Place], turns: int) -> int:
 
     async def serve(place: _Place, times: int) -> None:
         for _number in range(times):
-            turn = await dispatcher.serve(place, Inbound({"text": "hi"}, {}), QUICK)
+            turn = await dispatcher.serve(place, EventSender({"text": "hi"}, {}), QUICK)
             await turn.ended.wait()
 
     before = 0

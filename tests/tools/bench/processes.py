@@ -16,7 +16,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class SessionState:
     """Of some processes together, in MiB.
 
     Private: what no other process has mapped. Anonymous: what no file backs, shared or not.
@@ -50,7 +50,7 @@ def cpu_seconds(root: int) -> float:
     return sum(sum(map(int, times)) for times in spent) / _TICKS
 
 
-def memory(pids: list[int]) -> Memory | None:
+def memory(pids: list[int]) -> SessionState | None:
     """Return the memory of processes; None when that of one may not be read.
 
     The kernel shows that of templates and workers, which are not dumpable, to root and to who
@@ -69,7 +69,7 @@ def memory(pids: list[int]) -> Memory | None:
             pss += int(size) if name == "Pss:" else 0
             private += int(size) if name in {"Private_Clean:", "Private_Dirty:"} else 0
             anonymous += int(size) if name == "Anonymous:" else 0
-    return Memory(pss / 1024, private / 1024, anonymous / 1024)
+    return SessionState(pss / 1024, private / 1024, anonymous / 1024)
 
 
 def open_to_their_user(command: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from hermes_router.hermes.features import prompts
 from hermes_router.hermes.features.prompts import PickerStates, forget, keep_pickers_apart
-from hermes_router.relay.prompts import Desk, OpenPrompts, Prompt
+from hermes_router.relay.prompts import OpenPrompts, Prompt, PromptRegistry
 
 CHAT = "-100"
 
@@ -20,7 +20,7 @@ def a_prompt(number: int, adapter: Any = None) -> Prompt:
     async def nothing(_: Any) -> None: ...
 
     name = f"hr{number:012x}"
-    owner = OpenPrompts(Desk(), nothing, nothing)
+    owner = OpenPrompts(PromptRegistry(), nothing, nothing)
     return Prompt(
         name,
         f"agent:main:x:{name}",

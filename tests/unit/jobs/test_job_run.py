@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from hermes_router.hermes.features.jobs import JobConversation
-from hermes_router.jobs.job_run import Errand, JobTurn
+from hermes_router.jobs.job_run import JobRun, JobSpec
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from tests.kit.made_up import HOST, QUICK, Use
@@ -16,13 +16,13 @@ START = """
 hello(); say(msg.Ready(phases={}))
 job = hear(); assert isinstance(job, msg.Job), job
 """
-ERRAND = Errand("cron", "abc", "the brief")
+ERRAND = JobSpec("cron", "abc", "the brief")
 
 
-async def done(profile: Profile, *, turn: float = 0.0) -> JobTurn:
+async def done(profile: Profile, *, turn: float = 0.0) -> JobRun:
     """Let a job's worker live to its end."""
     settings = replace(QUICK, timeouts=replace(QUICK.timeouts, turn=turn))
-    job = JobTurn(JobConversation(profile, ERRAND), ERRAND, settings, HOST)
+    job = JobRun(JobConversation(profile, ERRAND), ERRAND, settings, HOST)
     with anyio.fail_after(60):
         await Dispatcher(HOST).run_job(job)
     return job
@@ -37,7 +37,7 @@ async def test_what_came_of_a_job_is_known_and_logged(profile: Profile, worker: 
         START
         + "assert (job.kind, job.id) == ('cron', 'abc')\n"
         + "say(msg.Begun(name='the brief')); say(msg.Ended(outcome='failed', detail='why'))\n"
-        + "say(msg.Idle()); say(msg.Leaving())"
+        + "say(msg.Idle()); say(msg.Draining())"
     )
     job = await done(profile)
     assert (job.ending.outcome, job.ending.detail, job.ending.begun) == ("failed", "why", True)
@@ -52,7 +52,7 @@ async def test_a_job_outlasts_the_limit_of_a_turn(profile: Profile, worker: Use)
     worker(
         START
         + "say(msg.Begun(name='x')); time.sleep(1.5); say(msg.Ended(outcome='done'))\n"
-        + "say(msg.Idle()); say(msg.Leaving())"
+        + "say(msg.Idle()); say(msg.Draining())"
     )
     assert (await done(profile, turn=0.2)).ending.outcome == "done"
 
@@ -62,7 +62,7 @@ async def test_a_job_outlasts_the_limit_of_a_turn(profile: Profile, worker: Use)
     [
         ("os.kill(os.getpid(), signal.SIGKILL)", False, "SIGKILL"),
         ("say(msg.Begun(name='x')); os.kill(os.getpid(), signal.SIGKILL)", True, "SIGKILL"),
-        ("say(msg.Idle()); say(msg.Leaving())", False, "without saying"),
+        ("say(msg.Idle()); say(msg.Draining())", False, "without saying"),
         ("say(msg.Failed(error='oh', traceback=''))", False, "oh"),
         ("say(msg.Start)", False, "status 1"),
     ],
@@ -81,6 +81,6 @@ async def test_a_job_may_not_act_on_a_conversation(profile: Profile, worker: Use
         START
         + "say(msg.Call(id=1, method='send', args={'chat_id': '1', 'content': 'hello'}))\n"
         + "assert hear().refused; say(msg.Ended(outcome='done'))\n"
-        + "say(msg.Idle()); say(msg.Leaving())"
+        + "say(msg.Idle()); say(msg.Draining())"
     )
     assert (await done(profile)).ending.outcome == "done"

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from hermes_router.config.settings import Jobs, Schedule, Settings
-from hermes_router.jobs.job_run import Ending, Errand
+from hermes_router.jobs.job_run import JobResult, JobSpec
 from hermes_router.jobs.scheduler import Member, Scheduler
 from hermes_router.profiles.model import Profile
 from tests.kit.state.ledger import obligations
@@ -28,9 +28,9 @@ class Place:
     def __init__(self, home: Path, jobs: Jobs) -> None:
         self.profile: Profile = Profile("kids", home)
         self.member = Member(self.profile, Settings(jobs=jobs))
-        self.started: list[Errand] = []
+        self.started: list[JobSpec] = []
         self.allowed = True
-        self.ending = Ending("done", begun=True)
+        self.ending = JobResult("done", begun=True)
         self.gate = anyio.Event()
         self._news = anyio.Event()
         self.scheduler = Scheduler(
@@ -43,7 +43,7 @@ class Place:
     async def _members(self) -> Sequence[Member]:
         return [self.member]
 
-    async def _run(self, member: Member, errand: Errand) -> Ending:
+    async def _run(self, member: Member, errand: JobSpec) -> JobResult:
         assert member is self.member
         self.started.append(errand)
         self._news.set()
@@ -159,7 +159,7 @@ async def test_a_job_that_was_left_untouched_rests_until_something_changes(
     tmp_path: Path, outcome: str
 ) -> None:
     async with served(tmp_path) as place:
-        place.ending = Ending(outcome)  # type: ignore[arg-type]
+        place.ending = JobResult(outcome)  # type: ignore[arg-type]
         place.gate.set()
         place.write(a=-5)
         await place.until_started(1)
@@ -174,7 +174,7 @@ async def test_a_worker_that_dies_before_it_begins_is_not_tried_again_at_once(
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path) as place:
-        place.ending = Ending("died", "SIGSEGV")
+        place.ending = JobResult("died", "SIGSEGV")
         place.gate.set()
         place.write(a=-5)
         await place.until_started(1)
@@ -187,7 +187,7 @@ async def test_a_job_that_had_begun_when_its_worker_died_is_recorded_as_lost(
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path) as place:
-        place.ending = Ending("died", "the worker ended with SIGKILL", begun=True)
+        place.ending = JobResult("died", "the worker ended with SIGKILL", begun=True)
         place.gate.set()
         place.write(a=-5)
         await place.until_started(2)

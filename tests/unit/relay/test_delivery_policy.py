@@ -15,15 +15,15 @@ from hermes_router.relay.delivery_policy import (
     Seen,
     Sender,
     conversations,
+    delivery_scope,
     home_channels,
     lasting,
     may_send,
-    reach,
     settle,
     spelled,
 )
 from hermes_router.routing.table import Place, Route, RouteTable
-from hermes_router.state.known_conversations import SeenPlaces
+from hermes_router.state.known_conversations import KnownConversations
 
 FORUM = "-100"
 
@@ -163,7 +163,9 @@ def test_a_profile_without_any_conversation_has_no_home() -> None:
 
 
 def test_a_worker_is_told_only_of_platforms_that_are_connected() -> None:
-    told = reach(config(*TOPICS, route(platform="discord", chat_id="4")), SENDER, ["telegram"], [])
+    told = delivery_scope(
+        config(*TOPICS, route(platform="discord", chat_id="4")), SENDER, ["telegram"], []
+    )
     assert [home.platform for home in told.homes] == ["telegram"]
     assert [place.thread_id for place in told.places] == ["6"]
     assert not told.anywhere
@@ -177,17 +179,17 @@ def test_the_sender_is_remembered_only_where_the_route_asks_for_it() -> None:
 
 def test_what_was_seen_is_there_after_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "hermes-router" / "conversations.json"
-    seen = SeenPlaces(file)
+    seen = KnownConversations(file)
     seen.note("career", Seen(place=topic("6"), name="six"))
     seen.note("career", Seen(place=topic("7")))
     seen.note("career", Seen(place=topic("6"), name="renamed"))
-    again = SeenPlaces(file).of("career")
+    again = KnownConversations(file).of("career")
     assert again == (Seen(place=topic("6"), name="renamed"), Seen(place=topic("7")))
     assert file.stat().st_mode & 0o077 == 0
 
 
 def test_the_first_conversation_is_never_forgotten(tmp_path: Path) -> None:
-    seen = SeenPlaces(tmp_path / "conversations.json")
+    seen = KnownConversations(tmp_path / "conversations.json")
     for number in range(600):
         seen.note("career", Seen(place=topic(str(number))))
     threads = [known.place.thread_id for known in seen.of("career")]
@@ -198,4 +200,4 @@ def test_the_first_conversation_is_never_forgotten(tmp_path: Path) -> None:
 def test_a_broken_memory_is_begun_anew(tmp_path: Path) -> None:
     file = tmp_path / "conversations.json"
     file.write_text("{")
-    assert SeenPlaces(file).of("career") == ()
+    assert KnownConversations(file).of("career") == ()

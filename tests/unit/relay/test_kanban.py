@@ -10,7 +10,7 @@ import pytest
 from hermes_router.config import model
 from hermes_router.relay.kanban import Row, Subscriptions
 from hermes_router.routing.table import Place
-from hermes_router.state.known_conversations import SeenPlaces
+from hermes_router.state.known_conversations import KnownConversations
 
 TEXT = """
 gateway:
@@ -34,7 +34,7 @@ def loaded(tmp_path: Path) -> model.RouterConfig:
 
 @pytest.fixture
 def subscriptions(tmp_path: Path) -> Subscriptions:
-    return Subscriptions(SeenPlaces(tmp_path / "seen.json").of)
+    return Subscriptions(KnownConversations(tmp_path / "seen.json").of)
 
 
 def row(where: tuple[str, str], owner: str | None) -> Row:

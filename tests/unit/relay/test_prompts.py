@@ -14,7 +14,7 @@ from hermes_router.errors import ProtocolError, RelayRefused
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import ADAPTER_METHODS
 from hermes_router.relay import prompts
-from hermes_router.relay.prompts import MAX_OPEN, Desk, OpenPrompts, Prompt, PromptGone
+from hermes_router.relay.prompts import MAX_OPEN, OpenPrompts, Prompt, PromptGone, PromptRegistry
 
 KEY = "agent:main:telegram:group:-100:7"
 ALL = frozenset(name for name, method in ADAPTER_METHODS.items() if method.kind == "prompt")
@@ -60,7 +60,7 @@ class Front:
 
 @dataclass
 class World:
-    desk: Desk
+    registry: PromptRegistry
     front: Front
     adapter: Adapter = field(default_factory=Adapter)
     sent: list[Any] = field(default_factory=list)
@@ -73,7 +73,7 @@ class World:
         async def say(text: str) -> None:
             self.late.append(text)
 
-        return OpenPrompts(self.desk, send or record, say)
+        return OpenPrompts(self.registry, send or record, say)
 
     async def ask_only(self, worker: OpenPrompts, call: int) -> None:
         method = ADAPTER_METHODS["send_exec_approval"]
@@ -89,7 +89,7 @@ class World:
 @pytest.fixture
 def world() -> World:
     front = Front()
-    return World(Desk(front, ALL), front)
+    return World(PromptRegistry(front, ALL), front)
 
 
 async def gone(worker: OpenPrompts) -> None:
@@ -111,7 +111,7 @@ async def test_the_adapter_gets_names_that_the_worker_cannot_choose(world: World
     assert (one["session_key"], one["confirm_id"]) == (first.token, first.id)
     assert one["confirm_id"] != two["confirm_id"]
     assert "the worker's own" not in {*one.values(), *two.values()}
-    assert world.desk.find(second.token) is world.desk.find(second.id) is second
+    assert world.registry.find(second.token) is world.registry.find(second.id) is second
     # QQ reads chat and user from the session key; Telegram has 64 bytes for a whole button.
     assert first.token.startswith(f"{KEY}:")
     assert len(f"sc:always:{first.id}") <= 64
@@ -154,9 +154,9 @@ async def test_a_person_who_wants_to_type_leaves_the_question_open(world: World)
     assert worker.answer(prompt, typed=True)
     await gone(worker)
     assert world.sent == [msg.Resolve(id=1, call=1, answer=[], typed=True)]
-    assert world.desk.find(prompt.id) is prompt
+    assert world.registry.find(prompt.id) is prompt
     worker.note(msg.Closed(call=1))
-    assert world.desk.find(prompt.id) is None
+    assert world.registry.find(prompt.id) is None
     assert not worker.answer(prompt, "a")
 
 
@@ -278,7 +278,7 @@ async def test_open_prompts_are_bounded_and_the_oldest_goes(world: World) -> Non
     for call in range(1, 3 * MAX_OPEN):
         await world.ask(worker, call, "exec_approval")
     assert len(worker) == len(world.front.known) == MAX_OPEN
-    assert world.desk.find(first.token) is None
+    assert world.registry.find(first.token) is None
 
 
 async def test_one_call_cannot_ask_twice(world: World) -> None:
@@ -293,7 +293,7 @@ async def test_a_worker_closes_and_resolves_its_own_prompts_only(world: World) -
     mine, other = world.worker(), world.worker()
     prompt = await world.ask(mine, 5, "slash_confirm")
     other.note(msg.Closed(call=5))
-    assert world.desk.find(prompt.id) is prompt
+    assert world.registry.find(prompt.id) is prompt
     with pytest.raises(ProtocolError):
         other.note(msg.Resolved(id=1, value="not asked"))
 
@@ -320,7 +320,7 @@ async def test_a_long_answer_is_cut(world: World) -> None:
 
 
 async def test_what_cannot_be_brought_back_is_not_asked(world: World) -> None:
-    world.desk.methods = frozenset({"send_clarify"})
+    world.registry.methods = frozenset({"send_clarify"})
     with pytest.raises(RelayRefused):
         await world.ask(world.worker(), 1, "exec_approval")
     assert world.adapter.shown == []
@@ -329,4 +329,4 @@ async def test_what_cannot_be_brought_back_is_not_asked(world: World) -> None:
 async def test_names_that_are_no_text_find_nothing(world: World) -> None:
     names: tuple[object, ...] = (None, 5, ["x"], {}, b"x")
     for name in names:
-        assert world.desk.find(name) is None
+        assert world.registry.find(name) is None

@@ -22,7 +22,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import ADAPTER_METHODS, METADATA_KEYS, Method
 from hermes_router.relay.prompts import OpenPrompts
-from hermes_router.turns.event_sender import Inbound
+from hermes_router.turns.event_sender import EventSender
 from hermes_router.turns.turn import Turn
 from tests.kit import hostile
 from tests.kit.hostile import CHAT, FOREIGN_MESSAGE, KEY, OWN_MESSAGE, THREAD, USER, Called, Place
@@ -118,9 +118,9 @@ soft = st.one_of(
     st.builds(lambda op, n: {"op": op, "event": n},
               st.sampled_from(["accepted", "handled", "refused"]), st.integers(-3, 1)),
     st.builds(lambda r: {"op": "idle", "resident": r}, st.booleans()),
-    st.sampled_from([{"op": "leaving"}, {"op": "alive"}]),
+    st.sampled_from([{"op": "draining"}, {"op": "heartbeat"}]),
     st.builds(lambda n: {"op": "closed", "call": n}, ids),
-    st.builds(lambda n: {"op": "hit", "limit": n}, names),
+    st.builds(lambda n: {"op": "limit_reached", "limit": n}, names),
 )  # fmt: skip
 fatal = st.one_of(
     st.sampled_from([{"op": "start"}, {"op": "finish"}, {"op": "begun", "name": "x"},
@@ -129,13 +129,13 @@ fatal = st.one_of(
     st.builds(lambda n, v, e: {"op": "resolved", "id": n, "value": v, "error": e}, ids,
               st.none() | st.sampled_from(TEXTS), st.none() | st.sampled_from(TEXTS)),
     st.builds(lambda n: {"op": "accepted", "event": n}, ids),
-    st.builds(lambda n: {"op": "mark", "name": n}, names),
+    st.builds(lambda n: {"op": "phase", "name": n}, names),
     st.builds(lambda p: {"op": "ready", "phases": p},
               st.dictionaries(names, st.floats(), max_size=3)),
     st.builds(lambda e: {"op": "failed", "error": e, "traceback": e}, st.sampled_from(TEXTS)),
-    st.builds(lambda w: {"op": "owes", "works": w}, st.lists(st.sampled_from(TEXTS))),
+    st.builds(lambda w: {"op": "background_work", "works": w}, st.lists(st.sampled_from(TEXTS))),
     st.builds(lambda n: {"op": n}, st.sampled_from(TEXTS)),
-    st.builds(lambda n: {"op": "alive", n: 1}, st.sampled_from(TEXTS)),
+    st.builds(lambda n: {"op": "heartbeat", n: 1}, st.sampled_from(TEXTS)),
     st.builds(lambda n: {"op": "hello", "profile": n}, names),
     st.dictionaries(names, values, max_size=3),
 )  # fmt: skip
@@ -159,9 +159,9 @@ class World:
 
     def __init__(self, home: Path) -> None:
         self.place = Place(Profile("career", home))
-        self.host = hostile.host()
+        self.services = hostile.services()
         self.other: list[msg.Message] = []
-        self.prompts = OpenPrompts(self.host.desk, self._note, self._say)
+        self.prompts = OpenPrompts(self.services.registry, self._note, self._say)
         self.said: list[str] = []
 
     async def _note(self, message: msg.Message) -> None:
@@ -175,18 +175,18 @@ class World:
         method = ADAPTER_METHODS["send_exec_approval"]
         shown = {"chat_id": "-999", "session_key": SECRET}
         await self.prompts.ask(1, hostile.Adapter(), method, shown, key="another's key")
-        turn = Turn(self.place, settings, self.host, received=0.0)
+        turn = Turn(self.place, settings, self.services, received=0.0)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(turn.run)
             with anyio.fail_after(30):
-                await turn.offer(Inbound({"text": "hi"}, {}))
+                await turn.offer(EventSender({"text": "hi"}, {}))
                 await turn.ended.wait()
         return turn
 
     @property
-    def post(self) -> hostile.Post:
-        assert isinstance(self.host.post, hostile.Post)
-        return self.host.post
+    def post(self) -> hostile.DeliveryService:
+        assert isinstance(self.services.delivery, hostile.DeliveryService)
+        return self.services.delivery
 
 
 @pytest.fixture

@@ -31,12 +31,12 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol import size_guard, template
 from hermes_router.protocol.framing import MAX_FRAME_BYTES
 from hermes_router.relay.attachments import MOST_FILES, Spool
-from hermes_router.turns.event_sender import Inbound
+from hermes_router.turns.event_sender import EventSender
 from hermes_router.turns.rpc_server import CALLS_AT_ONCE
 from hermes_router.turns.turn import Turn
 from hermes_router.workers.flow_control import MOST_PER_SECOND
 from hermes_router.workers.fork_client import ForkServer
-from hermes_router_worker.process.log_pipe import Printed
+from hermes_router_worker.process.log_pipe import LogPipe
 from tests.kit import hostile
 from tests.kit.hostile import CHAT, Hostile, Place, framed
 
@@ -69,11 +69,11 @@ def serve(place: Place, monkeypatch: pytest.MonkeyPatch) -> Serve:
             await acts(worker)
 
         hostile.play(greeting, monkeypatch)
-        turn = Turn(place, settings, hostile.host(), received=0.0)
+        turn = Turn(place, settings, hostile.services(), received=0.0)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(turn.run)
             with anyio.fail_after(40):
-                await turn.offer(Inbound({"text": "hi"}, {}))
+                await turn.offer(EventSender({"text": "hi"}, {}))
                 await turn.ended.wait()
         return turn
 
@@ -93,10 +93,10 @@ NESTED = msgspec.msgpack.encode(
     {"op": "call", "id": 1, "method": "x", "args": {"a": [[] for _ in range(45_000)]}}
 )
 FLOODS = {
-    "signs of life": msg.encode(msg.Alive()),
+    "signs of life": msg.encode(msg.Heartbeat()),
     "refused calls": msg.encode(msg.Call(id=1, method="no\nsuch", args={})),
     "empty chunks": msg.encode(msg.Chunk(stream=1, data=b"")),
-    "moments": msg.encode(msg.Mark(name="model_request")),
+    "moments": msg.encode(msg.Phase(name="model_request")),
     "empty lists by the thousand": NESTED,
 }
 
@@ -178,7 +178,7 @@ async def test_a_turn_whose_worker_never_reads_can_be_stopped(
         await anyio.sleep(60)
 
     hostile.play(acts, monkeypatch)
-    turn = Turn(place, SETTINGS, hostile.host(), received=0.0)
+    turn = Turn(place, SETTINGS, hostile.services(), received=0.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(turn.run)
         with anyio.fail_after(20):
@@ -193,9 +193,9 @@ async def test_a_worker_that_answers_and_stays_is_ended(
     monkeypatch.setattr("hermes_router.turns.watchdog._POST_TURN_MORE", 0.5)
 
     async def acts(worker: Hostile) -> None:
-        await worker.say(msg.Accepted(event=await worker.event()), msg.Idle(), msg.Leaving())
+        await worker.say(msg.Accepted(event=await worker.event()), msg.Idle(), msg.Draining())
         while True:
-            await worker.say(msg.Alive())
+            await worker.say(msg.Heartbeat())
             await anyio.sleep(0.05)
 
     times = replace(SETTINGS.timeouts, post_turn=0.5)
@@ -210,7 +210,7 @@ async def test_background_work_without_a_word_is_ended_and_that_is_said(
         await worker.say(msg.Accepted(event=await worker.event()), msg.Idle(resident=True))
         while True:
             await worker.say(
-                msg.Alive(), msg.Call(id=1, method="send_typing", args={"chat_id": CHAT})
+                msg.Heartbeat(), msg.Call(id=1, method="send_typing", args={"chat_id": CHAT})
             )
             await anyio.sleep(0.05)
 
@@ -228,11 +228,11 @@ async def test_work_that_outlives_its_turn_for_too_long_is_ended_and_named(
     async def acts(worker: Hostile) -> None:
         await worker.say(
             msg.Accepted(event=await worker.event()),
-            msg.Owes(works=["one\n", *["x" * 500] * 20]),
+            msg.BackgroundWork(works=["one\n", *["x" * 500] * 20]),
             msg.Idle(resident=True),
         )
         while True:
-            await worker.say(msg.Alive(), msg.Call(id=1, method="send", args=SEND))
+            await worker.say(msg.Heartbeat(), msg.Call(id=1, method="send", args=SEND))
             await anyio.sleep(0.05)
 
     times = replace(SETTINGS.timeouts, resident=0.6)
@@ -251,7 +251,7 @@ async def test_post_turn_work_that_a_worker_ends_by_itself_is_named(
 ) -> None:
     async def acts(worker: Hostile) -> None:
         await worker.say(msg.Accepted(event=await worker.event()), msg.Idle())
-        await worker.say(msg.Owes(works=["the title"]), msg.Leaving())
+        await worker.say(msg.BackgroundWork(works=["the title"]), msg.Draining())
 
     turn = await serve(acts)
     assert turn.failure is None
@@ -316,7 +316,7 @@ async def test_a_result_that_cannot_cross_is_an_error_to_the_worker_only(
         for number in range(4):
             await worker.say(msg.Call(id=number, method="send", args=SEND))
             answers.append(await worker.hear())
-        await worker.say(msg.Accepted(event=event), msg.Idle(), msg.Leaving())
+        await worker.say(msg.Accepted(event=event), msg.Idle(), msg.Draining())
 
     turn = await serve(acts)
     assert turn.failure is None
@@ -487,7 +487,7 @@ def test_the_pace_is_far_above_what_a_good_worker_sends() -> None:
 def test_what_is_printed_is_no_line_of_the_gateways_and_no_control(parts: list[bytes]) -> None:
     reader, writer = os.pipe()
     with tempfile.TemporaryFile() as log:
-        printed = Printed(reader, log.fileno(), 0)
+        printed = LogPipe(reader, log.fileno(), 0)
         for part in parts:
             os.write(writer, part[:60_000])
             printed.pass_on()
@@ -505,7 +505,7 @@ def test_what_is_printed_is_no_line_of_the_gateways_and_no_control(parts: list[b
 def test_a_limit_of_what_is_printed_is_kept_to_the_byte() -> None:
     reader, writer = os.pipe()
     log_reader, log = os.pipe()
-    printed = Printed(reader, log, 10)
+    printed = LogPipe(reader, log, 10)
     os.write(writer, b"a" * 25)
     printed.pass_on()
     assert printed.too_much

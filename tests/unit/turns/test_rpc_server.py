@@ -13,7 +13,7 @@ import pytest
 from hermes_router.errors import ProtocolError
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames
-from hermes_router.turns.rpc_server import CALLS_AT_ONCE, Calls
+from hermes_router.turns.rpc_server import CALLS_AT_ONCE, RpcServer
 from hermes_router.workers.process import WorkerProcess
 
 
@@ -40,7 +40,7 @@ class Worker:
         self.told.append(cast("msg.Result", message))
 
 
-class Desk:
+class PromptRegistry:
     """Does calls: those named ``wait`` when they are let go, all others at once."""
 
     def __init__(self) -> None:
@@ -66,9 +66,9 @@ class Desk:
         self.heard.append(type(message))
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Calls]:
+    async def serving(self) -> AsyncIterator[RpcServer]:
         worker = cast("WorkerProcess", self.worker)
-        calls = Calls(self.do, worker, turn_id="t", noted=self.noted, take=self.take)
+        calls = RpcServer(self.do, worker, turn_id="t", noted=self.noted, take=self.take)
         with anyio.fail_after(20):
             async with anyio.create_task_group() as outer:
 
@@ -93,82 +93,90 @@ def waits(number: int) -> msg.Call:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def registry() -> PromptRegistry:
+    return PromptRegistry()
 
 
-async def test_calls_that_are_done_at_once_need_no_task_of_their_own(desk: Desk) -> None:
-    async with desk.serving():
-        desk.worker.says(*map(at_once, range(100)), None)
-    assert desk.answered == list(range(100))
-    assert len(set(desk.tasks.values())) == 1
+async def test_calls_that_are_done_at_once_need_no_task_of_their_own(
+    registry: PromptRegistry,
+) -> None:
+    async with registry.serving():
+        registry.worker.says(*map(at_once, range(100)), None)
+    assert registry.answered == list(range(100))
+    assert len(set(registry.tasks.values())) == 1
 
 
-async def test_a_call_that_waits_holds_up_nothing_that_comes_after_it(desk: Desk) -> None:
-    async with desk.serving():
-        desk.worker.says(waits(1), at_once(2), msg.Alive(), waits(3), at_once(4))
+async def test_a_call_that_waits_holds_up_nothing_that_comes_after_it(
+    registry: PromptRegistry,
+) -> None:
+    async with registry.serving():
+        registry.worker.says(waits(1), at_once(2), msg.Heartbeat(), waits(3), at_once(4))
         await anyio.wait_all_tasks_blocked()
-        assert desk.heard == [1, 2, msg.Alive, 3, 4]
-        assert desk.answered == [2, 4]
-        desk.let_go.set()
-        desk.worker.says(at_once(5), None)
-    assert sorted(desk.answered) == [1, 2, 3, 4, 5]
+        assert registry.heard == [1, 2, msg.Heartbeat, 3, 4]
+        assert registry.answered == [2, 4]
+        registry.let_go.set()
+        registry.worker.says(at_once(5), None)
+    assert sorted(registry.answered) == [1, 2, 3, 4, 5]
 
 
-async def test_what_is_no_call_is_taken_one_after_the_other(desk: Desk) -> None:
-    async with desk.serving():
-        desk.worker.says(waits(1), msg.Idle(), at_once(2), msg.Alive(), msg.Leaving(), None)
+async def test_what_is_no_call_is_taken_one_after_the_other(registry: PromptRegistry) -> None:
+    async with registry.serving():
+        registry.worker.says(
+            waits(1), msg.Idle(), at_once(2), msg.Heartbeat(), msg.Draining(), None
+        )
         await anyio.wait_all_tasks_blocked()
-        assert desk.heard == [1, msg.Idle, 2, msg.Alive, msg.Leaving]
-        desk.let_go.set()
-    assert sorted(desk.answered) == [1, 2]
+        assert registry.heard == [1, msg.Idle, 2, msg.Heartbeat, msg.Draining]
+        registry.let_go.set()
+    assert sorted(registry.answered) == [1, 2]
 
 
-async def test_so_many_calls_at_once_and_no_more_are_heard(desk: Desk) -> None:
-    async with desk.serving() as calls:
-        desk.worker.says(*map(waits, range(CALLS_AT_ONCE + 5)), None)
+async def test_so_many_calls_at_once_and_no_more_are_heard(registry: PromptRegistry) -> None:
+    async with registry.serving() as calls:
+        registry.worker.says(*map(waits, range(CALLS_AT_ONCE + 5)), None)
         await anyio.wait_all_tasks_blocked()
-        assert len(desk.tasks) == CALLS_AT_ONCE
-        assert len(desk.heard) == CALLS_AT_ONCE + 1
+        assert len(registry.tasks) == CALLS_AT_ONCE
+        assert len(registry.heard) == CALLS_AT_ONCE + 1
         assert calls.held_up
-        desk.let_go.set()
-    assert sorted(desk.answered) == list(range(CALLS_AT_ONCE + 5))
+        registry.let_go.set()
+    assert sorted(registry.answered) == list(range(CALLS_AT_ONCE + 5))
 
 
-async def test_waiting_again_and_again_makes_no_more_tasks_than_calls_at_once(desk: Desk) -> None:
-    async with desk.serving():
+async def test_waiting_again_and_again_makes_no_more_tasks_than_calls_at_once(
+    registry: PromptRegistry,
+) -> None:
+    async with registry.serving():
         for number in range(0, 60, 3):
-            desk.let_go = anyio.Event()
-            desk.worker.says(waits(number), waits(number + 1), waits(number + 2))
+            registry.let_go = anyio.Event()
+            registry.worker.says(waits(number), waits(number + 1), waits(number + 2))
             await anyio.wait_all_tasks_blocked()
-            desk.let_go.set()
+            registry.let_go.set()
             await anyio.wait_all_tasks_blocked()
-        desk.worker.says(None)
-    assert sorted(desk.answered) == list(range(60))
-    assert len(set(desk.tasks.values())) <= 4
+        registry.worker.says(None)
+    assert sorted(registry.answered) == list(range(60))
+    assert len(set(registry.tasks.values())) <= 4
 
 
 async def test_a_call_that_is_cancelled_from_within_is_an_error_to_the_worker_only(
-    desk: Desk,
+    registry: PromptRegistry,
 ) -> None:
     def cancelled() -> None:
         raise asyncio.CancelledError
 
-    desk.act = cancelled
-    async with desk.serving():
-        desk.worker.says(at_once(1), waits(2))
+    registry.act = cancelled
+    async with registry.serving():
+        registry.worker.says(at_once(1), waits(2))
         await anyio.wait_all_tasks_blocked()
-        desk.let_go.set()
+        registry.let_go.set()
         await anyio.wait_all_tasks_blocked()
-        desk.act = lambda: "done"
-        desk.worker.says(at_once(3), None)
-    assert [bool(result.error) for result in desk.worker.told] == [True, True, False]
+        registry.act = lambda: "done"
+        registry.worker.says(at_once(3), None)
+    assert [bool(result.error) for result in registry.worker.told] == [True, True, False]
 
 
-async def test_a_broken_protocol_ends_the_calls_that_wait(desk: Desk) -> None:
+async def test_a_broken_protocol_ends_the_calls_that_wait(registry: PromptRegistry) -> None:
     with pytest.raises(ExceptionGroup) as raised:
-        async with desk.serving():
-            desk.worker.says(waits(1), waits(2), msg.Failed(error="x", traceback=""))
+        async with registry.serving():
+            registry.worker.says(waits(1), waits(2), msg.Failed(error="x", traceback=""))
     assert raised.group_contains(ProtocolError)
-    assert desk.answered == []
-    assert all(task is None or task.done() for task in desk.tasks.values())
+    assert registry.answered == []
+    assert all(task is None or task.done() for task in registry.tasks.values())

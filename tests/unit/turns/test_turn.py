@@ -17,7 +17,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.event_sender import Inbound
+from hermes_router.turns.event_sender import EventSender
 from hermes_router.turns.turn import Halt
 from tests.kit.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
 
@@ -35,7 +35,7 @@ async def test_a_good_turn_ends_without_a_word(scene: Scene, worker: Use) -> Non
     worker(
         ANSWER
         + "say(msg.Call(id=1, method='send', args={'content': 'hello'})); assert hear().value"
-        "\nsay(msg.Idle()); say(msg.Leaving())"
+        "\nsay(msg.Idle()); say(msg.Draining())"
     )
     turn = await serve(scene)
     assert turn.failure is None
@@ -91,7 +91,7 @@ async def test_a_refused_call_is_an_error_to_the_worker_only(scene: Scene, worke
         + """
 say(msg.Call(id=1, method='forbidden', args={})); answer = hear()
 assert answer.refused and answer.error and answer.call == 1, answer
-say(msg.Idle()); say(msg.Leaving())
+say(msg.Idle()); say(msg.Draining())
 """
     )
     turn = await serve(scene)
@@ -134,14 +134,14 @@ async def test_the_reply_frees_the_lane_while_the_worker_still_works(
 say(msg.Idle())
 for _ in range(200):
     say(msg.Call(id=2, method='send', args={'content': 'a title'})); hear(); time.sleep(0.02)
-say(msg.Leaving())
+say(msg.Draining())
 """
     )
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        first = await dispatcher.serve(scene, Inbound({}, {}), QUICK)
+        first = await dispatcher.serve(scene, EventSender({}, {}), QUICK)
         await first.answered.wait()
-        second = await dispatcher.serve(scene, Inbound({}, {}), QUICK)
+        second = await dispatcher.serve(scene, EventSender({}, {}), QUICK)
         assert second is not first
         assert not first.ended.is_set()
         await dispatcher.close("the end of the test")
@@ -157,13 +157,13 @@ async def test_messages_that_come_meanwhile_go_to_the_same_worker(
 for _ in range(3):
     got = event(); say(msg.Accepted(event=got.id)); say(msg.Handled(event=got.id))
     say(msg.Call(id=got.id, method='send', args=got.fields))
-say(msg.Idle()); say(msg.Leaving()); time.sleep(0.2)
+say(msg.Idle()); say(msg.Draining()); time.sleep(0.2)
 """
     )
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
         turns = [
-            await dispatcher.serve(scene, Inbound({"text": str(number)}, {}), QUICK)
+            await dispatcher.serve(scene, EventSender({"text": str(number)}, {}), QUICK)
             for number in range(4)
         ]
         await turns[0].ended.wait()
@@ -181,13 +181,13 @@ mark = {str(tmp_path / "second")!r}
 if not os.path.exists(mark):
     open(mark, "w").close()
     late = event(); say(msg.Refused(event=late.id))
-say(msg.Idle()); say(msg.Leaving())
+say(msg.Idle()); say(msg.Draining())
 """
     )
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        first = await dispatcher.serve(scene, Inbound({"text": "1"}, {}), QUICK)
-        second = await dispatcher.serve(scene, Inbound({"text": "2"}, {}), QUICK)
+        first = await dispatcher.serve(scene, EventSender({"text": "1"}, {}), QUICK)
+        second = await dispatcher.serve(scene, EventSender({"text": "2"}, {}), QUICK)
         await second.ended.wait()
     assert second is not first
     assert second.failure is None
@@ -198,8 +198,8 @@ async def test_sessions_never_share_a_worker(scene: Scene, worker: Use) -> None:
     other = Scene(scene.profile, key="agent:main:telegram:group:1:13")
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        first = await dispatcher.serve(scene, Inbound({}, {}), QUICK)
-        second = await dispatcher.serve(other, Inbound({}, {}), QUICK)
+        first = await dispatcher.serve(scene, EventSender({}, {}), QUICK)
+        second = await dispatcher.serve(other, EventSender({}, {}), QUICK)
         assert first is not second
         await dispatcher.close("the end of the test")
 
@@ -215,7 +215,7 @@ import subprocess
 child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; echo $$ > {pid_file}; exec sleep 600"],
                          start_new_session=True)
 while not os.path.exists({str(pid_file)!r}): time.sleep(0.01)
-say(msg.Idle()); say(msg.Leaving())
+say(msg.Idle()); say(msg.Draining())
 """
     )
     turn = await serve(scene)
@@ -236,7 +236,7 @@ async def test_a_worker_gets_nothing_but_its_own(
 say(msg.Call(id=1, method='seen', args={
     "environment": dict(os.environ), "cwd": os.getcwd(), "session": os.getsid(0) == os.getppid(),
     "open": sorted(int(fd) for fd in os.listdir("/proc/self/fd"))})); hear()
-say(msg.Idle()); say(msg.Leaving())
+say(msg.Idle()); say(msg.Draining())
 """
     )
     await serve(scene)
@@ -257,11 +257,11 @@ HALTED = "say(msg.Accepted(event={n})); say(msg.Handled(event={n}, halted={halte
 @pytest.mark.parametrize(
     ("script", "outcome"),
     [
-        (HALTED.format(n=2, halted=True) + "say(msg.Idle()); say(msg.Leaving())", Halt.OBEYED),
+        (HALTED.format(n=2, halted=True) + "say(msg.Idle()); say(msg.Draining())", Halt.OBEYED),
         (HALTED.format(n=2, halted=False) + "hear(); time.sleep(60)", Halt.OBEYED),
         (HALTED.format(n=2, halted=True) + "time.sleep(60)", Halt.CUT_OFF),
         ("time.sleep(60)", Halt.ENDED),
-        ("say(msg.Refused(event=2)); say(msg.Idle()); say(msg.Leaving())", Halt.REFUSED),
+        ("say(msg.Refused(event=2)); say(msg.Idle()); say(msg.Draining())", Halt.REFUSED),
     ],
     ids=["obeys", "has nothing to stop", "runs on", "does not react", "is leaving"],
 )
@@ -271,8 +271,8 @@ async def test_a_turn_that_is_told_to_stop_stops(
     worker(ANSWER + "\nhear();" + script)
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        turn = await dispatcher.serve(scene, Inbound({"text": "hi"}, {}), QUICK)
-        assert await turn.halt(Inbound({"text": "/stop"}, {})) is outcome
+        turn = await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), QUICK)
+        assert await turn.halt(EventSender({"text": "/stop"}, {})) is outcome
         if outcome in {Halt.CUT_OFF, Halt.ENDED}:
             assert turn.ended.is_set()
             assert not turn.open
@@ -306,13 +306,13 @@ async def test_a_slow_platform_slows_the_worker_and_fills_no_memory(
         f"    say(msg.Call(id=n + 1, method='send', args={{'content': 'x' * {PIECE}}}))\n"
         f"    open({str(said)!r}, 'a').write('.')\n"
         f"for n in range({FLOOD}): assert hear().error is None\n"
-        "say(msg.Idle()); say(msg.Leaving())"
+        "say(msg.Idle()); say(msg.Draining())"
     )
     patience = replace(QUICK, timeouts=replace(QUICK.timeouts, silence=4.0))
     tracemalloc.start()
     try:
         with anyio.fail_after(100):
-            turn = await Dispatcher(HOST).serve(slow, Inbound({"text": "hi"}, {}), patience)
+            turn = await Dispatcher(HOST).serve(slow, EventSender({"text": "hi"}, {}), patience)
             while not said.exists() or said.stat().st_size < 16:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
             await anyio.sleep(6.0)  # longer than the worker may be silent, were it its silence

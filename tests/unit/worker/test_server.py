@@ -16,11 +16,11 @@ import pytest
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameReader, FrameWriter
 from hermes_router_worker.process import lineage
-from hermes_router_worker.send.server import Counter, address_of
-from hermes_router_worker.session.connection import Link
+from hermes_router_worker.send.server import SendServer, address_of
+from hermes_router_worker.session.connection import Connection
 
 HERE = msg.Place(platform="telegram", chat_id="-100", thread_id="6")
-REACH = msg.Reach(platforms=["telegram"], origin=HERE)
+REACH = msg.DeliveryScope(platforms=["telegram"], origin=HERE)
 pytestmark = pytest.mark.skipif(
     not lineage.peers_are_known(), reason="NOT SHOWN: sockets do not tell their peers here"
 )
@@ -31,7 +31,7 @@ class Gateway:
 
     def __init__(self) -> None:
         down, up = os.pipe(), os.pipe()
-        self.link = Link(down[0], up[1])
+        self.link = Connection(down[0], up[1])
         self._reader, self._writer = FrameReader(up[0]), FrameWriter(down[1])
         self.delivered: list[tuple[msg.Deliver, bytes]] = []
 
@@ -61,7 +61,7 @@ class Gateway:
 @asynccontextmanager
 async def counter(path: Path, ancestors: frozenset[int]) -> AsyncIterator[Gateway]:
     gateway = Gateway()
-    served = Counter(gateway.link, REACH, path, ancestors)
+    served = SendServer(gateway.link, REACH, path, ancestors)
     tasks = [asyncio.create_task(work()) for work in (served.serve, gateway.serve, gateway.answer)]
     try:
         yield gateway
@@ -85,7 +85,7 @@ async def test_what_is_handed_in_reaches_the_gateway_with_its_file(tmp_path: Pat
     async with counter(tmp_path / "send", ME) as gateway:
         reader, writer = connected(tmp_path / "send")
         told = msg.decode_to_child(await reader.receive())
-        assert told == msg.Told(reach=REACH)
+        assert told == msg.Told(delivery_scope=REACH)
         await writer.send(msg.encode(msg.Chunk(stream=7, data=b"bytes")))
         file = msg.FileRef(stream=7, name="a.txt", size=5)
         sent = msg.Deliver(id=7, platform="telegram", chat_id="-100", text="hi", files=[file])

@@ -13,7 +13,7 @@ import pytest
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import FrameReader
 from hermes_router_worker.send.transport import Gateway
-from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.connection import Connection
 
 HERE = msg.Place(platform="telegram", chat_id="-100", thread_id="6")
 
@@ -24,7 +24,7 @@ class FarEnd:
     def __init__(self) -> None:
         inbound, self._closing = os.pipe()
         self._incoming, outbound = os.pipe()
-        self.link = Link(inbound, outbound)
+        self.link = Connection(inbound, outbound)
         os.set_blocking(self._incoming, False)
         self._reader = FrameReader(os.dup(self._incoming))
 

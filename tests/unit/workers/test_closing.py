@@ -14,7 +14,7 @@ from hermes_router.config.settings import Settings
 from hermes_router.profiles.model import WORKER_VARIABLE, Profile
 from hermes_router.workers import launchers, pool
 from hermes_router.workers.launchers import Child, LaunchSpec, local
-from hermes_router.workers.pool import Workers
+from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import WorkerOrder, start_worker
 
 SLEEPS = [sys.executable, "-P", "-S", "-c", "import time; time.sleep(60)"]
@@ -30,7 +30,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 def order_in(scratch: Path, profile: Profile, settings: Settings) -> WorkerOrder:
-    return Workers({**os.environ, "TMPDIR": str(scratch)}, budget=0).order(profile, settings)
+    return WorkerPool({**os.environ, "TMPDIR": str(scratch)}, budget=0).order(profile, settings)
 
 
 def of_a_worker(process: psutil.Process) -> bool:
@@ -53,7 +53,7 @@ async def test_closing_while_a_template_starts_leaves_nothing(
     monkeypatch.setattr(local, "command", lambda _spec: SLEEPS)
     monkeypatch.setattr(pool, "launcher", lambda _name: launch)
     monkeypatch.setattr(pool, "templates_work_here", lambda: True)
-    workers = Workers({**os.environ, "TMPDIR": str(scratch)}, budget=1)
+    workers = WorkerPool({**os.environ, "TMPDIR": str(scratch)}, budget=1)
     workers.keep_warm(profile, Settings())
     with anyio.fail_after(30):
         await begun.wait()

@@ -23,7 +23,7 @@ from hermes_router.errors import TemplateUnfit
 from hermes_router.profiles.model import Profile
 from hermes_router.workers import pool
 from hermes_router.workers.memory_usage import footprint
-from hermes_router.workers.pool import Workers
+from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 from hermes_router.workers.template import Template
 
@@ -72,7 +72,7 @@ def hold() -> Iterator[Callable[[], int]]:
 class Kept:
     """Workers of three profiles that were used one after the other; each has a ready one."""
 
-    source: Workers
+    source: WorkerPool
     ready: dict[str, Prepared]
     started: list[Prepared] = field(default_factory=list)
 
@@ -94,7 +94,7 @@ class Kept:
 async def kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hold: Callable[[], int]
 ) -> AsyncIterator[Kept]:
-    made = Kept(Workers(dict(os.environ), budget=3), {})
+    made = Kept(WorkerPool(dict(os.environ), budget=3), {})
 
     async def cold(_order: object, **_more: object) -> Prepared:
         made.started.append(Prepared(os.getpid()))

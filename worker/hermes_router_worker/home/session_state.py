@@ -55,7 +55,7 @@ _LOCK = "memory"
 _log = logging.getLogger(__name__)
 
 
-class Memory:
+class SessionState:
     """One session's state between its workers; made for one runner when it is attached."""
 
     def __init__(self, runner: Any, adapter: Any, session_key: str, home: Path) -> None:
@@ -201,9 +201,9 @@ class Memory:
         self._runner._clear_conversation_scope = cleared
 
 
-def attach(runner: Any, adapter: Any, session_key: str) -> Memory:
+def attach(runner: Any, adapter: Any, session_key: str) -> SessionState:
     """Restore a session's state into the runner, and return who saves it again."""
-    memory = Memory(runner, adapter, session_key, Path(os.environ["HERMES_HOME"]))
+    memory = SessionState(runner, adapter, session_key, Path(os.environ["HERMES_HOME"]))
     memory.restore()
     return memory
 

@@ -18,7 +18,7 @@ from hermes_router_worker.send import engine
 from hermes_router_worker.send.server import serve_children
 from hermes_router_worker.send.transport import Gateway
 from hermes_router_worker.session.background import Background
-from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.connection import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _CUT_OFF = "Interrupted by gateway shutdown before the run finished."
 class JobWork:
     """The work of one job worker, from the ``job`` message to its last frame."""
 
-    def __init__(self, runner: Any, link: Link, job: msg.Job, finish: asyncio.Event) -> None:
+    def __init__(self, runner: Any, link: Connection, job: msg.Job, finish: asyncio.Event) -> None:
         self._runner = runner
         self._link = link
         self._job = job
@@ -45,16 +45,16 @@ class JobWork:
 
     async def run(self) -> None:
         """Do the job, say what came of it, and leave."""
-        engine.install(self._transport, self._job.reach)
+        engine.install(self._transport, self._job.delivery_scope)
         cron_lock.sign_as_this_process()
-        children = serve_children(self._link, self._job.reach)
+        children = serve_children(self._link, self._job.delivery_scope)
         tasks = [asyncio.create_task(work) for work in (children, self._read(), self._beat())]
         try:
             result = await self._do()
             await self._link.send(msg.Ended(outcome=result.outcome, detail=result.detail))  # type: ignore[arg-type]
             await self._link.send(msg.Idle())
             await self._until_finished()
-            await self._link.send(msg.Leaving())
+            await self._link.send(msg.Draining())
         finally:
             for task in tasks:
                 task.cancel()
@@ -79,7 +79,7 @@ class JobWork:
         return cron_run.Result("done", f"{len(offers.commands)} commands")
 
     async def _keep_up(self) -> cron_run.Result:
-        work = Upkeep(self._runner, self._transport, self._job.reach, self._stop)
+        work = Upkeep(self._runner, self._transport, self._job.delivery_scope, self._stop)
         task = asyncio.ensure_future(work.run())
         await self._cut_off(task)
         self._stop.set()
@@ -115,7 +115,7 @@ class JobWork:
             await asyncio.sleep(_CHECK_SECONDS)
         works = Background(self._runner).works(busy=False)
         with contextlib.suppress(OSError):
-            await self._link.send(msg.Owes(works=works))
+            await self._link.send(msg.BackgroundWork(works=works))
         if works and self._record is not None:
             await self._name_in_the_topic(self._record, "; ".join(works))
 
@@ -155,4 +155,4 @@ class JobWork:
         while True:
             await asyncio.sleep(self._job.heartbeat)
             with contextlib.suppress(OSError):
-                await self._link.send(msg.Alive())
+                await self._link.send(msg.Heartbeat())

@@ -49,11 +49,15 @@ class Upkeep:
     """One upkeep of this process's home; ``stop`` ends it between two chores."""
 
     def __init__(
-        self, runner: Any, transport: Transport, reach: msg.Reach, stop: threading.Event
+        self,
+        runner: Any,
+        transport: Transport,
+        delivery_scope: msg.DeliveryScope,
+        stop: threading.Event,
     ) -> None:
         self._runner = runner
         self._transport = transport
-        self._reach = reach
+        self._reach = delivery_scope
         self._stop = stop
         self._done: list[str] = []
 

@@ -21,7 +21,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 _GATEWAYS_OWN = re.compile(rb"^(?=\S+ hermes-router )", re.MULTILINE)
 
 
-class Printed:
+class LogPipe:
     """The reading end of a pipe that is the worker's stderr, and the log that it goes into.
 
     ``limit`` is the most bytes that are passed on, 0 for any number; ``count`` what has come.

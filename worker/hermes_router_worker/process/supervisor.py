@@ -31,7 +31,7 @@ from datetime import UTC, datetime
 
 from hermes_router.protocol.limits import EXITS, OPEN_FILES
 from hermes_router_worker.process import linux
-from hermes_router_worker.process.log_pipe import Printed
+from hermes_router_worker.process.log_pipe import LogPipe
 from hermes_router_worker.process.process_tree import descendants, kill_all, send
 from hermes_router_worker.process.usage import SECONDS, usage_below
 
@@ -84,7 +84,7 @@ def supervise(
     os.close(print_writer)
     os.close(1)  # the gateway sees the end of the worker's output when the worker ends
     tmpdir = os.environ["TMPDIR"] if remove_tmpdir else None
-    printed = Printed(print_reader, 2, int(limits.get("output_bytes", 0)))
+    printed = LogPipe(print_reader, 2, int(limits.get("output_bytes", 0)))
     supervisor = _Supervisor(worker, wake_reader, wake_writer, grace, tmpdir)
     supervisor.watch(printed, limits, every=_WAITING_SECONDS if waits else SECONDS)
     supervisor.run()
@@ -111,7 +111,7 @@ class _Supervisor:
             signal.signal(number, self._on_signal)
         signal.signal(BEGUN, self._on_begun)
 
-    def watch(self, printed: Printed, limits: Mapping[str, float], *, every: float) -> None:
+    def watch(self, printed: LogPipe, limits: Mapping[str, float], *, every: float) -> None:
         """Pass on what is printed, and see ``every`` so many seconds that the limits are kept."""
         self._every = every
         self._printed = printed

@@ -24,7 +24,7 @@ from hermes_router_worker.hermes.on_import import once_imported
 from hermes_router_worker.send import engine, shim
 from hermes_router_worker.send.server import address_of
 from hermes_router_worker.send.transport import Gateway
-from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.connection import Connection
 
 _T = TypeVar("_T")
 
@@ -56,7 +56,7 @@ def _connect() -> None:
     except (OSError, EndOfFrames, FrameError) as error:
         sys.stderr.write(f"hermes: the worker that sends for this process is gone: {error!r}\n")
         return
-    engine.lead(Gateway(counter.link, counter.loop), counter.reach)
+    engine.lead(Gateway(counter.link, counter.loop), counter.delivery_scope)
 
 
 class _AtTheCounter:
@@ -66,22 +66,22 @@ class _AtTheCounter:
         self.loop = asyncio.new_event_loop()
         reading, writing = os.dup(fd), fd
         self._reader = FrameReader(reading)
-        self.link = Link(os.open(os.devnull, os.O_RDONLY), writing)
+        self.link = Connection(os.open(os.devnull, os.O_RDONLY), writing)
         # Not in this thread: it may run an event loop, as that of an MCP server does.
         threading.Thread(
             target=self.loop.run_forever, name="hermes-router-send", daemon=True
         ).start()
-        self.reach = self._in_its_thread(self._greeting()).result(_GREETING_SECONDS)
+        self.delivery_scope = self._in_its_thread(self._greeting()).result(_GREETING_SECONDS)
         self._reading = self._in_its_thread(self._read())  # who asks later is told if it has ended
 
     def _in_its_thread(self, work: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
-    async def _greeting(self) -> msg.Reach:
+    async def _greeting(self) -> msg.DeliveryScope:
         message = msg.decode_to_child(await self._reader.receive())
         if not isinstance(message, msg.Told):
             raise FrameError("the worker did not say where this process may send")
-        return message.reach
+        return message.delivery_scope
 
     async def _read(self) -> None:
         try:

@@ -34,22 +34,22 @@ _SEAMS = ("_send_to_platform", "_handle_send", "_parse_target_ref")
 ORIGIN = "origin"
 
 
-def install(transport: Transport, reach: msg.Reach) -> None:
+def install(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
     """Have everything in this process that sends do so through ``transport``.
 
     Hermes may have been imported or not; a later call replaces an earlier one's transport. What
     cannot be done is logged, and costs the worker this and nothing more.
     """
-    _attempt("lead sending to the gateway", lead, transport, reach)
-    _attempt("name the home channels", name_homes, reach)
-    if reach.tool:
+    _attempt("lead sending to the gateway", lead, transport, delivery_scope)
+    _attempt("name the home channels", name_homes, delivery_scope)
+    if delivery_scope.tool:
         _attempt("offer the tool send_message", tools.offer)
-    _attempt("add to the channel directory", directory.add, reach.places)
+    _attempt("add to the channel directory", directory.add, delivery_scope.places)
     _attempt("judge owed replies by locks", ledger.install)
-    _attempt("cross off what was sent", ledger.cross_off, reach.settled)
+    _attempt("cross off what was sent", ledger.cross_off, delivery_scope.settled)
 
 
-def lead(transport: Transport, reach: msg.Reach) -> None:
+def lead(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
     """Lead what sends to ``transport``, with the targets and platforms that there are.
 
     Raises ``RuntimeError`` where this Hermes lacks what it takes: nothing is replaced then.
@@ -59,8 +59,8 @@ def lead(transport: Transport, reach: msg.Reach) -> None:
     if absent:
         raise RuntimeError(f"this Hermes lacks tools.send_message_tool.{', '.join(absent)}")
     send_through(transport)
-    know_targets(reach)
-    connect_platforms(reach)
+    know_targets(delivery_scope)
+    connect_platforms(delivery_scope)
 
 
 def send_through(transport: Transport) -> None:
@@ -91,7 +91,7 @@ def send_through(transport: Transport) -> None:
     )
 
 
-def know_targets(reach: msg.Reach) -> None:
+def know_targets(delivery_scope: msg.DeliveryScope) -> None:
     """Let a target without a place mean the conversation that the work comes from.
 
     That is the conversation of the turn, in its own thread; in work without one, the home channel.
@@ -102,24 +102,26 @@ def know_targets(reach: msg.Reach) -> None:
 
     @functools.wraps(send)
     def handle_send(args: Mapping[str, Any], *more: Any, **options: Any) -> Any:
-        return send(dict(args) | {"target": _explicit(args.get("target"), reach)}, *more, **options)
+        return send(
+            dict(args) | {"target": _explicit(args.get("target"), delivery_scope)}, *more, **options
+        )
 
     @functools.wraps(parse)
     def parse_target(platform_name: str, target_ref: str) -> Any:
         if target_ref.strip().lower() == ORIGIN:
-            place = default_place(reach, platform_name)
+            place = default_place(delivery_scope, platform_name)
             if place is not None:
                 return place.chat_id, place.thread_id, True
         chat, thread, explicit = parse(platform_name, target_ref)
         if explicit and thread is None:
-            thread = _thread_meant(reach, platform_name, chat)
+            thread = _thread_meant(delivery_scope, platform_name, chat)
         return chat, thread, explicit
 
     engine._handle_send, engine._parse_target_ref = handle_send, parse_target
-    engine._explicit_target = functools.partial(_explicit, reach=reach)
+    engine._explicit_target = functools.partial(_explicit, delivery_scope=delivery_scope)
 
 
-def connect_platforms(reach: msg.Reach) -> None:
+def connect_platforms(delivery_scope: msg.DeliveryScope) -> None:
     """Let the gateway's platforms stand in the configuration that senders load, with no credential.
 
     A profile that has one of its own there keeps what it says, home channel included, if the
@@ -131,22 +133,22 @@ def connect_platforms(reach: msg.Reach) -> None:
     @functools.wraps(load)
     def load_gateway_config(*args: Any, **kwargs: Any) -> Any:
         config = load(*args, **kwargs)
-        for name in reach.platforms:
+        for name in delivery_scope.platforms:
             platform = module.Platform(name)
             settings = config.platforms.get(platform)
             if settings is None:
                 settings = config.platforms[platform] = module.PlatformConfig()
             settings.enabled, settings.token = True, NO_TOKEN
-            set_home(settings, platform, reach)
+            set_home(settings, platform, delivery_scope)
         return config
 
     module.load_gateway_config = load_gateway_config
 
 
-def set_home(settings: Any, platform: Any, reach: msg.Reach) -> None:
+def set_home(settings: Any, platform: Any, delivery_scope: msg.DeliveryScope) -> None:
     """Enter the profile's home channel into a platform's settings, unless its own is allowed."""
-    home, own = home_of(reach, platform.value), settings.home_channel
-    if home is None or (own is not None and covers(reach, platform.value, own)):
+    home, own = home_of(delivery_scope, platform.value), settings.home_channel
+    if home is None or (own is not None and covers(delivery_scope, platform.value, own)):
         return
     cls = importlib.import_module("gateway.config").HomeChannel
     fields = {"platform": platform, "chat_id": home.chat_id, "name": home.name or home.chat_id}
@@ -155,14 +157,14 @@ def set_home(settings: Any, platform: Any, reach: msg.Reach) -> None:
     settings.home_channel = cls(**fields)
 
 
-def name_homes(reach: msg.Reach) -> None:
+def name_homes(delivery_scope: msg.DeliveryScope) -> None:
     """Put the home channels into the environment, where cron looks for them."""
-    for name in reach.platforms:
+    for name in delivery_scope.platforms:
         variable = home_variable(name)
-        home = home_of(reach, name)
+        home = home_of(delivery_scope, name)
         chat, thread = os.environ.get(variable), os.environ.get(f"{variable}_THREAD_ID") or None
         own = msg.Place(platform=name, chat_id=chat, thread_id=thread) if chat else None
-        if home is None or (own is not None and covers(reach, name, own)):
+        if home is None or (own is not None and covers(delivery_scope, name, own)):
             continue
         os.environ[variable] = home.chat_id
         os.environ.pop(f"{variable}_THREAD_ID", None)
@@ -176,45 +178,45 @@ def home_variable(platform: str) -> str:
     return str(name(platform)) if name is not None else f"{platform.upper()}_HOME_CHANNEL"
 
 
-def home_of(reach: msg.Reach, platform: str) -> msg.Place | None:
+def home_of(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | None:
     """Return the profile's home channel on a platform."""
-    return next((home for home in reach.homes if home.platform == platform), None)
+    return next((home for home in delivery_scope.homes if home.platform == platform), None)
 
 
-def default_place(reach: msg.Reach, platform: str) -> msg.Place | None:
+def default_place(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | None:
     """Return what a bare platform name means: the origin if it lies there, else the home."""
-    origin = reach.origin
-    return origin if origin and origin.platform == platform else home_of(reach, platform)
+    origin = delivery_scope.origin
+    return origin if origin and origin.platform == platform else home_of(delivery_scope, platform)
 
 
-def covers(reach: msg.Reach, platform: str, own: Any) -> bool:
+def covers(delivery_scope: msg.DeliveryScope, platform: str, own: Any) -> bool:
     """Say whether a conversation that the profile's own settings name is one that it may use."""
     wanted = (platform, str(own.chat_id), getattr(own, "thread_id", None) or None)
-    return reach.anywhere or wanted in _known(reach)
+    return delivery_scope.anywhere or wanted in _known(delivery_scope)
 
 
-def _explicit(target: Any, reach: msg.Reach) -> str:
+def _explicit(target: Any, delivery_scope: msg.DeliveryScope) -> str:
     """Return the target with a place in it, where it has none and there is one to mean."""
     text = str(target or "").strip()
     if not text or text.lower() == ORIGIN:
-        place = reach.origin or next(iter(reach.homes), None)
+        place = delivery_scope.origin or next(iter(delivery_scope.homes), None)
         return f"{place.platform}:{ORIGIN}" if place else text
-    if ":" not in text and default_place(reach, text.lower()) is not None:
+    if ":" not in text and default_place(delivery_scope, text.lower()) is not None:
         return f"{text}:{ORIGIN}"
     return text
 
 
-def _thread_meant(reach: msg.Reach, platform: str, chat: str) -> str | None:
+def _thread_meant(delivery_scope: msg.DeliveryScope, platform: str, chat: str) -> str | None:
     """Return the thread that a chat without one stands for, as the gateway would fill it in."""
-    if reach.anywhere or (platform, chat, None) in _known(reach):
+    if delivery_scope.anywhere or (platform, chat, None) in _known(delivery_scope):
         return None
-    near = (reach.origin, home_of(reach, platform))
+    near = (delivery_scope.origin, home_of(delivery_scope, platform))
     meant = (p.thread_id for p in near if p and (p.platform, p.chat_id) == (platform, chat))
     return next(meant, None)
 
 
-def _known(reach: msg.Reach) -> set[tuple[str, str, str | None]]:
-    return {(place.platform, place.chat_id, place.thread_id) for place in reach.places}
+def _known(delivery_scope: msg.DeliveryScope) -> set[tuple[str, str, str | None]]:
+    return {(place.platform, place.chat_id, place.thread_id) for place in delivery_scope.places}
 
 
 def _attempt(what: str, step: Callable[..., Any], *args: Any) -> None:

@@ -47,7 +47,7 @@ def install() -> None:
         ledger._owner_alive = debtors.alive
 
 
-def cross_off(settled: Iterable[msg.Settled]) -> int:
+def cross_off(settled: Iterable[msg.DeliveredText]) -> int:
     """Mark as delivered what the gateway has sent for workers that died; return how many."""
     known, ledger = list(settled), _ledger()
     if not known or ledger is None or not ledger._db_path().exists():

@@ -22,7 +22,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
 from hermes_router_worker.process import lineage
 from hermes_router_worker.send import shim
-from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.connection import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _ADDRESS_BYTES = 104
 _AT_ONCE = 16
 
 
-async def serve_children(link: Link, reach: msg.Reach) -> None:
+async def serve_children(link: Connection, delivery_scope: msg.DeliveryScope) -> None:
     """Take in what the worker's own processes send, until this is cancelled.
 
     Leads the command ``hermes`` of processes that are started from now on to this worker, so it is
@@ -43,19 +43,25 @@ async def serve_children(link: Link, reach: msg.Reach) -> None:
         return
     try:
         address = shim.lay_out(Path(os.environ["TMPDIR"]))
-        counter = Counter(link, reach, address, lineage.roots())
+        counter = SendServer(link, delivery_scope, address, lineage.roots())
     except OSError as error:
         logger.warning("`hermes send` does not work in this worker: %s", error)
         return
     await counter.serve()
 
 
-class Counter:
+class SendServer:
     """Serves the processes of one worker. Lives in the loop that reads the worker's pipe."""
 
-    def __init__(self, link: Link, reach: msg.Reach, path: Path, ancestors: frozenset[int]) -> None:
+    def __init__(
+        self,
+        link: Connection,
+        delivery_scope: msg.DeliveryScope,
+        path: Path,
+        ancestors: frozenset[int],
+    ) -> None:
         self._link = link
-        self._reach = reach
+        self._reach = delivery_scope
         self._ancestors = ancestors
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -87,7 +93,7 @@ class Counter:
             reader = FrameReader(os.dup(connection.fileno()))
             writer = FrameWriter(os.dup(connection.fileno()))
         try:
-            await writer.send(msg.encode(msg.Told(reach=self._reach)))
+            await writer.send(msg.encode(msg.Told(delivery_scope=self._reach)))
             await self._take_in(reader, writer)
         except (EndOfFrames, OSError):
             pass  # it has said what it had to say

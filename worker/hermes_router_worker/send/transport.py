@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.session.connection import CallFailed, Link
+from hermes_router_worker.session.connection import CallFailed, Connection
 from hermes_router_worker.session.files import refuse_foreign
 
 
@@ -40,7 +40,7 @@ class Gateway:
     """
 
     def __init__(
-        self, link: Link, loop: asyncio.AbstractEventLoop, *, patience: float = 30.0
+        self, link: Connection, loop: asyncio.AbstractEventLoop, *, patience: float = 30.0
     ) -> None:
         self._patience = patience
         self._link = link

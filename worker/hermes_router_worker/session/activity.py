@@ -36,7 +36,7 @@ _FINISHING_THREADS = {
 }
 
 
-class Owed:
+class Activity:
     """Looks at one worker's runner and adapter; keeps no state of its own."""
 
     def __init__(self, runner: Any, adapter: Any, runs: Runs, background: Background) -> None:

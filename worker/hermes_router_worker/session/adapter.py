@@ -30,7 +30,7 @@ from hermes_router.protocol.surface import (
 )
 from hermes_router_worker.send.engine import NO_TOKEN, set_home
 from hermes_router_worker.session.answers import is_awaited
-from hermes_router_worker.session.connection import CallFailed, Link
+from hermes_router_worker.session.connection import CallFailed, Connection
 from hermes_router_worker.session.files import refuse_foreign
 from hermes_router_worker.session.prompts import Prompts, crossing
 
@@ -40,7 +40,9 @@ logger = logging.getLogger(__name__)
 _PROFILE_DECIDES = frozenset({"group_sessions_per_user", "thread_sessions_per_user"})
 
 
-def build_adapter(start: msg.Start, link: Link, config: Any, on_change: Callable[[], None]) -> Any:
+def build_adapter(
+    start: msg.Start, link: Connection, config: Any, on_change: Callable[[], None]
+) -> Any:
     """Return the pipe adapter for a session and enter its platform into the profile's config.
 
     ``on_change`` is called whenever a message has been processed to its end.
@@ -63,7 +65,7 @@ def _platform_settings(start: msg.Start, config: Any, platform: Any) -> Any:
             setattr(settings, capability.name, answer)
         elif capability.expose == "extra" and capability.name not in _PROFILE_DECIDES:
             settings.extra[capability.name] = answer
-    set_home(settings, platform, start.reach)
+    set_home(settings, platform, start.delivery_scope)
     return settings
 
 
@@ -124,7 +126,7 @@ class _Plumbing:
     """
 
     def __init__(
-        self, settings: Any, platform: Any, link: Link, on_change: Callable[[], None]
+        self, settings: Any, platform: Any, link: Connection, on_change: Callable[[], None]
     ) -> None:
         super().__init__(settings, platform)  # type: ignore[call-arg]
         self._link = link
@@ -200,7 +202,7 @@ class _Plumbing:
             self._loop.call_soon(self._on_change)
 
 
-async def _carried(link: Link, value: Any, shape: str) -> Any:
+async def _carried(link: Connection, value: Any, shape: str) -> Any:
     """Return a file parameter as it crosses: web addresses as text, files as sent bytes."""
     if shape == "url_batch":
         return [[await _carried(link, url, "url"), alt] for url, alt in value]

@@ -25,7 +25,7 @@ class CallFailed(Exception):
         self.refused = refused
 
 
-class Link:
+class Connection:
     """Messages to and from the gateway over two descriptors."""
 
     def __init__(self, inbound: int, outbound: int) -> None:

@@ -14,7 +14,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker.hermes.features import stickers
 from hermes_router_worker.session import channel_context
-from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.connection import Connection
 from hermes_router_worker.session.events import Attachments, build_event
 from hermes_router_worker.session.gateway_rules import note_refusal
 from hermes_router_worker.session.runs import Runs
@@ -22,7 +22,7 @@ from hermes_router_worker.session.runs import Runs
 logger = logging.getLogger(__name__)
 
 
-class Intake:
+class EventReceiver:
     """Takes the messages of one session, and has the adapter handle them.
 
     ``changed`` is set whenever something has been handled, ``finish`` when the worker has to go.
@@ -31,7 +31,7 @@ class Intake:
 
     def __init__(
         self,
-        link: Link,
+        link: Connection,
         adapter: Any,
         runs: Runs,
         *,

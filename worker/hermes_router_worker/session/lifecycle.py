@@ -20,7 +20,7 @@ from hermes_router.protocol.template import PREPARE_MCP
 from hermes_router_worker.hermes.features import browser, kanban, skills
 from hermes_router_worker.jobs import job
 from hermes_router_worker.process import supervisor
-from hermes_router_worker.session.connection import Link
+from hermes_router_worker.session.connection import Connection
 from hermes_router_worker.session.session import Session
 from hermes_router_worker.startup import bootstrap, speedups, steps, warmup
 
@@ -33,7 +33,7 @@ def main(
     ``forked``: the process was forked by a template, which has become the profile already.
     ``share_auth``: it may use the logins of Hermes's root home.
     """
-    worker = _Worker(profile, Link(inbound, outbound), forked=forked, share_auth=share_auth)
+    worker = _Worker(profile, Connection(inbound, outbound), forked=forked, share_auth=share_auth)
     return asyncio.run(worker.run())
 
 
@@ -44,7 +44,7 @@ def _look_ahead() -> None:
 
 
 class _Worker:
-    def __init__(self, profile: str, link: Link, *, forked: bool, share_auth: bool) -> None:
+    def __init__(self, profile: str, link: Connection, *, forked: bool, share_auth: bool) -> None:
         self._forked = forked
         self._share_auth = share_auth
         self._profile = profile

@@ -17,11 +17,11 @@ from hermes_router_worker.send.ledger import redeliver
 from hermes_router_worker.send.server import serve_children
 from hermes_router_worker.send.transport import Gateway
 from hermes_router_worker.session import refusals
-from hermes_router_worker.session.activity import Owed
+from hermes_router_worker.session.activity import Activity
 from hermes_router_worker.session.adapter import build_adapter
 from hermes_router_worker.session.background import Background
-from hermes_router_worker.session.connection import Link
-from hermes_router_worker.session.event_receiver import Intake
+from hermes_router_worker.session.connection import Connection
+from hermes_router_worker.session.event_receiver import EventReceiver
 from hermes_router_worker.session.model_requests import report_model_requests
 from hermes_router_worker.session.runs import Runs
 from hermes_router_worker.startup import session_wiring, speedups, warmup
@@ -41,7 +41,7 @@ class Session:
     """
 
     def __init__(
-        self, runner: Any, link: Link, start: msg.Start, profile: str, finish: asyncio.Event
+        self, runner: Any, link: Connection, start: msg.Start, profile: str, finish: asyncio.Event
     ) -> None:
         warmup.trust_answers()
         self._runner = runner
@@ -51,11 +51,11 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._told: list[str] = []
-        self._deliverable = start.reach.platforms
+        self._deliverable = start.delivery_scope.platforms
         self._menu = (start.platform, start.menu)
         self._adapter = build_adapter(start, link, runner.config, self._changed.set)
         self._transport = Gateway(link, self._loop)
-        engine.install(self._transport, start.reach)
+        engine.install(self._transport, start.delivery_scope)
         self._background = Background(runner)
         session_wiring.attach(runner, self._adapter, session_key=start.session_key)
         self._memory = session_state.attach(runner, self._adapter, start.session_key)
@@ -63,15 +63,17 @@ class Session:
         refusals.explain(profile)
         refusals.report_open_files(self._hit_open_files)
         runs = Runs(runner)
-        self._owed = Owed(runner, self._adapter, runs, self._background)
-        self._intake = Intake(link, self._adapter, runs, changed=self._changed, finish=finish)
+        self._owed = Activity(runner, self._adapter, runs, self._background)
+        self._receiver = EventReceiver(
+            link, self._adapter, runs, changed=self._changed, finish=finish
+        )
 
     async def run(self) -> None:
         """Serve the session; return when this process may end."""
         self._link.before_call = self._tell_works_now
         beside = (
-            serve_children(self._link, self._start.reach),
-            self._intake.read(),
+            serve_children(self._link, self._start.delivery_scope),
+            self._receiver.read(),
             self._beat(),
             self._close_prompts(),
             self._tell_works(),
@@ -80,9 +82,9 @@ class Session:
         try:
             await self._until_done()
         finally:
-            self._intake.open = False
+            self._receiver.open = False
             with contextlib.suppress(OSError):
-                await self._link.send(msg.Leaving())
+                await self._link.send(msg.Draining())
             for task in tasks:
                 task.cancel()
 
@@ -91,7 +93,7 @@ class Session:
     async def _until_done(self) -> None:
         """Return when the session's messages are answered and nothing owed is left."""
         await self._first_event()
-        while self._intake.open:
+        while self._receiver.open:
             await self._until_idle()
             speedups.resume_collector()
             if self._finish.is_set():
@@ -100,12 +102,12 @@ class Session:
                 await self._background.pass_on()
                 if self._owed.busy():
                     continue
-            self._intake.open = self._owed.resident() and not self._finish.is_set()
+            self._receiver.open = self._owed.resident() and not self._finish.is_set()
             self._memory.save()
-            await self._link.send(msg.Idle(resident=self._intake.open))
+            await self._link.send(msg.Idle(resident=self._receiver.open))
             await self._pay_debts()
             await self._tell_commands()
-            if self._intake.open:
+            if self._receiver.open:
                 await self._until_wanted()
         await self._until_finished()
 
@@ -135,21 +137,23 @@ class Session:
 
     async def _first_event(self) -> None:
         while (
-            not self._intake.handling() and not self._finish.is_set() and not self._changed.is_set()
+            not self._receiver.handling()
+            and not self._finish.is_set()
+            and not self._changed.is_set()
         ):
             await self._pause()
 
     async def _until_idle(self) -> None:
-        while (self._intake.handling() or self._owed.busy()) and not self._finish.is_set():
+        while (self._receiver.handling() or self._owed.busy()) and not self._finish.is_set():
             await self._pause()
-            queued = None if self._intake.handling() else self._memory.next_queued()
+            queued = None if self._receiver.handling() else self._memory.next_queued()
             if queued is not None:
-                self._intake.begin_queued(queued)
+                self._receiver.begin_queued(queued)
 
     async def _until_wanted(self) -> None:
         """As a resident: wait for the next message, or for the owned work to end."""
         while (
-            not (self._intake.handling() or self._owed.busy() or self._finish.is_set())
+            not (self._receiver.handling() or self._owed.busy() or self._finish.is_set())
             and self._owed.resident()
         ):
             await self._background.pass_on()
@@ -184,14 +188,14 @@ class Session:
 
     async def _tell_works_now(self) -> None:
         """Tell the gateway before it shows anything: who has read of a work is told of its end."""
-        if self._intake.open:
+        if self._receiver.open:
             await self._tell(self._owed.works())
 
     async def _tell(self, works: list[str]) -> None:
         if works != self._told:
             self._told = works
             with contextlib.suppress(OSError):
-                await self._link.send(msg.Owes(works=works))
+                await self._link.send(msg.BackgroundWork(works=works))
 
     def _asks_model(self) -> None:
         """Note the first model request; it may be on any thread."""
@@ -200,17 +204,17 @@ class Session:
 
     def _mark(self, name: str) -> None:
         """Tell the gateway of a moment; may be used from any thread."""
-        asyncio.run_coroutine_threadsafe(self._link.send(msg.Mark(name=name)), self._loop)
+        asyncio.run_coroutine_threadsafe(self._link.send(msg.Phase(name=name)), self._loop)
 
     def _hit_open_files(self) -> None:
         """Tell the gateway; may be used from any thread."""
-        hit = self._link.send(msg.Hit(limit=OPEN_FILES))
+        hit = self._link.send(msg.LimitReached(limit=OPEN_FILES))
         asyncio.run_coroutine_threadsafe(hit, self._loop)
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._start.heartbeat)
-            await self._link.send(msg.Alive())
+            await self._link.send(msg.Heartbeat())
 
     async def _close_prompts(self) -> None:
         """Tell the gateway of prompts that were answered by a typed word, or timed out."""

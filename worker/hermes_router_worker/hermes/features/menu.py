@@ -23,7 +23,7 @@ _LISTS = {"telegram": "telegram_menu_commands"}
 _MOST = 100
 
 
-def offers(platform: str, known: str) -> msg.Offers | None:
+def offers(platform: str, known: str) -> msg.Commands | None:
     """Return what the profile offers on a platform; None if that is what is ``known``."""
     commands: Any = importlib.import_module("hermes_cli.commands")
     listing = getattr(commands, _LISTS.get(platform, ""), None)
@@ -34,7 +34,7 @@ def offers(platform: str, known: str) -> msg.Offers | None:
         return None
     _skills().scan_skill_commands()  # the turn may have made one
     listed, _hidden = listing(max_commands=_MOST)
-    return msg.Offers(of=of, commands=[(str(name), str(text)) for name, text in listed])
+    return msg.Commands(of=of, commands=[(str(name), str(text)) for name, text in listed])
 
 
 def _skills() -> Any:
