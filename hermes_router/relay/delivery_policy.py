@@ -17,6 +17,7 @@ from hermes_router.config.model import RouterConfig
 from hermes_router.errors import RelayRefused
 from hermes_router.protocol import messages as msg
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, parse_topic
+from hermes_router.state.known_conversations import KnownConversation
 
 #: Conversations that a worker is told of.
 _MOST_TOLD = 300
@@ -30,14 +31,6 @@ _NUMBER = re.compile(r"-?[1-9][0-9]{0,24}")
 _PRINTED = re.compile(r"[!-~]+")
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as the gateway has seen it: all that routes may ask for, and its names."""
-
-    place: Place
-    name: str = ""
-    kind: str = ""
-
-
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """Who sends: a profile, and the conversation that its work comes from, if it does."""
 
@@ -45,7 +38,9 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     origin: Place | None = None
 
 
-def settle(config: RouterConfig, sender: Sender, target: Place, seen: Iterable[Seen] = ()) -> Place:
+def settle(
+    config: RouterConfig, sender: Sender, target: Place, seen: Iterable[KnownConversation] = ()
+) -> Place:
     """Return where a message of ``sender`` for ``target`` goes.
 
     That is the target itself where the profile may send to it. A target without a thread in the
@@ -72,7 +67,7 @@ def settle(config: RouterConfig, sender: Sender, target: Place, seen: Iterable[S
 
 
 def may_send(
-    config: RouterConfig, sender: Sender, target: Place, seen: Iterable[Seen] = ()
+    config: RouterConfig, sender: Sender, target: Place, seen: Iterable[KnownConversation] = ()
 ) -> bool:
     """Say whether a profile may send to a conversation.
 
@@ -93,31 +88,38 @@ def may_send(
     )
 
 
-def home_channels(config: RouterConfig, profile: str, seen: Iterable[Seen]) -> list[Seen]:
+def home_channels(
+    config: RouterConfig, profile: str, seen: Iterable[KnownConversation]
+) -> list[KnownConversation]:
     """Return the profile's home channels, at most one for each platform.
 
     As configured; else the first conversation of the platform that was used and is still the
     profile's; else the first that a route names.
     """
-    homes: dict[str, Seen] = {}
+    homes: dict[str, KnownConversation] = {}
     for known in (*_configured(config, profile), *conversations(config, profile, seen)):
         homes.setdefault(known.place.platform, known)
     return list(homes.values())
 
 
-def conversations(config: RouterConfig, profile: str, seen: Iterable[Seen]) -> list[Seen]:
+def conversations(
+    config: RouterConfig, profile: str, seen: Iterable[KnownConversation]
+) -> list[KnownConversation]:
     """Return what is known to be the profile's: what was used, then what routes name."""
-    found: dict[str, Seen] = {}
+    found: dict[str, KnownConversation] = {}
     for known in seen:
         if _is_of(config, profile, known.place):
             found.setdefault(spelled(known.place), known)
     for place in _named_by_routes(config, profile):
-        found.setdefault(spelled(place), Seen(place=place))
+        found.setdefault(spelled(place), KnownConversation(place=place))
     return list(found.values())
 
 
 def delivery_scope(
-    config: RouterConfig, sender: Sender, platforms: Iterable[str], seen: Iterable[Seen]
+    config: RouterConfig,
+    sender: Sender,
+    platforms: Iterable[str],
+    seen: Iterable[KnownConversation],
 ) -> msg.DeliveryScope:
     """Return what a worker is told about where it may send."""
     known = tuple(seen)
@@ -126,7 +128,7 @@ def delivery_scope(
     places = [*conversations(config, sender.profile, known), *_listed(config, sender.profile)]
     return msg.DeliveryScope(
         platforms=sorted(connected),
-        origin=_told(Seen(place=sender.origin)) if sender.origin else None,
+        origin=_told(KnownConversation(place=sender.origin)) if sender.origin else None,
         homes=[_told(home) for home in homes if home.place.platform in connected],
         places=[_told(one) for one in places if one.place.platform in connected][:_MOST_TOLD],
         anywhere=config.settings(sender.profile).deliver == "any",
@@ -134,7 +136,7 @@ def delivery_scope(
     )
 
 
-def lasting(config: RouterConfig, profile: str, seen: Seen) -> Seen:
+def lasting(config: RouterConfig, profile: str, seen: KnownConversation) -> KnownConversation:
     """Return a conversation without its sender, unless the sender is why it is the profile's."""
     anyone = msgspec.structs.replace(seen.place, user_id=None)
     if not _is_of(config, profile, anyone):
@@ -157,7 +159,7 @@ def parsed(target: str) -> Place:
     return Place(platform=platform, chat_id=chat, thread_id=thread)
 
 
-def _told(known: Seen) -> msg.Place:
+def _told(known: KnownConversation) -> msg.Place:
     place = known.place
     return msg.Place(
         platform=place.platform,
@@ -168,16 +170,16 @@ def _told(known: Seen) -> msg.Place:
     )
 
 
-def _configured(config: RouterConfig, profile: str) -> Iterator[Seen]:
+def _configured(config: RouterConfig, profile: str) -> Iterator[KnownConversation]:
     home = config.settings(profile).home_channel
     if home is not None:
-        yield Seen(place=parsed(home))
+        yield KnownConversation(place=parsed(home))
 
 
-def _listed(config: RouterConfig, profile: str) -> Iterator[Seen]:
+def _listed(config: RouterConfig, profile: str) -> Iterator[KnownConversation]:
     deliver = config.settings(profile).deliver
     for target in () if isinstance(deliver, str) else deliver:
-        yield Seen(place=parsed(target))
+        yield KnownConversation(place=parsed(target))
 
 
 def _named_by_routes(config: RouterConfig, profile: str) -> Iterator[Place]:

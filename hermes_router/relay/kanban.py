@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hermes_router.config.model import RouterConfig
-from hermes_router.relay.delivery_policy import Seen, Sender, may_send, spelled
+from hermes_router.relay.delivery_policy import Sender, may_send, spelled
 from hermes_router.routing.table import Place
+from hermes_router.state.known_conversations import KnownConversation
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _MOST_COMPLAINTS = 1000
 class Subscriptions:
     """The subscriptions of one board as this gateway serves them."""
 
-    def __init__(self, seen: Callable[[str], Iterable[Seen]]) -> None:
+    def __init__(self, seen: Callable[[str], Iterable[KnownConversation]]) -> None:
         """``seen`` returns the conversations that a profile has served."""
         self._seen = seen
         self._woken: set[tuple[str, str, str, str]] = set()

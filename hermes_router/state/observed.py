@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hermes_router.protocol.observed import FILE_PREFIX, FOLDER, File, file_name
+from hermes_router.protocol.files.observed import FILE_PREFIX, FOLDER, File, file_name
 
 #: Bytes that may wait for one place. Chatter is context, and the newest matters; who reads none of
 #: it for so long gets the oldest.

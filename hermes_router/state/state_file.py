@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from hermes_router.protocol.whole_file import replace_file
+from hermes_router.protocol.files.whole_file import replace_file
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from typing import NoReturn
 
 from hermes_router_worker.hermes.features import kanban
 from hermes_router_worker.process import linux, scratch
+from hermes_router_worker.process.connection import claim_stdio
 from hermes_router_worker.process.supervisor import supervise
-from hermes_router_worker.session.connection import claim_stdio
 
 
 def main() -> int:
@@ -47,7 +47,7 @@ def main() -> int:
         limits = {name: float(value) for name, value in map(_halves, options.limit)}
         supervise(options.grace, limits, remove_tmpdir=options.tmp is not None)
     inbound, outbound = claim_stdio()
-    from hermes_router_worker.session import lifecycle
+    from hermes_router_worker import lifecycle
 
     return lifecycle.main(
         options.profile,

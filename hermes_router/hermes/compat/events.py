@@ -9,8 +9,8 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.serialize import plain
-from hermes_router.relay.delivery_policy import Seen
 from hermes_router.routing.table import Place
+from hermes_router.state.known_conversations import KnownConversation
 from hermes_router.turns.event_sender import EventSender
 
 #: Fields that never cross: the platform's own objects, and what only the gateway may decide.
@@ -30,7 +30,7 @@ def place_of(source: Any) -> Place:
     )
 
 
-def seen_of(source: Any) -> Seen:
+def seen_of(source: Any) -> KnownConversation:
     """Return the conversation of a message as it is remembered.
 
     Names are those that Hermes's channel directory would show.
@@ -38,7 +38,9 @@ def seen_of(source: Any) -> Seen:
     base = source.chat_name or source.user_name or str(source.chat_id)
     thread = getattr(source, "thread_id", None)
     topic = f" / {source.chat_topic or f'topic {thread}'}" if thread else ""
-    return Seen(place=place_of(source), name=f"{base}{topic}", kind=source.chat_type or "")
+    return KnownConversation(
+        place=place_of(source), name=f"{base}{topic}", kind=source.chat_type or ""
+    )
 
 
 def inbound_of(

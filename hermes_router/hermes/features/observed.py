@@ -19,7 +19,7 @@ from typing import Any
 from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.adapter_patches import OBSERVED_MEDIA, replace
 from hermes_router.hermes.compat.events import in_words
-from hermes_router.protocol.observed import File, lost
+from hermes_router.protocol.files.observed import File, lost
 from hermes_router.state.observed import keep_file
 
 logger = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ import os
 import msgspec
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.session.connection import Connection
+from hermes_router_worker.process.connection import Connection
 
 def frame(data):
     return len(data).to_bytes(4, "big") + data

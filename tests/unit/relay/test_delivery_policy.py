@@ -12,7 +12,6 @@ from hermes_router.config.reader import Unmatched
 from hermes_router.config.settings import Settings
 from hermes_router.errors import RelayRefused
 from hermes_router.relay.delivery_policy import (
-    Seen,
     Sender,
     conversations,
     delivery_scope,
@@ -23,7 +22,7 @@ from hermes_router.relay.delivery_policy import (
     spelled,
 )
 from hermes_router.routing.table import Place, Route, RouteTable
-from hermes_router.state.known_conversations import KnownConversations
+from hermes_router.state.known_conversations import KnownConversation, KnownConversations
 
 FORUM = "-100"
 
@@ -112,7 +111,7 @@ def test_where_ids_are_words_a_conversation_must_be_named_or_seen() -> None:
     matrix = config(route(platform="matrix"), route(platform="slack", chat_id="C0123"))
     room = Place("matrix", chat_id="#alias:server")
     assert not may_send(matrix, SENDER, room)
-    assert may_send(matrix, SENDER, room, [Seen(place=room)])
+    assert may_send(matrix, SENDER, room, [KnownConversation(place=room)])
     assert may_send(matrix, SENDER, Place("slack", chat_id="C0123"))
 
 
@@ -120,7 +119,7 @@ def test_a_thread_that_is_left_out_is_the_one_of_the_origin_or_else_of_the_home(
     both = config(*TOPICS, route(chat_id=FORUM, thread_id="7"))
     here = Sender(profile="career", origin=topic("7"))
     assert settle(both, here, topic()) == topic("7")
-    assert settle(both, SENDER, topic(), [Seen(place=topic("6"))]) == topic("6")
+    assert settle(both, SENDER, topic(), [KnownConversation(place=topic("6"))]) == topic("6")
 
 
 def test_a_thread_that_is_left_out_stays_out_where_the_chat_itself_is_the_profiles() -> None:
@@ -133,8 +132,8 @@ def test_a_conversation_that_a_route_knows_by_server_or_sender_must_have_been_se
     channel = Place("discord", chat_id="44")
     group = Place("telegram", chat_id="-9")
     seen = [
-        Seen(place=Place("discord", chat_id="44", guild_id="3")),
-        Seen(place=Place("telegram", chat_id="-9", user_id="5")),
+        KnownConversation(place=Place("discord", chat_id="44", guild_id="3")),
+        KnownConversation(place=Place("telegram", chat_id="-9", user_id="5")),
     ]
     assert not may_send(routes, SENDER, channel)
     assert not may_send(routes, SENDER, group)
@@ -145,7 +144,10 @@ def test_a_conversation_that_a_route_knows_by_server_or_sender_must_have_been_se
 
 
 def test_the_home_is_as_configured_else_the_first_used_else_the_first_named() -> None:
-    first, second = Seen(place=topic("7"), name="seven"), Seen(place=topic("6"), name="six")
+    first, second = (
+        KnownConversation(place=topic("7"), name="seven"),
+        KnownConversation(place=topic("6"), name="six"),
+    )
     routes = (*TOPICS, route(chat_id=FORUM, thread_id="7"))
     assert home_channels(config(*routes), "career", [first, second]) == [first]
     assert home_channels(config(*TOPICS), "career", [first, second]) == [second]
@@ -159,7 +161,7 @@ def test_the_home_is_as_configured_else_the_first_used_else_the_first_named() ->
 
 def test_a_profile_without_any_conversation_has_no_home() -> None:
     assert home_channels(config(route(user_id="5")), "career", []) == []
-    assert conversations(config(), "career", [Seen(place=topic("6"))]) == []
+    assert conversations(config(), "career", [KnownConversation(place=topic("6"))]) == []
 
 
 def test_a_worker_is_told_only_of_platforms_that_are_connected() -> None:
@@ -172,7 +174,7 @@ def test_a_worker_is_told_only_of_platforms_that_are_connected() -> None:
 
 
 def test_the_sender_is_remembered_only_where_the_route_asks_for_it() -> None:
-    group = Seen(place=Place("telegram", chat_id="-9", user_id="5"))
+    group = KnownConversation(place=Place("telegram", chat_id="-9", user_id="5"))
     assert lasting(config(route(user_id="5")), "career", group) == group
     assert lasting(config(route(chat_id="-9")), "career", group).place.user_id is None
 
@@ -180,18 +182,21 @@ def test_the_sender_is_remembered_only_where_the_route_asks_for_it() -> None:
 def test_what_was_seen_is_there_after_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "hermes-router" / "conversations.json"
     seen = KnownConversations(file)
-    seen.note("career", Seen(place=topic("6"), name="six"))
-    seen.note("career", Seen(place=topic("7")))
-    seen.note("career", Seen(place=topic("6"), name="renamed"))
+    seen.note("career", KnownConversation(place=topic("6"), name="six"))
+    seen.note("career", KnownConversation(place=topic("7")))
+    seen.note("career", KnownConversation(place=topic("6"), name="renamed"))
     again = KnownConversations(file).of("career")
-    assert again == (Seen(place=topic("6"), name="renamed"), Seen(place=topic("7")))
+    assert again == (
+        KnownConversation(place=topic("6"), name="renamed"),
+        KnownConversation(place=topic("7")),
+    )
     assert file.stat().st_mode & 0o077 == 0
 
 
 def test_the_first_conversation_is_never_forgotten(tmp_path: Path) -> None:
     seen = KnownConversations(tmp_path / "conversations.json")
     for number in range(600):
-        seen.note("career", Seen(place=topic(str(number))))
+        seen.note("career", KnownConversation(place=topic(str(number))))
     threads = [known.place.thread_id for known in seen.of("career")]
     assert len(threads) == 500
     assert (threads[0], threads[-1]) == ("0", "599")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.protocol.observed import FOLDER, File
+from hermes_router.protocol.files.observed import FOLDER, File
 from hermes_router.state import observed
 
 SOURCE = {"platform": "telegram", "chat_id": "-100", "thread_id": None}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router_worker.home import json_files
+from hermes_router_worker import json_files
 
 
 def test_what_is_written_is_read_again_by_its_owner_only(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameReader, FrameWriter
 from hermes_router_worker.process import lineage
+from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send.server import SendServer, address_of
-from hermes_router_worker.session.connection import Connection
 
 HERE = msg.Place(platform="telegram", chat_id="-100", thread_id="6")
 REACH = msg.DeliveryScope(platforms=["telegram"], origin=HERE)

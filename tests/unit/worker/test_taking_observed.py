@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hermes_router.protocol.observed import FOLDER
+from hermes_router.protocol.files.observed import FOLDER
 from hermes_router.state.observed import write_down
 from hermes_router_worker.session import channel_context
 

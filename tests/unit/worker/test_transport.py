@@ -12,8 +12,8 @@ import pytest
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import FrameReader
+from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send.transport import Gateway
-from hermes_router_worker.session.connection import Connection
 
 HERE = msg.Place(platform="telegram", chat_id="-100", thread_id="6")
 

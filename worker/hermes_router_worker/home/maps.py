@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker.home.json_files import read_map
 from hermes_router_worker.home.lock import home_lock
 from hermes_router_worker.home.seams import require
+from hermes_router_worker.json_files import read_map
 
 
 class MapGuard:

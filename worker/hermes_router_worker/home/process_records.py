@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol.pids import is_running
-from hermes_router_worker.home import json_files
+from hermes_router_worker import json_files
 from hermes_router_worker.home.lock import FOLDER, acquire, home_lock, in_process, open_lock
 from hermes_router_worker.home.seams import require
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker.home import json_files
+from hermes_router_worker import json_files
 from hermes_router_worker.home.lock import home_lock
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from hermes_router_worker.home import json_files
+from hermes_router_worker import json_files
 from hermes_router_worker.home.lock import FOLDER
 from hermes_router_worker.home.seams import require
 

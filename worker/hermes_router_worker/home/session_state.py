@@ -28,9 +28,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker.home import json_files
+from hermes_router_worker import json_files
+from hermes_router_worker.hermes.events import event_from_plain, event_to_plain
 from hermes_router_worker.home.lock import home_lock
-from hermes_router_worker.session.events import event_from_plain, event_to_plain
 
 VERSION = 1
 

@@ -14,11 +14,11 @@ from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker.hermes.features import menu
 from hermes_router_worker.jobs import cron_lock, cron_run
 from hermes_router_worker.jobs.maintenance import Upkeep
+from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
 from hermes_router_worker.send.server import serve_children
 from hermes_router_worker.send.transport import Gateway
 from hermes_router_worker.session.background import Background
-from hermes_router_worker.session.connection import Connection
 
 logger = logging.getLogger(__name__)
 

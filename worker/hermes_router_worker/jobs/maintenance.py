@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.home import json_files
+from hermes_router_worker import json_files
 from hermes_router_worker.home.process_records import tidy_processes
 from hermes_router_worker.jobs import cron_lock, memory_flush
 from hermes_router_worker.jobs.cron_run import Result

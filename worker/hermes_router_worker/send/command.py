@@ -21,10 +21,10 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader
 from hermes_router_worker.hermes.features import kanban
 from hermes_router_worker.hermes.on_import import once_imported
+from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine, shim
 from hermes_router_worker.send.server import address_of
 from hermes_router_worker.send.transport import Gateway
-from hermes_router_worker.session.connection import Connection
 
 _T = TypeVar("_T")
 

@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
 from hermes_router_worker.process import lineage
+from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import shim
-from hermes_router_worker.session.connection import Connection
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.session.connection import CallFailed, Connection
-from hermes_router_worker.session.files import refuse_foreign
+from hermes_router_worker.process.connection import CallFailed, Connection
+from hermes_router_worker.send.files import refuse_foreign
 
 
 class Transport(Protocol):

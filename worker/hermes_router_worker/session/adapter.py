@@ -28,10 +28,10 @@ from hermes_router.protocol.surface import (
     Capability,
     Method,
 )
+from hermes_router_worker.process.connection import CallFailed, Connection
 from hermes_router_worker.send.engine import NO_TOKEN, set_home
+from hermes_router_worker.send.files import refuse_foreign
 from hermes_router_worker.session.answers import is_awaited
-from hermes_router_worker.session.connection import CallFailed, Connection
-from hermes_router_worker.session.files import refuse_foreign
 from hermes_router_worker.session.prompts import Prompts, crossing
 
 logger = logging.getLogger(__name__)

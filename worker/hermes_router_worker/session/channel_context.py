@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hermes_router.protocol.observed import FOLDER, File, file_name, lost
-from hermes_router_worker.session.events import build_source, cache_of
+from hermes_router.protocol.files.observed import FOLDER, File, file_name, lost
+from hermes_router_worker.hermes.events import build_source, cache_of
 
 logger = logging.getLogger(__name__)
 

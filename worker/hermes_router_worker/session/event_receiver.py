@@ -12,12 +12,12 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
+from hermes_router_worker.hermes.events import Attachments, build_event
 from hermes_router_worker.hermes.features import stickers
+from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.session import channel_context
-from hermes_router_worker.session.connection import Connection
-from hermes_router_worker.session.events import Attachments, build_event
-from hermes_router_worker.session.gateway_rules import note_refusal
 from hermes_router_worker.session.runs import Runs
+from hermes_router_worker.startup.gateway_rules import note_refusal
 
 logger = logging.getLogger(__name__)
 

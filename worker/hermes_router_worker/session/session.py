@@ -12,6 +12,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
 from hermes_router_worker.hermes.features import menu, skills
 from hermes_router_worker.home import session_state
+from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
 from hermes_router_worker.send.ledger import redeliver
 from hermes_router_worker.send.server import serve_children
@@ -20,7 +21,6 @@ from hermes_router_worker.session import refusals
 from hermes_router_worker.session.activity import Activity
 from hermes_router_worker.session.adapter import build_adapter
 from hermes_router_worker.session.background import Background
-from hermes_router_worker.session.connection import Connection
 from hermes_router_worker.session.event_receiver import EventReceiver
 from hermes_router_worker.session.model_requests import report_model_requests
 from hermes_router_worker.session.runs import Runs

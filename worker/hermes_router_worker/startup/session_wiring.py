@@ -12,7 +12,7 @@ from typing import Any
 from hermes_router_worker.home import guards
 from hermes_router_worker.home.delegations import restore_delegations
 from hermes_router_worker.home.process_records import adopt_processes
-from hermes_router_worker.session.gateway_rules import obey_gateway_rules
+from hermes_router_worker.startup.gateway_rules import obey_gateway_rules
 
 _watchers: set[asyncio.Task[None]] = set()
 

@@ -98,7 +98,7 @@ _MODULES = (
     "tools.terminal_tool",
     "tools.tool_search",
     "unittest.mock",
-    "hermes_router_worker.session.lifecycle",
+    "hermes_router_worker.lifecycle",
 )
 
 

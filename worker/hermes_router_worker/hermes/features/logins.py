@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hermes_router.protocol.logins import logged_in
+from hermes_router.protocol.files.logins import logged_in
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker.home import json_files
+from hermes_router_worker import json_files
 
 logger = logging.getLogger(__name__)
 

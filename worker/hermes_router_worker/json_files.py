@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hermes_router.protocol.whole_file import replace_file
+from hermes_router.protocol.files.whole_file import replace_file
 
 
 def read_map(path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The life of a worker process: becoming ready, cold or ahead of time, and the one work it gets.
 
-That is a session (:mod:`.session`) or a job (:mod:`.jobs`).
+That is a session (:mod:`.session`) or a job (:mod:`.jobs`). Begin here to read the worker.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hermes_router.protocol.template import PREPARE_MCP
 from hermes_router_worker.hermes.features import browser, kanban, skills
 from hermes_router_worker.jobs import job
 from hermes_router_worker.process import supervisor
-from hermes_router_worker.session.connection import Connection
+from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.session.session import Session
 from hermes_router_worker.startup import bootstrap, speedups, steps, warmup
 
