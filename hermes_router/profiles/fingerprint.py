@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from hermes_router.profiles.model import Profile
+from hermes_router.protocol.versions import DISTRIBUTION, HERMES_DISTRIBUTIONS
 
 #: What of a profile is read before there is a message.
 _FILES = ("config.yaml", ".env", "SOUL.md", "auth.json")
@@ -54,7 +55,7 @@ def _below(folder: Path, ends: tuple[str, ...]) -> list[Path]:
 def _installations() -> tuple[Path, ...]:
     """Return files that change when Hermes or the router is updated."""
     found = [Path(__file__)]
-    for name in ("hermes-agent", "hermes-router"):
+    for name in (*HERMES_DISTRIBUTIONS, DISTRIBUTION):
         with contextlib.suppress(PackageNotFoundError):
             installed = distribution(name)
             folder = f"{name.replace('-', '_')}-{installed.version}.dist-info"

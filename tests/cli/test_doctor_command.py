@@ -98,7 +98,7 @@ def test_without_hermes_it_says_so_and_how_to_mend_it(without_hermes: Installati
     shown = without_hermes.run("doctor")
     assert shown.status == 1
     assert "Hermes is not installed in this Python" in shown.out
-    assert "-m pip install hermes-router" in shown.out
+    assert "-m pip install PATH_OF_YOUR_CLONE" in shown.out
 
 
 def test_a_seam_that_is_missing_is_named(healthy: Installation) -> None:

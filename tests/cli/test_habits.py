@@ -20,6 +20,7 @@ import pytest
 from hermes_router import __version__
 from hermes_router.cli.output import clean
 from hermes_router.cli.parser import COMMANDS
+from hermes_router.protocol.messages import PROTOCOL_VERSION
 from tests.cli.conftest import CHAT, ROOT, Installation
 
 PLACE = f"telegram:{CHAT}:6"
@@ -44,8 +45,8 @@ def test_the_versions_are_the_routers_hermes_and_the_protocols(installation: Ins
     assert shown.status == 0
     lines = dict(line.split(maxsplit=1) for line in shown.out.splitlines())
     assert lines["hermes-router"] == __version__
-    assert re.fullmatch(r"0\.\d+\.\d+", lines["hermes-agent"])
-    assert lines["protocol"] == "1"
+    assert re.fullmatch(r"0\.\d+\.\d+(\.post\d+)?", lines["hermes-agent"])
+    assert lines["protocol"] == str(PROTOCOL_VERSION)
 
 
 def test_the_version_without_hermes_says_so(without_hermes: Installation) -> None:
@@ -298,4 +299,4 @@ def test_the_wrong_interpreter_is_told_with_the_way_to_mend_it(
     assert "nowhere" in elsewhere.err
     for said in (elsewhere.err, without_hermes.run(*command).out):
         assert "Hermes is not installed in this Python" in said
-    assert "-m pip install hermes-router" in elsewhere.err
+    assert "-m pip install PATH_OF_YOUR_CLONE" in elsewhere.err

@@ -11,13 +11,13 @@ import ast
 import builtins
 import importlib.util
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("gateway", reason="needs hermes-agent")
 
+from hermes_router.protocol.versions import hermes_version
 from hermes_router_worker.startup import startup_table
 
 NO_STEPS = frozenset(
@@ -227,7 +227,7 @@ def test_each_start_up_step_of_the_installed_hermes_has_a_row(where: str) -> Non
 
 
 def test_no_row_is_left_of_a_step_that_hermes_no_longer_has() -> None:
-    if version("hermes-agent") != NEWEST_TESTED:
+    if hermes_version() != NEWEST_TESTED:
         pytest.skip(f"rows are those of Hermes {NEWEST_TESTED}")
     stale = [
         f"{where}: {name}"

@@ -18,11 +18,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from hermes_router.protocol.versions import HERMES_DISTRIBUTIONS
 from tests.packaging.conftest import ROOT, Distributions
 from tests.tools.check_pins import exact_pins
 
 PACKAGES = {"hermes_router", "hermes_router_worker"}
-DIST_INFO = "hermes_router-0.1.0.dist-info"
+DIST_INFO = "hermes_profile_router-0.1.0.dist-info"
 
 
 @pytest.fixture(scope="session")
@@ -156,20 +157,26 @@ def test_the_editable_install_gives_the_tree_and_hides_the_rest_of_it() -> None:
 # The ranges
 
 
-def test_hermes_is_an_extra_and_python_has_no_ceiling(metadata: Message) -> None:
+def installed_hermes() -> importlib.metadata.Distribution:
+    names = {item.name for item in importlib.metadata.distributions()}
+    (name,) = names & set(HERMES_DISTRIBUTIONS)
+    return importlib.metadata.distribution(name)
+
+
+def test_hermes_is_no_requirement_and_python_has_no_ceiling(metadata: Message) -> None:
+    """Hermes's own package manager builds us beside Hermes, from all that the metadata name."""
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
-    hard = {item.name for item in requirements if item.marker is None}
-    assert hard == {"anyio", "msgspec", "python-dotenv", "pyyaml"}
-    (extra,) = (item for item in requirements if item.marker is not None)
-    assert (extra.name, str(extra.marker)) == ("hermes-agent", 'extra == "hermes"')
+    assert [item for item in requirements if item.marker] == []
+    assert {item.name for item in requirements} == {"anyio", "msgspec", "python-dotenv", "pyyaml"}
     assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata.get_all("Provides-Extra") is None
 
 
 def test_the_ranges_admit_what_the_installed_hermes_pins(metadata: Message) -> None:
-    pins = dict(exact_pins(importlib.metadata.requires("hermes-agent") or []))
+    pins = dict(exact_pins(installed_hermes().requires or []))
     ours = {item.name: item for item in map(Requirement, metadata.get_all("Requires-Dist", []))}
     shared = pins.keys() & ours.keys()
-    assert shared == {"python-dotenv", "pyyaml"}
+    assert "python-dotenv" in shared
     for name in shared:
         assert pins[name] in ours[name].specifier
 
@@ -195,6 +202,14 @@ def test_anyio_is_one_whose_processes_can_be_relied_on(metadata: Message) -> Non
     ours = {item.name: item for item in map(Requirement, metadata.get_all("Requires-Dist", []))}
     assert SpecifierSet(">=4.14.2,<5") == ours["anyio"].specifier
     assert importlib.metadata.version("anyio") in ours["anyio"].specifier
+
+
+def test_no_page_or_message_sends_people_to_the_strangers_project() -> None:
+    """Nobody is told to install `hermes-router` from an index; the name alone says another."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("configs/*")]
+    pages += [*ROOT.glob("hermes_router/**/*.py"), *ROOT.glob("worker/**/*.py")]
+    wrong = [str(page) for page in pages if "install hermes-router" in page.read_text()]
+    assert wrong == []
 
 
 # Our own commands

@@ -35,7 +35,7 @@ def test_only_unconditional_exact_requirements_are_pins() -> None:
 def test_a_package_that_only_we_bring_is_not_a_move() -> None:
     verdict = compare(
         resolution({"pyyaml": "6.0.3"}, {"pyyaml": "6.0.3"}),
-        resolution({"pyyaml": "6.0.3", "msgspec": "0.20.0", "hermes-router": "0.1.0"}),
+        resolution({"pyyaml": "6.0.3", "msgspec": "0.20.0", "hermes-profile-router": "0.1.0"}),
     )
     assert verdict.fine
     assert verdict.added == {"msgspec": "0.20.0"}

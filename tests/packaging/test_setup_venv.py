@@ -26,10 +26,13 @@ backend-path = ["."]
 name = "small"
 version = "{version}"
 dependencies = []
+[tool.hatch]
+"""
+
+GROUPS = """\
 [dependency-groups]
 gateway = ["hermes-agent @ {hermes}"]
 dev = []
-[tool.hatch]
 """
 
 BACKEND = """\
@@ -70,8 +73,9 @@ class Tree:
         self.write_project("1")
 
     def write_project(self, version: str) -> None:
-        text = PYPROJECT.format(version=version, hermes=self.hermes.as_uri())
-        (self.root / "pyproject.toml").write_text(text)
+        (self.root / "pyproject.toml").write_text(PYPROJECT.format(version=version))
+        groups = GROUPS.format(hermes=self.hermes.as_uri())
+        (self.root / "tests/environments.toml").write_text(groups)
 
     def start(self, python: str | None = None) -> subprocess.Popen[str]:
         chosen = sys.executable if python is None else python

@@ -15,7 +15,6 @@ import sys
 import tempfile
 import textwrap
 import time
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
+SUPPORTED = SpecifierSet(">=0.19,<1")
 _RESOLVE_TIMEOUT = 600.0
 
 
@@ -107,14 +107,12 @@ def _row(version: str, hermes: str, wheel: Path) -> bool:
 
 
 def hermes_versions() -> list[str]:
-    """List the releases on the package index that our `hermes` extra admits, oldest first."""
-    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (extra,) = config["project"]["optional-dependencies"]["hermes"]
+    """List the supported releases on the package index, oldest first."""
     out = _pip("index", "versions", "hermes-agent")
     listed = re.search(r"Available versions: (.*)", out)
     if listed is None:
         raise SystemExit(f"ERROR: pip lists no versions of hermes-agent:\n{out}")
-    supported = Requirement(extra).specifier.filter(listed.group(1).split(", "))
+    supported = SUPPORTED.filter(listed.group(1).split(", "))
     return sorted(supported, key=Version)
 
 
@@ -177,7 +175,7 @@ def compare(alone: Resolution, beside: Resolution) -> Verdict:
         if beside.versions.get(name) != version
     }
     added = {name: v for name, v in beside.versions.items() if name not in alone.versions}
-    added.pop("hermes-router", None)
+    added.pop("hermes-profile-router", None)
     return Verdict(pins=len(alone.pins), moved=moved, unmet=unmet, added=added)
 
 

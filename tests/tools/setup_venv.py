@@ -1,8 +1,8 @@
 """`make setup`: a `.venv` with a real Hermes, this project (editable) and the test tools.
 
 Runs under any Python 3.8 or newer, with the standard library alone: it looks for a Python that
-fits and continues under that one. What is installed stands in pyproject.toml: the project's own
-dependencies and its two dependency groups.
+fits and continues under that one. What is installed stands in pyproject.toml (the project's own
+dependencies) and in tests/environments.toml (two dependency groups).
 
 Safe to interrupt and to run twice at once. `.venv/.hermes-router-setup` says what is in there; a
 `.venv` without it was made by somebody else and is left alone.
@@ -194,7 +194,8 @@ def _wanted() -> tuple[str, str]:
 def _pyproject() -> dict[str, Any]:
     import tomllib  # since 3.11: only the Python that was chosen comes here
 
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return config | tomllib.loads((ROOT / "tests/environments.toml").read_text(encoding="utf-8"))
 
 
 def _requirements(config: dict[str, Any]) -> list[str]:
@@ -252,6 +253,8 @@ def _install_packages() -> None:
 
 def _install_project() -> None:
     _say("[3/3] this project, editable")
+    # Its first name: Hermes would find the plugin twice.
+    _pip("uninstall", "--quiet", "--yes", "hermes-router")
     _pip("install", "--quiet", "--no-build-isolation", "--no-deps", "--editable", str(ROOT))
     _pip("check")
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,14 +17,14 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.commands.enable import PLUGIN, plugin_lists
 from hermes_router.cli.commands.routes import TOLD_WITH_THE_PROFILE
-from hermes_router.cli.inspect import loading, machine
+from hermes_router.cli.inspect import layouts, loading, machine
 from hermes_router.cli.inspect.findings import Finding, say_finding
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.inspect.profile_facts import look_at
-from hermes_router.cli.inspect.versions import hermes_version
 from hermes_router.cli.output import say, say_json
 from hermes_router.errors import ConfigError, Problem
+from hermes_router.protocol.versions import hermes_version
 
 _EPILOG = """\
 It looks at the plugin and at Hermes (which is imported for that, in a process of its own), at the
@@ -96,7 +97,7 @@ def _hermes(loaded: Loaded) -> Iterator[Finding]:
         return
     points = entry_points(group="hermes_agent.plugins")
     if PLUGIN not in points.names:
-        mend = f"{sys.executable} -m pip install --force-reinstall --no-deps hermes-router"
+        mend = f"install it again: {layouts.of_python(Path(sys.executable)).install}"
         yield _error("hermes", "Hermes cannot find the plugin", sys.executable, mend)
         return
     answer, trouble = probe(loaded)

@@ -179,26 +179,12 @@ def hermes_installed() -> bool:
 
 def wrong_interpreter(besides: str = "", *, status: int = NEGATIVE) -> CommandError:
     """Return the error that this Python has no Hermes, with the way to mend it."""
+    from hermes_router.cli.inspect import layouts  # noqa: PLC0415 - for an error only
+
     return CommandError(
         f"{besides}Hermes is not installed in this Python, so that it cannot load hermes-router "
         "from here",
         where=sys.executable,
-        hint=f"install into Hermes's own Python: {python_of_hermes()} -m pip install hermes-router",
+        hint=f"install into Hermes's own Python, from a clone: {layouts.found().install}",
         status=status,
     )
-
-
-def python_of_hermes() -> str:
-    """Return the Python that the ``hermes`` command on PATH uses, or a stand-in."""
-    import shutil  # noqa: PLC0415 - slow, and only for an error
-
-    command = shutil.which("hermes")
-    try:
-        with open(command or os.devnull, "rb") as file:  # noqa: PTH123 - may be no path at all
-            first = file.readline(512)
-    except OSError:
-        first = b""
-    words = first.removeprefix(b"#!").decode(errors="replace").split()
-    if first.startswith(b"#!") and words and "python" in Path(words[0]).name:
-        return words[0]
-    return "/path/to/the/python/of/hermes"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from importlib.metadata import version
 from typing import Any
 
 from hermes_router.hermes.compat import seams
+from hermes_router.protocol.versions import hermes_version
 
 
 def answer() -> dict[str, Any]:
@@ -23,7 +23,7 @@ def answer() -> dict[str, Any]:
     importlib.import_module("hermes_cli.plugins").discover_plugins()
     gateway = importlib.import_module("gateway.run")
     return {
-        "hermes": version("hermes-agent"),
+        "hermes": hermes_version(),
         "home": str(seams.hermes_home()),
         "missing": seams.missing(gateway),
         "swapped": bool(getattr(gateway.GatewayRunner, "_hermes_router_swapped", False)),

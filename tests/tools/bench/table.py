@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
+from hermes_router.protocol.versions import hermes_version
 from tests.tools.bench import sides
 from tests.tools.bench.alone import Alone
 from tests.tools.bench.figures import Row
@@ -38,7 +38,7 @@ def as_data(
 ) -> dict[str, Any]:
     """Return everything, every sample included, for JSON."""
     return {
-        "hermes": version("hermes-agent"),
+        "hermes": hermes_version(),
         "figures": [_figure_data(measured) for measured in results.figures],
         "phases": results.phases,
         "routing": [asdict(timing) for timing in routing],

@@ -9,9 +9,9 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
+from hermes_router.protocol.versions import hermes_version
 from tests.kit import FakeModel, FakeTelegram, Gateway, GatewayFailedError, HermesRoot
 from tests.tools.demo import play, stage
 from tests.tools.demo.outside import Footprint
@@ -78,7 +78,7 @@ def exit_status(checks: Sequence[Check]) -> int:
 def _introduce(screen: Screen) -> None:
     screen.line("hermes-router: one bot, four places, three profiles.")
     screen.line(
-        f"Hermes {version('hermes-agent')}, its gateway and its Telegram adapter are real; Telegram"
+        f"Hermes {hermes_version()}, its gateway and its Telegram adapter are real; Telegram"
         " and the model are\nfakes on this machine. Nothing leaves it.\n"
     )
 

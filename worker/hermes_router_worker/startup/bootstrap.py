@@ -6,32 +6,22 @@ Hermes home when they are imported.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol.quick_yaml import read_yaml_quickly
+from hermes_router.protocol.versions import hermes_version, router_version
 from hermes_router_worker.hermes.features import logins
 from hermes_router_worker.home import guards
 from hermes_router_worker.startup import speedups, steps
 
 
-@functools.cache
-def distribution_version(name: str) -> str:
-    """Return the installed version of a distribution, or ``unknown``; looked up once."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def versions() -> tuple[str, str]:
     """Return the versions of the router and of Hermes."""
-    return distribution_version("hermes-router"), distribution_version("hermes-agent")
+    return router_version(), hermes_version() or "unknown"
 
 
 def become_profile(profile: str, *, share_auth: bool) -> None:

@@ -10,11 +10,11 @@ import hashlib
 import importlib
 import os
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol import messages as msg
+from hermes_router.protocol.versions import hermes_version
 
 #: By platform, the function that lists its menu.
 _LISTS = {"telegram": "telegram_menu_commands"}
@@ -43,7 +43,7 @@ def _skills() -> Any:
 
 def _sources() -> str:
     """Return a value that changes when something changes that the list is made from."""
-    digest = hashlib.sha256(version("hermes-agent").encode())
+    digest = hashlib.sha256((hermes_version() or "").encode())
     for path in _files():
         try:
             stat = path.stat()
