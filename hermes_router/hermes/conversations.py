@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +15,13 @@ from hermes_router.hermes.compat.events import place_of, seen_of
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features.menus import ChatMenus
+from hermes_router.observe.book import TurnBook
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScopes
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.delivery_policy import lasting
 from hermes_router.state.journal import OpenWorks
 from hermes_router.state.known_conversations import KnownConversations
-
-logger = logging.getLogger(__name__)
 
 #: Conversations whose message ids are remembered; the least recently used are forgotten.
 _REMEMBERED = 2048
@@ -42,6 +40,7 @@ class Conversations:
         menus: ChatMenus,
         delivery: GatewayDelivery,
         seen: KnownConversations,
+        book: TurnBook,
     ) -> None:
         self._runner = runner
         self._root = root
@@ -50,6 +49,7 @@ class Conversations:
         self._menus = menus
         self._delivery = delivery
         self._seen = seen
+        self._book = book
         self._scopes = SessionScopes()
         self._known: OrderedDict[str, GatewayConversation] = OrderedDict()
         self._attended: Counter[str] = Counter()
@@ -60,13 +60,14 @@ class Conversations:
             profile = model.find(profile_name, self._root)
             scope = await self._scopes.of(profile)
         except ProfileError as error:
-            logger.error("hermes-router: %s", error)  # noqa: TRY400 - it is no bug
+            place = place_of(event.source)
+            turn_id = self._book.untouched(profile_name, place, "unusable", str(error))
             await seams.send_text(
                 self._runner,
                 event,
                 f"⚠️ This conversation is routed to profile {profile_name!r}, which "
                 f"{error.message}. "
-                "Nobody answers here until that is mended.",
+                f"Nobody answers here until that is mended. [{turn_id}]",
             )
             return None
         key = seams.session_key(

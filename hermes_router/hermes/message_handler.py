@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import WorkerError
+from hermes_router.errors import RouterError, WorkerError
 from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.events import in_words, inbound_of, source_fields
+from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, source_fields
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.features.stickers import Stickers
+from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
 from hermes_router.state.journal import Journal
 from hermes_router.tasks import BackgroundTasks
@@ -40,6 +41,7 @@ class MessageHandler:
         dispatcher: Dispatcher,
         conversations: Conversations,
         *,
+        book: TurnBook,
         journal: Journal,
         stickers: Stickers,
         owed: Callable[[Profile], None],
@@ -48,6 +50,7 @@ class MessageHandler:
         self._watcher = watcher
         self._dispatcher = dispatcher
         self._conversations = conversations
+        self._book = book
         self._journal = journal
         self._stickers = stickers
         self._owed = owed
@@ -158,12 +161,21 @@ class MessageHandler:
                 conversation, inbound, settings, until_handled=until_handled
             )
         except TooBusy as error:
-            logger.warning("hermes-router: %s", error)
-            await conversation.notify(too_many_wait(error.allowed))
+            turn_id = self._untouched(event, conversation, "refused", error)
+            await conversation.notify(too_many_wait(error.allowed, turn_id))
         except WorkerError as error:
-            logger.error("hermes-router: %s", error)  # noqa: TRY400 - it is no bug
-            await conversation.notify("⚠️ Your message was not taken. Please send it again.")
+            turn_id = self._untouched(event, conversation, "start_failed", error)
+            await conversation.notify(
+                f"⚠️ Your message was not taken. Please send it again. [{turn_id}]"
+            )
         return None
+
+    def _untouched(
+        self, event: Any, conversation: GatewayConversation, outcome: str, error: RouterError
+    ) -> str:
+        """Note a message that no worker got; return the id that people are told."""
+        profile = conversation.profile.name
+        return self._book.untouched(profile, place_of(event.source), outcome, error.message)
 
     async def _offer_in_drain(
         self, event: Any, conversation: GatewayConversation, inbound: EventSender, drained: str

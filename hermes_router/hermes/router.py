@@ -29,8 +29,12 @@ from hermes_router.hermes.features.observed import OverheardFiles
 from hermes_router.hermes.features.sessions import RoutedSessions
 from hermes_router.hermes.features.stickers import Stickers
 from hermes_router.hermes.message_handler import MessageHandler
+from hermes_router.observe import records
+from hermes_router.observe.book import TurnBook
+from hermes_router.observe.records import Records
 from hermes_router.profiles import model
 from hermes_router.relay.commands import GATEWAY_COMMANDS
+from hermes_router.routing.table import Place
 from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.journal import Journal, OpenWorks
 from hermes_router.state.known_conversations import KnownConversations
@@ -76,7 +80,10 @@ class GatewayRouter:
         )
         settled = DeliveredTexts(home / "hermes-router" / "settled.json")
         self._delivery = GatewayDelivery(runner, self._seen, settled, self._watcher.fresh)
-        services = TurnServices(self._workers, self._delivery, prompts.install())
+        self._book = TurnBook(Records(records.folder_of(home)), self._route_of)
+        services = TurnServices(
+            self._workers, self._delivery, prompts.install(), note=self._book.note
+        )
         self._dispatcher = Dispatcher(services)
         self._jobs = Jobs(runner, services, self._dispatcher, self._watcher, self._root)
         self._journal = Journal(home / "hermes-router" / "open")
@@ -101,7 +108,9 @@ class GatewayRouter:
                 menus=self._menus,
                 delivery=self._delivery,
                 seen=self._seen,
+                book=self._book,
             ),
+            book=self._book,
             journal=self._journal,
             stickers=self._stickers,
             owed=self._jobs.scheduler.nudge,
@@ -273,6 +282,12 @@ class GatewayRouter:
             return model.find(decision.profile or "", self._root).home
         except ProfileError:
             return None
+
+    def _route_of(self, place: Place) -> str:
+        """Name the route by which a place is answered, as the table in force says."""
+        config = self._watcher.snapshot
+        match = None if config is None else config.decide(place).match
+        return "" if match is None else match.route.name or match.route.path
 
     def _largest_of(self, source: Any) -> int:
         """Say how many bytes a file may have that people send to a routed place."""

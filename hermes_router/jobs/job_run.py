@@ -99,6 +99,10 @@ class JobRun(Turn):
                 self._on_begin(name, self.ending.pid or 0)
             case msg.Ended(outcome=outcome, detail=detail):
                 self.ending = replace(self.ending, outcome=outcome, detail=detail)
+                if self.errand.kind == "cron" and outcome in {"done", "failed"}:
+                    self.story.job_ended("cron", outcome, detail)
+                else:  # nobody asks for what the gateway does by itself
+                    self.story.forget()
             case _:
                 return super()._noted(message)
         return True

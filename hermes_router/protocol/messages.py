@@ -12,6 +12,7 @@ The order of a worker's life::
     worker  -> accepted, handled         (or refused: offer that message to another worker)
     worker  -> call / [chunk ...] call   (adapter calls; each is answered by result)
     gateway -> [chunk ...] event         (messages that arrive meanwhile; again accepted/refused)
+    worker  -> run_result                (what came of asking the model)
     worker  -> idle                      (reply delivered, state saved: the lane is free)
     worker  -> commands                  (if asked: the profile's commands, for the chat's menu)
     worker  -> call ...                  (post-turn work may still speak)
@@ -279,6 +280,30 @@ class Phase(Message, frozen=True, kw_only=True, tag="phase"):
     name: str
 
 
+class RunResult(Message, frozen=True, kw_only=True, tag="run_result"):
+    """What came of one run of the session's agent; said before the :class:`Idle` that follows it.
+
+    Attributes:
+        outcome: ``no_model``: there was no model to ask, for want of a key, say.
+        error: why it failed, without secrets; empty where it did not.
+        model: the model that was asked last, and ``provider`` who runs it.
+        fallback: the configured model did not answer, and another one was asked.
+        calls: requests to the model. Tokens and ``cost``, in dollars, are of this run alone.
+        session: Hermes's id of the session.
+    """
+
+    outcome: Literal["answered", "model_failed", "no_model", "interrupted"]
+    error: str = ""
+    model: str = ""
+    provider: str = ""
+    fallback: bool = False
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    session: str = ""
+
+
 class LimitReached(Message, frozen=True, kw_only=True, tag="limit_reached"):
     """The kernel refused a process of the worker more of something; ``limit`` is the setting."""
 
@@ -432,6 +457,7 @@ FromWorker = (
     | Resolved
     | Closed
     | Phase
+    | RunResult
     | LimitReached
     | Heartbeat
     | Failed

@@ -64,9 +64,12 @@ def why_ended(failure: RouterError | None, reason: str) -> str:
     return f"the assistant of this conversation {_what(failure).removesuffix(_TOO_EARLY)}"
 
 
-def too_many_wait(allowed: int) -> str:
+def too_many_wait(allowed: int, turn_id: str) -> str:
     """Return the line for a message that was not taken, because so many wait already."""
-    return f"⚠️ Too many messages are waiting (limits.queue: {allowed}). Please try again later."
+    return (
+        f"⚠️ Too many messages are waiting (limits.queue: {allowed}). Please try again later. "
+        f"[{turn_id}]"
+    )
 
 
 def refused_files(allowed: int, turn_id: str) -> str:

@@ -14,6 +14,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask, PromptRegistry
+from hermes_router.turns.story import Note, note_nothing
 from hermes_router.workers.pool import WorkerPool
 
 
@@ -72,8 +73,9 @@ class DeliveryService(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TurnServices:
-    """What all turns of a gateway have in common."""
+    """What all turns of a gateway have in common; ``note`` is told what came of each."""
 
     workers: WorkerPool
     delivery: DeliveryService
     registry: PromptRegistry = field(default_factory=PromptRegistry)
+    note: Note = note_nothing

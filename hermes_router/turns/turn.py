@@ -23,6 +23,7 @@ from hermes_router.relay.attachments import Spool
 from hermes_router.turns.event_sender import DeliveryResult, EventSender, PendingEvent
 from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
 from hermes_router.turns.ports import Conversation, TurnServices
+from hermes_router.turns.story import Story
 from hermes_router.turns.worker_session import WorkerSession, greet
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
@@ -65,12 +66,14 @@ class Turn:
         self._returncode: int | None = None
         self._calm = anyio.Lock()
         self._log = TurnLog(self.id, received=received)
+        self.story = Story(self.id, conversation, received=received, note=services.note)
         self._session = WorkerSession(
             conversation,
             settings,
             services,
             turn_id=self.id,
             log=self._log,
+            story=self.story,
             send=self._tell,
             else_noted=self._noted,
         )
@@ -182,6 +185,7 @@ class Turn:
     async def _live(self, spool: Spool) -> None:
         try:
             worker = self._worker = await self._start()
+            self.story.start = "prepared" if worker.prepared else "cold"
         finally:
             self._log.line("begin", self._who())
         patience = 0.0
@@ -251,9 +255,16 @@ class Turn:
         if self._loss_costs_nothing():
             logger.warning("turn %s: its prepared worker was lost: %s", self.id, self.failure)
             self.failure, unanswered = None, False
+            self.story.forget()
         self._receiver.close()
         if self.failure is not None:
             logger.error("turn %s of %s: %s", self.id, self.conversation.profile.name, self.failure)
+        self.story.ended(
+            self.failure,
+            exit_text(self._returncode),
+            self._log.phases,
+            reason=self._reason if self._stopping else "",
+        )
         self._log_end()
         self._log.close()
         await anyio.to_thread.run_sync(spool.close)
@@ -293,12 +304,12 @@ class Turn:
             "profile": self.conversation.profile.name,
             "session": self.conversation.key,
             "launcher": self._settings.launcher,
-            "start": "none" if worker is None else "prepared" if worker.prepared else "cold",
+            "start": self.story.start,
             "pid": "none" if worker is None else worker.pid,
         }
 
     def _log_end(self) -> None:
-        fields: dict[str, object] = {"exit": exit_text(self._returncode)}
+        fields: dict[str, object] = {"exit": exit_text(self._returncode), **self.story.summary()}
         if self.failure is not None:
             fields["failure"] = self.failure.message
         if self._telling.works:

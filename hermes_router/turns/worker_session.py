@@ -20,6 +20,7 @@ from hermes_router.turns.event_sender import EventReceiver
 from hermes_router.turns.notifier import Notifier
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.rpc_server import RpcServer
+from hermes_router.turns.story import Story
 from hermes_router.turns.watchdog import Watchdog
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
@@ -71,6 +72,7 @@ class WorkerSession:
         *,
         turn_id: str,
         log: TurnLog,
+        story: Story,
         send: Send,
         else_noted: Callable[[msg.FromWorker], bool],
     ) -> None:
@@ -86,6 +88,7 @@ class WorkerSession:
         self._delivery = services.delivery
         self._turn_id = turn_id
         self._log = log
+        self._story = story
         self._else_noted = else_noted
         self._calls: RpcServer | None = None
 
@@ -165,8 +168,8 @@ class WorkerSession:
             case msg.Ready(phases=steps) if not self.watch.ready:
                 self._log.ready(steps)
                 self.watch.ready = True
-            case msg.Phase(name=name):
-                self._log.marked(name)
+            case msg.Phase() | msg.RunResult():
+                self._note_progress(message)
             case msg.Failed(error=error, traceback=text):
                 raise WorkerDied(f"the worker failed: {one_line(error)}", detail=text)
             case msg.Heartbeat():
@@ -174,10 +177,18 @@ class WorkerSession:
             case _ if not self._else_noted(message):
                 raise ProtocolError(f"the worker sent {_op(message)} where it makes no sense")
 
+    def _note_progress(self, message: msg.Phase | msg.RunResult) -> None:
+        if isinstance(message, msg.Phase):
+            self._log.marked(message.name)
+        else:
+            self._story.ran(message)
+
     def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
         self.receiver.settle(message)
-        if isinstance(message, msg.Accepted) and self.answered.is_set():
-            self.answered = anyio.Event()
+        if isinstance(message, msg.Accepted):
+            self._story.accepted()
+            if self.answered.is_set():
+                self.answered = anyio.Event()
 
     def _release(self, *, resident: bool) -> None:
         """Free the lane, for the reply is out; or keep it bound while the worker is resident."""
@@ -185,6 +196,7 @@ class WorkerSession:
         self.watch.released()
         self.watch.said()
         self.receiver.open = resident and not self.left
+        self._story.replied(self._log.phases)
         self.answered.set()
 
     def _leave(self) -> None:

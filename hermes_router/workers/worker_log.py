@@ -143,6 +143,9 @@ class TurnRecord:
     hermes: str | None = None
     exit: str | None = None
     failure: str | None = None
+    outcome: str | None = None
+    error: str | None = None
+    model: str | None = None
     phases: dict[str, float] = field(default_factory=dict)
 
 
@@ -187,6 +190,9 @@ def _note(record: TurnRecord, what: str, moment: str, values: dict[str, str]) ->
     else:
         record.exit = values.pop("exit", None)
         record.failure = values.pop("failure", None)
+        record.outcome = values.pop("outcome", None)
+        record.error = values.pop("error", None)
+        record.model = values.pop("model", None)
         record.phases = {name: s for name, text in values.items() if (s := _seconds(text)) >= 0}
 
 

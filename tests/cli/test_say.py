@@ -232,3 +232,14 @@ def test_an_unknown_platform_is_told(place: Place) -> None:
         place.root.configure({"profile_routes": None})
     assert done.returncode == 1
     assert "this Hermes does not know the platform" in done.stderr
+
+
+def test_a_model_that_fails_is_a_turn_that_failed(place: Place) -> None:
+    said = place.said("--say", "[[error 400]] please")
+    assert said["exit_status"] == 4
+    assert said["outcome"] == "model_failed"
+    assert "400" in said["error"]
+    assert said["failure"] is None
+    done = place.run("--say", "[[error 400]] please")
+    assert done.returncode == 4
+    assert "the model failed" in done.stderr

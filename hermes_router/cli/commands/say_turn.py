@@ -25,7 +25,7 @@ from hermes_router.cli.commands.test_route import Answer
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.output import complain, paint, say, say_fields, say_json, tip
 from hermes_router.cli.status import OK, TURN_FAILED, CommandError
-from hermes_router.errors import RelayRefused
+from hermes_router.errors import RelayRefused, RouterError
 from hermes_router.hermes.compat.session_keys import session_key
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScopes
@@ -38,6 +38,7 @@ from hermes_router.relay.prompts import Ask
 from hermes_router.routing.table import Place
 from hermes_router.turns.event_sender import EventSender
 from hermes_router.turns.ports import TurnServices
+from hermes_router.turns.story import OUTCOMES
 from hermes_router.turns.turn import Turn
 from hermes_router.workers.pool import WorkerPool
 
@@ -224,7 +225,7 @@ class _OneTurn:
     @property
     def status(self) -> int:
         """The exit status."""
-        return OK if self._turn.failure is None else TURN_FAILED
+        return TURN_FAILED if self._turn.failure or self._turn.story.report.failed else OK
 
     async def run(self) -> None:
         """Run the worker to its end; a cancelled run ends it first."""
@@ -300,13 +301,16 @@ class _OneTurn:
             tip(f"the session could not be removed; it is the one of chat {self._mark}")
         else:
             say("the turn's session is removed")
-        if self._turn.failure is not None:
-            complain(self._turn.failure)
+        report, failure = self._turn.story.report, self._turn.failure
+        if failure is None and report.failed:
+            failure = RouterError(f"turn {report.turn}: {OUTCOMES[report.outcome]}: {report.error}")
+        if failure is not None:
+            complain(failure)
             tip(f"the worker's own words are in {self._profile.logs / 'hermes-router-worker.log'}")
 
     def fields(self, removed: int | None) -> dict[str, Any]:
         """Return what the JSON answer says about the turn."""
-        failure = self._turn.failure
+        failure, report = self._turn.failure, self._turn.story.report
         return {
             "exit_status": self.status,
             "text": self._options.say,
@@ -319,6 +323,9 @@ class _OneTurn:
             "messages": list(self._terminal.texts.values()),
             "phases": {name: round(value, 3) for name, value in self._turn.phases.items()},
             "failure": str(failure) if failure is not None else None,
+            "outcome": report.outcome,
+            "error": report.error or None,
+            "model": report.model or None,
         }
 
 

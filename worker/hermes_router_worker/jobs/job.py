@@ -19,6 +19,7 @@ from hermes_router_worker.send import engine
 from hermes_router_worker.send.server import serve_children
 from hermes_router_worker.send.transport import Gateway
 from hermes_router_worker.session.background import Background
+from hermes_router_worker.session.turn_mark import mark_log_lines
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class JobWork:
 
     async def run(self) -> None:
         """Do the job, say what came of it, and leave."""
+        mark_log_lines(self._job.turn)
         engine.install(self._transport, self._job.delivery_scope)
         cron_lock.sign_as_this_process()
         children = serve_children(self._link, self._job.delivery_scope)

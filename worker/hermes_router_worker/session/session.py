@@ -23,7 +23,9 @@ from hermes_router_worker.session.adapter import build_adapter
 from hermes_router_worker.session.background import Background
 from hermes_router_worker.session.event_receiver import EventReceiver
 from hermes_router_worker.session.model_requests import report_model_requests
+from hermes_router_worker.session.model_runs import ModelRuns
 from hermes_router_worker.session.runs import Runs
+from hermes_router_worker.session.turn_mark import mark_log_lines
 from hermes_router_worker.startup import session_wiring, speedups, warmup
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Session:
     def __init__(
         self, runner: Any, link: Connection, start: msg.Start, profile: str, finish: asyncio.Event
     ) -> None:
+        mark_log_lines(start.turn)
         warmup.trust_answers()
         self._runner = runner
         self._link = link
@@ -63,6 +66,7 @@ class Session:
         refusals.explain(profile)
         refusals.report_open_files(self._hit_open_files)
         runs = Runs(runner)
+        ModelRuns(runner, self._say_later)
         self._owed = Activity(runner, self._adapter, runs, self._background)
         self._receiver = EventReceiver(
             link, self._adapter, runs, changed=self._changed, finish=finish
@@ -204,12 +208,15 @@ class Session:
 
     def _mark(self, name: str) -> None:
         """Tell the gateway of a moment; may be used from any thread."""
-        asyncio.run_coroutine_threadsafe(self._link.send(msg.Phase(name=name)), self._loop)
+        self._say_later(msg.Phase(name=name))
 
     def _hit_open_files(self) -> None:
         """Tell the gateway; may be used from any thread."""
-        hit = self._link.send(msg.LimitReached(limit=OPEN_FILES))
-        asyncio.run_coroutine_threadsafe(hit, self._loop)
+        self._say_later(msg.LimitReached(limit=OPEN_FILES))
+
+    def _say_later(self, message: msg.Message) -> None:
+        """Send the gateway a message; may be used from any thread."""
+        asyncio.run_coroutine_threadsafe(self._link.send(message), self._loop)
 
     async def _beat(self) -> None:
         while True:

@@ -1,0 +1,114 @@
+"""The records of turns: one file of JSON lines per profile, in the gateway's home, of bounded size.
+
+A turn is noted when its answer is out and again when its worker has ended: the later line of a
+turn and number is the whole story. A full disk costs the record, never the turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from hermes_router.profiles.model import PROFILE_NAME
+from hermes_router.turns.story import TurnReport
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of a profile's file; there is one older one beside it. Some 10,000 turns.
+MAX_BYTES = 4 * 1024 * 1024
+_NO_PROFILE = "_"
+"""Names the file of what is routed to names that no profile can have."""
+
+_ENDING, _OLDER = ".jsonl", ".jsonl.1"
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(TurnReport)
+
+
+def folder_of(home: Path) -> Path:
+    """Return where the records of a gateway lie."""
+    return home / "hermes-router" / "turns"
+
+
+class Records:
+    """Writes the records of one gateway."""
+
+    def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._broken = False
+
+    def add(self, report: TurnReport) -> None:
+        """Append one line; what cannot be written is logged once."""
+        try:
+            self._append(report.profile, _encoder.encode(report) + b"\n")
+            self._broken = False
+        except OSError as error:
+            if not self._broken:
+                logger.warning("%s: turns cannot be recorded: %s", self._folder, error)
+            self._broken = True
+
+    def _append(self, profile: str, line: bytes) -> None:
+        name = profile if PROFILE_NAME.match(profile) else _NO_PROFILE
+        path = self._folder / f"{name}{_ENDING}"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+        if size + len(line) > self._max_bytes:
+            path.replace(path.with_name(f"{name}{_OLDER}"))
+
+
+def read(folder: Path, profile: str | None = None) -> list[TurnReport]:
+    """Return the recorded turns, of one profile or of all, in the order of their arrival."""
+    found: dict[tuple[str, int], TurnReport] = {}
+    for path in _files(folder, profile):
+        for report in _lines(path):
+            found[report.turn, report.number] = report
+    return sorted(found.values(), key=lambda report: report.at)
+
+
+def since(reports: Iterable[TurnReport], moment: datetime | None) -> list[TurnReport]:
+    """Return those that arrived at ``moment`` or later."""
+    if moment is None:
+        return list(reports)
+    return [report for report in reports if (at := arrived(report)) and at >= moment]
+
+
+def arrived(report: TurnReport) -> datetime | None:
+    """Return when a turn's message arrived; None if the record does not say."""
+    try:
+        return datetime.fromisoformat(report.at)
+    except ValueError:
+        return None
+
+
+def _files(folder: Path, profile: str | None) -> list[Path]:
+    try:
+        paths = [path for path in folder.iterdir() if path.name.endswith((_ENDING, _OLDER))]
+    except FileNotFoundError:
+        return []
+    if profile is not None:
+        paths = [path for path in paths if path.name.partition(".")[0] == profile]
+    return sorted(paths, key=lambda path: (path.name.endswith(_ENDING), path.name))
+
+
+def _lines(path: Path) -> Iterator[TurnReport]:
+    """Yield what can be read; a line that was cut off by a full disk is left out."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:  # just rotated
+        return
+    for line in data.splitlines():
+        try:
+            yield _decoder.decode(line)
+        except msgspec.MsgspecError:
+            continue

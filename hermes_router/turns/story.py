@@ -1,0 +1,249 @@
+"""What came of a turn, for who watches and for who asks later. No text of a message is in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from hermes_router.errors import (
+    ProfileError,
+    RouterError,
+    WorkerOverLimit,
+    WorkerStartError,
+    WorkerTimeout,
+    WrongVersion,
+)
+from hermes_router.protocol import messages as msg
+from hermes_router.relay.delivery_policy import Sender, spelled
+from hermes_router.routing.table import Place
+from hermes_router.workers.worker_log import one_line
+
+if TYPE_CHECKING:
+    from hermes_router.profiles.model import Profile
+
+#: Characters of an error and of a name that a worker chose.
+_ERROR, _NAME = 300, 100
+
+#: What each outcome means, in words.
+OUTCOMES = {
+    "answered": "answered",
+    "interrupted": "interrupted by a person",
+    "stopped": "ended, because the worker was told to go",
+    "model_failed": "the model failed",
+    "no_model": "there is no model to ask",
+    "start_failed": "its worker could not be started",
+    "timeout": "it took longer than allowed",
+    "limit": "it used more than allowed",
+    "worker_failed": "its worker failed",
+    "unusable": "its profile cannot be used",
+    "refused": "too many messages wait",
+    "job_failed": "the job failed",
+}
+
+#: Outcomes that left a person without the answer that was asked for.
+FAILED = frozenset(
+    {
+        *("model_failed", "no_model", "start_failed", "timeout", "limit", "worker_failed"),
+        *("unusable", "refused", "job_failed"),
+    }
+)
+
+
+class TurnReport(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What came of one message of a conversation, or of one cron job.
+
+    Attributes:
+        number: a worker that stays for background work answers several times in one turn.
+        at: when the message arrived. ``seconds`` is how long its answer took.
+        start: ``prepared``, ``cold``, or ``none`` where there was no worker.
+        outcome: ``answered``, ``interrupted``, ``stopped``, or one of ``FAILED``.
+        error: why it failed, in one line.
+        fallback: the configured model did not answer; ``model`` is the one that did.
+        phases: seconds since the turn began, as in the worker log.
+        exit: how the worker ended; None while it lives.
+        failure: what the worker did wrong after the answer was out.
+    """
+
+    turn: str
+    number: int = 1
+    profile: str = ""
+    kind: str = "message"
+    place: str = ""
+    route: str = ""
+    session: str = ""
+    hermes_session: str = ""
+    at: str = ""
+    start: str = "none"
+    messages: int = 0
+    outcome: str = ""
+    error: str = ""
+    failure: str = ""
+    model: str = ""
+    provider: str = ""
+    fallback: bool = False
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    seconds: float | None = None
+    phases: dict[str, float] = {}
+    exit: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether somebody should look at it."""
+        return self.outcome in FAILED or bool(self.failure)
+
+
+Note = Callable[[TurnReport, Place | None], None]
+"""Is told a turn's report, and where its message came from, if from anywhere."""
+
+
+def note_nothing(_report: TurnReport, _place: Place | None) -> None:
+    """Tell nobody what came of a turn."""
+
+
+class _Conversation(Protocol):
+    key: str
+    profile: Profile
+
+    @property
+    def sender(self) -> Sender: ...
+
+
+class Story:
+    """Collects what one turn's report says, and tells ``note`` at each answer and at the end."""
+
+    def __init__(
+        self, turn_id: str, conversation: _Conversation, *, received: float, note: Note
+    ) -> None:
+        self.start = "none"
+        self._conversation = conversation
+        self._turn = turn_id
+        self._note = note
+        self._number = 0
+        self._told = True
+        self._report = self._begun(received)
+
+    def accepted(self) -> None:
+        """Note that the worker took a message."""
+        if self._told:
+            self._report = self._begun(time.monotonic())
+        self._report.messages += 1
+
+    def ran(self, result: msg.RunResult) -> None:
+        """Note what came of asking the model; of several runs the last one decides."""
+        report = self._report
+        report.outcome = result.outcome
+        report.error = one_line(result.error, _ERROR)
+        report.model, report.provider = _name(result.model), _name(result.provider)
+        report.fallback |= result.fallback
+        report.calls += max(0, result.calls)
+        report.input_tokens += max(0, result.input_tokens)
+        report.output_tokens += max(0, result.output_tokens)
+        if result.cost is not None:
+            report.cost = (report.cost or 0.0) + result.cost
+        report.hermes_session = _name(result.session)
+
+    def replied(self, phases: Mapping[str, float]) -> None:
+        """Note that the answer is out and the state saved."""
+        report = self._report
+        if self._told or report.seconds is not None:
+            return
+        report.seconds = round(time.monotonic() - self._since, 3)
+        report.outcome = report.outcome or "answered"
+        self._tell(phases)
+        self._told = True
+
+    def forget(self) -> None:
+        """Nothing came of it: the message goes to another worker."""
+        self._note = note_nothing
+
+    def ended(
+        self,
+        failure: RouterError | None,
+        exit_: str,
+        phases: Mapping[str, float],
+        *,
+        reason: str = "",
+    ) -> None:
+        """Note the end of the worker; ``reason`` is why it was told to go, if it was."""
+        report = self._report
+        report.exit = exit_
+        if report.seconds is None:
+            report.outcome, error = _outcome(failure, reason, report.outcome)
+            report.error = one_line(error or report.error, _ERROR)
+        elif failure is not None:
+            report.failure = one_line(failure.message, _ERROR)
+        self._tell(phases)
+
+    def job_ended(self, kind: str, outcome: str, detail: str) -> None:
+        """Note what came of a job, which nobody waits for in a chat."""
+        done = outcome == "done"
+        self._report.kind = kind
+        self._report.outcome = "answered" if done else "job_failed"
+        self._report.error = "" if done else one_line(detail, _ERROR)
+
+    def summary(self) -> dict[str, object]:
+        """Return what the worker log's last line says."""
+        report = self._report
+        fields: dict[str, object] = {"outcome": report.outcome}
+        if report.model:
+            fields["model"] = report.model
+        if report.fallback:
+            fields["fallback"] = "yes"
+        if report.error:
+            fields["error"] = report.error
+        return fields
+
+    @property
+    def report(self) -> TurnReport:
+        """What is known so far."""
+        return self._report
+
+    def _begun(self, received: float) -> TurnReport:
+        self._since, self._told = received, False
+        self._number += 1
+        origin = self._conversation.sender.origin
+        return TurnReport(
+            turn=self._turn,
+            number=self._number,
+            profile=self._conversation.profile.name,
+            place="" if origin is None else spelled(origin),
+            session=self._conversation.key,
+            at=wall_clock(received),
+        )
+
+    def _tell(self, phases: Mapping[str, float]) -> None:
+        self._report.start = self.start
+        self._report.phases = {name: round(seconds, 3) for name, seconds in phases.items()}
+        self._note(msgspec.structs.replace(self._report), self._conversation.sender.origin)
+
+
+def wall_clock(moment: float) -> str:
+    """Return a monotonic moment as reports write it."""
+    when = datetime.fromtimestamp(time.time() - (time.monotonic() - moment), UTC)
+    return when.isoformat(timespec="milliseconds")
+
+
+def _name(text: str) -> str:
+    return one_line(text, _NAME)
+
+
+def _outcome(failure: RouterError | None, reason: str, run: str) -> tuple[str, str]:
+    """Say what came of a message whose answer never got out."""
+    if failure is None:
+        return (run or "stopped", reason) if reason else (run or "worker_failed", "")
+    kinds: dict[type[RouterError], str] = {
+        ProfileError: "unusable",
+        WorkerOverLimit: "limit",
+        WorkerTimeout: "timeout",
+        WorkerStartError: "start_failed",
+        WrongVersion: "start_failed",
+    }
+    kind = next((name for cls, name in kinds.items() if isinstance(failure, cls)), "worker_failed")
+    return kind, failure.message

@@ -1,0 +1,127 @@
+"""Each routed message leaves a record, and a failed model is a failed turn everywhere."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from hermes_router.observe import records
+from hermes_router.turns.story import TurnReport
+from tests.gateway.conftest import CAREER, MISSING, SYSTEMS, UNROUTED, Stage
+from tests.kit import FORUM
+from tests.kit.waiting import wait_until
+
+LOG = "agent.log"
+
+
+def reports(stage: Stage, profile: str) -> list[TurnReport]:
+    return records.read(records.folder_of(stage.root.path), profile)
+
+
+def wait_ended(stage: Stage, profile: str, count: int) -> list[TurnReport]:
+    wait_until(lambda: len([r for r in reports(stage, profile) if r.exit is not None]) >= count, 60)
+    return reports(stage, profile)
+
+
+def gateway_lines(stage: Stage, turn: str) -> list[str]:
+    wait_until(lambda: f"turn {turn} " in stage.root.log(LOG), 10)
+    return [line for line in stage.root.log(LOG).splitlines() if f"turn {turn} " in line]
+
+
+def test_an_answered_message_is_recorded_without_its_words(stage: Stage) -> None:
+    before = len(reports(stage, "career"))
+    stage.ask("the secret word is heliotrope", CAREER, contains="heliotrope")
+    report = wait_ended(stage, "career", before + 1)[-1]
+    assert (report.profile, report.outcome, report.exit) == ("career", "answered", "status 0")
+    assert report.place == f"telegram:{FORUM}:{CAREER}"
+    assert report.route.endswith(f".{CAREER}")
+    assert report.model == "career-model"
+    assert report.input_tokens > 0
+    assert report.output_tokens > 0
+    assert report.calls == 1
+    assert report.messages == 1
+    assert report.hermes_session
+    assert 0 < (report.seconds or 0) < 60
+    assert {"queue", "start", "ready", "reply", "gone"} <= set(report.phases)
+    folder = records.folder_of(stage.root.path)
+    assert "heliotrope" not in "".join(path.read_text() for path in folder.iterdir())
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_the_gateways_log_has_one_line_per_routed_message(stage: Stage) -> None:
+    before = len(reports(stage, "systems"))
+    stage.ask("one line please", SYSTEMS, contains="one line please")
+    report = wait_ended(stage, "systems", before + 1)[-1]
+    [line] = gateway_lines(stage, report.turn)
+    assert " INFO " in line
+    assert f"telegram:{FORUM}:{SYSTEMS} -> systems ({report.start}): answered in " in line
+
+
+def test_the_turn_stands_in_the_profiles_own_log(stage: Stage) -> None:
+    before = len(reports(stage, "career"))
+    stage.ask("who logs this?", CAREER, contains="who logs this?")
+    report = wait_ended(stage, "career", before + 1)[-1]
+    own = stage.root.profiles["career"].log()
+    marked = [line for line in own.splitlines() if f"[turn {report.turn}]" in line]
+    assert any(report.hermes_session in line for line in marked)
+    assert f"[turn {report.turn}]" not in stage.root.log(LOG)
+
+
+def test_an_unrouted_message_is_not_recorded(stage: Stage) -> None:
+    stage.ask("nobody in particular", UNROUTED, contains="nobody in particular")
+    assert not reports(stage, "default")
+
+
+@pytest.mark.timeout(180)
+def test_a_model_that_fails_is_a_failed_turn(stage: Stage) -> None:
+    before = len(reports(stage, "career"))
+    seq = stage.telegram.seq
+    stage.telegram.say("[[error 400]] now", chat_id=FORUM, thread_id=CAREER)
+    stage.telegram.wait_reply(FORUM, CAREER, after=seq, timeout=120)
+    report = wait_ended(stage, "career", before + 1)[-1]
+    assert (report.outcome, report.exit) == ("model_failed", "status 0")
+    assert "400" in report.error
+    assert report.failed
+    [line] = gateway_lines(stage, report.turn)
+    assert " WARNING " in line
+    assert "the model failed" in line
+    [end] = [
+        line
+        for line in stage.worker_log("career").splitlines()
+        if f" end turn={report.turn} " in line
+    ]
+    assert "outcome=model_failed" in end
+    assert "model=career-model" in end
+    assert "400" in end
+
+
+def test_a_profile_without_a_key_is_a_failed_turn(stage: Stage) -> None:
+    profile = stage.root.profiles["systems"]
+    env = (profile.path / ".env").read_text()
+    (profile.path / ".env").write_text("")
+    config = profile.config
+    profile.configure({"model": {"api_key": None, "base_url": None, "provider": "anthropic"}})
+    try:
+        before = len(reports(stage, "systems"))
+        seq = stage.telegram.seq
+        stage.telegram.say("anybody there?", chat_id=FORUM, thread_id=SYSTEMS)
+        stage.telegram.wait_reply(FORUM, SYSTEMS, after=seq, timeout=60)
+        report = wait_ended(stage, "systems", before + 1)[-1]
+    finally:
+        (profile.path / ".env").write_text(env)
+        profile.configure(config)
+        time.sleep(0.1)
+    assert report.outcome == "no_model", report
+    assert report.failed
+
+
+def test_a_profile_that_is_missing_is_recorded_with_the_id_that_people_are_told(
+    stage: Stage,
+) -> None:
+    seq = stage.telegram.seq
+    stage.telegram.say("hello?", chat_id=FORUM, thread_id=MISSING)
+    told = stage.telegram.wait_reply(FORUM, MISSING, contains="does not exist", after=seq)
+    report = reports(stage, "nobody")[-1]
+    assert report.outcome == "unusable"
+    assert told.text.endswith(f"[{report.turn}]")

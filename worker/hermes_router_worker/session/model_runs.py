@@ -1,0 +1,130 @@
+"""What came of each run of the session's agent: did the model answer, which one, at what cost?
+
+Hermes answers a person also when the model failed: with a sentence that says so. To the platform
+that is an answer like any other. Here is read what Hermes itself knows.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes.follow import follow
+
+_ERROR_CHARACTERS = 300
+
+#: Is this the thread of a turn of the session? And does its agent run already?
+_in_turn: ContextVar[bool] = ContextVar("hermes_router_turn", default=False)
+_in_run: ContextVar[bool] = ContextVar("hermes_router_run", default=False)
+
+
+class ModelRuns:
+    """Calls ``tell`` with what came of each run of the runner's agents; from any thread.
+
+    Agents that an agent starts for itself, and those of ``/background``, are not among them. A
+    Hermes without these seams tells less.
+    """
+
+    def __init__(self, runner: Any, tell: Callable[[msg.RunResult], None]) -> None:
+        self._tell = tell
+        self._told = 0
+        follow(runner, "_run_agent", self._turn)
+        agent = importlib.import_module("run_agent").AIAgent
+        original = getattr(agent, "run_conversation", None)
+        if original is not None:
+            agent.run_conversation = self._watched(original)
+
+    async def _turn(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if _in_turn.get():  # the message that was queued behind it
+            return await original(*args, **kwargs)
+        token, told = _in_turn.set(True), self._told
+        try:
+            result = await original(*args, **kwargs)
+        except Exception as error:
+            self._say_once(told, "model_failed", str(error) or type(error).__name__)
+            raise
+        finally:
+            _in_turn.reset(token)
+        if isinstance(result, dict) and not result.get("interrupted"):
+            self._judge_without_run(told, result)
+        return result
+
+    def _judge_without_run(self, told: int, result: dict[str, Any]) -> None:
+        """Tell of a turn in which no agent came to its end: no key, or no answer in time."""
+        text = str(result.get("error") or result.get("final_response") or "")
+        if result.get("failed"):
+            self._say_once(told, "model_failed", text)
+        elif text and not result.get("api_calls"):
+            self._say_once(told, "no_model", text)
+
+    def _say_once(self, told: int, outcome: Any, error: str) -> None:
+        if self._told == told:
+            self._say(msg.RunResult(outcome=outcome, error=_without_secrets(error)))
+
+    def _say(self, result: msg.RunResult) -> None:
+        self._told += 1
+        self._tell(result)
+
+    def _watched(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        runs = self
+
+        def run_conversation(agent: Any, *args: Any, **kwargs: Any) -> Any:
+            if not _in_turn.get() or _in_run.get():
+                return original(agent, *args, **kwargs)
+            token, before = _in_run.set(True), _usage(agent)
+            try:
+                result = original(agent, *args, **kwargs)
+            finally:
+                _in_run.reset(token)
+            if isinstance(result, dict):
+                runs._say(_result(agent, result, before))
+            return result
+
+        return run_conversation
+
+
+def _result(agent: Any, result: dict[str, Any], before: tuple[float, ...]) -> msg.RunResult:
+    read, written, cost = (now - then for now, then in zip(_usage(agent), before, strict=True))
+    outcome, error = _judged(result)
+    return msg.RunResult(
+        outcome=outcome,
+        error=_without_secrets(error),
+        model=str(getattr(agent, "model", "") or ""),
+        provider=str(getattr(agent, "provider", "") or ""),
+        fallback=bool(getattr(agent, "_fallback_activated", False)),
+        calls=int(result.get("api_calls") or 0),
+        input_tokens=max(0, int(read)),
+        output_tokens=max(0, int(written)),
+        cost=cost if cost > 0 else None,
+        session=str(getattr(agent, "session_id", "") or ""),
+    )
+
+
+def _judged(result: dict[str, Any]) -> tuple[Any, str]:
+    error = str(result.get("error") or "")
+    if result.get("interrupted"):
+        return "interrupted", ""
+    if result.get("failed") or (error and not result.get("completed")):
+        return "model_failed", error or str(result.get("final_response") or "")
+    return "answered", ""
+
+
+def _usage(agent: Any) -> tuple[float, float, float]:
+    """Return what the agent has used so far: tokens read and written, dollars."""
+    names = ("session_input_tokens", "session_output_tokens", "session_estimated_cost_usd")
+    read, written, cost = (float(getattr(agent, name, 0) or 0) for name in names)
+    return read, written, cost
+
+
+def _without_secrets(text: str) -> str:
+    """Return the beginning of an error's first line, with secrets hidden as Hermes hides them."""
+    line = " ".join(text.split())
+    try:
+        redact = importlib.import_module("agent.redact").redact_sensitive_text
+        line = str(redact(line, force=True))
+    except Exception:  # noqa: BLE001 - boundary: an error that cannot be cleaned is not told
+        return "an error that cannot be shown; see the profile's own log"
+    return line[:_ERROR_CHARACTERS]
