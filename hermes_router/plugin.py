@@ -1,35 +1,37 @@
 """The Hermes plugin: swaps the gateway's dispatcher as soon as there is a gateway to swap it in.
 
-Plugins are discovered in every Hermes command, mostly before ``gateway.run`` is imported, and
-importing it has effects that belong in a gateway only. So the swap waits for that import.
+Two things stand between a routed place and the default profile's answer: the swap itself, and a
+hook of Hermes that is asked about every message that reaches Hermes's own path.
 """
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
+import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
-
-from hermes_router.profiles.model import WORKER_VARIABLE
 
 logger = logging.getLogger(__name__)
 
 _GATEWAY_MODULE = "gateway.run"
+_HOOK = "pre_gateway_dispatch"
 
 
 def register(context: Any) -> None:
-    """Install the swap; Hermes calls this once per discovery, and it may call it again.
+    """Install the swap; Hermes calls this once per discovery, for each profile that it serves.
 
-    In a worker nothing is installed: a worker that routed would start workers.
+    In a worker nothing is installed: a worker that routed would start workers. The guard comes
+    first: it holds whatever fails after it.
     """
-    if os.environ.get(WORKER_VARIABLE):
+    if _in_worker():
         return
-    when_imported(_GATEWAY_MODULE, _install)
+    _guard(context)
+    try:
+        _await_gateway()
+    except Exception:
+        logger.exception("hermes-router: cannot be loaded: routed places are not answered")
     add_command = getattr(context, "register_cli_command", None)
     if add_command is not None:
         add_command(
@@ -38,6 +40,62 @@ def register(context: Any) -> None:
             setup_fn=_describe_command,
             handler_fn=_run_command,
             description="What `hermes-router` does, inside `hermes`.",
+        )
+
+
+def _in_worker() -> bool:
+    try:
+        from hermes_router.profiles.model import WORKER_VARIABLE
+    except Exception:
+        logger.exception("hermes-router: cannot be loaded")
+        return False
+    return bool(os.environ.get(WORKER_VARIABLE))
+
+
+def _guard(context: Any) -> None:
+    """Have Hermes ask about messages that reach its own path: the swap may be late or absent."""
+    add_hook = getattr(context, "register_hook", None)
+    if add_hook is None:
+        logger.error("hermes-router: this Hermes has no hooks: a late swap would not be noticed")
+        return
+    add_hook(_HOOK, _before_dispatch)
+
+
+def _before_dispatch(**payload: Any) -> Any:
+    """Take or refuse a routed message that Hermes is about to answer itself."""
+    try:
+        from hermes_router.hermes.guard import guard
+    except Exception:
+        logger.exception("hermes-router: cannot be loaded: no message is answered until it can")
+        return {"action": "skip", "reason": "hermes-router cannot be loaded"}
+    return guard(payload.get("event"), payload.get("gateway"))
+
+
+def _await_gateway() -> None:
+    from hermes_router.hermes.compat.gateway_module import when_imported
+
+    if _GATEWAY_MODULE in sys.modules:
+        _prepare()
+    when_imported(_GATEWAY_MODULE, _install)
+
+
+def _prepare() -> None:
+    """Import what the swap needs, so that it is done at once when the gateway's module is there."""
+    try:
+        importlib.import_module("hermes_router.hermes.install")
+    except Exception:
+        logger.exception("hermes-router: cannot be loaded: routed places are not answered")
+
+
+def _install(module: ModuleType) -> None:
+    """Install the swap; a failure closes routed places, and never ends the gateway."""
+    try:
+        from hermes_router.hermes import install
+
+        install.install(module)
+    except Exception:
+        logger.exception(
+            "hermes-router: the dispatcher could not be swapped: routed places are not answered"
         )
 
 
@@ -51,61 +109,3 @@ def _run_command(options: Any) -> None:
     from hermes_router.cli import parser as commands
 
     commands.run_in_hermes(options)
-
-
-def _install(module: ModuleType) -> None:
-    """Install the swap; a failure switches routing off, and never ends the gateway."""
-    try:
-        from hermes_router.hermes import install
-
-        install.install(module)
-    except Exception:
-        logger.exception("hermes-router: the dispatcher could not be swapped; routing is OFF")
-
-
-def when_imported(name: str, then: Callable[[ModuleType], None]) -> None:
-    """Call ``then`` with the module ``name``, now or when it has been imported."""
-    module = sys.modules.get(name)
-    if module is None:
-        if not any(isinstance(finder, _Waiter) for finder in sys.meta_path):
-            sys.meta_path.insert(0, _Waiter(name, then))
-    elif getattr(module.__spec__, "_initializing", False):
-        logger.error("hermes-router: %s was being imported already; routing is off", name)
-    else:
-        then(module)
-
-
-class _Waiter(importlib.abc.MetaPathFinder):
-    """Finds one module by the other finders and acts after its execution; then it is gone."""
-
-    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
-        self._name = name
-        self._then = then
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._name:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _ThenLoader(spec.loader, self._then)
-        return spec
-
-
-class _ThenLoader(importlib.abc.Loader):
-    def __init__(self, loader: importlib.abc.Loader, then: Callable[[ModuleType], None]) -> None:
-        self._loader = loader
-        self._then = then
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        self._then(module)
-
-    def __getattr__(self, name: str) -> Any:
-        # Resources, source and file names of the module stay what its own loader says.
-        return getattr(self._loader, name)

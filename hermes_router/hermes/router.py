@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import anyio
 
 from hermes_router.config import model as configuration
-from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes import crash_recovery
 from hermes_router.hermes.compat import seams
@@ -29,6 +27,8 @@ from hermes_router.hermes.features.observed import OverheardFiles
 from hermes_router.hermes.features.sessions import RoutedSessions
 from hermes_router.hermes.features.stickers import Stickers
 from hermes_router.hermes.message_handler import MessageHandler
+from hermes_router.hermes.refusal import NO_CONFIGURATION, passed
+from hermes_router.hermes.routes import watcher_of
 from hermes_router.observe import records
 from hermes_router.observe.book import TurnBook
 from hermes_router.observe.records import Records
@@ -41,15 +41,9 @@ from hermes_router.state.known_conversations import KnownConversations
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
-from hermes_router.workers import launchers
 from hermes_router.workers.pool import WorkerPool
 
 logger = logging.getLogger(__name__)
-
-_NO_CONFIGURATION = (
-    "⚠️ The routes of this bot cannot be read, so that nobody knows who answers here. "
-    "`hermes-router routes` says what to mend; no restart is needed."
-)
 
 _Original = Callable[[], Awaitable[Any]]
 
@@ -61,17 +55,8 @@ class GatewayRouter:
         home = seams.hermes_home()
         self._runner = runner
         self._root = model.hermes_root(home)
-        self._watcher = ConfigWatcher(
-            home / "config.yaml",
-            functools.partial(
-                configuration.load,
-                home / "config.yaml",
-                gateway_profile=model.profile_name_of(home),
-                known_platforms=seams.known_platforms(),
-                profile_exists=self._profile_exists,
-                launcher_obstacle=launchers.check,
-            ),
-        )
+        self._watcher = watcher_of(home)
+        self._started = False
         initial = model.initial_environment(home)
         self._workers = WorkerPool(initial, budget=0)
         self._seen = KnownConversations(home / "hermes-router" / "conversations.json")
@@ -117,7 +102,13 @@ class GatewayRouter:
         )
 
     async def start(self) -> None:
-        """Read the routes before the first message, so that what is wrong is in the log at once."""
+        """Read the routes before the first message, so that what is wrong is in the log at once.
+
+        A second call does nothing: a late swap starts what the gateway may start as well.
+        """
+        if self._started:
+            return
+        self._started = True
         unanswered, works = self._journal.take(), self._open_works.take()
         if unanswered or works:
             self._tasks.start(crash_recovery.tell(self._runner, unanswered, works))
@@ -174,23 +165,28 @@ class GatewayRouter:
         try:
             decision = await self._decide(event, woken=bool(wakes))
         except ConfigError:
-            await seams.send_text(self._runner, event, _NO_CONFIGURATION)
+            await seams.send_text(self._runner, event, NO_CONFIGURATION)
             return None
         if decision is None:
             return await original()
         if seams.restoring(self._runner, event):
             seams.hold_until_restored(self._runner, event)
             return None
-        if self._is_the_gateways(event):
+        if self.is_the_gateways(event):
             return await original()
-        heard = seams.after_hooks(self._runner, event) if decision.action == "worker" else None
+        heard = await self._hooked(event) if decision.action == "worker" else None
         return None if heard is None else await self._handle_heard(heard, decision, original)
+
+    async def _hooked(self, event: Any) -> Any:
+        """Return a message as the gateway home's hooks leave it; our own guard says nothing."""
+        with passed():
+            return await seams.after_hooks(self._runner, event)
 
     async def _handle_heard(
         self, event: Any, decision: configuration.Decision, original: _Original
     ) -> Any:
         """Handle a message that the gateway home's hooks let through, perhaps rewritten."""
-        if self._is_the_gateways(event):  # by a hook: Hermes asks its hooks again and obeys them
+        if self.is_the_gateways(event):  # by a hook: Hermes asks its hooks again and obeys them
             return await original()
         refusal = seams.refusal_of(self._runner, event)
         if refusal is not None and seams.is_gateway_command(event.get_command()):
@@ -209,9 +205,9 @@ class GatewayRouter:
             decision = await self._decide(event, woken=bool(wakes))
         except ConfigError:
             return True  # whoever made the session busy has been told
-        if decision is None or self._is_the_gateways(event):
+        if decision is None or self.is_the_gateways(event):
             return await original()
-        heard = seams.after_hooks(self._runner, event) if decision.action == "worker" else None
+        heard = await self._hooked(event) if decision.action == "worker" else None
         if heard is not None:
             self._tasks.start(self._handler.serve_busy(heard, decision.profile or ""))
         return True
@@ -234,7 +230,7 @@ class GatewayRouter:
         try:
             config = await self._configuration()
         except ConfigError:
-            if not seams.authorized(self._runner, source) or self._is_the_gateways(event):
+            if not seams.authorized(self._runner, source) or self.is_the_gateways(event):
                 return None
             raise
         decision = config.decide(place_of(source))
@@ -242,20 +238,14 @@ class GatewayRouter:
             return None
         return decision if woken or seams.authorized(self._runner, source) else None
 
-    def _is_the_gateways(self, event: Any) -> bool:
+    def is_the_gateways(self, event: Any) -> bool:
+        """Say whether a message of a routed place is a command for the gateway itself."""
         command = seams.canonical_command(event.get_command())
         if command == "whoami":
             return seams.has_command_rules(self._runner, event.source)
         return command in GATEWAY_COMMANDS or seams.update_prompt_pending(
             self._runner, event.source
         )
-
-    def _profile_exists(self, name: str) -> bool:
-        try:
-            model.find(name, self._root)
-        except ProfileError:
-            return False
-        return True
 
     def sessions_for_adapter(self, adapter: Any, store: Any) -> RoutedSessions:
         """Return the session store that an adapter is given in place of the gateway's ``store``.

@@ -71,7 +71,7 @@ async def main():
     os.stat = real_stat
     result["touched"], result["stats"] = touched, len(stats)
 
-    serving = router._serving
+    serving = router._handler
     serving.serve_and_wait = serve_and_wait
     async def outcome(event):
         calls.clear(); served.clear()

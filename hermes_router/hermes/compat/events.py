@@ -127,5 +127,5 @@ def _plain_fields(instance: Any, *, without: set[str]) -> dict[str, Any]:
     return {
         field.name: plain(getattr(instance, field.name))
         for field in dataclasses.fields(instance)
-        if field.name not in without
+        if field.init and field.name not in without
     }

@@ -6,35 +6,32 @@ name: a router that half works would answer somebody as the wrong profile.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import importlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import anyio
 
+from hermes_router.hermes.compat import patches, patching
 from hermes_router.routing.table import Place
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
-#: Methods of ``GatewayRunner`` that the swap wraps or calls; all of Hermes 0.13 to 0.19 has them.
+#: Methods of ``GatewayRunner`` that are called.
 RUNNER_METHODS = (
-    "_handle_message",
-    "_handle_active_session_busy_message",
     "_is_user_authorized",
     "_session_key_for_source",
     "_thread_metadata_for_source",
     "_reply_anchor_for_event",
     "_status_action_gerund",
-    "start",
-    "stop",
-    "wait_for_shutdown",
 )
 
 
@@ -43,7 +40,7 @@ def missing(module: ModuleType) -> list[str]:
     runner = getattr(module, "GatewayRunner", None)
     if runner is None:
         return ["gateway.run.GatewayRunner"]
-    return [
+    return patching.missing(patches.required()) + [
         f"GatewayRunner.{name}"
         for name in RUNNER_METHODS
         if not callable(getattr(runner, name, None))
@@ -51,8 +48,57 @@ def missing(module: ModuleType) -> list[str]:
 
 
 def hermes_home() -> Path:
-    """Return the Hermes home that the gateway process runs on."""
-    return Path(importlib.import_module("hermes_constants").get_hermes_home())
+    """Return the Hermes home that the gateway process runs on, whoever is served at the moment."""
+    constants = importlib.import_module("hermes_constants")
+    of_process = getattr(constants, "get_process_hermes_home", constants.get_hermes_home)
+    return Path(of_process())
+
+
+def loop_of(runner: Any) -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that a gateway runs on, once it runs."""
+    loop: asyncio.AbstractEventLoop | None = getattr(runner, "_gateway_loop", None)
+    return loop
+
+
+def catch_up(module: ModuleType, then: Callable[[Any], None]) -> None:
+    """Call ``then`` with the gateway that runs already, on its event loop, if there is one."""
+    reference = getattr(module, "_gateway_runner_ref", None)
+    runner = reference() if callable(reference) else None
+    loop = loop_of(runner) if runner is not None else None
+    if loop is not None:
+        loop.call_soon_threadsafe(then, runner)
+
+
+def rewire_adapters(runner: Any) -> None:
+    """Give the adapters of a gateway that runs already its handlers anew: they hold old ones."""
+    wire = getattr(runner, "_wire_adapter_handlers", None)
+    for adapter in tuple(runner.adapters.values()):
+        if wire is not None:
+            wire(adapter)
+        else:
+            adapter.set_message_handler(runner._handle_message)
+            adapter.set_busy_session_handler(runner._handle_active_session_busy_message)
+            adapter.set_session_store(runner.session_store)
+
+
+def own_bot(source: Any) -> str | None:
+    """Return the profile whose own bot received a message; None for the gateway's bot.
+
+    Where the adapter is not known, what the source says of its profile is believed.
+    """
+    adapter = _receiver(source)
+    if adapter is None:
+        return getattr(source, "profile", None) or None
+    named = getattr(adapter, "_owner_profile", None) or getattr(
+        adapter, "_hermes_profile_name", None
+    )
+    return named if isinstance(named, str) and named not in ("", "default") else None
+
+
+def _receiver(source: Any) -> Any:
+    """Return the adapter that a message came in on, if the source still knows it."""
+    reference = getattr(source, "_transport_adapter_ref", None)
+    return reference() if callable(reference) else None
 
 
 def known_platforms() -> frozenset[str]:
@@ -78,7 +124,8 @@ def session_key(source: Any, *, group_per_user: bool, thread_per_user: bool) -> 
 
 def authorized(runner: Any, source: Any) -> bool:
     """Say whether Hermes lets this sender use the gateway."""
-    return bool(runner._is_user_authorized(source))
+    of_source = getattr(runner, "_is_user_authorized_for_source", runner._is_user_authorized)
+    return bool(of_source(source))
 
 
 def restoring(runner: Any, event: Any) -> bool:
@@ -234,14 +281,21 @@ def has_command_rules(runner: Any, source: Any) -> bool:
     return bool(access.policy_for_source(runner.config, source).enabled)
 
 
-def after_hooks(runner: Any, event: Any) -> Any:
+async def _asked_hooks(name: str, **payload: Any) -> Any:
+    """Ask the hooks of plugins; those that are coroutines too, where this Hermes has such."""
+    plugins = importlib.import_module("hermes_cli.plugins")
+    ask = getattr(plugins, "ainvoke_hook", None)
+    return plugins.invoke_hook(name, **payload) if ask is None else await ask(name, **payload)
+
+
+async def after_hooks(runner: Any, event: Any) -> Any:
     """Let the gateway home's ``pre_gateway_dispatch`` hooks see a message, as Hermes would.
 
     Returns the message, rewritten if a hook says so, or None if a hook says to skip it. Hermes
     asks them itself for every message that it handles; this is for those that it never sees.
     """
     try:
-        results = importlib.import_module("hermes_cli.plugins").invoke_hook(
+        results = await _asked_hooks(
             "pre_gateway_dispatch",
             event=event,
             gateway=runner,

@@ -1,0 +1,163 @@
+"""Replacing functions of Hermes: one way to do it, and one list of what was done.
+
+A :class:`Patch` names a function and says why it is replaced. :func:`apply` puts a wrapper in its
+place, on the module or class whose attribute the callers in Hermes read. A name that a module only
+passes on from another one (PEP 562) is no place to replace it: such a module is skipped.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+Wrapper = Callable[..., Any]
+"""Called as ``wrapper(original, *args, **kwargs)``; for a method the first of ``args`` is self."""
+
+_ATTRIBUTE = "__hermes_router_replacement__"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """One function of Hermes that the router replaces."""
+
+    owners: tuple[str, ...]
+    """Where it may be, the newest Hermes first: ``module`` or ``module:Class``."""
+    name: str
+    why: str
+    """What the replacement is for."""
+    without: str = ""
+    """What happens in a Hermes that lacks the function."""
+    since: str = "0.19"
+    until: str = ""
+    """The last version that has it; empty while the newest one has it."""
+    required: bool = False
+    """Whether routing is closed in a Hermes that lacks it."""
+
+    @property
+    def label(self) -> str:
+        """Its name as people may look it up in Hermes's source."""
+        return f"{self.owners[0].replace(':', '.')}.{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchState:
+    """What became of a patch: ``replaced``, ``missing``, ``overridden`` or ``unused``."""
+
+    patch: Patch
+    state: str
+
+
+class _Replacement:
+    """The wrapper that stands in one place; a later ``apply`` exchanges it."""
+
+    def __init__(self, patch: Patch, original: Any, wrapper: Wrapper) -> None:
+        self.patch = patch
+        self.original = original
+        self.wrapper = wrapper
+
+    def function(self) -> Any:
+        """Return what Hermes finds in place of its own function."""
+        original = self.original
+        if inspect.iscoroutinefunction(original):
+
+            @functools.wraps(original)
+            async def replaced(*args: Any, **kwargs: Any) -> Any:
+                return await self.wrapper(original, *args, **kwargs)
+        else:
+
+            @functools.wraps(original)
+            def replaced(*args: Any, **kwargs: Any) -> Any:
+                return self.wrapper(original, *args, **kwargs)
+
+        setattr(replaced, _ATTRIBUTE, self)
+        return replaced
+
+
+_lock = threading.RLock()
+_applied: dict[Patch, list[tuple[Any, _Replacement]]] = {}
+_missing: set[Patch] = set()
+
+
+def apply(patch: Patch, wrapper: Wrapper, *, owner: Any = None) -> bool:
+    """Replace a function; say whether this Hermes has it.
+
+    Done again it exchanges the wrapper. ``owner`` is the class or object to act on, where the patch
+    cannot know it.
+    """
+    with _lock:
+        owner = owner_of(patch) if owner is None else owner
+        original = _attribute(owner, patch.name)
+        if not callable(original):
+            _report_missing(patch)
+            return False
+        known = getattr(original, _ATTRIBUTE, None)
+        if isinstance(known, _Replacement) and known.patch == patch:
+            known.wrapper = wrapper
+            return True
+        replacement = _Replacement(patch, original, wrapper)
+        setattr(owner, patch.name, replacement.function())
+        _applied.setdefault(patch, []).append((owner, replacement))
+        return True
+
+
+def _report_missing(patch: Patch) -> None:
+    if patch in _missing:
+        return
+    _missing.add(patch)
+    if patch.without:
+        logger.error(
+            "hermes-router: this Hermes lacks %s: %s. Install a Hermes version that hermes-router "
+            "supports.",
+            patch.label,
+            patch.without,
+        )
+
+
+def owner_of(patch: Patch) -> Any:
+    """Return the module or class of this Hermes that has the function itself, or None."""
+    for name in patch.owners:
+        owner = _resolve(name)
+        if _attribute(owner, patch.name) is not None:
+            return owner
+    return None
+
+
+def _resolve(name: str) -> Any:
+    module_name, _, class_name = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError:
+        return None
+    return getattr(module, class_name, None) if class_name else module
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    """Return an attribute; of a module only what it holds itself."""
+    if inspect.ismodule(owner):
+        return vars(owner).get(name)
+    return getattr(owner, name, None)
+
+
+def missing(patches: Iterable[Patch]) -> list[str]:
+    """Return the names of those that this Hermes does not have."""
+    return [patch.label for patch in patches if owner_of(patch) is None]
+
+
+def state_of(patch: Patch) -> PatchState:
+    """Say what became of a patch in this process, without importing anything."""
+    places = _applied.get(patch)
+    if not places:
+        return PatchState(patch=patch, state="missing" if patch in _missing else "unused")
+    stands = all(
+        getattr(_attribute(owner, patch.name), _ATTRIBUTE, None) is replacement
+        for owner, replacement in places
+    )
+    return PatchState(patch=patch, state="replaced" if stands else "overridden")

@@ -1,0 +1,54 @@
+"""Keeping the gateway from doing a routed profile's work in its own process.
+
+With multiplexing a gateway serves every profile: its cron jobs, hooks, MCP servers, plugins, loops
+and bots. Hermes asks two functions which profiles those are. A routed profile is left out there, as
+if it were parked: its work belongs to its workers.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from hermes_router.errors import ConfigError
+from hermes_router.hermes.compat import patches, patching, seams
+from hermes_router.hermes.routes import watcher_of
+from hermes_router.profiles import model
+
+logger = logging.getLogger(__name__)
+
+
+def hold_back_routed_profiles() -> None:
+    """Leave routed profiles out where Hermes lists whom this gateway serves."""
+    patching.apply(patches.SERVED, _served)
+    patching.apply(patches.PARKED, _is_parked)
+
+
+def _served(original: Any, *args: Any, **kwargs: Any) -> list[tuple[str, Path]]:
+    """List the profiles to serve; ``include_parked`` is asked by who wants all that there are."""
+    rows: list[tuple[str, Path]] = original(*args, **kwargs)
+    if kwargs.get("include_parked"):
+        return rows
+    return [(name, home) for name, home in rows if not is_held_back(Path(home))]
+
+
+def _is_parked(original: Any, home: Any) -> bool:
+    return bool(original(home)) or is_held_back(Path(home))
+
+
+def is_held_back(profile_home: Path) -> bool:
+    """Say whether this gateway must not serve a profile itself.
+
+    While nobody knows the routes it serves no profile but its own.
+    """
+    own = seams.hermes_home()
+    if profile_home == own:
+        return False
+    if model.hermes_root(profile_home) != model.hermes_root(own):
+        return False
+    try:
+        config = watcher_of(own).current()
+    except ConfigError:
+        return True
+    return model.profile_name_of(profile_home) in config.worker_profiles()

@@ -1,0 +1,84 @@
+"""The last thing before Hermes answers a message itself: nothing routed gets past it.
+
+Hermes asks its ``pre_gateway_dispatch`` hooks about each message that reaches its own path. Where
+the swap works, a routed message never does. Where it came late, the guard installs it and hands the
+message to the router. Where routing cannot work, the guard tells the place so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from hermes_router.errors import ConfigError
+from hermes_router.hermes import install
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.refusal import CLOSED, NO_CONFIGURATION, decide, has_passed, refuse
+from hermes_router.tasks import BackgroundTasks
+
+logger = logging.getLogger(__name__)
+
+Answer = dict[str, str] | None
+
+_SKIP = {"action": "skip", "reason": "hermes-router"}
+_tasks = BackgroundTasks("hermes-router: a message that the guard took was not served")
+
+
+def guard(event: Any, runner: Any) -> Answer:
+    """Return None where Hermes may go on with a message, or what makes Hermes drop it."""
+    if event is None or runner is None or has_passed():
+        return None
+    try:
+        work = _taken(event, runner)
+        if work is None:
+            return None
+        _start(work, runner)
+    except Exception:
+        logger.exception("hermes-router: a message is dropped: nobody knows whose it is")
+    return dict(_SKIP)
+
+
+def _start(work: Coroutine[Any, Any, Any], runner: Any) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # Hermes asks its hooks in another thread
+        loop = seams.loop_of(runner)
+        if loop is None:
+            work.close()
+            raise
+        loop.call_soon_threadsafe(_tasks.start, work)
+    else:
+        _tasks.start(work)
+
+
+def _taken(event: Any, runner: Any) -> Coroutine[Any, Any, Any] | None:
+    """Return what is to be done with a routed message, or None if Hermes may have it."""
+    why = _closed(runner)
+    try:
+        decision = decide(event, runner)
+    except ConfigError:
+        return refuse(runner, event, NO_CONFIGURATION)
+    if decision is None:
+        return None
+    if why is not None:
+        return refuse(runner, event, CLOSED.format(why=why))
+    router = install.router_of(runner)
+    if router.is_the_gateways(event):
+        return None
+    logger.warning("hermes-router: a routed message came past the swap, and was taken")
+    return router.handle(event, lambda: refuse(runner, event, CLOSED.format(why="a late swap")))
+
+
+def _closed(runner: Any) -> str | None:
+    """Return why routing does not work, after having tried to install what is not; else None."""
+    if not install.swapped(runner):
+        try:
+            install.install(sys.modules[type(runner).__module__])
+        except Exception:
+            logger.exception("hermes-router: the dispatcher could not be swapped")
+    if install.swapped(runner):
+        return None
+    return install.closed() or "its dispatcher cannot be swapped"

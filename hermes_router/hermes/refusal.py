@@ -1,0 +1,68 @@
+"""Where the router itself does not work: who would answer a message, and saying that nobody does.
+
+The guard and the swap share this. It needs the routes and little of Hermes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from hermes_router.config.model import Decision
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.events import place_of
+from hermes_router.hermes.routes import watcher_of
+
+logger = logging.getLogger(__name__)
+
+NO_CONFIGURATION = (
+    "⚠️ The routes of this bot cannot be read, so that nobody knows who answers here. "
+    "`hermes-router routes` says what to mend; no restart is needed."
+)
+CLOSED = "⚠️ Nobody answers here: hermes-router does not work in this gateway ({why})."
+
+_passed: ContextVar[bool] = ContextVar("hermes_router_passed", default=False)
+
+
+@contextlib.contextmanager
+def passed() -> Iterator[None]:
+    """Mark what runs in the block: the router saw this message, and left it to Hermes."""
+    token = _passed.set(True)
+    try:
+        yield
+    finally:
+        _passed.reset(token)
+
+
+def has_passed() -> bool:
+    """Say whether the router saw the message that is being handled."""
+    return _passed.get()
+
+
+def decide(event: Any, runner: Any) -> Decision | None:
+    """Say who answers a message by the routes, or None if Hermes may; needs no router.
+
+    Raises:
+        ConfigError: the routes could never be read.
+    """
+    source = getattr(event, "source", None)
+    if source is None or getattr(event, "internal", False) or seams.own_bot(source):
+        return None
+    if not seams.authorized(runner, source):
+        return None
+    decision = watcher_of(seams.hermes_home()).current().decide(place_of(source))
+    return None if decision.action == "in_process" else decision
+
+
+async def refuse(runner: Any, event: Any, text: str) -> None:
+    """Tell a place one line, by the plainest way that still works."""
+    try:
+        await seams.send_text(runner, event, text)
+    except Exception:
+        logger.exception("hermes-router: a place could not be told: %s", text)
+        adapter = seams.adapter_for(runner, event.source)
+        metadata = seams.place_metadata(place_of(event.source))
+        await adapter.send(event.source.chat_id, text, metadata=metadata or None)
