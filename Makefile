@@ -5,7 +5,9 @@ export HERMES
 PY := $(if $(HERMES),.venvs/$(HERMES),.venv)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench leaks parity pins
+DOCS := .venvs/docs/bin/python
+
+.PHONY: docs help setup demo test check format bench leaks parity pins
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,6 +45,16 @@ leaks: setup ## what leaks between profiles, side by side; ARGS="--only E1,F7", 
 
 parity: setup ## one conversation with a plain gateway and routed; ARGS="--only stop" for some
 	@$(PY) -m tests.tools.parity $(ARGS)
+
+docs: setup $(DOCS) ## the pages as a site in build/site; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(DOCS) -m mkdocs build --strict
+	@$(PY) -m tests.tools.check_site build/site
+
+$(DOCS): tests/environments.toml
+	@python3 -m venv .venvs/docs
+	@$(DOCS) -m pip install --quiet --disable-pip-version-check \
+	    "$$(sed -n 's/^docs = \["\(.*\)"\]/\1/p' tests/environments.toml)"
+	@touch $(DOCS)
 
 pins: setup ## ask pip's resolver whether any Hermes pin moves (slow, needs the package index)
 	@$(PY) -m tests.tools.check_pins $(ARGS)

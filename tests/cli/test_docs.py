@@ -19,7 +19,9 @@ from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot
 pytestmark = pytest.mark.timeout(240)
 
 TEXT = (ROOT / "docs" / "cli.md").read_text("utf-8")
-_BLOCK = re.compile(r"^```console(?P<how>[^\n]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^```(?:{\.)?console(?P<how>[^\n}]*)}?\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL
+)
 
 
 def _examples(how: str = "") -> list[tuple[str, int]]:
@@ -27,9 +29,9 @@ def _examples(how: str = "") -> list[tuple[str, int]]:
     found = []
     for block in _BLOCK.finditer(TEXT):
         words = block["how"].split()
-        if ("say" in words) != (how == "say"):
+        if (".say" in words) != (how == "say"):
             continue
-        status = next((int(w.removeprefix("status=")) for w in words if "=" in w), 0)
+        status = next((int(w.split('"')[1]) for w in words if w.startswith("status=")), 0)
         lines = block["body"].splitlines()
         assert all(line.startswith("$ hermes-router ") for line in lines), lines
         found += [(line.removeprefix("$ hermes-router "), status) for line in lines]
