@@ -33,6 +33,7 @@ GATEWAY, WORKER, BOTH, NOWHERE = Acts
 _TERMINAL = "Hermes offers it in a terminal only."
 _SESSION = "Acts on the session, which is the profile's."
 _SETTING = "Changes the session or the profile's configuration."
+_RECURRING = "The prompt is one of the session's; the profile's maintenance workers repeat it."
 
 COMMANDS: Mapping[str, Command] = {
     # the session
@@ -48,17 +49,28 @@ COMMANDS: Mapping[str, Command] = {
     "stop": Command(WORKER, "Interrupts the session's turn, which runs in the worker."),
     "approve": Command(WORKER, "Who waits for it is the worker."),
     "deny": Command(WORKER, "Who waits for it is the worker."),
-    "background": Command(WORKER, "The prompt runs as the profile.", ("bg", "btw")),
+    "background": Command(WORKER, "The prompt runs as the profile."),
+    "bg": Command(WORKER, "The prompt runs as the profile."),
+    "btw": Command(WORKER, "The side question runs as the profile."),
     "agents": Command(
         WORKER,
         "The gateway's list would show other profiles' sessions and commands.",
         ("tasks",),
     ),
     "queue": Command(WORKER, _SESSION, ("q",)),
-    "steer": Command(WORKER, _SESSION),
+    "steer": Command(WORKER, _SESSION, ("s",)),
     "goal": Command(WORKER, _SESSION),
     "moa": Command(WORKER, _SESSION),
     "subgoal": Command(WORKER, _SESSION),
+    "heartbeat": Command(WORKER, _RECURRING, ("hb",)),
+    "loop": Command(WORKER, _RECURRING, ("proactive",)),
+    "plan": Command(WORKER, "The plan is written in the profile's workspace."),
+    "init": Command(WORKER, "The repository is the one in the profile's workspace."),
+    "review": Command(WORKER, _SESSION),
+    "refine": Command(WORKER, "Memory and skills are the profile's."),
+    "context": Command(WORKER, _SESSION, ("ctx",)),
+    "diff": Command(WORKER, "The working directory is the profile's."),
+    "save": Command(WORKER, "The conversation is written in the profile's home."),
     "status": Command(WORKER, _SESSION),
     "resume": Command(WORKER, "Sessions are the profile's."),
     "sessions": Command(WORKER, "Sessions are the profile's."),
@@ -73,6 +85,8 @@ COMMANDS: Mapping[str, Command] = {
     "reasoning": Command(WORKER, _SETTING),
     "fast": Command(WORKER, _SETTING),
     "voice": Command(WORKER, _SETTING),
+    "busy": Command(WORKER, _SETTING),
+    "approvals": Command(WORKER, _SETTING),
     # tools and skills
     "skills": Command(WORKER, "Skills are the profile's."),
     "memory": Command(WORKER, "Memory is the profile's."),
@@ -90,6 +104,8 @@ COMMANDS: Mapping[str, Command] = {
     "commands": Command(WORKER, "Skills and plugin commands are the profile's."),
     "help": Command(WORKER, "Skills and plugin commands are the profile's."),
     "usage": Command(WORKER, "Counts the session's tokens and the profile's limits."),
+    "egress": Command(WORKER, "The proxy is that of the profile's containers."),
+    "login": Command(WORKER, "The account is the profile's."),
     "topup": Command(WORKER, "The account is the one that the profile is logged in with."),
     "insights": Command(WORKER, "Looks into the profile's database."),
     "version": Command(WORKER, "One installation serves all.", ("v",)),
@@ -98,11 +114,11 @@ COMMANDS: Mapping[str, Command] = {
     "restart": Command(GATEWAY, "Restarts the gateway."),
     "update": Command(GATEWAY, "Updates the installation and restarts the gateway."),
     "platform": Command(GATEWAY, "Platforms are connected in the gateway."),
+    "pause": Command(GATEWAY, "The emergency stop is everybody's: a part of it would be none."),
     # terminals
     "clear": Command(NOWHERE, _TERMINAL),
     "redraw": Command(NOWHERE, _TERMINAL),
     "history": Command(NOWHERE, _TERMINAL),
-    "save": Command(NOWHERE, _TERMINAL),
     "prompt": Command(NOWHERE, _TERMINAL, ("compose",)),
     "handoff": Command(NOWHERE, _TERMINAL),
     "snapshot": Command(NOWHERE, _TERMINAL, ("snap",)),
@@ -112,7 +128,6 @@ COMMANDS: Mapping[str, Command] = {
     "timestamps": Command(NOWHERE, _TERMINAL, ("ts",)),
     "skin": Command(NOWHERE, _TERMINAL),
     "indicator": Command(NOWHERE, _TERMINAL),
-    "busy": Command(NOWHERE, _TERMINAL),
     "tools": Command(NOWHERE, _TERMINAL),
     "toolsets": Command(NOWHERE, _TERMINAL),
     "pet": Command(NOWHERE, _TERMINAL),
@@ -127,6 +142,13 @@ COMMANDS: Mapping[str, Command] = {
     "paste": Command(NOWHERE, _TERMINAL),
     "image": Command(NOWHERE, _TERMINAL),
     "quit": Command(NOWHERE, _TERMINAL, ("exit",)),
+    "worktree": Command(NOWHERE, _TERMINAL),
+    "export": Command(NOWHERE, _TERMINAL),
+    "import": Command(NOWHERE, _TERMINAL),
+    "battery": Command(NOWHERE, _TERMINAL),
+    "focus": Command(NOWHERE, _TERMINAL),
+    "wake": Command(NOWHERE, _TERMINAL),
+    "palette": Command(NOWHERE, _TERMINAL),
 }
 
 #: Commands that the gateway executes, whoever types them and wherever.

@@ -24,8 +24,19 @@ def module(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     tool = importlib.import_module("tools.skills_tool")
     monkeypatch.setattr(tool, "SKILLS_DIR", home / "skills")
     monkeypatch.setattr(found, "reload_skills", found.reload_skills)  # put back afterwards
-    monkeypatch.setattr(found, "_skill_commands", {})
+    forget(found)
     return found
+
+
+def forget(module: Any) -> None:
+    """Take from Hermes's module what it has found, as if the process had just started."""
+    caches = (
+        "_skill_commands",
+        "_skill_commands_by_key",
+        "_last_interactive_skill_commands_by_key",
+    )
+    for name in caches:
+        getattr(module, name, {}).clear()
 
 
 def add(home: Path, name: str) -> None:
@@ -38,7 +49,7 @@ def add(home: Path, name: str) -> None:
 
 def reloaded(module: Any) -> tuple[list[str], list[str]]:
     """Reload in a fresh process; return what it calls added and removed."""
-    module._skill_commands = {}
+    forget(module)
     skills.remember_reloads()
     result = module.reload_skills()
     return [s["name"] for s in result["added"]], [s["name"] for s in result["removed"]]

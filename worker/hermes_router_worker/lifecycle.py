@@ -17,7 +17,7 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router.protocol.template import PREPARE_MCP
-from hermes_router_worker.hermes.features import browser, kanban, skills
+from hermes_router_worker.hermes.features import kanban, skills
 from hermes_router_worker.jobs import job
 from hermes_router_worker.process import supervisor
 from hermes_router_worker.process.connection import Connection
@@ -115,7 +115,6 @@ class _Worker:
         """Return a runner, which yet belongs to no session; ``imported``: seconds that took."""
         begun = time.monotonic()
         runner = bootstrap.build_runner(mcp=mcp)
-        browser.name_sessions(self._profile)
         kanban.sign(self._profile)
         skills.remember_reloads()
         built = time.monotonic() - begun

@@ -9,6 +9,8 @@ Hermes's own guard lives in one process. Between processes there are three:
 - the other way round, a job worker keeps the job's record in the state by which Hermes itself
   leaves it alone: not due for a while yet, and claimed. What it was before, Hermes computes anew
   when the run ends; when the process dies, at most one due time is lost.
+
+From 0.20 on Hermes does the third itself: who runs a job holds its claim in the store.
 """
 
 from __future__ import annotations
@@ -44,6 +46,11 @@ _LOCK_SECONDS = 0.5
 
 #: States of an execution that has not ended, as Hermes's ledger names them.
 _OPEN = frozenset({"claimed", "running"})
+
+
+def hermes_claims() -> bool:
+    """Say whether Hermes itself keeps a job that runs from being run a second time."""
+    return hasattr(importlib.import_module("cron.jobs"), "heartbeat_fire_claim")
 
 
 @contextlib.contextmanager
@@ -123,6 +130,9 @@ def kept_from_others(job_id: str, last_run: object) -> Iterator[None]:
 
     ``last_run`` is the record's ``last_run_at`` from before: Hermes writes it when the run ends.
     """
+    if hermes_claims():
+        yield
+        return
     done = threading.Event()
 
     def keep() -> None:
@@ -142,8 +152,11 @@ def kept_from_others(job_id: str, last_run: object) -> Iterator[None]:
 def keep_off(job_id: str, last_run: object) -> None:
     """Move the next run of a job that runs away from now, and renew its claim.
 
-    Once the run has ended the record is left as Hermes wrote it.
+    Once the run has ended the record is left as Hermes wrote it. Does nothing where Hermes claims
+    the job itself: it would not get the claim then.
     """
+    if hermes_claims():
+        return
     from cron import jobs
 
     with jobs._jobs_lock():

@@ -74,6 +74,9 @@ def run(job_id: str, begin: Callable[[Record], None], stop: threading.Event) -> 
     """
     if not _ticks_here():
         return Result("not_due", "the profile's cron.provider fires its jobs")
+    if _paused():
+        return Result("not_due", "Hermes is paused by its emergency stop")
+    _stay_here()
     with cron_lock.alone(_home(), job_id) as mine:
         if not mine:
             return Result("busy", "another process runs it")
@@ -114,7 +117,7 @@ def _tick(work: _Run, scheduler: Any, stop: threading.Event) -> bool:
 
 def _result(work: _Run) -> Result:
     if work.marked is None:
-        return Result("failed", "its end was not recorded")
+        return Result("failed", _why_unrecorded(work.job_id))
     success, error, undelivered = work.marked
     problems = [] if success else [str(error)]
     problems += [f"not delivered: {undelivered}"] if undelivered else []
@@ -201,9 +204,13 @@ def _close_execution(job_id: str, error: str) -> None:
         from cron import executions
     except ImportError:  # a Hermes without a ledger
         return
+    finish = getattr(executions, "terminalize_dead_owner", None)  # from 0.22 on for others' rows
     for row in executions.list_executions(job_id=job_id, limit=5):
         if row["status"] in {"claimed", "running"} and cron_lock.runs_elsewhere(job_id) is None:
-            executions.finish_execution(row["id"], success=False, error=error)
+            if finish is not None:
+                finish(row["id"], reason=error)
+            else:
+                executions.finish_execution(row["id"], success=False, error=error)
 
 
 # -- reaches into Hermes -----------------------------------------------------------------------
@@ -211,6 +218,34 @@ def _close_execution(job_id: str, error: str) -> None:
 
 def _home() -> Path:
     return Path(os.environ["HERMES_HOME"])
+
+
+def _paused() -> bool:
+    """Say whether somebody has stopped all new work, in this home or in the root's."""
+    try:
+        from agent import estop
+    except ImportError:  # a Hermes before 0.20
+        return False
+    return bool(estop.is_engaged())
+
+
+def _stay_here() -> None:
+    """Have the job run in this process: under systemd Hermes would give it one of its own.
+
+    That one would lie outside of what ends with the worker. Hermes looks at this variable for it.
+    """
+    os.environ.pop("INVOCATION_ID", None)
+
+
+def _why_unrecorded(job_id: str) -> str:
+    """Say by the ledger of executions why a run has no recorded end."""
+    with contextlib.suppress(ImportError):  # a Hermes without a ledger
+        from cron import executions
+
+        for row in executions.list_executions(job_id=job_id, limit=1):
+            if row["error"]:
+                return str(row["error"])
+    return "its end was not recorded"
 
 
 def _ticks_here() -> bool:
@@ -244,14 +279,14 @@ def _only(job_id: str) -> Iterator[None]:
     def load_mine() -> list[Record]:
         return [record for record in load_all() if mine(record)]
 
-    def save_mine(changed: list[Record]) -> None:
+    def save_mine(changed: list[Record], **options: Any) -> None:
         records, left = [], list(changed)
         for record in load_all():
             if not mine(record):
                 records.append(record)
             elif left:
                 records.append(left.pop(0))
-        save(records + left)
+        save(records + left, **options)
 
     with _replaced(jobs, "load_jobs", load_mine), _replaced(jobs, "save_jobs", save_mine):
         yield
@@ -264,10 +299,11 @@ def _noting_the_end(work: _Run) -> Iterator[None]:
 
     record = scheduler.mark_job_run
 
-    def mark(job_id: str, *result: Any, delivery_error: Any = None) -> None:
-        success, error = (*result, None)[:2]
-        work.marked = (success, error, delivery_error)
-        record(job_id, success, error, delivery_error=delivery_error)
+    def mark(job_id: str, *result: Any, **options: Any) -> Any:
+        names = ("success", "error", "delivery_error")
+        known = dict(zip(names, result, strict=False)) | options
+        work.marked = (bool(known["success"]), known.get("error"), known.get("delivery_error"))
+        return record(job_id, *result, **options)
 
     with _replaced(scheduler, "mark_job_run", mark):
         yield

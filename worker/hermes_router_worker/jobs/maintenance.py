@@ -8,6 +8,7 @@ none of them starts a process before that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import os
@@ -38,6 +39,25 @@ _HOUR = 3600.0
 
 #: Chores whose next time cannot be known in advance are looked after so long after a change.
 _SOON = 300.0
+
+#: By module, what Hermes's housekeeping does to databases; each looks whether its time has come.
+_PRUNING = (
+    ("gateway.run", "_housekeeping_state_db_maintenance"),
+    ("tools.checkpoint_maintenance", "auto_prune_from_config"),
+)
+
+#: By module, what deletes the old files of a cache; those after the second are new in 0.20 to 0.22.
+_CLEANERS = (
+    ("gateway.platforms.base", "cleanup_image_cache"),
+    ("gateway.platforms.base", "cleanup_document_cache"),
+    ("gateway.platforms.base", "cleanup_audio_cache"),
+    ("gateway.platforms.base", "cleanup_video_cache"),
+    ("gateway.platforms.base", "cleanup_screenshot_cache"),
+    ("tools.tool_result_storage", "cleanup_spillover_cache"),
+    ("tools.environments.local", "cleanup_terminal_temp_cache"),
+    ("tools.bot_mode_dm", "cleanup_bot_dm_cache"),
+    ("tools.bot_relay", "cleanup_bot_relay_artifacts"),
+)
 
 #: Threads in which a chore goes on after its call, by the beginning of their names.
 _GOING_ON = ("curator-review",)
@@ -83,6 +103,7 @@ class Upkeep:
         yield "sessions", self._expire_sessions
         yield "caches", clean_caches
         yield "databases", lambda: steps.catch_up_upkeep(self._runner)
+        yield "archive", prune_as_housekeeping
         yield "logins", refresh_login
         yield "skills", tend_skills
 
@@ -121,7 +142,14 @@ class Upkeep:
             self._runner.adapters = own
 
     async def _expire_sessions(self) -> int:
-        """End the sessions whose time is over, and prune the store: one round of the watcher."""
+        """End the sessions whose time is over, and prune the store: one round of the watcher.
+
+        From 0.21.5 on no session ends by the clock, and the store is pruned all the same.
+        """
+        prune = getattr(self._runner, "_session_housekeeping", None)
+        if prune is not None:
+            await prune()
+            return 0
         before = open_sessions(self._runner)
         over = [key for key, end in before.items() if end is not None and end <= time.time() + 1]
         if over:
@@ -166,11 +194,21 @@ def recover_executions() -> int:
 
 def clean_caches() -> int:
     """Delete what is old in the caches, and shared pastes that have expired."""
-    base = importlib.import_module("gateway.platforms.base")
-    removed = base.cleanup_image_cache(max_age_hours=_CACHED_HOURS)
-    removed += base.cleanup_document_cache(max_age_hours=_CACHED_HOURS)
+    removed = 0
+    for name, cleaner in _CLEANERS:
+        with contextlib.suppress(ImportError, AttributeError):  # a Hermes without such a cache
+            clean = getattr(importlib.import_module(name), cleaner)
+            removed += clean(max_age_hours=_CACHED_HOURS)
     sweep = getattr(importlib.import_module("hermes_cli.debug"), "_sweep_expired_pastes", None)
     return int(removed + (sweep()[0] if sweep is not None else 0))
+
+
+def prune_as_housekeeping() -> int:
+    """Archive and prune where Hermes does it beside its turns; before 0.21 a start-up did it."""
+    for module, chore in _PRUNING:
+        with contextlib.suppress(ImportError, AttributeError):  # an older Hermes
+            getattr(importlib.import_module(module), chore)()
+    return 0
 
 
 def refresh_login() -> int:
@@ -266,6 +304,8 @@ def open_sessions(runner: Any) -> dict[str, float | None]:
 
 
 def _expiry(config: Any, entry: Any) -> float | None:
+    if not hasattr(config, "get_reset_policy"):  # no session ends by the clock any more
+        return None
     policy = config.get_reset_policy(platform=entry.platform, session_type=entry.chat_type)
     ends = []
     if policy.mode in {"idle", "both"}:
@@ -284,6 +324,8 @@ def _boundary(after: datetime, hour: int) -> datetime:
 def _patience(runner: Any) -> float:
     """Return how long after a change in the home something may be to do."""
     config = runner.config
+    if not hasattr(config, "get_reset_policy"):
+        return _DAY
     policies = [config.default_reset_policy]
     policies += [*config.reset_by_platform.values(), *config.reset_by_type.values()]
     waits = [_DAY]

@@ -41,7 +41,7 @@ def main() -> Any:
     if home and os.environ.get("HERMES_HOME") == home:
         kanban.sign(Path(home).name)
         once_imported("tools.send_message_tool", lambda _module: _connect())
-        once_imported("hermes_cli.send_cmd", _allow_no_target)
+        mean_the_origin(sys.argv)
     return command.main()
 
 
@@ -93,10 +93,18 @@ class _AtTheCounter:
             self.link.close()
 
 
-def _allow_no_target(module: Any) -> None:
-    """Let ``hermes send`` without ``--to`` mean the conversation that the work comes from."""
-    resolve = module._resolve_target
-    module._resolve_target = lambda given: resolve(given) or engine.ORIGIN
+#: Options of ``hermes send`` with which it has a target already, or needs none.
+_WITH_TARGET = ("-t", "--to", "-l", "--list", "-h", "--help")
+
+
+def mean_the_origin(argv: list[str]) -> None:
+    """Let ``hermes send`` without a target mean the conversation that the work comes from."""
+    if argv[1:2] != ["send"]:
+        return
+    options = argv[2 : argv.index("--")] if "--" in argv else argv[2:]
+    names = (option.split("=", 1)[0] for option in options)
+    if not any(name in _WITH_TARGET or name.startswith("-t") for name in names):
+        argv[2:2] = ["--to", engine.ORIGIN]
 
 
 if __name__ == "__main__":

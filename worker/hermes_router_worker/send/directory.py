@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -22,8 +23,7 @@ logger = logging.getLogger(__name__)
 
 def add(places: Iterable[msg.Place]) -> None:
     """Add conversations to the directory, or rename them; writes nothing when all are there."""
-    module = importlib.import_module("gateway.channel_directory")
-    path = Path(module.DIRECTORY_PATH)
+    path = Path(os.environ["HERMES_HOME"], "channel_directory.json")
     directory = _read(path)
     platforms: dict[str, Any] = directory.setdefault("platforms", {})
     changed = [

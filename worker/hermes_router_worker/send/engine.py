@@ -27,8 +27,11 @@ logger = logging.getLogger(__name__)
 #: Stands where Hermes wants a credential to call a platform connected; opens nothing.
 NO_TOKEN = "held-by-the-gateway"  # noqa: S105 - a placeholder
 
-#: What of Hermes's send engine is replaced; 0.13 to 0.19 have it.
-_SEAMS = ("_send_to_platform", "_handle_send", "_parse_target_ref")
+#: What of Hermes's send engine is replaced.
+_SEAMS = ("_send_to_platform", "_handle_send")
+
+#: What reads a target, the better one first: from 0.20 on, all senders share the first.
+_READERS = ("resolve_send_target", "_parse_target_ref")
 
 #: What stands after a platform's name in a target for the conversation that the work comes from.
 ORIGIN = "origin"
@@ -56,6 +59,8 @@ def lead(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
     """
     engine = importlib.import_module("tools.send_message_tool")
     absent = [name for name in _SEAMS if not hasattr(engine, name)]
+    if not any(hasattr(engine, name) for name in _READERS):
+        absent.append(_READERS[0])
     if absent:
         raise RuntimeError(f"this Hermes lacks tools.send_message_tool.{', '.join(absent)}")
     send_through(transport)
@@ -98,7 +103,9 @@ def know_targets(delivery_scope: msg.DeliveryScope) -> None:
     Hermes itself takes the home channel's chat, and forgets its thread.
     """
     engine: Any = importlib.import_module("tools.send_message_tool")
-    send, parse = _original(engine, "_handle_send"), _original(engine, "_parse_target_ref")
+    send = _original(engine, "_handle_send")
+    reader = next(name for name in _READERS if hasattr(engine, name))
+    read = _original(engine, reader)
 
     @functools.wraps(send)
     def handle_send(args: Mapping[str, Any], *more: Any, **options: Any) -> Any:
@@ -106,18 +113,22 @@ def know_targets(delivery_scope: msg.DeliveryScope) -> None:
             dict(args) | {"target": _explicit(args.get("target"), delivery_scope)}, *more, **options
         )
 
-    @functools.wraps(parse)
-    def parse_target(platform_name: str, target_ref: str) -> Any:
+    # The third value says that a chat was named, or with the other reader why none was found.
+    found = None if reader == "resolve_send_target" else True
+
+    @functools.wraps(read)
+    def read_target(platform_name: str, target_ref: str, **options: Any) -> Any:
         if target_ref.strip().lower() == ORIGIN:
             place = default_place(delivery_scope, platform_name)
             if place is not None:
-                return place.chat_id, place.thread_id, True
-        chat, thread, explicit = parse(platform_name, target_ref)
-        if explicit and thread is None:
+                return place.chat_id, place.thread_id, found
+        chat, thread, state = read(platform_name, target_ref, **options)
+        if chat and state == found and thread is None:
             thread = _thread_meant(delivery_scope, platform_name, chat)
-        return chat, thread, explicit
+        return chat, thread, state
 
-    engine._handle_send, engine._parse_target_ref = handle_send, parse_target
+    engine._handle_send = handle_send
+    setattr(engine, reader, read_target)
     engine._explicit_target = functools.partial(_explicit, delivery_scope=delivery_scope)
 
 

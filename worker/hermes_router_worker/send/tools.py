@@ -5,16 +5,52 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from hermes_router.protocol import messages as msg
 
-logger = logging.getLogger(__name__)
-
 NAME = "send_message"
 _TOOLSET = "hermes_router"
+
+#: How the tool is described to a model; its function is Hermes's, and so are the words it takes.
+SCHEMA: dict[str, Any] = {
+    "name": NAME,
+    "description": (
+        "Send a message to a conversation of this profile, or put a reaction on one. With action "
+        "'list' it lists the conversations by name: ask for them first when the user names a "
+        "channel or a person. A platform alone means the conversation that you are in, or the "
+        "home channel if you are in none there."
+    ),
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "action": {
+                "type": "string",
+                "enum": ["send", "list", "react", "unreact"],
+                "description": "What to do; 'send' if it is left out.",
+            },
+            "target": {
+                "type": "string",
+                "description": (
+                    "Where to: 'platform', 'platform:chat_id', 'platform:chat_id:thread_id' or "
+                    "'platform:name' with a name from the list. For example 'telegram', "
+                    "'telegram:-1001234567890:17' or 'discord:#plans'."
+                ),
+            },
+            "message": {
+                "type": "string",
+                "description": "The text. 'MEDIA:/path/of/a/file' in it sends that file too.",
+            },
+            "emoji": {"type": "string", "description": "For 'react': the emoji."},
+            "message_id": {
+                "type": "string",
+                "description": "For 'react' and 'unreact': which one; without, the last.",
+            },
+        },
+        "required": [],
+    },
+}
 
 #: Sends a reaction: place, emoji or None to take it away, message id or None for the last one.
 React = Callable[[msg.Place, str | None, str | None], Any]
@@ -46,6 +82,10 @@ def react_through(react: React) -> None:
 def _place_of(tool: Any, target: str) -> msg.Place | None:
     platform, _, reference = tool._explicit_target(target).partition(":")
     platform = platform.strip().lower()
+    resolve = getattr(tool, "resolve_send_target", None)
+    if resolve is not None:
+        chat, thread, _ = resolve(platform, reference) if reference else (None, None, None)
+        return msg.Place(platform=platform, chat_id=chat, thread_id=thread) if chat else None
     chat, thread, _ = tool._parse_target_ref(platform, reference)
     if not chat and reference:
         resolve = importlib.import_module("gateway.channel_directory").resolve_channel_name
@@ -57,22 +97,18 @@ def _place_of(tool: Any, target: str) -> msg.Place | None:
 def offer() -> None:
     """Offer the model the tool ``send_message``, unless this Hermes or a plugin does so itself.
 
-    It is Hermes's own tool function with its own description; from 0.17 on Hermes does not register
-    it. It stands in a toolset of its own, which ``hermes tools`` switches off like a plugin's.
+    It is Hermes's own tool function, which Hermes itself does not register. It stands in a toolset
+    of its own, which ``hermes tools`` switches off like a plugin's.
     """
     engine: Any = importlib.import_module("tools.send_message_tool")
     registry = importlib.import_module("tools.registry").registry
     manager = importlib.import_module("hermes_cli.plugins").get_plugin_manager()
     if registry.get_entry(NAME) is not None:
         return
-    schema = getattr(engine, "SEND_MESSAGE_SCHEMA", None)
-    if schema is None:
-        logger.warning("send_tool: this Hermes lacks tools.send_message_tool.SEND_MESSAGE_SCHEMA")
-        return
     registry.register(
         name=NAME,
         toolset=_TOOLSET,
-        schema=schema,
+        schema=SCHEMA,
         handler=engine.send_message_tool,
         description="send to a conversation of this profile",
         emoji="📨",

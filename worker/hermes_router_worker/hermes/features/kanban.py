@@ -21,6 +21,16 @@ _OPENING = (
     *("set_current_board", "clear_current_board"),
 )
 
+#: Where they lie: on 0.19 and 0.20 in the first, later in the others, by module that calls them.
+_MODULES = (
+    "hermes_cli.kanban_db",
+    "hermes_cli.kanban_db_boards",
+    "hermes_cli.kanban_db_connect",
+)
+
+#: Where subscriptions are written: on 0.19 and 0.20 in the first, later in the second.
+_SUBSCRIBING = ("hermes_cli.kanban_db", "hermes_cli.kanban_db_notify")
+
 
 def hide(profile: str) -> None:
     """Refuse the board in this process and in those that it starts."""
@@ -32,7 +42,8 @@ def follow() -> None:
     """Refuse the board if the worker that started this process has to."""
     profile = os.environ.get(VARIABLE)
     if profile:
-        once_imported("hermes_cli.kanban_db", lambda module: _refuse(module, profile))
+        for name in _MODULES:
+            once_imported(name, functools.partial(_refuse, profile))
 
 
 def sign(profile: str) -> None:
@@ -40,7 +51,8 @@ def sign(profile: str) -> None:
 
     By that name the gateway decides whether the place may be told, as of anything that is sent.
     """
-    once_imported("hermes_cli.kanban_db", functools.partial(_sign, profile))
+    for name in _SUBSCRIBING:
+        once_imported(name, functools.partial(_sign, profile))
 
 
 def _sign(profile: str, module: Any) -> None:
@@ -54,7 +66,7 @@ def _sign(profile: str, module: Any) -> None:
     module.add_notify_sub = signed
 
 
-def _refuse(module: Any, profile: str) -> None:
+def _refuse(profile: str, module: Any) -> None:
     def refused(*_args: Any, **_kwargs: Any) -> Any:
         raise PermissionError(
             "the sandbox of this profile does not show the kanban board; who runs the gateway can "

@@ -6,6 +6,7 @@ made after a turn, and only when something that it is made from has changed sinc
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import os
@@ -25,8 +26,7 @@ _MOST = 100
 
 def offers(platform: str, known: str) -> msg.Commands | None:
     """Return what the profile offers on a platform; None if that is what is ``known``."""
-    commands: Any = importlib.import_module("hermes_cli.commands")
-    listing = getattr(commands, _LISTS.get(platform, ""), None)
+    listing = _listing(_LISTS.get(platform, ""))
     if listing is None:
         return None
     of = _sources()
@@ -35,6 +35,14 @@ def offers(platform: str, known: str) -> msg.Commands | None:
     _skills().scan_skill_commands()  # the turn may have made one
     listed, _hidden = listing(max_commands=_MOST)
     return msg.Commands(of=of, commands=[(str(name), str(text)) for name, text in listed])
+
+
+def _listing(name: str) -> Any:
+    """Return the function of that name; it lies in the first module, until 0.20 in the second."""
+    for module in ("hermes_cli.commands_platforms", "hermes_cli.commands"):
+        with contextlib.suppress(ImportError, AttributeError):
+            return getattr(importlib.import_module(module), name)
+    return None
 
 
 def _skills() -> Any:

@@ -21,19 +21,16 @@ logger = logging.getLogger(__name__)
 def remember_reloads() -> None:
     """Have reloads compare with what is kept; a second call changes nothing."""
     module = _module()
-    original = getattr(module, "reload_skills", None)
-    if original is None or hasattr(original, "remembers"):  # older: it has no such command
+    original = module.reload_skills
+    if hasattr(original, "remembers"):
         return
 
     def reload_skills() -> Any:
-        known = _read(_file())
-        if known is None:
-            module.scan_skill_commands()
-        else:
-            module._skill_commands = {f"/{name}": {"description": d} for name, d in known.items()}
+        before = _read(_file())
         result = original()
-        keep()
-        return result
+        after = _present()
+        _keep(after)
+        return result | _difference(after if before is None else before, after)
 
     reload_skills.remembers = True  # type: ignore[attr-defined]
     module.reload_skills = reload_skills
@@ -41,15 +38,31 @@ def remember_reloads() -> None:
 
 def keep_first() -> None:
     """Keep what the profile has, if nothing is kept yet; takes a moment then."""
-    if not _file().exists() and hasattr(_module(), "reload_skills"):
+    if not _file().exists():
         _module().scan_skill_commands()
-        keep()
+        _keep(_present())
 
 
-def keep() -> None:
-    """Keep what this process has found; a disk that takes no note costs a longer list."""
-    found = _module()._skill_commands.items()
-    names = {key.lstrip("/"): str((info or {}).get("description") or "") for key, info in found}
+def _present() -> dict[str, str]:
+    """Return what was found last, by name, each with its description."""
+    module = _module()
+    listing = getattr(module, "get_interactive_skill_commands", module.get_skill_commands)
+    found = listing().items()
+    return {key.lstrip("/"): str((info or {}).get("description") or "") for key, info in found}
+
+
+def _difference(before: dict[str, str], after: dict[str, str]) -> dict[str, Any]:
+    """Return what a reload says has come and gone, in the words of Hermes's own answer."""
+    come, gone = after.keys() - before.keys(), before.keys() - after.keys()
+    return {
+        "added": [{"name": name, "description": after[name]} for name in sorted(come)],
+        "removed": [{"name": name, "description": before[name]} for name in sorted(gone)],
+        "unchanged": sorted(after.keys() & before.keys()),
+    }
+
+
+def _keep(names: dict[str, str]) -> None:
+    """Keep what was found; a disk that takes no note costs a longer list."""
     file = _file()
     try:
         json_files.write(file, names)
