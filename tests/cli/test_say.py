@@ -58,11 +58,18 @@ class Place:
         return said
 
     def rows(self) -> dict[str, int]:
-        """Return how many rows each table of the profile's database has."""
+        """Return how many rows each table of the profile's database has.
+
+        In ``state_meta`` Hermes notes what it did to the database itself, when it opens it.
+        """
         connection = sqlite3.connect(self.home / "state.db")
         try:
             names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            tables = [name for (name,) in names.fetchall() if not name.startswith("sqlite_")]
+            tables = [
+                name
+                for (name,) in names.fetchall()
+                if not name.startswith(("sqlite_", "state_meta"))
+            ]
             return {
                 name: connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0]
                 for name in tables

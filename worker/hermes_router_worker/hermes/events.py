@@ -65,7 +65,7 @@ def event_to_plain(event: Any) -> dict[str, Any]:
     fields = {
         field.name: plain(getattr(event, field.name))
         for field in dataclasses.fields(event)
-        if field.name not in {"source", "raw_message"}
+        if field.init and field.name not in {"source", "raw_message"}
     }
     source = {
         field.name: plain(getattr(event.source, field.name))
@@ -102,7 +102,7 @@ def build_source(fields: Mapping[str, Any]) -> Any:
 
 
 def _known(cls: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in dataclasses.fields(cls)}
+    names = {field.name for field in dataclasses.fields(cls) if field.init}
     return {name: value for name, value in fields.items() if name in names}
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hermes_router_worker.hermes.patching import Patch
 
-def follow(runner: Any, name: str, around: Callable[..., Any]) -> None:
-    """Have ``around`` called with a coroutine method of the runner and what that is called with.
 
-    Nothing where this Hermes has no such method.
-    """
-    original = getattr(runner, name, None)
-    if original is None:
-        return
+def follow(patch: Patch, runner: Any, around: Callable[..., Any]) -> None:
+    """Have ``around`` called with a coroutine method of the runner and what that is called with."""
 
-    async def followed(*args: Any, **kwargs: Any) -> Any:
-        return await around(original, *args, **kwargs)
+    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def followed(*args: Any, **kwargs: Any) -> Any:
+            return await around(original, *args, **kwargs)
 
-    setattr(runner, name, followed)
+        return followed
+
+    patch.replace(wrapper, on=runner)

@@ -20,6 +20,7 @@ guards against that, installed on the instances of this worker. They have one id
 A profile's own gateway may run beside its workers, without these guards, and drop the rows that it
 does not know. Workers therefore keep their session rows a second time, out of its reach.
 
-Guards sit on the smallest seam and check that it is there: :class:`.seams.SeamMissing` names what a
-Hermes version lacks. Installing them reads no session state and takes well under 2 ms.
+Each guard checks that what it guards is there. What a version of Hermes lacks is named by
+:class:`hermes_router_worker.hermes.patching.MissingPoint`, and the worker does not start.
+Installing the guards reads no session state and takes well under 2 ms.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hermes_router_worker.hermes.paths import current_home
 from hermes_router_worker.home.lock import FOLDER, home_lock
-from hermes_router_worker.home.seams import current_home
 from hermes_router_worker.json_files import identity
 
 _WAIT_SECONDS = 60.0

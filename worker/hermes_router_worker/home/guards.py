@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.patching import do_nothing
+from hermes_router_worker.hermes.paths import current_home
 from hermes_router_worker.home.delegations import guard_delegations
 from hermes_router_worker.home.lock import home_lock
 from hermes_router_worker.home.maps import MapGuard, guard_dead_targets, guard_voice_modes
 from hermes_router_worker.home.process_records import guard_processes
-from hermes_router_worker.home.seams import current_home, do_nothing, require
 from hermes_router_worker.home.session_rows import guard_sessions
 
 
 def install(runner: Any) -> None:
     """Install all guards. Once per worker, after the runner is built and before any event.
 
-    Reads nothing that belongs to a session. Raises ``SeamMissing``, with nothing written.
+    Reads nothing that belongs to a session. Raises ``MissingPoint``, with nothing written.
     """
     home = current_home()
     guard_sessions(runner.session_store, home)
@@ -26,7 +29,6 @@ def install(runner: Any) -> None:
     guard_voice_modes(runner, home)
     guard_dead_targets(runner, home)
     guard_unlocked_writers(runner, home)
-    silence_gateway_status()
 
 
 def refresh(runner: Any) -> None:
@@ -43,13 +45,10 @@ def guard_unlocked_writers(runner: Any, home: Path) -> None:
 
     They read the file each time, so that a lock around them is all that is missing.
     """
-    from hermes_cli import config
-
-    for owner, name in (
-        (config, "save_env_value"),
-        (runner, "_clear_restart_failure_count"),
-    ):
-        setattr(owner, name, _serialised(require(owner, name), home))
+    replacements.SAVE_ENV_VALUE.replace(lambda function: _serialised(function, home))
+    replacements.CLEAR_RESTART_COUNT.replace(
+        lambda function: _serialised(function, home), on=runner
+    )
 
 
 def _serialised(function: Callable[..., Any], home: Path) -> Callable[..., Any]:
@@ -57,16 +56,18 @@ def _serialised(function: Callable[..., Any], home: Path) -> Callable[..., Any]:
         with home_lock(home):
             return function(*args, **kwargs)
 
-    return serialised
+    async def serialised_coroutine(*args: Any, **kwargs: Any) -> Any:
+        with home_lock(home):
+            return await function(*args, **kwargs)
+
+    return serialised_coroutine if inspect.iscoroutinefunction(function) else serialised
 
 
 def silence_gateway_status() -> None:
-    """Keep this process out of gateway_state.json.
+    """Keep this process out of gateway_state.json. Before a runner is built: that writes it too.
 
     Each turn writes the writer's pid there, as that of the profile's gateway: ``hermes status`` and
     ``hermes gateway stop`` would take a worker for it.
     """
-    from gateway import status
-
-    require(status, "write_runtime_status")
-    status.write_runtime_status = do_nothing
+    replacements.WRITE_STATUS.replace(lambda _: do_nothing)
+    replacements.PUBLISH_STATUS.replace(lambda _: do_nothing)

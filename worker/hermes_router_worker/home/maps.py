@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.patching import require
 from hermes_router_worker.home.lock import home_lock
-from hermes_router_worker.home.seams import require
 from hermes_router_worker.json_files import read_map
 
 
@@ -53,19 +54,19 @@ class MapGuard:
 
 def guard_voice_modes(runner: Any, home: Path) -> None:
     """``/voice`` of one chat keeps the modes of the others (gateway_voice_mode.json)."""
-    for name in ("_voice_mode", "_load_voice_modes", "_save_voice_modes"):
-        require(runner, name)
-    runner._save_voice_modes = MapGuard(
-        home, lambda: runner._voice_mode, runner._load_voice_modes, runner._save_voice_modes
+    require(runner, "_voice_mode")
+    read = require(runner, "_load_voice_modes")
+    replacements.SAVE_VOICE_MODES.replace(
+        lambda write: MapGuard(home, lambda: runner._voice_mode, read, write), on=runner
     )
 
 
 def guard_dead_targets(runner: Any, home: Path) -> None:
-    """Keep what siblings learned about chats that are gone (0.18 and newer)."""
-    targets = getattr(runner.delivery_router, "dead_targets", None)
-    if targets is None:
-        return
+    """Keep what siblings learned about chats that are gone."""
+    targets = require(runner.delivery_router, "dead_targets")
     path = Path(require(targets, "_path"))
-    write = require(targets, "_flush_locked")
     require(targets, "_dead")
-    targets._flush_locked = MapGuard(home, lambda: targets._dead, lambda: read_map(path), write)
+    replacements.FLUSH_DEAD_TARGETS.replace(
+        lambda write: MapGuard(home, lambda: targets._dead, lambda: read_map(path), write),
+        on=targets,
+    )

@@ -9,8 +9,9 @@ from typing import Any
 
 from hermes_router.protocol.pids import is_running
 from hermes_router_worker import json_files
+from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.patching import require
 from hermes_router_worker.home.lock import FOLDER, acquire, home_lock, in_process, open_lock
-from hermes_router_worker.home.seams import require
 
 
 class ProcessRecords:
@@ -34,10 +35,16 @@ class ProcessRecords:
         self._lock: Any = None
         module.CHECKPOINT_PATH = self._file
 
-    def write(self) -> None:
-        """Save this worker's running processes. In place of ``_write_checkpoint``."""
+    def write(self, extra_entries: list[dict[str, Any]] | None = None) -> None:
+        """Save this worker's running processes. In place of ``_write_checkpoint``.
+
+        ``extra_entries`` are records that Hermes could not take over and wants to keep.
+        """
         with in_process:
-            if self._registry._running:
+            if extra_entries:
+                self._own()
+                self._write_own(extra_entries)
+            elif self._registry._running:
                 self._own()
                 self._write_own()
             elif self._lock is not None:
@@ -97,9 +104,9 @@ def guard_processes(home: Path) -> None:
 
     require(module, "CHECKPOINT_PATH")
     registry = require(module, "process_registry")
-    for name in ("_write_checkpoint", "recover_from_checkpoint", "_running"):
+    for name in ("recover_from_checkpoint", "_running"):
         require(registry, name)
-    registry._write_checkpoint = ProcessRecords(module, home).write
+    replacements.WRITE_CHECKPOINT.replace(lambda _: ProcessRecords(module, home).write, on=registry)
 
 
 def adopt_processes(session_key: str) -> int:

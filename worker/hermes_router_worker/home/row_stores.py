@@ -1,4 +1,4 @@
-"""Where Hermes keeps the rows of its sessions, by version: a database, or a file.
+"""Where Hermes keeps the rows of its sessions: a database, or a file if that cannot be opened.
 
 Each row is kept twice, where Hermes looks for it and in a place of our own: a gateway without
 guards replaces all that lies in the first.
@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hermes_router_worker import json_files
+from hermes_router_worker.hermes.patching import MissingPoint, require
 from hermes_router_worker.home.lock import FOLDER
-from hermes_router_worker.home.seams import require
 
 Row = dict[str, Any]
+
+_DELETES = ("delete_gateway_routing_rows", "delete_gateway_routing_entries")
 
 
 class Rows(Protocol):
@@ -32,7 +34,7 @@ class Rows(Protocol):
 
 
 class DatabaseRows:
-    """Rows in ``state.db`` (Hermes 0.18.2 and newer).
+    """Rows in ``state.db``.
 
     Each row is kept in the scope of Hermes and in one of our own. A gateway without guards
     replaces its whole scope: a row that it drops is still in ours, a row that it changes is the
@@ -41,20 +43,25 @@ class DatabaseRows:
 
     def __init__(self, store: Any) -> None:
         self._store = store
-        self._db = store._db
         self._scopes = (store._routing_scope(), f"{store._routing_scope()}#{FOLDER}")
         self._version: object = None
         self._parsed: dict[str, Row | None] = {}
 
+    @property
+    def _db(self) -> Any:
+        """The database, asked for each time: Hermes opens another when the file was replaced."""
+        return self._store._db
+
     def changed(self) -> bool:
         """Ask SQLite whether another connection has committed since the last call."""
-        connection = getattr(self._db, "_conn", None)
+        database = self._db
+        connection = getattr(database, "_conn", None)
         if connection is None:
             return True
-        with self._db._lock:
-            version = connection.execute("PRAGMA data_version").fetchone()[0]
+        with database._lock:
+            version = (id(connection), connection.execute("PRAGMA data_version").fetchone()[0])
         previous, self._version = self._version, version
-        return bool(version != previous)
+        return version != previous
 
     def read(self) -> dict[str, Row]:
         """Return the newer of the two rows of each key."""
@@ -75,13 +82,20 @@ class DatabaseRows:
         for scope in self._scopes:
             for key, row in rows.items():
                 self._db.save_gateway_routing_entry(key, json.dumps(row), scope=scope)
-            self._db.delete_gateway_routing_entries(sorted(removed), scope=scope)
+            self._delete(removed, scope)
         if getattr(self._store, "_write_sessions_json", True):
             self._store._save_sessions_json(all_rows)
 
+    def _delete(self, keys: set[str], scope: str) -> None:
+        delete = getattr(self._db, "delete_gateway_routing_rows", None)
+        if delete is not None:
+            delete([(scope, key) for key in sorted(keys)])
+        else:  # before Hermes 0.21.5
+            self._db.delete_gateway_routing_entries(sorted(keys), scope=scope)
+
 
 class FileRows:
-    """Rows in ``sessions/sessions.json`` (before 0.18.2), and in a file of our own beside it."""
+    """Rows in ``sessions/sessions.json``, and in a file of our own beside it."""
 
     def __init__(self, store: Any, home: Path) -> None:
         folder = Path(store.sessions_dir)
@@ -110,12 +124,14 @@ class FileRows:
 
 
 def rows_of(store: Any, home: Path) -> Rows:
-    """Return where a ``SessionStore`` keeps its rows; raises ``SeamMissing``."""
+    """Return where a ``SessionStore`` keeps its rows; raises ``MissingPoint``."""
     database = getattr(store, "_db", None)
-    if not hasattr(database, "save_gateway_routing_entry"):
+    if database is None:
         return FileRows(store, home)
+    require(database, "save_gateway_routing_entry")
     require(database, "load_gateway_routing_entries")
-    require(database, "delete_gateway_routing_entries")
+    if not any(hasattr(database, name) for name in _DELETES):
+        raise MissingPoint(type(database).__name__, _DELETES[0])
     require(store, "_routing_scope")
     return DatabaseRows(store)
 

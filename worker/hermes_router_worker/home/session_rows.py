@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.patching import do_nothing, require
 from hermes_router_worker.home.lock import home_lock, in_process
 from hermes_router_worker.home.row_stores import Row, Rows, rows_of
-from hermes_router_worker.home.seams import do_nothing, require
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +54,38 @@ class SessionRows:
 
     def save(self) -> None:
         """Write what this process changed. In place of ``_save``; the store's lock may be held."""
-        with home_lock(self._home), _logged("save"):
+        with _logged("save"):
+            self._save({})
+
+    def save_entry(
+        self, session_key: str, *, entry_data: Row | None = None, lock_held: bool = False
+    ) -> None:
+        """Write what this process changed. In place of ``_save_entry`` (Hermes 0.20.6 and newer).
+
+        ``entry_data`` is what the session's row is about to become: Hermes changes the entry in
+        memory only after this has returned, so that an error here is Hermes's to handle.
+        """
+        with contextlib.nullcontext() if lock_held else self._store._lock:
+            if session_key not in self._entries:
+                return
+            if entry_data is None:
+                self.save()
+            else:
+                self._save({session_key: dict(entry_data)})
+
+    def persist(self, data: Mapping[str, Row], _generation: int) -> None:
+        """Write what this process changed. In place of ``_persist_routing_data``.
+
+        Besides the other methods that are replaced, only ``/model`` calls it: with the row as it is
+        about to become, and with the store's lock held.
+        """
+        mine = self._memory()
+        self._save({key: row for key, row in data.items() if row != mine.get(key)})
+
+    def _save(self, coming: Mapping[str, Row]) -> None:
+        with home_lock(self._home):
             theirs = self._read()
-            mine = self._memory()
+            mine = {**self._memory(), **coming}
             changed = {key: row for key, row in mine.items() if row != self._seen.get(key)}
             merged = {key: self._merge(key, row, theirs.get(key)) for key, row in changed.items()}
             gone = self._seen.keys() - mine.keys()
@@ -169,15 +199,15 @@ def merge_rows(base: Row, mine: Row, theirs: Row) -> Row:
 def guard_sessions(store: Any, home: Path) -> None:
     """Make a ``SessionStore`` write only the rows that it changed.
 
-    Seams: ``_ensure_loaded_locked`` (called at the start of each operation), ``_save``, and from
-    0.19 on ``_save_entries``. The store must not have been loaded yet.
+    ``_ensure_loaded_locked`` is called at the start of each operation. The store must not have
+    been loaded yet.
     """
-    for name in ("_ensure_loaded_locked", "_save", "_entries", "_loaded", "_lock"):
+    for name in ("_ensure_loaded_locked", "_entries", "_loaded", "_lock"):
         require(store, name)
     guard = SessionRows(store, rows_of(store, home), home)
-    if hasattr(store, "_prune_stale_sessions_locked"):
-        store._prune_stale_sessions_locked = do_nothing
-    store._ensure_loaded_locked = guard.load
-    store._save = guard.save
-    if hasattr(store, "_save_entries"):
-        store._save_entries = guard.save_locked
+    replacements.PRUNE_SESSIONS.replace(lambda _: do_nothing, on=store)
+    replacements.LOAD_SESSIONS.replace(lambda _: guard.load, on=store)
+    replacements.SAVE_SESSIONS.replace(lambda _: guard.save, on=store)
+    replacements.SAVE_ENTRIES.replace(lambda _: guard.save_locked, on=store)
+    replacements.PERSIST_ENTRIES.replace(lambda _: guard.persist, on=store)
+    replacements.SAVE_ENTRY.replace(lambda _: guard.save_entry, on=store)

@@ -24,11 +24,12 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from hermes_router_worker import json_files
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.events import event_from_plain, event_to_plain
 from hermes_router_worker.home.lock import home_lock
 
@@ -48,6 +49,7 @@ CONVERSATION_STATE = (
 )
 
 _QUEUE = "_queued_events"
+_CHANNEL_PIN = "channel_pin"
 _TUPLES = frozenset({"_session_ephemeral_pin"})
 _SAVED_KEY = "api_key"
 _LOCK = "memory"
@@ -100,7 +102,7 @@ class SessionState:
             return late
         event = queue.pop(0)
         if not queue:
-            del self._queue()[self._key]
+            self._queue().pop(self._key, None)
         return event
 
     def hold_queue(self) -> None:
@@ -135,13 +137,20 @@ class SessionState:
         state: dict[str, Any] = {}
         for name in _maps():
             holder = getattr(self._runner, name, None)
-            if isinstance(holder, dict) and self._key in holder:
+            if isinstance(holder, MutableMapping) and self._key in holder:
                 with _logged(f"saved ({name})"):
                     state[name] = json.loads(json.dumps(_without_objects(holder[self._key])))
         queue = [*self._held, *self._queue().get(self._key, [])]
         if queue:
             state[_QUEUE] = [event_to_plain(event) for event in queue]
-        return state | self._approvals()
+        return state | self._channel_pin() | self._approvals()
+
+    def _channel_pin(self) -> dict[str, Any]:
+        """Return what a turn that no person began takes from the last one (Hermes 0.21 on)."""
+        peek = getattr(self._runner, "_peek_session_state", None)
+        held = None if peek is None else peek(self._key)
+        pin = None if held is None else getattr(held.conversation, _CHANNEL_PIN, None)
+        return {} if pin is None else {_CHANNEL_PIN: list(pin)}
 
     def _approvals(self) -> dict[str, Any]:
         approval = importlib.import_module("tools.approval")
@@ -161,6 +170,8 @@ class SessionState:
                 approval.approve_session(self._key, pattern)
         elif name == _QUEUE:
             self._queue()[self._key] = [event_from_plain(event) for event in value]
+        elif name == _CHANNEL_PIN:
+            setattr(self._runner._session_state(self._key).conversation, name, tuple(value))
         elif name in _maps():
             self._map(name)[self._key] = self._revived(name, value)
 
@@ -171,24 +182,27 @@ class SessionState:
             return value | {"override": _with_fresh_login(value["override"])}
         return tuple(value) if name in _TUPLES else value
 
-    def _map(self, name: str) -> dict[str, Any]:
-        """Return a map of the runner, an own one: the class may hold an empty one for all."""
-        if not isinstance(vars(self._runner).get(name), dict):
+    def _map(self, name: str) -> MutableMapping[str, Any]:
+        """Return a map of the runner, an own one: the class may hold an empty one for all.
+
+        From 0.20 on most are views: setting the attribute would clear what they show.
+        """
+        view = isinstance(getattr(type(self._runner), name, None), property)
+        if not view and not isinstance(vars(self._runner).get(name), MutableMapping):
             setattr(self._runner, name, {})
-        holder: dict[str, Any] = getattr(self._runner, name)
+        holder: MutableMapping[str, Any] = getattr(self._runner, name)
         return holder
 
-    def _queue(self) -> dict[str, list[Any]]:
+    def _queue(self) -> MutableMapping[str, list[Any]]:
         return self._map(_QUEUE)
 
     # -- boundaries ----------------------------------------------------------------------------
 
     def _follow_boundaries(self) -> None:
         """Forget on disk at once what Hermes forgets, of this session and of any other."""
-        clear: Callable[..., Any] | None = getattr(self._runner, "_clear_conversation_scope", None)
-        if clear is None:  # an older Hermes: what it cleared is missing when the worker saves
-            return
+        replacements.FORGET_CONVERSATION.replace(self._clearing, on=self._runner)
 
+    def _clearing(self, clear: Callable[..., Any]) -> Callable[..., Any]:
         def cleared(session_key: str, *args: Any, **kwargs: Any) -> Any:
             result = clear(session_key, *args, **kwargs)
             if session_key == self._key:
@@ -198,7 +212,7 @@ class SessionState:
                 forget(self._home, session_key)
             return result
 
-        self._runner._clear_conversation_scope = cleared
+        return cleared
 
 
 def attach(runner: Any, adapter: Any, session_key: str) -> SessionState:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -132,4 +133,17 @@ def claim_stdio() -> tuple[int, int]:
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
+    _renew_streams()
     return inbound, outbound
+
+
+def _renew_streams() -> None:
+    """Make ``sys.stdout`` and ``sys.stderr`` anew: they believe to write to what was there before.
+
+    A module that changes their encoding would otherwise fail, because a pipe has no position.
+    """
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = os.fdopen(
+            descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+        )
+        setattr(sys, name, stream)

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.follow import follow
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ _SHOWN = 60
 class Background:
     """Follows one runner's watchers and ``/background`` prompts. Make it before the first event.
 
-    A Hermes without these seams has them unfollowed.
+    A Hermes that lacks the optional ones has them unfollowed.
     """
 
     def __init__(self, runner: Any) -> None:
@@ -34,9 +35,9 @@ class Background:
         self._watched: list[str] = []
         self._prompts: list[str] = []
         self._reports: list[str] = []
-        follow(runner, "_run_process_watcher", self._watching)
-        follow(runner, "_run_background_task", self._prompted)
-        follow(runner, "_inject_watch_notification", self._reporting)
+        follow(replacements.WATCH_PROCESS, runner, self._watching)
+        follow(replacements.RUN_BACKGROUND_TASK, runner, self._prompted)
+        follow(replacements.INJECT_NOTIFICATION, runner, self._reporting)
 
     def watching(self) -> bool:
         """Say whether the end of a background process is still to be reported."""
@@ -82,8 +83,10 @@ class Background:
         with _listed(self._prompts, prompt):
             return await original(prompt, *args, **kwargs)
 
-    async def _reporting(self, original: Callable[..., Any], text: str, event: Any) -> Any:
-        accepted = await original(text, event)
+    async def _reporting(
+        self, original: Callable[..., Any], text: str, event: Any, **options: Any
+    ) -> Any:
+        accepted = await original(text, event, **options)
         if accepted:
             what = _command(event["command"]) if event.get("command") else "a delegated task"
             self._reports.append(f"the report about {what}")

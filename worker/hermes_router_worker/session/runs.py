@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.follow import follow
 
 _in_turn: ContextVar[bool] = ContextVar("in_turn", default=False)
@@ -20,16 +21,16 @@ _in_turn: ContextVar[bool] = ContextVar("in_turn", default=False)
 class Runs:
     """Counts the agent threads of one runner's turns; those of ``/background`` are not among them.
 
-    A Hermes without these seams has its threads uncounted.
+    A Hermes that lacks them has its threads uncounted.
     """
 
     def __init__(self, runner: Any) -> None:
         self._running = 0
         self._halted = False
         self._lock = threading.Lock()
-        follow(runner, "_run_agent", self._marking)
-        follow(runner, "_run_in_executor_with_context", self._counting)
-        follow(runner, "_interrupt_and_clear_session", self._halting)
+        follow(replacements.RUN_AGENT, runner, self._marking)
+        follow(replacements.RUN_IN_EXECUTOR, runner, self._counting)
+        follow(replacements.INTERRUPT_SESSION, runner, self._halting)
 
     def any(self) -> bool:
         """Say whether an agent of a turn runs."""

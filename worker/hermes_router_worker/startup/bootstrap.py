@@ -6,9 +6,11 @@ Hermes home when they are imported.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from hermes_router.protocol.versions import hermes_version, router_version
 from hermes_router_worker.hermes.features import logins
 from hermes_router_worker.home import guards
 from hermes_router_worker.startup import speedups, steps
+
+_WATCHDOG = "HERMES_STARTUP_WATCHDOG"
 
 
 def versions() -> tuple[str, str]:
@@ -34,12 +38,31 @@ def become_profile(profile: str, *, share_auth: bool) -> None:
     """
     sys.argv = ["hermes", "-p", profile, "gateway", "run"]
     read_yaml_quickly()
-    importlib.import_module("hermes_cli.main")
-    speedups.copy_config_fast()
-    importlib.import_module("gateway.run")
+    with _without_watchdog():
+        importlib.import_module("hermes_cli.main")
+        speedups.copy_config_fast()
+        importlib.import_module("gateway.run")
+    guards.silence_gateway_status()
     _enter_workspace(Path(os.environ["HERMES_HOME"]))
     if not share_auth:
         logins.keep_own(profile)
+
+
+@contextlib.contextmanager
+def _without_watchdog() -> Iterator[None]:
+    """Keep Hermes from arming the watchdog of a gateway's start while it is imported.
+
+    It would end the process after five minutes without work, unless a gateway has started in it.
+    A worker may wait for longer, and never starts a gateway. What a tool starts is watched again.
+    """
+    before = os.environ.get(_WATCHDOG)
+    os.environ[_WATCHDOG] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[_WATCHDOG]
+        if before is not None:
+            os.environ[_WATCHDOG] = before
 
 
 def build_runner(*, mcp: bool = True) -> Any:

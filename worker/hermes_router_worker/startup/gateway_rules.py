@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from hermes_router_worker.hermes import replacements
 
 
 def obey_gateway_rules(runner: Any) -> None:
     """Apply the gateway's access rules wherever Hermes applies the profile's; see note_refusal."""
-    check = getattr(runner, "_check_slash_access", None)
-    if check is None:  # an older Hermes has no such rules
-        return
     refusals: dict[tuple[str, str], str] = {}
 
-    def check_both(source: Any, command: str) -> str | None:
-        refusal: str | None = check(source, command)
-        return refusal or refusals.get((str(source.user_id), command))
+    def checking(check: Callable[..., str | None]) -> Callable[..., str | None]:
+        def check_both(source: Any, command: str) -> str | None:
+            return check(source, command) or refusals.get((str(source.user_id), command))
 
-    runner._check_slash_access = check_both
+        return check_both
+
+    replacements.CHECK_SLASH_ACCESS.replace(checking, on=runner)
     runner._hermes_router_refusals = refusals
 
 

@@ -15,15 +15,15 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.home.bundled_skills import sync_skills_once
 
 MCP_WAIT_SECONDS = 10.0
 """How long :func:`prepare` waits for MCP servers; a slow one registers its tools later."""
 
 _log = logging.getLogger(__name__)
-_deferred: dict[tuple[Any, str], Any] = {}
 
 
 def defer_upkeep() -> None:
@@ -33,19 +33,12 @@ def defer_upkeep() -> None:
     it constructs a runner, once a day. In a worker that would delay a turn, lock the database for
     the siblings, and be done by several at once. Call it before ``GatewayRunner`` is constructed.
     """
-    import hermes_state
-    from tools import checkpoint_manager
 
     def skip(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
         return {"skipped": True, "pruned": 0, "vacuumed": False}
 
-    for owner, name in (
-        (hermes_state.SessionDB, "maybe_auto_prune_and_vacuum"),
-        (checkpoint_manager, "maybe_auto_prune_checkpoints"),
-    ):
-        if hasattr(owner, name) and (owner, name) not in _deferred:
-            _deferred[owner, name] = getattr(owner, name)
-            setattr(owner, name, skip)
+    replacements.PRUNE_DATABASE.replace(lambda _: skip)
+    replacements.PRUNE_CHECKPOINTS.replace(lambda _: skip)
 
 
 def catch_up_upkeep(runner: Any) -> None:
@@ -53,9 +46,8 @@ def catch_up_upkeep(runner: Any) -> None:
 
     Hermes reads there whether it is to be done, and remembers when it was done last.
     """
-    for (owner, name), function in _deferred.items():
-        setattr(owner, name, function)
-    _deferred.clear()
+    replacements.PRUNE_DATABASE.restore()
+    replacements.PRUNE_CHECKPOINTS.restore()
     second = type(runner)(runner.config)
     for database in (second._session_db, getattr(second.session_store, "_db", None)):
         close = getattr(getattr(database, "_db", database), "close", None)
@@ -135,7 +127,7 @@ def discover_mcp(runner: Any, wait: float = MCP_WAIT_SECONDS) -> bool:
 
     if not load_config().get("mcp_servers"):
         return True
-    from tools.mcp_tool import discover_mcp_tools
+    discover_mcp_tools = _mcp_discovery()
 
     thread = threading.Thread(
         target=_attempt,
@@ -146,6 +138,15 @@ def discover_mcp(runner: Any, wait: float = MCP_WAIT_SECONDS) -> bool:
     thread.start()
     thread.join(wait)
     return not thread.is_alive()
+
+
+def _mcp_discovery() -> Callable[..., Any]:
+    """Return the function from the module that defines it: ``tools.mcp_tool`` before 0.21.3."""
+    try:
+        from tools.mcp_tool_discovery import discover_mcp_tools
+    except ImportError:
+        from tools.mcp_tool import discover_mcp_tools
+    return cast("Callable[..., Any]", discover_mcp_tools)
 
 
 def prepare(runner: Any, *, mcp: bool = True) -> None:

@@ -1,0 +1,139 @@
+"""Every function of Hermes that a worker replaces, with its reason.
+
+The features apply these patches when they are needed; nothing else in the worker sets a member of
+Hermes. A required one is a condition for starting: without it a worker would harm what the workers
+of its profile share.
+"""
+
+from __future__ import annotations
+
+from hermes_router_worker.hermes.patching import Patch
+
+_STORE = "gateway.session:SessionStore"
+_RUNNER = "gateway.run:GatewayRunner"
+_ROWS = "two workers that save all sessions from memory delete each other's"
+
+LOAD_SESSIONS = Patch(owner=_STORE, name="_ensure_loaded_locked", why=_ROWS)
+SAVE_SESSIONS = Patch(owner=_STORE, name="_save", why=_ROWS)
+SAVE_ENTRIES = Patch(owner=_STORE, name="_save_entries", why=_ROWS)
+PERSIST_ENTRIES = Patch(owner=_STORE, name="_persist_routing_data", why=_ROWS)
+SAVE_ENTRY = Patch(owner=_STORE, name="_save_entry", why=_ROWS, since="0.20.6", required=False)
+PRUNE_SESSIONS = Patch(
+    owner=_STORE,
+    name="_prune_stale_sessions_locked",
+    why="a sibling's session may look ended in the middle of its own transition",
+    required=False,
+)
+
+WRITE_CHECKPOINT = Patch(
+    owner="tools.process_registry:ProcessRegistry",
+    name="_write_checkpoint",
+    why="two workers that write all background processes forget each other's",
+)
+SAVE_VOICE_MODES = Patch(
+    owner=_RUNNER, name="_save_voice_modes", why="/voice of one chat must keep the other chats'"
+)
+FLUSH_DEAD_TARGETS = Patch(
+    owner="gateway.dead_targets:DeadTargetRegistry",
+    name="_flush_locked",
+    why="what a sibling learned about chats that are gone must be kept",
+)
+SAVE_ENV_VALUE = Patch(
+    owner="hermes_cli.config", name="save_env_value", why=".env is changed without a lock"
+)
+CLEAR_RESTART_COUNT = Patch(
+    owner=_RUNNER,
+    name="_clear_restart_failure_count",
+    why="the counts of failed restarts are changed without a lock",
+    required=False,
+)
+
+_STATUS = "`hermes gateway status` and `stop` would take a worker for the profile's gateway"
+WRITE_STATUS = Patch(owner="gateway.status", name="write_runtime_status", why=_STATUS)
+PUBLISH_STATUS = Patch(
+    owner="gateway.status",
+    name="publish_runtime_status",
+    why=f"{_STATUS}; it also starts a thread, and a template may have none",
+    since="0.21.5",
+    required=False,
+)
+
+_UPKEEP = "old sessions are pruned by the profile's maintenance, not while a turn waits"
+PRUNE_DATABASE = Patch(
+    owner="hermes_state:SessionDB",
+    name="maybe_auto_prune_and_vacuum",
+    why=_UPKEEP,
+    required=False,
+)
+PRUNE_CHECKPOINTS = Patch(
+    owner="tools.checkpoint_manager",
+    name="maybe_auto_prune_checkpoints",
+    why=_UPKEEP,
+    until="0.21",
+    required=False,
+)
+
+FORGET_CONVERSATION = Patch(
+    owner=_RUNNER,
+    name="_clear_conversation_scope",
+    why="what /new clears must be gone from the next worker's memory too",
+)
+WATCH_PROCESS = Patch(
+    owner=_RUNNER,
+    name="_run_process_watcher",
+    why="a worker stays while the end of a background process is still to be reported",
+)
+RUN_BACKGROUND_TASK = Patch(
+    owner=_RUNNER,
+    name="_run_background_task",
+    why="people are told which /background prompts a worker's end would lose",
+    required=False,
+)
+INJECT_NOTIFICATION = Patch(
+    owner=_RUNNER,
+    name="_inject_watch_notification",
+    why="people are told which report a worker's end would lose",
+    required=False,
+)
+RUN_AGENT = Patch(
+    owner=_RUNNER,
+    name="_run_agent",
+    why="a worker is idle only when the agent's thread has ended",
+    required=False,
+)
+RUN_IN_EXECUTOR = Patch(
+    owner=_RUNNER,
+    name="_run_in_executor_with_context",
+    why="a worker is idle only when the agent's thread has ended",
+    required=False,
+)
+INTERRUPT_SESSION = Patch(
+    owner=_RUNNER,
+    name="_interrupt_and_clear_session",
+    why="the gateway ends a worker whose agent does not stop after /stop",
+    required=False,
+)
+CHECK_SLASH_ACCESS = Patch(
+    owner=_RUNNER,
+    name="_check_slash_access",
+    why="the gateway's access rules hold beside the profile's",
+)
+HAS_HOOK = Patch(
+    owner="hermes_cli.plugins",
+    name="has_hook",
+    why="the moment of the first model request; hooking it would have each request copied",
+    required=False,
+)
+
+_QUICK = "saves time only"
+COPY_CONFIG = Patch(owner="hermes_cli.config", name="copy", why=_QUICK, required=False)
+CHECK_BUNDLE = Patch(
+    owner="agent.ssl_guard", name="_validate_bundle_path", why=_QUICK, required=False
+)
+GUARD_SSL = Patch(owner="agent.ssl_guard", name="ssl", why=_QUICK, required=False)
+VERIFY_SSL = Patch(owner="agent.ssl_verify", name="ssl", why=_QUICK, required=False)
+
+
+def all_patches() -> list[Patch]:
+    """Return every patch of the worker."""
+    return [value for value in globals().values() if isinstance(value, Patch)]
