@@ -79,9 +79,9 @@ class Patch:
                 raise MissingPoint(self.owner, self.name, self.why)
             return False
         owner = self.find() if on is None else on
-        if (id(owner), self.name) not in _applied:
+        if (id(owner), self) not in _applied:
             setattr(owner, self.name, wrapper(original))
-            _applied[id(owner), self.name] = (self, owner, original)
+            _applied[id(owner), self] = (owner, original)
         return True
 
     def restore(self) -> None:
@@ -89,9 +89,9 @@ class Patch:
         if not self.present():
             return
         owner = self.find()
-        applied = _applied.pop((id(owner), self.name), None)
+        applied = _applied.pop((id(owner), self), None)
         if applied is not None:
-            setattr(owner, self.name, applied[2])
+            setattr(owner, self.name, applied[1])
 
     def _original(self, on: Any) -> Any:
         try:
@@ -100,14 +100,14 @@ class Patch:
             return None
 
 
-#: By the owner's identity and the member's name; it holds the owner, so that no other object can
-#: get its identity.
-_applied: dict[tuple[int, str], tuple[Patch, Any, Any]] = {}
+#: By the owner's identity: owner and original. It holds the owner, so that no other object can get
+#: its identity.
+_applied: dict[tuple[int, Patch], tuple[Any, Any]] = {}
 
 
 def applied() -> list[Patch]:
     """Return the patches that this process has applied, each once."""
-    return list(dict.fromkeys(patch for patch, _owner, _original in _applied.values()))
+    return list(dict.fromkeys(patch for _owner, patch in _applied))
 
 
 def missing(patches: Iterable[Patch]) -> list[Patch]:

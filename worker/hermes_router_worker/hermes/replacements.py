@@ -107,6 +107,9 @@ RUN_IN_EXECUTOR = Patch(
     why="a worker is idle only when the agent's thread has ended",
     required=False,
 )
+_OUTCOME = "what came of a turn is told as Hermes knows it, not as its text sounds"
+JUDGE_TURN = Patch(owner=_RUNNER, name="_run_agent", why=_OUTCOME, required=False)
+JUDGE_RUN = Patch(owner="run_agent:AIAgent", name="run_conversation", why=_OUTCOME, required=False)
 INTERRUPT_SESSION = Patch(
     owner=_RUNNER,
     name="_interrupt_and_clear_session",

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.follow import follow
 
 _ERROR_CHARACTERS = 300
@@ -25,17 +26,14 @@ class ModelRuns:
     """Calls ``tell`` with what came of each run of the runner's agents; from any thread.
 
     Agents that an agent starts for itself, and those of ``/background``, are not among them. A
-    Hermes without these seams tells less.
+    Hermes without these members tells less.
     """
 
     def __init__(self, runner: Any, tell: Callable[[msg.RunResult], None]) -> None:
         self._tell = tell
         self._told = 0
-        follow(runner, "_run_agent", self._turn)
-        agent = importlib.import_module("run_agent").AIAgent
-        original = getattr(agent, "run_conversation", None)
-        if original is not None:
-            agent.run_conversation = self._watched(original)
+        follow(replacements.JUDGE_TURN, runner, self._turn)
+        replacements.JUDGE_RUN.replace(self._watched)
 
     async def _turn(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if _in_turn.get():  # the message that was queued behind it
