@@ -148,6 +148,7 @@ def worker_environment(
         {
             "HERMES_HOME": str(profile.home),
             "HOME": str(profile.tool_home),
+            "HERMES_REAL_HOME": account_home(initial),
             "TMPDIR": str(tmpdir),
             "TERMINAL_HOME_MODE": "profile",
             WORKER_VARIABLE: worker_id,
@@ -155,6 +156,14 @@ def worker_environment(
     )
     environment.update(_python_user_base())
     return environment
+
+
+def account_home(initial: Mapping[str, str]) -> str:
+    """Return the HOME that the gateway was started with: a worker's guards protect it too.
+
+    It goes by the name that Hermes itself gives it in a process whose HOME is a profile's.
+    """
+    return initial.get("HERMES_REAL_HOME") or initial.get("HOME") or str(Path("~").expanduser())
 
 
 def initial_environment(gateway_home: Path) -> dict[str, str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from hermes_router_worker.guards.homes import is_foreign
 
 
 def refuse_foreign(path: Path) -> None:
     """Refuse to attach what lies in another profile's home, or in the root's.
 
-    Hermes's own list of files that may not be attached covers the running home only.
+    Most ways of attaching ask Hermes's list first, which :mod:`..guards` has widened; some do not.
     Raises ``PermissionError``.
     """
-    home = Path(os.environ["HERMES_HOME"]).resolve()
-    root = home.parent.parent if home.parent.name == "profiles" else home
-    resolved = path.resolve()
-    if resolved.is_relative_to(root) and not resolved.is_relative_to(home):
+    if is_foreign(path):
         raise PermissionError(f"{path} belongs to another profile and is not attached")

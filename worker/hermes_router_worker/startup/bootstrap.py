@@ -16,6 +16,7 @@ from typing import Any
 
 from hermes_router.protocol.quick_yaml import read_yaml_quickly
 from hermes_router.protocol.versions import hermes_version, router_version
+from hermes_router_worker import guards as safety
 from hermes_router_worker.hermes.features import logins
 from hermes_router_worker.home import guards
 from hermes_router_worker.startup import speedups, steps
@@ -38,6 +39,7 @@ def become_profile(profile: str, *, share_auth: bool) -> None:
     """
     sys.argv = ["hermes", "-p", profile, "gateway", "run"]
     read_yaml_quickly()
+    safety.install()
     with _without_watchdog():
         importlib.import_module("hermes_cli.main")
         speedups.copy_config_fast()
