@@ -138,7 +138,7 @@ def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def in_shared_memory() -> Iterator[Path]:
     """A folder below `/dev`, which Hermes attaches nothing from."""
-    shared = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+    shared = Path("/dev/shm")
     if not os.access(shared, os.W_OK):
         pytest.skip("there is no /dev/shm here")
     with tempfile.TemporaryDirectory(dir=shared) as folder:

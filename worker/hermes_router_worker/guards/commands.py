@@ -24,12 +24,9 @@ def cover_commands(module: ModuleType) -> None:
     @functools.wraps(original)
     def rewrite_hermes_homes(command: str) -> str:
         hermes = homes.hermes_homes()
-        inner = [
-            home for home in homes.user_homes() if any(home.is_relative_to(h) for h in hermes)
-        ]
+        inner = [home for home in homes.user_homes() if any(home.is_relative_to(h) for h in hermes)]
         command = _fold(module, command, inner, "~")
-        command = _fold(module, original(command), hermes, "~/.hermes")
-        return command
+        return _fold(module, original(command), hermes, "~/.hermes")
 
     @functools.wraps(user)
     def rewrite_user_homes(command: str) -> str:

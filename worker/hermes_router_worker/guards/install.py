@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hermes_router_worker.guards.commands import cover_commands
+from hermes_router_worker.guards.dropped import tell_of_jobs, watch_filters
 from hermes_router_worker.guards.files import (
     cover_config_files,
     cover_file_safety,
@@ -16,6 +17,8 @@ _COVERED = (
     ("agent.file_safety", cover_file_safety),
     ("agent.context_references", cover_references),
     ("gateway.platforms.base", cover_media),
+    ("gateway.platforms.base", watch_filters),
+    ("cron.scheduler", tell_of_jobs),
     ("tools.approval", cover_commands),
     ("tools.approval_detection", cover_commands),
     ("tools.file_tools", cover_config_files),

@@ -69,6 +69,8 @@ def why_refused(name: str) -> str:
             return "it is not a file"
         if homes.is_foreign(path):
             return "it belongs to another profile or to the gateway"
+        if not os.access(path, os.R_OK):
+            return "it cannot be read"
     except (OSError, RuntimeError, ValueError):
         return "its name is not one of a file"
     return "files of its folder, or with its name, may hold secrets and are never attached"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import importlib
 import inspect
 import logging
@@ -28,6 +29,8 @@ from hermes_router.protocol.surface import (
     Capability,
     Method,
 )
+from hermes_router_worker.guards import dropped
+from hermes_router_worker.guards.media import why_refused
 from hermes_router_worker.process.connection import CallFailed, Connection
 from hermes_router_worker.send.engine import NO_TOKEN, set_home
 from hermes_router_worker.send.files import refuse_foreign
@@ -196,10 +199,25 @@ class _Plumbing:
         return is_awaited(key, event)
 
     async def _process_message_background(self, event: Any, session_key: str) -> None:
+        late = functools.partial(self._tell_later, event)
         try:
-            await super()._process_message_background(event, session_key)  # type: ignore[misc]
+            with dropped.collected(late) as found:
+                await super()._process_message_background(event, session_key)  # type: ignore[misc]
+            if text := found.take():
+                await self._tell(event, text)
         finally:
             self._loop.call_soon(self._on_change)
+
+    async def _tell(self, event: Any, text: str) -> None:
+        """Say something in the place that a message came from."""
+        base = importlib.import_module("gateway.platforms.base")
+        metadata = base._thread_metadata_for_source(event.source)
+        await self.send(event.source.chat_id, text, metadata=metadata)  # type: ignore[attr-defined]
+
+    def _tell_later(self, event: Any, text: str) -> None:
+        task = asyncio.ensure_future(self._tell(event, text))
+        self._background_tasks.add(task)  # type: ignore[attr-defined]
+        task.add_done_callback(self._background_tasks.discard)  # type: ignore[attr-defined]
 
 
 async def _carried(link: Connection, value: Any, shape: str) -> Any:
@@ -210,8 +228,12 @@ async def _carried(link: Connection, value: Any, shape: str) -> Any:
     if shape == "url" and text.startswith(("http://", "https://")):
         return text
     path = urllib.parse.unquote(text[len("file://") :]) if text.startswith("file://") else text
-    refuse_foreign(Path(path))
-    return {"$file": to_builtins(await link.send_file(path))}
+    try:
+        refuse_foreign(Path(path))
+        return {"$file": to_builtins(await link.send_file(path))}
+    except OSError:
+        dropped.note(path, why_refused(path))
+        raise
 
 
 def _result(method: Method, value: Any) -> Any:

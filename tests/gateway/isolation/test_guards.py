@@ -1,0 +1,96 @@
+"""A routed conversation guards the account's secrets as an unrouted one beside it does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.conftest import CAREER, UNROUTED, Stage, build_stage
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+
+KEY = "a secret of the account"
+PLACES = {"routed": CAREER, "unrouted": UNROUTED}
+
+
+@pytest.fixture(scope="module", params=["local", "bubblewrap"])
+def prepared(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    telegram: FakeTelegram,
+    model: FakeModel,
+) -> Stage:
+    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage.root.configure({"hermes_router": {"defaults": {"launcher": request.param}}})
+    for name in (".ssh/authorized_keys", ".docker/config.json"):
+        path = users_home(stage) / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(KEY)
+    return stage
+
+
+def users_home(stage: Stage) -> Path:
+    return stage.root.base / "home"
+
+
+def attach(stage: Stage, path: Path, thread: int) -> tuple[bytes, str]:
+    """Let the model attach a file; return what was uploaded and all that was said."""
+    seq, said = stage.telegram.seq, f"attach {path} in {thread}"
+    stage.model.script(Reply(f"Here.\nMEDIA:{path}"), contains=said, times=1)
+    stage.ask(said, thread, contains="Here")
+    if thread == CAREER:
+        stage.wait_settled("career")
+    calls = stage.telegram.calls(after=seq)
+    uploads = b"".join(upload.content or b"" for call in calls for upload in call.files)
+    texts = [str(call.params.get("text", "")).replace("\\", "") for call in calls]
+    return uploads, "\n".join(texts)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_login_in_the_accounts_home_is_not_attached(stage: Stage, place: str) -> None:
+    uploads, said = attach(stage, users_home(stage) / ".docker" / "config.json", PLACES[place])
+    assert KEY.encode() not in uploads
+    if place == "routed":
+        assert said.count("config.json was not attached: ") == 1
+        assert "config.json is not attached: " in stage.worker_log("career")
+
+
+def test_a_file_that_does_not_exist_is_said_to(stage: Stage) -> None:
+    _, said = attach(stage, Path("/nowhere/report.pdf"), CAREER)
+    assert said.count("report.pdf was not attached: there is no such file") == 1
+
+
+def test_nothing_is_said_of_a_file_that_is_attached(stage: Stage) -> None:
+    report = stage.root.profiles["career"].path / "workspace" / "report.pdf"
+    report.write_bytes(b"%PDF-1.4 all is well")
+    uploads, said = attach(stage, report, CAREER)
+    assert b"all is well" in uploads
+    assert "not attached" not in said
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_credential_file_in_the_accounts_home_is_not_written(stage: Stage, place: str) -> None:
+    path = users_home(stage) / ".git-credentials"
+    call = json.dumps({"path": str(path), "content": "https://x:y@host"})
+    said = stage.ask(f"[[tool write_file {call}]]", PLACES[place], contains="tool said")
+    assert "protected" in said.text or "denied" in said.text
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_command_that_appends_to_the_accounts_keys_needs_approval(
+    stage: Stage, place: str
+) -> None:
+    seq, keys = stage.telegram.seq, users_home(stage) / ".ssh" / "authorized_keys"
+    call = json.dumps({"command": f"echo ssh-rsa of-a-stranger >> {keys}"})
+    stage.telegram.say(f"[[tool terminal {call}]]", chat_id=FORUM, thread_id=PLACES[place])
+    prompt = stage.telegram.wait_for(
+        lambda call: call.place == (FORUM, PLACES[place]) and "reply_markup" in call.params,
+        timeout=60,
+        after=seq,
+    )
+    assert "authorized_keys" in str(prompt.params)
+    stage.telegram.say("/deny", chat_id=FORUM, thread_id=PLACES[place])
+    stage.telegram.wait_reply(FORUM, PLACES[place], contains="tool said", after=seq, timeout=60)
+    assert keys.read_text() == KEY
