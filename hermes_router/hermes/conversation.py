@@ -10,6 +10,7 @@ from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, source_fields
 from hermes_router.hermes.features import prompts
 from hermes_router.hermes.features.menus import ChatMenus
+from hermes_router.hermes.features.own_place import kept_in
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
@@ -96,7 +97,8 @@ class GatewayConversation:
             key=self._runner._session_key_for_source(source),
             refuses=partial(seams.command_refusal, self._runner, source, self._event.get_command()),
         )
-        return await Relay(adapter, self._target).execute(method, args, spool, ask)
+        with kept_in(self._target.chat_id, self._target.thread_id):
+            return await Relay(adapter, self._target).execute(method, args, spool, ask)
 
     def offered(self, offers: msg.Commands) -> None:
         """Take note of the commands that the worker says its profile offers."""

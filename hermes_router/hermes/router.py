@@ -24,6 +24,7 @@ from hermes_router.hermes.features.jobs import Jobs
 from hermes_router.hermes.features.kanban import Kanban
 from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.hermes.features.observed import OverheardFiles
+from hermes_router.hermes.features.own_place import OwnPlaces
 from hermes_router.hermes.features.sessions import RoutedSessions
 from hermes_router.hermes.features.stickers import Stickers
 from hermes_router.hermes.message_handler import MessageHandler
@@ -81,6 +82,7 @@ class GatewayRouter:
         self._tasks = BackgroundTasks("hermes-router: a task failed")
         self._stickers = Stickers(lambda source: isinstance(self._home_of(source), Path))
         self._overheard = OverheardFiles(self._home_of, self._largest_of)
+        self._own_places = OwnPlaces(lambda: self._watcher.snapshot)
         self._handler = MessageHandler(
             runner,
             self._watcher,
@@ -256,6 +258,7 @@ class GatewayRouter:
         self._stickers.take_over(adapter)
         self._overheard.take_over(adapter)
         self._menus.take_over(adapter)
+        self._own_places.take_over(adapter)
         return RoutedSessions(store, self._home_of, source_fields, self._overheard)
 
     def _home_of(self, source: Any) -> Path | bool | None:

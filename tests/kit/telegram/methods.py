@@ -79,7 +79,7 @@ def _compose(world: World, bot: BotState, incoming: Incoming, text: str, limit: 
         raise bad_request("message is too long" if limit == MAX_TEXT else "caption is too long")
     replied = (params.get("reply_parameters") or {}).get("message_id")
     replied = replied or params.get("reply_to_message_id")
-    if replied is not None and world.by_id(replied, chat_id) is None:
+    if replied is not None and _is_gone(world.by_id(replied, chat_id)):
         lenient = (params.get("reply_parameters") or {}).get("allow_sending_without_reply")
         if not (lenient or params.get("allow_sending_without_reply")):
             raise bad_request("message to be replied not found")
@@ -90,6 +90,10 @@ def _compose(world: World, bot: BotState, incoming: Incoming, text: str, limit: 
     stored.markup = params.get("reply_markup")
     incoming.touched.append(stored.id)
     return stored
+
+
+def _is_gone(stored: Stored | None) -> bool:
+    return stored is None or stored.deleted
 
 
 def send_message(world: World, bot: BotState, incoming: Incoming) -> Any:

@@ -118,9 +118,11 @@ class TelegramUsers(TelegramApi):
             self.world.topics[chat_id, thread_id] = name
 
     def delete_topic(self, thread_id: int, chat_id: int = FORUM) -> None:
-        """Delete a topic: the bot's sends to it are refused, as on the real platform."""
+        """Delete a topic with its messages: the bot's sends to it are refused, as on Telegram."""
         with self.journal.changed:
             self.world.topics[chat_id, thread_id] = None
+            for stored in self.world.in_place(chat_id, thread_id):
+                stored.deleted = True
 
     def _known(self, message_id: int) -> Stored:
         stored = self.world.by_id(message_id)
