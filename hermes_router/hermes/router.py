@@ -18,7 +18,7 @@ from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, source_fields
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
-from hermes_router.hermes.features import prompts
+from hermes_router.hermes.features import gateway_commands, prompts
 from hermes_router.hermes.features.first_menus import FirstMenus
 from hermes_router.hermes.features.jobs import Jobs
 from hermes_router.hermes.features.kanban import Kanban
@@ -174,8 +174,9 @@ class GatewayRouter:
         if seams.restoring(self._runner, event):
             seams.hold_until_restored(self._runner, event)
             return None
-        if self.is_the_gateways(event):
-            return await original()
+        taken = await self._taken_by_gateway(event, decision)
+        if taken is not False:
+            return await original() if taken is True else taken
         heard = await self._hooked(event) if decision.action == "worker" else None
         return None if heard is None else await self._handle_heard(heard, decision, original)
 
@@ -188,8 +189,9 @@ class GatewayRouter:
         self, event: Any, decision: configuration.Decision, original: _Original
     ) -> Any:
         """Handle a message that the gateway home's hooks let through, perhaps rewritten."""
-        if self.is_the_gateways(event):  # by a hook: Hermes asks its hooks again and obeys them
-            return await original()
+        taken = await self._taken_by_gateway(event, decision)
+        if taken is not False:  # by a hook: Hermes asks its hooks again and obeys them
+            return await original() if taken is True else taken
         refusal = seams.refusal_of(self._runner, event)
         if refusal is not None and seams.is_gateway_command(event.get_command()):
             return refusal
@@ -207,8 +209,13 @@ class GatewayRouter:
             decision = await self._decide(event, woken=bool(wakes))
         except ConfigError:
             return True  # whoever made the session busy has been told
-        if decision is None or self.is_the_gateways(event):
+        if decision is None:
             return await original()
+        taken = await self._taken_by_gateway(event, decision)
+        if taken is True:
+            return await original()
+        if taken is not False:
+            return await seams.send_text(self._runner, event, taken)
         heard = await self._hooked(event) if decision.action == "worker" else None
         if heard is not None:
             self._tasks.start(self._handler.serve_busy(heard, decision.profile or ""))
@@ -248,6 +255,28 @@ class GatewayRouter:
         return command in GATEWAY_COMMANDS or seams.update_prompt_pending(
             self._runner, event.source
         )
+
+    async def _taken_by_gateway(self, event: Any, decision: configuration.Decision) -> bool | str:
+        """Say whether the gateway's process acts on a message; the text of a refusal if it may not.
+
+        What only looks like the answer to an update's question is the profile's to answer.
+        """
+        if not self.is_the_gateways(event):
+            return False
+        command = seams.canonical_command(event.get_command())
+        if command == "whoami" or decision.action != "worker":
+            return True
+        asked = command if command in GATEWAY_COMMANDS else "update"
+        profile = self._existing(decision.profile or "")
+        refusal = await gateway_commands.refusal(self._runner, event.source, asked or "", profile)
+        if refusal is None:
+            return True
+        return refusal if command in GATEWAY_COMMANDS else False
+
+    def _existing(self, name: str) -> model.Profile | None:
+        with contextlib.suppress(ProfileError):
+            return model.find(name, self._root)
+        return None
 
     def sessions_for_adapter(self, adapter: Any, store: Any) -> RoutedSessions:
         """Return the session store that an adapter is given in place of the gateway's ``store``.

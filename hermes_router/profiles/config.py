@@ -72,6 +72,36 @@ def _read(profile: Profile, path: Path) -> SessionScope:
     return SessionScope(setting("group_sessions_per_user"), setting("thread_sessions_per_user"))
 
 
+def platform_settings(profile: Profile, platform: str) -> dict[str, Any]:
+    """Return what a profile's configuration says of a platform, wherever Hermes reads it there.
+
+    Raises:
+        ProfileError: the profile's configuration cannot be used.
+    """
+    path = profile.home / "config.yaml"
+    if not path.exists():
+        return {}
+    try:
+        values = _load(path)
+    except (OSError, ConfigError) as error:
+        raise ProfileError(
+            "has a config.yaml that cannot be read", profile=profile.name, where=str(path)
+        ) from error
+    blocks = [_block(values, platform), _block(values, "platforms", platform)]
+    blocks.append(_block(values, "gateway", "platforms", platform))
+    found: dict[str, Any] = {}
+    for block in blocks:
+        found |= block | _block(block, "extra")
+    return found
+
+
+def _block(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        value = values.get(name)
+        values = value if isinstance(value, dict) else {}
+    return values
+
+
 def read_profile_config(path: Path) -> dict[str, Any]:
     """Return a profile's ``config.yaml`` as plain values; empty when it cannot be used."""
     try:

@@ -14,9 +14,12 @@ from tests.cli.conftest import CONFIG, Installation
 pytestmark = pytest.mark.timeout(240)  # each look imports Hermes
 
 
+ADMINS = "platforms: {telegram: {extra: {allow_admin_from: ['1']}}}\n"
+
+
 @pytest.fixture
 def healthy(installation: Installation) -> Installation:
-    installation.config.write_text(CONFIG.replace("        7: absent\n", ""))
+    installation.config.write_text(CONFIG.replace("        7: absent\n", "") + ADMINS)
     return installation
 
 
@@ -81,6 +84,7 @@ def test_everything_that_is_wrong_is_told_with_its_mending(healthy: Installation
         ("profile-key", "finance"): "warning",
         ("profile-model", "finance"): "warning",
         ("own-gateway", "finance"): "info",
+        ("gateway-commands", None): "warning",
     }
     assert all(finding["where"] and finding["mend"] for finding in wrong.values())
     assert "TELEGRAM_BOT_TOKEN" in wrong["platform-token", "career"]["what"]

@@ -23,7 +23,9 @@ from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.inspect.profile_facts import look_at
 from hermes_router.cli.output import say, say_json
-from hermes_router.errors import ConfigError, Problem
+from hermes_router.errors import ConfigError, Problem, ProfileError
+from hermes_router.profiles.config import platform_settings
+from hermes_router.profiles.model import Profile
 from hermes_router.protocol.versions import hermes_version
 
 _EPILOG = """\
@@ -39,6 +41,7 @@ exit status: 0 nothing is broken (there may be warnings), 1 something is
 """
 
 _PROBE_SECONDS = 120
+_ADMINS = ("allow_admin_from", "group_allow_admin_from")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +70,7 @@ def look(loaded: Loaded) -> Iterator[Finding]:
     yield from _hermes(loaded)
     yield from _routes(loaded)
     yield from _profiles(loaded)
+    yield from _gateway_commands(loaded)
     yield from machine.look()
 
 
@@ -188,6 +192,32 @@ def _profiles(loaded: Loaded) -> Iterator[Finding]:
         if not facts.findings:
             what = f"usable: model {facts.model}, works in {facts.cwd}"
             yield Finding(check="profile", severity="ok", what=what, profile=name)
+
+
+def _gateway_commands(loaded: Loaded) -> Iterator[Finding]:
+    """Warn where everybody who may write may also restart the gateway of several profiles."""
+    config = loaded.config
+    if config is None or len(config.worker_profiles()) < 2:
+        return
+    gateway = Profile(loaded.home.profile, loaded.home.path)
+    try:
+        open_to_all = [
+            platform
+            for platform in sorted({route.platform for route in config.table.routes})
+            if not any(platform_settings(gateway, platform).get(name) for name in _ADMINS)
+        ]
+    except ProfileError:
+        return  # told with the configuration
+    if open_to_all:
+        yield Finding(
+            check="gateway-commands",
+            severity="warning",
+            what="everybody who may write on "
+            f"{', '.join(open_to_all)} may /restart and /update the gateway of all profiles",
+            where=str(loaded.home.config),
+            mend="name the gateway's admins: platforms.<platform>.extra.allow_admin_from and "
+            "group_allow_admin_from",
+        )
 
 
 # -- telling ---------------------------------------------------------------------------------------
