@@ -22,7 +22,7 @@ from hermes_router.state.journal import OpenWorks
 
 
 class GatewayConversation:
-    """One session of a routed profile on one platform."""
+    """One session of a routed profile on one platform; ``personal``: it is one user's of many."""
 
     def __init__(
         self,
@@ -33,9 +33,11 @@ class GatewayConversation:
         attended: Callable[[], bool],
         open_works: OpenWorks,
         menus: ChatMenus,
+        personal: bool = False,
     ) -> None:
         self.profile = profile
         self.key = key
+        self._personal = personal
         self._runner = runner
         self._attended = attended
         self._open_works = open_works
@@ -96,6 +98,7 @@ class GatewayConversation:
             ask,
             key=self._runner._session_key_for_source(source),
             refuses=partial(seams.command_refusal, self._runner, source, self._event.get_command()),
+            users=frozenset(self._target.user_ids) if self._personal else None,
         )
         with kept_in(self._target.chat_id, self._target.thread_id):
             return await Relay(adapter, self._target).execute(method, args, spool, ask)

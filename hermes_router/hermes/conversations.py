@@ -70,12 +70,13 @@ class Conversations:
                 f"Nobody answers here until that is mended. [{turn_id}]",
             )
             return None
-        key = seams.session_key(
-            event.source,
-            group_per_user=scope.group_sessions_per_user,
-            thread_per_user=scope.thread_sessions_per_user,
-        )
-        conversation = self._remembered(profile, key)
+        per_user = {
+            "group_per_user": scope.group_sessions_per_user,
+            "thread_per_user": scope.thread_sessions_per_user,
+        }
+        key = seams.session_key(event.source, **per_user)
+        personal = seams.is_personal(event.source, **per_user)
+        conversation = self._remembered(profile, key, personal=personal)
         self._note(event, conversation)
         return conversation
 
@@ -88,7 +89,7 @@ class Conversations:
         finally:
             self._attended[conversation.key] -= 1
 
-    def _remembered(self, profile: Profile, key: str) -> GatewayConversation:
+    def _remembered(self, profile: Profile, key: str, *, personal: bool) -> GatewayConversation:
         lane = f"{profile.name}/{key}"
         conversation = self._known.get(lane)
         if conversation is None:
@@ -99,6 +100,7 @@ class Conversations:
                 attended=lambda: self._attended[key] > 0,
                 open_works=self._open_works,
                 menus=self._menus,
+                personal=personal,
             )
         self._known.move_to_end(lane)
         while len(self._known) > _REMEMBERED:

@@ -288,6 +288,7 @@ class GatewayRouter:
         self._overheard.take_over(adapter)
         self._menus.take_over(adapter)
         self._own_places.take_over(adapter)
+        prompts.keep_clicks_personal(adapter)
         return RoutedSessions(store, self._home_of, source_fields, self._overheard)
 
     def _home_of(self, source: Any) -> Path | bool | None:

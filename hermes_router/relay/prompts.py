@@ -83,6 +83,10 @@ class Prompt:
     owner: OpenPrompts
     refuses: Refuses
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    users: frozenset[str] | None = None
+    """Who may answer, where the session is one person's; None where it is everybody's."""
+    message: str = ""
+    """The id of the message that shows it, once the adapter has told it."""
 
 
 def is_token(name: object) -> bool:
@@ -105,6 +109,19 @@ class PromptRegistry:
     def find(self, name: object) -> Prompt | None:
         """Return the open prompt with this token or id."""
         return self._open.get(name) if isinstance(name, str) else None
+
+    def shown_by(self, adapter: Any, chat_id: object, message_id: object) -> Prompt | None:
+        """Return the open prompt that a message of an adapter's chat shows."""
+        wanted = str(chat_id), str(message_id)
+        return next(
+            (
+                prompt
+                for prompt in self._open.values()
+                if prompt.adapter is adapter
+                and (str(prompt.arguments.get("chat_id")), prompt.message) == wanted
+            ),
+            None,
+        )
 
     def add(self, prompt: Prompt) -> None:
         """Make a prompt findable."""
@@ -159,11 +176,12 @@ class OpenPrompts:
         *,
         key: str,
         refuses: Refuses = lambda _user: None,
+        users: frozenset[str] | None = None,
     ) -> Any:
         """Show a prompt on the real adapter and return what its method returned.
 
         ``key`` is the session key that the gateway itself has for the conversation: adapters read
-        chat and user from it.
+        chat and user from it. ``users`` are those who may answer, if not everybody may.
 
         Raises:
             RelayRefused: this gateway cannot bring the click back, or the worker is leaving.
@@ -175,6 +193,7 @@ class OpenPrompts:
         # The id may travel in a button, where 64 bytes are all that some platforms have.
         number = f"hr{secrets.token_hex(6)}"
         prompt = Prompt(number, f"{key}:{number}", method.name, call, adapter, self, refuses)
+        prompt.users = users
         prompt.arguments = self._rewritten(method, arguments, prompt)
         self._make_room()
         self._open[call] = prompt
@@ -185,6 +204,7 @@ class OpenPrompts:
                 value = getattr(adapter, method.name)(**prompt.arguments)
                 result = await value if inspect.isawaitable(value) else value
             shown = bool(getattr(result, "success", False))
+            prompt.message = str(getattr(result, "message_id", None) or "")
             return result
         finally:
             # Also when it was closed meanwhile: the adapter has just written it down.

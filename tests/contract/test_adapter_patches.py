@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hermes_router.hermes.compat.adapter_patches import (
+    CLICK,
     FORUM_COMMANDS,
     OBSERVED_MEDIA,
     STICKER,
@@ -17,7 +18,7 @@ from hermes_router.hermes.compat.adapter_patches import (
     method_of,
 )
 
-REPLACED = (FORUM_COMMANDS, OBSERVED_MEDIA, STICKER)
+REPLACED = (CLICK, FORUM_COMMANDS, OBSERVED_MEDIA, STICKER)
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,13 @@ FORUM_COMMANDS = Replaced(
     without="the adapter may put the gateway's menu over that of a routed forum",
 )
 
+CLICK = Replaced(
+    platform="telegram",
+    name="_handle_callback_query",
+    sign="_bot",
+    without="anybody who may write can click on the buttons of one person's session",
+)
+
 
 def replace(
     adapter: Any, replaced: Replaced, by: object, around: Callable[[_Method], _Method]

@@ -122,6 +122,17 @@ def session_key(source: Any, *, group_per_user: bool, thread_per_user: bool) -> 
     return key
 
 
+def is_personal(source: Any, *, group_per_user: bool, thread_per_user: bool) -> bool:
+    """Say whether another user of the same place would have another session there."""
+    names = {field.name for field in dataclasses.fields(source)} & {"user_id", "user_id_alt"}
+    another = dataclasses.replace(source, **dict.fromkeys(names, "another"))
+    mine, theirs = (
+        session_key(one, group_per_user=group_per_user, thread_per_user=thread_per_user)
+        for one in (source, another)
+    )
+    return mine != theirs
+
+
 def authorized(runner: Any, source: Any) -> bool:
     """Say whether Hermes lets this sender use the gateway."""
     of_source = getattr(runner, "_is_user_authorized_for_source", runner._is_user_authorized)

@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
+from hermes_router.hermes.compat.adapter_patches import CLICK, replace
 from hermes_router.relay.prompts import Prompt, PromptRegistry, is_token
 from hermes_router.tasks import BackgroundTasks
 
@@ -43,6 +44,7 @@ _STATE_SUFFIX = "_picker_state"
 _STATE_WORDS = ("approval", "clarify", "confirm", "prompt", "picker")
 _REMEMBERED_PICKERS = 512
 _MAX_POPUP = 200  # characters that Telegram takes for the answer to a click
+_NOT_ASKED = "⛔ Somebody else was asked."
 _NOT_YOURS = "⛔ You are not authorized to change this setting."
 
 _registry = PromptRegistry()
@@ -189,6 +191,36 @@ def _names(key: object, value: object, prompt: Prompt) -> bool:
     elif not isinstance(value, str):
         value = getattr(value, "session_key", None)
     return key in (prompt.token, prompt.id) or value == prompt.token
+
+
+# -- whose click it is -----------------------------------------------------------------------------
+
+
+def keep_clicks_personal(adapter: Any) -> None:
+    """Have an adapter refuse a click on a prompt of one person's session by somebody else.
+
+    A typed answer reaches the session of who typed it; a click knows no session.
+    """
+
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def handle(update: Any, context: Any) -> None:
+            query = getattr(update, "callback_query", None)
+            message = getattr(query, "message", None)
+            chat, number = getattr(message, "chat_id", None), getattr(message, "message_id", None)
+            prompt = _registry.shown_by(adapter, chat, number)
+            user = str(getattr(getattr(query, "from_user", None), "id", ""))
+            if query is not None and prompt is not None and _is_anothers(prompt, user):
+                await query.answer(text=_NOT_ASKED)
+            else:
+                await original(update, context)
+
+        return handle
+
+    replace(adapter, CLICK, _registry, around)
+
+
+def _is_anothers(prompt: Prompt, user: str) -> bool:
+    return prompt.users is not None and user not in prompt.users
 
 
 # -- pickers ---------------------------------------------------------------------------------------

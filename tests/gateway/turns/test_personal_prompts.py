@@ -1,0 +1,54 @@
+"""Where sessions are one person's, only who was asked may click, as only they may type."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
+from tests.kit import FORUM, FakeModel, FakeTelegram, Message
+from tests.kit.telegram.types import USER
+
+COLLEAGUE = 8_000_017
+ASK = f"[[tool terminal {json.dumps({'command': 'rm -r precious'})}]]"
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
+) -> Stage:
+    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage.root.env({"TELEGRAM_ALLOWED_USERS": f"{USER},{COLLEAGUE}"})
+    stage.root.profiles["systems"].configure({"thread_sessions_per_user": True})
+    return stage
+
+
+def asked(stage: Stage, topic: int) -> Message:
+    seq = stage.telegram.seq
+    stage.telegram.say(ASK, chat_id=FORUM, thread_id=topic, user_id=USER)
+    return stage.telegram.wait_reply(
+        FORUM,
+        topic,
+        after=seq,
+        timeout=ANSWER_SECONDS,
+        where=lambda message: bool(message.buttons),
+    )
+
+
+def click(stage: Stage, message: Message, user: int) -> str:
+    query = stage.telegram.click(message, "Deny", user_id=user)
+    answer = stage.telegram.wait_call("answerCallbackQuery", callback_query_id=query, timeout=60)
+    return str(answer.params.get("text", ""))
+
+
+def test_a_click_of_another_is_refused_and_the_askers_counts(stage: Stage) -> None:
+    prompt, seq = asked(stage, SYSTEMS), stage.telegram.seq
+    assert click(stage, prompt, COLLEAGUE) == "⛔ Somebody else was asked."
+    assert stage.telegram.message(prompt.id).buttons
+    assert click(stage, prompt, USER) == "❌ Denied"
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="tool said", after=seq, timeout=60)
+
+
+def test_anybody_may_click_where_the_session_is_everybodys(stage: Stage) -> None:
+    assert click(stage, asked(stage, CAREER), COLLEAGUE) == "❌ Denied"
