@@ -32,6 +32,7 @@ ROOT = PAGE.parents[1]
 README = ROOT / "README.md"
 HOW = ROOT / "docs" / "how-it-works.md"
 TEXT = README.read_text("utf-8")
+START = (ROOT / "docs" / "start.md").read_text("utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -43,14 +44,15 @@ def blocks(language: str) -> list[str]:
 
 
 def loaded(tmp_path: Path, *, containing: str) -> model.RouterConfig:
-    (text,) = [block for block in blocks("yaml") if containing in block]
+    found = re.findall(r"^```yaml\n(.*?)^```$", TEXT + START, re.MULTILINE | re.DOTALL)
+    (text,) = [block for block in found if containing in block]
     path = tmp_path / "config.yaml"
     path.write_text(text, "utf-8")
     return model.load(path, known_platforms={"telegram", "discord"})
 
 
 def test_every_yaml_block_is_a_configuration_without_problems(tmp_path: Path) -> None:
-    assert len(blocks("yaml")) == 3
+    assert len(blocks("yaml")) == 1
     for number, text in enumerate(blocks("yaml")):
         path = tmp_path / f"{number}.yaml"
         path.write_text(text, "utf-8")
@@ -278,7 +280,7 @@ def test_the_notices_are_the_codes(failure: RouterError) -> None:
         ("hermes/conversations.py", "Nobody answers here until that is mended."),
         ("turns/notices.py", "⚠️ Too many messages are waiting (limits.queue: "),
         ("hermes/message_handler.py", "⏳ This agent is draining for a maintenance action"),
-        ("hermes/install.py", "routing is OFF"),
+        ("hermes/install.py", "routing is CLOSED"),
         ("turns/watchdog.py", "the worker exceeded timeouts."),
         ("turns/watchdog.py", "the worker exceeded limits."),
         ("turns/notifier.py", "reached limits.open_files"),
