@@ -20,6 +20,9 @@ from hermes_router.cli.status import WRONG, CommandError
 COMMANDS = {
     "test-route": "say who would answer a message, and why",
     "routes": "list the routes in force, or check a file",
+    "status": "say what the running gateway's router does now",
+    "turns": "list what came of the routed messages",
+    "logs": "show the gateway's, the workers' and the profiles' logs as one",
     "doctor": "look for what keeps routed conversations from working",
     "enable": "switch the plugin on in the gateway's configuration",
     "completion": "print a completion script for a shell",

@@ -180,6 +180,9 @@ class Log(Block, frozen=True, kw_only=True):
         int, Meta(ge=4096, le=2**40, description="size at which it is rotated")
     ] = 10_000_000
     backups: Annotated[int, Meta(ge=0, le=1000, description="rotated files to keep")] = 3
+    format: Annotated[
+        Literal["text", "json"], Meta(description="text, or json: one object per line")
+    ] = "text"
 
 
 class Warm(Block, frozen=True, kw_only=True):

@@ -17,6 +17,9 @@ PACKET_BYTES = 64 * 1024
 #: Set to 1 for a template whose workers start the profile's MCP servers before there is a message.
 PREPARE_MCP = "HERMES_ROUTER_PREPARE_MCP"
 
+#: Set to ``json`` where the worker log's lines are JSON objects; taken away before Hermes begins.
+LOG_FORMAT = "HERMES_ROUTER_LOG_FORMAT"
+
 
 class Fork(Message, frozen=True, kw_only=True, tag="fork"):
     """Fork a worker; three descriptors come along: its input, its output, its log.

@@ -46,7 +46,7 @@ class _Gate:
     """Bounds the turns of one profile that run at once, and those that wait."""
 
     running: int = 0
-    waiting: int = 0
+    waiting: list[float] = field(default_factory=list)
     freed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
 
@@ -65,6 +65,11 @@ class Dispatcher:
     def turns(self) -> frozenset[Turn]:
         """All turns whose workers still live."""
         return frozenset(self._turns)
+
+    def waiting(self, profile: str) -> list[float]:
+        """Return when each message came that waits for a free turn of the profile, monotonic."""
+        gate = self._gates.get(profile)
+        return [] if gate is None else sorted(gate.waiting)
 
     def running(self, conversation: Conversation) -> Turn | None:
         """Return the turn that occupies the conversation's lane, if one does."""
@@ -126,7 +131,7 @@ class Dispatcher:
         lane = self._lanes.setdefault(_lane_key(conversation), _Lane())
         async with lane.lock:
             if lane.turn is None or not lane.turn.open:
-                await self._enter(conversation.profile.name, settings)
+                await self._enter(conversation.profile.name, settings, received)
                 lane.turn = Turn(conversation, settings, self._services, received=received)
                 self._run(lane.turn)
             return lane.turn
@@ -158,19 +163,19 @@ class Dispatcher:
 
     # -- how many at once ----------------------------------------------------------------------
 
-    async def _enter(self, profile: str, settings: Settings) -> None:
+    async def _enter(self, profile: str, settings: Settings, received: float) -> None:
         gate = self._gates[profile]
         async with gate.freed:
             if gate.running >= settings.limits.concurrent_turns:
-                if gate.waiting >= settings.limits.queue:
+                if len(gate.waiting) >= settings.limits.queue:
                     raise TooBusy(profile, settings.limits.queue)
-                gate.waiting += 1
+                gate.waiting.append(received)
                 try:
                     await gate.freed.wait_for(
                         lambda: gate.running < settings.limits.concurrent_turns
                     )
                 finally:
-                    gate.waiting -= 1
+                    gate.waiting.remove(received)
             gate.running += 1
 
     async def _leave(self, turn: Turn) -> None:

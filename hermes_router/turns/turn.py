@@ -101,6 +101,16 @@ class Turn:
         """What has been reached so far, each with its seconds since the turn began."""
         return dict(self._log.phases)
 
+    @property
+    def pid(self) -> int | None:
+        """The worker's process, which is its supervisor's; None before there is one."""
+        return None if self._worker is None else self._worker.pid
+
+    @property
+    def age(self) -> float:
+        """Seconds since it began."""
+        return self._log.age
+
     # -- what it is asked for ------------------------------------------------------------------
 
     async def offer(

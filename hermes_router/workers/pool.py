@@ -80,7 +80,10 @@ class WorkerPool:
             initial=self._initial,
             passed=settings.env.names,
             log=WorkerLog(
-                profile.logs, max_bytes=settings.log.max_bytes, backups=settings.log.backups
+                profile.logs,
+                max_bytes=settings.log.max_bytes,
+                backups=settings.log.backups,
+                as_json=settings.log.format == "json",
             ),
             grace=settings.timeouts.stop,
             sandbox=settings.sandbox,
@@ -147,6 +150,17 @@ class WorkerPool:
         """Say whether a worker of the profile can be forked."""
         nest = self._nests.get(profile)
         return nest is not None and nest.template is not None and nest.template.prepared
+
+    def idle(self) -> list[tuple[str, str, int, float]]:
+        """Return what waits: each process's profile, its role, its id, the seconds it is there."""
+        found, now = [], time.monotonic()
+        for name, nest in self._nests.items():
+            age = now - nest.born
+            if nest.template is not None and not nest.template.ended:
+                found.append((name, "template", nest.template.pid, age))
+            ready = (worker for worker in nest.ready if not worker.ended)
+            found += [(name, "ready", worker.pid, now - worker.born) for worker in ready]
+        return found
 
     def replenish(self, profile: str) -> None:
         """See in the background that the profile has its template and its ready workers."""

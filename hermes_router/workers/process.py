@@ -28,7 +28,7 @@ from hermes_router.profiles.model import WORKER_VARIABLE, Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
 from hermes_router.protocol.size_guard import too_heavy
-from hermes_router.protocol.template import PREPARE_MCP
+from hermes_router.protocol.template import LOG_FORMAT, PREPARE_MCP
 from hermes_router.workers.flow_control import CALL, FlowControl
 from hermes_router.workers.launchers import Child, Launch, LaunchSpec
 from hermes_router.workers.worker_log import WorkerLog, one_line
@@ -73,6 +73,7 @@ class WorkerProcess:
     def __init__(self, child: Child, *, order: WorkerOrder, worker_id: str, tmpdir: Path) -> None:
         self.worker_id = worker_id
         self.pid = child.pid
+        self.born = time.monotonic()
         self._child = child
         self._order = order
         self._tmpdir = tmpdir
@@ -183,6 +184,8 @@ async def start_worker(
     )
     if order.mcp_ahead and control is not None:
         environment[PREPARE_MCP] = "1"
+    if order.log.as_json:
+        environment[LOG_FORMAT] = "json"
     spec = LaunchSpec(
         profile=order.profile,
         worker_id=worker_id,

@@ -25,10 +25,17 @@ class TurnLog:
         self._turn_id = turn_id
         self._begun = time.monotonic()
         self._descriptor = -1
+        self._as_json = False
         self.phases = {"queue": self._begun - received}
+
+    @property
+    def age(self) -> float:
+        """Seconds since the turn began."""
+        return time.monotonic() - self._begun
 
     async def open(self, order: WorkerOrder) -> None:
         """Open the profile's worker log; raises ``ProfileError``."""
+        self._as_json = order.log.as_json
         self._descriptor = await anyio.to_thread.run_sync(open_log, order)
 
     def reached(self, phase: str) -> None:
@@ -55,7 +62,8 @@ class TurnLog:
     def line(self, what: str, fields: Mapping[str, object]) -> None:
         """Write one line; nothing where the log could not be opened."""
         if self._descriptor >= 0:
-            write_line(self._descriptor, what, {"turn": self._turn_id, **fields})
+            fields = {"turn": self._turn_id, **fields}
+            write_line(self._descriptor, what, fields, as_json=self._as_json)
 
     def end(self, fields: Mapping[str, object]) -> None:
         """Write the turn's last line, with all phases."""

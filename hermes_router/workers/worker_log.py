@@ -15,6 +15,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 FILE_NAME = "hermes-router-worker.log"
 
@@ -22,6 +25,7 @@ FILE_NAME = "hermes-router-worker.log"
 _LONGEST = 1000
 
 _LINE = re.compile(r"(?P<time>\S+) hermes-router (?P<what>begin|worker|end)(?P<pairs>(?: .*)?)")
+_TOLD = frozenset({"begin", "worker", "end"})
 _PAIR = re.compile(r' (?P<name>[\w.]+)=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^ "]+))')
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
@@ -30,12 +34,14 @@ _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 class WorkerLog:
     """One profile's worker log: appended to, and rotated by size between turns.
 
-    ``backups`` files of ``max_bytes`` bytes are kept beside the current one.
+    ``backups`` files of ``max_bytes`` bytes are kept beside the current one. With ``as_json`` each
+    line is a JSON object.
     """
 
     folder: Path
     max_bytes: int
     backups: int
+    as_json: bool = False
 
     @property
     def path(self) -> Path:
@@ -76,9 +82,15 @@ class WorkerLog:
                 continue
 
 
-def write_line(descriptor: int, what: str, fields: Mapping[str, object]) -> None:
-    """Append one line: time, ``what``, and ``name=value`` pairs."""
+def write_line(
+    descriptor: int, what: str, fields: Mapping[str, object], *, as_json: bool = False
+) -> None:
+    """Append one line: time, ``what``, and ``name=value`` pairs, or all that as a JSON object."""
     moment = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
+    if as_json:
+        line = {"time": moment, "event": what, **fields}
+        os.write(descriptor, msgspec.json.encode(line) + b"\n")
+        return
     pairs = " ".join(f"{name}={plain(value)}" for name, value in fields.items())
     os.write(descriptor, f"{moment} hermes-router {what} {pairs}\n".encode())
 
@@ -166,15 +178,30 @@ def parse_turns(lines: Iterable[str]) -> list[TurnRecord]:
     """Return the turns that the lines of a worker log tell of, in the order of their beginnings."""
     records: dict[str, TurnRecord] = {}
     for line in lines:
-        match = _LINE.fullmatch(line.rstrip("\n"))
-        if match is None:
+        parsed = _parsed(line.rstrip("\n"))
+        if parsed is None:
             continue
-        values = _pairs(match["pairs"])
+        what, moment, values = parsed
         turn = values.pop("turn", "")
         if turn:
             record = records.setdefault(turn, TurnRecord(turn))
-            _note(record, match["what"], match["time"], values)
+            _note(record, what, moment, values)
     return list(records.values())
+
+
+def _parsed(line: str) -> tuple[str, str, dict[str, str]] | None:
+    """Return what a line of the gateway's own tells of, when, and its values; None for others."""
+    if (match := _LINE.fullmatch(line)) is not None:
+        return match["what"], match["time"], pairs_of(match["pairs"])
+    if not line.startswith("{"):
+        return None
+    try:
+        fields = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return None
+    values = {name: str(value) for name, value in fields.items()}
+    what, moment = values.pop("event", ""), values.pop("time", "")
+    return (what, moment, values) if what in _TOLD else None
 
 
 def _note(record: TurnRecord, what: str, moment: str, values: dict[str, str]) -> None:
@@ -196,7 +223,8 @@ def _note(record: TurnRecord, what: str, moment: str, values: dict[str, str]) ->
         record.phases = {name: s for name, text in values.items() if (s := _seconds(text)) >= 0}
 
 
-def _pairs(text: str) -> dict[str, str]:
+def pairs_of(text: str) -> dict[str, str]:
+    """Return the ``name=value`` pairs of a log line."""
     return {
         match["name"]: match["bare"] if match["quoted"] is None else _plain_again(match["quoted"])
         for match in _PAIR.finditer(text)

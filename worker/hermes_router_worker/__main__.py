@@ -45,7 +45,12 @@ def main() -> int:
         template.main(options.profile, options.template, options.tmp, share_auth=options.share_auth)
     else:
         limits = {name: float(value) for name, value in map(_halves, options.limit)}
-        supervise(options.grace, limits, remove_tmpdir=options.tmp is not None)
+        supervise(
+            options.grace,
+            limits,
+            profile=options.profile,
+            remove_tmpdir=options.tmp is not None,
+        )
     inbound, outbound = claim_stdio()
     from hermes_router_worker import lifecycle
 

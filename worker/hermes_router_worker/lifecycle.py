@@ -19,9 +19,9 @@ from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router.protocol.template import PREPARE_MCP
 from hermes_router_worker.hermes.features import kanban, skills
 from hermes_router_worker.jobs import job
-from hermes_router_worker.process import supervisor
+from hermes_router_worker.process import supervisor, title
 from hermes_router_worker.process.connection import Connection
-from hermes_router_worker.session.session import Session
+from hermes_router_worker.session.session import Session, place_of
 from hermes_router_worker.startup import bootstrap, speedups, steps, warmup
 
 
@@ -41,6 +41,16 @@ def _look_ahead() -> None:
     """Use the time until there is a message."""
     with contextlib.suppress(Exception):  # the turn will ask again, and report what fails
         warmup.ask_provider()
+
+
+def _show_work(profile: str, work: msg.Start | msg.Job) -> None:
+    """Tell the supervisor and ``ps`` what this process was given to do."""
+    if isinstance(work, msg.Job):
+        role, what = "job", f"{work.kind}:{work.id}" if work.id else work.kind
+    else:
+        role, what = "busy", place_of(work)
+    supervisor.tell_turn(work.turn, what)
+    title.show(profile, role, work.turn, what)
 
 
 class _Worker:
@@ -82,6 +92,7 @@ class _Worker:
         warmup.resume_logging()
         ahead = os.environ.pop(PREPARE_MCP, "") == "1"
         runner = await self._build(imported=0.0, mcp=ahead)
+        title.show(self._profile, "ready")
         if not warmup.look_ahead_beside(_look_ahead):
             await asyncio.to_thread(_look_ahead)
         first = await self._first_message()
@@ -125,6 +136,7 @@ class _Worker:
         """Wait for the session or the job; None when the worker is told to go before it got one."""
         message = await self._link.receive()
         if isinstance(message, msg.Start | msg.Job):
+            _show_work(self._profile, message)
             return message
         if isinstance(message, msg.Finish):
             return None

@@ -1,15 +1,16 @@
 r"""What a worker prints, on its way through the supervisor into the worker log.
 
-The log is one file of all workers of a profile, with lines of the gateway in it. So that nothing
-printed can be taken for one of those, or act on the terminal of who reads them, whole lines are
-written, control characters are shown as ``\x1b``, and a line that looks like the gateway's gets a
-bar in front.
+The log is one file of all workers of a profile, with lines of the gateway in it. So that each
+printed line can be told from those and from other turns' lines, and cannot act on the terminal of
+who reads it, whole lines are written, each behind its time and the id of its turn, and control
+characters are shown as ``\x1b``.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from datetime import UTC, datetime
 
 _READ_BYTES = 64 * 1024
 #: A line that grows longer is written in pieces.
@@ -18,21 +19,26 @@ _LINE_BYTES = 16 * 1024
 _READS = 16
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
-_GATEWAYS_OWN = re.compile(rb"^(?=\S+ hermes-router )", re.MULTILINE)
+
+#: Stands where a line belongs to no turn yet.
+NO_TURN = "-"
 
 
 class LogPipe:
     """The reading end of a pipe that is the worker's stderr, and the log that it goes into.
 
     ``limit`` is the most bytes that are passed on, 0 for any number; ``count`` what has come.
+    ``turn`` is set when the worker's turn is known. With ``as_json`` each line is a JSON object.
     """
 
-    def __init__(self, pipe: int, log: int, limit: int) -> None:
+    def __init__(self, pipe: int, log: int, limit: int, *, as_json: bool = False) -> None:
         os.set_blocking(pipe, False)
         self.pipe = pipe
         self.count = 0
+        self.turn = NO_TURN
         self._log = log
         self._limit = limit
+        self._as_json = as_json
         self._begun = b""
 
     @property
@@ -59,27 +65,54 @@ class LogPipe:
             self.pass_on()
             if self.count == before:
                 break
-        self._write(self._begun + b"\n" if self._begun else b"")
+        self._write(self._begun)
+
+    def say(self, event: str, **fields: object) -> None:
+        """Write a line of the supervisor's own."""
+        if self._as_json:
+            self._put(_json_line({"event": event, **fields}))
+        else:
+            pairs = " ".join(f"{name}={value}" for name, value in fields.items())
+            self._put(f"{_now()} hermes-router {event} {pairs}\n".encode())
 
     def _take(self, data: bytes) -> None:
         room = max(0, self._limit - self.count) if self._limit else len(data)
         self.count += len(data)
         lines, newline, rest = (self._begun + data[:room]).rpartition(b"\n")
-        self._write(lines + newline)
+        if newline:
+            self._write(lines)
         self._begun = rest
         if len(rest) > _LINE_BYTES:
-            self._write(rest + b"\n")
+            self._write(rest)
             self._begun = b""
 
     def _write(self, data: bytes) -> None:
         if not data:
             return
-        shown = _GATEWAYS_OWN.sub(b"| ", _CONTROL.sub(_escaped, data))
+        lines = _CONTROL.sub(_escaped, data).split(b"\n")
+        if self._as_json:
+            texts = [line.decode(errors="replace") for line in lines]
+            self._put(b"".join(_json_line({"turn": self.turn, "text": text}) for text in texts))
+        else:
+            head = f"{_now()} {self.turn} ".encode()
+            self._put(b"".join(head + line + b"\n" for line in lines))
+
+    def _put(self, shown: bytes) -> None:
         try:
             while shown:
                 shown = shown[os.write(self._log, shown) :]
         except OSError:  # the disk is full: nobody can be told
             return
+
+
+def _now() -> str:
+    return datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
+
+
+def _json_line(fields: dict[str, object]) -> bytes:
+    import json  # most supervisors never need it
+
+    return json.dumps({"time": _now(), **fields}, ensure_ascii=False).encode() + b"\n"
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:

@@ -22,15 +22,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import shutil
 import signal
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from hermes_router.protocol.limits import EXITS, OPEN_FILES
-from hermes_router_worker.process import linux
+from hermes_router.protocol.template import LOG_FORMAT
+from hermes_router_worker.process import linux, title
 from hermes_router_worker.process.log_pipe import LogPipe
 from hermes_router_worker.process.process_tree import descendants, kill_all, send
 from hermes_router_worker.process.usage import SECONDS, usage_below
@@ -44,15 +45,32 @@ BEGUN = signal.SIGURG
 """Says that a worker that waited has work. Whoever does not expect this signal ignores it."""
 
 
+#: In a worker: its end of the pipe by which its supervisor learns of the turn.
+_turn_writer: int | None = None
+_TURN = re.compile(rb"([0-9a-f]{8}) ([^\x00-\x1f\x7f]{0,200})\n")
+
+
 def tell_work_begins() -> None:
     """Have the supervisor of this process look closely from now on."""
     os.kill(os.getppid(), BEGUN)
+
+
+def tell_turn(turn_id: str, what: str) -> None:
+    """Tell the supervisor of this process, once, which turn it is, and where or which job."""
+    global _turn_writer
+    descriptor, _turn_writer = _turn_writer, None
+    if descriptor is not None:
+        line = f"{turn_id} {''.join(filter(str.isprintable, what))[:60]}\n"
+        with contextlib.suppress(OSError):
+            os.write(descriptor, line.encode())
+        os.close(descriptor)
 
 
 def supervise(
     grace: float,
     limits: Mapping[str, float] | None = None,
     *,
+    profile: str = "",
     remove_tmpdir: bool = False,
     waits: bool = False,
 ) -> None:
@@ -62,6 +80,7 @@ def supervise(
         grace: seconds between asking the tree to end and killing it.
         limits: what the tree may use, by name as in :mod:`hermes_router.protocol.limits`; 0 and
             what is missing are no limit.
+        profile: whose worker it is, for its title.
         remove_tmpdir: TMPDIR is this side's to remove in the end, not the gateway's.
         waits: the worker waits for work, and will call :func:`tell_work_begins`; until then the
             limits are looked after rarely.
@@ -70,29 +89,41 @@ def supervise(
     linux.become_subreaper()
     wake_reader, wake_writer = os.pipe()
     print_reader, print_writer = os.pipe()
-    for end in (wake_reader, wake_writer):
+    turn_reader, turn_writer = os.pipe()
+    as_json = os.environ.pop(LOG_FORMAT, "") == "json"
+    for end in (wake_reader, wake_writer, turn_reader):
         os.set_blocking(end, False)
     parent = os.getpid()
     worker = os.fork()
     if worker == 0:
         os.dup2(print_writer, 2)
-        for end in (wake_reader, wake_writer, print_reader, print_writer):
+        for end in (wake_reader, wake_writer, print_reader, print_writer, turn_reader):
             os.close(end)
+        globals()["_turn_writer"] = turn_writer
         linux.die_with_parent(parent)
         linux.bound(open_files=limits.get(OPEN_FILES), cpu_seconds=limits.get("cpu_seconds"))
         return
     os.close(print_writer)
+    os.close(turn_writer)
     os.close(1)  # the gateway sees the end of the worker's output when the worker ends
     tmpdir = os.environ["TMPDIR"] if remove_tmpdir else None
-    printed = LogPipe(print_reader, 2, int(limits.get("output_bytes", 0)))
-    supervisor = _Supervisor(worker, wake_reader, wake_writer, grace, tmpdir)
-    supervisor.watch(printed, limits, every=_WAITING_SECONDS if waits else SECONDS)
+    printed = LogPipe(print_reader, 2, int(limits.get("output_bytes", 0)), as_json=as_json)
+    every = _WAITING_SECONDS if waits else SECONDS
+    supervisor = _Supervisor(worker, wake_reader, wake_writer, grace, tmpdir, every)
+    supervisor.expect_turn(turn_reader, profile)
+    supervisor.watch(printed, limits)
     supervisor.run()
 
 
 class _Supervisor:
     def __init__(
-        self, worker: int, wake_reader: int, wake_writer: int, grace: float, tmpdir: str | None
+        self,
+        worker: int,
+        wake_reader: int,
+        wake_writer: int,
+        grace: float,
+        tmpdir: str | None,
+        every: float,
     ) -> None:
         self._worker = worker
         self._tmpdir = tmpdir
@@ -101,7 +132,7 @@ class _Supervisor:
         self._deadline: float | None = None
         self._crossed: str | None = None
         self._looks = False
-        self._every = SECONDS
+        self._every = every
         self._next_look = 0.0
         self._poll = select.poll()
         self._poll.register(wake_reader, select.POLLIN)
@@ -111,15 +142,20 @@ class _Supervisor:
             signal.signal(number, self._on_signal)
         signal.signal(BEGUN, self._on_begun)
 
-    def watch(self, printed: LogPipe, limits: Mapping[str, float], *, every: float) -> None:
-        """Pass on what is printed, and see ``every`` so many seconds that the limits are kept."""
-        self._every = every
+    def watch(self, printed: LogPipe, limits: Mapping[str, float]) -> None:
+        """Pass on what is printed, and see that the limits are kept."""
         self._printed = printed
         self._limits = limits
         self._looks = not {"memory_bytes", "cpu_seconds", "processes"}.isdisjoint(limits)
         self._poll.register(printed.pipe, select.POLLIN)
 
+    def expect_turn(self, reader: int, profile: str) -> None:
+        """Learn from ``reader`` which turn the worker of ``profile`` gets."""
+        self._turn_reader, self._profile = reader, profile
+        self._poll.register(reader, select.POLLIN)
+
     def run(self) -> None:
+        title.show(self._profile, "supervisor")
         status = self._wait_for_worker()
         _kill_descendants()
         self._printed.finish()
@@ -134,6 +170,9 @@ class _Supervisor:
             self._ask_to_end()
 
     def _on_begun(self, _number: int, _frame: object) -> None:
+        self._look_closely()
+
+    def _look_closely(self) -> None:
         self._every, self._next_look = SECONDS, 0.0
 
     def _ask_to_end(self) -> None:
@@ -161,6 +200,8 @@ class _Supervisor:
         if fd == self._wake_reader:
             with contextlib.suppress(BlockingIOError):
                 os.read(fd, 4096)
+        elif fd == self._turn_reader:
+            self._learn_turn()
         elif fd == self._printed.pipe:
             if not self._printed.pass_on():
                 self._poll.unregister(fd)
@@ -169,6 +210,18 @@ class _Supervisor:
         else:
             self._poll.unregister(fd)
             self._start_grace()
+
+    def _learn_turn(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            match = _TURN.fullmatch(os.read(self._turn_reader, 4096))
+            if match is not None:
+                self._look_closely()
+                self._printed.turn = match[1].decode()
+                words = match[2].decode(errors="replace")
+                title.show(self._profile, "supervisor", self._printed.turn, words)
+        self._poll.unregister(self._turn_reader)
+        os.close(self._turn_reader)
+        self._turn_reader = -1
 
     def _timeout_ms(self) -> int | None:
         waits = [self._next_look] * self._looks
@@ -195,10 +248,8 @@ class _Supervisor:
         """Kill the tree, which crossed the limit ``name``; the worker's end will be seen."""
         if self._crossed is None:
             self._crossed = name
-            moment = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
-            what = f"limit={name} allowed={self._limits[name]:.0f} used={used:.0f}"
-            with contextlib.suppress(OSError):
-                os.write(2, f"{moment} hermes-router limit {what}\n".encode())
+            most, turn = f"{self._limits[name]:.0f}", self._printed.turn
+            self._printed.say("limit", limit=name, allowed=most, used=f"{used:.0f}", turn=turn)
         kill_all(os.getpid())
 
     def _reap(self) -> int | None:

@@ -12,6 +12,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
 from hermes_router_worker.hermes.features import menu, skills
 from hermes_router_worker.home import session_state
+from hermes_router_worker.process import title
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
 from hermes_router_worker.send.ledger import redeliver
@@ -50,6 +51,7 @@ class Session:
         self._runner = runner
         self._link = link
         self._start = start
+        self._profile = profile
         self._finish = finish
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -112,7 +114,9 @@ class Session:
             await self._pay_debts()
             await self._tell_commands()
             if self._receiver.open:
+                self._show("resident")
                 await self._until_wanted()
+                self._show("busy")
         await self._until_finished()
 
     async def _pay_debts(self) -> None:
@@ -162,6 +166,10 @@ class Session:
         ):
             await self._background.pass_on()
             await self._pause()
+
+    def _show(self, role: str) -> None:
+        """Let ``ps`` show what this process does."""
+        title.show(self._profile, role, self._start.turn, place_of(self._start))
 
     async def _until_finished(self) -> None:
         deadline = time.monotonic() + self._start.linger
@@ -229,6 +237,14 @@ class Session:
             await asyncio.sleep(_CHECK_SECONDS)
             for number in self._adapter.prompts.take_closed():
                 await self._link.send(msg.Closed(call=number))
+
+
+def place_of(start: msg.Start) -> str:
+    """Return the conversation as routes and targets are written."""
+    origin = start.delivery_scope.origin
+    if origin is None:
+        return start.platform
+    return ":".join(filter(None, (origin.platform, origin.chat_id, origin.thread_id)))
 
 
 def _interrupt_reason() -> str:

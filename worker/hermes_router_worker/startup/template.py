@@ -35,7 +35,7 @@ import time
 from typing import NoReturn
 
 from hermes_router.protocol import template as msg
-from hermes_router_worker.process import linux, scratch
+from hermes_router_worker.process import linux, scratch, title
 from hermes_router_worker.process.supervisor import supervise
 from hermes_router_worker.startup import bootstrap, fork_safety, speedups, warmup
 
@@ -70,14 +70,16 @@ def main(
     gc.collect()
     linux.give_back_memory()
     speedups.resume_collector()  # not for what is there: its pages are shared until somebody writes
-    template = _Template(control, tmp)
+    template = _Template(control, profile, tmp)
     template.end_if_unsafe()
+    title.show(profile, "template")
     template.serve(msg.Prepared(phases=phases))
 
 
 class _Template:
-    def __init__(self, control: socket.socket, tmp: str | None) -> None:
+    def __init__(self, control: socket.socket, profile: str, tmp: str | None) -> None:
         self._control = control
+        self._profile = profile
         self._tmp = tmp
         reader, writer = os.pipe()
         self._wake = (reader, writer)
@@ -156,7 +158,14 @@ class _Template:
         if self._tmp is not None:
             scratch.move_into(self._tmp)
         tempfile.tempdir = None  # decided anew, from the worker's own TMPDIR
-        supervise(request.grace, request.limits, remove_tmpdir=self._tmp is not None, waits=True)
+        supervise(
+            request.grace,
+            request.limits,
+            profile=self._profile,
+            remove_tmpdir=self._tmp is not None,
+            waits=True,
+        )
+        title.show(self._profile, "starting")
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -1,0 +1,151 @@
+"""``hermes-router logs``: the gateway's log, the worker logs and the profiles' logs as one."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from hermes_router.cli import moments
+from hermes_router.cli import parser as commands
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
+from hermes_router.cli.output import flush, paint, say, tip, write
+from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
+from hermes_router.hermes.compat.secrets import hider
+from hermes_router.observe.log_files import Follower, LogFile, log_files, read
+from hermes_router.observe.log_lines import LEVELS, Entry
+
+_EPILOG = """\
+Joined in time: the gateway's own log, and of each profile its worker log and its own agent.log.
+Secrets are hidden as Hermes hides them in its logs.
+
+examples:
+  hermes-router logs
+  hermes-router logs career -f
+  hermes-router logs --turn 1f0c2a9b
+  hermes-router logs --since 10m --level warning
+"""
+
+_POLL_SECONDS = 0.25
+_STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.epilog = _EPILOG
+    parser.add_argument("profile", nargs="?", metavar="PROFILE", help="of this profile only")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on; Ctrl-C ends it")
+    parser.add_argument("--turn", metavar="ID", help="the story of one turn")
+    parser.add_argument(
+        "--since", type=moments.moment, metavar="TIME", help="10m, 2h, 3d, today, 14:30, or a date"
+    )
+    parser.add_argument(
+        "--level", type=str.upper, choices=LEVELS, default="DEBUG", help="this level and higher"
+    )
+    parser.add_argument("-n", "--lines", type=int, default=100, help="entries to begin with (100)")
+    commands.add_home_option(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the entries; return the exit status."""
+    home = gateway_home(options.home)
+    if options.profile and not loading.exists(options.profile, home.root):
+        raise CommandError(f"there is no profile {options.profile!r}", status=WRONG)
+    shower = _Shower(options)
+    followers = [Follower(file) for file in _files(home, options)] if options.follow else []
+    for follower in followers:
+        follower.poll()
+    count = shower.show(_first(_files(home, options), options, shower))
+    if options.follow:
+        _follow(home, options, shower, followers)
+    if not count:
+        return _say_nothing(options)
+    return OK
+
+
+def _files(home: GatewayHome, options: argparse.Namespace) -> list[LogFile]:
+    names = [options.profile] if options.profile else loading.names(home.root)
+    return log_files(home.path, home.root, names)
+
+
+def _first(files: list[LogFile], options: argparse.Namespace, shower: _Shower) -> list[Entry]:
+    """Return what there is already and is wanted, in the order of time."""
+    whole = options.since is not None or options.turn is not None
+    found = [entry for file in files for entry in read(file, whole=whole)]
+    wanted = shower.wanted(found)
+    return wanted if whole or options.lines <= 0 else wanted[-options.lines :]
+
+
+def _follow(
+    home: GatewayHome, options: argparse.Namespace, shower: _Shower, followers: list[Follower]
+) -> None:
+    while True:
+        known = {follower.file for follower in followers}
+        new = [file for file in _files(home, options) if file not in known]
+        followers += [Follower(file, at_end=False) for file in new]
+        shower.show(shower.wanted([e for follower in followers for e in follower.poll()]))
+        flush()
+        time.sleep(_POLL_SECONDS)
+
+
+class _Shower:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._hide = hider()
+        self._turns: set[str] = set()
+
+    def wanted(self, found: Iterable[Entry]) -> list[Entry]:
+        """Return the entries that were asked for, in the order of time."""
+        ordered = sorted(found, key=lambda entry: entry.time)
+        self._turns.update(e.turn for e in ordered if e.turn and e.source != "gateway")
+        return [entry for entry in ordered if self._is_wanted(entry)]
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        options = self._options
+        since = options.since.timestamp() if options.since else 0.0
+        if entry.time < since or not entry.at_least(options.level):
+            return False
+        if options.turn is not None:
+            return bool(entry.turn == options.turn)
+        if options.profile and entry.source == "gateway":
+            about = entry.turn in self._turns or options.profile in entry.lines[0]
+            return bool(about)
+        return True
+
+    def show(self, found: list[Entry]) -> int:
+        """Print entries; return how many there were."""
+        for entry in found:
+            text = self._hide("\n".join(entry.lines))
+            if self._options.json:
+                self._show_json(entry, text)
+            else:
+                self._show_plain(entry, text.split("\n"))
+        return len(found)
+
+    def _show_plain(self, entry: Entry, lines: list[str]) -> None:
+        at = datetime.fromtimestamp(entry.time, UTC).astimezone()
+        when = at.strftime("%Y-%m-%d %H:%M:%S.") + f"{at.microsecond // 1000:03d}"
+        who = entry.source if entry.source == "gateway" else f"{entry.profile}/{entry.source}"
+        head = f"{when} {entry.turn or '-':8} {who:16} {entry.level:7}"
+        for line in itertools.islice(lines, 500):
+            say(f"{paint(head, 'dim')} {paint(line, _STYLES.get(entry.level, ''))}")
+
+    def _show_json(self, entry: Entry, text: str) -> None:
+        import json  # noqa: PLC0415 - for this case only
+
+        at = datetime.fromtimestamp(entry.time, UTC).astimezone().isoformat(timespec="milliseconds")
+        fields = {"time": at, "source": entry.source, "profile": entry.profile or None}
+        fields |= {"level": entry.level, "turn": entry.turn or None, "text": text}
+        write(json.dumps(fields))
+
+
+def _say_nothing(options: argparse.Namespace) -> int:
+    if options.turn is None:
+        tip("no such lines; the logs are written when a gateway runs: hermes gateway run")
+        return OK
+    tip(f"no log tells of turn {options.turn}; which turns there were says: hermes-router turns")
+    return NEGATIVE

@@ -1,0 +1,197 @@
+"""``hermes-router status``: what the running gateway's router does now."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from hermes_router.cli import moments, tables
+from hermes_router.cli import parser as commands
+from hermes_router.cli.commands.turns import outcome
+from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
+from hermes_router.cli.output import flush, paint, say, say_json, tip
+from hermes_router.cli.status import NEGATIVE, OK, CommandError
+from hermes_router.observe import records
+from hermes_router.observe.status import Profile, Status, Worker
+from hermes_router.observe.status_client import NoAnswer, ask
+
+_EPILOG = """\
+MEM and CPU are of a worker with all that it started. Times to reply are of today.
+
+examples:
+  hermes-router status
+  hermes-router status --watch
+  hermes-router status --json
+
+exit status: 0 it runs, 1 it does not run, or does not answer
+"""
+
+_SECONDS = 2.0
+_HEAD = ("PROFILE", "PID", "ROLE", "TURN", "PLACE", "PHASE", "AGE", "MEM", "CPU")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.epilog = _EPILOG
+    parser.add_argument("-w", "--watch", action="store_true", help="go on; Ctrl-C ends it")
+    commands.add_home_option(parser)
+    commands.add_json_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the state; return the exit status."""
+    home = gateway_home(options.home)
+    if options.watch:
+        if options.json:
+            raise CommandError("--watch shows a live view: it does not go with --json")
+        return _watch(home)
+    try:
+        now = _ask(home)
+    except NoAnswer as error:
+        return _show_none(error, as_json=options.json)
+    if options.json:
+        say_json(
+            {"schema": 1, "command": "status", "exit_status": OK, "state": "running"} | _plain(now)
+        )
+    else:
+        show(now)
+    return OK
+
+
+def _ask(home: GatewayHome) -> Status:
+    answer = ask(home.path).status
+    if answer is None:
+        raise NoAnswer("does not answer", "the gateway answered something else")
+    return answer
+
+
+def _plain(now: Status) -> dict[str, object]:
+    plain: dict[str, object] = msgspec.to_builtins(now)
+    return plain
+
+
+def _show_none(error: NoAnswer, *, as_json: bool) -> int:
+    if as_json:
+        say_json(
+            {
+                "schema": 1,
+                "command": "status",
+                "exit_status": NEGATIVE,
+                "state": error.state,
+                "error": error.message,
+            }
+        )
+    else:
+        say(f"{paint(error.state, 'red')}: {error.message}")
+        if error.hint:
+            tip(error.hint)
+    return NEGATIVE
+
+
+def _watch(home: GatewayHome) -> int:
+    """Show the state again and again, in place where the output is a terminal."""
+    in_place = sys.stdout.isatty()
+    while True:
+        if in_place:
+            sys.stdout.write("\x1b[H\x1b[2J")
+        try:
+            show(_ask(home))
+        except NoAnswer as error:
+            say(f"{paint(error.state, 'red')}: {error.message}")
+        flush()
+        time.sleep(_SECONDS)
+
+
+def show(now: Status) -> None:
+    """Print the state for people."""
+    config = now.configuration
+    running = paint("running", "green")
+    versions = f"hermes-router {now.versions.get('router', '?')}"
+    versions += f", Hermes {now.versions.get('hermes', '?')}"
+    say(f"{running} for {moments.span(now.uptime)}, pid {now.pid}  ({versions})")
+    say(f"{config.file}: {_counted(config.routes, 'route')}, unmatched: {config.unmatched}")
+    if config.error:
+        say(paint("the last edit is not in force:", "red") + f" {config.error}")
+    for closed in now.closed:
+        say(f"{paint('closed:', 'yellow')} {closed}")
+    say()
+    if not now.profiles:
+        say("no profile is routed yet; add a route: hermes-router route add PLACE PROFILE")
+        return
+    _show_profiles(now)
+    workers = [(profile.name, worker) for profile in now.profiles for worker in profile.workers]
+    if workers:
+        say()
+        tables.show(_HEAD, [_row(name, worker) for name, worker in workers])
+    for line in _failures(now):
+        say(line)
+
+
+def _show_profiles(now: Status) -> None:
+    head = ("PROFILE", "ROUTES", "BUSY", "WAITING", "TODAY", "FAILED", "MEDIAN", "P95", "MEM")
+    rows = [_profile_row(profile) for profile in now.profiles]
+    styles = ["" if profile.usable else "red" for profile in now.profiles]
+    tables.show(head, rows, styles=styles)
+    memory = sum(worker.memory for profile in now.profiles for worker in profile.workers)
+    ready = sum(w.role == "template" for profile in now.profiles for w in profile.workers)
+    budget = f"{ready} of {now.configuration.warm_profiles} profiles kept warm"
+    if now.configuration.warm_memory_bytes:
+        budget += f", {_bytes(now.configuration.warm_memory_bytes)} allowed"
+    say(paint(f"{_bytes(memory)} in all; {budget}", "dim"))
+
+
+def _profile_row(profile: Profile) -> tuple[str, ...]:
+    busy = sum(worker.role == "busy" for worker in profile.workers)
+    waiting = ""
+    if profile.waiting:
+        waiting = f"{len(profile.waiting)}, {moments.span(max(profile.waiting))}"
+    return (
+        profile.name,
+        str(profile.routes),
+        f"{busy}/{profile.concurrent_turns}",
+        waiting,
+        str(profile.today.turns),
+        str(profile.today.failed),
+        moments.span(profile.today.median),
+        moments.span(profile.today.p95),
+        _bytes(sum(worker.memory for worker in profile.workers)),
+    )
+
+
+def _row(name: str, worker: Worker) -> tuple[str, ...]:
+    return (
+        name,
+        str(worker.pid or ""),
+        worker.role,
+        worker.turn,
+        worker.place,
+        worker.phase,
+        moments.span(worker.age),
+        _bytes(worker.memory),
+        moments.span(worker.cpu),
+    )
+
+
+def _failures(now: Status) -> Iterator[str]:
+    for profile in now.profiles:
+        if (failure := profile.last_failure) is not None:
+            when = moments.local(records.arrived(failure))
+            yield ""
+            yield f"last failure of {profile.name}: {when} turn {failure.turn}: {outcome(failure)}"
+            yield paint(f"  hermes-router logs --turn {failure.turn}", "dim")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _bytes(number: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"

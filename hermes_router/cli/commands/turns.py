@@ -1,0 +1,103 @@
+"""``hermes-router turns``: what came of the routed messages."""
+
+from __future__ import annotations
+
+import argparse
+
+from hermes_router.cli import moments, tables
+from hermes_router.cli import parser as commands
+from hermes_router.cli.inspect.homes import gateway_home
+from hermes_router.cli.output import say, say_json
+from hermes_router.cli.status import OK
+from hermes_router.observe import records
+from hermes_router.turns.story import TurnReport
+
+_EPILOG = """\
+Each line is one routed message, the newest last. `hermes-router logs --turn ID` tells its story.
+
+examples:
+  hermes-router turns
+  hermes-router turns --failed --since 2h
+  hermes-router turns --profile career --slow 5
+"""
+
+_HEAD = ("TIME", "TURN", "PROFILE", "PLACE", "TOOK", "OUTCOME")
+_SLOW_SECONDS = 10.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--profile", metavar="NAME", help="of this profile only")
+    parser.add_argument("--failed", action="store_true", help="only what somebody should look at")
+    parser.add_argument(
+        "--slow",
+        nargs="?",
+        type=float,
+        const=_SLOW_SECONDS,
+        metavar="SECONDS",
+        help="only what took at least so long (10), the slowest last",
+    )
+    parser.add_argument(
+        "--since", type=moments.moment, metavar="TIME", help="10m, 2h, 3d, today, 14:30, or a date"
+    )
+    parser.add_argument("-n", "--lines", type=int, default=20, help="how many (20); 0 for all")
+    commands.add_home_option(parser)
+    commands.add_json_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the turns; return the exit status."""
+    home = gateway_home(options.home)
+    found = records.read(records.folder_of(home.path), options.profile)
+    chosen = _chosen(found, options)
+    if options.json:
+        say_json({"turns": chosen})
+    elif chosen:
+        _show(chosen)
+    else:
+        _say_nothing(found, options)
+    return OK
+
+
+def _chosen(found: list[TurnReport], options: argparse.Namespace) -> list[TurnReport]:
+    turns = records.since(found, options.since)
+    if options.failed:
+        turns = [turn for turn in turns if turn.failed]
+    if options.slow is not None:
+        turns = [turn for turn in turns if (turn.seconds or 0.0) >= options.slow]
+        turns.sort(key=lambda turn: turn.seconds or 0.0)
+    return turns[-options.lines :] if options.lines > 0 else turns
+
+
+def _show(turns: list[TurnReport]) -> None:
+    rows = [
+        (
+            moments.local(records.arrived(turn)),
+            turn.turn,
+            turn.profile,
+            turn.place or turn.session,
+            moments.span(turn.seconds),
+            outcome(turn),
+        )
+        for turn in turns
+    ]
+    tables.show(_HEAD, rows, styles=["red" if turn.failed else "" for turn in turns])
+
+
+def outcome(turn: TurnReport) -> str:
+    """Return in a few words what came of a turn."""
+    words = turn.outcome.replace("_", " ")
+    if turn.fallback:
+        words += f" by the fallback {turn.model}"
+    why = turn.error or turn.failure
+    return f"{words}: {why}" if why else words
+
+
+def _say_nothing(found: list[TurnReport], options: argparse.Namespace) -> None:
+    if found:
+        say("no such turn" + (" failed" if options.failed else ""))
+    elif options.profile:
+        say(f"no message was routed to {options.profile!r} yet; see: hermes-router routes")
+    else:
+        say("no message was routed yet; where one would go says: hermes-router test-route PLACE")

@@ -1,0 +1,32 @@
+"""Hiding secrets in what is shown, as Hermes hides them in its own logs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+#: What is hidden where this Python has no Hermes: less than Hermes knows.
+_PLAIN = re.compile(
+    r"(?i)\b(?P<name>[\w-]*(?:api[_-]?key|token|secret|password|authorization))"
+    r"(?P<mid>[\"']?\s*[:=]\s*[\"']?(?:bearer\s+)?)(?P<value>[^\s\"',;]{6,})"
+    r"|\b(?:sk|ghp|gho|xox[abp]|AIza|glpat)[-_]?[\w-]{12,}"
+)
+
+
+def hider() -> Callable[[str], str]:
+    """Return a function that returns a text without the secrets that are in it."""
+    try:
+        from agent.redact import redact_sensitive_text
+    except Exception:  # noqa: BLE001 - boundary: another Python, or a Hermes that has no such module
+        return _hidden_plainly
+
+    def hide(text: str) -> str:
+        return str(redact_sensitive_text(text, force=True))
+
+    return hide
+
+
+def _hidden_plainly(text: str) -> str:
+    return _PLAIN.sub(
+        lambda match: f"{match['name']}{match['mid']}***" if match["name"] else "***", text
+    )

@@ -1,0 +1,98 @@
+"""Figures of the routed messages: of today for ``status``, since the start for metrics."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from hermes_router.observe.records import arrived
+from hermes_router.turns.story import TurnReport
+
+#: Messages of one profile that today's figures are made from.
+_MOST_TODAY = 10_000
+
+#: Upper bounds of the histograms, in seconds.
+BUCKETS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+
+
+class Today(msgspec.Struct, kw_only=True):
+    """A profile's day so far; times to reply in seconds."""
+
+    turns: int = 0
+    failed: int = 0
+    median: float | None = None
+    p95: float | None = None
+
+
+class Histogram(msgspec.Struct):
+    """How many values were at most each of ``BUCKETS``, and their sum."""
+
+    counts: list[int] = msgspec.field(default_factory=lambda: [0] * len(BUCKETS))
+    count: int = 0
+    sum: float = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        self.count += 1
+        self.sum += value
+        for index, bound in enumerate(BUCKETS):
+            self.counts[index] += value <= bound
+
+
+class Figures:
+    """Counts what it is told of."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.seconds: defaultdict[tuple[str, str], Histogram] = defaultdict(Histogram)
+        self.tokens: Counter[tuple[str, str]] = Counter()
+        self.failures: dict[str, TurnReport] = {}
+        self._days: defaultdict[str, deque[TurnReport]] = defaultdict(
+            lambda: deque(maxlen=_MOST_TODAY)
+        )
+
+    def remember(self, reports: Iterable[TurnReport]) -> None:
+        """Take what an earlier gateway recorded: it counts for today only."""
+        for report in reports:
+            self._note_day(report)
+
+    def add(self, report: TurnReport) -> None:
+        """Count one message."""
+        self.outcomes[report.profile, report.outcome] += 1
+        if report.seconds is not None:
+            self.seconds[report.profile, "total"].add(report.seconds)
+        for phase, seconds in report.phases.items():
+            if "." not in phase:
+                self.seconds[report.profile, phase].add(seconds)
+        self.tokens[report.profile, "input"] += report.input_tokens
+        self.tokens[report.profile, "output"] += report.output_tokens
+        self._note_day(report)
+
+    def today(self, profile: str) -> Today:
+        """Return a profile's day so far."""
+        start = datetime.now(UTC).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        day = self._days[profile]
+        while day and (arrived(day[0]) or start) < start:
+            day.popleft()
+        taken = sorted(report.seconds for report in day if report.seconds is not None)
+        return Today(
+            turns=len(day),
+            failed=sum(report.failed for report in day),
+            median=_at(taken, 0.5),
+            p95=_at(taken, 0.95),
+        )
+
+    def _note_day(self, report: TurnReport) -> None:
+        self._days[report.profile].append(report)
+        if report.failed:
+            self.failures[report.profile] = report
+
+
+def _at(values: Sequence[float], share: float) -> float | None:
+    """Return the smallest value that so large a share of the values does not exceed."""
+    if not values:
+        return None
+    return values[min(len(values) - 1, int(share * len(values)))]

@@ -1,0 +1,141 @@
+"""The lines of the gateway's log, of worker logs and of profiles' logs, as one kind of entry.
+
+Whoever writes a log may write anything into it: nothing may be decided by what is read here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from hermes_router.turns.story import FAILED
+from hermes_router.workers.worker_log import pairs_of
+
+#: Levels, the least first.
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+#: Lines of one entry, a traceback for example, that are kept.
+_MOST_LINES = 500
+
+_OWN = re.compile(r"(?P<time>\S+T\S+) hermes-router (?P<event>[a-z]+)(?P<pairs>(?: .*)?)")
+_PRINTED = re.compile(r"(?P<time>\d{4}-\S+T\S+) (?P<turn>[0-9a-f]{8}|-) (?P<text>.*)")
+_HERMES = re.compile(
+    r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (?P<level>[A-Z]+)(?P<tag>(?: \[[^\]]*\])*) "
+    r"(?P<text>\S+: .*)"
+)
+_TAGGED = re.compile(r"\[turn ([0-9a-f]{8})\]")
+_NAMED = re.compile(r"\bturn ([0-9a-f]{8})\b")
+_WORD = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """One entry of a log: a line, and those that belong to it.
+
+    ``time`` is seconds since the epoch; ``source`` is ``gateway``, ``worker`` or ``profile``.
+    """
+
+    time: float
+    source: str
+    profile: str
+    level: str = "INFO"
+    turn: str = ""
+    lines: list[str]
+
+    def at_least(self, level: str) -> bool:
+        """Say whether it is of that level or a higher one."""
+        return LEVELS.index(self.level) >= LEVELS.index(level)
+
+
+def entries(lines: Iterable[str], source: str, profile: str) -> Iterator[Entry]:
+    """Yield the entries of a log; lines that begin none belong to the one before."""
+    current: Entry | None = None
+    for line in lines:
+        text = line.rstrip("\n")
+        begun = _parsed(text, source, profile)
+        if begun is None:
+            if current is not None and len(current.lines) < _MOST_LINES:
+                current.lines.append(text)
+            continue
+        if current is not None:
+            yield current
+        current = begun
+    if current is not None:
+        yield current
+
+
+def _parsed(line: str, source: str, profile: str) -> Entry | None:
+    made = _worker_line(line) if source == "worker" else _hermes_line(line, source)
+    if made is None:
+        return None
+    time, level, turn, text = made
+    return Entry(time=time, source=source, profile=profile, level=level, turn=turn, lines=[text])
+
+
+_Made = tuple[float, str, str, str]
+
+
+def _hermes_line(line: str, source: str) -> _Made | None:
+    match = _HERMES.match(line)
+    if match is None:
+        return None
+    # In a profile's log Hermes writes what it likes; only the mark behind the level is ours.
+    named = _TAGGED.search(match["tag"]) or (
+        _NAMED.search(match["text"]) if source == "gateway" else None
+    )
+    time = _seconds(match["time"].replace(",", "."))
+    level = match["level"] if match["level"] in LEVELS else "INFO"
+    return None if time is None else (time, level, named[1] if named else "", match["text"])
+
+
+def _worker_line(line: str) -> _Made | None:
+    if line.startswith("{"):
+        return _json_line(line)
+    if (own := _OWN.fullmatch(line)) is not None:
+        values = pairs_of(own["pairs"])
+        time = _seconds(own["time"])
+        text = f"{own['event']}{own['pairs']}"
+        level = "WARNING" if own["event"] == "limit" else _level(values)
+        turn = values.get("turn", "").strip("-")
+        return None if time is None else (time, level, turn, text)
+    if (printed := _PRINTED.fullmatch(line)) is not None:
+        time, text = _seconds(printed["time"]), printed["text"]
+        turn = printed["turn"].strip("-")
+        return None if time is None else (time, _printed_level(text), turn, text)
+    return None
+
+
+def _json_line(line: str) -> _Made | None:
+    try:
+        fields = msgspec.json.decode(line, type=dict[str, Any])
+        time = _seconds(str(fields.pop("time")))
+    except (msgspec.MsgspecError, KeyError):
+        return None
+    if time is None:
+        return None
+    turn = str(fields.pop("turn", "")).strip("-")
+    if "text" in fields:
+        text = str(fields["text"])
+        return time, _printed_level(text), turn, text
+    event = str(fields.pop("event", ""))
+    pairs = " ".join(f"{name}={value}" for name, value in fields.items())
+    return time, _level({k: str(v) for k, v in fields.items()}), turn, f"{event} {pairs}"
+
+
+def _level(values: dict[str, str]) -> str:
+    return "WARNING" if values.get("failure") or values.get("outcome") in FAILED else "INFO"
+
+
+def _printed_level(text: str) -> str:
+    match = _WORD.search(text, 0, 60)
+    return match[1] if match else "INFO"
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

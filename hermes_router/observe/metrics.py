@@ -1,0 +1,124 @@
+"""The router's figures as OpenMetrics text. The names are documented and stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hermes_router.observe.figures import BUCKETS, Figures, Histogram
+from hermes_router.observe.status import Status
+
+_Labels = dict[str, str]
+_Sample = tuple[str, _Labels, float]
+
+
+def text(now: Status, figures: Figures) -> str:
+    """Return all figures; the last line says that nothing is missing."""
+    lines = [line for family in _families(now, figures) for line in family]
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:
+    yield _family("info", "gauge", "Versions of what runs.", [("", dict(now.versions), 1.0)])
+    yield _family("uptime_seconds", "gauge", "Since the router started.", [("", {}, now.uptime)])
+    yield _family("routes", "gauge", "Routes in force.", [("", {}, now.configuration.routes)])
+    broken = float(bool(now.configuration.error))
+    about = "1 if the last edit of the configuration was refused."
+    yield _family("configuration_refused", "gauge", about, [("", {}, broken)])
+    yield _family(
+        "turns",
+        "counter",
+        "Routed messages by what came of them.",
+        [
+            ("_total", {"profile": profile, "outcome": outcome}, number)
+            for (profile, outcome), number in sorted(figures.outcomes.items())
+        ],
+    )
+    yield _family(
+        "tokens",
+        "counter",
+        "Tokens of the models.",
+        [
+            ("_total", {"profile": profile, "kind": kind}, number)
+            for (profile, kind), number in sorted(figures.tokens.items())
+        ],
+    )
+    yield _family(
+        "phase_seconds",
+        "histogram",
+        "When a phase was reached; total is from the arrival to the answer.",
+        _histograms(figures),
+    )
+    yield from _of_profiles(now)
+
+
+def _of_profiles(now: Status) -> Iterator[Iterator[str]]:
+    roles = [
+        ("", {"profile": profile.name, "role": role}, float(len(found)))
+        for profile in now.profiles
+        for role in ("template", "ready", "busy", "resident", "leaving", "job")
+        for found in [[worker for worker in profile.workers if worker.role == role]]
+    ]
+    yield _family("workers", "gauge", "Processes by what they do.", roles)
+    yield _family(
+        "memory_bytes",
+        "gauge",
+        "Memory of a profile's processes that no file backs.",
+        [
+            ("", {"profile": profile.name}, float(sum(w.memory for w in profile.workers)))
+            for profile in now.profiles
+        ],
+    )
+    yield _family(
+        "waiting",
+        "gauge",
+        "Messages that wait for a free turn.",
+        [("", {"profile": profile.name}, len(profile.waiting)) for profile in now.profiles],
+    )
+    yield _family(
+        "waiting_seconds",
+        "gauge",
+        "How long the oldest of them has waited.",
+        [
+            ("", {"profile": profile.name}, max(profile.waiting, default=0.0))
+            for profile in now.profiles
+        ],
+    )
+    yield _family(
+        "profile_usable",
+        "gauge",
+        "0 if the profile does not exist or cannot be used.",
+        [("", {"profile": profile.name}, float(profile.usable)) for profile in now.profiles],
+    )
+
+
+def _histograms(figures: Figures) -> Iterator[_Sample]:
+    for (profile, phase), histogram in sorted(figures.seconds.items()):
+        yield from _histogram({"profile": profile, "phase": phase}, histogram)
+
+
+def _histogram(labels: _Labels, histogram: Histogram) -> Iterator[_Sample]:
+    bounds = [*map(str, BUCKETS), "+Inf"]
+    for bound, count in zip(bounds, [*histogram.counts, histogram.count], strict=True):
+        yield "_bucket", {**labels, "le": bound}, count
+    yield "_count", labels, histogram.count
+    yield "_sum", labels, round(histogram.sum, 3)
+
+
+def _family(name: str, kind: str, about: str, samples: Iterable[_Sample]) -> Iterator[str]:
+    full = f"hermes_router_{name}"
+    yield f"# TYPE {full} {kind}"
+    yield f"# HELP {full} {about}"
+    for suffix, labels, value in samples:
+        pairs = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+        shown = f"{{{pairs}}}" if pairs else ""
+        yield f"{full}{suffix}{shown} {_number(value)}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.6g}"
+
+
+def _escaped(text: str) -> str:
+    for old, new in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+        text = text.replace(old, new)
+    return text
