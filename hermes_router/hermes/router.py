@@ -24,18 +24,15 @@ from hermes_router.hermes.features.jobs import Jobs
 from hermes_router.hermes.features.kanban import Kanban
 from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.hermes.features.observed import OverheardFiles
+from hermes_router.hermes.features.observing import Observing
 from hermes_router.hermes.features.own_place import OwnPlaces
 from hermes_router.hermes.features.sessions import RoutedSessions
 from hermes_router.hermes.features.stickers import Stickers
 from hermes_router.hermes.message_handler import MessageHandler
 from hermes_router.hermes.refusal import NO_CONFIGURATION, passed
 from hermes_router.hermes.routes import watcher_of
-from hermes_router.observe import records
-from hermes_router.observe.book import TurnBook
-from hermes_router.observe.records import Records
 from hermes_router.profiles import model
 from hermes_router.relay.commands import GATEWAY_COMMANDS
-from hermes_router.routing.table import Place
 from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.journal import Journal, OpenWorks
 from hermes_router.state.known_conversations import KnownConversations
@@ -66,10 +63,9 @@ class GatewayRouter:
         )
         settled = DeliveredTexts(home / "hermes-router" / "settled.json")
         self._delivery = GatewayDelivery(runner, self._seen, settled, self._watcher.fresh)
-        self._book = TurnBook(Records(records.folder_of(home)), self._route_of)
-        services = TurnServices(
-            self._workers, self._delivery, prompts.install(), note=self._book.note
-        )
+        self._observing = Observing(home, self._watcher)
+        book = self._observing.book
+        services = TurnServices(self._workers, self._delivery, prompts.install(), note=book.note)
         self._dispatcher = Dispatcher(services)
         self._jobs = Jobs(runner, services, self._dispatcher, self._watcher, self._root)
         self._journal = Journal(home / "hermes-router" / "open")
@@ -95,9 +91,9 @@ class GatewayRouter:
                 menus=self._menus,
                 delivery=self._delivery,
                 seen=self._seen,
-                book=self._book,
+                book=book,
             ),
-            book=self._book,
+            book=book,
             journal=self._journal,
             stickers=self._stickers,
             owed=self._jobs.scheduler.nudge,
@@ -119,6 +115,7 @@ class GatewayRouter:
             logger.info("hermes-router: %d routes in force", len(config.table))
         self._kanban.install(self._runner)
         self._jobs.start()
+        await self._observing.start(self._dispatcher, self._workers)
 
     async def _configuration(self) -> configuration.RouterConfig:
         """Return the configuration in force; see that what is kept warm follows it.
@@ -152,6 +149,7 @@ class GatewayRouter:
 
     async def stop(self) -> None:
         """End every worker."""
+        await self._observing.stop()
         await self._first_menus.stop()
         await self._menus.stop()
         await self._jobs.stop()
@@ -305,12 +303,6 @@ class GatewayRouter:
             return model.find(decision.profile or "", self._root).home
         except ProfileError:
             return None
-
-    def _route_of(self, place: Place) -> str:
-        """Name the route by which a place is answered, as the table in force says."""
-        config = self._watcher.snapshot
-        match = None if config is None else config.decide(place).match
-        return "" if match is None else match.route.name or match.route.path
 
     def _largest_of(self, source: Any) -> int:
         """Say how many bytes a file may have that people send to a routed place."""

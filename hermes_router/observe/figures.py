@@ -18,7 +18,7 @@ _MOST_TODAY = 10_000
 BUCKETS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 
-class Today(msgspec.Struct, kw_only=True):
+class Today(msgspec.Struct, frozen=True, kw_only=True):
     """A profile's day so far; times to reply in seconds."""
 
     turns: int = 0

@@ -48,12 +48,12 @@ class Overview:
 
     async def answer(self, ask: status.Ask) -> status.Answer:
         """Return what a client asked for."""
-        now = await self.status()
+        now = await self.now()
         if ask.ask == "metrics":
             return status.Answer(metrics=metrics.text(now, self._figures))
         return status.Answer(status=now)
 
-    async def status(self) -> status.Status:
+    async def now(self) -> status.Status:
         """Return the whole state."""
         workers = self._all_workers()
         pids = [worker.pid for _name, worker in workers if worker.pid]

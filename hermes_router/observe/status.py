@@ -42,7 +42,7 @@ class Worker(msgspec.Struct, kw_only=True):
     cpu: float = 0.0
 
 
-class Profile(msgspec.Struct, kw_only=True):
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """A routed profile. ``waiting`` has the seconds that each waiting message has waited."""
 
     name: str
@@ -56,7 +56,7 @@ class Profile(msgspec.Struct, kw_only=True):
     last_failure: TurnReport | None = None
 
 
-class Configuration(msgspec.Struct, kw_only=True):
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration in force. ``error`` says why the last edit of the file is not."""
 
     file: str = ""
@@ -68,7 +68,7 @@ class Configuration(msgspec.Struct, kw_only=True):
     problems: list[str] = []
 
 
-class Status(msgspec.Struct, kw_only=True):
+class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. ``closed`` says what is not answered, and why."""
 
     pid: int
@@ -81,14 +81,14 @@ class Status(msgspec.Struct, kw_only=True):
     outcomes: dict[str, int] = {}
 
 
-class Ask(msgspec.Struct, kw_only=True):
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """What a client wants: ``status``, or ``metrics`` as text."""
 
     version: int = VERSION
     ask: str = "status"
 
 
-class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it gets: one of the three."""
 
     version: int = VERSION

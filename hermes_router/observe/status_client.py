@@ -54,7 +54,7 @@ def ask(home: Path, what: str = "status", *, seconds: float = _SECONDS) -> statu
     except (OSError, msgspec.MsgspecError) as error:
         raise NoAnswer(
             "does not answer",
-            f"the gateway does not answer: {error or 'no answer came'}",
+            f"the gateway does not answer: {error}",
             where=str(path),
             hint="it may be very busy, or hang: hermes-router logs --since 5m",
         ) from error
@@ -77,4 +77,6 @@ def _exchange(path: Path, request: bytes, seconds: float) -> bytes:
                 if not piece:
                     break
                 answer += piece
+    if not answer:
+        raise OSError("it closed the connection without a word")
     return bytes(answer)

@@ -145,7 +145,8 @@ class _Shower:
 
 def _say_nothing(options: argparse.Namespace) -> int:
     if options.turn is None:
-        tip("no such lines; the logs are written when a gateway runs: hermes gateway run")
+        if not options.json:
+            say("no such lines; the logs are written when a gateway runs: hermes gateway run")
         return OK
     tip(f"no log tells of turn {options.turn}; which turns there were says: hermes-router turns")
     return NEGATIVE

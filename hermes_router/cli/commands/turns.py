@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     found = records.read(records.folder_of(home.path), options.profile)
     chosen = _chosen(found, options)
     if options.json:
-        say_json({"turns": chosen})
+        say_json({"schema": 1, "command": "turns", "exit_status": OK, "turns": chosen})
     elif chosen:
         _show(chosen)
     else:

@@ -387,6 +387,7 @@ def count_as_running(runner: Any, key: str, source: Any, turn: Any) -> None:
     cache = getattr(runner, "_cache_session_source", None)
     if cache is not None:
         cache(key, source)
+    _publish_count(runner)
 
 
 def no_longer_running(runner: Any, key: str, turn: Any) -> None:
@@ -394,6 +395,18 @@ def no_longer_running(runner: Any, key: str, turn: Any) -> None:
     if runner._running_agents.get(key) is turn:
         runner._running_agents.pop(key, None)
         runner._running_agents_ts.pop(key, None)
+        _publish_count(runner)
+
+
+def _publish_count(runner: Any) -> None:
+    """Have Hermes write how many turns run, as it does at the ends of its own turns."""
+    publish = getattr(runner, "_persist_active_agents", None)
+    if publish is None:
+        return
+    try:
+        publish()
+    except Exception:  # boundary: a count in a file is not worth a turn
+        logger.warning("hermes-router: the count of running turns was not written", exc_info=True)
 
 
 async def send_text(runner: Any, event: Any, text: str) -> bool:

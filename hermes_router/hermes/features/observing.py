@@ -1,0 +1,79 @@
+"""Seeing a gateway's router from outside: records, figures, the status socket, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hermes_router import tasks
+from hermes_router.config.watcher import ConfigWatcher
+from hermes_router.observe import records
+from hermes_router.observe.book import TurnBook
+from hermes_router.observe.figures import Figures
+from hermes_router.observe.overview import Overview
+from hermes_router.observe.records import Records
+from hermes_router.observe.status_server import StatusServer
+from hermes_router.protocol.versions import hermes_version, router_version
+from hermes_router.routing.table import Place
+from hermes_router.turns.dispatcher import Dispatcher
+from hermes_router.workers.pool import WorkerPool
+
+logger = logging.getLogger(__name__)
+
+
+class Observing:
+    """What watches one gateway's turns; none of it can hold a turn up or end one."""
+
+    def __init__(self, home: Path, watcher: ConfigWatcher) -> None:
+        self._home = home
+        self._watcher = watcher
+        self._folder = records.folder_of(home)
+        self._figures = Figures()
+        self.book = TurnBook(Records(self._folder), self._route_of)
+        self.book.listen(self._figures.add)
+        self._server: StatusServer | None = None
+        self._remembering: asyncio.Task[None] | None = None
+
+    async def start(self, dispatcher: Dispatcher, workers: WorkerPool) -> None:
+        """Answer from now on who asks."""
+        overview = Overview(
+            self._home, self._watcher, dispatcher, workers, self._figures, _versions
+        )
+        self._server = StatusServer(self._home, overview.answer)
+        await self._server.start()
+        self._remembering = asyncio.create_task(self._remember())
+
+    async def stop(self) -> None:
+        """Answer nobody any more."""
+        await tasks.cancel(self._remembering)
+        if self._server is not None:
+            await self._server.stop()
+
+    async def _remember(self) -> None:
+        """Count for today's figures what an earlier gateway served today."""
+        midnight = datetime.now(UTC).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        earlier = datetime.now(UTC)
+        try:
+            found = await asyncio.to_thread(records.read, self._folder)
+        except OSError as error:
+            logger.warning("%s: today's turns are not known: %s", self._folder, error)
+            return
+        today = records.since(found, midnight)
+        self._figures.remember(
+            report for report in today if (records.arrived(report) or earlier) < earlier
+        )
+
+    def _route_of(self, place: Place) -> str:
+        """Name the route by which a place is answered, as the table in force says."""
+        config = self._watcher.snapshot
+        match = None if config is None else config.decide(place).match
+        return "" if match is None else match.route.name or match.route.path
+
+
+@functools.cache
+def _versions() -> Mapping[str, str]:
+    return {"router": router_version(), "hermes": hermes_version() or "unknown"}

@@ -1,0 +1,158 @@
+"""`hermes-router status` asks a real, running gateway; no client can hurt it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from hermes_router.observe.status import socket_of
+from tests.gateway.conftest import CAREER, SYSTEMS, Stage
+from tests.gateway.operate.test_commands import command
+from tests.kit import FORUM, Reply
+from tests.kit.waiting import wait_until
+
+
+def status(stage: Stage) -> dict[str, Any]:
+    done = command(stage, "status", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def profile(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(found for found in answer["profiles"] if found["name"] == name)
+
+
+def active_agents(stage: Stage) -> int:
+    return int(json.loads((stage.root.path / "gateway_state.json").read_text())["active_agents"])
+
+
+def test_status_tells_of_a_turn_while_it_runs(stage: Stage) -> None:
+    stage.ask("before", CAREER, contains="before")
+    hold = threading.Event()
+    stage.model.script(Reply("held", hold=hold), contains="hold on", times=1)
+    seen = stage.model.seq
+    stage.telegram.say("hold on", chat_id=FORUM, thread_id=CAREER)
+    try:
+        stage.model.wait_for(lambda r: "hold on" in str(r.messages), after=seen, timeout=60)
+        now = profile(status(stage), "career")
+        [busy] = [worker for worker in now["workers"] if worker["role"] == "busy"]
+        assert busy["place"] == f"telegram:{FORUM}:{CAREER}"
+        assert busy["phase"] == "model_request"
+        assert busy["memory"] > 1_000_000
+        assert busy["age"] > 0
+        assert now["today"]["turns"] >= 1
+        assert now["today"]["median"] > 0
+        assert active_agents(stage) == 1
+        shown = command(stage, "status").stdout
+        assert re.search(rf"career +{busy['pid']} +busy +{busy['turn']} +telegram:{FORUM}", shown)
+    finally:
+        hold.set()
+    wait_until(lambda: active_agents(stage) == 0, 30)
+
+
+def test_what_is_closed_is_said_with_its_reason(stage: Stage) -> None:
+    answer = status(stage)
+    assert any("nobody: the profile does not exist" in closed for closed in answer["closed"])
+    assert answer["configuration"]["routes"] == 3
+    assert answer["versions"]["hermes"]
+    assert answer["pid"] == stage.gateway.pid
+
+
+def test_the_socket_is_its_owners_alone(stage: Stage) -> None:
+    path = socket_of(stage.root.path)
+    assert path.stat().st_mode & 0o077 == 0
+    assert path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_clients_that_hang_flood_or_lie_change_nothing(stage: Stage) -> None:
+    path = str(socket_of(stage.root.path))
+    hanging = []
+    for payload in (
+        b"",
+        b"x" * 10,
+        b'{"ask":',
+        b"y" * 100_000,
+        b"\n\n\n",
+        b'{"version":99}\n',
+    ) * 10:
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(5)
+        client.connect(path)
+        with contextlib.suppress(OSError):
+            client.sendall(payload)
+        hanging.append(client)
+    begun = time.monotonic()
+    stage.ask("still there?", SYSTEMS, contains="still there?")
+    assert time.monotonic() - begun < 60
+    for client in hanging:
+        client.close()
+    wait_until(lambda: command(stage, "status").returncode == 0, 30)
+
+
+def test_a_home_without_a_gateway_says_so(stage: Stage, tmp_path: Path) -> None:
+    done = command(stage, "status", "--home", str(tmp_path))
+    assert done.returncode == 1
+    assert "not running" in done.stdout
+    stale = tmp_path / "hermes-router"
+    stale.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(stale / "status.sock"))
+    done = command(stage, "status", "--home", str(tmp_path), "--json")
+    assert (done.returncode, json.loads(done.stdout)["state"]) == (1, "stale")
+
+
+def test_a_gateway_that_says_nothing_is_told_from_one_that_is_not_there(
+    stage: Stage, tmp_path: Path
+) -> None:
+    (tmp_path / "hermes-router").mkdir()
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "hermes-router" / "status.sock"))
+        silent.listen()
+        done = command(stage, "status", "--home", str(tmp_path))
+    assert done.returncode == 1
+    assert "does not answer" in done.stdout
+
+
+def in_terminal(stage: Stage, *arguments: str, seconds: float) -> str:
+    """Run a command in a terminal of 80 columns for some seconds; return what it showed."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(stage.root.gateway_environ())
+        os.environ.update(COLUMNS="80", LINES="24", TERM="xterm")
+        os.execv(sys.executable, [sys.executable, "-m", "hermes_router.cli", *arguments])
+    shown = b""
+    deadline = time.monotonic() + seconds
+    os.set_blocking(terminal, False)
+    while time.monotonic() < deadline:
+        try:
+            shown += os.read(terminal, 65536)
+        except BlockingIOError:
+            time.sleep(0.05)
+        except OSError:
+            break
+    os.kill(pid, 15)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    return shown.decode(errors="replace")
+
+
+def test_a_live_view_fits_a_terminal(stage: Stage) -> None:
+    shown = in_terminal(stage, "status", "--watch", seconds=8)
+    screens = shown.split("\x1b[H\x1b[2J")
+    assert len(screens) >= 3
+    last = re.sub(r"\x1b\[\d*m", "", screens[-2])
+    assert "running for" in last
+    assert "career" in last
+    table = [line for line in last.splitlines() if line.startswith(("PROFILE", "career"))]
+    assert table
+    assert max(map(len, table)) <= 80
