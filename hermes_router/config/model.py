@@ -85,6 +85,8 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
         match = self.table.match(place)
         if match is not None:
             return self._by(match.route.profile, match)
+        if place.bot is not None:  # another profile's own bot: its messages are that profile's
+            return Decision("in_process")
         policy = self.unmatched.policy(place.platform)
         if policy == "deny":
             return Decision("deny")

@@ -1,10 +1,11 @@
 """Reading routes in every shape that people write them.
 
 A list, as ``gateway.profile_routes`` of Hermes (``platform``, ``profile``, ``guild_id``,
-``chat_id``, ``thread_id``, ``name``, ``enabled``), here with ``user_id`` too, and ``scope_id`` as
-the newer word for ``guild_id``. Nested: platform -> chat -> thread -> profile; a chat may name a
-profile straight, and ``"*"`` or ``default`` covers the other threads of a chat or the other chats
-of a platform. Flattened: ``topic_profiles: {"chat:thread": profile}``. In the last two a route
+``chat_id``, ``thread_id``, ``user_id``, ``bot_profile``, ``name``, ``enabled``), here with
+``scope_id`` too, the newer word for ``guild_id``. Nested: platform -> chat -> thread -> profile; a
+chat may name a profile straight, and ``"*"`` or ``default`` covers the other threads of a chat or
+the other chats of a platform. Flattened: ``topic_profiles: {"chat:thread": profile}``. In the last
+two a route
 that needs more than a profile is a mapping with ``profile``, and ``name``, ``enabled``,
 ``user_id``, ``guild_id``.
 
@@ -25,7 +26,7 @@ from hermes_router.config.yaml import Mapping, Node, Scalar, Sequence, is_null, 
 from hermes_router.errors import nearest
 from hermes_router.routing.table import GENERAL, Route, parse_topic
 
-LEAF_KEYS = ("profile", "name", "enabled", "user_id", "guild_id", "scope_id")
+LEAF_KEYS = ("profile", "name", "enabled", "user_id", "guild_id", "scope_id", "bot_profile")
 LIST_KEYS = ("platform", "chat_id", "thread_id", *LEAF_KEYS)
 REST = ("*", "default")
 TOPICS = "topic_profiles"
@@ -51,6 +52,7 @@ class _Draft(msgspec.Struct):
     chat_id: str | None = None
     thread_id: str | None = None
     user_id: str | None = None
+    bot_profile: str | None = None
     name: str = ""
     enabled: bool = True
     broken: bool = False
@@ -186,6 +188,10 @@ class RouteReader:
             draft.name = self.report.text(node, path)
         elif key.text == "enabled":
             draft.enabled = self._enabled(node, path)
+        elif key.text == "bot_profile":
+            named = self.report.profile(node, path)
+            draft.broken = draft.broken or named is None
+            draft.bot_profile = None if named == "default" else named
         else:
             self._id_field(draft, _ID_KEYS[key.text], key, node, path)
 
@@ -240,6 +246,7 @@ class RouteReader:
                 chat_id=draft.chat_id,
                 thread_id=thread,
                 user_id=draft.user_id,
+                bot_profile=draft.bot_profile,
                 name=draft.name,
                 enabled=draft.enabled,
                 file=self.report.file,

@@ -49,7 +49,7 @@ def decide(event: Any, runner: Any) -> Decision | None:
         ConfigError: the routes could never be read.
     """
     source = getattr(event, "source", None)
-    if source is None or getattr(event, "internal", False) or seams.own_bot(source):
+    if source is None or getattr(event, "internal", False):
         return None
     if not seams.authorized(runner, source):
         return None

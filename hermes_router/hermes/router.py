@@ -15,7 +15,7 @@ from hermes_router.config import model as configuration
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes import crash_recovery
 from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.events import place_of, source_fields
+from hermes_router.hermes.compat.events import named_elsewhere, place_of, source_fields
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features import gateway_commands, prompts
@@ -230,7 +230,7 @@ class GatewayRouter:
             ConfigError: the routes could never be read, so that nobody knows whose message it is.
         """
         source = getattr(event, "source", None)
-        if source is None or getattr(source, "profile", None):
+        if source is None or named_elsewhere(source):
             return None
         if event.internal and not woken:
             return None
@@ -292,7 +292,7 @@ class GatewayRouter:
     def _home_of(self, source: Any) -> Path | bool | None:
         """Say who keeps what an adapter writes about a place: see ``RoutedSessions``."""
         config = self._watcher.snapshot
-        if getattr(source, "profile", None):
+        if named_elsewhere(source):
             return True
         if config is None:
             return None

@@ -61,7 +61,13 @@ def _mismatches(route: Route, place: Place) -> list[str]:
         if required and not _holds(route, place, field):
             found = getattr(place, field)
             wrong.append(f"requires {WORDS[field]} {required}, the message has {found or 'none'}")
+    if route.bot_profile != place.bot:
+        wrong.append(f"requires {_bot(route.bot_profile)}, the message came to {_bot(place.bot)}")
     return wrong
+
+
+def _bot(profile: str | None) -> str:
+    return f"the bot of {profile}" if profile else "the gateway's bot"
 
 
 def _holds(route: Route, place: Place, field: str) -> bool:

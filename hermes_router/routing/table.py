@@ -3,11 +3,11 @@
 A route names a platform and any of guild, chat, thread and sender (``user_id``); everything that it
 names must hold. The most specific matching route wins:
 
-* thread counts 8, chat 4, guild 2, as in Hermes's own ``ProfileRoute.specificity``; sender counts
-  1. So the scope decides first (thread, then chat, then guild, then platform) and the sender
-  refines *within* a scope: "person X in chat Y" beats "chat Y", which beats "person X" anywhere,
-  which beats the whole platform. Who wants a person's rule to hold inside a routed chat says so
-  for that chat.
+* sender counts 16, thread 8, chat 4, guild 2, as ``ProfileRoute.specificity`` of Hermes 0.22.
+  So a route that names a person beats every route that does not, wherever that person writes: who
+  wants a topic to win over a person's rule names the person in the topic's route as well.
+* A route holds for messages that the gateway's own bot received, unless it names another profile's
+  bot (``bot_profile``). A person's private chat has one id with every bot.
 * Every combination of discriminators has a sum of its own. Two routes of equal specificity thus
   name the same discriminators, and can only meet at one place when they name the same values: that
   is refused when the table is built. Nothing depends on the order of the file.
@@ -15,11 +15,12 @@ names must hold. The most specific matching route wins:
   upstream's does. At equal specificity the route on the chat itself beats the one on its parent.
 * On Telegram the thread ``general`` of a named chat is its General topic: thread ``1``, or none.
 
-Differences from ``match_profile_route`` of Hermes 0.19, for routes without a sender:
+Differences from ``match_profile_route`` of Hermes 0.22 (0.19 knows no sender and no bot):
 
 1. equal specificity: upstream takes the first in the file. Here chat beats parent chat, and equal
    discriminators are an error (different profiles: a conflict; the same profile: never reached);
-2. the thread ``general`` on Telegram is literal text upstream, which no message ever carries.
+2. the thread ``general`` on Telegram is literal text upstream, which no message ever carries;
+3. a platform in capitals never matches upstream.
 """
 
 from __future__ import annotations
@@ -35,14 +36,17 @@ GENERAL_THREAD = "1"
 _NO_THREAD = ""
 _GENERAL_PLATFORM = "telegram"
 
-_USER, _GUILD, _CHAT, _THREAD = 1, 2, 4, 8
+_GUILD, _CHAT, _THREAD, _USER = 2, 4, 8, 16
 
 DISCRIMINATORS = ("guild_id", "chat_id", "thread_id", "user_id")
 WORDS = {"guild_id": "guild", "chat_id": "chat", "thread_id": "thread", "user_id": "sender"}
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a message came from: what routes are matched against. Empty ids count as absent."""
+    """Where a message came from: what routes are matched against. Empty ids count as absent.
+
+    ``bot`` is the profile whose own bot received it; None for the gateway's bot.
+    """
 
     platform: str
     chat_id: str | None = None
@@ -50,6 +54,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     user_id: str | None = None
     guild_id: str | None = None
     parent_chat_id: str | None = None
+    bot: str | None = None
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -61,6 +66,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     chat_id: str | None = None
     thread_id: str | None = None
     user_id: str | None = None
+    bot_profile: str | None = None
     name: str = ""
     enabled: bool = True
     file: str = ""
@@ -70,7 +76,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def specificity(self) -> int:
-        """Higher wins: thread 8 + chat 4 + guild 2 + sender 1."""
+        """Higher wins: sender 16 + thread 8 + chat 4 + guild 2."""
         return (
             (_THREAD if self.thread_id else 0)
             + (_CHAT if self.chat_id else 0)
@@ -87,7 +93,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def requires(self) -> tuple[str, ...]:
         """What it names, in words: ``("chat -100", "thread 6")``."""
         named = ((WORDS[field], getattr(self, field)) for field in DISCRIMINATORS)
-        return tuple(f"{word} {value}" for word, value in named if value)
+        bot = (f"bot of {self.bot_profile}",) if self.bot_profile else ()
+        return (*(f"{word} {value}" for word, value in named if value), *bot)
 
     @property
     def label(self) -> str:
@@ -112,6 +119,10 @@ class Match(msgspec.Struct, frozen=True, gc=False):
         return self.route.profile
 
 
+_Bot = tuple[str, str | None]
+"""A platform, and the profile whose own bot received a message there, if it was not ours."""
+
+
 class _Shape:
     """The enabled routes of one platform that name the same discriminators."""
 
@@ -123,7 +134,7 @@ class _Shape:
 
 
 class _Platform:
-    """One platform's shapes, most specific first."""
+    """The shapes of one platform and one bot, most specific first."""
 
     __slots__ = ("has_general", "shapes")
 
@@ -148,7 +159,7 @@ class RouteTable:
 
     __slots__ = ("_by_profile", "_platforms", "routes")
 
-    def __init__(self, routes: tuple[Route, ...], platforms: dict[str, _Platform]) -> None:
+    def __init__(self, routes: tuple[Route, ...], platforms: dict[_Bot, _Platform]) -> None:
         self.routes = routes
         self._platforms = platforms
         self._by_profile: dict[str, tuple[Route, ...]] | None = None
@@ -180,17 +191,18 @@ class RouteTable:
         """Index *routes*; of routes that meet, keep the first and report the others."""
         # General comes after the thread 1 that it covers: the order of the file never matters.
         ordered = sorted(routes, key=lambda route: (-route.specificity, route.is_general))
-        platforms: dict[str, _Platform] = {}
+        platforms: dict[_Bot, _Platform] = {}
         problems: list[Problem] = []
         for route in ordered:
             if route.enabled:
-                problems.extend(_insert(platforms.setdefault(route.platform, _Platform()), route))
+                bot = (route.platform, route.bot_profile)
+                problems.extend(_insert(platforms.setdefault(bot, _Platform()), route))
         problems.sort(key=lambda problem: (problem.file, problem.line, problem.column))
         return cls(tuple(ordered), platforms), problems
 
     def match(self, place: Place) -> Match | None:
         """Return the most specific route that matches *place*, or ``None``."""
-        platform = self._platforms.get(place.platform)
+        platform = self._platforms.get((place.platform, place.bot or None))
         if platform is None:
             return None
         guild, chat, user = place.guild_id, place.chat_id or "", place.user_id

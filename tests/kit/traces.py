@@ -7,7 +7,6 @@ traces.processes()             # {"plugin": {4711}, "event hook": {4711}, "MCP s
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from tests.kit.homes import Home
 from tests.kit.state.cron_store import CronStore

@@ -18,6 +18,31 @@ _OWN_FIELDS = {"source", "raw_message"}
 _OWN_SOURCE_FIELDS = {"profile", "delivered_via_upstream_relay"}
 
 
+def own_bot(source: Any) -> str | None:
+    """Return the profile whose own bot received a message; None for the gateway's bot.
+
+    Where the adapter is not known, what the source says of its profile is believed.
+    """
+    adapter = receiver(source)
+    if adapter is None:
+        return getattr(source, "profile", None) or None
+    named = getattr(adapter, "_owner_profile", None) or getattr(
+        adapter, "_hermes_profile_name", None
+    )
+    return named if isinstance(named, str) and named not in ("", "default") else None
+
+
+def named_elsewhere(source: Any) -> bool:
+    """Say whether a message to the gateway's bot names its profile itself: by its URL."""
+    return bool(getattr(source, "profile", None)) and own_bot(source) is None
+
+
+def receiver(source: Any) -> Any:
+    """Return the adapter that a message came in on, if the source still knows it."""
+    reference = getattr(source, "_transport_adapter_ref", None)
+    return reference() if callable(reference) else None
+
+
 def place_of(source: Any) -> Place:
     """Return where a message was sent, for the route table."""
     return Place(
@@ -27,6 +52,7 @@ def place_of(source: Any) -> Place:
         thread_id=getattr(source, "thread_id", None),
         parent_chat_id=getattr(source, "parent_chat_id", None),
         user_id=source.user_id,
+        bot=own_bot(source),
     )
 
 

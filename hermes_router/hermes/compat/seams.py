@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 
 from hermes_router.hermes.compat import patches, patching
+from hermes_router.hermes.compat.events import own_bot
 from hermes_router.routing.table import Place
 
 logger = logging.getLogger(__name__)
@@ -79,26 +80,6 @@ def rewire_adapters(runner: Any) -> None:
             adapter.set_message_handler(runner._handle_message)
             adapter.set_busy_session_handler(runner._handle_active_session_busy_message)
             adapter.set_session_store(runner.session_store)
-
-
-def own_bot(source: Any) -> str | None:
-    """Return the profile whose own bot received a message; None for the gateway's bot.
-
-    Where the adapter is not known, what the source says of its profile is believed.
-    """
-    adapter = _receiver(source)
-    if adapter is None:
-        return getattr(source, "profile", None) or None
-    named = getattr(adapter, "_owner_profile", None) or getattr(
-        adapter, "_hermes_profile_name", None
-    )
-    return named if isinstance(named, str) and named not in ("", "default") else None
-
-
-def _receiver(source: Any) -> Any:
-    """Return the adapter that a message came in on, if the source still knows it."""
-    reference = getattr(source, "_transport_adapter_ref", None)
-    return reference() if callable(reference) else None
 
 
 def known_platforms() -> frozenset[str]:
@@ -169,8 +150,11 @@ def update_prompt_pending(runner: Any, source: Any) -> bool:
 
 
 def adapter_for(runner: Any, source: Any) -> Any:
-    """Return the real adapter of the source's platform, or None."""
-    return runner.adapters.get(source.platform)
+    """Return the real adapter of the bot that received a message, as it is now, or None."""
+    bot = own_bot(source)
+    if bot is None:
+        return runner.adapters.get(source.platform)
+    return getattr(runner, "_profile_adapters", {}).get(bot, {}).get(source.platform)
 
 
 def adapter_named(runner: Any, platform: str) -> Any:

@@ -643,6 +643,7 @@ def test_the_family_routes_as_its_comments_say() -> None:
     assert answer(config, "telegram", forum, "1", "700000001") == "family"
     assert answer(config, "telegram", forum, "2", "700000001") == "school"
     assert answer(config, "telegram", forum, "2", child) == "kid"
+    assert answer(config, "telegram", forum, "3", child) == "kid"
     assert answer(config, "telegram", forum, "1", child) == "family"
     assert answer(config, "telegram", child, None, child) == "kid"
     assert config.decide(Place("telegram", "-5")).action == "deny"

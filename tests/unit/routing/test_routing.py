@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hermes_router.config.model import RouterConfig
+from hermes_router.config.reader import Unmatched
 from hermes_router.errors import ConfigError
 from hermes_router.routing.explain import explain
 from hermes_router.routing.table import Place, Route, RouteTable, parse_topic
@@ -31,7 +34,7 @@ def test_every_combination_of_discriminators_has_a_rank_of_its_own() -> None:
         dict(named) for size in range(5) for named in itertools.combinations(ids.items(), size)
     ]
     ranks = {route("p", **named).specificity for named in subsets}
-    assert ranks == set(range(16))
+    assert ranks == set(range(0, 32, 2))
 
 
 def test_a_route_matches_only_if_everything_that_it_names_holds() -> None:
@@ -44,22 +47,22 @@ def test_a_route_matches_only_if_everything_that_it_names_holds() -> None:
     assert answer(only, Place("discord", **here)) is None
 
 
-def test_the_scope_decides_before_the_sender() -> None:
-    """Thread, then chat, then guild, then sender alone, then the platform."""
+def test_the_sender_decides_before_the_scope() -> None:
+    """Sender, then thread, then chat, then guild, then the platform."""
     routes = [
         route("platform"),
-        route("person", user_id="u"),
         route("guild", guild_id="g"),
         route("chat", chat_id="c"),
         route("thread", chat_id="c", thread_id="t"),
+        route("person", user_id="u"),
     ]
     place = Place("telegram", guild_id="g", chat_id="c", thread_id="t", user_id="u")
-    for expected in ("thread", "chat", "guild", "person", "platform"):
+    for expected in ("person", "thread", "chat", "guild", "platform"):
         assert answer(routes, place) == expected
         routes.pop()
 
 
-def test_a_person_in_a_chat_beats_the_chat_and_loses_to_a_thread_of_it() -> None:
+def test_a_person_in_a_chat_beats_the_chat_and_a_thread_of_it() -> None:
     routes = [
         route("chat", chat_id="c"),
         route("person", user_id="u"),
@@ -69,7 +72,24 @@ def test_a_person_in_a_chat_beats_the_chat_and_loses_to_a_thread_of_it() -> None
     assert answer(routes, Place("telegram", chat_id="c", user_id="u")) == "person-here"
     assert answer(routes, Place("telegram", chat_id="c", user_id="v")) == "chat"
     assert answer(routes, Place("telegram", chat_id="d", user_id="u")) == "person"
-    assert answer(routes, Place("telegram", "c", "t", "u")) == "thread"
+    assert answer(routes, Place("telegram", "c", "t", "u")) == "person-here"
+    assert answer(routes, Place("telegram", "c", "t", "v")) == "thread"
+
+
+def test_a_route_holds_for_the_bot_that_it_names_and_for_no_other() -> None:
+    """A person's private chat has one id with every bot."""
+    routes = [route("shared", chat_id="7"), route("theirs", chat_id="7", bot_profile="x")]
+    assert answer(routes, Place("telegram", "7")) == "shared"
+    assert answer(routes, Place("telegram", "7", bot="x")) == "theirs"
+    assert answer(routes, Place("telegram", "7", bot="y")) is None
+
+
+def test_what_another_profiles_bot_receives_is_not_subject_to_the_rest() -> None:
+    table = RouteTable.build([route("all")])
+    config = RouterConfig(path=Path("c"), table=table, unmatched=Unmatched(default="deny"))
+    assert config.decide(Place("telegram", "7")).profile == "all"
+    assert config.decide(Place("irc", "7")).action == "deny"
+    assert config.decide(Place("telegram", "7", bot="x")).action == "in_process"
 
 
 def test_a_route_on_a_chat_covers_places_whose_parent_it_is() -> None:

@@ -1,4 +1,4 @@
-"""Our answer and Hermes's own, for the list form without senders.
+"""Our answer and Hermes's own, for the list form; senders and bots where Hermes knows them.
 
 The documented differences are asserted, not skipped: routes that name the same discriminators are
 refused here; a route on the chat beats one on its parent; ``general`` means a topic on Telegram.
@@ -20,6 +20,9 @@ from hermes_router.routing.table import DISCRIMINATORS, Place, Route, RouteTable
 
 upstream = pytest.importorskip("gateway.profile_routing")
 
+NEWER = "user_id" in upstream.ProfileRoute.__dataclass_fields__
+"""Whether the installed Hermes knows senders and bots in routes, and numbers as ids."""
+
 IDS = ["1", "2", "-1003961179976", "#room:server"]
 maybe_id = st.none() | st.sampled_from(IDS)
 platforms = st.sampled_from(["telegram", "Discord", "IRC"])
@@ -33,7 +36,15 @@ entries = st.lists(
             "chat_id": st.sampled_from([*IDS, -1003961179976, 1]),
             "thread_id": st.sampled_from([*IDS, 1, 2]),
             "enabled": st.booleans(),
-        },
+        }
+        | (
+            {
+                "user_id": st.sampled_from([*IDS, 1, 2]),
+                "bot_profile": st.sampled_from(["default", "a", "c_3"]),
+            }
+            if NEWER
+            else {}
+        ),
     ),
     max_size=8,
 )
@@ -45,6 +56,7 @@ places = st.builds(
     guild_id=maybe_id,
     parent_chat_id=maybe_id,
     user_id=maybe_id,
+    bot=st.sampled_from([None, "a", "c_3"]) if NEWER else st.none(),
 )
 
 
@@ -69,7 +81,8 @@ def coerced(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def identity(route: Any) -> tuple[Any, ...]:
-    return (route.platform, route.guild_id, route.chat_id, route.thread_id, route.profile)
+    newer = (route.user_id, route.bot_profile) if NEWER else ()
+    return (route.platform, route.guild_id, route.chat_id, route.thread_id, route.profile, *newer)
 
 
 def theirs(raw: list[dict[str, Any]], place: Place) -> Any:
@@ -80,6 +93,7 @@ def theirs(raw: list[dict[str, Any]], place: Place) -> Any:
         chat_id=place.chat_id,
         thread_id=place.thread_id,
         parent_chat_id=place.parent_chat_id,
+        **({"user_id": place.user_id, "adapter_profile": place.bot} if NEWER else {}),
     )
 
 
@@ -103,7 +117,7 @@ def test_our_answer_is_that_of_hermes(raw: list[dict[str, Any]], where: list[Pla
 
 def _some_meet(routes: list[Route]) -> bool:
     live = [
-        (route.platform, *(getattr(route, field) for field in DISCRIMINATORS))
+        (route.platform, route.bot_profile, *(getattr(route, field) for field in DISCRIMINATORS))
         for route in routes
         if route.enabled
     ]
@@ -153,11 +167,12 @@ def test_difference_general_is_a_topic_here_and_a_literal_id_there() -> None:
 
 
 def test_difference_what_hermes_does_not_read_never_widens_a_route_here() -> None:
-    """``user_id`` is unknown to Hermes: the route would catch the whole platform."""
+    """``user_id`` is unknown to Hermes 0.19: the route would catch the whole platform."""
     raw = [{"platform": "telegram", "user_id": "7", "profile": "a"}]
     table = RouteTable.build(ours(raw))
     assert table.match(Place("telegram", "-1", user_id="8")) is None
-    assert theirs(raw, Place("telegram", "-1", user_id="8")).profile == "a"
+    there = theirs(raw, Place("telegram", "-1", user_id="8"))
+    assert there is None if NEWER else there.profile == "a"
 
 
 def test_difference_ids_without_quotes_and_capitals_match_here_only() -> None:
