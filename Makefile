@@ -7,7 +7,7 @@ PY := $(if $(HERMES),.venvs/$(HERMES),.venv)/bin/python
 .DEFAULT_GOAL := help
 DOCS := .venvs/docs/bin/python
 
-.PHONY: docs help setup demo test check format bench leaks parity pins
+.PHONY: docs help setup demo test check format graph bench leaks parity pins
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,14 +28,19 @@ test: setup ## all tests; ARGS="-k routing -x" goes to pytest, ARGS="-n 0" for o
 	@# A file's tests share a gateway: they stay together, and the long files come first.
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: setup ## lint, format and types, as CI sees them
+check: setup ## lint, format, types and who imports whom, as CI sees them
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(dir $(PY))lint-imports --no-logo
+	$(PY) -m tests.tools.imports.hermes
 
 format: setup ## format, and mend what the linter can mend
 	$(PY) -m ruff check --fix-only --quiet .
 	$(PY) -m ruff format .
+
+graph: setup ## draw which package imports which into docs/import-graph.md
+	@$(PY) -m tests.tools.imports.graph $(ARGS)
 
 bench: setup ## in-process routing and the router, side by side; QUICK=1 for the main figures
 	@$(PY) -m tests.tools.bench $(if $(QUICK),--quick) $(ARGS)

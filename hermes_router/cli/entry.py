@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from hermes_router.cli import output, status
 from hermes_router.cli.parser import COMMANDS, build_parser, run_command
@@ -28,6 +30,14 @@ def _run(argv: list[str]) -> int:
         parser.print_help(sys.stderr)
         return status.WRONG
     return run_command(options)
+
+
+def run_in_hermes(options: argparse.Namespace) -> NoReturn:
+    """Run ``hermes router``: ``hermes`` itself returns 0 whatever a plugin's command returns."""
+    if options.router_command is None:
+        options.router_help(sys.stderr)
+        sys.exit(status.WRONG)
+    sys.exit(guarded(lambda: run_command(options), sys.argv[1:]))
 
 
 def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Collection, Iterable
 from types import ModuleType
 from typing import Any, NoReturn
@@ -110,16 +109,6 @@ def add_to_hermes(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG.replace("hermes-router ", "hermes router ")
     add_commands(parser)
     parser.set_defaults(router_help=parser.print_help)
-
-
-def run_in_hermes(options: argparse.Namespace) -> NoReturn:
-    """Run ``hermes router``: ``hermes`` itself returns 0 whatever a plugin's command returns."""
-    from hermes_router.cli.entry import guarded  # noqa: PLC0415 - it imports this module
-
-    if options.router_command is None:
-        options.router_help(sys.stderr)
-        sys.exit(WRONG)
-    sys.exit(guarded(lambda: run_command(options), sys.argv[1:]))
 
 
 def run_command(options: argparse.Namespace) -> int:

@@ -1,5 +1,5 @@
 """Turns: which worker a message goes to, what the two say, and how it ends for the people.
 
-May use ``workers``, ``relay``, ``profiles`` and ``protocol``; reaches the gateway only through
+May use ``relay``, ``workers`` and all below them; reaches the gateway only through
 :mod:`.ports`. Begin at :mod:`.dispatcher`.
 """

@@ -173,8 +173,8 @@ def test_doctor_prints_the_documented_keys(documented: Installation) -> None:
 
 
 def test_the_documented_settings_of_an_outcome_are_all_there_are() -> None:
-    from hermes_router.cli.commands import test_route
+    from hermes_router.cli.inspect import answer
 
-    words = [*test_route._HEADLINES, "config_error"]
+    words = [*answer._HEADLINES, "config_error"]
     row = next(line for line in TEXT.splitlines() if line.startswith("| `outcome` |"))
     assert set(re.findall(r"`([a-z_]+)`", row)) == {"outcome", *words}

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from hermes_router.cli.commands.test_route import Answer
+from hermes_router.cli.inspect.answer import Answer
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.output import complain, paint, say, say_fields, say_json, tip
 from hermes_router.cli.status import OK, TURN_FAILED, CommandError

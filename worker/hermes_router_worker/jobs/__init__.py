@@ -1,4 +1,4 @@
 """The work of a worker that serves no session: a cron job, the maintenance of the home.
 
-Begin at :mod:`.job`.
+May use every package of the worker. Begin at :mod:`.job`.
 """

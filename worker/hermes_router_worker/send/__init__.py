@@ -1,4 +1,4 @@
 """Sending beyond the own conversation: Hermes's send engine with the gateway as its transport.
 
-Begin at :mod:`.engine`.
+May use ``hermes`` and ``process``. Begin at :mod:`.engine`.
 """

@@ -1,0 +1,257 @@
+"""Who would answer a message in a place: what the route table, the profile and Hermes say to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hermes_router.cli import status
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.findings import say_finding
+from hermes_router.cli.inspect.homes import environment_of, hermes_installed
+from hermes_router.cli.inspect.loading import Loaded
+from hermes_router.cli.inspect.profile_facts import ProfileFacts, look_at, worker_names
+from hermes_router.cli.output import complain, paint, say, say_fields
+from hermes_router.config.model import Decision
+from hermes_router.config.settings import Sandbox, Settings
+from hermes_router.errors import nearest
+from hermes_router.profiles import model
+from hermes_router.routing.explain import Explanation, explain
+from hermes_router.routing.table import Place
+from hermes_router.workers.worker_log import FILE_NAME
+
+
+class Answer:
+    """The answer for one place: decision, explanation, and what its worker would get."""
+
+    def __init__(self, loaded: Loaded, place: Place) -> None:
+        self.loaded = loaded
+        self.place = place
+        self.explanation: Explanation | None = None
+        self.decision: Decision | None = None
+        self.settings = Settings()
+        self.profile: ProfileFacts | None = None
+        if loaded.config is not None:
+            self.explanation = explain(loaded.config.table, place)
+            self.decision = loaded.config.decide(place)
+            if self.decision.action == "worker" and self.decision.profile:
+                self.settings = loaded.config.settings(self.decision.profile)
+                self.profile = look_at(self.decision.profile, loaded.home.root, self.settings)
+
+    @property
+    def outcome(self) -> str:
+        """One word: worker, in_process, unmatched, denied, unusable, config_error."""
+        if self.decision is None:
+            return "config_error"
+        if self.decision.action == "worker":
+            return "worker" if self.profile is None or self.profile.usable else "unusable"
+        if self.decision.action == "deny":
+            return "denied"
+        return "in_process" if self.decision.match else "unmatched"
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return {
+            "worker": status.OK,
+            "in_process": status.OK,
+            "unmatched": status.NEGATIVE,
+            "denied": status.NEGATIVE,
+            "config_error": status.WRONG,
+            "unusable": status.UNUSABLE,
+        }[self.outcome]
+
+    @property
+    def unmatched_policy(self) -> str | None:
+        """What is done with the platform's messages that no route matches."""
+        config = self.loaded.config
+        return config.unmatched.policy(self.place.platform) if config else None
+
+    # -- JSON ----------------------------------------------------------------------------------
+
+    def fields(self, said: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the answer as docs/cli.md describes it; ``said`` is what ``--say`` came to."""
+        match = self.decision.match if self.decision else None
+        explanation = self.explanation
+        return {
+            "schema": 1,
+            "command": "test-route",
+            "outcome": self.outcome,
+            "exit_status": said["exit_status"] if said else self.status,
+            "place": {name: getattr(self.place, name) for name in Place.__struct_fields__},
+            "profile": self._answering_profile(),
+            "route": loading.route_fields(match.route) if match else None,
+            "via_parent": match.via_parent if match else False,
+            "unmatched_policy": self.unmatched_policy,
+            "candidates": [
+                {
+                    "outcome": candidate.outcome,
+                    "reason": candidate.reason,
+                    "requires": list(candidate.route.requires),
+                    "route": loading.route_fields(candidate.route),
+                }
+                for candidate in (explanation.candidates if explanation else ())
+            ],
+            "candidates_omitted": explanation.omitted if explanation else 0,
+            "worker": self._worker(),
+            "findings": [f.fields() for f in (self.profile.findings if self.profile else ())],
+            "config": self.loaded.described(),
+            "problems": [loading.problem_fields(problem) for problem in self.loaded.problems],
+            "unknown": self.unknown(),
+            "say": said,
+        }
+
+    def _answering_profile(self) -> str | None:
+        if self.decision is None or self.decision.action == "deny":
+            return None
+        return self.decision.profile or self.loaded.home.profile
+
+    def _worker(self) -> dict[str, Any] | None:
+        facts = self.profile
+        if facts is None or facts.profile is None:
+            return None
+        started_with, source = self.started_with()
+        settings = self.settings
+        # Other launchers take no notice of what a sandbox is to show.
+        sandboxed = settings.sandbox if settings.launcher == "bubblewrap" else Sandbox()
+        return {
+            "home": str(facts.profile.home),
+            "HOME": str(facts.profile.tool_home),
+            "cwd": str(facts.cwd) if facts.cwd else None,
+            "launcher": settings.launcher,
+            "warm": settings.warm.enabled,
+            "model": facts.model,
+            "provider": facts.provider,
+            "key_from": list(facts.key_from),
+            "environment": list(worker_names(facts.profile, settings, started_with)),
+            "environment_from": source,
+            "dotenv": list(facts.dotenv),
+            "passed": list(settings.env.names),
+            "share": list(settings.share),
+            "binds": [{"path": bind.path, "mode": bind.mode} for bind in sandboxed.binds],
+            "network": sandboxed.online,
+            "deliver": settings.deliver
+            if isinstance(settings.deliver, str)
+            else list(settings.deliver),
+            "log": str(facts.profile.logs / FILE_NAME),
+            "own_gateway_pid": facts.gateway,
+        }
+
+    def started_with(self) -> tuple[Mapping[str, str], str]:
+        """Return the environment that workers' variables are taken from, and whose it is."""
+        gateway = self.loaded.gateway
+        started_with = environment_of(gateway) if gateway is not None else {}
+        source = f"gateway {gateway}" if started_with else "this shell"
+        return started_with or model.initial_environment(self.loaded.home.path), source
+
+    def unknown(self) -> list[str]:
+        """Return what cannot be known from here, in sentences."""
+        unknown = []
+        if not hermes_installed():
+            unknown.append(
+                "Hermes is not installed in this Python: whether it knows the platform, and which "
+                "model it would choose where the profile names none, is unknown"
+            )
+        if self.profile is not None and self.loaded.gateway is None:
+            unknown.append(
+                "no gateway runs: a worker's variables depend on what the gateway is started with; "
+                "the names shown are this shell's"
+            )
+        if self.place.user_id is None and self._has_sender_routes():
+            unknown.append("who sends it: some routes name a sender; add --user ID")
+        return unknown
+
+    def _has_sender_routes(self) -> bool:
+        routes = self.loaded.config.table.routes if self.loaded.config else ()
+        platform = self.place.platform
+        return any(route.user_id and route.platform == platform for route in routes)
+
+    # -- for people ----------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Print the answer."""
+        if self.loaded.error is not None:
+            complain(self.loaded.error)
+            return
+        self.show_decision()
+        self._show_candidates()
+        self._show_worker()
+        for finding in self.profile.findings if self.profile else ():
+            say_finding(finding)
+        for sentence in self.unknown():
+            say(paint(f"note: {sentence}", "dim"))
+
+    def show_decision(self) -> None:
+        """Print who answers, and by which route."""
+        match = self.decision.match if self.decision else None
+        say(paint(_HEADLINES[self.outcome].format(profile=self._answering_profile()), "bold"))
+        if match is not None:
+            via = ", matched by its parent chat" if match.via_parent else ""
+            say_fields(
+                [
+                    ("route", f"{match.route.label} -> {match.route.profile}{via}"),
+                    ("written at", f"{match.route.where} ({match.route.path})"),
+                ]
+            )
+            return
+        say_fields([("no route", f"unmatched: {self.unmatched_policy}")])
+        platforms = {route.platform for route in self.loaded.in_force().table.routes}
+        if platforms and self.place.platform not in platforms:
+            hint = nearest(self.place.platform, platforms).replace("allowed:", "routes exist for:")
+            say(f"  no route is about the platform {self.place.platform!r}: {hint}")
+
+    def _show_candidates(self) -> None:
+        explanation = self.explanation
+        if explanation is None or not explanation.candidates:
+            return
+        say("\ncandidates, the nearest first")
+        for candidate in explanation.candidates:
+            route = candidate.route
+            style = "green" if candidate.outcome == "won" else "dim"
+            requires = ", ".join(route.requires) or "nothing else"
+            say(f"  {paint(candidate.outcome.ljust(9), style)}  {route.label} -> {route.profile}")
+            say(f"             requires {route.platform}, {requires} ({route.where})")
+            say(f"             {candidate.reason}")
+        if explanation.omitted:
+            say(f"  and {explanation.omitted} more")
+
+    def _show_worker(self) -> None:
+        worker = self._worker()
+        if worker is None:
+            return
+        deliver = worker["deliver"]
+        say("\na worker would get")
+        say_fields(
+            [
+                ("home", worker["home"]),
+                ("HOME", worker["HOME"]),
+                ("cwd", worker["cwd"] or "decided by the profile's remote terminal"),
+                ("launcher", worker["launcher"] + (", kept warm" if worker["warm"] else "")),
+                ("model", worker["model"] or "none chosen"),
+                ("provider", worker["provider"] or "chosen by Hermes"),
+                ("key", ", ".join(worker["key_from"]) or "none found"),
+                ("variables", ", ".join(worker["environment"])),
+                ("from .env", ", ".join(worker["dotenv"]) or "none"),
+                ("passed", self._passed(worker)),
+                ("shared", ", ".join(worker["share"]) or "nothing"),
+                ("binds", ", ".join(f"{b['path']} ({b['mode']})" for b in worker["binds"])),
+                ("network", "" if worker["network"] else "none: not even the model is reached"),
+                ("delivers to", deliver if isinstance(deliver, str) else ", ".join(deliver)),
+                ("log", worker["log"]),
+            ]
+        )
+        say()
+
+    def _passed(self, worker: dict[str, Any]) -> str:
+        there = self.started_with()[0]
+        names = [n if n in there else f"{n} (not set there)" for n in worker["passed"]]
+        return ", ".join(names) or "nothing"
+
+
+_HEADLINES = {
+    "worker": "answered by a worker of profile {profile}",
+    "in_process": "answered by the gateway itself, profile {profile}: a route says so",
+    "unmatched": "unmatched: answered by the gateway itself, profile {profile}",
+    "denied": "unmatched: denied, nobody answers",
+    "unusable": "routed to profile {profile}, which is unusable: the sender gets a notice",
+}

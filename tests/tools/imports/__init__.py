@@ -1,0 +1,1 @@
+"""What the project's files import: who imports Hermes, and the graph of the packages."""
