@@ -16,7 +16,7 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="NOT SHOWN: only
 _SUPERVISED = (
     "import os, subprocess, sys\n"
     "from hermes_router_worker.process.supervisor import supervise, tell_work_begins\n"
-    "supervise(0.3, {'processes': 3}, waits=True)\n"
+    "supervise(10, {'processes': 3}, waits=True)\n"
     "os.write(1, b'waits\\n')\n"
     "sys.stdin.readline()\n"
 )
