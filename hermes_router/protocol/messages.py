@@ -106,7 +106,7 @@ class DeliveryScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Sticker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sticker that the worker is to describe in words, in the message's text.
 
-    ``phase`` stands in the text where the words belong, ``id`` is the same whoever sends it. The
+    ``mark`` stands in the text where the words belong, ``id`` is the same whoever sends it. The
     picture is the message's only file; there is none if it could not be fetched.
     """
 
@@ -363,7 +363,7 @@ class Job(Message, frozen=True, kw_only=True, tag="job"):
             failure is recorded and told.
         heartbeat: seconds between two :class:`Heartbeat`.
         linger: seconds that work started by the job may take before the worker ends it.
-        reach: where the worker may send.
+        delivery_scope: where the worker may send.
     """
 
     turn: str
