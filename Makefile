@@ -7,10 +7,10 @@ PY := $(if $(HERMES),.venvs/$(HERMES),.venv)/bin/python
 .DEFAULT_GOAL := help
 DOCS := .venvs/docs/bin/python
 
-.PHONY: docs help setup demo test check format graph bench leaks parity pins
+.PHONY: docs help setup demo test check format graph versions test-quick bench leaks parity pins
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: ## make .venv: a real Hermes, its Telegram library, this project, the test tools
 	@# Any Python 3 can start the set-up: it looks for one that fits. PYTHON=/path/to/python decides.
@@ -28,6 +28,10 @@ test: setup ## all tests; ARGS="-k routing -x" goes to pytest, ARGS="-n 0" for o
 	@# A file's tests share a gateway: they stay together, and the long files come first.
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+test-quick: setup ## in minutes: units, contracts, a worker's real Hermes, one gateway
+	@$(PY) -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/worker \
+	    tests/gateway/turns/test_first_light.py -k "not beside-multiplexing" $(ARGS)
+
 check: setup ## lint, format, types and who imports whom, as CI sees them
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -41,6 +45,9 @@ format: setup ## format, and mend what the linter can mend
 
 graph: setup ## draw which package imports which into docs/import-graph.md
 	@$(PY) -m tests.tools.imports.graph $(ARGS)
+
+versions: setup ## contract tests and core scenarios on each Hermes; ARGS="--smoke", "--only 0.22"
+	@$(PY) -m tests.tools.versions $(ARGS)
 
 bench: setup ## in-process routing and the router, side by side; QUICK=1 for the main figures
 	@$(PY) -m tests.tools.bench $(if $(QUICK),--quick) $(ARGS)

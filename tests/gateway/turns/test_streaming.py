@@ -1,0 +1,37 @@
+"""An answer that is streamed appears in its topic while the model still writes it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.gateway.conftest import CAREER, Stage, build_stage
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+
+_WORDS = " ".join(f"word{number}" for number in range(1, 41)) + " THE END"
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
+) -> Stage:
+    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage.root.profiles["career"].configure(
+        {"streaming": {"enabled": True, "transport": "edit", "edit_interval": 0.3}}
+    )
+    return stage
+
+
+def test_an_answer_that_is_streamed_grows_in_its_topic(stage: Stage) -> None:
+    gate = threading.Event()
+    stage.model.script(Reply(_WORDS, hold=gate, hold_after=12), contains="stream it")
+    seq = stage.telegram.seq
+    stage.telegram.say("stream it", chat_id=FORUM, thread_id=CAREER)
+    begun = stage.telegram.wait_reply(
+        FORUM, CAREER, contains="word5", after=seq, partial=True, timeout=90
+    )
+    assert "THE END" not in begun.text
+    gate.set()
+    whole = stage.telegram.wait_reply(FORUM, CAREER, contains="THE END", after=seq, timeout=90)
+    assert whole.text == _WORDS
