@@ -1,0 +1,75 @@
+"""What a worker asks people, and how their clicks and words reach it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hermes_router.protocol import messages as msg
+from tests.kit.real_worker import Place, Turn
+
+
+def dangerous(target: Path) -> str:
+    """Return a message that makes the agent run something that needs approval."""
+    target.mkdir()
+    command = json.dumps({"command": f"rm -rf {target}; echo removed"})
+    return f"[[tool terminal {command}]]"
+
+
+def test_a_click_runs_the_command_that_waited(place: Place, tmp_path: Path) -> None:
+    target = tmp_path / "victim"
+    turn = place.say(dangerous(target))
+    prompt = turn.wait_call("send_exec_approval")
+    assert str(target) in str(prompt.args)
+    assert target.exists()
+    turn.click(prompt, "once")
+    turn.wait_gone()
+    assert not target.exists()
+
+
+def test_a_denied_command_is_not_run(place: Place, tmp_path: Path) -> None:
+    target = tmp_path / "victim"
+    turn = place.say(dangerous(target))
+    turn.click(turn.wait_call("send_exec_approval"), "deny")
+    turn.wait_gone()
+    assert target.exists()
+
+
+def test_a_typed_answer_closes_the_prompt(place: Place, tmp_path: Path) -> None:
+    target = tmp_path / "victim"
+    turn = place.say(dangerous(target))
+    prompt = turn.wait_call("send_exec_approval")
+    turn.say("/approve")
+    turn.wait_message(lambda one: isinstance(one, msg.Closed) and one.call == prompt.id)
+    turn.wait_gone()
+    assert not target.exists()
+
+
+def question(place: Place) -> tuple[Turn, msg.Call]:
+    """Have the agent ask something with two choices."""
+    asked = json.dumps({"question": "Which colour?", "choices": ["red", "blue"]})
+    turn = place.say(f"[[tool clarify {asked}]]")
+    return turn, turn.wait_call("send_clarify", "Which colour?")
+
+
+def test_a_question_is_answered_by_a_click(place: Place) -> None:
+    turn, prompt = question(place)
+    turn.click(prompt, "blue")
+    turn.wait_gone()
+    assert "blue" in turn.said
+
+
+def test_a_question_is_answered_in_own_words(place: Place) -> None:
+    turn, prompt = question(place)
+    turn.click(prompt, typed=True)
+    turn.say("rather green")
+    turn.wait_gone()
+    assert "rather green" in turn.said
+
+
+def test_a_late_click_does_nothing(place: Place) -> None:
+    turn, prompt = question(place)
+    turn.click(prompt, "red")
+    late = turn.click(prompt, "blue")
+    assert (late.value, late.error) == (None, None)
+    turn.wait_gone()

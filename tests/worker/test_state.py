@@ -1,0 +1,67 @@
+"""What a command sets in one worker holds in the next one of the session, until /new."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.kit import FakeModel, ModelRequest
+from tests.kit.real_worker import Place, WorkerKit
+
+
+def asked(model: FakeModel, place: Place, text: str = "hello") -> ModelRequest:
+    """Say something and return what the profile's model was sent."""
+    seq = model.seq
+    assert text in place.ask(text)
+    [request] = model.requests("chat", after=seq)
+    return request
+
+
+def tier(request: ModelRequest) -> object:
+    """Return which service tier the model was asked for, if any."""
+    return json.loads(request.body).get("service_tier")
+
+
+def test_a_model_holds_until_new(place: Place, model: FakeModel) -> None:
+    place.ask("/model other-model")
+    assert [asked(model, place, text).model for text in ("one", "two")] == ["other-model"] * 2
+    place.ask("/new")
+    assert asked(model, place, "three").model == "gpt-of-career"
+
+
+def test_a_model_for_one_message_is_gone_after_it(place: Place, model: FakeModel) -> None:
+    place.ask("/model other-model --once")
+    models = [asked(model, place, text).model for text in ("one", "two")]
+    assert models == ["other-model", "gpt-of-career"]
+
+
+def test_fast_holds_until_new(place: Place, model: FakeModel) -> None:
+    place.ask("/fast fast")
+    assert tier(asked(model, place, "one")) == "priority"
+    place.ask("/new")
+    assert tier(asked(model, place, "two")) is None
+
+
+@pytest.mark.parametrize("word", ["dangerous", "harmless"])
+def test_yolo_holds_until_new(place: Place, word: str) -> None:
+    place.ask("/yolo")
+    command = json.dumps({"command": f"rm -rf /nonexistent/{word}; echo done-{word}"})
+    turn = place.say(f"[[tool terminal {command}]]")
+    turn.wait_gone()
+    assert f"done-{word}" in turn.said
+    assert [one for one in turn.calls if one.method == "send_exec_approval"] == []
+
+
+def test_nothing_of_one_session_reaches_another(kit: WorkerKit, model: FakeModel) -> None:
+    one, other = kit.place(901), kit.place(902)
+    one.ask("/model other-model")
+    assert asked(model, other).model == "gpt-of-career"
+    assert asked(model, one).model == "other-model"
+
+
+def test_the_file_of_a_session_is_the_owners_alone(place: Place) -> None:
+    place.ask("/model other-model")
+    files = list((place.kit.home / "hermes-router" / "sessions").glob("*.json"))
+    assert files
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
