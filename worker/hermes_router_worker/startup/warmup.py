@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -152,6 +153,29 @@ def _throw_away_runner() -> None:
 
     steps.defer_upkeep()
     runner = GatewayRunner(load_gateway_config())
+    try:
+        registry = importlib.import_module("hermes_state_registry")
+    except ImportError:  # before 0.21 each user of the database has a connection of its own
+        _close_databases(runner)
+    else:
+        registry.close_all()
+        _close_header_readers()
+
+
+def _close_header_readers() -> None:
+    """Close the descriptors by which Hermes reads database headers; it opens others when it needs.
+
+    It never closes them itself: that would drop the locks of a connection to the same file. Here no
+    connection is left.
+    """
+    files = importlib.import_module("hermes_state_dbfile")
+    readers = getattr(files, "_HEADER_PROBE_FDS", {})
+    for descriptor, *_identity in readers.values():
+        os.close(descriptor)
+    readers.clear()
+
+
+def _close_databases(runner: Any) -> None:
     for holder, name in ((runner, "_session_db"), (runner.session_store, "_db")):
         database = getattr(holder, name, None)
         for owner in (database, getattr(database, "_db", None)):
