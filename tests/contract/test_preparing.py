@@ -25,7 +25,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         (home / "tmp").mkdir()
         environ = root.gateway_environ()
         environ |= {"HERMES_HOME": str(home), "TMPDIR": str(home / "tmp")}
-            done = subprocess.run(
+        environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+        done = subprocess.run(
             [sys.executable, "-P", __file__],
             env=environ,
             capture_output=True,
