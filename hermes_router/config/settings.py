@@ -280,8 +280,8 @@ class Settings(Block, frozen=True, kw_only=True):
     limits: Limits = Limits()
     env: Env = Env()
     share: Annotated[
-        tuple[Literal["auth", "kanban"], ...],
-        Meta(description="what of the root home it may use: auth; in a sandbox also kanban"),
+        tuple[Literal["auth", "kanban", "ssh"], ...],
+        Meta(description="what is not its own and it may use: auth, ssh; in a sandbox also kanban"),
     ] = ()
     deliver: Annotated[
         Literal["own", "any"] | tuple[Target, ...],

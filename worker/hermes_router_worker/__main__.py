@@ -16,6 +16,7 @@ from hermes_router_worker.hermes.features import kanban
 from hermes_router_worker.process import linux, scratch
 from hermes_router_worker.process.connection import claim_stdio
 from hermes_router_worker.process.supervisor import supervise
+from hermes_router_worker.send import ssh
 
 
 def main() -> int:
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--template", type=int, metavar="FD", help="fork workers on request")
     parser.add_argument("--new-privs", action="store_true", help="leave sudo and the like working")
     parser.add_argument("--share-auth", action="store_true", help="use the root's logins too")
+    parser.add_argument("--share-ssh", action="store_true", help="use the account's ssh keys")
     parser.add_argument("--no-board", action="store_true", help="refuse the kanban board")
     parser.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--tmp", metavar="FOLDER", help="make TMPDIR in this folder")
@@ -35,6 +37,8 @@ def main() -> int:
     linux.leave_no_core()
     if not options.new_privs:
         linux.give_up_new_privileges()
+    if options.share_ssh:
+        ssh.use_accounts()
     if options.no_board:
         kanban.hide(options.profile)
     if options.tmp is not None:

@@ -99,6 +99,8 @@ def command(spec: LaunchSpec) -> list[str]:
         arguments.append("--new-privs")
     if "auth" in spec.share:
         arguments.append("--share-auth")
+    if "ssh" in spec.share:
+        arguments.append("--share-ssh")
     if spec.control is None:  # a template is told them with each fork
         arguments += [f"--limit={name}={value!r}" for name, value in spec.limits]
     return [sys.executable, "-P", "-m", "hermes_router_worker", *arguments]

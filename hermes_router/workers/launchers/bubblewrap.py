@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import IO
 
 import anyio
 import anyio.to_thread
@@ -30,6 +31,7 @@ from hermes_router.workers import launchers
 from hermes_router.workers.fork_client import ForkedChild, ForkServer
 from hermes_router.workers.launchers import Child, LaunchSpec, board, scope
 from hermes_router.workers.launchers.bwrap import NAMESPACES, check
+from hermes_router.workers.launchers.users import user_list
 from hermes_router.workers.launchers.view import View, view_for
 
 _START_SECONDS = 20.0
@@ -136,7 +138,11 @@ class _Sandbox:
         self._tmp = await anyio.to_thread.run_sync(_make_tmp, spec)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            line, environment = await anyio.to_thread.run_sync(_line, spec, view, self._tmp)
+            users = await anyio.to_thread.run_sync(_users, spec)
+            passed = [theirs.fileno(), users.fileno()]
+            line, environment = await anyio.to_thread.run_sync(
+                _line, spec, view, self._tmp, users.fileno()
+            )
             # In this thread, not in one of a pool: bwrap dies with the thread that started it.
             self._process = subprocess.Popen(  # noqa: ASYNC220
                 [*line, str(theirs.fileno())],
@@ -146,8 +152,9 @@ class _Sandbox:
                 cwd="/",
                 env=environment,
                 start_new_session=True,
-                pass_fds=[theirs.fileno()],
+                pass_fds=passed,
             )
+            users.close()
         except BaseException:
             ours.close()
             raise
@@ -189,6 +196,8 @@ def _board(spec: LaunchSpec) -> list[str]:
 
 def _view(spec: LaunchSpec) -> View:
     view = view_for(spec.profile, spec.sandbox, spec.environment, Path.home())
+    if "ssh" in spec.share:
+        view.show_if_there(Path.home() / ".ssh")
     if "kanban" in spec.share:
         board.show(view, hermes_root(spec.profile.home), spec.profile.name)
     return view
@@ -200,12 +209,16 @@ def _make_tmp(spec: LaunchSpec) -> Path:
     return Path(tempfile.mkdtemp(prefix=prefix, dir=beside if beside.is_dir() else None))
 
 
-def _line(spec: LaunchSpec, view: View, tmp: Path) -> tuple[list[str], dict[str, str]]:
+def _users(spec: LaunchSpec) -> IO[bytes]:
+    return user_list(None if "ssh" in spec.share else spec.profile.tool_home)
+
+
+def _line(spec: LaunchSpec, view: View, tmp: Path, users: int) -> tuple[list[str], dict[str, str]]:
     environment = {"PATH": spec.environment.get("PATH", os.defpath)}
-    return scope.within(spec, _command(spec, view, tmp), environment, shared=True)
+    return scope.within(spec, _command(spec, view, tmp, users), environment, shared=True)
 
 
-def _command(spec: LaunchSpec, view: View, tmp: Path) -> list[str]:
+def _command(spec: LaunchSpec, view: View, tmp: Path, users: int) -> list[str]:
     """Return the command line of a sandbox, but for the number of its control socket."""
     network = [] if spec.sandbox.online else ["--unshare-net"]
     special = ["--proc", "/proc", "--dev", "/dev", "--bind", str(tmp), _TMP]
@@ -214,5 +227,6 @@ def _command(spec: LaunchSpec, view: View, tmp: Path) -> list[str]:
     return [
         *(program, *NAMESPACES, *network),
         *(*special, *view.arguments()),
+        *("--ro-bind-data", str(users), "/etc/passwd"),
         *("--chdir", "/", "--", *keeper),
     ]

@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hermes_router_worker.send import ssh
+
 #: Names the socket of the worker to the processes that it started.
 SOCKET_VARIABLE = "HERMES_ROUTER_SEND"
 
@@ -37,6 +39,7 @@ def lay_out(tmpdir: Path) -> Path:
     command.parent.mkdir(mode=0o700, exist_ok=True)
     command.write_text(_script(address))
     command.chmod(0o700)
+    ssh.lay_out(command.parent, Path.home())
     _lead_to(command, address)
     _survive_login_shells(command, folder / _PATH_FILE)
     return address

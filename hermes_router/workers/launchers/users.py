@@ -1,0 +1,33 @@
+"""The list of users in a sandbox: its user's home is the profile's.
+
+Programs that do not ask HOME ask this list: ssh, Java, and others.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import IO
+
+_FILE = Path("/etc/passwd")
+_HOME = 5
+"""Which of a line's seven fields names the home."""
+
+
+def user_list(home: Path | None) -> IO[bytes]:
+    """Return a file, to be read from its beginning, with the list; with ``home`` in our line."""
+    lines = _FILE.read_text("utf-8", "surrogateescape").splitlines()
+    if home is not None:
+        lines = [_with_home(line, home) for line in lines]
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller hands its descriptor on
+    file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+    file.seek(0)
+    return file
+
+
+def _with_home(line: str, home: Path) -> str:
+    fields = line.split(":")
+    if len(fields) <= _HOME + 1 or fields[2] != str(os.getuid()):
+        return line
+    return ":".join([*fields[:_HOME], str(home), *fields[_HOME + 1 :]])

@@ -1,0 +1,85 @@
+"""``ssh`` and its friends as a worker's own processes find them: with the profile's keys.
+
+OpenSSH takes the home of its user from the system's list of users, and not from HOME: without this
+a profile's ``ssh`` and ``git push`` would use the keys of the account that runs the gateway. Small
+programs of the same names, first in PATH, name the profile's files to the real ones. What starts
+``ssh`` by its name (git, rsync) is led to them too.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+_KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
+
+#: The options of ssh, as ``getopts`` wants them.
+_OPTIONS = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:PQ:R:S:TVw:W:XYy"
+
+_accounts = [False]
+
+
+def use_accounts() -> None:
+    """Leave ssh as it is: the profile shares the keys of the account (``share: [ssh]``)."""
+    _accounts[0] = True
+
+
+def lay_out(folder: Path, home: Path) -> None:
+    """Write the programs into ``folder``, which is first in PATH, for a profile's HOME."""
+    if _accounts[0]:
+        return
+    for name, script in (("ssh", _ssh), ("scp", _copy), ("sftp", _copy), ("ssh-add", _add)):
+        real = _real(name, folder)
+        if real is not None:
+            program = folder / name
+            program.write_text(f"#!/bin/sh\n{script(real, folder, home)}")
+            program.chmod(0o700)
+
+
+def _real(name: str, folder: Path) -> str | None:
+    entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    others = [entry for entry in entries if entry != str(folder)]
+    return shutil.which(name, path=os.pathsep.join(others))
+
+
+def _ssh(real: str, folder: Path, home: Path) -> str:
+    """Return the script that starts ssh; a configuration that its caller names stays in force.
+
+    In the profile's own configuration ``~`` and ``%d`` mean the profile's HOME.
+    """
+    keys = home / ".ssh"
+    files = [str(keys / name) for name in _KEYS]
+    known = f"{keys}/known_hosts {keys}/known_hosts2"
+    here = f"s#~/#{home}/#g;s#%d#{home}#g"
+    defaults = ["Host *", *(f'IdentityFile "{file}"' for file in files)]
+    defaults.append(f'UserKnownHostsFile "{keys}/known_hosts" "{keys}/known_hosts2"')
+    defaults.append("Include /etc/ssh/ssh_config")
+    options = [f"-oUserKnownHostsFile={known}", *(f"-oIdentityFile={file}" for file in files)]
+    return (
+        f"keys={shlex.quote(str(keys))} made={shlex.quote(str(folder / 'ssh_config'))}\n"
+        f"while getopts {_OPTIONS} option 2>/dev/null; do\n"
+        f'    [ "$option" = F ] && exec {shlex.quote(real)} {shlex.join(options)} "$@"\n'
+        "done\n"
+        'umask 077; [ -d "$keys" ] || mkdir -p "$keys"\n'
+        "{\n"
+        f'    [ -r "$keys/config" ] && sed -e {shlex.quote(here)} "$keys/config"\n'
+        f"    printf '%s\\n' '' {shlex.join(defaults)}\n"
+        '} >"$made.$$" && mv "$made.$$" "$made" || exit 255\n'
+        f'exec {shlex.quote(real)} -F "$made" "$@"\n'
+    )
+
+
+def _copy(real: str, folder: Path, _home: Path) -> str:
+    return f'exec {shlex.quote(real)} -S {shlex.quote(str(folder / "ssh"))} "$@"\n'
+
+
+def _add(real: str, _folder: Path, home: Path) -> str:
+    """Return the script that adds keys to an agent: without a name, the profile's."""
+    files = " ".join(shlex.quote(str(home / ".ssh" / name)) for name in _KEYS)
+    return (
+        f'if [ $# -eq 0 ]; then for key in {files}; do [ -r "$key" ] && set -- "$@" "$key"; done\n'
+        '    [ $# -eq 0 ] && echo "the profile has no ssh keys" >&2 && exit 1\nfi\n'
+        f'exec {shlex.quote(real)} "$@"\n'
+    )
