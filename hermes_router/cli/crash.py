@@ -62,7 +62,7 @@ def _is_ours(option: str) -> bool:
 _OPTIONS = frozenset(
     (
         *("home", "json", "config", "user", "guild", "parent", "chat-type", "say", "keep"),
-        *("check", "strict", "version", "help"),
+        *("check", "strict", "version", "help", "offline", "verbose", "purge"),
     )
 )
 
@@ -77,7 +77,7 @@ def _place(filename: str) -> str:
 
 
 def _write(text: str) -> Path | None:
-    for folder in (_state_folder(), Path(tempfile.gettempdir())):
+    for folder in (state_folder(), Path(tempfile.gettempdir())):
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(
@@ -91,6 +91,7 @@ def _write(text: str) -> Path | None:
     return None
 
 
-def _state_folder() -> Path:
+def state_folder() -> Path:
+    """Return the folder that reports are written to."""
     base = os.environ.get("XDG_STATE_HOME", "")
     return (Path(base) if base else Path.home() / ".local" / "state") / "hermes-router"

@@ -59,8 +59,21 @@ def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader has seen enough
         output.write_no_more()
         return status.PIPE_CLOSED
+    except (PermissionError, FileNotFoundError) as error:
+        output.complain(_of_system(error))
+        return status.NEGATIVE
     except Exception as error:  # noqa: BLE001 - the top level: whatever is left is a bug
         from hermes_router.cli import crash  # noqa: PLC0415 - for this case only
 
         crash.report(error, argv)
         return status.BUG
+
+
+def _of_system(error: OSError) -> RouterError:
+    """Return an error of the system as a sentence: somebody's private folder is no bug of ours."""
+    if isinstance(error, PermissionError):
+        hint = "run this as the user that runs the gateway"
+        return RouterError("may not be read by this user", where=str(error.filename), hint=hint)
+    hint = "it has been removed meanwhile; go to a folder that is there, and run this again"
+    where = str(error.filename or "the working directory")
+    return RouterError("is not there", where=where, hint=hint)

@@ -80,6 +80,11 @@ def severity(word: str, stream: TextIO | None = None) -> str:
     return paint(word, _SEVERITIES.get(word, ""), stream)
 
 
+def counted(count: int, word: str) -> str:
+    """Return ``1 route``, ``2 routes``."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
 def say(text: str = "") -> None:
     """Write a line of the answer."""
     write(clean(text))
@@ -90,7 +95,7 @@ def say_fields(fields: Iterable[tuple[str, str]], indent: str = "  ") -> None:
     shown = [(name, value) for name, value in fields if value]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        say(f"{indent}{paint(name.ljust(width), 'dim')}  {value}")
+        say(f"{indent}{paint(name.ljust(width), 'dim')}  {value}".rstrip())
 
 
 def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -134,6 +139,11 @@ def complain_of(problem: Problem) -> None:
 def tip(text: str) -> None:
     """Write a hint to standard error."""
     _tell("TIP", "cyan", text)
+
+
+def note(text: str) -> None:
+    """Write something worth knowing to standard error."""
+    _tell("NOTE", "cyan", text)
 
 
 def clean(text: str) -> str:

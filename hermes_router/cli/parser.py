@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": "show the gateway's, the workers' and the profiles' logs as one",
     "doctor": "look for what keeps routed conversations from working",
     "enable": "switch the plugin on in the gateway's configuration",
+    "disable": "undo enable, and remove what the router keeps",
     "completion": "print a completion script for a shell",
 }
 
@@ -34,7 +35,8 @@ _EPILOG = """examples:
   hermes-router COMMAND --help
 
 exit status: 0 yes or done, 1 no, 2 a mistake in the configuration or the command line,
-3 the profile that is to answer cannot, 4 a turn failed, 70 a bug, 130 interrupted
+3 the profile that is to answer cannot, 4 a turn failed, 5 warnings only (doctor),
+70 a bug, 130 interrupted
 """
 
 
@@ -130,6 +132,18 @@ def add_home_option(parser: argparse.ArgumentParser) -> None:
         help="the Hermes home of the gateway (otherwise HERMES_HOME, or ~/.hermes and the profile "
         "that `hermes profile use` made the active one)",
     )
+
+
+def add_offline_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--offline``, which every command has that asks what the gateway does."""
+    parser.add_argument(
+        "--offline", action="store_true", help="look at files alone, not at the gateway that runs"
+    )
+
+
+def add_verbose_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``-v``."""
+    parser.add_argument("-v", "--verbose", action="store_true", help=what)
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

@@ -32,6 +32,45 @@ def with_plugin(text: str, name: str) -> str:
     return new
 
 
+def without_plugin(text: str, name: str) -> str:
+    """Return ``text`` without ``name`` in ``plugins.enabled``.
+
+    Raises:
+        CannotEdit: that cannot be done by a small edit whose effect is certain.
+    """
+    before = _values(text)
+    new = _removed(text.replace("\r\n", "\n"), name)
+    if "\r\n" in text:
+        new = new.replace("\n", "\r\n")
+    wanted = {**before, "plugins": {**before["plugins"]}}
+    wanted["plugins"]["enabled"] = [item for item in before["plugins"]["enabled"] if item != name]
+    if _values(new) != wanted:
+        raise CannotEdit("the result would say something else")
+    return new
+
+
+def _removed(text: str, name: str) -> str:
+    root = yaml.compose(text, yaml.SafeLoader)
+    enabled = _value(_value(root, "plugins"), "enabled")
+    items = enabled.value
+    found = [i for i, item in enumerate(items) if item.value == name]
+    if len(found) != 1:
+        raise CannotEdit("it is not there exactly once")
+    index = found[0]
+    start, end = items[index].start_mark.index, items[index].end_mark.index
+    if enabled.flow_style:
+        if index + 1 < len(items):
+            return text[:start] + text[items[index + 1].start_mark.index :]
+        first = items[index - 1].end_mark.index if index else start
+        return text[:first] + text[end:]
+    line = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", end)
+    rest = text[line_end + 1 :] if line_end >= 0 else ""
+    if len(items) == 1:  # a key with nothing below it would say null
+        return f"{text[: line - 1].rstrip()} []\n{rest}"
+    return text[:line] + rest
+
+
 def _values(text: str) -> dict[Any, Any]:
     try:
         values = yaml.safe_load(text)

@@ -13,6 +13,8 @@ UNUSABLE = 3
 """A profile that is to answer cannot."""
 TURN_FAILED = 4
 """``--say``: a worker was started and gave no answer."""
+WARNINGS = 5
+"""``doctor``: nothing is broken, and something is worth a look."""
 BUG = 70
 NO_OUTPUT = 74
 INTERRUPTED = 130

@@ -141,6 +141,18 @@ def load(
     )
 
 
+def vanished(file: Path | str) -> ConfigError | None:
+    """Return why a file that a gateway has read once may not be as it is now: empty, or gone."""
+    try:
+        if Path(file).stat().st_size > 0:
+            return None
+        what = "is empty"
+    except OSError:
+        what = "has been removed"
+    hint = "the last good configuration stays in force until there is a new one, or a restart"
+    return ConfigError([Problem(file=str(file), message=f"the file {what}", hint=hint)])
+
+
 def _targets(reader: ConfigReader) -> dict[str, list[Problem]]:
     """Return each profile that messages may go to, with a problem per place that says so."""
     targets: dict[str, list[Problem]] = {}

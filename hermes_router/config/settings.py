@@ -229,7 +229,7 @@ class Hardening(Block, frozen=True, kw_only=True):
     """What a worker and all that it starts give up for good."""
 
     no_new_privs: Annotated[
-        bool, Meta(description="no setuid programs: sudo and rootless podman need false")
+        bool, Meta(description="no program gains privileges; rootless containers need false")
     ] = True
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from hermes_router.config.model import RouterConfig
+from hermes_router.config.model import RouterConfig, vanished
 from hermes_router.errors import ConfigError, Problem
 
 log = logging.getLogger(__name__)
@@ -135,17 +135,12 @@ class ConfigWatcher:
             log.exception("reading %s failed", self._path)
             message = f"cannot be read, by a fault of the router: {error!r}"
             return None, ConfigError([Problem(file=self._path, message=message)])
-        vanished = self._vanished()
-        return (None, vanished) if vanished else (config, None)
+        gone = self._vanished()
+        return (None, gone) if gone else (config, None)
 
     def _vanished(self) -> ConfigError | None:
         """Refuse a file that an edit emptied or removed: a mistake, or an edit under way."""
-        stamp = _stamp(self._path)
-        if self._config is None or (stamp is not None and stamp[1] > 0):
-            return None
-        what = "has been removed" if stamp is None else "is empty"
-        hint = "the last good configuration stays in force until there is a new one, or a restart"
-        return ConfigError([Problem(file=self._path, message=f"the file {what}", hint=hint)])
+        return vanished(self._path) if self._config is not None else None
 
     def _watched(self, config: RouterConfig | None, error: ConfigError | None) -> tuple[str, ...]:
         named: Iterable[Path | str] = config.files if config else error.files if error else ()

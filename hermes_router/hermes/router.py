@@ -36,6 +36,7 @@ from hermes_router.relay.commands import GATEWAY_COMMANDS
 from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.journal import Journal, OpenWorks
 from hermes_router.state.known_conversations import KnownConversations
+from hermes_router.state.running import RunningRecord
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
@@ -55,6 +56,7 @@ class GatewayRouter:
         self._root = model.hermes_root(home)
         self._watcher = watcher_of(home)
         self._started = False
+        self._record = RunningRecord(home)
         initial = model.initial_environment(home)
         self._workers = WorkerPool(initial, budget=0)
         self._seen = KnownConversations(home / "hermes-router" / "conversations.json")
@@ -123,7 +125,10 @@ class GatewayRouter:
         Raises:
             ConfigError: there never was a good one.
         """
-        config = await self._watcher.fresh()
+        try:
+            config = await self._watcher.fresh()
+        finally:
+            self._record.note(self._watcher.snapshot, self._watcher.error)
         if config is not self._warmed:
             self._warmed = config
             budget = config.warm_budget
@@ -154,6 +159,7 @@ class GatewayRouter:
         await self._menus.stop()
         await self._jobs.stop()
         await self._dispatcher.close("the gateway is stopping")
+        self._record.remove()
 
     # -- the two seams -------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hermes_router.errors import ProfileError
+from hermes_router.protocol import proc
 
 PROFILE_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
@@ -101,7 +102,23 @@ def find(name: str, root: Path) -> Profile:
         raise ProfileError(
             "does not exist", profile=name, where=str(home), hint=f"hermes profile create {name}"
         )
+    if home.is_symlink():
+        _refuse_anothers(name, home, root)
     return Profile(name, home)
+
+
+def _refuse_anothers(name: str, home: Path, root: Path) -> None:
+    """Raise ``ProfileError`` if a link leads to the home of others, or to what holds it."""
+    real, real_root = home.resolve(), root.resolve()
+    others = {path.resolve() for path in (root / "profiles").iterdir() if path.name != name}
+    inside = any(real == other or real.is_relative_to(other) for other in others)
+    if inside or real_root.is_relative_to(real) or real == (root / "profiles").resolve():
+        raise ProfileError(
+            "has a home that is a link to the home of others",
+            profile=name,
+            where=f"{home} -> {real}",
+            hint=f"remove the link and create the profile: hermes profile create {name}",
+        )
 
 
 def prepare(profile: Profile) -> None:
@@ -194,7 +211,7 @@ def temporary_folder(initial: Mapping[str, str]) -> str | None:
 
 def _proc_environment() -> dict[str, str]:
     try:
-        block = Path("/proc/self/environ").read_bytes()
+        block = (proc.SELF / "environ").read_bytes()
     except OSError:
         return {}
     pairs = (os.fsdecode(item).partition("=") for item in block.split(b"\0"))

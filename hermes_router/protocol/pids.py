@@ -38,3 +38,9 @@ def stat_fields(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return []
+
+
+def start_time(pid: int) -> int | None:
+    """Return when a process started, in the system's own count; None where that is not told."""
+    fields = stat_fields(pid)
+    return int(fields[19]) if len(fields) > 19 else None

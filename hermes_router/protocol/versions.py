@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import re
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import msgspec
@@ -41,6 +40,11 @@ def hermes_version() -> str | None:
 
 def _of_distribution(package: Path) -> str | None:
     """Return the version of the distribution that ``package`` is a part of."""
+    from importlib.metadata import (  # noqa: PLC0415 - slow, and many commands ask for no version
+        PackageNotFoundError,
+        distribution,
+    )
+
     for name in HERMES_DISTRIBUTIONS:
         try:
             found = distribution(name)

@@ -14,6 +14,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from hermes_router.protocol import proc
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,7 +37,7 @@ def copies(paths: Iterable[str], folder: Path, to: Path, *, most: int) -> list[s
 def _copy(path: str, inside: Path, to: Path, most: int) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as source:
-        real = Path(f"/proc/self/fd/{descriptor}").readlink()
+        real = (proc.SELF / "fd" / str(descriptor)).readlink()
         if not real.is_relative_to(inside):
             raise PermissionError("it does not lie in the board's folder")
         state = os.fstat(descriptor)

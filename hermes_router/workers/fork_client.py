@@ -16,11 +16,11 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import anyio
 import msgspec
 
+from hermes_router.protocol import proc
 from hermes_router.protocol import template as msg
 from hermes_router.workers.flow_control import FlowControl
 
@@ -224,7 +224,7 @@ class ForkedChild:
 def _pid_of(descriptor: int) -> int:
     """Return the id, as this process sees it, of the process that a pidfd means; 0 if unknown."""
     with contextlib.suppress(OSError, ValueError):
-        for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text("ascii").splitlines():
+        for line in (proc.SELF / "fdinfo" / str(descriptor)).read_text("ascii").splitlines():
             name, _, value = line.partition(":")
             if name == "Pid":
                 return int(value)

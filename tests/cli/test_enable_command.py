@@ -135,7 +135,10 @@ def test_in_a_python_without_hermes_nothing_is_written(without_hermes: Installat
     shown = without_hermes.run("enable")
     assert shown.status == 1
     assert "Hermes is not installed in this Python" in shown.err
-    assert "TIP: install into Hermes's own Python: /opt/hermes/bin/python3 -m pip" in shown.err
+    assert (
+        "TIP: install into Hermes's own Python, from a clone: /opt/hermes/bin/python3 -m pip"
+        in shown.err
+    )
     assert without_hermes.config.read_text() == "a: 1\n"
 
 

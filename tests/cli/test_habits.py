@@ -193,7 +193,7 @@ def test_names_that_the_terminal_cannot_show_are_escaped(installation: Installat
         installation, "test-route 'irc:#é' --config draft.yaml", PYTHONIOENCODING="ascii"
     )
     assert status == 0
-    assert "route       Zo\\xeb -> career" in shown
+    assert "route  Zo\\xeb -> career" in shown
 
 
 def test_what_is_no_text_is_escaped_too(installation: Installation) -> None:

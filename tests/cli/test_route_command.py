@@ -17,7 +17,7 @@ PLACE = f"telegram:{CHAT}:6"
 
 
 def test_a_routed_place_is_told_with_its_route_and_its_worker(installation: Installation) -> None:
-    shown = installation.run("test-route", PLACE)
+    shown = installation.run("test-route", PLACE, "-v")
     career = installation.profile("career")
     assert shown.status == 0
     assert shown.err == ""
@@ -51,7 +51,7 @@ def test_no_value_of_a_secret_is_ever_shown(installation: Installation) -> None:
     career = installation.profile("career") / "config.yaml"
     career.write_text("model: {default: m, api_key: sk-in-config}\n")
     env = installation.environ(SSL_CERT_FILE="/secret/place", HTTPS_PROXY="http://me:pw@proxy")
-    for arguments in ((), ("--json",)):
+    for arguments in (("-v",), ("--json",)):
         shown = installation.run("test-route", PLACE, *arguments, env=env)
         assert "HTTPS_PROXY" in shown.out
         for secret in ("hunter2", "sk-hidden", "sk-in-config", "/secret/place", "me:pw"):
@@ -84,7 +84,7 @@ hermes_router:
 """
     plain = installation.config.read_text()
     installation.config.write_text(plain + block.format(launcher="bubblewrap"))
-    shown = installation.run("test-route", PLACE)
+    shown = installation.run("test-route", PLACE, "-v")
     assert "binds        /srv/music (rw), ~/notes (ro)" in shown.out
     assert "network      none" in shown.out
     assert "passed       SSH_AUTH_SOCK (not set there)" in shown.out
@@ -184,7 +184,7 @@ def test_a_profile_that_does_not_exist_is_unusable(installation: Installation) -
 
 def test_a_profile_with_a_broken_configuration_is_unusable(installation: Installation) -> None:
     (installation.profile("career") / "config.yaml").write_text("model: [\n")
-    shown = installation.run("test-route", PLACE)
+    shown = installation.run("test-route", PLACE, "-v")
     assert shown.status == 3
     assert str(installation.profile("career") / "config.yaml:") in shown.out
 
@@ -192,7 +192,7 @@ def test_a_profile_with_a_broken_configuration_is_unusable(installation: Install
 def test_a_broken_configuration_is_told_with_every_mistake(installation: Installation) -> None:
     text = installation.config.read_text().replace("6: career", "6: Career!\n        9: [x]")
     installation.config.write_text(text)
-    shown = installation.run("test-route", PLACE)
+    shown = installation.run("test-route", PLACE, "-v")
     assert shown.status == 2
     assert shown.out == ""
     assert "ERROR: the configuration has 2 errors" in shown.err
@@ -321,7 +321,7 @@ def test_the_same_home_is_found_by_hermes_itself(installation: Installation) -> 
 
 def test_an_active_profile_that_is_gone_is_told(installation: Installation) -> None:
     (installation.home / "active_profile").write_text("gone\n")
-    shown = installation.run("test-route", PLACE)
+    shown = installation.run("test-route", PLACE, "-v")
     assert shown.status == 2
     assert "the active profile 'gone' does not exist" in shown.err
     assert "TIP: " in shown.err

@@ -69,7 +69,7 @@ def test_a_broken_file_is_told_and_what_a_running_gateway_does(installation: Ins
     assert shown.status == 2
     assert "unknown key 'profil'" in shown.err
     assert "did you mean 'profile'?" in shown.err
-    assert "TIP: a gateway that starts with this file routes nothing" in shown.err
+    assert "NOTE: a gateway with this file answers in no place until it is mended" in shown.err
     assert installation.run("routes", "--json").json["exit_status"] == 2
 
 

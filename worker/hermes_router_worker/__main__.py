@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("-p", "--profile", required=True)
     parser.add_argument("--grace", type=float, default=5.0)
     parser.add_argument("--template", type=int, metavar="FD", help="fork workers on request")
-    parser.add_argument("--new-privs", action="store_true", help="leave sudo and the like working")
+    parser.add_argument("--new-privs", action="store_true", help="let programs gain privileges")
     parser.add_argument("--share-auth", action="store_true", help="use the root's logins too")
     parser.add_argument("--share-ssh", action="store_true", help="use the account's ssh keys")
     parser.add_argument("--no-board", action="store_true", help="refuse the kanban board")

@@ -7,13 +7,21 @@ import contextlib
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
-from hermes_router.cli.inspect.homes import gateway_home, hermes_installed, wrong_interpreter
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.homes import (
+    GatewayHome,
+    gateway_home,
+    hermes_installed,
+    wrong_interpreter,
+)
 from hermes_router.cli.output import say, tip
+from hermes_router.cli.parking import park
 from hermes_router.cli.plugin_edit import CannotEdit, with_plugin
 from hermes_router.cli.status import CommandError
 from hermes_router.config.yaml import load, plain_value
@@ -24,7 +32,9 @@ PLUGIN = "hermes-router"
 _EPILOG = """\
 It does what `hermes plugins enable hermes-router` does from Hermes 0.18.2 on, with every Hermes.
 The file keeps its comments, its order and its mode; a second call changes nothing. Where the edit
-cannot be made safely nothing is written, and you are told what to write.
+cannot be made safely nothing is written, and you are told what to write. Routed profiles without a
+bot of their own are parked (Hermes's own marker): a gateway without the router does not serve them.
+Run it again after you have added a route to another profile.
 
 examples:
   hermes-router enable
@@ -55,11 +65,23 @@ def run(options: argparse.Namespace) -> int:
         )
     if PLUGIN in enabled:
         say(f"{PLUGIN} is enabled already in {file}")
-        return status.OK
-    _edit(file)
-    say(f"enabled {PLUGIN} in {file}")
-    tip("write routes (hermes-router routes shows them), then: hermes gateway restart")
+    else:
+        edit(file, with_plugin)
+        say(f"enabled {PLUGIN} in {file}")
+    _park(home)
+    tip(f"write routes ({home.router('routes')} shows them), then: {home.restart}")
     return status.OK
+
+
+def _park(home: GatewayHome) -> None:
+    """Have Hermes leave the routed profiles alone: without the router nobody answers for them."""
+    config, _ = loading.read(home.config, home)
+    parked = list(park(home.root, config.worker_profiles())) if config else []
+    if parked:
+        say(
+            f"parked for Hermes's own gateway: {', '.join(parked)}; a gateway without the router "
+            "does not serve them"
+        )
 
 
 def plugin_lists(file: Path) -> tuple[list[Any], list[Any]]:
@@ -80,12 +102,13 @@ def plugin_lists(file: Path) -> tuple[list[Any], list[Any]]:
     return enabled, disabled
 
 
-def _edit(file: Path) -> None:
+def edit(file: Path, change: Callable[[str, str], str]) -> None:
+    """Change the plugin's place in a configuration; raises ``CommandError`` if that is unsafe."""
     # The file may be a link into a repository of dot-files: what it points to is replaced.
     target = Path(os.path.realpath(file))
     try:
         old = target.read_bytes() if target.exists() else b""
-        new = with_plugin(old.decode("utf-8"), PLUGIN)
+        new = change(old.decode("utf-8"), PLUGIN)
         _replace(target, new.encode("utf-8"))
     except (CannotEdit, UnicodeDecodeError) as error:
         raise CommandError(

@@ -20,17 +20,18 @@ from hermes_router.cli.inspect.homes import (
     wrong_interpreter,
 )
 from hermes_router.cli.inspect.loading import Loaded
-from hermes_router.cli.inspect.profile_facts import ProfileFacts, look_at
+from hermes_router.cli.inspect.profile_facts import ProfileFacts
+from hermes_router.cli.inspect.serving import kept
 from hermes_router.cli.output import (
     complain,
     complain_of,
+    note,
     paint,
     say,
     say_fields,
     say_json,
     say_table,
     severity,
-    tip,
 )
 from hermes_router.cli.status import CommandError
 from hermes_router.config.model import RouterConfig
@@ -65,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", metavar="FILE", help="check this file, and change nothing")
     parser.add_argument("--strict", action="store_true", help="with --check: warnings count")
     commands.add_home_option(parser)
+    commands.add_offline_option(parser)
     commands.add_json_option(parser)
 
 
@@ -74,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         return _check(options)
     if options.strict:
         raise CommandError("--strict goes with --check", status=status.WRONG)
-    loaded = loading.load(options.home)
+    loaded = loading.load(options.home, offline=options.offline)
     table = _Table(loaded)
     if options.json:
         say_json(table.fields())
@@ -152,7 +154,7 @@ class _Table:
         self.profiles: dict[str, ProfileFacts] = {}
         if config is not None:
             for name in config.worker_profiles():
-                self.profiles[name] = look_at(name, loaded.home.root, config.settings(name))
+                self.profiles[name] = loaded.look_at(name)
 
     @property
     def status(self) -> int:
@@ -204,12 +206,12 @@ class _Table:
     def show(self) -> None:
         """Print the table."""
         config = self.loaded.in_force()
-        gateway = self.loaded.gateway
-        running = f"running, process {gateway}" if gateway else "not running"
+        serving = self.loaded.serving
         say_fields(
             [
                 ("configuration", str(self.loaded.file)),
-                ("gateway", f"profile {config.gateway_profile}, {running}"),
+                ("gateway", f"profile {config.gateway_profile}, {serving.what}"),
+                ("", serving.mend),
                 ("unmatched", _policies(config)),
             ],
             indent="",
@@ -257,13 +259,7 @@ class _Table:
 def _show_broken(loaded: Loaded) -> None:
     if loaded.error is not None:
         complain(loaded.error)
-    if loaded.gateway is not None:
-        tip(
-            f"the gateway that runs (process {loaded.gateway}) keeps the last good table, if it "
-            "had one, until the file is mended"
-        )
-    else:
-        tip("a gateway that starts with this file routes nothing")
+    note(f"{kept(loaded.serving.record, loaded.gateway)} ({loaded.serving.what})")
 
 
 def _policies(config: RouterConfig) -> str:

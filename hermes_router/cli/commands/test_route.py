@@ -8,7 +8,7 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.answer import Answer
-from hermes_router.cli.output import say_json
+from hermes_router.cli.output import say_json, tip
 from hermes_router.cli.status import CommandError
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, parse_topic
 
@@ -24,6 +24,7 @@ examples:
   hermes-router test-route telegram:-1003961179976:general --user 5550001
   hermes-router test-route 'matrix:!room:example.org:$event' --json
   hermes-router test-route discord:222222222222222222 --guild 3333333 --parent 4444444
+  hermes-router test-route telegram:-1003961179976:6 -v
   hermes-router test-route telegram:-1003961179976:6 --config draft.yaml
   hermes-router test-route telegram:-1003961179976:6 --say "hello"
 
@@ -41,6 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parent", metavar="ID", help="the chat that a thread or post belongs to")
     parser.add_argument("--config", metavar="FILE", help="read this file, not the gateway's")
     commands.add_home_option(parser)
+    commands.add_offline_option(parser)
+    commands.add_verbose_option(parser, "say why, and what a worker would get")
     parser.add_argument("--say", metavar="TEXT", help="have a worker answer TEXT, here")
     parser.add_argument(
         "--keep", action="store_true", help="with --say: in the place's real session"
@@ -57,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     """Answer; return the exit status."""
     place = place_of(options)
     _check(options)
-    loaded = loading.load(options.home, options.config)
+    loaded = loading.load(options.home, options.config, offline=options.offline)
     answer = Answer(loaded, place)
     if options.say is not None and answer.status == status.OK:
         from hermes_router.cli.commands import say_turn  # noqa: PLC0415 - needs anyio, which is slow
@@ -66,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         say_json(answer.fields())
     else:
-        answer.show()
+        answer.show(why=options.verbose)
+        if options.say is not None:
+            tip("nothing was said: --say needs a place that a worker answers")
     return answer.status
 
 

@@ -10,7 +10,7 @@ from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.findings import say_finding
 from hermes_router.cli.inspect.homes import environment_of, hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
-from hermes_router.cli.inspect.profile_facts import ProfileFacts, look_at, worker_names
+from hermes_router.cli.inspect.profile_facts import ProfileFacts, worker_names
 from hermes_router.cli.output import complain, paint, say, say_fields
 from hermes_router.config.model import Decision
 from hermes_router.config.settings import Sandbox, Settings
@@ -36,7 +36,7 @@ class Answer:
             self.decision = loaded.config.decide(place)
             if self.decision.action == "worker" and self.decision.profile:
                 self.settings = loaded.config.settings(self.decision.profile)
-                self.profile = look_at(self.decision.profile, loaded.home.root, self.settings)
+                self.profile = loaded.look_at(self.decision.profile)
 
     @property
     def outcome(self) -> str:
@@ -152,11 +152,6 @@ class Answer:
                 "Hermes is not installed in this Python: whether it knows the platform, and which "
                 "model it would choose where the profile names none, is unknown"
             )
-        if self.profile is not None and self.loaded.gateway is None:
-            unknown.append(
-                "no gateway runs: a worker's variables depend on what the gateway is started with; "
-                "the names shown are this shell's"
-            )
         if self.place.user_id is None and self._has_sender_routes():
             unknown.append("who sends it: some routes name a sender; add --user ID")
         return unknown
@@ -168,18 +163,32 @@ class Answer:
 
     # -- for people ----------------------------------------------------------------------------
 
-    def show(self) -> None:
-        """Print the answer."""
+    def show(self, *, why: bool = False) -> None:
+        """Print the answer: who, by which route, and whether the gateway does it; or also why."""
         if self.loaded.error is not None:
             complain(self.loaded.error)
             return
         self.show_decision()
+        self._show_gateway()
+        for sentence in self.unknown():
+            say(paint(f"note: {sentence}", "dim"))
+        for finding in self.profile.findings if self.profile and not why else ():
+            if finding.severity == "error":
+                say_finding(finding)
+        if why:
+            self._show_why()
+
+    def _show_gateway(self) -> None:
+        serving = self.loaded.serving
+        say_fields([("gateway", serving.what), ("", serving.mend)])
+
+    def _show_why(self) -> None:
         self._show_candidates()
         self._show_worker()
         for finding in self.profile.findings if self.profile else ():
             say_finding(finding)
-        for sentence in self.unknown():
-            say(paint(f"note: {sentence}", "dim"))
+        if self.profile is not None and self.loaded.gateway is None:
+            say(paint(f"note: {_SHELLS}", "dim"))
 
     def show_decision(self) -> None:
         """Print who answers, and by which route."""
@@ -187,12 +196,8 @@ class Answer:
         say(paint(_HEADLINES[self.outcome].format(profile=self._answering_profile()), "bold"))
         if match is not None:
             via = ", matched by its parent chat" if match.via_parent else ""
-            say_fields(
-                [
-                    ("route", f"{match.route.label} -> {match.route.profile}{via}"),
-                    ("written at", f"{match.route.where} ({match.route.path})"),
-                ]
-            )
+            where = f"{match.route.where} ({match.route.path})"
+            say_fields([("route", f"{match.route.label} -> {match.route.profile}{via}, {where}")])
             return
         say_fields([("no route", f"unmatched: {self.unmatched_policy}")])
         platforms = {route.platform for route in self.loaded.in_force().table.routes}
@@ -248,6 +253,10 @@ class Answer:
         return ", ".join(names) or "nothing"
 
 
+_SHELLS = (
+    "no gateway runs: a worker's variables depend on what the gateway is started with; the names "
+    "shown are this shell's"
+)
 _HEADLINES = {
     "worker": "answered by a worker of profile {profile}",
     "in_process": "answered by the gateway itself, profile {profile}: a route says so",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from hermes_router.cli.output import say, severity
+from hermes_router.errors import Problem
 
 Severity = Literal["ok", "info", "warning", "error"]
 """``error``: something does not work. ``warning``: it works, and should not stay so. ``info``:
@@ -29,12 +30,23 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return fields
 
 
+def of_problem(problem: Problem) -> Finding:
+    """Return a problem of a configuration as a finding."""
+    path = f"{problem.path}: " if problem.path else ""
+    return Finding(
+        check=f"config-{problem.code}",
+        severity="warning" if problem.severity == "warning" else "error",
+        what=f"{path}{problem.message}",
+        where=problem.where,
+        mend=problem.hint,
+    )
+
+
 def say_finding(finding: Finding, indent: str = "") -> None:
     """Write a finding for a person."""
     word = severity(finding.severity) + " " * (7 - len(finding.severity))
-    whose = f"{finding.profile}: " if finding.profile else ""
-    say(f"{indent}{word}  {whose}{finding.what}")
+    say(f"{indent}{word}  {finding.what}")
     if finding.where and finding.severity != "ok":
         say(f"{indent}         where: {finding.where}")
     if finding.mend:
-        say(f"{indent}         mend:  {finding.mend}")
+        say(f"{indent}         fix:   {finding.mend}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ import msgspec
 
 from hermes_router.cli.status import NEGATIVE, WRONG, CommandError
 from hermes_router.profiles import model
-from hermes_router.protocol.pids import is_running, stat_fields
+from hermes_router.protocol.pids import is_running, start_time
 
 
 class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,26 @@ class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
     def profile(self) -> str:
         """The profile that the gateway itself is."""
         return model.profile_name_of(self.path)
+
+    def hermes(self, words: str, profile: str | None = None) -> str:
+        """Return the `hermes` command that acts on a profile here, the gateway's by default.
+
+        It names the home where a plain `hermes` would take another one.
+        """
+        name = self.profile if profile is None else profile
+        which = "" if name == "default" else f"-p {shlex.quote(name)} "
+        root = f"HERMES_HOME={shlex.quote(str(self.root))} " if self.chosen_by == "--home" else ""
+        return f"{root}hermes {which}{words}"
+
+    def router(self, words: str) -> str:
+        """Return the `hermes-router` command that acts on this home."""
+        home = f" --home {shlex.quote(str(self.path))}" if self.chosen_by == "--home" else ""
+        return f"hermes-router {words}{home}"
+
+    @property
+    def restart(self) -> str:
+        """The command that restarts its gateway."""
+        return self.hermes("gateway restart")
 
 
 def gateway_home(option: str | None = None) -> GatewayHome:
@@ -119,7 +140,7 @@ def running_gateway(home: Path) -> int | None:
     pid = record.get("pid")
     if not isinstance(pid, int) or not is_running(pid):
         return None
-    recorded, actual = record.get("start_time"), _start_time(pid)
+    recorded, actual = record.get("start_time"), start_time(pid)
     if recorded is not None and actual is not None:
         return pid if recorded == actual else None
     return pid if "gateway" in _command_line(pid) else None
@@ -144,11 +165,6 @@ def _pid_record(path: Path) -> dict[str, Any]:
     if isinstance(record, int):
         return {"pid": record}
     return record if isinstance(record, dict) else {}
-
-
-def _start_time(pid: int) -> int | None:
-    fields = stat_fields(pid)
-    return int(fields[19]) if len(fields) > 19 else None
 
 
 def _command_line(pid: int) -> str:

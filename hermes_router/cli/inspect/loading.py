@@ -8,12 +8,16 @@ from typing import Any
 import msgspec
 
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, running_gateway
+from hermes_router.cli.inspect.profile_facts import ProfileFacts, look_at
+from hermes_router.cli.inspect.serving import OFFLINE, Serving, compare, hidden
 from hermes_router.cli.status import WRONG, CommandError
 from hermes_router.config import model as configuration
-from hermes_router.config.model import RouterConfig
+from hermes_router.config.model import RouterConfig, vanished
 from hermes_router.errors import ConfigError, Problem, ProfileError
 from hermes_router.profiles import model
 from hermes_router.routing.table import Route
+from hermes_router.state import running
+from hermes_router.state.running import Running
 from hermes_router.workers import launchers
 
 
@@ -28,6 +32,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: RouterConfig | None
     error: ConfigError | None
     gateway: int | None
+    serving: Serving = OFFLINE
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -45,6 +50,12 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
             raise self.error or ConfigError([])
         return self.config
 
+    def look_at(self, profile: str) -> ProfileFacts:
+        """Return the facts about one of the profiles."""
+        home = self.home
+        settings = self.in_force().settings(profile)
+        return look_at(profile, home.root, settings, lambda name, words: home.hermes(words, name))
+
     def described(self) -> dict[str, Any]:
         """Return what the JSON answers say about it."""
         files = self.config.files if self.config else self.error.files if self.error else ()
@@ -55,11 +66,16 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
             "home_chosen_by": self.home.chosen_by,
             "gateway_profile": self.home.profile,
             "gateway_pid": self.gateway,
+            "gateway": self.serving.fields(),
         }
 
 
-def load(home_option: str | None, config_option: str | None = None) -> Loaded:
+def load(
+    home_option: str | None, config_option: str | None = None, *, offline: bool = False
+) -> Loaded:
     """Read the configuration of the gateway's home, or the file that was named instead.
+
+    The gateway that runs is asked what it does, but for ``offline`` and for a file that was named.
 
     Raises:
         CommandError: there is no such home or file.
@@ -69,9 +85,35 @@ def load(home_option: str | None, config_option: str | None = None) -> Loaded:
     if config_option and not file.exists():
         raise CommandError("there is no such file", where=str(file), status=WRONG)
     config, error = read(file, home)
-    return Loaded(
-        home=home, file=file, config=config, error=error, gateway=running_gateway(home.path)
-    )
+    pid = running_gateway(home.path)
+    serving = OFFLINE
+    if not offline and config_option is None:
+        record = recorded(home, pid)
+        if isinstance(record, Running) and record.table is not None:
+            error = vanished(str(file)) or error
+            config = None if error else config
+        serving = _asked(home, pid, record, config)
+    return Loaded(home=home, file=file, config=config, error=error, gateway=pid, serving=serving)
+
+
+def recorded(home: GatewayHome, pid: int | None) -> Running | PermissionError | None:
+    """Return what the gateway of a home wrote about itself, or why this user may not read it."""
+    try:
+        record = running.read(home.path)
+    except PermissionError as error:
+        return error
+    return record if record is not None and record.pid == pid else None
+
+
+def _asked(
+    home: GatewayHome,
+    pid: int | None,
+    record: Running | PermissionError | None,
+    config: RouterConfig | None,
+) -> Serving:
+    if isinstance(record, PermissionError):
+        return hidden(pid)
+    return compare(pid, record, config, home.restart)
 
 
 def read(

@@ -7,10 +7,10 @@ import resource
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from hermes_router.cli.inspect.findings import Finding, Severity
 from hermes_router.config.settings import LAUNCHERS
+from hermes_router.protocol import proc
 from hermes_router.workers import launchers
 from hermes_router.workers.launchers import scope
 from hermes_router.workers.template import templates_work_here
@@ -45,10 +45,10 @@ def _control_groups() -> Finding:
 
 def _limits() -> Iterator[Finding]:
     """Say what keeps each limit."""
-    proc = Path("/proc/self/status").exists()
-    seconds = "four times a second while it works" if proc else "every two seconds"
-    looks = f"each worker's supervisor looks {seconds} ({'/proc' if proc else 'ps'}) and ends it"
-    rough = "" if proc else "; shared memory is counted for each process, ended processes not"
+    shown = (proc.SELF / "status").exists()
+    seconds = "four times a second while it works" if shown else "every two seconds"
+    looks = f"each worker's supervisor looks {seconds} ({'/proc' if shown else 'ps'}) and ends it"
+    rough = "" if shown else "; shared memory is counted for each process, ended processes not"
     kernel = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     most = "without a bound" if kernel == resource.RLIM_INFINITY else f"up to {kernel}"
     for check, what in {
@@ -90,7 +90,7 @@ def _whole_tree() -> Finding:
 def _strays() -> Finding:
     return _feature(
         "limit-strays",
-        there=Path("/proc/self/environ").exists(),
+        there=(proc.SELF / "environ").exists(),
         yes="what a killed supervisor leaves behind is found and ended (/proc)",
         no="no /proc: what a killed supervisor leaves behind is not found",
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,29 @@ class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
         return not any(finding.severity == "error" for finding in self.findings)
 
 
-def look_at(name: str, root: Path, settings: Settings) -> ProfileFacts:
-    """Return the facts about the profile ``name`` of a Hermes root."""
+def _plain(profile: str, words: str) -> str:
+    return f"hermes -p {profile} {words}"
+
+
+def look_at(
+    name: str, root: Path, settings: Settings, hermes: Callable[[str, str], str] = _plain
+) -> ProfileFacts:
+    """Return the facts about the profile ``name`` of a Hermes root.
+
+    ``hermes`` gives the `hermes` command that does something in a profile of that root.
+    """
     try:
-        profile = profiles.find(name, root)
+        return _Look(profiles.find(name, root), root, settings, hermes).facts()
+    except PermissionError as error:
+        closed = Finding(
+            check="profile-private",
+            severity="error",
+            what="this user may not look into its home, so that nothing of it is known",
+            where=str(error.filename or root / "profiles" / name),
+            mend="run this as the user that runs the gateway",
+            profile=name,
+        )
+        return ProfileFacts(name=name, profile=None, findings=(closed,))
     except ProfileError as error:
         missing = Finding(
             check="profile-exists",
@@ -65,17 +85,23 @@ def look_at(name: str, root: Path, settings: Settings) -> ProfileFacts:
             profile=name,
         )
         return ProfileFacts(name=name, profile=None, findings=(missing,))
-    return _Look(profile, root, settings).facts()
 
 
 class _Look:
-    def __init__(self, profile: Profile, root: Path, settings: Settings) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        root: Path,
+        settings: Settings,
+        hermes: Callable[[str, str], str],
+    ) -> None:
+        self._hermes = functools.partial(hermes, profile.name)
         self._profile = profile
         self._root = root
         self._settings = settings
         self._findings: list[Finding] = []
         self._values = self._config()
-        self._dotenv = _dotenv(profile.home / ".env")
+        self._dotenv = dotenv_names(profile.home / ".env")
 
     def facts(self) -> ProfileFacts:
         name, home = self._profile.name, self._profile.home
@@ -201,7 +227,7 @@ class _Look:
     def _judge_model(self, model: str | None, key_from: tuple[str, ...]) -> None:
         where = str(self._profile.home / "config.yaml")
         if model is None:
-            mend = f"hermes -p {self._profile.name} model"
+            mend = self._hermes("model")
             self._add("profile-model", "warning", "no model is chosen", where, mend)
         section = self._values.get("model")
         base_url = section.get("base_url") if isinstance(section, dict) else None
@@ -212,9 +238,9 @@ class _Look:
                     f"; or share the root's logins: hermes_router.profiles.{self._profile.name}"
                 )
                 shared += ".share: [auth]"
-            mend = f"hermes -p {self._profile.name} setup{shared}"
+            mend = f"{self._hermes('setup')}{shared}"
             what = "no key or login for a model was found"
-            self._add("profile-key", "warning", what, str(self._profile.home), mend)
+            self._add("profile-key", "error", what, str(self._profile.home), mend)
 
     def _judge_login(self, provider: str | None) -> None:
         """Say whether it would need the root's login, which Hermes alone would give it."""
@@ -223,9 +249,8 @@ class _Look:
             return
         name = self._profile.name
         what = f"only the root is logged in with {provider}, and its login is not shared"
-        mend = (
-            f"hermes -p {name} auth add {provider}; or hermes_router.profiles.{name}.share: [auth]"
-        )
+        share = f"hermes_router.profiles.{name}.share: [auth]"
+        mend = f"{self._hermes(f'auth add {provider}')}; or {share}"
         self._add("profile-login", "warning", what, str(self._root / "auth.json"), mend)
 
     # -- its files -----------------------------------------------------------------------------
@@ -289,7 +314,7 @@ def worker_names(
     return tuple(sorted(environment))
 
 
-def _dotenv(path: Path) -> dict[str, bool]:
+def dotenv_names(path: Path) -> dict[str, bool]:
     """Return the names that a ``.env`` sets, each with whether to something."""
     try:
         text = path.read_text("utf-8", "replace")

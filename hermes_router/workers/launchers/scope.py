@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from hermes_router.protocol import proc
 from hermes_router.workers.launchers import LaunchSpec
 
 _CHECK_SECONDS = 10.0
@@ -88,7 +89,7 @@ def _run(properties: Mapping[str, int], policy: tuple[str, ...]) -> list[str]:
 def _tried(policy: tuple[str, ...]) -> str | None:
     """Return why there is no scope with that policy whose limits hold; None if there is."""
     read = "; ".join(
-        f'cat "/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/{name}"' for name in _FILES
+        f'cat "/sys/fs/cgroup$(sed -n s/^0:://p {proc.SELF}/cgroup)/{name}"' for name in _FILES
     )
     try:
         done = subprocess.run(

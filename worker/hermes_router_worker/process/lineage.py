@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from pathlib import Path
 
+from hermes_router.protocol import proc
 from hermes_router.protocol.pids import parent_of
 
 #: Generations that are looked at; nothing sane nests deeper.
@@ -17,7 +17,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 def peers_are_known() -> bool:
     """Say whether this system tells who is at the other end of a socket."""
-    return hasattr(socket, "SO_PEERCRED") and Path("/proc/self/stat").exists()
+    return hasattr(socket, "SO_PEERCRED") and (proc.SELF / "stat").exists()
 
 
 def peer_of(connection: socket.socket) -> int:

@@ -9,7 +9,8 @@ import resource
 import signal
 import socket
 import sys
-from pathlib import Path
+
+from hermes_router.protocol import proc
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -45,7 +46,7 @@ def be_ended_before_others() -> None:
     To be called before :func:`leave_no_core`: after it, what is asked for belongs to root.
     """
     with contextlib.suppress(OSError):
-        path = Path("/proc/self/oom_score_adj")
+        path = proc.SELF / "oom_score_adj"
         path.write_text(str(max(_FIRST_TO_GO, int(path.read_text("ascii")))), "ascii")
 
 

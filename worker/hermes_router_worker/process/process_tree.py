@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from hermes_router.protocol import proc
+
 _MOST_ROUNDS = 50
 
 
@@ -52,7 +54,7 @@ def send(pid: int, number: int) -> None:
 
 def has_proc() -> bool:
     """Tell whether there is a ``/proc`` to read."""
-    return Path("/proc/self/stat").exists()
+    return (proc.SELF / "stat").exists()
 
 
 def children_of(pid: int) -> list[int] | None:
@@ -69,7 +71,7 @@ def children_of(pid: int) -> list[int] | None:
 
 def has_children_files() -> bool:
     """Tell whether the kernel lists each thread's children."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
+    return (proc.SELF / "task" / str(os.getpid()) / "children").exists()
 
 
 def _signal_all(entries: dict[Entry, None] | list[Entry], spared: int, number: int) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from hermes_router.protocol import messages as msg
+from hermes_router.protocol import proc
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
 from hermes_router_worker.process import lineage
 from hermes_router_worker.process.connection import Connection
@@ -129,6 +130,6 @@ def address_of(path: Path) -> Iterator[str]:
         return
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
+        yield f"{proc.SELF}/fd/{folder}/{path.name}"
     finally:
         os.close(folder)

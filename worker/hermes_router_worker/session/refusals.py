@@ -8,7 +8,7 @@ from typing import Any
 
 from hermes_router_worker.process import linux
 
-#: What sudo, and podman's newuidmap, say when the flag no_new_privs is set.
+#: What programs that need other privileges say when the flag no_new_privs is set.
 _NO_NEW_PRIVS = re.compile(
     r"no new privileges|effective uid is not 0|new[ug]idmap.*(?:not permitted|failed)",
     re.IGNORECASE,

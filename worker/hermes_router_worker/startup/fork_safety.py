@@ -13,10 +13,11 @@ import stat
 import threading
 import time
 from collections.abc import Collection
-from pathlib import Path
 
-_TASKS = Path("/proc/self/task")
-_DESCRIPTORS = Path("/proc/self/fd")
+from hermes_router.protocol import proc
+
+_TASKS = proc.SELF / "task"
+_DESCRIPTORS = proc.SELF / "fd"
 
 #: A thread that has been joined is the kernel's for a moment more.
 _ENDING_SECONDS = 1.0

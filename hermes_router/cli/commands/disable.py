@@ -1,0 +1,107 @@
+"""``hermes-router disable``: everything that ``enable`` and the router did, undone."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from hermes_router.cli import menus, status
+from hermes_router.cli import parser as commands
+from hermes_router.cli.commands.enable import PLUGIN, edit, plugin_lists
+from hermes_router.cli.crash import state_folder
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, running_gateway
+from hermes_router.cli.inspect.layouts import found
+from hermes_router.cli.output import say, tip
+from hermes_router.cli.parking import unpark
+from hermes_router.cli.plugin_edit import without_plugin
+from hermes_router.cli.status import CommandError
+from hermes_router.workers.worker_log import FILE_NAME
+
+_EPILOG = """\
+It takes the plugin's name out of plugins.enabled, takes away the markers that `enable` put into
+profiles, and has the platforms forget the command menus of routed chats. With --purge it also
+removes what the router keeps: its folder in each home, its worker logs, its crash reports. Routes
+and the block `hermes_router` stay in config.yaml: they are yours. Before you restart the gateway,
+think of who answers then: Hermes itself, or for routes that only the router reads, the default
+profile.
+
+examples:
+  hermes-router disable
+  hermes-router disable --purge
+
+exit status: 0 it is disabled, 1 it could not be, 2 a mistake in the command line or the file
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--purge", action="store_true", help="remove state and logs of ours, too")
+    commands.add_home_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Disable the plugin; return the exit status."""
+    home = gateway_home(options.home)
+    pid = running_gateway(home.path)
+    if options.purge and loading.recorded(home, pid) is not None:
+        raise CommandError(
+            "the gateway that runs still uses what --purge removes",
+            where=f"process {pid}",
+            hint=f"{home.router('disable')}; {home.restart}; then this again",
+        )
+    _disable(home)
+    for name in unpark(home.root):
+        say(f"profile {name}: no longer parked")
+    for line in menus.forget(home):
+        say(line)
+    if options.purge:
+        for path in ours(home):
+            _remove(path)
+            say(f"removed {path}")
+    if pid is not None:
+        tip(f"the gateway goes on as it is until: {home.restart}")
+    elif options.purge:
+        tip(f"the code itself: {_uninstall()}")
+    return status.OK
+
+
+def _disable(home: GatewayHome) -> None:
+    enabled, _ = plugin_lists(home.config)
+    if PLUGIN not in enabled:
+        say(f"{PLUGIN} is not enabled in {home.config}")
+        return
+    edit(home.config, without_plugin)
+    say(f"disabled {PLUGIN} in {home.config}")
+
+
+def ours(home: GatewayHome) -> Iterator[Path]:
+    """Yield what the router keeps outside its own code, as far as it is there."""
+    homes = [home.root, *sorted((home.root / "profiles").glob("*"))]
+    for folder in homes:
+        if (folder / "hermes-router").is_dir():
+            yield folder / "hermes-router"
+        yield from sorted((folder / "logs").glob(f"{FILE_NAME}*"))
+    if state_folder().is_dir():
+        yield state_folder()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _uninstall() -> str:
+    layout = found()
+    if layout.kind == "managed":
+        return f"hermes plugins remove {PLUGIN}"
+    python = layout.python or "PYTHON_OF_HERMES"
+    pip = f"uv pip uninstall --python {python}"
+    if layout.kind != "uv":
+        pip = f"{python} -m pip uninstall"
+    return f"{pip} hermes-profile-router"

@@ -1,0 +1,123 @@
+"""What the running gateway does, compared with the files that the commands read."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from hermes_router.config.digest import digest
+from hermes_router.config.model import RouterConfig
+from hermes_router.state import running
+from hermes_router.state.running import Running
+
+State = Literal["offline", "not-running", "without-router", "hidden", "older", "refused", "serving"]
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer: one word for programs, a sentence for people, and what to do about it.
+
+    ``offline``: it was not asked. ``hidden``: its record is another user's. ``older``: it runs
+    older code or an older table. ``refused``: it keeps the last good table, for the file is broken.
+    """
+
+    state: State
+    what: str
+    mend: str = ""
+    pid: int | None = None
+    record: Running | None = None
+
+    @property
+    def fine(self) -> bool:
+        """Whether the files say what happens."""
+        return self.state in {"offline", "serving", "not-running"}
+
+    def fields(self) -> dict[str, Any]:
+        """Return it as the JSON answers show it."""
+        record = self.record
+        return {
+            "state": self.state,
+            "what": self.what,
+            "mend": self.mend,
+            "pid": self.pid,
+            "router": record.code.router if record else None,
+            "hermes": record.code.hermes if record else None,
+            "protocol": record.code.protocol if record else None,
+            "table": record.table if record else None,
+            "routes": record.routes if record else None,
+            "refused": list(record.refused) if record else [],
+        }
+
+
+OFFLINE = Serving(state="offline", what="the gateway was not asked (--offline)")
+
+
+def compare(
+    pid: int | None,
+    record: Running | None,
+    config: RouterConfig | None,
+    restart: str,
+) -> Serving:
+    """Compare the gateway ``pid`` and its record with ``config``; ``restart`` restarts it."""
+    if pid is None:
+        return Serving(state="not-running", what="not running")
+    if record is None or record.pid != pid:
+        return Serving(
+            state="without-router",
+            what=f"running, process {pid}, without the router: it routes nothing",
+            mend=restart,
+            pid=pid,
+        )
+    return _compared(record, config, restart)
+
+
+def hidden(pid: int | None) -> Serving:
+    """Return the answer for a gateway whose record this user may not read."""
+    return Serving(
+        state="hidden",
+        what="what it runs is in a file of another user",
+        mend="run this as the user that runs the gateway",
+        pid=pid,
+    )
+
+
+def _compared(record: Running, config: RouterConfig | None, restart: str) -> Serving:
+    state: State = "serving"
+    what = f"running, process {record.pid}, serving {_routes(record.routes)}"
+    mend = ""
+    older = [word for word, is_older in _older(record).items() if is_older]
+    if older:
+        state, mend = "older", restart
+        what = f"running, process {record.pid}, with an older {' and an older '.join(older)}"
+    elif record.refused or config is None:
+        state, mend = "refused", "mend the file; no restart is needed"
+        kept = f"an older table of {_routes(record.routes)}" if record.table else "no table"
+        what = f"running, process {record.pid}, with {kept}: it refuses the file"
+    elif record.table != digest(config):
+        state, mend = "older", "the next message makes it read the file"
+        what = f"running, process {record.pid}, with an older table of {_routes(record.routes)}"
+    return Serving(state=state, what=what, mend=mend, pid=record.pid, record=record)
+
+
+def _older(record: Running) -> dict[str, bool]:
+    """Say of router and Hermes whether what is installed now differs from what runs."""
+    now = running.installed()
+    if now.python != record.code.python:  # another installation: its files say nothing
+        return {}
+    return {
+        "router": now.router_code != record.code.router_code,
+        "Hermes": now.hermes_code != record.code.hermes_code,
+    }
+
+
+def _routes(count: int) -> str:
+    return f"{count} route{'' if count == 1 else 's'}"
+
+
+def kept(record: Running | None, pid: int | None) -> str:
+    """Say what a gateway does while its file is broken."""
+    if record is not None and record.table is not None:
+        return f"the gateway keeps its last good table, of {_routes(record.routes)}, meanwhile"
+    if record is None and pid is not None:
+        return "the gateway keeps its last good table, if it had one, meanwhile"
+    return "a gateway with this file answers in no place until it is mended"

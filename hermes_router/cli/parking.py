@@ -1,0 +1,52 @@
+"""Marking profiles, so that a gateway without the router does not serve them.
+
+``gateway.parked`` is Hermes's own marker (from 0.21.5 on): its gateway leaves such a profile alone,
+and rejects its own routes to it. What the marker holds does not matter to Hermes; ours names us, so
+that only ours is taken away again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hermes_router.cli.inspect.profile_facts import dotenv_names
+from hermes_router.config.settings import is_platform_credential
+
+MARKER = "gateway.parked"
+_OURS = b"hermes-router: routed conversations are answered by workers of this profile\n"
+
+
+def park(root: Path, profiles: Iterable[str]) -> Iterator[str]:
+    """Mark profiles that have no bot of their own; yield those that are marked now.
+
+    Raises:
+        OSError: a marker cannot be written.
+    """
+    for name in profiles:
+        home = root / "profiles" / name
+        if home.is_dir() and not _has_bot(home):
+            marker = home / MARKER
+            if not marker.exists():
+                marker.write_bytes(_OURS)
+            yield name
+
+
+def unpark(root: Path) -> Iterator[str]:
+    """Take our markers away; yield the profiles that had one.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    for marker in sorted((root / "profiles").glob(f"*/{MARKER}")):
+        if marker.read_bytes() == _OURS:
+            marker.unlink()
+            yield marker.parent.name
+
+
+def _has_bot(home: Path) -> bool:
+    """Say whether a profile has a bot of its own, which a gateway of Hermes may serve."""
+    return any(
+        is_set and is_platform_credential(name)
+        for name, is_set in dotenv_names(home / ".env").items()
+    )

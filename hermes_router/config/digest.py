@@ -1,0 +1,37 @@
+"""A short value that is the same for configurations that say the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hermes_router.config.model import RouterConfig
+
+#: What a route says; where it is written and what it is called changes nothing.
+_SAID = ("platform", "guild_id", "chat_id", "thread_id", "user_id", "profile", "enabled")
+
+
+def digest(config: RouterConfig) -> str:
+    """Return 16 hexadecimal digits of all that ``config`` says; comments and order say nothing."""
+    routes = sorted(
+        [str(getattr(route, name) or "") for name in _SAID] for route in config.table.routes
+    )
+    settings = [
+        config.gateway_profile,
+        config.unmatched,
+        config.missing_profile,
+        config.warm_budget,
+        config.schedule,
+        config.defaults,
+        dict(config.profiles),
+    ]
+    plain = msgspec.to_builtins([routes, settings], enc_hook=_plain)
+    encoded = msgspec.json.encode(plain, order="deterministic")
+    return hashlib.sha256(encoded).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)
