@@ -22,6 +22,7 @@ COMMANDS = {
     "status": "say what the running gateway's router does now",
     "turns": "list what came of the routed messages",
     "logs": "show the gateway's, the workers' and the profiles' logs as one",
+    "metrics": "print the running gateway's figures for Prometheus",
     "doctor": "look for what keeps routed conversations from working",
     "enable": "switch the plugin on in the gateway's configuration",
     "disable": "undo enable, and remove what the router keeps",

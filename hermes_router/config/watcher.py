@@ -18,6 +18,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from hermes_router.config.changes import changes
 from hermes_router.config.model import RouterConfig, vanished
 from hermes_router.errors import ConfigError, Problem
 
@@ -148,7 +149,9 @@ class ConfigWatcher:
 
     def _take(self, config: RouterConfig | None, error: ConfigError | None) -> None:
         if config is not None:
-            self._config = config
+            before, self._config = self._config, config
+            for line in changes(before, config) if before is not None else ():
+                log.info("configuration: %s", line)
             log.info("configuration %s: %d routes", self._path, len(config.table))
             for problem in config.problems:
                 log.warning("%s", problem)

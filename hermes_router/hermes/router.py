@@ -26,6 +26,7 @@ from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.hermes.features.observed import OverheardFiles
 from hermes_router.hermes.features.observing import Observing
 from hermes_router.hermes.features.own_place import OwnPlaces
+from hermes_router.hermes.features.router_command import RouterCommand
 from hermes_router.hermes.features.sessions import RoutedSessions
 from hermes_router.hermes.features.stickers import Stickers
 from hermes_router.hermes.message_handler import MessageHandler
@@ -69,6 +70,7 @@ class GatewayRouter:
         book = self._observing.book
         services = TurnServices(self._workers, self._delivery, prompts.install(), note=book.note)
         self._dispatcher = Dispatcher(services)
+        self._command = RouterCommand(runner, home, self._watcher, self._dispatcher, self._workers)
         self._jobs = Jobs(runner, services, self._dispatcher, self._watcher, self._root)
         self._journal = Journal(home / "hermes-router" / "open")
         self._open_works = OpenWorks(home / "hermes-router" / "background")
@@ -165,6 +167,11 @@ class GatewayRouter:
 
     async def handle(self, event: Any, original: _Original) -> Any:
         """Handle a message whose session is idle, as far as the gateway's adapter knows."""
+        if self._command.is_asked(event):
+            return await self._command.answer(event)
+        return await self._handle(event, original)
+
+    async def _handle(self, event: Any, original: _Original) -> Any:
         wakes = self._kanban.wakes(event)
         if wakes is False:
             return None
@@ -206,6 +213,12 @@ class GatewayRouter:
 
         Returns at once: the adapter must go on receiving while a worker is being started.
         """
+        if self._command.is_asked(event):
+            await seams.send_text(self._runner, event, await self._command.answer(event))
+            return True
+        return await self._handle_busy(event, original)
+
+    async def _handle_busy(self, event: Any, original: _Original) -> Any:
         wakes = self._kanban.wakes(event)
         if wakes is False:
             return True

@@ -1,0 +1,48 @@
+"""``hermes-router metrics``: the running gateway's figures as OpenMetrics text."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hermes_router.cli import parser as commands
+from hermes_router.cli.inspect.homes import gateway_home
+from hermes_router.cli.output import write
+from hermes_router.cli.status import NO_OUTPUT, OK, CommandError
+from hermes_router.observe.status_client import ask
+from hermes_router.protocol.files.whole_file import replace_file
+
+_EPILOG = """\
+For the textfile collector of node exporter, every minute, by cron or a systemd timer:
+
+  hermes-router metrics --output /var/lib/node_exporter/textfile/hermes_router.prom
+
+examples:
+  hermes-router metrics
+
+exit status: 0 done, 1 no gateway runs, or it does not answer
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--output", metavar="FILE", help="write them there, as a whole or not")
+    commands.add_home_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print or write the figures; return the exit status."""
+    text = ask(gateway_home(options.home).path, "metrics").metrics or ""
+    if options.output is None:
+        write(text.removesuffix("\n"))
+        return OK
+    path = Path(options.output).expanduser()
+    try:
+        # The old text format, which the collector reads, knows no last line.
+        replace_file(path, text.replace("# EOF\n", "").encode())
+        path.chmod(0o644)
+    except OSError as error:
+        message = f"cannot be written: {error.strerror}"
+        raise CommandError(message, where=str(path), status=NO_OUTPUT) from error
+    return OK

@@ -1,0 +1,127 @@
+"""``/router`` in a chat: who answers here and why, and what came of the last messages.
+
+It is for those who may give the gateway's own commands here, in routed and in other places: who
+wants to route a place needs its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hermes_router.config.model import Decision, RouterConfig
+from hermes_router.config.watcher import ConfigWatcher
+from hermes_router.errors import ConfigError, ProfileError
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.events import place_of
+from hermes_router.hermes.features import gateway_commands
+from hermes_router.observe import records
+from hermes_router.profiles import model
+from hermes_router.relay.delivery_policy import spelled
+from hermes_router.routing.table import Place
+from hermes_router.turns.dispatcher import Dispatcher
+from hermes_router.turns.story import OUTCOMES, TurnReport
+from hermes_router.workers.pool import WorkerPool
+
+NAME = "router"
+_LAST = 3
+
+
+class RouterCommand:
+    """Answers ``/router``."""
+
+    def __init__(
+        self,
+        runner: Any,
+        home: Path,
+        watcher: ConfigWatcher,
+        dispatcher: Dispatcher,
+        workers: WorkerPool,
+    ) -> None:
+        self._runner = runner
+        self._home = home
+        self._watcher = watcher
+        self._dispatcher = dispatcher
+        self._workers = workers
+
+    def is_asked(self, event: Any) -> bool:
+        """Say whether a message is the command, from somebody whom the gateway listens to."""
+        source = getattr(event, "source", None)
+        return (
+            source is not None
+            and not event.internal
+            and not getattr(source, "profile", None)
+            and event.get_command() == NAME
+            and seams.authorized(self._runner, source)
+        )
+
+    async def answer(self, event: Any) -> str:
+        """Return what is said."""
+        place = place_of(event.source)
+        try:
+            config = await self._watcher.fresh()
+        except ConfigError:
+            return "The routes cannot be read. `hermes-router routes` says what to mend."
+        decision = config.decide(place)
+        refused = await gateway_commands.refusal(
+            self._runner, event.source, NAME, self._profile(decision)
+        )
+        if refused is not None:
+            return refused
+        turns = await asyncio.to_thread(self._last, decision, spelled(place))
+        return "\n".join(self._lines(config, place, decision, turns))
+
+    def _profile(self, decision: Decision) -> model.Profile | None:
+        try:
+            return model.find(decision.profile or "", model.hermes_root(self._home))
+        except ProfileError:
+            return None
+
+    def _lines(
+        self, config: RouterConfig, place: Place, decision: Decision, turns: list[TurnReport]
+    ) -> Iterator[str]:
+        yield f"This place: {spelled(place)}"
+        if place.user_id:
+            yield f"You: user {place.user_id}"
+        yield f"Answered by: {_who(config, decision)}"
+        if decision.action == "worker":
+            yield f"Worker: {self._worker(decision.profile or '', spelled(place))}"
+        yield from map(_turn, turns)
+        if decision.match is None:
+            yield f"To route it: hermes-router route add {spelled(place)} PROFILE"
+
+    def _worker(self, profile: str, place: str) -> str:
+        for turn in self._dispatcher.turns:
+            if turn.conversation.profile.name == profile and turn.story.report.place == place:
+                what = "stays for background work" if turn.resident else "works"
+                return f"{what}, turn {turn.id}, for {turn.age:.0f} s"
+        waiting = len(self._dispatcher.waiting(profile))
+        if waiting:
+            return f"none here; {waiting} messages wait for the profile"
+        ready = any(name == profile and role == "ready" for name, role, *_ in self._workers.idle())
+        return "none runs here; one is ready" if ready else "none runs here; it would start cold"
+
+    def _last(self, decision: Decision, place: str) -> list[TurnReport]:
+        if decision.action != "worker":
+            return []
+        found = records.read(records.folder_of(self._home), decision.profile)
+        return [turn for turn in found if turn.place == place][-_LAST:]
+
+
+def _who(config: RouterConfig, decision: Decision) -> str:
+    who = {"deny": "nobody", "in_process": "the gateway's own profile"}.get(decision.action)
+    who = who or f"profile {decision.profile}"
+    if decision.match is None:
+        return f"{who}, because no route matches (unmatched: {config.unmatched.default})"
+    route = decision.match.route
+    name = f" {route.name!r}" if route.name else ""
+    return f"{who}, by the route{name} in {Path(route.file).name}, line {route.line}"
+
+
+def _turn(turn: TurnReport) -> str:
+    at = records.arrived(turn)
+    when = "" if at is None else f"{at.astimezone():%H:%M} "
+    seconds = "" if turn.seconds is None else f" in {turn.seconds:.1f} s"
+    return f"{when}[{turn.turn}] {OUTCOMES.get(turn.outcome, turn.outcome)}{seconds}"
