@@ -19,6 +19,7 @@ from hermes_router.cli.status import WRONG, CommandError
 COMMANDS = {
     "test-route": "say who would answer a message, and why",
     "routes": "list the routes in force, or check a file",
+    "route": "add a route to the gateway's configuration, or remove one",
     "status": "say what the running gateway's router does now",
     "turns": "list what came of the routed messages",
     "logs": "show the gateway's, the workers' and the profiles' logs as one",

@@ -1,0 +1,154 @@
+"""``hermes-router route``: add a route, remove one, or take the last such edit back."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import tempfile
+from pathlib import Path
+
+from hermes_router.cli import parser as commands
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
+from hermes_router.cli.output import say, tip
+from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
+from hermes_router.config import model as configuration
+from hermes_router.config import route_edit
+from hermes_router.config.route_edit import CannotEdit
+from hermes_router.protocol.files.whole_file import replace_file
+from hermes_router.relay.delivery_policy import parsed, spelled
+from hermes_router.routing.table import Place, Route
+
+_EPILOG = """\
+PLACE is platform:chat or platform:chat:thread; `/router` in the chat says which one it is. The rest
+of config.yaml stays byte for byte as it is; what it was is kept beside it. A gateway that runs
+follows at the next message.
+
+examples:
+  hermes-router route add telegram:-1003961179976:6 career
+  hermes-router route remove telegram:-1003961179976:6
+  hermes-router route undo
+
+exit status: 0 done, 1 it cannot be done, 2 a mistake in the configuration or the command line
+"""
+
+_BACKUP = "config.yaml.before-hermes-router"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.epilog = _EPILOG
+    parser.add_argument("action", choices=("add", "remove", "undo"), help="what to do")
+    parser.add_argument("place", nargs="?", metavar="PLACE", help="the conversation")
+    parser.add_argument("profile", nargs="?", metavar="PROFILE", help="who is to answer there")
+    parser.add_argument("--dry-run", action="store_true", help="print the new file, change nothing")
+    commands.add_home_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Edit the file; return the exit status."""
+    home = gateway_home(options.home)
+    if options.action == "undo":
+        return _undo(home)
+    if options.place is None or (options.action == "add") != (options.profile is not None):
+        words = "add PLACE PROFILE" if options.action == "add" else "remove PLACE"
+        raise CommandError(f"write: hermes-router route {words}", status=WRONG)
+    place = _place(options.place)
+    text = _read(home.config)
+    with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
+        load = route_edit.read_with(
+            functools.partial(configuration.load, gateway_profile=home.profile), Path(folder)
+        )
+        try:
+            new = _edited(options, home, place, text, load)
+        except CannotEdit as error:
+            raise _by_hand(options, home, place, error) from error
+    if options.dry_run:
+        say(new.removesuffix("\n"))
+        return OK
+    _replace(home, text, new)
+    done = "routed to " + options.profile if options.profile else "not routed any more"
+    say(f"{spelled(place)} is {done}; a running gateway follows at the next message")
+    tip("to take it back: hermes-router route undo")
+    return OK
+
+
+def _edited(
+    options: argparse.Namespace,
+    home: GatewayHome,
+    place: Place,
+    text: str,
+    load: route_edit.Load,
+) -> str:
+    config = load(text)
+    route = _route_at(config, place)
+    if options.action == "remove":
+        if route is None:
+            raise CommandError(f"no route is for {spelled(place)}", hint="hermes-router routes")
+        return route_edit.without_route(text, route, load)
+    if route is not None:
+        message = f"{spelled(place)} is routed to {route.profile!r} already"
+        raise CommandError(message, hint="hermes-router route remove, then add")
+    if not loading.exists(options.profile, home.root):
+        hint = f"hermes profile create {options.profile}"
+        raise CommandError(f"there is no profile {options.profile!r}", hint=hint)
+    return route_edit.with_route(text, place, options.profile, load)
+
+
+def _route_at(config: configuration.RouterConfig, place: Place) -> Route | None:
+    ids = (place.platform, place.chat_id, place.thread_id)
+    for route in config.table.routes:
+        if (route.platform, route.chat_id, route.thread_id) == ids and route.user_id is None:
+            return route
+    return None
+
+
+def _by_hand(
+    options: argparse.Namespace, home: GatewayHome, place: Place, error: CannotEdit
+) -> CommandError:
+    hint = "edit it by hand"
+    if options.action == "add":
+        hint = f"write this by hand:\n{route_edit.snippet(place, options.profile)}".rstrip()
+    message = f"cannot be edited without risk: {error}"
+    return CommandError(message, where=str(home.config), hint=hint, status=NEGATIVE)
+
+
+def _place(text: str) -> Place:
+    place = parsed(text)
+    if not place.platform or not place.chat_id or text != text.strip():
+        hint = "like telegram:-1003961179976:6; /router in the chat says it"
+        raise CommandError(f"{text!r} is no place", hint=hint, status=WRONG)
+    return place
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"cannot be read: {error}", where=str(file)) from error
+
+
+def _replace(home: GatewayHome, old: str, new: str) -> None:
+    try:
+        target = home.config.resolve()
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+        replace_file(home.path / _BACKUP, old.encode())
+        replace_file(target, new.encode())
+        target.chmod(mode)
+    except OSError as error:
+        raise CommandError(f"cannot be written: {error}", where=str(home.config)) from error
+
+
+def _undo(home: GatewayHome) -> int:
+    backup = home.path / _BACKUP
+    if not backup.exists():
+        raise CommandError("there is nothing to take back", where=str(backup))
+    before = _read(backup)
+    _replace(home, _read(home.config), before)
+    say(f"{home.config} is as it was; `route undo` once more brings the edit back")
+    with contextlib.suppress(OSError):
+        backup.chmod(0o600)
+    return OK

@@ -1,0 +1,246 @@
+"""Adding a route to a configuration's text and removing one; every other byte stays as it is.
+
+The text is edited where a parser says that the routes are, and read again: unless the result routes
+as before but for that one place, and says the same otherwise, the edit is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hermes_router.config.changes import changes
+from hermes_router.config.model import RouterConfig
+from hermes_router.errors import ConfigError
+from hermes_router.routing.table import Place, Route
+
+Load = Callable[[str], RouterConfig]
+"""Reads a configuration from its text; raises ``ConfigError``."""
+
+
+class CannotEdit(Exception):
+    """No small edit certainly does what it should; the text says why."""
+
+
+def with_route(text: str, place: Place, profile: str, load: Load) -> str:
+    """Return the text with a route for ``place`` to ``profile``.
+
+    Raises:
+        CannotEdit: the routes are written in a way that this cannot add to.
+    """
+    _want_one_file(text)
+    new = _same_ends(text, lambda plain: _added(plain, place, profile))
+    _check(text, new, load, f"route added: {_spelled(place)} -> {profile}")
+    return new
+
+
+def without_route(text: str, route: Route, load: Load) -> str:
+    """Return the text without a route; raises ``CannotEdit``."""
+    _want_one_file(text)
+    place = Place(platform=route.platform, chat_id=route.chat_id, thread_id=route.thread_id)
+    new = _same_ends(text, lambda plain: _removed(plain, route.line))
+    _check(text, new, load, f"route removed: {_spelled(place)} -> {route.profile}")
+    return new
+
+
+def snippet(place: Place, profile: str) -> str:
+    """Return what to write by hand."""
+    return "gateway:\n" + _block(place, profile, 2)
+
+
+def _want_one_file(text: str) -> None:
+    if "routes_file" in text:
+        raise CannotEdit("the routes are in a file of their own")
+
+
+def _check(text: str, new: str, load: Load, wanted: str) -> None:
+    try:
+        said = changes(load(text), load(new))
+    except ConfigError as error:
+        raise CannotEdit(f"the result would be wrong: {error.problems[0].message}") from error
+    if said != [wanted] or _rest(text) != _rest(new):
+        raise CannotEdit("the result would say something else, too")
+
+
+def _rest(text: str) -> Any:
+    """Return all that a text says, but for the routes."""
+    values = yaml.safe_load(text) or {}
+    gateway = values.get("gateway")
+    if isinstance(gateway, dict):
+        values["gateway"] = {k: v for k, v in gateway.items() if k != "profile_routes"}
+    return {key: value for key, value in values.items() if value not in ({}, None)}
+
+
+def _same_ends(text: str, edit: Callable[[str], str]) -> str:
+    new = edit(text.replace("\r\n", "\n"))
+    return new.replace("\n", "\r\n") if "\r\n" in text else new
+
+
+def _spelled(place: Place) -> str:
+    return ":".join(filter(None, (place.platform, place.chat_id, place.thread_id)))
+
+
+def _quoted(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+# -- adding ------------------------------------------------------------------------------------
+
+
+def _added(text: str, place: Place, profile: str) -> str:
+    root = _compose(text)
+    if root is None:
+        return f"{_ended(text)}gateway:\n{_block(place, profile, 2)}"
+    node, path = root, ["gateway", "profile_routes", place.platform, place.chat_id or ""]
+    for depth, key in enumerate(path):
+        _want_block(node)
+        inner = _value(node, key)
+        if inner is None:
+            return _below(text, node, _entry(path[depth:], place, profile, _column(node)))
+        if key == "profile_routes" and isinstance(inner, yaml.SequenceNode):
+            _want_block(inner)
+            item = _item(place, profile, inner.start_mark.column)
+            return _below(text, inner, item)
+        node = inner
+    if not place.thread_id:
+        raise CannotEdit("the chat has routes already")
+    _want_block(node)
+    line = f"{' ' * _column(node)}{_quoted(place.thread_id)}: {profile}\n"
+    return _below(text, node, line)
+
+
+def _compose(text: str) -> Any:
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise CannotEdit("it is no YAML that can be read") from error
+    if root is None:
+        return None
+    return root
+
+
+def _want_block(node: Any) -> None:
+    if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
+        raise CannotEdit("the routes are written in another form than lines below each other")
+
+
+def _value(mapping: Any, key: str) -> Any:
+    if not isinstance(mapping, yaml.MappingNode):
+        raise CannotEdit("the routes are written in another form than lines below each other")
+    found = [value for name, value in mapping.value if str(name.value) == key]
+    return found[0] if found else None
+
+
+def _column(mapping: Any) -> int:
+    return int(mapping.value[0][0].start_mark.column)
+
+
+def _below(text: str, node: Any, lines: str) -> str:
+    """Put lines behind the last line of a block, in front of comments and blanks that follow."""
+    last = node.value[-1]
+    deepest = last[1] if isinstance(last, tuple) else last
+    while not isinstance(deepest, yaml.ScalarNode) and deepest.value and not deepest.flow_style:
+        inner = deepest.value[-1]
+        deepest = inner[1] if isinstance(inner, tuple) else inner
+    at = text.find("\n", max(deepest.start_mark.index, deepest.end_mark.index - 1))
+    if at < 0:
+        return f"{_ended(text)}{lines}"
+    return f"{text[: at + 1]}{lines}{text[at + 1 :]}"
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"
+
+
+def _entry(path: list[str], place: Place, profile: str, column: int) -> str:
+    """Return the lines of the keys of ``path`` and the route below them."""
+    lines = []
+    for depth, key in enumerate(path):
+        shown = key if key in {"gateway", "profile_routes", place.platform} else _quoted(key)
+        lines.append(f"{' ' * (column + 2 * depth)}{shown}:")
+    if place.thread_id:
+        margin = " " * (column + 2 * len(path))
+        lines.append(f"{margin}{_quoted(place.thread_id)}: {profile}")
+    else:
+        lines[-1] += f" {profile}"
+    return "\n".join(lines) + "\n"
+
+
+def _block(place: Place, profile: str, column: int) -> str:
+    path = ["profile_routes", place.platform, place.chat_id or ""]
+    return _entry(path, place, profile, column)
+
+
+def _item(place: Place, profile: str, column: int) -> str:
+    fields = [f"platform: {place.platform}", f"chat_id: {_quoted(place.chat_id or '')}"]
+    if place.thread_id:
+        fields.append(f"thread_id: {_quoted(place.thread_id)}")
+    fields.append(f"profile: {profile}")
+    margin = " " * column
+    return f"{margin}- " + f"\n{margin}  ".join(fields) + "\n"
+
+
+# -- removing ----------------------------------------------------------------------------------
+
+
+def _removed(text: str, number: int) -> str:
+    """Return the text without the block at a line, and without keys that then hold nothing."""
+    lines = text.splitlines(keepends=True)
+    first = _item_start(lines, number - 1)
+    end = _end_of_block(lines, first)
+    del lines[first:end]
+    while (parent := _empty_parent(lines, first)) is not None:
+        del lines[parent]
+        first = parent
+    return "".join(lines)
+
+
+def _item_start(lines: list[str], at: int) -> int:
+    """Return where the list item begins that a line belongs to, or the line itself."""
+    column = _indent(lines[at])
+    for index in range(at, -1, -1):
+        stripped = lines[index].lstrip()
+        if stripped.startswith("- ") and _indent(lines[index]) in {column, column - 2}:
+            return index
+        if stripped and not stripped.startswith("#") and _indent(lines[index]) < column:
+            break
+    return at
+
+
+def _end_of_block(lines: list[str], first: int) -> int:
+    column, end = _indent(lines[first]), first + 1
+    while end < len(lines) and lines[end].strip() and _indent(lines[end]) > column:
+        end += 1
+    return end
+
+
+def _empty_parent(lines: list[str], at: int) -> int | None:
+    """Return the key above a removed block, if nothing is left below it."""
+    above = next((i for i in range(at - 1, -1, -1) if _says(lines[i])), None)
+    if above is None or not lines[above].split("#")[0].rstrip().endswith(":"):
+        return None
+    below = next((line for line in lines[at:] if _says(line)), "")
+    return above if _indent(below) <= _indent(lines[above]) or not below else None
+
+
+def _says(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def read_with(load_file: Callable[[Path], RouterConfig], folder: Path) -> Load:
+    """Return a loader of texts: each is read from a file in ``folder``."""
+
+    def load(text: str) -> RouterConfig:
+        file = folder / "config.yaml"
+        file.write_bytes(text.encode())
+        return load_file(file)
+
+    return load
