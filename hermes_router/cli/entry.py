@@ -27,7 +27,10 @@ def _run(argv: list[str]) -> int:
 
         return versions.show()
     if options.router_command is None:
+        from hermes_router.cli.next_step import next_step  # noqa: PLC0415 - for this case only
+
         parser.print_help(sys.stderr)
+        print(output.clean(f"\nnext: {next_step()}"), file=sys.stderr)
         return status.WRONG
     return run_command(options)
 

@@ -91,6 +91,16 @@ def test_no_command_prints_the_help_and_fails(installation: Installation) -> Non
     assert "examples:" in shown.err
 
 
+def test_no_command_says_what_to_do_next(installation: Installation) -> None:
+    assert "next: hermes gateway run" in installation.run().err
+    installation.config.write_text("plugins: {enabled: [hermes-router]}\n")
+    assert "next: hermes-router route add PLACE PROFILE" in installation.run().err
+    installation.config.write_text("model: {default: x}\n")
+    assert "next: hermes-router enable" in installation.run().err
+    installation.config.write_text("plugins: [\n")
+    assert "next: hermes-router routes" in installation.run().err
+
+
 def _on_a_terminal(installation: Installation, *arguments: str, **env: str) -> str:
     """Run the command with a terminal for its output; return what it wrote there."""
     ours, theirs = pty.openpty()

@@ -1,0 +1,37 @@
+"""What somebody wants to do next who types ``hermes-router`` alone."""
+
+from __future__ import annotations
+
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.status import CommandError
+from hermes_router.config import yaml
+from hermes_router.config.yaml import Mapping, Node, plain_value
+from hermes_router.errors import ConfigError
+
+
+def next_step() -> str:
+    """Return the next command, and why; nothing where that cannot be told."""
+    try:
+        loaded = loading.load(None)
+    except CommandError:
+        return "hermes-router doctor  (there is no Hermes home yet)"
+    if loaded.config is None:
+        return "hermes-router routes  (the configuration has a mistake)"
+    if not _is_enabled(loaded):
+        return "hermes-router enable  (the plugin is not switched on)"
+    if not len(loaded.config.table):
+        return "hermes-router route add PLACE PROFILE  (no place has a route yet)"
+    if loaded.gateway is None:
+        return "hermes gateway run  (no gateway runs)"
+    return "hermes-router status  (a gateway runs)"
+
+
+def _is_enabled(loaded: loading.Loaded) -> bool:
+    try:
+        node: Node | None = yaml.load(loaded.file)
+    except ConfigError:
+        return False
+    for key in ("plugins", "enabled"):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    names = plain_value(node) if node is not None else []
+    return isinstance(names, list) and "hermes-router" in names
