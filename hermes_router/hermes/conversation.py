@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from hermes_router.hermes.compat.events import place_of, source_fields
 from hermes_router.hermes.features import prompts
 from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.hermes.features.own_place import kept_in
+from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
@@ -19,6 +21,14 @@ from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask
 from hermes_router.relay.relay import Relay, RelayTarget
 from hermes_router.state.journal import OpenWorks
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What the gateway keeps of conversations on disk, for a gateway that comes after it."""
+
+    works: OpenWorks
+    wakeups: Wakeups
 
 
 class GatewayConversation:
@@ -31,7 +41,7 @@ class GatewayConversation:
         key: str,
         *,
         attended: Callable[[], bool],
-        open_works: OpenWorks,
+        notes: Notes,
         menus: ChatMenus,
         personal: bool = False,
     ) -> None:
@@ -40,7 +50,7 @@ class GatewayConversation:
         self._personal = personal
         self._runner = runner
         self._attended = attended
-        self._open_works = open_works
+        self._notes = notes
         self._menus = menus
         self._event: Any = None
         self._target: RelayTarget | None = None
@@ -120,4 +130,9 @@ class GatewayConversation:
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         """Remember what lives in a turn's worker, also for a gateway that comes after this one."""
-        self._open_works.note(turn_id, source_fields(self._event.source), works)
+        self._notes.works.note(turn_id, source_fields(self._event.source), works)
+
+    def note_wakeup(self, at: float | None) -> None:
+        """Remember when the session wants to be woken, and where it is."""
+        source = source_fields(self._event.source)
+        self._notes.wakeups.note(self.profile.name, self.key, source, at)

@@ -12,7 +12,7 @@ from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ProfileError
 from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, seen_of
-from hermes_router.hermes.conversation import GatewayConversation
+from hermes_router.hermes.conversation import GatewayConversation, Notes
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.observe.book import TurnBook
@@ -20,7 +20,6 @@ from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScopes
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.delivery_policy import lasting
-from hermes_router.state.journal import OpenWorks
 from hermes_router.state.known_conversations import KnownConversations
 
 #: Conversations whose message ids are remembered; the least recently used are forgotten.
@@ -36,7 +35,7 @@ class Conversations:
         root: Path,
         watcher: ConfigWatcher,
         *,
-        open_works: OpenWorks,
+        notes: Notes,
         menus: ChatMenus,
         delivery: GatewayDelivery,
         seen: KnownConversations,
@@ -45,7 +44,7 @@ class Conversations:
         self._runner = runner
         self._root = root
         self._watcher = watcher
-        self._open_works = open_works
+        self._notes = notes
         self._menus = menus
         self._delivery = delivery
         self._seen = seen
@@ -98,7 +97,7 @@ class Conversations:
                 profile,
                 key,
                 attended=lambda: self._attended[key] > 0,
-                open_works=self._open_works,
+                notes=self._notes,
                 menus=self._menus,
                 personal=personal,
             )

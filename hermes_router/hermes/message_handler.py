@@ -8,7 +8,7 @@ from typing import Any
 
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import RouterError, WorkerError
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat import emergency_stop, seams
 from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, source_fields
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.conversations import Conversations
@@ -88,6 +88,30 @@ class MessageHandler:
         if conversation is not None:
             await self._serve_noted(event, conversation, busy=True)
 
+    async def serve_wake(self, event: Any, profile: str) -> bool:
+        """Have a session's recurring prompts looked at; False if the session is busy.
+
+        Nobody waits for that: what goes wrong is in the logs, and the next time comes.
+        """
+        conversation = await self._conversations.of(event, profile)
+        turn = None if conversation is None else self._dispatcher.running(conversation)
+        if conversation is None or (turn is not None and not turn.resident):
+            return False
+        settings = (await self._watcher.fresh()).settings(profile)
+        inbound = EventSender(fields={}, source=source_fields(event.source), wake=True)
+        key = self._runner._session_key_for_source(event.source)
+        running = RunningTurn(conversation, self._dispatcher)
+        seams.count_as_running(self._runner, key, event.source, running)
+        try:
+            turn = await self._dispatcher.serve(conversation, inbound, settings)
+            await turn.answered.wait()
+        except (TooBusy, WorkerError) as error:
+            logger.warning("hermes-router: a session was not woken: %s", error)
+            return False
+        finally:
+            seams.no_longer_running(self._runner, key, running)
+        return True
+
     async def _serve_noted(
         self, event: Any, conversation: GatewayConversation, *, busy: bool
     ) -> None:
@@ -136,7 +160,7 @@ class MessageHandler:
         until_handled: bool,
     ) -> Turn | None:
         config = await self._watcher.fresh()
-        drained = self._drain_answer(busy=busy)
+        drained = self._drain_answer(busy=busy) or self._paused_answer(event, conversation)
         settings = config.settings(conversation.profile.name)
         largest = settings.limits.received_bytes
         inbound = inbound_of(
@@ -188,6 +212,16 @@ class MessageHandler:
             is not DeliveryResult.ACCEPTED
         ):
             await conversation.notify(drained)
+
+    def _paused_answer(self, event: Any, conversation: GatewayConversation) -> str | None:
+        """Return what Hermes says while it is paused; commands and turns that run are let through.
+
+        The worker would say it too, but a sandbox hides the root's stop from it.
+        """
+        running = self._dispatcher.running(conversation)
+        if seams.is_built_in(event.get_command()) or (running is not None and not running.resident):
+            return None
+        return emergency_stop.paused_reply()
 
     def _drain_answer(self, *, busy: bool) -> str | None:
         if seams.shutting_down(self._runner):

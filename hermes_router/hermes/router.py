@@ -16,6 +16,7 @@ from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes import crash_recovery
 from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import named_elsewhere, place_of, source_fields
+from hermes_router.hermes.conversation import Notes
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features import gateway_commands, prompts
@@ -29,9 +30,11 @@ from hermes_router.hermes.features.own_place import OwnPlaces
 from hermes_router.hermes.features.router_command import RouterCommand
 from hermes_router.hermes.features.sessions import RoutedSessions
 from hermes_router.hermes.features.stickers import Stickers
+from hermes_router.hermes.features.wakeups import SessionWakeups
 from hermes_router.hermes.message_handler import MessageHandler
 from hermes_router.hermes.refusal import NO_CONFIGURATION, passed
 from hermes_router.hermes.routes import watcher_of
+from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles import model
 from hermes_router.relay.commands import GATEWAY_COMMANDS
 from hermes_router.state.delivered import DeliveredTexts
@@ -83,6 +86,7 @@ class GatewayRouter:
         self._stickers = Stickers(lambda source: isinstance(self._home_of(source), Path))
         self._overheard = OverheardFiles(self._home_of, self._largest_of)
         self._own_places = OwnPlaces(lambda: self._watcher.snapshot)
+        wakeups = Wakeups(home / "hermes-router" / "wakeups.json")
         self._handler = MessageHandler(
             runner,
             self._watcher,
@@ -91,7 +95,7 @@ class GatewayRouter:
                 runner,
                 self._root,
                 self._watcher,
-                open_works=self._open_works,
+                notes=Notes(self._open_works, wakeups),
                 menus=self._menus,
                 delivery=self._delivery,
                 seen=self._seen,
@@ -101,6 +105,9 @@ class GatewayRouter:
             journal=self._journal,
             stickers=self._stickers,
             owed=self._jobs.scheduler.nudge,
+        )
+        self._wakeups = SessionWakeups(
+            runner, self._watcher, wakeups, self._root, self._handler.serve_wake
         )
 
     async def start(self) -> None:
@@ -120,6 +127,7 @@ class GatewayRouter:
         self._kanban.install(self._runner)
         self._jobs.start()
         await self._observing.start(self._dispatcher, self._workers)
+        self._wakeups.start()
 
     async def _configuration(self) -> configuration.RouterConfig:
         """Return the configuration in force; see that what is kept warm follows it.
@@ -159,6 +167,7 @@ class GatewayRouter:
         await self._observing.stop()
         await self._first_menus.stop()
         await self._menus.stop()
+        await self._wakeups.stop()
         await self._jobs.stop()
         await self._dispatcher.close("the gateway is stopping")
         self._record.remove()

@@ -85,7 +85,10 @@ Run = Callable[[Member, JobSpec], Awaitable[JobResult]]
 
 
 class Scheduler:
-    """Starts job workers of the ``members`` by ``run``, while ``may_start`` says so."""
+    """Starts job workers of the ``members`` by ``run``, while ``may_start`` says so.
+
+    ``paused`` says of a home that its cron jobs wait; its maintenance does not.
+    """
 
     def __init__(
         self,
@@ -94,11 +97,13 @@ class Scheduler:
         *,
         may_start: Callable[[], bool],
         schedule: Callable[[], Schedule],
+        paused: Callable[[Path], bool] = lambda _home: False,
     ) -> None:
         self._members = members
         self._run = run
         self._may_start = may_start
         self._schedule = schedule
+        self._paused = paused
         self._homes: dict[Path, _Home] = {}
         self._tasks = BackgroundTasks("a job could not be run")
         self._wake = asyncio.Event()
@@ -132,7 +137,7 @@ class Scheduler:
         homes = [self._homes.setdefault(m.profile.home, _Home()) for m in members]
         await anyio.to_thread.run_sync(_look_at, members, homes, schedule, now)
         for member, home in zip(members, homes, strict=True):
-            if member.settings.jobs.cron:
+            if member.settings.jobs.cron and not self._paused(member.profile.home):
                 pause = min(pause, self._start_due(member, home, now))
             self._start_upkeep(member, home, now)
         return max(pause, _SHORTEST)

@@ -230,6 +230,12 @@ class BackgroundWork(Message, frozen=True, kw_only=True, tag="background_work"):
     works: list[str]
 
 
+class NextWakeup(Message, frozen=True, kw_only=True, tag="next_wakeup"):
+    """When the session wants to be woken, in seconds since the epoch; None if it does not."""
+
+    at: float | None
+
+
 class Commands(Message, frozen=True, kw_only=True, tag="commands"):
     """The slash commands that the profile offers on the session's platform, with descriptions.
 
@@ -382,7 +388,8 @@ class Event(Message, frozen=True, kw_only=True, tag="event"):
     ``SessionSource``, ``files`` the attachments, in the order of those of ``media_urls`` that are
     no web addresses. With ``answer`` it is to be taken only if the session waits for an answer (an
     approval, a question), and refused otherwise. ``refusal`` is what the gateway's access rules
-    answer if it is a command, ``sticker`` what the worker has to describe.
+    answer if it is a command, ``sticker`` what the worker has to describe. With ``wake`` nobody
+    said anything: the worker is to see what of the session's recurring prompts is due.
     """
 
     id: int
@@ -392,6 +399,7 @@ class Event(Message, frozen=True, kw_only=True, tag="event"):
     files: list[FileRef]
     refusal: str | None = None
     sticker: Sticker | None = None
+    wake: bool = False
 
 
 class Result(Message, frozen=True, kw_only=True, tag="result"):
@@ -452,6 +460,7 @@ FromWorker = (
     | Ended
     | Idle
     | BackgroundWork
+    | NextWakeup
     | Commands
     | Draining
     | Resolved

@@ -22,7 +22,8 @@ class EventSender:
 
     ``files`` are its attachments' paths, ``received`` is the monotonic time of its arrival,
     ``refusal`` what the gateway's rules answer to a command in it, if they forbid it. ``too_large``
-    names the files, with their sizes, that stay behind because they are above the limit.
+    names the files, with their sizes, that stay behind because they are above the limit. ``wake``:
+    it is no message, but the time of the session's recurring prompts.
     """
 
     fields: Mapping[str, Any]
@@ -32,6 +33,7 @@ class EventSender:
     refusal: str | None = None
     sticker: msg.Sticker | None = None
     too_large: Sequence[str] = ()
+    wake: bool = False
 
 
 class DeliveryResult(enum.Enum):
@@ -115,6 +117,7 @@ class EventReceiver:
                 files=files,
                 refusal=inbound.refusal,
                 sticker=inbound.sticker,
+                wake=inbound.wake,
             )
         )
 

@@ -55,6 +55,9 @@ class Conversation(Protocol):
         No works: there is nothing to remember any more.
         """
 
+    def note_wakeup(self, at: float | None) -> None:
+        """Remember when the session wants to be woken; None if it does not."""
+
 
 class DeliveryService(Protocol):
     """Sends for workers to where their profile may send; independent of any conversation."""

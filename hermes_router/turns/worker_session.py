@@ -131,6 +131,8 @@ class WorkerSession:
             await anyio.to_thread.run_sync(spool.append, message)
         elif isinstance(message, msg.BackgroundWork):
             self.telling.note_works(message.works)
+        elif isinstance(message, msg.NextWakeup):
+            self._conversation.note_wakeup(message.at)
         elif isinstance(message, msg.Commands):
             self._conversation.offered(message)
         elif isinstance(message, msg.LimitReached):

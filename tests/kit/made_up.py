@@ -115,6 +115,9 @@ class Scene(Conversation):
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         self.works = (turn_id, tuple(works))
 
+    def note_wakeup(self, at: float | None) -> None:
+        self.wakeup = at
+
 
 class NoPost(DeliveryService):
     """Sends nothing."""

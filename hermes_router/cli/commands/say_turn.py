@@ -186,6 +186,9 @@ class _Terminal:
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         """Nothing: what ends is shown at once."""
 
+    def note_wakeup(self, at: float | None) -> None:
+        """Nothing: nobody looks at the clock in a terminal."""
+
     def _note(self, method: str, number: str, text: str, files: list[str]) -> None:
         before = self.texts.get(number, "")
         if method == "delete_message":

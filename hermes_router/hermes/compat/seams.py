@@ -238,6 +238,12 @@ def canonical_command(command: str | None) -> str | None:
     return definition.name if definition is not None else command
 
 
+def is_built_in(command: str | None) -> bool:
+    """Say whether a word is a command of Hermes itself, or an alias of one."""
+    resolve = importlib.import_module("hermes_cli.commands").resolve_command
+    return bool(command and resolve(command) is not None)
+
+
 def command_refusal(runner: Any, source: Any, command: str | None, user_id: str) -> str | None:
     """Return why the gateway's rules forbid a command to another user of the place, or None."""
     check = getattr(runner, "_check_slash_access", None)

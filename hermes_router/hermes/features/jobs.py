@@ -17,7 +17,7 @@ from hermes_router import tasks
 from hermes_router.config.settings import Schedule
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ConfigError, ProfileError, RelayRefused
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat import emergency_stop, seams
 from hermes_router.jobs.job_run import JobResult, JobRun, JobSpec
 from hermes_router.jobs.scheduler import Member, Scheduler
 from hermes_router.profiles import model
@@ -87,6 +87,9 @@ class JobConversation:
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         """Nothing: there is no chat that a later gateway could tell."""
 
+    def note_wakeup(self, at: float | None) -> None:
+        """Nothing: a job has no session."""
+
 
 class Jobs:
     """The jobs of one gateway."""
@@ -107,7 +110,11 @@ class Jobs:
         self._running: dict[str, JobRun] = {}
         self._task: asyncio.Task[None] | None = None
         self.scheduler = Scheduler(
-            self.members, self._run, may_start=self._may_start, schedule=self._schedule
+            self.members,
+            self._run,
+            may_start=self._may_start,
+            schedule=self._schedule,
+            paused=emergency_stop.paused,
         )
 
     def start(self) -> None:

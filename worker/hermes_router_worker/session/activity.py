@@ -94,4 +94,9 @@ class Activity:
         return self._background.works(busy=self.busy())
 
     def _tasks(self) -> set[Any]:
-        return set(self._runner._background_tasks) - session_wiring.watchers()
+        """Return the runner's tasks but those that never end: Hermes marks its own."""
+        return {
+            task
+            for task in set(self._runner._background_tasks) - session_wiring.watchers()
+            if not getattr(task, "_hermes_supervised_watcher", False)
+        }

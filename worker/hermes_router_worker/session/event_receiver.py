@@ -12,8 +12,8 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
-from hermes_router_worker.hermes.events import Attachments, build_event
-from hermes_router_worker.hermes.features import stickers
+from hermes_router_worker.hermes.events import Attachments, build_event, build_source
+from hermes_router_worker.hermes.features import stickers, wakeups
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.session import channel_context
 from hermes_router_worker.session.runs import Runs
@@ -84,6 +84,10 @@ class EventReceiver:
         if not self.open or self._finish.is_set():
             await self._link.send(msg.Refused(event=message.id))
             return
+        if message.wake:
+            await self._link.send(msg.Accepted(event=message.id))
+            self._begin(self._wake(message))
+            return
         event = build_event(message, attachments)
         if message.answer and not self._adapter.waits_for_answer(event):
             await self._link.send(msg.Refused(event=message.id))
@@ -122,6 +126,18 @@ class EventReceiver:
             logger.exception("%s failed", what)
         finally:
             self._end()
+
+    async def _wake(self, message: msg.Event) -> None:
+        """Have Hermes begin what is due of the session's recurring prompts."""
+        try:
+            source = build_source(message.source)
+            await wakeups.fire(self._adapter.gateway_runner, source)
+        except Exception:
+            logger.exception("the session's recurring prompts could not be looked at")
+        finally:
+            self._end()
+        with contextlib.suppress(OSError):
+            await self._link.send(msg.Handled(event=message.id, halted=False))
 
     async def _resolve(self, message: msg.Resolve) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
-from hermes_router_worker.hermes.features import menu, skills
+from hermes_router_worker.hermes.features import menu, skills, wakeups
 from hermes_router_worker.home import session_state
 from hermes_router_worker.process import title
 from hermes_router_worker.process.connection import Connection
@@ -56,6 +56,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._told: list[str] = []
+        self._wakeup: float | None = -1.0  # so that none is news: the last worker may have died
         self._deliverable = start.delivery_scope.platforms
         self._menu = (start.platform, start.menu)
         self._adapter = build_adapter(start, link, runner.config, self._changed.set)
@@ -110,6 +111,7 @@ class Session:
                     continue
             self._receiver.open = self._owed.resident() and not self._finish.is_set()
             self._memory.save()
+            await self._tell_wakeup()
             await self._link.send(msg.Idle(resident=self._receiver.open))
             await self._pay_debts()
             await self._tell_commands()
@@ -118,6 +120,18 @@ class Session:
                 await self._until_wanted()
                 self._show("busy")
         await self._until_finished()
+
+    async def _tell_wakeup(self) -> None:
+        """Tell the gateway when the session's next recurring prompt is due."""
+        try:
+            at = await asyncio.to_thread(wakeups.next_due, self._runner, self._start.session_key)
+        except Exception:  # boundary: the database may be locked; the next turn tells it
+            logger.warning("the session's next wake-up cannot be looked up", exc_info=True)
+            return
+        if at != self._wakeup:
+            self._wakeup = at
+            with contextlib.suppress(OSError):
+                await self._link.send(msg.NextWakeup(at=at))
 
     async def _pay_debts(self) -> None:
         """Send what dead workers of the profile owe, once; the lane does not wait for it."""
