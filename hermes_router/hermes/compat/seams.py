@@ -435,6 +435,12 @@ def source_of(fields: dict[str, Any]) -> Any:
     return source(**known | {"platform": platform})
 
 
+def event_without_text(source: Any) -> Any:
+    """Return an event by which a conversation is found, and by which nobody says anything."""
+    event = importlib.import_module("gateway.platforms.base").MessageEvent
+    return event(text="", source=source, internal=True)
+
+
 async def until_running(runner: Any, seconds: float = 120.0) -> None:
     """Wait until the gateway's platforms are connected, or for so long."""
     with anyio.move_on_after(seconds):

@@ -7,7 +7,6 @@ knows the time. The worker that it starts asks Hermes what is due, and has it an
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -81,7 +80,7 @@ class SessionWakeups:
             self._wakeups.forget(wakeup)
             return
         logger.info("profile %s: session %s is woken", wakeup.profile, wakeup.key)
-        await self._serve(wake_event(source), wakeup.profile)
+        await self._serve(seams.event_without_text(source), wakeup.profile)
 
     def _must_wait(self, source: Any) -> bool:
         return (
@@ -89,9 +88,3 @@ class SessionWakeups:
             or seams.drained_externally(self._runner)
             or seams.adapter_for(self._runner, source) is None
         )
-
-
-def wake_event(source: Any) -> Any:
-    """Return an event without a text, by which a conversation is found."""
-    event = importlib.import_module("gateway.platforms.base").MessageEvent
-    return event(text="", source=source, internal=True)
