@@ -33,7 +33,9 @@ def prepared(
 
 def told_after(stage: Stage, seq: int) -> Message:
     """Wait for what the profile's agent says of itself in the career topic."""
-    return stage.telegram.wait_reply(FORUM, CAREER, contains="mark=career", after=seq, timeout=90.0)
+    return stage.telegram.wait_reply(
+        FORUM, CAREER, contains="mark=career", after=seq, timeout=150.0
+    )
 
 
 def state_of(stage: Stage, kind: str) -> dict[str, object]:
