@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hermes_router.bounded import BoundedMap
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ProfileError
 from hermes_router.hermes.compat import seams
@@ -50,7 +51,7 @@ class Conversations:
         self._seen = seen
         self._book = book
         self._scopes = SessionScopes()
-        self._known: OrderedDict[str, GatewayConversation] = OrderedDict()
+        self._known: BoundedMap[str, GatewayConversation] = BoundedMap(_REMEMBERED)
         self._attended: Counter[str] = Counter()
 
     async def of(self, event: Any, profile_name: str) -> GatewayConversation | None:
@@ -87,12 +88,14 @@ class Conversations:
             yield
         finally:
             self._attended[conversation.key] -= 1
+            if not self._attended[conversation.key]:
+                del self._attended[conversation.key]
 
     def _remembered(self, profile: Profile, key: str, *, personal: bool) -> GatewayConversation:
         lane = f"{profile.name}/{key}"
         conversation = self._known.get(lane)
         if conversation is None:
-            conversation = self._known[lane] = GatewayConversation(
+            conversation = GatewayConversation(
                 self._runner,
                 profile,
                 key,
@@ -101,9 +104,7 @@ class Conversations:
                 menus=self._menus,
                 personal=personal,
             )
-        self._known.move_to_end(lane)
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        self._known[lane] = conversation
         return conversation
 
     def _note(self, event: Any, conversation: GatewayConversation) -> None:

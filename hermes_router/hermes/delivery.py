@@ -6,7 +6,7 @@ worker. Where it goes is decided by :mod:`hermes_router.relay.delivery_policy`.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import msgspec
 
+from hermes_router.bounded import BoundedMap
 from hermes_router.config.model import RouterConfig
 from hermes_router.errors import RelayRefused
 from hermes_router.hermes.compat import seams
@@ -50,7 +51,7 @@ class GatewayDelivery:
         self._seen = seen
         self._settled = settled
         self._config = config
-        self._heard: OrderedDict[str, deque[str]] = OrderedDict()
+        self._heard: BoundedMap[str, deque[str]] = BoundedMap(_REMEMBERED)
 
     async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
         """Return what a worker is told about where it may send."""
@@ -64,10 +65,9 @@ class GatewayDelivery:
         """Remember a conversation's newest messages: a reaction is put on one of them."""
         if message_id is not None:
             name = delivery_policy.spelled(place)
-            self._heard.setdefault(name, deque(maxlen=_MESSAGES)).append(str(message_id))
-            self._heard.move_to_end(name)
-        while len(self._heard) > _REMEMBERED:
-            self._heard.popitem(last=False)
+            newest = self._heard.get(name, deque(maxlen=_MESSAGES))
+            newest.append(str(message_id))
+            self._heard[name] = newest
 
     def _reacted_to(self, target: Place, message: msg.React) -> str | None:
         """Return the message that a reaction is for: the named one, or the newest.

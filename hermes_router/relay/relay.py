@@ -12,7 +12,6 @@ import inspect
 import ipaddress
 import urllib.parse
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from hermes_router.bounded import BoundedMap
 from hermes_router.errors import RelayRefused
 from hermes_router.protocol.messages import FileRef
 from hermes_router.protocol.serialize import plain
@@ -42,16 +42,13 @@ class MessageIds:
     """The ids of the messages that are known to be of one conversation, newest last."""
 
     def __init__(self) -> None:
-        self._ids: OrderedDict[str, None] = OrderedDict()
+        self._ids: BoundedMap[str, None] = BoundedMap(_REMEMBERED_MESSAGES)
 
     def add(self, ids: Iterable[object]) -> None:
         """Remember ids; None is skipped, the oldest are forgotten."""
         for number in ids:
             if number is not None:
                 self._ids[str(number)] = None
-                self._ids.move_to_end(str(number))
-        while len(self._ids) > _REMEMBERED_MESSAGES:
-            self._ids.popitem(last=False)
 
     def __contains__(self, number: object) -> bool:
         return str(number) in self._ids

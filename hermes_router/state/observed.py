@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hermes_router.protocol.files.lock import try_lock
 from hermes_router.protocol.files.observed import FILE_PREFIX, FOLDER, File, file_name
 
 #: Bytes that may wait for one place. Chatter is context, and the newest matters; who reads none of
@@ -63,9 +63,10 @@ def _append(folder: int, name: str, line: bytes) -> bool:
         if not stat.S_ISREG(state.st_mode) or state.st_size + len(line) > LIMIT:
             raise OSError(f"{name} is full, or no regular file")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not try_lock(file):
+                return False
             named = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        except (BlockingIOError, FileNotFoundError):
+        except FileNotFoundError:
             return False
         if (named.st_dev, named.st_ino) != (state.st_dev, state.st_ino):
             return False

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hermes_router.bounded import BoundedMap
 from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.adapter_patches import OBSERVED_MEDIA, replace
 from hermes_router.hermes.compat.events import in_words
@@ -37,7 +37,7 @@ class OverheardFiles:
     def __init__(self, home_of: Callable[[Any], Any], largest_of: Callable[[Any], int]) -> None:
         self._home_of = home_of
         self._largest_of = largest_of
-        self._kept: OrderedDict[tuple[str, str], list[File]] = OrderedDict()
+        self._kept: BoundedMap[tuple[str, str], list[File]] = BoundedMap(_REMEMBERED)
 
     def take_over(self, adapter: Any) -> None:
         """Have an adapter that fetches overheard files leave none of a routed place's behind."""
@@ -69,8 +69,6 @@ class OverheardFiles:
                 kept.append(file)
         if kept:
             self._kept[str(event.source.chat_id), str(event.message_id)] = kept
-        while len(self._kept) > _REMEMBERED:
-            self._kept.popitem(last=False)
 
     def of(self, source: Any, entry: Mapping[str, Any]) -> list[File]:
         """Return, once, the files of a message that is now kept."""

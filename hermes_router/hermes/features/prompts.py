@@ -15,12 +15,12 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
+from hermes_router.bounded import BoundedMap
 from hermes_router.hermes.compat.adapter_patches import CLICK, replace
 from hermes_router.relay.prompts import Prompt, PromptRegistry, is_token
 from hermes_router.tasks import BackgroundTasks
@@ -241,13 +241,11 @@ class PickerStates(dict[str, Any]):
 
     def __init__(self, states: Mapping[str, Any]) -> None:
         super().__init__(states)
-        self._routed: OrderedDict[tuple[str, str], _State | None] = OrderedDict()
+        self._routed: BoundedMap[tuple[str, str], _State | None] = BoundedMap(_REMEMBERED_PICKERS)
 
     def __setitem__(self, chat: str, state: Any) -> None:
         if isinstance(state, dict) and is_token(state.get("session_key")):
             self._routed[chat, str(state.get("msg_id"))] = state
-            while len(self._routed) > _REMEMBERED_PICKERS:
-                self._routed.popitem(last=False)
         else:
             super().__setitem__(chat, state)
 
@@ -276,7 +274,7 @@ class PickerStates(dict[str, Any]):
 
     def retire(self, token: object) -> None:
         """Close a picker but remember that its message showed one."""
-        for place, state in self._routed.items():
+        for place, state in list(self._routed.items()):
             if state is not None and state.get("session_key") == token:
                 self._routed[place] = None
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from hermes_router.bounded import BoundedMap
 from hermes_router.hermes.compat.adapter_patches import STICKER, replace
 from hermes_router.protocol import messages as msg
 
@@ -28,7 +28,7 @@ class Stickers:
 
     def __init__(self, routed: Callable[[Any], bool]) -> None:
         self._routed = routed
-        self._fetched: OrderedDict[tuple[str, str], msg.Sticker] = OrderedDict()
+        self._fetched: BoundedMap[tuple[str, str], msg.Sticker] = BoundedMap(_REMEMBERED)
 
     def take_over(self, adapter: Any) -> None:
         """Have an adapter that describes stickers leave those of routed places alone."""
@@ -53,8 +53,6 @@ class Stickers:
             emoji=sticker.emoji or "",
             set_name=sticker.set_name or "",
         )
-        while len(self._fetched) > _REMEMBERED:
-            self._fetched.popitem(last=False)
         try:
             content = await (await sticker.get_file()).download_as_bytearray()
             keep = importlib.import_module("gateway.platforms.base").cache_image_from_bytes

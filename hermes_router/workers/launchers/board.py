@@ -9,7 +9,6 @@ opens it there gets the same files as before, also those beside it.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import time
@@ -18,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 from hermes_router.errors import ProfileError
+from hermes_router.protocol.files.lock import try_lock
 from hermes_router.workers.launchers.view import View
 
 #: The database, and the file by which Hermes's processes take turns to open it anew.
@@ -69,14 +69,8 @@ def _turn(lock: Path, deadline: float) -> Iterator[None]:
     """Keep Hermes's processes from opening the database for the first time."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+        if not try_lock(descriptor, deadline - time.monotonic(), pause=0.05):
+            raise BlockingIOError(f"{lock} is held by another process")
         yield
     finally:
         os.close(descriptor)

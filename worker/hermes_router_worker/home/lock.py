@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from hermes_router.protocol.files.lock import try_lock
 
 FOLDER = "hermes-router"
 """The router's own folder in a profile's home."""
@@ -58,12 +58,4 @@ def acquire(handle: Any, wait: float | None = None) -> bool:
 
     One attempt is always made.
     """
-    deadline = time.monotonic() + (WAIT_SECONDS if wait is None else wait)
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.002)
+    return try_lock(handle, WAIT_SECONDS if wait is None else wait)

@@ -16,18 +16,18 @@ From 0.20 on Hermes does the third itself: who runs a job holds its claim in the
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib
 import logging
 import os
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from hermes_router.protocol.files.lock import try_lock
 
 logger = logging.getLogger(__name__)
 
@@ -61,22 +61,9 @@ def alone(home: Path, job_id: str) -> Iterator[bool]:
     name = hashlib.sha256(job_id.encode()).hexdigest()[:32]
     descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        yield _lock(descriptor)
+        yield try_lock(descriptor, _LOCK_SECONDS, pause=0.05)
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        else:
-            return True
 
 
 def sign_as_this_process() -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import fcntl
 import functools
 import importlib
 import logging
@@ -27,6 +26,7 @@ from typing import IO, Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.delivered import is_settled
+from hermes_router.protocol.files.lock import try_lock
 from hermes_router_worker.send.transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -143,11 +143,9 @@ class _Debtors:
 
 
 def _locked(file: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+    with contextlib.suppress(OSError):  # a file system without locks
+        return try_lock(file)
+    return False
 
 
 def _ledger() -> Any:

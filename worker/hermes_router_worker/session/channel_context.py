@@ -8,17 +8,16 @@ bot's being addressed was written down for the profile, and becomes part of its 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from hermes_router.protocol.files.lock import try_lock
 from hermes_router.protocol.files.observed import FOLDER, File, file_name, lost
 from hermes_router_worker.hermes.events import build_source, cache_of
 
@@ -78,15 +77,7 @@ def _reading(path: Path) -> Iterator[Iterable[bytes]]:
 
 def _locked(file: BinaryIO, path: Path) -> bool:
     """Say whether the file is this worker's; waits for the gateway, which may write its line."""
-    deadline = time.monotonic() + _WRITING_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.001)
-        else:
-            return path.exists()
-    return False
+    return try_lock(file, _WRITING_SECONDS, pause=0.001) and path.exists()
 
 
 def _append(store: Any, line: Mapping[str, Any], folder: Path) -> None:
