@@ -1,0 +1,47 @@
+"""Whatever breaks in the router: a routed place never gets the default profile's answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.conftest import CAREER, UNROUTED, build_stage
+from tests.kit import FakeModel, FakeTelegram, Gateway
+from tests.kit.homes import DEFAULT_KEY
+from tests.kit.sabotage import sabotage
+
+_RAISES = "def broken(*args, **kwargs): raise RuntimeError('made up')\n"
+
+MISSING_POINT = ("hermes_router.hermes.compat.seams", "module.RUNNER_METHODS += ('_gone',)")
+CONSTRUCT = ("hermes_router.hermes.router", _RAISES + "module.GatewayRouter.__init__ = broken")
+
+
+@pytest.mark.timeout(300)  # a gateway and cold workers, for each
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        pytest.param(MISSING_POINT, "GatewayRunner._gone", id="a required point is missing"),
+        pytest.param(CONSTRUCT, "RuntimeError", id="the router cannot be made"),
+    ],
+)
+def test_a_routed_place_never_gets_the_default_profiles_answer(
+    tmp_path: Path,
+    telegram: FakeTelegram,
+    model: FakeModel,
+    broken: tuple[str, str],
+    said: str,
+) -> None:
+    """It gets one line that says what is wrong; the others are served as ever."""
+    stage = build_stage(tmp_path, telegram, model)
+    sabotage(stage.root, *broken)
+    asked = max((request.seq for request in model.requests()), default=0)
+    with Gateway(stage.root) as gateway:
+        stage.gateway = gateway
+        stage.ask("what career alone may know", CAREER, contains=said)
+        assert stage.ask("hello", UNROUTED).text
+        ours = model.requests(after=asked, api_key=DEFAULT_KEY)
+        assert [request for request in ours if "hello" in str(request.messages)]
+        assert "what career alone may know" not in str([request.messages for request in ours])
+        if broken is MISSING_POINT:
+            assert said in gateway.log_text() + stage.root.log("errors.log")
