@@ -40,6 +40,11 @@ INHERITED_NAMES = frozenset(
         "CURL_CA_BUNDLE",
         "NODE_EXTRA_CA_CERTS",
         "HERMES_DISABLE_LAZY_INSTALLS",
+        # where a packaged Hermes finds its own files
+        "HERMES_BUNDLED_LOCALES",
+        "HERMES_BUNDLED_PLUGINS",
+        "HERMES_BUNDLED_SKILLS",
+        "HERMES_OPTIONAL_SKILLS",
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "ALL_PROXY",

@@ -363,9 +363,10 @@ ADAPTER_METHODS: Mapping[str, Method] = _by_name(
             "description",
             "metadata",
             "allow_permanent",
+            "allow_session",
             "smart_denied",
         ),
-        optional=("allow_permanent", "smart_denied"),
+        optional=("allow_permanent", "allow_session", "smart_denied"),
         places=_PROMPT,
         rewrites={"session_key": "session_token"},
         result="send_result",
@@ -937,6 +938,16 @@ CAPABILITIES: Mapping[str, Capability] = _by_name(
         default=True,
         since="0.19.0",
         why="whether a restored turn asks a person or finishes by itself",
+    ),
+    Capability(
+        name="supports_exec_approval_buttons",
+        ask="call",
+        shape="bool",
+        expose="method",
+        default=False,
+        since="0.21.3",
+        why="Hermes asks the class whether it draws buttons itself; the real one does, the pipe "
+        "adapter has only the method that asks for them",
     ),
     Capability(
         name="supports_draft_streaming",

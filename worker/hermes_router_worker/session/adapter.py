@@ -264,6 +264,6 @@ def _exposed(capability: Capability, answer: Any) -> Any:
         case "property":
             return property(lambda _self: answer)
         case "method":
-            return lambda _self, *_args, **_kwargs: answer
+            return staticmethod(lambda *_args, **_kwargs: answer)  # some are asked of the class
         case _:
             return None
