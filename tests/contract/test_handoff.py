@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 CODE = """
-from types import SimpleNamespace
 from hermes_cli.cli_commands_mixin import CLICommandsMixin
-print("goes on:", CLICommandsMixin._handle_handoff_command(SimpleNamespace(), "/handoff telegram"))
+print("goes on:", CLICommandsMixin()._handle_handoff_command("/handoff telegram"))
 """
 
 
@@ -25,5 +24,6 @@ def test_hermes_hands_over_to_no_platform_that_the_profile_has_not_itself(tmp_pa
         timeout=60,
         check=True,
     )
-    assert "'telegram' is not configured/enabled in the gateway" in done.stdout
+    said = ("'telegram' is not configured/enabled in the gateway", "handoff.platform_not_enabled")
+    assert any(words in done.stdout for words in said)  # a Hermes without texts prints their keys
     assert not list(home.glob("state.db"))
