@@ -15,11 +15,13 @@ from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.features.stickers import Stickers
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
+from hermes_router.relay.commands import WITHOUT_MODEL
 from hermes_router.state.journal import Journal
 from hermes_router.tasks import BackgroundTasks
-from hermes_router.turns.dispatcher import Dispatcher, TooBusy
+from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.event_sender import DeliveryResult, EventSender
-from hermes_router.turns.notices import too_many_wait
+from hermes_router.turns.gate import StoppedWaiting, TooBusy
+from hermes_router.turns.notices import stopped_waiting, too_many_wait
 from hermes_router.turns.turn import Halt, Turn
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ class MessageHandler:
         conversation = await self._conversations.of(event, profile)
         if conversation is None:
             return
+        if await self._stopped_waiting(event, conversation):
+            return
         key = self._runner._session_key_for_source(event.source)
         running = RunningTurn(conversation, self._dispatcher)
         inline = self._dispatcher.running(conversation) is not None and seams.bypasses_running_turn(
@@ -85,8 +89,22 @@ class MessageHandler:
         The turn before it may be over all the same: it is noted like any other message.
         """
         conversation = await self._conversations.of(event, profile)
-        if conversation is not None:
-            await self._serve_noted(event, conversation, busy=True)
+        if conversation is None or await self._stopped_waiting(event, conversation):
+            return
+        await self._serve_noted(event, conversation, busy=True)
+
+    async def _stopped_waiting(self, event: Any, conversation: GatewayConversation) -> bool:
+        """Take back what waits for a place if that is what the message says; say whether it was."""
+        if seams.canonical_command(event.get_command()) != "stop":
+            return False
+        if self._dispatcher.running(conversation) is not None:
+            return False
+        if seams.refusal_of(self._runner, event) is not None:
+            return False
+        if not self._dispatcher.stop_waiting(conversation):
+            return False
+        await conversation.notify(stopped_waiting())
+        return True
 
     async def serve_wake(self, event: Any, profile: str) -> bool:
         """Have a session's recurring prompts looked at; False if the session is busy.
@@ -169,6 +187,7 @@ class MessageHandler:
             channel_prompt=seams.adapters_own_prompt(self._runner, event),
             largest=largest,
             sticker=self._stickers.of(event),
+            at_once=seams.canonical_command(event.get_command()) in WITHOUT_MODEL,
         )
         if drained is not None:
             await self._offer_in_drain(event, conversation, inbound, drained)
@@ -184,6 +203,8 @@ class MessageHandler:
             return await self._dispatcher.serve(
                 conversation, inbound, settings, until_handled=until_handled
             )
+        except StoppedWaiting as error:  # whoever said so has been told
+            self._untouched(event, conversation, "stopped", error)
         except TooBusy as error:
             turn_id = self._untouched(event, conversation, "refused", error)
             await conversation.notify(too_many_wait(error.allowed, turn_id))

@@ -153,3 +153,12 @@ COMMANDS: Mapping[str, Command] = {
 
 #: Commands that the gateway executes, whoever types them and wherever.
 GATEWAY_COMMANDS = frozenset(name for name, command in COMMANDS.items() if command.acts is GATEWAY)
+
+#: Commands that a worker answers without asking a model: they wait for no other turn.
+WITHOUT_MODEL = frozenset(
+    (
+        *("profile", "status", "help", "commands", "usage", "whoami", "version", "agents"),
+        *("title", "sessions", "sethome", "model", "reasoning", "fast", "yolo", "verbose"),
+        *("footer", "voice", "topic", "insights", "stop", "approve", "deny", "personality"),
+    )
+)

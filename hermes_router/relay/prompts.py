@@ -94,6 +94,10 @@ def is_token(name: object) -> bool:
     return isinstance(name, str) and _TOKEN.search(name) is not None
 
 
+#: Prompts that hold a turn until a person answers.
+_HOLDING = frozenset({"send_exec_approval", "send_clarify"})
+
+
 class PromptRegistry:
     """All open prompts of a gateway.
 
@@ -152,6 +156,8 @@ class OpenPrompts:
         self, registry: PromptRegistry, send: Send, late: Callable[[str], Awaitable[object]]
     ) -> None:
         self.late = late
+        self.when_waiting: Callable[[bool], None] = lambda _waits: None
+        self._waits = False
         self._registry = registry
         self._send = send
         self._open: dict[int, Prompt] = {}
@@ -197,6 +203,7 @@ class OpenPrompts:
         prompt.arguments = self._rewritten(method, arguments, prompt)
         self._make_room()
         self._open[call] = prompt
+        self._tell_whether_waiting()
         shown = False
         try:
             self._registry.add(prompt)
@@ -346,7 +353,15 @@ class OpenPrompts:
     def _close(self, prompt: Prompt) -> None:
         if self._open.get(prompt.call) is prompt:
             del self._open[prompt.call]
+            self._tell_whether_waiting()
         self._registry.remove(prompt)
+
+    def _tell_whether_waiting(self) -> None:
+        """Say when the turn begins to wait for a person, and when it goes on. From any thread."""
+        waits = any(prompt.method in _HOLDING for prompt in list(self._open.values()))
+        if waits is not self._waits and self._loop is not None:
+            self._waits = waits
+            self._loop.call_soon_threadsafe(self.when_waiting, waits)
 
 
 class PromptGone(Exception):

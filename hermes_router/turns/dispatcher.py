@@ -10,15 +10,17 @@ session lives on keeps the lane.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+import time
 from dataclasses import dataclass, field
 
 import anyio
 
 from hermes_router.config.settings import Settings
-from hermes_router.errors import RouterError, WorkerError
+from hermes_router.errors import WorkerError
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.event_sender import DeliveryResult, EventSender
+from hermes_router.turns.gate import Gate, Place, StoppedWaiting
+from hermes_router.turns.notices import has_to_wait
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
 from hermes_router.workers import launchers
@@ -27,27 +29,12 @@ from hermes_router.workers import launchers
 _ATTEMPTS = 5
 
 
-class TooBusy(RouterError):
-    """As many messages wait for a profile's workers as ``allowed``, and one more came."""
-
-    def __init__(self, profile: str, allowed: int) -> None:
-        super().__init__(f"profile {profile}: a message too many to wait (limits.queue: {allowed})")
-        self.allowed = allowed
-
-
 @dataclass(slots=True)
 class _Lane:
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     turn: Turn | None = None
-
-
-@dataclass(slots=True)
-class _Gate:
-    """Bounds the turns of one profile that run at once, and those that wait."""
-
-    running: int = 0
-    waiting: list[float] = field(default_factory=list)
-    freed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    stopped: float = 0.0
+    """When a person last said /stop to what waits here, monotonic."""
 
 
 class Dispatcher:
@@ -56,7 +43,7 @@ class Dispatcher:
     def __init__(self, services: TurnServices) -> None:
         self._services = services
         self._lanes: dict[str, _Lane] = {}
-        self._gates: defaultdict[str, _Gate] = defaultdict(_Gate)
+        self._gates: dict[str, Gate] = {}
         self._tasks = BackgroundTasks("a turn failed")
         self._turns: set[Turn] = set()
         self._closing = False
@@ -69,7 +56,7 @@ class Dispatcher:
     def waiting(self, profile: str) -> list[float]:
         """Return when each message came that waits for a free turn of the profile, monotonic."""
         gate = self._gates.get(profile)
-        return [] if gate is None else sorted(gate.waiting)
+        return [] if gate is None else gate.waiting()
 
     def running(self, conversation: Conversation) -> Turn | None:
         """Return the turn that occupies the conversation's lane, if one does."""
@@ -91,10 +78,11 @@ class Dispatcher:
 
         Raises:
             TooBusy: the profile's queue is full; the message was not touched.
+            StoppedWaiting: a person stopped it while it waited; it was not touched.
             WorkerError: worker after worker left without taking the message.
         """
         for _attempt in range(_ATTEMPTS):
-            turn = await self._turn_for(conversation, settings, inbound.received)
+            turn = await self._turn_for(conversation, settings, inbound)
             verdict = await turn.offer(inbound, until_handled=until_handled)
             if verdict is DeliveryResult.ACCEPTED or turn.failure is not None or self._closing:
                 return turn
@@ -125,28 +113,43 @@ class Dispatcher:
 
     # -- lanes ---------------------------------------------------------------------------------
 
+    def stop_waiting(self, conversation: Conversation) -> int:
+        """Have no message of a conversation wait any longer; return how many did."""
+        lane = self._lanes.get(_lane_key(conversation))
+        gate = self._gates.get(conversation.profile.name)
+        if lane is None or gate is None:
+            return 0
+        stopped = gate.stop(_lane_key(conversation))
+        if stopped:
+            lane.stopped = time.monotonic()
+            stopped += lane.lock.statistics().tasks_waiting
+        return stopped
+
     async def _turn_for(
-        self, conversation: Conversation, settings: Settings, received: float
+        self, conversation: Conversation, settings: Settings, inbound: EventSender
     ) -> Turn:
         lane = self._lanes.setdefault(_lane_key(conversation), _Lane())
         async with lane.lock:
+            if inbound.received < lane.stopped:
+                raise StoppedWaiting("it was stopped before it began")
             if lane.turn is None or not lane.turn.open:
-                await self._enter(conversation.profile.name, settings, received)
-                lane.turn = Turn(conversation, settings, self._services, received=received)
-                self._run(lane.turn)
+                place = await self._enter(conversation, settings, inbound)
+                lane.turn = Turn(conversation, settings, self._services, received=inbound.received)
+                lane.turn.when_waiting(place.pause)
+                self._run(lane.turn, place)
             return lane.turn
 
-    def _run(self, turn: Turn) -> None:
+    def _run(self, turn: Turn, place: Place) -> None:
         self._turns.add(turn)
-        self._tasks.start(self._live(turn), name=f"hermes-router-turn-{turn.id}")
+        self._tasks.start(self._live(turn, place), name=f"hermes-router-turn-{turn.id}")
 
-    async def _live(self, turn: Turn) -> None:
-        gate = asyncio.create_task(self._leave(turn))
+    async def _live(self, turn: Turn, place: Place) -> None:
+        leaving = asyncio.create_task(self._leave(turn, place))
         try:
             await turn.run()
         finally:
             self._turns.discard(turn)
-            await gate
+            await leaving
             self._forget(turn)
 
     def _vacate(self, conversation: Conversation, turn: Turn) -> None:
@@ -163,29 +166,28 @@ class Dispatcher:
 
     # -- how many at once ----------------------------------------------------------------------
 
-    async def _enter(self, profile: str, settings: Settings, received: float) -> None:
-        gate = self._gates[profile]
-        async with gate.freed:
-            if gate.running >= settings.limits.concurrent_turns:
-                if len(gate.waiting) >= settings.limits.queue:
-                    raise TooBusy(profile, settings.limits.queue)
-                gate.waiting.append(received)
-                try:
-                    await gate.freed.wait_for(
-                        lambda: gate.running < settings.limits.concurrent_turns
-                    )
-                finally:
-                    gate.waiting.remove(received)
-            gate.running += 1
+    async def _enter(
+        self, conversation: Conversation, settings: Settings, inbound: EventSender
+    ) -> Place:
+        profile = conversation.profile.name
+        gate = self._gates.setdefault(profile, Gate(profile))
 
-    async def _leave(self, turn: Turn) -> None:
+        def told(ahead: int) -> None:
+            self._tasks.start(conversation.notify(has_to_wait(ahead)))
+
+        return await gate.enter(
+            _lane_key(conversation),
+            inbound.received,
+            settings.limits,
+            at_once=inbound.at_once,
+            told=told,
+        )
+
+    async def _leave(self, turn: Turn, place: Place) -> None:
         """Free the turn's place as soon as its first answer is out."""
         await turn.answered.wait()
         self._services.workers.replenish(turn.conversation.profile.name)
-        gate = self._gates[turn.conversation.profile.name]
-        async with gate.freed:
-            gate.running -= 1
-            gate.freed.notify()
+        place.leave()
 
 
 def _lane_key(conversation: Conversation) -> str:

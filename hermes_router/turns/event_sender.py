@@ -34,6 +34,8 @@ class EventSender:
     sticker: msg.Sticker | None = None
     too_large: Sequence[str] = ()
     wake: bool = False
+    at_once: bool = False
+    """It asks nothing of a model, and so need not wait for a place among the profile's turns."""
 
 
 class DeliveryResult(enum.Enum):

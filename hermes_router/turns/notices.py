@@ -21,6 +21,20 @@ _USED = {
     "output_bytes": "wrote more",
 }
 
+_STOPPED = "⚡ Stopped. What waited here is not worked on."
+
+
+def has_to_wait(ahead: int) -> str:
+    """Return what somebody is told whose message waits until others are done."""
+    others = "1 message is" if ahead == 1 else f"{ahead} messages are"
+    return f"⏳ {others} ahead of yours. It is worked on after them; /stop takes it back."
+
+
+def stopped_waiting() -> str:
+    """Return what somebody is told who stopped what had not begun."""
+    return _STOPPED
+
+
 _TOO_EARLY = " before it was done"
 
 

@@ -11,6 +11,7 @@ import contextlib
 import enum
 import logging
 import uuid
+from collections.abc import Callable
 
 import anyio
 import anyio.abc
@@ -110,6 +111,10 @@ class Turn:
     def age(self) -> float:
         """Seconds since it began."""
         return self._log.age
+
+    def when_waiting(self, told: Callable[[bool], None]) -> None:
+        """Have ``told`` called when the turn begins to wait for a person, and when it goes on."""
+        self._session.prompts.when_waiting = told
 
     # -- what it is asked for ------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ def inbound_of(
     channel_prompt: str | None = None,
     largest: int | None = None,
     sticker: msg.Sticker | None = None,
+    at_once: bool = False,
 ) -> EventSender:
     """Return the event as it crosses the pipe, with the files that the adapter cached.
 
@@ -103,6 +104,7 @@ def inbound_of(
         refusal=refusal,
         sticker=sticker,
         too_large=large,
+        at_once=at_once,
     )
 
 
