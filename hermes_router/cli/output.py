@@ -93,17 +93,56 @@ def say(text: str = "") -> None:
 def say_fields(fields: Iterable[tuple[str, str]], indent: str = "  ") -> None:
     """Write ``name  value`` lines, the values in one column."""
     shown = [(name, value) for name, value in fields if value]
-    width = max((len(name) for name, _ in shown), default=0)
+    longest = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        say(f"{indent}{paint(name.ljust(width), 'dim')}  {value}".rstrip())
+        say(f"{indent}{paint(name.ljust(longest), 'dim')}  {one_line(value)}".rstrip())
 
 
 def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write rows in columns that are as wide as what is in them."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(head, *lines, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) > _room():
+        _say_records(head, lines)
+        return
     say(paint(_columns(head, widths), "dim"))
-    for row in rows:
+    for row in lines:
         say(_columns(row, widths))
+
+
+def _say_records(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write each row as lines of its own: the terminal is narrower than the table."""
+    for row in rows:
+        first, *rest = ((name.lower(), cell) for name, cell in zip(head, row, strict=True) if cell)
+        say(f"{first[1]}  {rest[0][1]}" if rest else first[1])
+        say_fields(rest[1:], indent="    ")
+
+
+def _room() -> int:
+    """Return how many columns a line of standard output may have; files have no bound."""
+    if os.environ.get("COLUMNS", "").isdigit():
+        return int(os.environ["COLUMNS"])
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        return 10_000
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide characters take two, marks none."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # noqa: PLC0415 - for such a text only
+
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
+
+
+def one_line(text: str) -> str:
+    """Return a text of somebody else as one line: what would steer the terminal is shown."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def say_json(value: Any) -> None:
@@ -168,7 +207,8 @@ def _tell(word: str, style: str, text: str) -> None:
 
 
 def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(cells, widths, strict=True))
+    return "  ".join(padded).rstrip()
 
 
 def _shows_colour(stream: TextIO) -> bool:

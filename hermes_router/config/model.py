@@ -22,7 +22,7 @@ from hermes_router.config.reader import ConfigReader, Unmatched
 from hermes_router.config.settings import Schedule, Settings, WarmBudget
 from hermes_router.errors import ConfigError, Problem, nearest
 from hermes_router.routing.table import Match, Place, RouteTable
-from hermes_router.routing.unreachable import unreachable
+from hermes_router.routing.unreachable import doubtful, unreachable
 
 Action = Literal["worker", "in_process", "deny"]
 
@@ -120,7 +120,8 @@ def load(
     reader = ConfigReader(path, known_platforms)
     reader.read()
     table, conflicts = RouteTable.index(reader.routes)
-    problems = [*reader.problems, *conflicts, *unreachable(reader.routes), *_unused(reader)]
+    problems = [*reader.problems, *conflicts, *unreachable(reader.routes)]
+    problems += [*doubtful(reader.routes), *_unused(reader)]
     problems += _missing(reader, profile_exists, profile_names, gateway_profile)
     problems += _unusable(reader, launcher_obstacle)
     problems.sort(key=lambda p: (p.file != str(path), p.file, p.line, p.column))

@@ -56,6 +56,10 @@ class Unmatched(msgspec.Struct, frozen=True):
         return self.platforms.get(platform, self.default)
 
 
+#: What people write for "nobody"; it would be a profile's name.
+_NOBODY = frozenset({"", "none", "null", "off", "no", "false", "ignore"})
+
+
 class ConfigReader:
     """One reading of a configuration; what it found is in its attributes.
 
@@ -190,6 +194,12 @@ class ConfigReader:
         self.unmatched = Unmatched(default, MappingProxyType(policies))
 
     def _policy(self, node: Node, path: str) -> str:
+        word = node.text.strip().lower() if isinstance(node, Scalar) else ""
+        if word in _NOBODY:
+            hint = "deny: nobody answers; default: Hermes answers; or a profile's name"
+            message = f"{word or 'nothing'!r} is no policy"
+            self._report.add(node, path, message, hint=hint, code="policy")
+            return "deny"
         policy = self._report.profile(node, path)
         if policy is None:
             return "default"

@@ -23,8 +23,9 @@ import msgspec
 
 from hermes_router.config.diagnostics import Report, describe
 from hermes_router.config.yaml import Mapping, Node, Scalar, Sequence, is_null, kind
-from hermes_router.errors import nearest
+from hermes_router.errors import Severity, nearest
 from hermes_router.routing.table import GENERAL, Route, parse_topic
+from hermes_router.routing.unreachable import PLATFORMS
 
 LEAF_KEYS = ("profile", "name", "enabled", "user_id", "guild_id", "scope_id", "bot_profile")
 LIST_KEYS = ("platform", "chat_id", "thread_id", *LEAF_KEYS)
@@ -40,6 +41,8 @@ _ID_KEYS = {
     "thread_id": "thread_id",
     "user_id": "user_id",
 }
+#: Platforms whose chats never have a colon in their ids.
+_NO_COLONS = frozenset({"telegram", "discord", "slack", "mattermost"})
 _FLAT_KEY = re.compile(r"[-+]?[0-9]+:.+")
 
 
@@ -116,7 +119,7 @@ class RouteReader:
             self.read_topics(platform or "", node, path)
         elif key.text in REST:
             self._leaf(_Draft(platform), node, key, path)
-        elif _FLAT_KEY.fullmatch(key.text):
+        elif _is_topic(platform, key.text):
             self._topic(platform or "", key, node, path)
         elif self._is_mistyped(key, path, (*_WORDS, TOPICS)):
             return
@@ -210,15 +213,24 @@ class RouteReader:
             self.report.add(node, path, message, code="platform")
             return None
         name = node.text.strip().lower()
-        if self._known is not None and name not in self._known and name not in self._checked:
-            words = self._known if isinstance(self._known, Iterable) else ()
-            message = f"this Hermes does not know the platform {name!r}"
-            hint = nearest(name, (str(word) for word in words))
-            self.report.add(
-                node, path, message, hint=hint, code="unknown-platform", severity="unusable"
-            )
+        if name not in self._checked:
+            self._judge_platform(name, node, path)
         self._checked.add(name)
         return name
+
+    def _judge_platform(self, name: str, node: Node, path: str) -> None:
+        """Report a platform that this Hermes does not know, or that none is known to know."""
+        known: Container[str] = PLATFORMS if self._known is None else self._known
+        if name in known:
+            return
+        words = known if isinstance(known, Iterable) else ()
+        message = f"this Hermes does not know the platform {name!r}"
+        severity: Severity = "unusable"
+        if self._known is None:
+            message = f"no Hermes is known to have the platform {name!r}; a plugin may bring it"
+            severity = "warning"
+        hint = nearest(name, (str(word) for word in words))
+        self.report.add(node, path, message, hint=hint, code="unknown-platform", severity=severity)
 
     def _enabled(self, node: Node, path: str) -> bool:
         if isinstance(node, Scalar) and kind(node) == "bool":
@@ -255,6 +267,17 @@ class RouteReader:
                 path=path,
             )
         )
+
+
+def _is_topic(platform: str | None, text: str) -> bool:
+    """Say whether a key of the nested mapping is ``chat:thread`` and no chat's own id.
+
+    On Matrix the thread is an event's id. Where chats have no colon in their ids, one separates.
+    """
+    if platform == "matrix":
+        return ":$" in text
+    plain = platform in _NO_COLONS and ":" in text.strip(":")
+    return bool(plain or _FLAT_KEY.fullmatch(text))
 
 
 def _is_route(node: Node) -> bool:

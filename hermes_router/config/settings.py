@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from hermes_router.config import units
 from hermes_router.config.diagnostics import Report
 from hermes_router.config.yaml import Mapping, Node, Sequence, plain_value
 from hermes_router.protocol.limits import NAMES as KEPT_BY_WORKERS
@@ -352,16 +353,29 @@ def apply(report: Report, base: B, node: Node, path: str) -> B:
             report.unknown_key(key, path, tuple(fields))
         else:
             old = changes.get(field.name, getattr(base, field.name))
-            changes[field.name] = _value(report, field.type, old, value, f"{path}.{key.text}")
+            unit = _unit(base, field.name, field.type)
+            changes[field.name] = _value(report, field.type, old, value, f"{path}.{key.text}", unit)
     changed = structs.replace(base, **changes)
     _check(report, base, changed, mapping, path)
     return changed
 
 
-def _value(report: Report, wanted: Any, old: Any, node: Node, path: str) -> Any:
+def _unit(block: Block, name: str, annotated: Any) -> str:
+    """Return what a number of a setting counts: ``bytes``, ``seconds``, or nothing with a unit."""
+    if name.endswith("bytes"):
+        return "bytes"
+    in_seconds = isinstance(block, Timeouts) or "seconds" in (name, name.rpartition("_")[2])
+    return "seconds" if in_seconds or _description(annotated).startswith("seconds") else ""
+
+
+def _value(report: Report, wanted: Any, old: Any, node: Node, path: str, unit: str = "") -> Any:
     if isinstance(old, Block):
         return apply(report, old, node, path)
     raw = plain_value(node)
+    hint = {"bytes": units.SIZE_HINT, "seconds": units.DURATION_HINT}.get(unit, "")
+    if isinstance(raw, str) and unit:
+        read = units.size if unit == "bytes" else units.duration
+        raw = raw if (meant := read(raw)) is None else meant
     items = list(node.items) if isinstance(node, Sequence) else []
     while True:
         try:
@@ -369,7 +383,8 @@ def _value(report: Report, wanted: Any, old: Any, node: Node, path: str) -> Any:
         except msgspec.ValidationError as error:
             message, index = _explained(str(error))
             bad = index is not None and isinstance(raw, list) and index < len(items)
-            report.add(items[index] if bad and index is not None else node, path, message)
+            place = items[index] if bad and index is not None else node
+            report.add(place, path, message, hint=hint)
             if not bad or index is None or not isinstance(raw, list):
                 return old
             del raw[index], items[index]

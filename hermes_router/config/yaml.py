@@ -27,6 +27,13 @@ MAX_ALIASED = 1_000_000
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IMPLICIT = yaml.SafeLoader.yaml_implicit_resolvers
 _CORE = "tag:yaml.org,2002:"
+#: The tags that a safe YAML reader, such as Hermes's, knows.
+_KNOWN_TAGS = frozenset(
+    (
+        *("null", "bool", "int", "float", "str", "seq", "map", "merge", "value"),
+        *("timestamp", "binary", "omap", "pairs", "set"),
+    )
+)
 
 
 class Scalar(msgspec.Struct, frozen=True, gc=False):
@@ -173,10 +180,7 @@ def parse(data: bytes | str, file: str) -> Node | None:
         for event in yaml.parse(text, Loader=_LOADER):
             composer.feed(event)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        message = f"not valid YAML: {error.problem or error.context or 'cannot be parsed'}"
-        _fail(file, line, column, message, "yaml-syntax")
+        _fail_at_cause(error, text, file)
     except (yaml.YAMLError, UnicodeError) as error:
         _fail(
             file, *_unreadable_place(text), f"not valid YAML: {_first_line(error)}", "yaml-syntax"
@@ -184,14 +188,51 @@ def parse(data: bytes | str, file: str) -> Node | None:
     return composer.root
 
 
+def _fail_at_cause(error: yaml.MarkedYAMLError, text: str, file: str) -> NoReturn:
+    """Report what the parser met, at the place where it began and by the name that people know."""
+    mark = error.problem_mark or error.context_mark
+    message, hint = error.problem or error.context or "cannot be parsed", ""
+    problem = error.problem or ""
+    if "quoted scalar" in (error.context or "") and "end of stream" in problem:
+        mark = error.context_mark
+        message, hint = (
+            "not valid YAML: a quote is opened here and never closed",
+            "close it, or remove it",
+        )
+    elif error.context and error.context_mark and "while parsing a flow" in error.context:
+        kind_of = "sequence" in error.context
+        if mark is None or mark.index >= len(text.rstrip()):
+            mark = error.context_mark
+            bracket = "[" if kind_of else "{"
+            message, hint = (
+                f"not valid YAML: a {bracket} is opened here and never closed",
+                "close it",
+            )
+    elif "cannot start any token" in problem and _char_at(text, mark) == "\t":
+        message, hint = (
+            "not valid YAML: a tab: YAML takes spaces alone before what it reads",
+            "write spaces",
+        )
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    _fail(file, line, column, f"not valid YAML: {message}", "yaml-syntax", hint)
+
+
+def _char_at(text: str, mark: yaml.Mark | None) -> str:
+    lines = text.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    return line[mark.column : mark.column + 1] if mark is not None else ""
+
+
 def _decoded(data: bytes, file: str) -> str:
-    encoding = "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        hint = "save it as UTF-8: Hermes ignores all of this file"
+        _fail(file, 1, 1, "UTF-16 text, which Hermes cannot read", "encoding", hint)
     try:
-        return data.decode(encoding)
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
-        _fail(file, line, column, f"not {encoding.removesuffix('-sig').upper()} text", "encoding")
+        _fail(file, line, column, "not UTF-8 text", "encoding")
 
 
 def _unreadable_place(text: str) -> tuple[int, int]:
@@ -244,6 +285,10 @@ class _Composer:
 
     def feed(self, event: yaml.Event) -> None:
         """Take one parser event."""
+        tag = getattr(event, "tag", None)
+        if tag not in (None, "!") and tag.removeprefix(_CORE) not in _KNOWN_TAGS:
+            hint = "remove the tag: Hermes ignores all of this file because of it"
+            self._refuse(event, f"the tag {tag}, which Hermes does not know", hint)
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.CollectionStartEvent):

@@ -7,10 +7,42 @@ guilds. Hermes's API server makes its agents itself, past the place where messag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from hermes_router.errors import Problem
 from hermes_router.routing.table import DISCRIMINATORS, GENERAL, Route
+
+#: Every platform that some Hermes from 0.19 to 0.22 has.
+PLATFORMS = frozenset(
+    (
+        *("a2a", "api_server", "bluebubbles", "buzz", "dingtalk", "discord", "email", "feishu"),
+        *("google_chat", "homeassistant", "irc", "line", "local", "matrix", "mattermost"),
+        *("msgraph_webhook", "ntfy", "photon", "qqbot", "raft", "relay", "signal", "simplex"),
+        *("slack", "sms", "teams", "telegram", "webhook", "wecom", "wecom_callback", "weixin"),
+        *("whatsapp", "whatsapp_cloud", "yuanbao"),
+    )
+)
+
+#: What an id of a platform looks like, where it mostly does; another one is worth a look.
+_LOOKS = {
+    ("slack", "chat_id"): (
+        re.compile(r"[CGD][A-Z0-9]{2,}"),
+        "C0123ABCD: the channel's details",
+    ),
+    ("slack", "thread_id"): (
+        re.compile(r"[0-9]{6,}\.[0-9]+"),
+        "1700000000.000100",
+    ),
+    ("slack", "user_id"): (re.compile(r"[UW][A-Z0-9]{2,}"), "U0123ABCD: see the person's profile"),
+    ("slack", "guild_id"): (re.compile(r"[TE][A-Z0-9]{2,}"), "T0123ABCD"),
+    ("matrix", "chat_id"): (re.compile(r"!.+"), "!abc:server, of the room's settings; never #name"),
+    ("matrix", "thread_id"): (re.compile(r"\$.+"), "$event, of a link to the message"),
+    ("matrix", "user_id"): (re.compile(r"@.+:.+"), "@name:server"),
+    ("whatsapp", "chat_id"): (re.compile(r"[0-9-]+(?:@.+)?"), "a number, or ...@g.us for a group"),
+    ("signal", "user_id"): (re.compile(r"\+?[0-9]+|[0-9a-f-]{36}"), "+15550100"),
+    ("email", "chat_id"): (re.compile(r"[^@\s]+@[^@\s]+"), "an address"),
+}
 
 _WITHOUT_GUILDS = frozenset({"telegram"})
 _HINTS = {
@@ -36,6 +68,26 @@ def unreachable(routes: Iterable[Route]) -> Iterator[Problem]:
                 elif text and not _is_number(text) and not (text == GENERAL and route.is_general):
                     what = f"{text!r} is no id of {route.platform}, whose ids are numbers"
                     yield _problem(route, field, what, _HINTS[route.platform])
+
+
+def doubtful(routes: Iterable[Route]) -> Iterator[Problem]:
+    """Yield a warning for each id that does not look like one of its platform."""
+    for route in routes:
+        for field in DISCRIMINATORS:
+            text = getattr(route, field)
+            shape, hint = _LOOKS.get((route.platform, field), (None, ""))
+            if text and route.enabled and shape is not None and not shape.fullmatch(text):
+                what = f"the {field} of route {route.label!r}: {text!r} looks like no id of "
+                yield Problem(
+                    file=route.file,
+                    line=route.line,
+                    column=route.column,
+                    path=route.path,
+                    message=f"{what}{route.platform}; the route may never match",
+                    hint=hint,
+                    severity="warning",
+                    code="doubtful-id",
+                )
 
 
 def _is_number(text: str) -> bool:

@@ -25,6 +25,7 @@ from hermes_router.cli.inspect.serving import kept
 from hermes_router.cli.output import (
     complain,
     complain_of,
+    counted,
     note,
     paint,
     say,
@@ -105,7 +106,8 @@ def _check(options: argparse.Namespace) -> int:
     else:
         for problem in problems:
             complain_of(problem)
-        say(f"{file}: {len(config.table) if config else 0} routes, {_counted(problems)}")
+        count = counted(len(config.table) if config else 0, "route")
+        say(f"{file}: {count}, {_counted(problems)}")
     return result
 
 

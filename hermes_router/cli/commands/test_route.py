@@ -9,6 +9,7 @@ from hermes_router.cli import status
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.answer import Answer
 from hermes_router.cli.output import say_json, tip
+from hermes_router.cli.place import understood
 from hermes_router.cli.status import CommandError
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, parse_topic
 
@@ -88,7 +89,11 @@ def place_of(options: argparse.Namespace) -> Place:
     Raises:
         CommandError: it names none.
     """
-    platform, _, rest = options.place.partition(":")
+    try:
+        text = understood(options.place)
+    except ValueError as error:
+        raise _no_place(options, str(error)) from None
+    platform, _, rest = text.partition(":")
     platform = platform.strip().lower()
     if not platform or not rest:
         raise _no_place(options, "needs a platform and a chat: telegram:-1003961179976:6")

@@ -53,7 +53,7 @@ class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _plain(profile: str, words: str) -> str:
-    return f"hermes -p {profile} {words}"
+    return f"hermes {words}" if profile == "default" else f"hermes -p {profile} {words}"
 
 
 def look_at(
@@ -81,10 +81,22 @@ def look_at(
             severity="error",
             what=f"the profile {error.message}",
             where=error.where,
-            mend=error.hint,
+            mend=f"{_guess(name, root)}{hermes('default', f'profile create {name}')}",
             profile=name,
         )
         return ProfileFacts(name=name, profile=None, findings=(missing,))
+
+
+def _guess(name: str, root: Path) -> str:
+    """Return a hint at the profile whose name is nearest, if one is near."""
+    import difflib  # noqa: PLC0415 - for an error only
+
+    try:
+        names = [path.name for path in (root / "profiles").iterdir() if path.is_dir()]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}? or create it: " if close else ""
 
 
 class _Look:

@@ -332,7 +332,7 @@ def test_the_rest_of_the_file_is_not_judged(write: Write) -> None:
 @pytest.mark.parametrize(
     ("data", "line", "told"),
     [
-        (b"a: b\nc: [1, 2\n", 3, "not valid YAML"),
+        (b"a: b\nc: [1, 2\n", 2, "not valid YAML"),
         (b"a: b\n\tc: d\n", 2, "not valid YAML"),
         (b"a: 1\nb: \xff\n", 2, "not UTF-8"),
         (b"a: 1\nb: \x00\n", 2, "not valid YAML"),

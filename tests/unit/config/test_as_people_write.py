@@ -1,0 +1,125 @@
+"""Files as people write them: units, ids with a colon, and mistakes told by their name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hermes_router.cli.place import understood
+from hermes_router.config import units
+from hermes_router.config.model import load
+from hermes_router.errors import ConfigError
+
+
+def problems(tmp_path: Path, text: str | bytes) -> list[str]:
+    file = tmp_path / "config.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    try:
+        found = load(file).problems
+    except ConfigError as error:
+        found = error.problems
+    return [str(problem).removeprefix(f"{file}:") for problem in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("2GB", 2 * 10**9), ("500 MB", 5 * 10**8), ("1GiB", 2**30), ("64k", 64_000), ("7", 7)],
+)
+def test_a_size_may_have_a_unit(text: str, meant: int) -> None:
+    assert units.size(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("5m", 300), ("1h30m", 5400), ("2 days", 172_800), ("500ms", 0.5)]
+)
+def test_a_duration_may_have_a_unit(text: str, meant: float) -> None:
+    assert units.duration(text) == meant
+
+
+@pytest.mark.parametrize("text", ["", "GB", "2 apples", "ib", "5", "m5", "-1m"])
+def test_what_has_no_unit_of_time_is_no_duration(text: str) -> None:
+    assert units.duration(text) is None
+
+
+def test_settings_take_units_and_name_them(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("hermes_router: {defaults: {limits: {memory_bytes: 2GB}}}\n")
+    assert load(file).defaults.limits.memory_bytes == 2 * 10**9
+    (told,) = problems(tmp_path, "hermes_router: {defaults: {limits: {memory_bytes: 2 apples}}}\n")
+    assert units.SIZE_HINT in told
+
+
+@pytest.mark.parametrize(
+    ("line", "chat", "thread"),
+    [
+        ('slack: {"C456:1700000000.000100": a}', "C456", "1700000000.000100"),
+        ('matrix: {"!room:example.org:$ev": a}', "!room:example.org", "$ev"),
+        ('matrix: {"!room:example.org": a}', "!room:example.org", None),
+        ('discord: {"123:456": a}', "123", "456"),
+    ],
+)
+def test_chat_and_thread_in_one_key(
+    tmp_path: Path, line: str, chat: str, thread: str | None
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"profile_routes: {{{line}}}\n")
+    (route,) = load(file).table.routes
+    assert (route.chat_id, route.thread_id) == (chat, thread)
+
+
+def test_an_id_that_looks_like_none_of_its_platform_is_told(tmp_path: Path) -> None:
+    (told,) = problems(tmp_path, "profile_routes: {slack: {general-talk: a}}\n")
+    assert "looks like no id of slack" in told
+    assert "warning" in told
+
+
+def test_a_platform_that_no_hermes_has_is_told_offline(tmp_path: Path) -> None:
+    (told,) = problems(tmp_path, 'profile_routes: {telegramm: {"5": a}}\n')
+    assert "did you mean 'telegram'?" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ('a: 1\nb: "open\nc: 2\n', "2:4", "a quote is opened here and never closed"),
+        ("a: [1,\nb: 2\n", "1:4", "a [ is opened here and never closed"),
+        ("a:\n\tb: 1\n", "2:1", "a tab"),
+        ("a: !secret b\n", "1:4", "the tag !secret, which Hermes does not know"),
+        ("a: 1\n".encode("utf-16"), "1:1", "UTF-16 text"),
+    ],
+)
+def test_a_broken_file_is_told_at_its_cause(
+    tmp_path: Path, text: str | bytes, where: str, what: str
+) -> None:
+    (told,) = problems(tmp_path, text)
+    assert told.startswith(f"{where}: ")
+    assert what in told
+
+
+@pytest.mark.parametrize("word", ["none", "null", "ignore", "off"])
+def test_a_policy_that_is_no_profile_is_told(tmp_path: Path, word: str) -> None:
+    (told,) = problems(tmp_path, f"hermes_router: {{unmatched: {word}}}\n")
+    assert "deny: nobody answers" in told
+    assert "profile create" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("https://t.me/c/3961179976/6/12", "telegram:-1003961179976:6"),
+        ("t.me/c/3961179976/6", "telegram:-1003961179976:6"),
+        ("telegram:-100123/6", "telegram:-100123:6"),
+        ("telegram: -100123 : 6", "telegram:-100123:6"),
+        ("https://discord.com/channels/1/22/333", "discord:22"),
+        ("matrix:!a b:server", "matrix:!a b:server"),
+    ],
+)
+def test_a_place_is_understood_as_people_have_it(text: str, meant: str) -> None:
+    assert understood(text) == meant
+
+
+@pytest.mark.parametrize("text", ["telegram:@kid", "https://t.me/somebody", "discord:general"])
+def test_a_name_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=r"docs/ids\.md"):
+        understood(text)
