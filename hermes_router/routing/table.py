@@ -38,7 +38,9 @@ _GENERAL_PLATFORM = "telegram"
 
 _GUILD, _CHAT, _THREAD, _USER = 2, 4, 8, 16
 
-DISCRIMINATORS = ("guild_id", "chat_id", "thread_id", "user_id")
+#: What each discriminator of a route counts.
+WEIGHTS = {"guild_id": _GUILD, "chat_id": _CHAT, "thread_id": _THREAD, "user_id": _USER}
+DISCRIMINATORS = tuple(WEIGHTS)
 WORDS = {"guild_id": "guild", "chat_id": "chat", "thread_id": "thread", "user_id": "sender"}
 
 
@@ -77,12 +79,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def specificity(self) -> int:
         """Higher wins: sender 16 + thread 8 + chat 4 + guild 2."""
-        return (
-            (_THREAD if self.thread_id else 0)
-            + (_CHAT if self.chat_id else 0)
-            + (_GUILD if self.guild_id else 0)
-            + (_USER if self.user_id else 0)
-        )
+        return sum(weight for field, weight in WEIGHTS.items() if getattr(self, field))
 
     @property
     def where(self) -> str:

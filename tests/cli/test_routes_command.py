@@ -60,7 +60,7 @@ profile_routes:
         "off": None,
         "all": None,
     }
-    assert [route["name"] for route in routes][:2] == ["thread", "person"]
+    assert [route["name"] for route in routes][:2] == ["person", "thread"]
 
 
 def test_a_broken_file_is_told_and_what_a_running_gateway_does(installation: Installation) -> None:

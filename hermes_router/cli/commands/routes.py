@@ -37,7 +37,7 @@ from hermes_router.cli.output import (
 from hermes_router.cli.status import CommandError
 from hermes_router.config.model import RouterConfig
 from hermes_router.errors import ConfigError, Problem
-from hermes_router.routing.table import DISCRIMINATORS, Route
+from hermes_router.routing.table import DISCRIMINATORS, WEIGHTS, Route
 
 _EPILOG = """\
 The most specific route comes first. TAKES FROM is the wider route that would answer the same
@@ -306,9 +306,8 @@ def wider_routes(routes: Iterable[Route]) -> dict[int, Route]:
 
 def _parts(named: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Return the proper subsets of discriminators, the most specific first."""
-    weights = {"thread_id": 8, "chat_id": 4, "guild_id": 2, "user_id": 1}
     parts = [part for size in range(len(named)) for part in itertools.combinations(named, size)]
-    return sorted(parts, key=lambda part: -sum(weights[field] for field in part))
+    return sorted(parts, key=lambda part: -sum(WEIGHTS[field] for field in part))
 
 
 def _key(route: Route, fields: Iterable[str]) -> tuple[str | None, ...]:

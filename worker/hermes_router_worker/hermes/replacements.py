@@ -1,8 +1,8 @@
-"""Every function of Hermes that a worker replaces, with its reason.
+"""The functions of Hermes that a worker's start-up, session and home replace, with their reasons.
 
-The features apply these patches when they are needed; nothing else in the worker sets a member of
-Hermes. A required one is a condition for starting: without it a worker would harm what the workers
-of its profile share.
+The features apply these patches when they are needed. The short cuts of ``startup.speedups``,
+sending and cron jobs still set members of Hermes themselves. A required one is a condition for
+starting: without it a worker would harm what the workers of its profile share.
 """
 
 from __future__ import annotations
