@@ -15,6 +15,9 @@ from hermes_router.workers.worker_log import one_line
 
 logger = logging.getLogger("hermes_router.turns")
 
+#: Failures of which no other line of the gateway's log speaks: the turn itself went its way.
+_SAID_HERE_ALONE = frozenset({"model_failed", "no_model", "job_failed"})
+
 
 class TurnBook:
     """Notes what came of turns. ``route_of`` says by which route a place is answered now."""
@@ -67,7 +70,9 @@ def _log(report: TurnReport) -> None:
         what += f", by the fallback {report.model}"
     if report.error:
         what += f": {report.error}"
-    level = logging.WARNING if report.failed or report.fallback else logging.INFO
+    level = (
+        logging.WARNING if report.fallback or report.outcome in _SAID_HERE_ALONE else logging.INFO
+    )
     logger.log(
         level, "turn %s %s -> %s (%s): %s", report.turn, where, report.profile, report.start, what
     )

@@ -38,7 +38,10 @@ def event(thread, user="1", text="hi", **source):
 
 async def main():
     adapter = Adapter()
-    runner = Runner(asked=0, queued=[], adapters={Platform("telegram"): adapter})
+    runner = Runner(
+        asked=0, queued=[], adapters={Platform("telegram"): adapter}, session_store=None,
+        config=SimpleNamespace(platforms={}),
+    )
     router = module.GatewayRouter(runner)
     served = []
     async def serve_and_wait(event, profile): served.append(profile)
@@ -151,7 +154,8 @@ def test_an_unrouted_message_costs_one_stat_and_next_to_no_time(seen: dict[str, 
 
 
 def test_an_unrouted_message_opens_and_starts_nothing(seen: dict[str, Any]) -> None:
-    assert [name for name in seen["touched"] if name != "object.__getattr__"] == []
+    harmless = {"object.__getattr__", "builtins.id"}  # they read the object and nothing else
+    assert [name for name in seen["touched"] if name not in harmless] == []
 
 
 def test_a_routed_message_never_reaches_the_original(seen: dict[str, Any]) -> None:

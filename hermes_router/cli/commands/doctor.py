@@ -13,6 +13,7 @@ from hermes_router.cli.commands.enable import PLUGIN, plugin_lists
 from hermes_router.cli.commands.routes import TOLD_WITH_THE_PROFILE
 from hermes_router.cli.inspect import admins, ask, credentials, loading, machine
 from hermes_router.cli.inspect.findings import Finding, of_problem, say_finding
+from hermes_router.cli.inspect.homes import hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.output import counted, paint, say, say_json
 from hermes_router.errors import ConfigError
@@ -114,6 +115,8 @@ def _gateway(loaded: Loaded) -> Finding:
 
 def _routes(loaded: Loaded) -> Iterator[Finding]:
     for problem in loaded.problems:
+        if problem.code == "unknown-platform" and hermes_installed():
+            continue  # Hermes was asked, and knows better than our list
         if problem.code not in TOLD_WITH_THE_PROFILE:
             yield of_problem(problem)
     config = loaded.config

@@ -81,8 +81,8 @@ def _platforms(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:
     known = frozenset(answer["platforms"])
     config, error = loading.read(loaded.file, loaded.home, known)
     problems = config.problems if config else error.problems if error else ()
-    told = {(problem.path, problem.code) for problem in loaded.problems}
-    yield from (of_problem(p) for p in problems if (p.path, p.code) not in told)
+    told = {(problem.path, problem.code, problem.severity) for problem in loaded.problems}
+    yield from (of_problem(p) for p in problems if (p.path, p.code, p.severity) not in told)
     routed = {route.platform for route in config.table.routes} if config else set()
     for platform in sorted(routed & answer["libraries"].keys()):
         if not answer["libraries"][platform]:
