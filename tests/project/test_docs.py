@@ -175,11 +175,6 @@ def check_interpreter(environ: dict[str, str]) -> None:
     assert Path(first.removeprefix("#!").strip()).parent == Path(sys.executable).parent
 
 
-def check_plugins_enable(environ: dict[str, str]) -> None:
-    run("hermes plugins enable hermes-router", environ)
-    assert "hermes-router" in enabled(environ)
-
-
 def check_profile_create(environ: dict[str, str]) -> None:
     run("hermes profile create career", environ)
     assert (Path(environ["HERMES_HOME"]) / "profiles" / "career").is_dir()
@@ -210,7 +205,6 @@ COMMANDS: dict[str, Callable[[dict[str, str]], None]] = {
     "/path/to/that/python -m pip install .": shown_by(
         "tests/packaging/test_packaging.py::test_a_new_environment_gets_two_import_packages"
     ),
-    "hermes plugins enable hermes-router": check_plugins_enable,
     "hermes-router enable": check_router_enable,
     "hermes profile create career": check_profile_create,
     "hermes gateway run": shown_by('tests/kit/gateway.py::"gateway", "run"'),
