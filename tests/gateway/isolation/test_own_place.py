@@ -11,6 +11,9 @@ from tests.gateway.conftest import Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 from tests.kit.state.cron_store import CronStore
 
+#: A sandboxed worker that starts cold on a busy machine takes most of a minute.
+pytestmark = pytest.mark.timeout(300)
+
 TOPICS = [str(number) for number in range(41, 52)]
 """Each test deletes one."""
 _POSTS = ("send", "copy", "forward")
@@ -58,7 +61,7 @@ def delete_in_mid_turn(stage: Stage, topic: int, text: str) -> int:
     stage.model.wait_for(
         lambda request: request.model == "career-model" and said in request.body.decode(),
         after=asked,
-        timeout=60,
+        timeout=100,
     )
     stage.telegram.delete_topic(topic)
     return seq
@@ -96,7 +99,7 @@ WAYS: dict[str, Callable[[int], str]] = {
 def test_what_a_turn_says_is_for_its_topic_alone(stage: Stage, topic: int, way: str) -> None:
     seq = delete_in_mid_turn(stage, topic, WAYS[way](topic))
     stage.telegram.wait_for(
-        lambda call: call.error is not None and call.place == (FORUM, topic), after=seq, timeout=60
+        lambda call: call.error is not None and call.place == (FORUM, topic), after=seq, timeout=100
     )
     stage.gateway.wait_log(f"topic {topic} of chat {FORUM} is gone", log="errors.log")
     if way in {"reply", "long"}:
@@ -112,7 +115,7 @@ def test_a_file_is_for_its_topic_alone(stage: Stage, topic: int) -> None:
     stage.telegram.wait_for(
         lambda call: call.error is not None and call.place == (FORUM, topic) and bool(call.files),
         after=seq,
-        timeout=60,
+        timeout=100,
     )
     stage.wait_settled("career")
     assert outside(stage, seq) == []
