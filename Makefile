@@ -7,7 +7,7 @@ PY := $(if $(HERMES),.venvs/$(HERMES),.venv)/bin/python
 .DEFAULT_GOAL := help
 DOCS := .venvs/docs/bin/python
 
-.PHONY: docs help setup demo test check format graph versions test-quick bench leaks parity pins
+.PHONY: help setup demo test test-quick check format graph versions bench leaks parity docs pins
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'

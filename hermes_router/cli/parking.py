@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hermes_router.cli.inspect.profile_facts import dotenv_names
-from hermes_router.config.settings import is_platform_credential
+from hermes_router.profiles.bots import has_own_bot
 
 MARKER = "gateway.parked"
 _OURS = b"hermes-router: routed conversations are answered by workers of this profile\n"
@@ -25,7 +24,7 @@ def park(root: Path, profiles: Iterable[str]) -> Iterator[str]:
     """
     for name in profiles:
         home = root / "profiles" / name
-        if home.is_dir() and not _has_bot(home):
+        if home.is_dir() and not has_own_bot(home):
             marker = home / MARKER
             if not marker.exists():
                 marker.write_bytes(_OURS)
@@ -42,11 +41,3 @@ def unpark(root: Path) -> Iterator[str]:
         if marker.read_bytes() == _OURS:
             marker.unlink()
             yield marker.parent.name
-
-
-def _has_bot(home: Path) -> bool:
-    """Say whether a profile has a bot of its own, which a gateway of Hermes may serve."""
-    return any(
-        is_set and is_platform_credential(name)
-        for name, is_set in dotenv_names(home / ".env").items()
-    )

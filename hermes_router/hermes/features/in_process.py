@@ -15,6 +15,7 @@ from hermes_router.errors import ConfigError
 from hermes_router.hermes.compat import patches, patching, seams
 from hermes_router.hermes.routes import watcher_of
 from hermes_router.profiles import model
+from hermes_router.profiles.bots import has_own_bot
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ def _is_parked(original: Any, home: Any) -> bool:
 def is_held_back(profile_home: Path) -> bool:
     """Say whether this gateway must not serve a profile itself.
 
-    While nobody knows the routes it serves no profile but its own.
+    While nobody knows the routes it serves no profile but its own. A profile with a bot of its own
+    is served: else nobody would answer there.
     """
     own = seams.hermes_home()
     if profile_home == own:
@@ -51,4 +53,6 @@ def is_held_back(profile_home: Path) -> bool:
         config = watcher_of(own).current()
     except ConfigError:
         return True
-    return model.profile_name_of(profile_home) in config.worker_profiles()
+    return model.profile_name_of(profile_home) in config.worker_profiles() and not has_own_bot(
+        profile_home
+    )
