@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 
@@ -26,10 +27,8 @@ def _in_environment(path: Path) -> bool:
 def _in_configuration(path: Path) -> bool:
     values = read_profile_config(path)
     gateway = values.get("gateway")
-    sections = [
-        values.get("platforms"),
-        gateway.get("platforms") if isinstance(gateway, dict) else {},
-    ]
+    below = gateway.get("platforms") if isinstance(gateway, dict) else None
+    sections: list[Any] = [values.get("platforms"), below]
     return any(
         isinstance(platform, dict) and any(platform.get(key) for key in platform if "token" in key)
         for section in sections
