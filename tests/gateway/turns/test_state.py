@@ -164,20 +164,27 @@ def test_nothing_of_one_session_reaches_another(fresh: Stage) -> None:
     fresh.wait_settled("systems")
 
 
+def turn_records(stage: Stage) -> Path:
+    return stage.root.path / "hermes-router" / "turns" / "career.jsonl"
+
+
+def outside_of_the_home(stage: Stage, words: bytes) -> set[Path]:
+    """Return the files of the whole installation, but not the profile's, that have these words."""
+    home = stage.root.profiles["career"].path
+    files = (path for path in stage.root.path.rglob("*") if path.is_file())
+    return {path for path in files if not path.is_relative_to(home) and words in path.read_bytes()}
+
+
 def test_the_state_is_the_owners_alone(fresh: Stage) -> None:
     command(fresh, "/model other-model")
     files = state_files(fresh)
     assert files
     for path in (*files, files[0].parent):
         assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    for name in (b"other-model", b"career-key"):
-        strays = [
-            path
-            for path in fresh.root.path.rglob("*")
-            if path.is_file() and name in path.read_bytes()
-        ]
-        home = fresh.root.profiles["career"].path
-        assert all(path.is_relative_to(home) for path in strays), strays
+    # The record of its turns is the gateway's: it names their model, and keeps no key.
+    assert outside_of_the_home(fresh, b"other-model") <= {turn_records(fresh)}
+    assert outside_of_the_home(fresh, b"career-key") == set()
+    assert stat.S_IMODE(turn_records(fresh).stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR
 
 
 @pytest.mark.parametrize(

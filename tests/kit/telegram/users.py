@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Unpack
 
@@ -19,6 +20,8 @@ from tests.kit.telegram.types import (
     Upload,
 )
 from tests.kit.telegram.world import set_text
+
+REACTION_SECONDS = 0.3
 
 
 class TelegramUsers(TelegramApi):
@@ -95,9 +98,13 @@ class TelegramUsers(TelegramApi):
 
         The message may be a `Message`, the `Call` that posted it, or its id. The update goes to
         the bot that posted it. Raises LookupError when there is no such message or button.
+
+        The bot has seen for `REACTION_SECONDS` by then that its message was posted: it keeps
+        what a button means when it gets that answer, and no person is faster.
         """
         message_id = message.message_id if isinstance(message, Call) else message
         message_id = message_id.id if isinstance(message_id, Message) else message_id
+        self._let_the_bot_know(message_id or 0)
         with self.journal.changed:
             stored = self._known(message_id or 0)
             data = self._show(stored).button(button).data
@@ -111,6 +118,11 @@ class TelegramUsers(TelegramApi):
             }
             self._deliver(stored.token, "callback_query", query)
             return query_id
+
+    def _let_the_bot_know(self, message_id: int) -> None:
+        posted = [call.done_at for call in self.journal.all() if call.message_id == message_id]
+        if posted:
+            time.sleep(max(0.0, posted[-1] + REACTION_SECONDS - time.monotonic()))
 
     def add_topic(self, thread_id: int, name: str, chat_id: int = FORUM) -> None:
         """Create or rename a topic. Topics that are used without this get a default name."""
