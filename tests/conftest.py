@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
+
+from tests.kit import texts
 
 
 def pytest_configure() -> None:
     """Take Ctrl-C: what a shell starts in the background ignores it, and so would our children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.update(texts.environ())
 
 
 @pytest.fixture(scope="session")

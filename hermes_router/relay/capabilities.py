@@ -49,13 +49,21 @@ def relayed_methods(adapter: Any) -> frozenset[str]:
         names = frozenset(
             name
             for name, method in ADAPTER_METHODS.items()
-            if method.crosses and (method.kind == "both" or _own(kind, name))
+            if method.crosses and (method.kind == "both" or _has(kind, name))
         )
         _RELAYED_BY_CLASS[kind] = names
     return names
 
 
 _RELAYED_BY_CLASS: dict[type, frozenset[str]] = {}
+
+#: What an adapter overrides instead, where the base class's method only composes the text.
+_DRAWN_BY = {"send_exec_approval": "_send_exec_approval_prompt"}
+
+
+def _has(kind: type, name: str) -> bool:
+    drawn_by = _DRAWN_BY.get(name)
+    return _own(kind, name) or (drawn_by is not None and _own(kind, drawn_by))
 
 
 def _own(kind: type, name: str) -> bool:

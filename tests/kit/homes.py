@@ -31,6 +31,7 @@ from typing import Any
 
 import yaml
 
+from tests.kit import texts
 from tests.kit.model.server import FakeModel
 from tests.kit.telegram.server import FakeTelegram
 from tests.kit.telegram.types import USER
@@ -183,6 +184,7 @@ class HermesRoot(Home):
             "PYTHONUNBUFFERED": "1",
             **dict.fromkeys(proxies, CLOSED_PROXY),
             "NO_PROXY": NO_PROXY,
+            **texts.environ(),
             **self.extra_environ,
         }
 

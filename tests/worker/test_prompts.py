@@ -47,7 +47,8 @@ def test_a_typed_answer_closes_the_prompt(place: Place, tmp_path: Path) -> None:
 
 def question(place: Place) -> tuple[Turn, msg.Call]:
     """Have the agent ask something with two choices."""
-    asked = json.dumps({"question": "Which colour?", "choices": ["red", "blue"]})
+    one = {"question": "Which colour?", "choices": ["red", "blue"]}
+    asked = json.dumps({**one, "questions": [one]})  # the one question of before 0.22, and a list
     turn = place.say(f"[[tool clarify {asked}]]")
     return turn, turn.wait_call("send_clarify", "Which colour?")
 
