@@ -18,6 +18,8 @@ STRANGER = 666
 COLLEAGUE = 7700002
 """May use the bot, but is no admin of the gateway."""
 
+NOT_AUTHORIZED = "⛔ You are not authorized"
+
 PROFILES = {CAREER: "career", SYSTEMS: "systems"}
 Click = Callable[..., str]
 
@@ -181,8 +183,7 @@ def test_a_click_reaches_exactly_the_worker_that_asked(stage: Stage, click: Clic
 def test_another_users_click_is_refused_as_hermes_refuses_it(stage: Stage, click: Click) -> None:
     file = victim(stage, CAREER, "not-yours")
     prompt = prompted(stage, remove(file), CAREER, contains="not-yours")
-    answer = click(prompt, "Allow Once", user_id=STRANGER)
-    assert answer == "⛔ You are not authorized to approve commands."
+    assert click(prompt, "Allow Once", user_id=STRANGER).startswith(NOT_AUTHORIZED)
     assert file.exists()
     seq = stage.telegram.seq
     assert click(prompt, "Deny") == "❌ Denied"
@@ -192,7 +193,9 @@ def test_another_users_click_is_refused_as_hermes_refuses_it(stage: Stage, click
 
 # -- clarify
 
-QUESTION = tool("clarify", question="Tea or coffee?", choices=["green tea", "black coffee"])
+ONE = {"question": "Tea or coffee?", "choices": ["green tea", "black coffee"]}
+QUESTION = tool("clarify", **ONE, questions=[ONE])
+"""One question, as Hermes takes it before 0.22 and since."""
 
 
 def test_a_question_is_answered_by_its_button(stage: Stage, click: Click) -> None:
@@ -279,7 +282,7 @@ def test_pickers_of_two_topics_of_one_chat_stay_apart(stage: Stage, click: Click
     assert "kit-model" in pickers[UNROUTED].text
     seq = stage.telegram.seq
     stranger = click(pickers[CAREER], "Custom endpoint", user_id=STRANGER)
-    assert stranger == "⛔ You are not authorized to change this setting."
+    assert stranger.startswith(NOT_AUTHORIZED)
     colleague = click(pickers[CAREER], "Custom endpoint", user_id=COLLEAGUE)
     assert colleague.startswith("⛔ /model is admin-only here.")
     assert stage.telegram.message(pickers[CAREER].id).seq <= seq

@@ -195,8 +195,8 @@ class _Plumbing:
 
     def waits_for_answer(self, event: Any) -> bool:
         """Say whether the session waits for a person, and ``event`` is the answer."""
-        key = self.gateway_runner._session_key_for_source(event.source)  # type: ignore[attr-defined]
-        return is_awaited(key, event)
+        runner = self.gateway_runner  # type: ignore[attr-defined]
+        return is_awaited(runner, runner._session_key_for_source(event.source), event)
 
     async def _process_message_background(self, event: Any, session_key: str) -> None:
         late = functools.partial(self._tell_later, event)
