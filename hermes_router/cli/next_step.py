@@ -20,7 +20,7 @@ def next_step() -> str:
     if not _is_enabled(loaded):
         return "hermes-router enable  (the plugin is not switched on)"
     if not len(loaded.config.table):
-        return "hermes-router route add PLACE PROFILE  (no place has a route yet)"
+        return "hermes-router init  (no place has a route yet)"
     if loaded.gateway is None:
         return "hermes gateway run  (no gateway runs)"
     return "hermes-router status  (a gateway runs)"

@@ -17,6 +17,7 @@ from hermes_router.cli.status import WRONG, CommandError
 
 #: Command name to what it does; its module is named like it, with underscores.
 COMMANDS = {
+    "init": "map the conversations that Hermes has seen to profiles, and switch the router on",
     "test-route": "say who would answer a message, and why",
     "routes": "list the routes in force, or check a file",
     "route": "add a route to the gateway's configuration, or remove one",

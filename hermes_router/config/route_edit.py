@@ -25,14 +25,15 @@ class CannotEdit(Exception):
     """No small edit certainly does what it should; the text says why."""
 
 
-def with_route(text: str, place: Place, profile: str, load: Load) -> str:
-    """Return the text with a route for ``place`` to ``profile``.
+def with_route(text: str, place: Place, profile: str, load: Load, note: str = "") -> str:
+    """Return the text with a route for ``place`` to ``profile``, and ``note`` as its comment.
 
     Raises:
         CannotEdit: the routes are written in a way that this cannot add to.
     """
     _want_one_file(text)
-    new = _same_ends(text, lambda plain: _added(plain, place, profile))
+    written = f"{profile}  # {note}" if note else profile
+    new = _same_ends(text, lambda plain: _added(plain, place, written))
     _check(text, new, load, f"route added: {_spelled(place)} -> {profile}")
     return new
 

@@ -94,7 +94,7 @@ def test_no_command_prints_the_help_and_fails(installation: Installation) -> Non
 def test_no_command_says_what_to_do_next(installation: Installation) -> None:
     assert "next: hermes gateway run" in installation.run().err
     installation.config.write_text("plugins: {enabled: [hermes-router]}\n")
-    assert "next: hermes-router route add PLACE PROFILE" in installation.run().err
+    assert "next: hermes-router init" in installation.run().err
     installation.config.write_text("model: {default: x}\n")
     assert "next: hermes-router enable" in installation.run().err
     installation.config.write_text("plugins: [\n")

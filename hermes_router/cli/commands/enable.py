@@ -55,6 +55,17 @@ def run(options: argparse.Namespace) -> int:
     if not hermes_installed():
         raise wrong_interpreter()
     home = gateway_home(options.home)
+    switch_on(home)
+    tip(f"write routes ({home.router('routes')} shows them), then: {home.restart}")
+    return status.OK
+
+
+def switch_on(home: GatewayHome) -> None:
+    """Put the plugin's name into the configuration, and park the routed profiles.
+
+    Raises:
+        CommandError: the file cannot be edited.
+    """
     file = home.config
     enabled, disabled = plugin_lists(file)
     if PLUGIN in disabled:
@@ -69,8 +80,6 @@ def run(options: argparse.Namespace) -> int:
         edit(file, with_plugin)
         say(f"enabled {PLUGIN} in {file}")
     _park(home)
-    tip(f"write routes ({home.router('routes')} shows them), then: {home.restart}")
-    return status.OK
 
 
 def _park(home: GatewayHome) -> None:

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from hermes_router.cli import parser as commands
+from hermes_router.cli.first_routes import route_at
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.output import say, tip
@@ -18,7 +19,7 @@ from hermes_router.config import route_edit
 from hermes_router.config.route_edit import CannotEdit
 from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.relay.delivery_policy import parsed, spelled
-from hermes_router.routing.table import Place, Route
+from hermes_router.routing.table import Place
 
 _EPILOG = """\
 PLACE is platform:chat or platform:chat:thread; `/router` in the chat says which one it is. The rest
@@ -54,8 +55,8 @@ def run(options: argparse.Namespace) -> int:
     if options.place is None or (options.action == "add") != (options.profile is not None):
         words = "add PLACE PROFILE" if options.action == "add" else "remove PLACE"
         raise CommandError(f"write: hermes-router route {words}", status=WRONG)
-    place = _place(options.place)
-    text = _read(home.config)
+    place = place_of(options.place)
+    text = read_text(home.config)
     with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
         load = route_edit.read_with(
             functools.partial(configuration.load, gateway_profile=home.profile), Path(folder)
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         say(new.removesuffix("\n"))
         return OK
-    _replace(home, text, new)
+    replace_text(home, text, new)
     done = "routed to " + options.profile if options.profile else "not routed any more"
     say(f"{spelled(place)} is {done}; a running gateway follows at the next message")
     tip("to take it back: hermes-router route undo")
@@ -82,7 +83,7 @@ def _edited(
     load: route_edit.Load,
 ) -> str:
     config = load(text)
-    route = _route_at(config, place)
+    route = route_at(config, place)
     if options.action == "remove":
         if route is None:
             raise CommandError(f"no route is for {spelled(place)}", hint="hermes-router routes")
@@ -96,14 +97,6 @@ def _edited(
     return route_edit.with_route(text, place, options.profile, load)
 
 
-def _route_at(config: configuration.RouterConfig, place: Place) -> Route | None:
-    ids = (place.platform, place.chat_id, place.thread_id)
-    for route in config.table.routes:
-        if (route.platform, route.chat_id, route.thread_id) == ids and route.user_id is None:
-            return route
-    return None
-
-
 def _by_hand(
     options: argparse.Namespace, home: GatewayHome, place: Place, error: CannotEdit
 ) -> CommandError:
@@ -114,7 +107,8 @@ def _by_hand(
     return CommandError(message, where=str(home.config), hint=hint, status=NEGATIVE)
 
 
-def _place(text: str) -> Place:
+def place_of(text: str) -> Place:
+    """Return the conversation that a person names; raises ``CommandError``."""
     place = parsed(text)
     if not place.platform or not place.chat_id or text != text.strip():
         hint = "like telegram:-1003961179976:6; /router in the chat says it"
@@ -122,7 +116,8 @@ def _place(text: str) -> Place:
     return place
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Return a configuration's text, "" if there is none; raises ``CommandError``."""
     try:
         return file.read_bytes().decode()
     except FileNotFoundError:
@@ -131,7 +126,8 @@ def _read(file: Path) -> str:
         raise CommandError(f"cannot be read: {error}", where=str(file)) from error
 
 
-def _replace(home: GatewayHome, old: str, new: str) -> None:
+def replace_text(home: GatewayHome, old: str, new: str) -> None:
+    """Write a configuration whole; what it was is kept beside it. Raises ``CommandError``."""
     try:
         target = home.config.resolve()
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
@@ -146,8 +142,8 @@ def _undo(home: GatewayHome) -> int:
     backup = home.path / _BACKUP
     if not backup.exists():
         raise CommandError("there is nothing to take back", where=str(backup))
-    before = _read(backup)
-    _replace(home, _read(home.config), before)
+    before = read_text(backup)
+    replace_text(home, read_text(home.config), before)
     say(f"{home.config} is as it was; `route undo` once more brings the edit back")
     with contextlib.suppress(OSError):
         backup.chmod(0o600)

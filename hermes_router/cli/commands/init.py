@@ -1,0 +1,247 @@
+"""``hermes-router init``: from a Hermes that answers to the first routed conversation."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from hermes_router.cli import choose, first_routes
+from hermes_router.cli import parser as commands
+from hermes_router.cli.commands import doctor, enable
+from hermes_router.cli.commands.route import place_of, read_text, replace_text
+from hermes_router.cli.first_routes import NOBODY, Mapping
+from hermes_router.cli.inspect import loading, seen
+from hermes_router.cli.inspect.homes import (
+    GatewayHome,
+    gateway_home,
+    hermes_installed,
+    wrong_interpreter,
+)
+from hermes_router.cli.inspect.seen import SeenConversation
+from hermes_router.cli.output import counted, say, say_json, say_table, tip
+from hermes_router.cli.parking import park, unpark
+from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
+from hermes_router.profiles.model import PROFILE_NAME
+from hermes_router.protocol.files.whole_file import replace_file
+from hermes_router.relay.delivery_policy import spelled
+from hermes_router.routing.table import Place
+
+_EPILOG = """\
+It lists the conversations that Hermes has seen, lets you say which profile answers where, writes
+the routes (every other byte of config.yaml stays), switches the plugin on, parks the routed
+profiles, and runs `doctor`. On a terminal it asks; elsewhere, or with --map, the flags say all. It
+can be run again. A conversation that is not listed: write a message there first.
+
+examples:
+  hermes-router init
+  hermes-router init --list
+  hermes-router init --create career --map telegram:-1003961179976:6=career
+  hermes-router init --undo
+
+exit status: 0 done, 1 nothing was changed, or doctor found what is broken, 2 a mistake in the
+configuration or the command line
+"""
+
+_RECORD = "init.json"
+_CREATE_SECONDS = 300
+
+
+class _Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last ``init`` changed: the file as it was, as it became, and the new profiles."""
+
+    before: str
+    after: str
+    created: list[str] = []
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.epilog = _EPILOG
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="list the conversations, change nothing")
+    what.add_argument("--undo", action="store_true", help="take the last init back")
+    what.add_argument("--dry-run", action="store_true", help="print the new file, change nothing")
+    parser.add_argument(
+        *("--map", "-m"),
+        action="append",
+        default=[],
+        metavar="PLACE=PROFILE",
+        help="who answers where; may be given again",
+    )
+    parser.add_argument(
+        "--create",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="make this profile, with the model and key of the gateway's; may be given again",
+    )
+    commands.add_json_option(parser)
+    commands.add_home_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what was asked for; return the exit status."""
+    home = gateway_home(options.home)
+    if options.undo:
+        return _undo(home)
+    conversations = seen.conversations(home.path)
+    if options.list or not (options.map or options.create or choose.can_ask()):
+        return _list(home, conversations, options)
+    if not hermes_installed():
+        raise wrong_interpreter()
+    before = read_text(home.config)
+    mapping = _mapping(options.map)
+    _want_profiles(home, mapping, options.create)
+    if not options.map and choose.can_ask():
+        mapping, asked = first_routes.ask(home, conversations)
+        options.create += asked
+    if options.dry_run:
+        say(first_routes.written(home, before, mapping, conversations).removesuffix("\n"))
+        return OK
+    created = [name for name in options.create if _create(home, name)]
+    new = first_routes.written(home, before, mapping, conversations)
+    return _carry_out(home, before, new, mapping, created)
+
+
+def _carry_out(
+    home: GatewayHome, before: str, new: str, mapping: Mapping, created: list[str]
+) -> int:
+    if new != before:
+        replace_text(home, before, new)
+    for place, profile in mapping.items():
+        now = "not routed any more" if profile == NOBODY else f"routed to {profile}"
+        say(f"{spelled(place)} is {now}")
+    enable.switch_on(home)
+    after = read_text(home.config)
+    if after != before or created:
+        _note(home, _Done(before=before, after=after, created=created))
+        tip(f"to take all of this back: {home.router('init --undo')}")
+    tip(f"a gateway loads plugins when it starts: {home.restart}")
+    looked = argparse.Namespace(home=_home_option(home), offline=False, verbose=False, json=False)
+    return NEGATIVE if doctor.run(looked) == NEGATIVE else OK
+
+
+def _home_option(home: GatewayHome) -> str | None:
+    return str(home.path) if home.chosen_by == "--home" else None
+
+
+# -- what is there -----------------------------------------------------------------------------
+
+
+def _list(
+    home: GatewayHome, conversations: list[SeenConversation], options: argparse.Namespace
+) -> int:
+    config = loading.load(_home_option(home), offline=True).in_force()
+    rows = [
+        (spelled(item.place), item.kind, item.name, first_routes.answers(config, item.place))
+        for item in conversations
+    ]
+    result = OK if options.list else NEGATIVE
+    if options.json:
+        keys = ("place", "kind", "name", "profile")
+        listed = [dict(zip(keys, row, strict=True)) for row in rows]
+        fields = {"schema": 1, "command": "init", "exit_status": result}
+        say_json({**fields, "home": str(home.path), "conversations": listed})
+        return result
+    if rows:
+        say_table(("PLACE", "KIND", "NAME", "ANSWERED BY"), rows)
+    else:
+        say("Hermes has seen no conversation yet: write a message to the bot, then run this again")
+    if not options.list:
+        tip(f"no terminal to ask at: {home.router('init --map PLACE=PROFILE')}")
+    return result
+
+
+def _mapping(words: list[str]) -> Mapping:
+    found: dict[Place, str] = {}
+    for word in words:
+        place, equals, profile = word.rpartition("=")
+        if not equals or not profile:
+            hint = "like --map telegram:-1003961179976:6=career"
+            raise CommandError(f"{word!r} names no place and profile", hint=hint, status=WRONG)
+        found[place_of(place)] = profile.strip()
+    return found
+
+
+def _want_profiles(home: GatewayHome, mapping: Mapping, create: list[str]) -> None:
+    """Refuse names that cannot be meant before anything is changed."""
+    for name in create:
+        if not PROFILE_NAME.match(name) or name == NOBODY:
+            raise CommandError(f"{name!r} can be no profile's name", status=WRONG)
+    for profile in mapping.values():
+        if profile not in {NOBODY, *create} and not loading.exists(profile, home.root):
+            hint = f"{home.router(f'init --create {profile} ...')} makes it"
+            raise CommandError(f"there is no profile {profile!r}", hint=hint)
+
+
+def _create(home: GatewayHome, name: str) -> bool:
+    """Have Hermes make a profile with the model and key of the gateway's; False: it is there."""
+    if loading.exists(name, home.root):
+        return False
+    words = ["profile", "create", name, "--clone-from", home.profile]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "hermes_cli.main", *words],
+        env={**os.environ, "HERMES_HOME": str(home.root)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_CREATE_SECONDS,
+        check=False,
+    )
+    if not loading.exists(name, home.root):
+        said = (done.stderr or done.stdout).strip().splitlines()
+        reason = said[-1] if said else f"status {done.returncode}"
+        hint = f"HERMES_HOME={home.root} hermes {' '.join(words)}"
+        raise CommandError(f"Hermes did not make the profile {name!r}: {reason}", hint=hint)
+    say(f"made the profile {name}, with the model and key of {home.profile}")
+    return True
+
+
+# -- taking it back ----------------------------------------------------------------------------
+
+
+def _note(home: GatewayHome, done: _Done) -> None:
+    file = _record(home)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(file, msgspec.json.encode(done))
+
+
+def _record(home: GatewayHome) -> Path:
+    return home.path / "hermes-router" / _RECORD
+
+
+def _undo(home: GatewayHome) -> int:
+    file = _record(home)
+    try:
+        done = msgspec.json.decode(file.read_bytes(), type=_Done)
+    except (FileNotFoundError, msgspec.DecodeError) as error:
+        raise CommandError("there is no init to take back", where=str(file)) from error
+    if read_text(home.config) != done.after:
+        raise CommandError(
+            "has been edited since; taking it back would lose that",
+            where=str(home.config),
+            hint="hermes-router route remove PLACE takes one route away, disable the plugin's name",
+        )
+    replace_text(home, done.after, done.before)
+    _park_again(home)
+    file.unlink()
+    say(f"{home.config} is as it was")
+    if done.created:
+        names = ", ".join(done.created)
+        say(f"kept: {counted(len(done.created), 'new profile')} ({names}); hermes profile delete")
+    tip(f"a gateway that runs goes on as it is until: {home.restart}")
+    return OK
+
+
+def _park_again(home: GatewayHome) -> None:
+    """Leave those profiles parked that the file as it was routes with the plugin switched on."""
+    list(unpark(home.root))
+    config, _ = loading.read(home.config, home)
+    enabled, _ = enable.plugin_lists(home.config)
+    if config is not None and enable.PLUGIN in enabled:
+        list(park(home.root, config.worker_profiles()))

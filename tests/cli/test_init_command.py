@@ -1,0 +1,216 @@
+"""`hermes-router init`: from what Hermes has seen to routes, with flags and on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import CHAT, Installation
+
+NEW = f"telegram:{CHAT}:9"
+DOWN, ENTER = "\x1b[B", "\r"
+
+
+@pytest.fixture
+def seen(installation: Installation) -> Installation:
+    """The installation after some conversations, as each kind of Hermes's files tells them."""
+    directory = {
+        "telegram": [
+            {"id": f"{CHAT}:9", "name": "Ours / topic 9", "type": "forum", "thread_id": "9"},
+            {"id": "700000001", "name": "Ada", "type": "dm", "thread_id": None},
+        ]
+    }
+    (installation.home / "channel_directory.json").write_text(json.dumps({"platforms": directory}))
+    (installation.home / "sessions").mkdir()
+    origin = {"platform": "telegram", "chat_id": CHAT, "thread_id": "1", "chat_name": "Ours"}
+    (installation.home / "sessions" / "sessions.json").write_text(
+        json.dumps({"key": {"origin": origin, "chat_type": "forum"}})
+    )
+    database(installation.home / "state.db")
+    return installation
+
+
+def database(file: Path) -> None:
+    origin = {"chat_id": CHAT, "thread_id": "9", "chat_name": "Ours", "chat_topic": "Ca\nreer"}
+    with sqlite3.connect(file) as link:
+        link.execute(
+            "CREATE TABLE sessions (source, session_key, chat_id, thread_id, chat_type,"
+            " display_name, origin_json, started_at)"
+        )
+        link.executemany(
+            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                ("telegram", "a", CHAT, "9", "forum", None, json.dumps(origin), 2.0),
+                ("discord", "b", "444", "444", "thread", "plans", None, 1.0),
+                ("cli", None, None, None, None, None, None, 3.0),
+            ],
+        )
+    link.close()
+
+
+def listed(installation: Installation) -> list[tuple[str, str, str]]:
+    found = installation.run("init", "--list", "--json").json["conversations"]
+    return [(each["place"], each["name"], each["profile"]) for each in found]
+
+
+def test_it_lists_what_hermes_has_seen(seen: Installation) -> None:
+    assert listed(seen) == [
+        ("discord:444", "plans", "-"),
+        (f"telegram:{CHAT}:general", "Ours", "finance"),
+        (NEW, "Ours / Ca\nreer", "finance"),
+        ("telegram:700000001", "Ada", "-"),
+    ]
+    assert "Ca\\x0areer" in seen.run("init", "--list").out
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"platforms": {"telegram": [3, {}]}}'])
+def test_files_of_another_shape_add_nothing(seen: Installation, content: bytes) -> None:
+    for name in ("channel_directory.json", "sessions/sessions.json", "state.db"):
+        (seen.home / name).write_bytes(content)
+    assert listed(seen) == []
+    assert "no conversation yet" in seen.run("init", "--list").out
+
+
+def test_without_a_terminal_and_flags_nothing_is_changed(seen: Installation) -> None:
+    before = seen.config.read_bytes()
+    shown = seen.run("init")
+    assert (shown.status, NEW in shown.out, "--map" in shown.err) == (1, True, True)
+    assert seen.config.read_bytes() == before
+
+
+def test_flags_map_switch_on_and_are_taken_back(seen: Installation) -> None:
+    seen.config.write_text(seen.config.read_text().split("plugins:")[0])
+    before = seen.config.read_text()
+    shown = seen.run("init", "--map", f"{NEW}=career", "--map", "telegram:700000001=finance")
+    assert f"{NEW} is routed to career" in shown.out
+    assert "enabled hermes-router" in shown.out
+    after = seen.config.read_text()
+    assert '"9": career  # Ours / Ca\\x0areer' in after
+    assert set(before.splitlines()) <= set(after.splitlines())
+    assert (seen.profile("career") / "gateway.parked").exists()
+    assert seen.run("test-route", NEW, "--json").json["route"]["profile"] == "career"
+    again = seen.run("init", "--map", f"{NEW}=career")
+    assert seen.config.read_text() == after, again
+    assert seen.run("init", "--undo").status == 0
+    assert seen.config.read_text() == before
+    assert not (seen.profile("career") / "gateway.parked").exists()
+    assert seen.run("init", "--undo").status == 1
+
+
+def test_a_route_is_changed_and_taken_away(seen: Installation) -> None:
+    assert "routed to finance" in seen.run("init", "--map", f"telegram:{CHAT}:6=finance").out
+    assert "not routed any more" in seen.run("init", "--map", f"telegram:{CHAT}:6=-").out
+    places = {place: profile for place, _, profile in listed(seen)}
+    assert places[NEW] == "finance"  # the chat's own route
+    assert "6: career" not in seen.config.read_text()
+
+
+def test_an_edit_since_is_not_lost(seen: Installation) -> None:
+    seen.run("init", "--map", f"{NEW}=career")
+    edited = seen.config.read_text() + "# mine\n"
+    seen.config.write_text(edited)
+    shown = seen.run("init", "--undo")
+    assert (shown.status, "edited since" in shown.err) == (1, True)
+    assert seen.config.read_text() == edited
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("--map", f"{NEW}=nobody"), 1, "no profile 'nobody'"),
+        (("--map", NEW), 2, "names no place and profile"),
+        (("--map", "nonsense=career"), 2, "no place"),
+        (("--create", "Not A Name"), 2, "can be no profile's name"),
+        (("--list", "--undo"), 2, "not allowed with"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_and_changes_nothing(
+    seen: Installation, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    before = seen.config.read_bytes()
+    shown = seen.run("init", *arguments)
+    assert (shown.status, words in shown.err) == (status, True), shown.err
+    assert seen.config.read_bytes() == before
+
+
+def test_a_profile_is_made_with_the_gateways_model(seen: Installation) -> None:
+    with seen.config.open("a") as file:
+        file.write("model: {default: the-model, provider: custom}\n")
+    shown = seen.run("init", "--create", "kid", "--map", f"{NEW}=kid")
+    assert "made the profile kid" in shown.out, shown.err
+    assert "the-model" in (seen.profile("kid") / "config.yaml").read_text()
+    assert "kid" in seen.run("init", "--undo").out
+    assert seen.profile("kid").is_dir()
+
+
+def on_a_terminal(installation: Installation, keys: list[tuple[str, str]]) -> str:
+    """Run `init` on a terminal of its own; press keys when words are shown. Return all output."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hermes_router.cli", "init"],
+        env=installation.environ(TERM="xterm", COLUMNS="120", PROMPT_TOOLKIT_NO_CPR="1"),
+        cwd=installation.base,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    shown, rest = "", ""
+    try:
+        for words, pressed in [*keys, ("", "")]:
+            rest = _read_until(master, rest, words) if words else rest
+            shown += rest
+            rest = ""
+            os.write(master, pressed.encode())
+        shown += _read_until(master, "", None)
+        process.wait(100)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+def _read_until(master: int, rest: str, words: str | None) -> str:
+    deadline = time.monotonic() + 100
+    while words is None or words not in rest:
+        ready, _, _ = select.select([master], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError(f"{words!r} is not in {rest!r}")
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # the program has closed its terminal
+            return rest
+        if not part:
+            return rest
+        rest += part.decode(errors="replace")
+    return rest
+
+
+def test_a_person_chooses_with_arrows_and_enter(seen: Installation) -> None:
+    shown = on_a_terminal(
+        seen,
+        [
+            ("Which conversation?", DOWN * 2 + ENTER),
+            ("Which profile answers there?", "\x1b[A" + ENTER),
+            ("Done: 1 to change", DOWN * 4 + ENTER),
+        ],
+    )
+    assert f"{NEW} is routed to career" in shown
+    assert '"9": career' in seen.config.read_text()
+
+
+def test_a_person_who_leaves_changes_nothing(seen: Installation) -> None:
+    before = seen.config.read_bytes()
+    on_a_terminal(seen, [("Which conversation?", "\x03")])
+    assert seen.config.read_bytes() == before
