@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import anyio
+
 from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, source_fields
 from hermes_router.hermes.features import prompts
@@ -20,7 +22,7 @@ from hermes_router.relay.capabilities import ask_capabilities, method_parameters
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask
 from hermes_router.relay.relay import Relay, RelayTarget
-from hermes_router.state.journal import OpenWorks
+from hermes_router.state.open_works import OpenWorks
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class GatewayConversation:
         personal: bool = False,
     ) -> None:
         self.profile = profile
+        #: Who holds it is served again; what waited in a worker that ended is served in its order.
+        self.left_waiting = anyio.Lock()
         self.key = key
         self._personal = personal
         self._runner = runner

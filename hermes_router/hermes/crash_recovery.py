@@ -1,36 +1,177 @@
-"""What a gateway left behind that was cut off: who waits in vain is told by the next one."""
+"""What a gateway left behind that was cut off: each message gets its one outcome from the next one.
+
+The ledger says how far each message had come. One that was answered is settled. One that nobody had
+begun is served now. Of all others people are told, with the words of the message: what was done for
+it may not be done twice. A reply that lies in the profile's own ledger of replies is Hermes's to
+send, and then nothing is told.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import anyio
+import anyio.to_thread
+
+from hermes_router.errors import ProfileError
 from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.events import place_of
-from hermes_router.state.journal import Works
-from hermes_router.turns.notices import ended_works
+from hermes_router.hermes.compat.events import event_again
+from hermes_router.jobs.maintenance import owed_replies
+from hermes_router.profiles.model import Profile
+from hermes_router.protocol.delivered import name_of
+from hermes_router.protocol.messages import DeliveredText
+from hermes_router.state import kept_event
+from hermes_router.state.delivered import DeliveredTexts
+from hermes_router.state.kept_event import KeptEvent
+from hermes_router.state.ledger import Entry, Step
+from hermes_router.state.open_works import Works
+from hermes_router.turns.notices import cut_off, ended_works
 
 logger = logging.getLogger(__name__)
 
-_CUT_OFF = (
-    "⚠️ The gateway was cut off before your last message here was answered. Please send it again."
-)
 _WENT = "the gateway that it belonged to was stopped or cut off"
 
+#: Seconds after which a message is not served any more, and after which nobody is told of it.
+_TOO_OLD_TO_SERVE, _TOO_OLD_TO_TELL = 3600.0, 48 * 3600.0
 
-async def tell(runner: Any, unanswered: Iterable[dict[str, Any]], works: Iterable[Works]) -> None:
-    """Tell who waits for what will not come any more, when the gateway is up.
+#: Seconds for which the next message of a session waits for one that is served again.
+_SERVED_SECONDS = 900.0
 
-    ``unanswered`` are the sources of messages; a place is told once, however many were open there.
+#: Seconds by which the clocks of two processes may seem to differ.
+_SLACK = 1.0
+
+
+class CrashRecovery:
+    """Settles the messages of one gateway's ledger that an earlier gateway left open.
+
+    ``find`` returns the profile with a name, ``routed`` the name of the one that a source is routed
+    to now. ``pays`` has the profile's owed replies sent, and says False where nobody will.
     """
+
+    def __init__(
+        self,
+        runner: Any,
+        entries: Iterable[Entry],
+        delivered: DeliveredTexts,
+        *,
+        find: Callable[[str], Profile],
+        routed: Callable[[Any], str | None],
+        pays: Callable[[Profile], bool],
+    ) -> None:
+        self._runner = runner
+        self._delivered = delivered
+        self._find = find
+        self._routed = routed
+        self._pays = pays
+        self._open: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+        for entry in entries:
+            if not self._settled(entry):
+                self._open[entry.profile, entry.session].append(entry)
+
+    def _settled(self, entry: Entry) -> bool:
+        """Settle a message that was answered, before anybody sends what is owed a second time.
+
+        A reply that was being sent has arrived, as nearly all have: the gateway died first.
+        """
+        if entry.step not in {Step.ANSWERED, Step.TRYING}:
+            return False
+        self._note_delivered(entry, entry.names)
+        self._forget(entry)
+        return True
+
+    def _note_delivered(self, entry: Entry, names: Iterable[str]) -> None:
+        until = time.time()
+        texts = [DeliveredText(name=name, since=entry.at, until=until) for name in names if name]
+        self._delivered.add(entry.profile, texts)
+
+    def _forget(self, entry: Entry) -> None:
+        entry.settle()
+        try:
+            kept_event.forget(self._find(entry.profile).home, entry.id)
+        except ProfileError:
+            logger.debug("profile %s is gone, with what it kept", entry.profile)
+
+    async def run(self) -> None:
+        """Serve or tell, when the gateway is up; the messages of one session in their order."""
+        await seams.until_running(self._runner)
+        async with anyio.create_task_group() as tasks:
+            for entries in self._open.values():
+                tasks.start_soon(self._recover, entries)
+
+    async def _recover(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            try:
+                await self._settle(entry)
+            except Exception:
+                logger.exception("hermes-router: a message of %s could not be recovered", entry.at)
+
+    async def _settle(self, entry: Entry) -> None:
+        kept = await anyio.to_thread.run_sync(self._kept, entry)
+        if entry.step is Step.ACCEPTED and kept is not None and self._may_serve(entry, kept):
+            await self._serve(entry, kept)
+            return
+        if not await self._hermes_answers(entry) and time.time() - entry.at < _TOO_OLD_TO_TELL:
+            text = cut_off(kept.text if kept is not None else "", begun=entry.step is Step.SAID)
+            await seams.send_to(self._runner, seams.source_of(entry.source), text)
+        self._forget(entry)
+
+    def _kept(self, entry: Entry) -> KeptEvent | None:
+        try:
+            return kept_event.take(self._find(entry.profile).home, entry.id)
+        except ProfileError:
+            return None
+
+    def _may_serve(self, entry: Entry, kept: KeptEvent) -> bool:
+        """Say whether a message can be served now: it is whole, young, and still this profile's."""
+        source = seams.source_of(entry.source)
+        return (
+            not kept.files
+            and time.time() - entry.at < _TOO_OLD_TO_SERVE
+            and self._routed(source) == entry.profile
+            and seams.adapter_for(self._runner, source) is not None
+        )
+
+    async def _serve(self, entry: Entry, kept: KeptEvent) -> None:
+        """Hand a message to its adapter as if it came now, and wait until it has its outcome."""
+        logger.info("hermes-router: a message of profile %s is served now", entry.profile)
+        source = seams.source_of(entry.source)
+        adapter = seams.adapter_for(self._runner, source)
+        await adapter.handle_message(event_again(kept.fields, source, entry.id))
+        with anyio.move_on_after(_SERVED_SECONDS):
+            await entry.outcome.wait()
+            return
+        self._forget(entry)
+
+    async def _hermes_answers(self, entry: Entry) -> bool:
+        """Say whether Hermes will send the reply, which lies in the profile's own ledger.
+
+        Where nobody looks there before the profile's next turn, people are told, and it is not
+        sent any more.
+        """
+        if entry.step is Step.ACCEPTED:
+            return False
+        try:
+            profile = self._find(entry.profile)
+        except ProfileError:
+            return False
+        since = entry.at - _SLACK
+        rows = await anyio.to_thread.run_sync(owed_replies, profile.home, entry.session, since)
+        if rows and self._pays(profile):
+            return True
+        named = [
+            name_of(str(p), str(c), None if t is None else str(t), str(x)) for p, c, t, x in rows
+        ]
+        self._note_delivered(entry, named)
+        return False
+
+
+async def tell_works(runner: Any, works: Iterable[Works]) -> None:
+    """Tell who waits for work that ended with the gateway before."""
     await seams.until_running(runner)
-    told = set()
-    for source in map(seams.source_of, unanswered):
-        place = place_of(source)
-        if place not in told:
-            told.add(place)
-            await seams.send_to(runner, source, _CUT_OFF)
     for ended in works:
         logger.warning("hermes-router: ended with the gateway: %s", "; ".join(ended.works))
         text = ended_works(ended.works, _WENT)

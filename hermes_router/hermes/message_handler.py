@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from hermes_router.config.watcher import ConfigWatcher
@@ -13,15 +14,18 @@ from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, s
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.features.stickers import Stickers
+from hermes_router.hermes.message_register import MessageRegister
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.commands import WITHOUT_MODEL
-from hermes_router.state.journal import Journal
+from hermes_router.state.ledger import Entry
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
 from hermes_router.turns.notices import stopped_waiting, too_many_wait
+from hermes_router.turns.event_track import EventTrack, Outcome
+from hermes_router.turns.notices import too_many_wait
 from hermes_router.turns.turn import Halt, Turn
 
 logger = logging.getLogger(__name__)
@@ -30,7 +34,15 @@ _DRAINED = (
     "⏳ This agent is draining for a maintenance action and isn't accepting new turns right now. "
     "Please resend shortly."
 )
+_LEFT = (
+    "⚠️ Your message was not answered: the assistant of this conversation stopped unexpectedly each "
+    "time before it began with it. Please send it again."
+)
 _STOPPED = "⚡ Stopped. The assistant did not react and was ended, with all that it had started."
+
+
+#: Workers that are tried for a message that waited in one that ended.
+_ATTEMPTS = 2
 
 
 class MessageHandler:
@@ -44,7 +56,7 @@ class MessageHandler:
         conversations: Conversations,
         *,
         book: TurnBook,
-        journal: Journal,
+        register: MessageRegister,
         stickers: Stickers,
         owed: Callable[[Profile], None],
     ) -> None:
@@ -53,9 +65,10 @@ class MessageHandler:
         self._dispatcher = dispatcher
         self._conversations = conversations
         self._book = book
-        self._journal = journal
+        self._register = register
         self._stickers = stickers
         self._owed = owed
+        self._tasks = BackgroundTasks("a queued message could not be served")
 
     async def serve_and_wait(self, event: Any, profile: str) -> None:
         """Serve a message and return when the answer is delivered.
@@ -73,13 +86,12 @@ class MessageHandler:
             event.get_command()
         )
         if inline:
-            if not await self._halted(event, conversation):
-                await self._serve(event, conversation, busy=False, until_handled=True)
+            await self._serve_inline(event, conversation)
             return
         with self._conversations.attended(conversation):
             seams.count_as_running(self._runner, key, event.source, running)
             try:
-                await self._serve_noted(event, conversation, busy=False)
+                await self._serve_entered(event, conversation, busy=False)
             finally:
                 seams.no_longer_running(self._runner, key, running)
 
@@ -91,7 +103,7 @@ class MessageHandler:
         conversation = await self._conversations.of(event, profile)
         if conversation is None or await self._stopped_waiting(event, conversation):
             return
-        await self._serve_noted(event, conversation, busy=True)
+        await self._serve_entered(event, conversation, busy=True)
 
     async def _stopped_waiting(self, event: Any, conversation: GatewayConversation) -> bool:
         """Take back what waits for a place if that is what the message says; say whether it was."""
@@ -130,19 +142,95 @@ class MessageHandler:
             seams.no_longer_running(self._runner, key, running)
         return True
 
-    async def _serve_noted(
+    async def _serve_entered(
         self, event: Any, conversation: GatewayConversation, *, busy: bool
     ) -> None:
-        """Serve a message that is noted on disk until it is answered.
+        """Serve a message that stands in the ledger until it has its outcome.
+
+        One that the platform delivers again is not served.
+        """
+        entry = await self._register.enter(event, conversation)
+        if entry is None:
+            return
+        track = EventTrack(entry)
+        async with self._left_when_done(event, conversation, entry):
+            turn = await self._serve(event, conversation, track, busy=busy)
+            await self._see_through(event, conversation, track, turn)
+
+    async def _serve_inline(self, event: Any, conversation: GatewayConversation) -> None:
+        """Serve a command for the turn that runs, until the worker has handled it.
+
+        The adapter takes nothing more before that. What the command has queued is seen through
+        in the background.
+        """
+        entry = await self._register.enter(event, conversation)
+        if entry is None:
+            return
+        track = EventTrack(entry)
+        async with self._left_when_done(event, conversation, entry) as done:
+            if await self._halted(event, conversation):
+                return
+            turn = await self._serve(event, conversation, track, busy=False, until_handled=True)
+            if turn is not None and track.waiting:
+                rest = done.pop_all()
+                self._tasks.start(self._see_rest_through(event, conversation, track, turn, rest))
+
+    async def _see_rest_through(
+        self,
+        event: Any,
+        conversation: GatewayConversation,
+        track: EventTrack,
+        turn: Turn,
+        done: contextlib.AsyncExitStack,
+    ) -> None:
+        async with done:
+            await self._see_through(event, conversation, track, turn)
+
+    @contextlib.asynccontextmanager
+    async def _left_when_done(
+        self, event: Any, conversation: GatewayConversation, entry: Entry
+    ) -> AsyncIterator[contextlib.AsyncExitStack]:
+        """Settle the entry, and drop the adapter's copies of the files, when the block ends."""
+        async with contextlib.AsyncExitStack() as done:
+            done.push_async_callback(self._register.leave, entry, conversation)
+            done.callback(seams.drop_cached_media, event)
+            yield done
+
+    async def _see_through(
+        self,
+        event: Any,
+        conversation: GatewayConversation,
+        track: EventTrack,
+        turn: Turn | None,
+    ) -> None:
+        """Wait for the outcome of a message that a turn serves.
+
+        If it only waited in a worker that ended, it is served again, in its order.
+        """
+        if not await self._left_waiting(track, turn):
+            return
+        async with conversation.left_waiting:
+            for _attempt in range(_ATTEMPTS):
+                track.begin()
+                turn = await self._serve(event, conversation, track, busy=False)
+                if not await self._left_waiting(track, turn):
+                    return
+        await conversation.notify(_LEFT)
+
+    async def _left_waiting(self, track: EventTrack, turn: Turn | None) -> bool:
+        """Wait for an outcome; say whether the worker ended before it began with the message.
 
         What is owed by a worker that failed is looked for at once.
         """
-        with self._journal.open(source_fields(event.source)):
-            turn = await self._serve(event, conversation, busy=busy)
-            if turn is not None:
-                await turn.answered.wait()
-                if turn.failure is not None:
-                    self._owed(turn.conversation.profile)
+        if turn is None:
+            return False
+        await track.settled.wait()
+        if turn.failure is not None:
+            self._owed(turn.conversation.profile)
+        if track.outcome is Outcome.AGAIN:
+            return True
+        await turn.answered.wait()
+        return False
 
     async def _halted(self, event: Any, conversation: GatewayConversation) -> bool:
         """Have a running turn stop if that is what the message says; False if it is not done."""
@@ -159,24 +247,12 @@ class MessageHandler:
         self,
         event: Any,
         conversation: GatewayConversation,
+        track: EventTrack,
         *,
         busy: bool,
         until_handled: bool = False,
     ) -> Turn | None:
-        """Have a message served; the adapter's copies of its files are gone after that."""
-        try:
-            return await self._served(event, conversation, busy=busy, until_handled=until_handled)
-        finally:
-            seams.drop_cached_media(event)
-
-    async def _served(
-        self,
-        event: Any,
-        conversation: GatewayConversation,
-        *,
-        busy: bool,
-        until_handled: bool,
-    ) -> Turn | None:
+        """Have a worker take a message; None if none did, and people have been told."""
         config = await self._watcher.fresh()
         drained = self._drain_answer(busy=busy) or self._paused_answer(event, conversation)
         settings = config.settings(conversation.profile.name)
@@ -188,6 +264,7 @@ class MessageHandler:
             largest=largest,
             sticker=self._stickers.of(event),
             at_once=seams.canonical_command(event.get_command()) in WITHOUT_MODEL,
+            track=track,
         )
         if drained is not None:
             await self._offer_in_drain(event, conversation, inbound, drained)

@@ -32,14 +32,17 @@ from hermes_router.hermes.features.sessions import RoutedSessions
 from hermes_router.hermes.features.stickers import Stickers
 from hermes_router.hermes.features.wakeups import SessionWakeups
 from hermes_router.hermes.message_handler import MessageHandler
+from hermes_router.hermes.message_register import MessageRegister
 from hermes_router.hermes.refusal import NO_CONFIGURATION, passed
 from hermes_router.hermes.routes import watcher_of
 from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles import model
+from hermes_router.profiles.model import Profile
 from hermes_router.relay.commands import GATEWAY_COMMANDS
 from hermes_router.state.delivered import DeliveredTexts
-from hermes_router.state.journal import Journal, OpenWorks
 from hermes_router.state.known_conversations import KnownConversations
+from hermes_router.state.ledger import Ledger
+from hermes_router.state.open_works import OpenWorks
 from hermes_router.state.running import RunningRecord
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
@@ -75,7 +78,8 @@ class GatewayRouter:
         self._dispatcher = Dispatcher(services)
         self._command = RouterCommand(runner, home, self._watcher, self._dispatcher, self._workers)
         self._jobs = Jobs(runner, services, self._dispatcher, self._watcher, self._root)
-        self._journal = Journal(home / "hermes-router" / "open")
+        ledger = home / "hermes-router" / "ledger.jsonl"
+        self._ledger, self._settled = Ledger(ledger), settled
         self._open_works = OpenWorks(home / "hermes-router" / "background")
         self._menus = ChatMenus(
             runner, home / "hermes-router" / "menus.json", lambda: self._watcher.snapshot
@@ -102,7 +106,7 @@ class GatewayRouter:
                 book=book,
             ),
             book=book,
-            journal=self._journal,
+            register=MessageRegister(self._ledger, ledger.parent),
             stickers=self._stickers,
             owed=self._jobs.scheduler.nudge,
         )
@@ -118,9 +122,9 @@ class GatewayRouter:
         if self._started:
             return
         self._started = True
-        unanswered, works = self._journal.take(), self._open_works.take()
-        if unanswered or works:
-            self._tasks.start(crash_recovery.tell(self._runner, unanswered, works))
+        self._tasks.start(self._recovery().run())
+        if works := self._open_works.take():
+            self._tasks.start(crash_recovery.tell_works(self._runner, works))
         with contextlib.suppress(ConfigError):  # logged by the watcher, once per edit
             config = await self._configuration()
             logger.info("hermes-router: %d routes in force", len(config.table))
@@ -128,6 +132,29 @@ class GatewayRouter:
         self._jobs.start()
         await self._observing.start(self._dispatcher, self._workers)
         self._wakeups.start()
+
+    def _recovery(self) -> crash_recovery.CrashRecovery:
+        return crash_recovery.CrashRecovery(
+            self._runner,
+            self._ledger.open,
+            self._settled,
+            find=lambda name: model.find(name, self._root),
+            routed=self._routed_to,
+            pays=self._pays,
+        )
+
+    def _routed_to(self, source: Any) -> str | None:
+        config = self._watcher.snapshot
+        decision = None if config is None else config.decide(place_of(source))
+        return decision.profile if decision is not None and decision.action == "worker" else None
+
+    def _pays(self, profile: Profile) -> bool:
+        """Have a profile's owed replies sent; False where its upkeep is switched off."""
+        config = self._watcher.snapshot
+        if config is None or not config.settings(profile.name).jobs.upkeep:
+            return False
+        self._jobs.scheduler.nudge(profile)
+        return True
 
     async def _configuration(self) -> configuration.RouterConfig:
         """Return the configuration in force; see that what is kept warm follows it.

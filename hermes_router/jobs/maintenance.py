@@ -14,6 +14,7 @@ import urllib.parse
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,12 @@ _OWED = (
 _MOST_STEPS = 1_000_000
 
 
+_OWED_TO = (
+    "SELECT platform, chat_id, thread_id, content FROM delivery_obligations "
+    "WHERE state NOT IN ('delivered', 'abandoned') AND session_key = ? AND created_at >= ? LIMIT 20"
+)
+
+
 def is_owed(home: Path) -> bool:
     """Say whether a reply or a cron job's end may be missing in a home; blocks for a moment.
 
@@ -110,16 +117,29 @@ def is_owed(home: Path) -> bool:
     return any(_answers(home / name, table, query) for name, table, query in _OWED)
 
 
+def owed_replies(home: Path, session: str, since: float) -> list[tuple[Any, ...]]:
+    """Return the replies to a session that were written down since then and not delivered.
+
+    Each with its platform, chat, thread and text. Blocks for a moment.
+    """
+    return _ask(home / "state.db", "delivery_obligations", _OWED_TO, session, since)
+
+
 def _answers(path: Path, table: str, query: str) -> bool:
+    return bool(_ask(path, table, query))
+
+
+def _ask(path: Path, table: str, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Return the rows that a question to a profile's database has; none where it fails."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
-            return False
+            return []
         uri = f"file:{urllib.parse.quote(str(path))}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=1.0)) as database:
             database.set_progress_handler(lambda: 1, _MOST_STEPS)
             known = "SELECT 1 FROM sqlite_master WHERE type='table' AND name=?"
             if database.execute(known, (table,)).fetchone() is None:
-                return False
-            return database.execute(query).fetchone() is not None
+                return []
+            return database.execute(query, values).fetchall()
     except (OSError, sqlite3.Error):
-        return False  # the upkeep comes at its time
+        return []  # the upkeep comes at its time

@@ -29,6 +29,9 @@ A worker that is to do a job of its profile gets ``job`` in place of ``start``, 
 says ``begun`` when the job counts as run, ``ended`` with what came of it, and then ``idle`` and
 ``draining`` as after a turn.
 
+``progress`` says which events are done and which only wait in the worker: those are served by
+another one if this one dies.
+
 ``heartbeat`` may come at any time, and ``background_work``: what would end with the worker. A
 worker that owns background work says ``idle`` with ``resident`` set and takes further events of
 its session until it says ``draining``.
@@ -171,12 +174,14 @@ class Refused(Message, frozen=True, kw_only=True, tag="refused"):
 class Call(Message, frozen=True, kw_only=True, tag="call"):
     """Call ``method`` of the platform's adapter with keyword arguments ``args``.
 
-    ``args`` holds plain values; a local file stands as ``{"$file": FileRef as a map}``.
+    ``args`` holds plain values; a local file stands as ``{"$file": FileRef as a map}``. ``final``:
+    it sends the end of the answer to the messages that the worker is working on.
     """
 
     id: int
     method: str
     args: dict[str, Any]
+    final: bool = False
 
 
 class Deliver(Message, frozen=True, kw_only=True, tag="deliver"):
@@ -219,6 +224,17 @@ class Idle(Message, frozen=True, kw_only=True, tag="idle"):
     """
 
     resident: bool = False
+
+
+class Progress(Message, frozen=True, kw_only=True, tag="progress"):
+    """Where the worker stands in the session's events, which it works on in their order.
+
+    Each event before ``done`` has been worked on to its end. Those in ``waiting`` wait in the
+    worker's memory and are not begun.
+    """
+
+    done: int
+    waiting: list[int] = []
 
 
 class BackgroundWork(Message, frozen=True, kw_only=True, tag="background_work"):
@@ -459,6 +475,7 @@ FromWorker = (
     | Begun
     | Ended
     | Idle
+    | Progress
     | BackgroundWork
     | NextWakeup
     | Commands

@@ -21,6 +21,7 @@ from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.gate import Gate, Place, StoppedWaiting
 from hermes_router.turns.notices import has_to_wait
+from hermes_router.turns.event_track import Outcome
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
 from hermes_router.workers import launchers
@@ -84,7 +85,10 @@ class Dispatcher:
         for _attempt in range(_ATTEMPTS):
             turn = await self._turn_for(conversation, settings, inbound)
             verdict = await turn.offer(inbound, until_handled=until_handled)
-            if verdict is DeliveryResult.ACCEPTED or turn.failure is not None or self._closing:
+            if verdict is DeliveryResult.ACCEPTED:
+                return turn
+            if self._closing or turn.told_of(inbound):
+                inbound.track.finish(Outcome.ENDED)
                 return turn
             self._vacate(conversation, turn)
         raise WorkerError(

@@ -13,6 +13,7 @@ import anyio
 
 from hermes_router.errors import ProtocolError
 from hermes_router.protocol import messages as msg
+from hermes_router.turns.event_track import EventTrack, TakenEvents
 from hermes_router.workers.process import WorkerProcess
 
 
@@ -24,6 +25,8 @@ class EventSender:
     ``refusal`` what the gateway's rules answer to a command in it, if they forbid it. ``too_large``
     names the files, with their sizes, that stay behind because they are above the limit. ``wake``:
     it is no message, but the time of the session's recurring prompts.
+    names the files, with their sizes, that stay behind because they are above the limit. ``track``
+    follows what becomes of it.
     """
 
     fields: Mapping[str, Any]
@@ -36,6 +39,7 @@ class EventSender:
     wake: bool = False
     at_once: bool = False
     """It asks nothing of a model, and so need not wait for a place among the profile's turns."""
+    track: EventTrack = field(default_factory=EventTrack)
 
 
 class DeliveryResult(enum.Enum):
@@ -62,13 +66,16 @@ class EventReceiver:
     """What one worker is offered, and what it takes.
 
     ``connected`` is set when the worker knows its session, or when it never will; ``open`` says
-    whether messages may still be offered.
+    whether messages may still be offered. ``first`` is the message that was offered first, for
+    which the worker was started.
     """
 
     def __init__(self) -> None:
         self.connected = anyio.Event()
         self.open = True
         self.accepted = 0
+        self.first: EventSender | None = None
+        self.taken = TakenEvents()
         self._worker: WorkerProcess | None = None
         self._sending = anyio.Lock()
         self._offers: dict[int, PendingEvent] = {}
@@ -83,12 +90,14 @@ class EventReceiver:
         """Take nothing more, and let nobody wait: the worker is gone."""
         self.open = False
         self.connected.set()
+        self.taken.close()
         for offer in self._offers.values():
             offer.accepted.set()
             offer.handled.set()
 
     async def offer(self, offer: PendingEvent, *, until_handled: bool) -> None:
         """Hand a message to the worker; its verdict, and when wanted its handling, stand after."""
+        self.first = self.first or offer.inbound
         await self.connected.wait()
         if not self.open or self._worker is None:
             offer.verdict = DeliveryResult.REFUSED
@@ -144,6 +153,8 @@ class EventReceiver:
             offer.handled.set()
             return
         accepted = isinstance(message, msg.Accepted)
-        self.accepted += accepted
+        if accepted:
+            self.accepted += 1
+            self.taken.take(message.event, offer.inbound.track)
         offer.verdict = DeliveryResult.ACCEPTED if accepted else DeliveryResult.REFUSED
         offer.accepted.set()

@@ -12,6 +12,7 @@ from hermes_router.errors import (
     WorkerTimeout,
     WrongVersion,
 )
+from hermes_router.workers.worker_log import one_line
 
 _USED = {
     "file_bytes": "sent more of files at once",
@@ -76,6 +77,21 @@ def why_ended(failure: RouterError | None, reason: str) -> str:
     if failure is None:
         return reason
     return f"the assistant of this conversation {_what(failure).removesuffix(_TOO_EARLY)}"
+
+
+#: Letters of a message that its writer recognises it by.
+_QUOTED = 60
+
+
+def cut_off(words: str, *, begun: bool) -> str:
+    """Return the line for a message that ended with a gateway that was cut off.
+
+    ``begun``: a part of its answer can be read.
+    """
+    shown = one_line(words, _QUOTED)
+    which = f"your message “{shown}”" if shown else "your last message here"
+    when = "in the middle of its answer to" if begun else "before it had answered"
+    return f"⚠️ The gateway was cut off {when} {which}. Please send it again."
 
 
 def too_many_wait(allowed: int, turn_id: str) -> str:

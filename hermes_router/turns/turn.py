@@ -79,6 +79,7 @@ class Turn:
             else_noted=self._noted,
         )
         self._receiver, self._telling = self._session.receiver, self._session.telling
+        self._told = False
         self._stopping = False
         self._reason = "its process was ended"
 
@@ -96,6 +97,13 @@ class Turn:
     def resident(self) -> bool:
         """Does the worker only live for work that outlives the turn?"""
         return self.open and self.answered.is_set()
+
+    def told_of(self, inbound: EventSender) -> bool:
+        """Say whether the notice about the turn's failure was for a message that it never took.
+
+        It is for the messages that were taken, else for the one that the worker was started for.
+        """
+        return self._told and not self._receiver.taken.count and self._receiver.first is inbound
 
     @property
     def phases(self) -> dict[str, float]:
@@ -266,11 +274,13 @@ class Turn:
         return None if self._stopping else self._session.watch.over_limit(self._returncode)
 
     async def _close(self, spool: Spool) -> None:
-        unanswered = not self.answered.is_set() and not self._stopping
+        served = self.answered.is_set() or self._receiver.taken.served
+        unanswered = not served and not self._stopping
         if self._loss_costs_nothing():
             logger.warning("turn %s: its prepared worker was lost: %s", self.id, self.failure)
             self.failure, unanswered = None, False
             self.story.forget()
+        self._told = unanswered or is_told_in_any_case(self.failure)
         self._receiver.close()
         if self.failure is not None:
             logger.error("turn %s of %s: %s", self.id, self.conversation.profile.name, self.failure)
@@ -305,7 +315,7 @@ class Turn:
         """Tell what became of the turn, and of the work that ended with its worker."""
         why = why_ended(self.failure, self._reason)
         self._telling.log_ended_works(why)
-        if unanswered or is_told_in_any_case(self.failure):
+        if self._told:
             await self._apologise(answered=not unanswered)
         await self._telling.say_ended_works(why)
 

@@ -13,8 +13,9 @@ import anyio.to_thread
 from hermes_router.config.settings import Settings
 from hermes_router.errors import ProtocolError, WorkerDied, WorkerStartError, WrongVersion
 from hermes_router.protocol import messages as msg
+from hermes_router.protocol.delivered import name_of
 from hermes_router.relay.attachments import Spool
-from hermes_router.relay.prompts import OpenPrompts, Send
+from hermes_router.relay.prompts import Ask, OpenPrompts, Send
 from hermes_router.state.delivered import SentTexts
 from hermes_router.turns.event_sender import EventReceiver
 from hermes_router.turns.notifier import Notifier
@@ -26,8 +27,13 @@ from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import one_line
 
+#: The phase from which on a worker does what may not be done twice.
+MODEL_REQUEST = "model_request"
+
 #: Calls that say nothing in the conversation.
-_SILENT_CALLS = frozenset({"send_typing", "stop_typing"})
+_SILENT_CALLS = frozenset(
+    {"send_typing", "stop_typing", "pause_typing_for_chat", "resume_typing_for_chat"}
+)
 
 
 async def greet(worker: WorkerProcess, profile: str) -> msg.Hello:
@@ -133,6 +139,8 @@ class WorkerSession:
             self.telling.note_works(message.works)
         elif isinstance(message, msg.NextWakeup):
             self._conversation.note_wakeup(message.at)
+        elif isinstance(message, msg.Progress):
+            self.receiver.taken.progress(done=message.done, waiting=message.waiting)
         elif isinstance(message, msg.Commands):
             self._conversation.offered(message)
         elif isinstance(message, msg.LimitReached):
@@ -151,11 +159,35 @@ class WorkerSession:
     async def _do(self, call: msg.Request, spool: Spool) -> Any:
         if isinstance(call, msg.Call):
             ask = functools.partial(self.prompts.ask, call.id)
-            value = await self._conversation.execute(call.method, call.args, spool, ask)
+            value = await self._executed(call, spool, ask)
         else:
             value = await self._delivery.carry(self._conversation.sender, call, spool)
         self.sent.note(call, value, self._conversation.sender.origin)
         return value
+
+    async def _executed(self, call: msg.Call, spool: Spool, ask: Ask) -> Any:
+        """Call the adapter; note what that means for the messages that the worker works on."""
+        taken = self.receiver.taken
+        if not call.final:
+            value = await self._conversation.execute(call.method, call.args, spool, ask)
+            if call.method not in _SILENT_CALLS:
+                taken.said()
+            return value
+        stalled, success = taken.trying(self._name_of(call)), False
+        try:
+            value = await self._conversation.execute(call.method, call.args, spool, ask)
+            success = isinstance(value, dict) and bool(value.get("success"))
+        finally:
+            stalled.cancel()
+            taken.tried(success=success)
+        return value
+
+    def _name_of(self, call: msg.Call) -> str:
+        """Return the name of the text that a call sends, as the worker's ledger would have it."""
+        here, text = self._conversation.sender.origin, str(call.args.get("content", ""))
+        if here is None:
+            return ""
+        return name_of(here.platform, here.chat_id or "", here.thread_id, text)
 
     def _note(self, message: msg.FromWorker) -> None:
         match message:
@@ -181,9 +213,14 @@ class WorkerSession:
 
     def _note_progress(self, message: msg.Phase | msg.RunResult) -> None:
         if isinstance(message, msg.Phase):
-            self._log.marked(message.name)
+            self._reached(message.name)
         else:
             self._story.ran(message)
+
+    def _reached(self, phase: str) -> None:
+        self._log.marked(phase)
+        if phase == MODEL_REQUEST:
+            self.receiver.taken.begun()
 
     def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
         self.receiver.settle(message)
@@ -197,6 +234,7 @@ class WorkerSession:
         self._log.reached("reply")
         self.watch.released()
         self.watch.said()
+        self.receiver.taken.all_done()
         self.receiver.open = resident and not self.left
         self._story.replied(self._log.phases)
         self.answered.set()

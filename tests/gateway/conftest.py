@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,11 @@ class Stage:
 
     def wait_answered(self, timeout: float) -> bool:
         """Wait until the gateway takes no routed message for open; say whether that came."""
-        noted, deadline = self.root.path / "hermes-router" / "open", time.monotonic() + timeout
-        while any(noted.glob("*.json")):
+        ledger, deadline = (
+            self.root.path / "hermes-router" / "ledger.jsonl",
+            time.monotonic() + timeout,
+        )
+        while open_messages(ledger):
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
@@ -81,6 +85,15 @@ class Stage:
         except TimeoutError:
             log = self.worker_log(profile)
             raise TimeoutError(f"turns of {profile} go on:\n{log}") from None
+
+
+def open_messages(ledger: Path) -> list[str]:
+    """Return the ids of the messages that have no outcome yet, as a gateway's ledger says."""
+    steps: dict[str, str] = {}
+    for line in ledger.read_text().splitlines() if ledger.exists() else ():
+        with suppress(ValueError):
+            steps |= {(entry := json.loads(line))["id"]: entry["step"]}
+    return [number for number, step in steps.items() if number and step != "settled"]
 
 
 def _closed(log: str) -> bool:

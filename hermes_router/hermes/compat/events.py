@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,15 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.serialize import plain
 from hermes_router.routing.table import Place
 from hermes_router.state.known_conversations import KnownConversation
+from hermes_router.state.ledger import Identity
 from hermes_router.turns.event_sender import EventSender
+from hermes_router.turns.event_track import EventTrack
 
 #: Fields that never cross: the platform's own objects, and what only the gateway may decide.
 _OWN_FIELDS = {"source", "raw_message"}
+#: Attribute of an event with the ids of the messages that an adapter has joined to it.
+JOINED_IDS = "_hermes_router_joined"
+
 _OWN_SOURCE_FIELDS = {"profile", "delivered_via_upstream_relay"}
 
 
@@ -69,6 +76,48 @@ def seen_of(source: Any) -> KnownConversation:
     )
 
 
+#: Where an event that is served again after a crash says which entry of the ledger it is.
+_ENTRY = "hermes_router_entry"
+
+
+def identity_of(event: Any) -> Identity:
+    """Return by what a message is known when the platform delivers it again."""
+    raw = getattr(event, "raw_message", None)
+    edited = getattr(raw, "edit_date", None)
+    marks = [str(edited)] if edited is not None else []
+    if event.is_command():  # the buttons of one card are commands with the card's own id
+        marks.append(str(event.text))
+    first = [] if event.message_id is None else [event.message_id]
+    joined = getattr(event, JOINED_IDS, ())
+    return Identity(
+        platform=event.source.platform.value,
+        chat_id=str(event.source.chat_id),
+        message_ids=tuple(dict.fromkeys(str(number) for number in (*first, *joined))),
+        mark=" ".join(marks),
+    )
+
+
+def entry_number(event: Any) -> str:
+    """Return which entry of the ledger an event is that is served again, or nothing."""
+    return str((getattr(event, "metadata", None) or {}).get(_ENTRY, ""))
+
+
+def event_fields(event: Any) -> dict[str, Any]:
+    """Return an event's own fields as plain data."""
+    return _plain_fields(event, without=_OWN_FIELDS)
+
+
+def event_again(fields: Mapping[str, Any], source: Any, number: str) -> Any:
+    """Return the event with these plain fields, as the ledger's entry ``number``. No files."""
+    base = importlib.import_module("gateway.platforms.base")
+    names = {field.name for field in dataclasses.fields(base.MessageEvent) if field.init}
+    known = {name: value for name, value in fields.items() if name in names}
+    known |= {"media_urls": [], "media_types": [], "metadata": {_ENTRY: number}}
+    known |= {"source": source, "message_type": base.MessageType(fields["message_type"])}
+    known.pop("timestamp", None)
+    return base.MessageEvent(**known)
+
+
 def inbound_of(
     event: Any,
     *,
@@ -77,13 +126,14 @@ def inbound_of(
     largest: int | None = None,
     sticker: msg.Sticker | None = None,
     at_once: bool = False,
+    track: EventTrack | None = None,
 ) -> EventSender:
     """Return the event as it crosses the pipe, with the files that the adapter cached.
 
     ``refusal`` is what the gateway's rules answer to the command in it. A channel's prompt and
     skills from the gateway's configuration stay behind: the profile has its own. What the adapter
     itself says of the place is given as ``channel_prompt``. Of files above ``largest`` bytes the
-    text says that they are not there.
+    text says that they are not there. ``track`` follows what becomes of the message.
     """
     kept, large = _by_size(_media(event), largest)
     fields = _plain_fields(event, without=_OWN_FIELDS) | {
@@ -92,6 +142,8 @@ def inbound_of(
         "media_urls": [url for url, _ in kept],
         "media_types": [kind for _, kind in kept],
     }
+    if entry_number(event):
+        fields["metadata"] = {}
     if large and largest is not None:
         note = f"[Not passed on, for files may have {in_words(largest)} here: {', '.join(large)}]"
         fields["text"] = f"{fields['text'] or ''}\n\n{note}".strip()
@@ -105,6 +157,7 @@ def inbound_of(
         sticker=sticker,
         too_large=large,
         at_once=at_once,
+        track=track or EventTrack(),
     )
 
 

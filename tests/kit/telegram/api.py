@@ -48,6 +48,7 @@ class Faults:
 
     planned: list[Fault] = field(default_factory=list)
     latency: dict[str, float] = field(default_factory=dict)
+    answer_latency: dict[str, float] = field(default_factory=dict)
 
     def take(self, call: Call) -> Fault | None:
         """Return the fault that this call runs into, if any, and use it up."""
@@ -121,6 +122,7 @@ class TelegramApi(LocalServer):
             else:
                 await asyncio.sleep(self.faults.latency.get(method.casefold(), 0))
                 result = self._execute(call, contents)
+                await asyncio.sleep(self.faults.answer_latency.get(method.casefold(), 0))
         except RefusedError as refused:
             return JSONResponse(refused.body(), status_code=refused.code)
         return JSONResponse({"ok": True, "result": result})

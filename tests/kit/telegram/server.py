@@ -217,8 +217,14 @@ class FakeTelegram(TelegramUsers):
         with self.journal.changed:
             self.faults.latency[method.casefold()] = seconds
 
+    def set_answer_latency(self, method: str, seconds: float) -> None:
+        """Delay the answer to each call of a method after it took effect; 0 ends that."""
+        with self.journal.changed:
+            self.faults.answer_latency[method.casefold()] = seconds
+
     def clear_faults(self) -> None:
         """Forget planned faults and latencies."""
         with self.journal.changed:
             self.faults.planned.clear()
             self.faults.latency.clear()
+            self.faults.answer_latency.clear()

@@ -87,6 +87,12 @@ class TelegramUsers(TelegramApi):
             stored.edit_date = stored.date + 1
             self._deliver(bot_token, "edited_message", self.world.show(stored))
 
+    def deliver_again(self, message_id: int, bot_token: str | None = None) -> None:
+        """Deliver a user's message in another update, as a platform does that got no answer."""
+        with self.journal.changed:
+            shown = self.world.show(self._known(message_id))
+            self._deliver(bot_token, "message", shown)
+
     def click(
         self,
         message: Message | Call | int,

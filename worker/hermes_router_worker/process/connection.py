@@ -67,17 +67,27 @@ class Connection:
         """Return a number for a call that must be known before it is made."""
         return next(self._ids)
 
-    async def call(self, method: str, args: dict[str, Any], number: int | None = None) -> Any:
+    async def call(
+        self,
+        method: str,
+        args: dict[str, Any],
+        number: int | None = None,
+        *,
+        final: bool = False,
+    ) -> Any:
         """Have the gateway call ``method`` of the real adapter; return what it returned.
 
         What ``before_call`` sends, if it is set, the gateway knows before people see the call.
+        ``final``: the call sends the end of an answer.
 
         Raises:
             CallFailed: it raised, or the relay's policy refused it.
         """
         if self.before_call is not None:
             await self.before_call()
-        return await self.ask(lambda number: msg.Call(id=number, method=method, args=args), number)
+        return await self.ask(
+            lambda number: msg.Call(id=number, method=method, args=args, final=final), number
+        )
 
     async def ask(self, message: Callable[[int], msg.Message], number: int | None = None) -> Any:
         """Send the message that is made with a number, and return what the gateway answers to it.

@@ -35,6 +35,7 @@ from hermes_router_worker.process.connection import CallFailed, Connection
 from hermes_router_worker.send.engine import NO_TOKEN, set_home
 from hermes_router_worker.send.files import refuse_foreign
 from hermes_router_worker.session.answers import is_awaited
+from hermes_router_worker.session.progress import Progress, is_final, note_files
 from hermes_router_worker.session.prompts import Prompts, crossing
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,11 @@ _PROFILE_DECIDES = frozenset({"group_sessions_per_user", "thread_sessions_per_us
 
 
 def build_adapter(
-    start: msg.Start, link: Connection, config: Any, on_change: Callable[[], None]
+    start: msg.Start,
+    link: Connection,
+    config: Any,
+    progress: Progress,
+    on_change: Callable[[], None],
 ) -> Any:
     """Return the pipe adapter for a session and enter its platform into the profile's config.
 
@@ -52,7 +57,7 @@ def build_adapter(
     """
     platform = importlib.import_module("gateway.config").Platform(start.platform)
     settings = _platform_settings(start, config, platform)
-    return _adapter_class(start)(settings, platform, link, on_change)
+    return _adapter_class(start)(settings, platform, link, progress, on_change)
 
 
 def _platform_settings(start: msg.Start, config: Any, platform: Any) -> Any:
@@ -129,10 +134,16 @@ class _Plumbing:
     """
 
     def __init__(
-        self, settings: Any, platform: Any, link: Connection, on_change: Callable[[], None]
+        self,
+        settings: Any,
+        platform: Any,
+        link: Connection,
+        progress: Progress,
+        on_change: Callable[[], None],
     ) -> None:
         super().__init__(settings, platform)  # type: ignore[call-arg]
         self._link = link
+        self._progress = progress
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._telling: set[asyncio.Task[Any]] = set()
@@ -171,7 +182,8 @@ class _Plumbing:
             if name in args:
                 args[name] = await _carried(self._link, args[name], shape)
         try:
-            value = await self._link.call(method.name, plain(args), number)
+            final = is_final(method.name, args)
+            value = await self._link.call(method.name, plain(args), number, final=final)
         except CallFailed as error:
             if not error.refused:
                 raise
@@ -193,6 +205,14 @@ class _Plumbing:
         if not task.cancelled() and task.exception() is not None:
             logger.debug("a call that nobody waits for failed: %r", task.exception())
 
+    @staticmethod
+    def extract_media(content: str) -> Any:
+        """Return the files that an answer names and its text, as Hermes does; note the files."""
+        base = importlib.import_module("gateway.platforms.base").BasePlatformAdapter
+        found = base.extract_media(content)
+        note_files(found[0])
+        return found
+
     def waits_for_answer(self, event: Any) -> bool:
         """Say whether the session waits for a person, and ``event`` is the answer."""
         runner = self.gateway_runner  # type: ignore[attr-defined]
@@ -201,10 +221,13 @@ class _Plumbing:
     async def _process_message_background(self, event: Any, session_key: str) -> None:
         late = functools.partial(self._tell_later, event)
         try:
-            with dropped.collected(late) as found:
-                await super()._process_message_background(event, session_key)  # type: ignore[misc]
-            if text := found.take():
-                await self._tell(event, text)
+            with self._progress.processing(event):
+                with dropped.collected(late) as found:
+                    await super()._process_message_background(  # type: ignore[misc]
+                        event, session_key
+                    )
+                if text := found.take():
+                    await self._tell(event, text)
         finally:
             self._loop.call_soon(self._on_change)
 

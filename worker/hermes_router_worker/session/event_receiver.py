@@ -16,6 +16,7 @@ from hermes_router_worker.hermes.events import Attachments, build_event, build_s
 from hermes_router_worker.hermes.features import stickers, wakeups
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.session import channel_context
+from hermes_router_worker.session.progress import Progress
 from hermes_router_worker.session.runs import Runs
 from hermes_router_worker.startup.gateway_rules import note_refusal
 
@@ -34,6 +35,7 @@ class EventReceiver:
         link: Connection,
         adapter: Any,
         runs: Runs,
+        progress: Progress,
         *,
         changed: asyncio.Event,
         finish: asyncio.Event,
@@ -41,6 +43,7 @@ class EventReceiver:
         self._link = link
         self._adapter = adapter
         self._runs = runs
+        self._progress = progress
         self._changed = changed
         self._finish = finish
         self.open = True
@@ -96,6 +99,7 @@ class EventReceiver:
         note_refusal(runner, event, message.refusal)
         channel_context.take_overheard(runner, event.source)
         channel_context.apply_profile_settings(runner, event)
+        self._progress.take(event, message.id)
         await self._link.send(msg.Accepted(event=message.id))
         self._begin(self._handle(message, event))
 
@@ -111,7 +115,11 @@ class EventReceiver:
         self._changed.set()
 
     async def _handle(self, message: msg.Event, event: Any) -> None:
-        await self._hand_over(event, f"event {message.id}", message.sticker)
+        try:
+            await self._hand_over(event, f"event {message.id}", message.sticker)
+        finally:
+            self._progress.handed_over(message.id, command=event.is_command())
+        await self._progress.tell()
         halted = event.is_command() and self._runs.take_halted()
         with contextlib.suppress(OSError):
             await self._link.send(msg.Handled(event=message.id, halted=halted))

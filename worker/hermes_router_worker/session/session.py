@@ -25,6 +25,7 @@ from hermes_router_worker.session.background import Background
 from hermes_router_worker.session.event_receiver import EventReceiver
 from hermes_router_worker.session.model_requests import report_model_requests
 from hermes_router_worker.session.model_runs import ModelRuns
+from hermes_router_worker.session.progress import Progress, follow_streams
 from hermes_router_worker.session.runs import Runs
 from hermes_router_worker.session.turn_mark import mark_log_lines
 from hermes_router_worker.startup import session_wiring, speedups, warmup
@@ -59,12 +60,15 @@ class Session:
         self._wakeup: float | None = -1.0  # so that none is news: the last worker may have died
         self._deliverable = start.delivery_scope.platforms
         self._menu = (start.platform, start.menu)
-        self._adapter = build_adapter(start, link, runner.config, self._changed.set)
+        self._progress = Progress(link)
+        self._adapter = build_adapter(start, link, runner.config, self._progress, self._changed.set)
         self._transport = Gateway(link, self._loop)
         engine.install(self._transport, start.delivery_scope)
         self._background = Background(runner)
         session_wiring.attach(runner, self._adapter, session_key=start.session_key)
         self._memory = session_state.attach(runner, self._adapter, start.session_key)
+        self._progress.attach(self._adapter)
+        follow_streams()
         report_model_requests(self._asks_model)
         refusals.explain(profile)
         refusals.report_open_files(self._hit_open_files)
@@ -72,7 +76,7 @@ class Session:
         ModelRuns(runner, self._say_later)
         self._owed = Activity(runner, self._adapter, runs, self._background)
         self._receiver = EventReceiver(
-            link, self._adapter, runs, changed=self._changed, finish=finish
+            link, self._adapter, runs, self._progress, changed=self._changed, finish=finish
         )
 
     async def run(self) -> None:
@@ -168,6 +172,7 @@ class Session:
     async def _until_idle(self) -> None:
         while (self._receiver.handling() or self._owed.busy()) and not self._finish.is_set():
             await self._pause()
+            await self._progress.tell()
             queued = None if self._receiver.handling() else self._memory.next_queued()
             if queued is not None:
                 self._receiver.begin_queued(queued)
@@ -214,6 +219,7 @@ class Session:
 
     async def _tell_works_now(self) -> None:
         """Tell the gateway before it shows anything: who has read of a work is told of its end."""
+        await self._progress.tell()
         if self._receiver.open:
             await self._tell(self._owed.works())
 

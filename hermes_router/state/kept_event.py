@@ -1,0 +1,77 @@
+"""The words of a message that waits for its outcome, in the home of the profile that it is for.
+
+The gateway's ledger knows where a message was sent; what it said is the profile's alone. Whoever
+can write in that home can change what is kept there, so that nothing else is read from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+#: The folder below the profile's home.
+FOLDER = ("hermes-router", "waiting")
+
+_MOST_BYTES = 1024 * 1024
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LOOK = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class KeptEvent(msgspec.Struct, frozen=True):
+    """The plain fields of an event; ``files`` says that it had some, which are not kept."""
+
+    fields: dict[str, Any]
+    files: bool = False
+
+    @property
+    def text(self) -> str:
+        """What the person wrote."""
+        return str(self.fields.get("text") or "")
+
+
+def keep(home: Path, number: str, fields: Mapping[str, Any], *, files: bool) -> None:
+    """Keep the event of the ledger's entry ``number``; raises ``OSError``. No link is followed."""
+    content = msgspec.json.encode(KeptEvent(dict(fields), files))
+    with _folder(home) as folder:
+        file = os.open(f"{number}.json", _CREATE, 0o600, dir_fd=folder)
+        with os.fdopen(file, "wb") as target:
+            target.write(content)
+
+
+def take(home: Path, number: str) -> KeptEvent | None:
+    """Return what is kept for an entry, or None."""
+    try:
+        with _folder(home) as folder:
+            file = os.open(f"{number}.json", _READ, dir_fd=folder)
+            with os.fdopen(file, "rb") as source:
+                return msgspec.json.decode(source.read(_MOST_BYTES), type=KeptEvent)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def forget(home: Path, number: str) -> None:
+    """Remove what is kept for an entry."""
+    with contextlib.suppress(OSError), _folder(home) as folder:
+        os.unlink(f"{number}.json", dir_fd=folder)
+
+
+@contextlib.contextmanager
+def _folder(home: Path) -> Iterator[int]:
+    """Open the folder, which is made if needed."""
+    folder = os.open(home, _LOOK)
+    try:
+        for part in FOLDER:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, 0o700, dir_fd=folder)
+            below = os.open(part, _LOOK | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        yield folder
+    finally:
+        os.close(folder)

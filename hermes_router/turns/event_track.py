@@ -1,0 +1,132 @@
+"""What becomes of the messages that one worker took: answered, untouched, or ended with it.
+
+A worker works on the messages of its session in the order of their numbers. It says before which
+number all are done, and which still wait in it. Each change is noted in the ledger of messages, if
+the message has an entry there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Collection
+
+import anyio
+
+from hermes_router.state.ledger import Entry
+
+#: Seconds after which a reply that is being sent may not arrive any more.
+_STALLED_SECONDS = 5.0
+
+
+class Outcome(enum.Enum):
+    """What became of a message that was offered to a worker."""
+
+    ANSWERED = enum.auto()
+    AGAIN = enum.auto()  # the worker ended before it began with it: the next worker is to serve it
+    ENDED = enum.auto()  # it ended with the worker, and people have been told what there is to say
+
+
+class EventTrack:
+    """Follows one message; ``settled`` is set when its ``outcome`` is known."""
+
+    def __init__(self, entry: Entry | None = None) -> None:
+        self.entry = entry
+        self.begin()
+
+    def begin(self) -> None:
+        """Follow the message from the start: no worker has it."""
+        self.outcome: Outcome | None = None
+        self.settled = anyio.Event()
+        self.waiting = self.answered = self.reported = False
+
+    def finish(self, outcome: Outcome) -> None:
+        """Note the outcome; the first one counts."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self.settled.set()
+
+    def note(self, step: str, *names: str) -> None:
+        """Note a step in the ledger."""
+        if self.entry is not None:
+            getattr(self.entry, step)(*names)
+
+
+class TakenEvents:
+    """The messages that one worker has taken and that have no outcome yet, by number."""
+
+    def __init__(self) -> None:
+        self.count = self._first = 0
+        self._tracks: dict[int, EventTrack] = {}
+
+    @property
+    def served(self) -> bool:
+        """Say whether the worker took messages, and none of them would end unanswered with it."""
+        return self.count > 0 and not any(self._lost(n) for n in self._tracks)
+
+    def take(self, number: int, track: EventTrack) -> None:
+        """Note that the worker has taken a message."""
+        self.count += 1
+        self._first = self._first or number
+        self._tracks[number] = track
+
+    def progress(self, *, done: int, waiting: Collection[int]) -> None:
+        """Note where the worker stands: all before ``done`` are done, those in ``waiting`` wait."""
+        for number, track in list(self._tracks.items()):
+            track.reported = True
+            waits = number in waiting
+            if not waits and number != self._first:
+                track.note("begun")  # only of the first one does the worker say when it asks
+            track.waiting = waits
+            if number < done and not track.waiting:
+                self._tracks.pop(number).finish(Outcome.ANSWERED)
+
+    def all_done(self) -> None:
+        """Note that the worker is idle: each message that it took has its answer."""
+        while self._tracks:
+            self._tracks.popitem()[1].finish(Outcome.ANSWERED)
+
+    def begun(self) -> None:
+        """Note that the worker does what may not be done twice."""
+        self._note("begun")
+
+    def said(self) -> None:
+        """Note that the worker has said something in the conversation."""
+        self._note("said")
+
+    def trying(self, name: str) -> asyncio.TimerHandle:
+        """Note that the end of an answer is sent from now on; cancel what this returns after it."""
+        self._note("trying", name)
+        return asyncio.get_running_loop().call_later(_STALLED_SECONDS, self._note, "stalled")
+
+    def tried(self, *, success: bool) -> None:
+        """Note what came of sending the end of an answer."""
+        self._note("answered" if success else "failed")
+        for track in self._current():
+            track.answered = track.answered or success
+
+    def close(self) -> None:
+        """Settle what the worker had taken: it is gone."""
+        lost = {number: self._lost(number) for number in self._tracks}
+        for number, track in self._tracks.items():
+            if track.answered:
+                track.finish(Outcome.ANSWERED)
+            else:
+                track.finish(Outcome.ENDED if lost[number] else Outcome.AGAIN)
+        self._tracks.clear()
+
+    def _lost(self, number: int) -> bool:
+        """Say whether a message ends unanswered with the worker.
+
+        One that was taken behind another, of which the worker said nothing any more, only waited.
+        """
+        track = self._tracks[number]
+        behind = not track.reported and number != min(self._tracks)
+        return not (track.answered or track.waiting or behind)
+
+    def _current(self) -> list[EventTrack]:
+        return [track for track in self._tracks.values() if not track.waiting]
+
+    def _note(self, step: str, *names: str) -> None:
+        for track in self._current():
+            track.note(step, *names)

@@ -1,0 +1,148 @@
+"""Each accepted message has one outcome: its answer, or one line that says what became of it.
+
+Each test ends a process at one moment of a turn and looks at all that the chat was sent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage
+from tests.kit import FORUM, Reply
+from tests.kit.waiting import wait_until
+
+#: Seconds in which a second word to a message would come.
+QUIET = 3.0
+
+
+@pytest.fixture(autouse=True)
+def clean(stage: Stage) -> Iterator[None]:
+    yield
+    stage.telegram.clear_faults()
+    stage.model.clear_scripts()
+
+
+def said(stage: Stage, topic: int, after: int) -> list[str]:
+    """Return what a topic was sent since then, each message once, as it reads now."""
+    calls = stage.telegram.calls("sendMessage", after=after)
+    ours = [c for c in calls if c.error is None and c.params.get("message_thread_id") == topic]
+    return [stage.telegram.message(c.message_id or 0).text for c in ours]
+
+
+def wait_said(stage: Stage, topic: int, after: int, words: str) -> None:
+    stage.telegram.wait_reply(FORUM, topic, contains=words, after=after, timeout=ANSWER_SECONDS)
+
+
+def wait_step(stage: Stage, step: str, seen: int) -> None:
+    """Wait until the gateway has noted one more such step in its ledger."""
+    wait_until(lambda: steps(stage, step) > seen, ANSWER_SECONDS, f"no message is {step}")
+
+
+def steps(stage: Stage, step: str) -> int:
+    """Count the messages of which the ledger says this; those of earlier gateways are not there."""
+    ledger = stage.root.path / "hermes-router" / "ledger.jsonl"
+    lines = ledger.read_text().splitlines() if ledger.exists() else []
+    return sum(f'"step":"{step}"' in line and '"id":""' not in line for line in lines)
+
+
+def test_a_worker_that_dies_when_its_reply_had_effect_costs_no_second_word(stage: Stage) -> None:
+    stage.ask("good morning", CAREER, contains="good morning")
+    stage.wait_settled("career")
+    after = stage.telegram.seq
+    stage.telegram.set_answer_latency("sendMessage", 2.0)
+    stage.telegram.say("what a day", thread_id=CAREER)
+    wait_said(stage, CAREER, after, "what a day")
+    os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
+    stage.wait_settled("career")
+    stage.telegram.clear_faults()
+    stage.ask("and now?", CAREER, contains="and now?")
+    time.sleep(QUIET)
+    assert said(stage, CAREER, after) == ["echo: what a day", "echo: and now?"]
+
+
+def test_messages_that_waited_in_a_dead_worker_are_answered_in_their_order(stage: Stage) -> None:
+    hold = threading.Event()
+    stage.model.script(Reply("too late", hold=hold), contains="the first one", times=1)
+    after = stage.telegram.seq
+    stage.telegram.say("the first one", thread_id=CAREER)
+    stage.model.wait_chat("the first one")
+    for text in ("/queue the second one", "/queue the third one"):
+        seen = stage.telegram.seq
+        stage.telegram.say(text, thread_id=CAREER)
+        wait_said(stage, CAREER, seen, "ueue")
+    os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
+    try:
+        wait_said(stage, CAREER, after, "echo: the third one")
+    finally:
+        hold.set()
+    told = [text for text in said(stage, CAREER, after) if "ueued" not in text]
+    assert len(told) == 3, told
+    assert "stopped unexpectedly" in told[0]
+    assert [text.split()[-2] for text in told[1:]] == ["second", "third"]
+
+
+def test_a_message_that_is_delivered_again_starts_no_second_turn(stage: Stage) -> None:
+    hold = threading.Event()
+    stage.model.script(Reply("the only answer", hold=hold), contains="just once", times=1)
+    after = stage.telegram.seq
+    number = stage.telegram.say("just once", thread_id=CAREER)
+    stage.model.wait_chat("just once")
+    stage.telegram.deliver_again(number)
+    time.sleep(QUIET)
+    hold.set()
+    wait_said(stage, CAREER, after, "the only answer")
+    stage.telegram.deliver_again(number)
+    stage.gateway.restart()
+    stage.telegram.deliver_again(number)
+    stage.ask("something else", CAREER, contains="something else")
+    time.sleep(QUIET)
+    assert said(stage, CAREER, after) == ["the only answer", "echo: something else"]
+
+
+def test_a_message_that_nobody_had_begun_is_answered_by_the_next_gateway(stage: Stage) -> None:
+    stage.gateway.restart()  # nothing is prepared yet
+    after, seen, begun = stage.telegram.seq, steps(stage, "accepted"), steps(stage, "begun")
+    stage.telegram.say("am I forgotten?", thread_id=SYSTEMS)
+    wait_step(stage, "accepted", seen)
+    stage.gateway.kill()
+    assert steps(stage, "begun") == begun
+    stage.gateway.start()
+    wait_said(stage, SYSTEMS, after, "echo: am I forgotten?")
+    time.sleep(QUIET)
+    assert said(stage, SYSTEMS, after) == ["echo: am I forgotten?"]
+
+
+def test_a_message_that_was_begun_is_told_of_by_its_words(stage: Stage) -> None:
+    hold = threading.Event()
+    stage.model.script(Reply("never", hold=hold), contains="a long story", times=1)
+    after, begun = stage.telegram.seq, steps(stage, "begun")
+    stage.telegram.say("tell me a long story", thread_id=CAREER)
+    stage.model.wait_chat("a long story")
+    wait_step(stage, "begun", begun)
+    stage.gateway.kill()
+    hold.set()
+    stage.gateway.start()
+    wait_said(stage, CAREER, after, "was cut off")
+    time.sleep(QUIET)
+    [notice] = said(stage, CAREER, after)
+    assert "“tell me a long story”" in notice
+    stage.ask("and now?", CAREER, contains="and now?")
+
+
+def test_a_gateway_that_dies_when_a_reply_had_effect_costs_no_second_word(stage: Stage) -> None:
+    after = stage.telegram.seq
+    stage.telegram.set_answer_latency("sendMessage", 3.0)
+    stage.telegram.say("the last word", thread_id=CAREER)
+    wait_said(stage, CAREER, after, "the last word")
+    stage.gateway.kill()
+    stage.telegram.clear_faults()
+    stage.gateway.start()
+    stage.ask("and now?", CAREER, contains="and now?")
+    time.sleep(QUIET)
+    assert said(stage, CAREER, after) == ["echo: the last word", "echo: and now?"]

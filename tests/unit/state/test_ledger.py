@@ -1,0 +1,155 @@
+"""The ledger of messages: what it knows after any crash, and what a broken disk costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hermes_router.state import kept_event
+from hermes_router.state.ledger import KNOWN_SECONDS, Entry, Identity, Ledger, Step
+
+SOURCE = {"platform": "telegram", "chat_id": "-100"}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "hermes-router" / "ledger.jsonl"
+
+
+def entered(ledger: Ledger, *ids: str, mark: str = "") -> Entry:
+    identity = Identity(platform="telegram", chat_id="-100", message_ids=ids, mark=mark)
+    entry = ledger.accept(identity, profile="career", session="s", source=SOURCE)
+    ledger.record(entry)
+    return entry
+
+
+def known(ledger: Ledger, *ids: str, mark: str = "") -> bool:
+    return ledger.known(Identity(platform="telegram", chat_id="-100", message_ids=ids, mark=mark))
+
+
+def test_the_next_gateway_knows_how_far_each_message_had_come(file: Path) -> None:
+    ledger = Ledger(file)
+    entries = {name: entered(ledger, name) for name in "abcdefg"}
+    entries["b"].begun()
+    entries["c"].said()
+    entries["d"].trying("a text")
+    entries["e"].trying("a text")
+    entries["e"].failed()
+    entries["f"].answered()
+    entries["g"].settle()
+    steps = [entry.step for entry in Ledger(file).open]
+    assert steps == [
+        Step.ACCEPTED, Step.BEGUN, Step.SAID, Step.TRYING, Step.ACCEPTED, Step.ANSWERED,
+    ]  # fmt: skip
+    again = Ledger(file)
+    assert again.open[3].names == ["a text"]
+    assert again.open[0].source == SOURCE
+    assert (again.open[0].profile, again.open[0].session) == ("career", "s")
+
+
+def steps_of(entry: Entry, *names: str) -> list[Step]:
+    steps = []
+    for name in names:
+        getattr(entry, name)(*(["a text"] if name == "trying" else []))
+        steps.append(entry.step)
+    return steps
+
+
+def test_steps_never_go_back_but_for_a_reply_that_failed(file: Path) -> None:
+    entry = entered(Ledger(file), "1")
+    assert steps_of(entry, "said", "begun", "trying", "trying", "stalled", "failed") == [
+        Step.SAID, Step.SAID, Step.TRYING, Step.TRYING, Step.STALLED, Step.SAID,
+    ]  # fmt: skip
+    assert steps_of(entry, "answered", "settle", "begun", "trying", "answered") == [
+        Step.ANSWERED, Step.SETTLED, Step.SETTLED, Step.SETTLED, Step.SETTLED,
+    ]  # fmt: skip
+
+
+def test_a_message_is_known_when_it_comes_again_also_to_the_next_gateway(file: Path) -> None:
+    ledger = Ledger(file)
+    entered(ledger, "1", "2").settle()
+    entered(ledger, "3", mark="edited")
+    for one in (ledger, Ledger(file), Ledger(file)):
+        assert known(one, "1")
+        assert known(one, "1", "2")
+        assert not known(one, "1", "4")
+        assert known(one, "3", mark="edited")
+        assert not known(one, "3")
+        assert not known(one)
+
+
+def test_an_old_message_is_forgotten(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered(Ledger(file), "1").settle()
+    monkeypatch.setattr("hermes_router.state.ledger.KNOWN_SECONDS", -1.0)
+    assert KNOWN_SECONDS > 24 * 3600
+    assert not known(Ledger(file), "1")
+
+
+@pytest.mark.parametrize("rest", [b'{"id":"x","st', b"\xff\xfe\n", b"[]\n\n{}\n", b""])
+def test_a_file_that_is_cut_off_or_garbage_costs_only_that_line(file: Path, rest: bytes) -> None:
+    entered(Ledger(file), "1")
+    with file.open("ab") as target:
+        target.write(rest)
+    ledger = Ledger(file)
+    assert len(ledger.open) == 1
+    entered(ledger, "2")
+    assert len(Ledger(file).open) == 2
+
+
+def test_a_folder_that_is_a_file_costs_the_note_and_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "hermes-router").write_text("in the way")
+    ledger = Ledger(tmp_path / "hermes-router" / "ledger.jsonl")
+    entry = entered(ledger, "1")
+    assert not entry.recorded
+    assert known(ledger, "1")
+    entry.begun()
+    entry.settle()
+    assert ledger.open == []
+    entered(ledger, "2")
+    warnings = [r for r in caplog.records if "cannot be noted" in r.message and r.levelno >= 30]
+    assert len(warnings) == 1
+    (tmp_path / "hermes-router").unlink()
+    assert entered(ledger, "3").recorded
+
+
+def test_a_long_life_keeps_the_file_small(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hermes_router.state.ledger.COMPACT_BYTES", 20_000)
+    ledger = Ledger(file)
+    waiting = entered(ledger, "waits")
+    waiting.begun()
+    for number in range(500):
+        entry = entered(ledger, str(number))
+        entry.answered()
+        entry.settle()
+    assert file.stat().st_size < 60_000
+    again = Ledger(file)
+    assert [entry.step for entry in again.open] == [Step.BEGUN]
+    assert known(again, "499")
+    assert known(again, "waits")
+
+
+def test_only_the_owner_can_read_it(file: Path) -> None:
+    entered(Ledger(file), "1")
+    assert file.stat().st_mode & 0o777 == 0o600
+    Ledger(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_words_lie_in_the_profiles_home_and_no_link_is_followed(tmp_path: Path) -> None:
+    home, elsewhere = tmp_path / "career", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    kept_event.keep(home, "a", {"text": "secret words"}, files=False)
+    kept = kept_event.take(home, "a")
+    assert kept is not None
+    assert kept.text == "secret words"
+    kept_event.forget(home, "a")
+    assert kept_event.take(home, "a") is None
+    (home / "hermes-router" / "waiting").rmdir()
+    (home / "hermes-router" / "waiting").symlink_to(elsewhere)
+    with pytest.raises(OSError, match=r"directory|symbolic"):
+        kept_event.keep(home, "b", {"text": "x"}, files=False)
+    assert list(elsewhere.iterdir()) == []

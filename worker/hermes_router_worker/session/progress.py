@@ -1,0 +1,156 @@
+"""Telling the gateway which of the session's events are done, and which only wait here.
+
+Hermes keeps what arrives during a turn in memory: in the adapter's slot, in a burst that it still
+collects, in the runner's queue. Those events end with this process. The gateway has the next worker
+serve them if it knows which they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from hermes_router.protocol import messages as msg
+from hermes_router_worker.process.connection import Connection
+
+_NUMBER = "_hermes_router_number"
+
+
+class _Reply:
+    """The answer that one of Hermes's tasks is about to deliver; ``files`` follow its text."""
+
+    def __init__(self) -> None:
+        self.files = False
+
+
+_reply: ContextVar[_Reply | None] = ContextVar("reply", default=None)
+_streams_end: ContextVar[bool] = ContextVar("streams_end", default=False)
+
+
+class Progress:
+    """Follows the numbered events of one session through Hermes."""
+
+    def __init__(self, link: Connection) -> None:
+        self._link = link
+        self._last = 0
+        self._active: list[int] = []
+        self._handed: dict[int, bool] = {}
+        self._by_id: dict[str, int] = {}
+        self._told = msg.Progress(done=0)
+        self._adapter: Any = None
+
+    def attach(self, adapter: Any) -> None:
+        """Follow the events of this adapter and its runner."""
+        self._adapter = adapter
+
+    def take(self, event: Any, number: int) -> None:
+        """Note that the gateway sent an event with this number."""
+        self._last = number
+        setattr(event, _NUMBER, number)
+        if event.message_id is not None:
+            self._by_id[str(event.message_id)] = number
+        self._active.append(number)
+
+    def handed_over(self, number: int, *, command: bool) -> None:
+        """Note that Hermes has an event: what it has queued for it since carries its number.
+
+        Hermes may work on it in a task that has not begun, or join it to another one that waits: a
+        ``command`` it does not.
+        """
+        self._active.remove(number)
+        self._handed[number] = command
+        for event in self._queued():
+            if not hasattr(event, _NUMBER) and not getattr(event, "internal", False):
+                setattr(event, _NUMBER, number)
+
+    @contextlib.contextmanager
+    def processing(self, event: Any) -> Iterator[None]:
+        """Note that Hermes works on an event, and delivers its answer, while the block runs."""
+        number = self._number(event)
+        self._handed.pop(number, None)
+        self._active.append(number)
+        token = _reply.set(_Reply())
+        try:
+            yield
+        finally:
+            _reply.reset(token)
+            self._active.remove(number)
+
+    async def tell(self) -> None:
+        """Tell the gateway where this worker stands, if that has changed."""
+        now = self._now()
+        if now != self._told:
+            self._told = now
+            with contextlib.suppress(OSError):
+                await self._link.send(now)
+
+    def _now(self) -> msg.Progress:
+        if not self._active and not self._adapter._active_sessions:
+            self._handed.clear()
+        queued = {self._number(event) for event in self._queued()} - {self._last + 1}
+        first = min(queued, default=self._last + 1)
+        joined = {n for n, command in self._handed.items() if n > first and not command}
+        done = min([*self._active, *self._handed, *queued], default=self._last + 1)
+        return msg.Progress(done=done, waiting=sorted(queued | joined))
+
+    def _number(self, event: Any) -> int:
+        """Return an event's number; Hermes's own events come behind all of the gateway's.
+
+        Hermes may work on a copy of the event, which is known by its message's id.
+        """
+        number: int | None = getattr(event, _NUMBER, None)
+        if number is None and not getattr(event, "internal", False):
+            number = self._by_id.get(str(event.message_id))
+        return self._last + 1 if number is None else number
+
+    def _queued(self) -> list[Any]:
+        adapter = self._adapter
+        bursts = [state.event for state in getattr(adapter, "_text_debounce", {}).values()]
+        queues = getattr(adapter.gateway_runner, "_queued_events", None) or {}
+        later = [event for queue in list(queues.values()) for event in queue]
+        return [*adapter._pending_messages.values(), *bursts, *later]
+
+
+# -- the end of an answer ------------------------------------------------------------------------
+
+
+def is_final(method: str, args: dict[str, Any]) -> bool:
+    """Say whether a call of the adapter sends the end of an answer.
+
+    Hermes marks the text and the files of an answer; a text is the end of it if no file follows.
+    """
+    reply = _reply.get()
+    if reply is None:
+        return False
+    if method in {"send", "edit_message"} and reply.files:
+        return False
+    marked = (args.get("metadata") or {}).get("notify") is True and method.startswith("send")
+    return marked or (_streams_end.get() and method in {"send", "edit_message"})
+
+
+def note_files(files: Any) -> None:
+    """Note the files that Hermes found in an answer."""
+    reply = _reply.get()
+    if reply is not None and files:
+        reply.files = True
+
+
+def follow_streams() -> None:
+    """Have it known which call of a streamed answer is its last one."""
+    consumer: Any = importlib.import_module("gateway.stream_consumer").GatewayStreamConsumer
+    original = getattr(consumer, "_send_or_edit", None)
+    if original is None or hasattr(original, "__wrapped__"):
+        return
+
+    async def send_or_edit(self: Any, *args: Any, is_turn_final: bool = True, **kwargs: Any) -> Any:
+        token = _streams_end.set(is_turn_final)
+        try:
+            return await original(self, *args, is_turn_final=is_turn_final, **kwargs)
+        finally:
+            _streams_end.reset(token)
+
+    send_or_edit.__wrapped__ = original  # type: ignore[attr-defined]
+    consumer._send_or_edit = send_or_edit
