@@ -84,9 +84,9 @@ def identity_of(event: Any) -> Identity:
     """Return by what a message is known when the platform delivers it again."""
     raw = getattr(event, "raw_message", None)
     edited = getattr(raw, "edit_date", None)
-    marks = [str(edited)] if edited is not None else []
-    if event.is_command():  # the buttons of one card are commands with the card's own id
-        marks.append(str(event.text))
+    # With its text: an adapter joins a new message to one that comes again, under its id; and the
+    # buttons of one card are commands that all have the card's id.
+    marks = [str(edited), str(event.text)]
     first = [] if event.message_id is None else [event.message_id]
     joined = getattr(event, JOINED_IDS, ())
     return Identity(

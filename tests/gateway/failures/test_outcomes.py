@@ -100,6 +100,7 @@ def test_a_message_that_is_delivered_again_starts_no_second_turn(stage: Stage) -
     stage.telegram.deliver_again(number)
     stage.gateway.restart()
     stage.telegram.deliver_again(number)
+    time.sleep(QUIET)
     stage.ask("something else", CAREER, contains="something else")
     time.sleep(QUIET)
     assert said(stage, CAREER, after) == ["the only answer", "echo: something else"]
