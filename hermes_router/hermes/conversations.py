@@ -22,7 +22,6 @@ from hermes_router.profiles.config import SessionScopes
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.delivery_policy import lasting
 from hermes_router.state.known_conversations import KnownConversations
-from hermes_router.state.open_works import OpenWorks
 
 #: Conversations whose message ids are remembered; the least recently used are forgotten.
 _REMEMBERED = 2048

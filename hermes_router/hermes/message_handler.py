@@ -22,10 +22,9 @@ from hermes_router.state.ledger import Entry
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.event_sender import DeliveryResult, EventSender
+from hermes_router.turns.event_track import EventTrack, Outcome
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
 from hermes_router.turns.notices import stopped_waiting, too_many_wait
-from hermes_router.turns.event_track import EventTrack, Outcome
-from hermes_router.turns.notices import too_many_wait
 from hermes_router.turns.turn import Halt, Turn
 
 logger = logging.getLogger(__name__)

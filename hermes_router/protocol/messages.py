@@ -43,7 +43,7 @@ from typing import Any, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 #: Bytes of payload that one :class:`Chunk` carries at the most.
 CHUNK_BYTES = 256 * 1024

@@ -19,9 +19,9 @@ from hermes_router.config.settings import Settings
 from hermes_router.errors import WorkerError
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.event_sender import DeliveryResult, EventSender
+from hermes_router.turns.event_track import Outcome
 from hermes_router.turns.gate import Gate, Place, StoppedWaiting
 from hermes_router.turns.notices import has_to_wait
-from hermes_router.turns.event_track import Outcome
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
 from hermes_router.workers import launchers

@@ -116,6 +116,12 @@ INTERRUPT_SESSION = Patch(
     why="the gateway ends a worker whose agent does not stop after /stop",
     required=False,
 )
+SEND_STREAM = Patch(
+    owner="gateway.stream_consumer:GatewayStreamConsumer",
+    name="_send_or_edit",
+    why="the gateway notes when the end of a streamed answer was delivered",
+    required=False,
+)
 CHECK_SLASH_ACCESS = Patch(
     owner=_RUNNER,
     name="_check_slash_access",

@@ -8,12 +8,12 @@ serve them if it knows which they are.
 from __future__ import annotations
 
 import contextlib
-import importlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.process.connection import Connection
 
 _NUMBER = "_hermes_router_number"
@@ -140,11 +140,10 @@ def note_files(files: Any) -> None:
 
 def follow_streams() -> None:
     """Have it known which call of a streamed answer is its last one."""
-    consumer: Any = importlib.import_module("gateway.stream_consumer").GatewayStreamConsumer
-    original = getattr(consumer, "_send_or_edit", None)
-    if original is None or hasattr(original, "__wrapped__"):
-        return
+    replacements.SEND_STREAM.replace(_with_mark)
 
+
+def _with_mark(original: Any) -> Any:
     async def send_or_edit(self: Any, *args: Any, is_turn_final: bool = True, **kwargs: Any) -> Any:
         token = _streams_end.set(is_turn_final)
         try:
@@ -152,5 +151,4 @@ def follow_streams() -> None:
         finally:
             _streams_end.reset(token)
 
-    send_or_edit.__wrapped__ = original  # type: ignore[attr-defined]
-    consumer._send_or_edit = send_or_edit
+    return send_or_edit
