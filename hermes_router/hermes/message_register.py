@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from hermes_router.bounded import BoundedMap
 from hermes_router.hermes.compat.events import (
     entry_number,
     event_fields,
@@ -29,6 +30,10 @@ _UNRECORDED = (
 )
 
 
+#: Conversations of which it is remembered that they were told of a disk that takes no notes.
+_REMEMBERED = 1024
+
+
 class MessageRegister:
     """The one way into the ledger and out of it, for all routed messages of a gateway."""
 
@@ -36,7 +41,7 @@ class MessageRegister:
         self._ledger = ledger
         self._where = where
         self._writing = anyio.Lock()  # first come, first written, and first served
-        self._complained = False
+        self._told: BoundedMap[str, bool] = BoundedMap(_REMEMBERED)
 
     async def enter(self, event: Any, conversation: GatewayConversation) -> Entry | None:
         """Write a message down before anything is done for it; None if it was there before.
@@ -79,9 +84,9 @@ class MessageRegister:
         return True
 
     async def _complain(self, conversation: GatewayConversation, *, recorded: bool) -> None:
-        """Say that the disk takes no notes, once until it does again."""
+        """Say in each conversation that the disk takes no notes, once until it does again."""
         if recorded:
-            self._complained = False
-        elif not self._complained:
-            self._complained = True
+            self._told.clear()
+        elif conversation.key not in self._told:
+            self._told[conversation.key] = True
             await conversation.notify(_UNRECORDED.format(path=self._where))

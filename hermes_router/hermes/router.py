@@ -22,6 +22,7 @@ from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features import gateway_commands, prompts
 from hermes_router.hermes.features.first_menus import FirstMenus
 from hermes_router.hermes.features.jobs import Jobs
+from hermes_router.hermes.features.joined import JoinedMessages
 from hermes_router.hermes.features.kanban import Kanban
 from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.hermes.features.observed import OverheardFiles
@@ -87,7 +88,8 @@ class GatewayRouter:
         self._warmed: configuration.RouterConfig | None = None
         self._first_menus = FirstMenus(runner, self._menus, self._workers, self._jobs)
         self._tasks = BackgroundTasks("hermes-router: a task failed")
-        self._stickers = Stickers(lambda source: isinstance(self._home_of(source), Path))
+        self._joined = JoinedMessages(self._ledger, self._is_routed)
+        self._stickers = Stickers(self._is_routed)
         self._overheard = OverheardFiles(self._home_of, self._largest_of)
         self._own_places = OwnPlaces(lambda: self._watcher.snapshot)
         wakeups = Wakeups(home / "hermes-router" / "wakeups.json")
@@ -334,15 +336,19 @@ class GatewayRouter:
     def sessions_for_adapter(self, adapter: Any, store: Any) -> RoutedSessions:
         """Return the session store that an adapter is given in place of the gateway's ``store``.
 
-        It is the moment at which an adapter is complete: what it does with stickers, with
-        overheard files and with the menus of chats changes too.
+        It is the moment at which an adapter is complete: what it does with joined messages, with
+        stickers, with overheard files and with the menus of chats changes too.
         """
+        self._joined.take_over(adapter)
         self._stickers.take_over(adapter)
         self._overheard.take_over(adapter)
         self._menus.take_over(adapter)
         self._own_places.take_over(adapter)
         prompts.keep_clicks_personal(adapter)
         return RoutedSessions(store, self._home_of, source_fields, self._overheard)
+
+    def _is_routed(self, source: Any) -> bool:
+        return isinstance(self._home_of(source), Path)
 
     def _home_of(self, source: Any) -> Path | bool | None:
         """Say who keeps what an adapter writes about a place: see ``RoutedSessions``."""

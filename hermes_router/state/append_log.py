@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -21,13 +22,17 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
 class AppendLog(Generic[_Line]):
-    """Lines of the type ``kind`` in the file ``path``, which is made when it is first needed."""
+    """Lines of the type ``kind`` in the file ``path``, which is made when it is first needed.
+
+    Threads may append at once. One that syncs its line keeps no other waiting.
+    """
 
     def __init__(self, path: Path, kind: type[_Line]) -> None:
         self._path = path
         self._decoder = msgspec.json.Decoder(kind)
         self._encoder = msgspec.json.Encoder()
         self._file: int | None = None
+        self._lock = threading.Lock()
         self.size = 0
 
     def read(self) -> list[_Line]:
@@ -48,24 +53,37 @@ class AppendLog(Generic[_Line]):
         Raises:
             OSError: it could not be written. A part of it may be there, which :meth:`read` skips.
         """
-        file = self._open()
         data = self._encoder.encode(line) + b"\n"
+        with self._lock:
+            file = self._open()
+            self._write(file, data)
+            synced = os.dup(file) if sync else None
+        if synced is not None:
+            try:
+                _sync(synced)
+            finally:
+                os.close(synced)
+
+    def _write(self, file: int, data: bytes) -> None:
         written = os.write(file, data)
         self.size += written
         if written < len(data):
             raise OSError(f"{self._path}: the disk is full")
-        if sync:
-            os.fdatasync(file) if hasattr(os, "fdatasync") else os.fsync(file)
 
     def replace(self, lines: Iterable[_Line]) -> None:
         """Write these lines in place of all that is there; raises ``OSError``."""
         content = b"".join(self._encoder.encode(line) + b"\n" for line in lines)
-        replace_file(self._path, content)
-        self.close()
-        self.size = len(content)
+        with self._lock:
+            replace_file(self._path, content)
+            self._shut()
+            _sync(self._open())
 
     def close(self) -> None:
         """Close the file; the next line opens it again."""
+        with self._lock:
+            self._shut()
+
+    def _shut(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -79,3 +97,8 @@ class AppendLog(Generic[_Line]):
         if self.size and os.pread(self._file, 1, self.size - 1) != b"\n":
             self.size += os.write(self._file, b"\n")
         return self._file
+
+
+def _sync(file: int) -> None:
+    """Have what was written on the disk; macOS has only the slower way."""
+    os.fdatasync(file) if hasattr(os, "fdatasync") else os.fsync(file)

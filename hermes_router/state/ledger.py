@@ -53,20 +53,19 @@ class Step(enum.StrEnum):
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """By what a platform's message is known again.
 
-    ``message_ids`` are all that were joined into one message, none where the platform has none.
-    ``mark`` tells apart what shares an id: an edit, or the commands of one card with buttons.
+    ``parts`` are all that were joined into one message, none where the platform gives no ids. Each
+    is an id and what tells apart messages that share it, such as an edit.
     """
 
     platform: str
     chat_id: str
-    message_ids: tuple[str, ...] = ()
-    mark: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
 
     def keys(self) -> list[str]:
         """Return one short name for each id."""
-        start = f"{self.platform}\0{self.chat_id}\0{self.mark}\0"
-        names = ((start + number).encode("utf-8", "replace") for number in self.message_ids)
-        return [hashlib.sha256(name).hexdigest()[:20] for name in names]
+        start = f"{self.platform}\0{self.chat_id}\0"
+        names = (f"{start}{number}\0{mark}" for number, mark in self.parts)
+        return [hashlib.sha256(n.encode("utf-8", "replace")).hexdigest()[:20] for n in names]
 
 
 class _Line(msgspec.Struct, omit_defaults=True):

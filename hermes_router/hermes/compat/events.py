@@ -19,8 +19,8 @@ from hermes_router.turns.event_track import EventTrack
 
 #: Fields that never cross: the platform's own objects, and what only the gateway may decide.
 _OWN_FIELDS = {"source", "raw_message"}
-#: Attribute of an event with the ids of the messages that an adapter has joined to it.
-JOINED_IDS = "_hermes_router_joined"
+#: Where an event that an adapter joined says which messages it is made of.
+PARTS = "_hermes_router_parts"
 
 _OWN_SOURCE_FIELDS = {"profile", "delivered_via_upstream_relay"}
 
@@ -80,20 +80,24 @@ def seen_of(source: Any) -> KnownConversation:
 _ENTRY = "hermes_router_entry"
 
 
+def part_of(event: Any) -> tuple[str, str] | None:
+    """Return the id of an event's message with what tells it apart; None where it has no id.
+
+    That is its edit and its text: the buttons of one card are commands that all have the card's id.
+    """
+    if event.message_id is None:
+        return None
+    edited = getattr(getattr(event, "raw_message", None), "edit_date", None)
+    return str(event.message_id), f"{edited} {event.text}"
+
+
 def identity_of(event: Any) -> Identity:
     """Return by what a message is known when the platform delivers it again."""
-    raw = getattr(event, "raw_message", None)
-    edited = getattr(raw, "edit_date", None)
-    # With its text: an adapter joins a new message to one that comes again, under its id; and the
-    # buttons of one card are commands that all have the card's id.
-    marks = [str(edited), str(event.text)]
-    first = [] if event.message_id is None else [event.message_id]
-    joined = getattr(event, JOINED_IDS, ())
+    parts = getattr(event, PARTS, None) or [part_of(event)]
     return Identity(
         platform=event.source.platform.value,
         chat_id=str(event.source.chat_id),
-        message_ids=tuple(dict.fromkeys(str(number) for number in (*first, *joined))),
-        mark=" ".join(marks),
+        parts=tuple(dict.fromkeys(part for part in parts if part is not None)),
     )
 
 

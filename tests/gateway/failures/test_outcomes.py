@@ -13,12 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage
-from tests.kit import FORUM, Reply
-from tests.kit.waiting import wait_until
-
-#: Seconds in which a second word to a message would come.
-QUIET = 3.0
+from tests.gateway.conftest import CAREER, SYSTEMS, Stage
+from tests.gateway.failures.outcomes import QUIET, said, steps, wait_said, wait_step
+from tests.kit import Reply
 
 
 @pytest.fixture(autouse=True)
@@ -26,29 +23,6 @@ def clean(stage: Stage) -> Iterator[None]:
     yield
     stage.telegram.clear_faults()
     stage.model.clear_scripts()
-
-
-def said(stage: Stage, topic: int, after: int) -> list[str]:
-    """Return what a topic was sent since then, each message once, as it reads now."""
-    calls = stage.telegram.calls("sendMessage", after=after)
-    ours = [c for c in calls if c.error is None and c.params.get("message_thread_id") == topic]
-    return [stage.telegram.message(c.message_id or 0).text for c in ours]
-
-
-def wait_said(stage: Stage, topic: int, after: int, words: str) -> None:
-    stage.telegram.wait_reply(FORUM, topic, contains=words, after=after, timeout=ANSWER_SECONDS)
-
-
-def wait_step(stage: Stage, step: str, seen: int) -> None:
-    """Wait until the gateway has noted one more such step in its ledger."""
-    wait_until(lambda: steps(stage, step) > seen, ANSWER_SECONDS, f"no message is {step}")
-
-
-def steps(stage: Stage, step: str) -> int:
-    """Count the messages of which the ledger says this; those of earlier gateways are not there."""
-    ledger = stage.root.path / "hermes-router" / "ledger.jsonl"
-    lines = ledger.read_text().splitlines() if ledger.exists() else []
-    return sum(f'"step":"{step}"' in line and '"id":""' not in line for line in lines)
 
 
 def test_a_worker_that_dies_when_its_reply_had_effect_costs_no_second_word(stage: Stage) -> None:
@@ -97,13 +71,38 @@ def test_a_message_that_is_delivered_again_starts_no_second_turn(stage: Stage) -
     time.sleep(QUIET)
     hold.set()
     wait_said(stage, CAREER, after, "the only answer")
+    stage.wait_settled("career")
     stage.telegram.deliver_again(number)
+    time.sleep(QUIET)
     stage.gateway.restart()
     stage.telegram.deliver_again(number)
     time.sleep(QUIET)
     stage.ask("something else", CAREER, contains="something else")
     time.sleep(QUIET)
     assert said(stage, CAREER, after) == ["the only answer", "echo: something else"]
+
+
+def test_a_message_that_comes_twice_at_once_is_not_joined_to_itself(stage: Stage) -> None:
+    after = stage.telegram.seq
+    number = stage.telegram.say("once only", thread_id=CAREER)
+    stage.telegram.deliver_again(number)
+    wait_said(stage, CAREER, after, "once only")
+    stage.wait_settled("career")
+    assert said(stage, CAREER, after) == ["echo: once only"]
+
+
+def test_each_part_of_a_joined_message_is_known_again(stage: Stage) -> None:
+    after = stage.telegram.seq
+    stage.telegram.say("the first part", thread_id=CAREER)
+    second = stage.telegram.say("the second part", thread_id=CAREER)
+    wait_said(stage, CAREER, after, "the second part")
+    stage.wait_settled("career")
+    stage.telegram.deliver_again(second)
+    stage.telegram.say("something new", thread_id=CAREER)
+    wait_said(stage, CAREER, after, "something new")
+    time.sleep(QUIET)
+    joined = "echo: the first part\nthe second part"
+    assert said(stage, CAREER, after) == [joined, "echo: something new"]
 
 
 def test_a_message_that_nobody_had_begun_is_answered_by_the_next_gateway(stage: Stage) -> None:

@@ -17,15 +17,21 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "hermes-router" / "ledger.jsonl"
 
 
+def identity(*ids: str, mark: str = "") -> Identity:
+    parts = tuple((number, mark) for number in ids)
+    return Identity(platform="telegram", chat_id="-100", parts=parts)
+
+
 def entered(ledger: Ledger, *ids: str, mark: str = "") -> Entry:
-    identity = Identity(platform="telegram", chat_id="-100", message_ids=ids, mark=mark)
-    entry = ledger.accept(identity, profile="career", session="s", source=SOURCE)
+    entry = ledger.accept(identity(*ids, mark=mark), profile="career", session="s", source=SOURCE)
     ledger.record(entry)
     return entry
 
 
 def known(ledger: Ledger, *ids: str, mark: str = "") -> bool:
-    return ledger.known(Identity(platform="telegram", chat_id="-100", message_ids=ids, mark=mark))
+    return ledger.known(
+        Identity(platform="telegram", chat_id="-100", parts=tuple((i, mark) for i in ids))
+    )
 
 
 def test_the_next_gateway_knows_how_far_each_message_had_come(file: Path) -> None:
