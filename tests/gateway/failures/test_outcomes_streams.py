@@ -1,4 +1,4 @@
-"""A streamed answer and a gateway that is cut off: the whole answer stands alone, a part is told of."""
+"""A streamed answer and a gateway that is cut off: the whole stands alone, a part is told of."""
 
 from __future__ import annotations
 
