@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from hermes_router import scratch
 from hermes_router.config import model as configuration
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes import crash_recovery
@@ -65,7 +66,7 @@ class GatewayRouter:
         self._watcher = watcher_of(home)
         self._started = False
         self._record = RunningRecord(home)
-        initial = model.initial_environment(home)
+        initial = self._initial = model.initial_environment(home)
         self._workers = WorkerPool(initial, budget=0)
         self._seen = KnownConversations(home / "hermes-router" / "conversations.json")
         self._kanban = Kanban(
@@ -124,6 +125,7 @@ class GatewayRouter:
         if self._started:
             return
         self._started = True
+        self._tasks.start(asyncio.to_thread(self._remove_left_behind))
         self._tasks.start(self._recovery().run())
         if works := self._open_works.take():
             self._tasks.start(crash_recovery.tell_works(self._runner, works))
@@ -134,6 +136,12 @@ class GatewayRouter:
         self._jobs.start()
         await self._observing.start(self._dispatcher, self._workers)
         self._wakeups.start()
+
+    def _remove_left_behind(self) -> None:
+        """Remove the temporary folders of gateways that were killed: secrets may lie in them."""
+        for folder in {model.temporary_folder(self._initial), None}:
+            if count := scratch.remove_left_behind(folder):
+                logger.warning("hermes-router: removed %d folders of a gateway that is gone", count)
 
     def _recovery(self) -> crash_recovery.CrashRecovery:
         return crash_recovery.CrashRecovery(

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from hermes_router import scratch
 from hermes_router.errors import ProtocolError, WorkerOverLimit
 from hermes_router.protocol.messages import Chunk, FileRef
 
@@ -77,7 +78,7 @@ class Spool:
 
     def _path(self, stream: int) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="hermes-router-spool-"))
+            self._folder = scratch.make(None, "spool-")
         return self._folder / str(stream)
 
 

@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -21,6 +20,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from hermes_router import scratch
 from hermes_router.config.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 from hermes_router.errors import ProfileError, ProtocolError, WorkerStartError
 from hermes_router.profiles import model
@@ -237,13 +237,9 @@ def open_log(order: WorkerOrder) -> int:
 
 
 def _lay_out(order: WorkerOrder) -> tuple[int, Path]:
-    """Make what a worker needs before it starts: its log's descriptor and its TMPDIR.
-
-    The name is short: Hermes's tools put Unix sockets there, whose paths may have 107 characters.
-    """
+    """Make what a worker needs before it starts: its log's descriptor and its TMPDIR."""
     log = open_log(order)
-    folder = model.temporary_folder(order.initial)
-    return log, Path(tempfile.mkdtemp(prefix="hermes-router-", dir=folder))
+    return log, scratch.make(model.temporary_folder(order.initial))
 
 
 def sweep(worker_id: str) -> list[int]:

@@ -17,13 +17,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import IO
 
 import anyio
 import anyio.to_thread
 
+from hermes_router import scratch
 from hermes_router.errors import WorkerStartError
 from hermes_router.profiles.model import hermes_root
 from hermes_router.protocol import template as msg
@@ -205,8 +205,8 @@ def _view(spec: LaunchSpec) -> View:
 
 def _make_tmp(spec: LaunchSpec) -> Path:
     beside = Path(spec.environment["TMPDIR"]).parent
-    prefix = f"hermes-router-sandbox-{spec.profile.name}-"
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=beside if beside.is_dir() else None))
+    folder = str(beside) if beside.is_dir() else None
+    return scratch.make(folder, f"sandbox-{spec.profile.name}-")
 
 
 def _users(spec: LaunchSpec) -> IO[bytes]:

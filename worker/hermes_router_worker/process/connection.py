@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import itertools
 import os
+import select
 import sys
+import threading
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +17,10 @@ import anyio
 from msgspec.structs import replace
 
 from hermes_router.protocol import messages as msg
-from hermes_router.protocol.framing import FrameReader, FrameWriter
+from hermes_router.protocol.framing import EndOfFrames, FrameReader, FrameWriter
+
+#: Seconds to save what there is, when the gateway has been killed.
+_LAST_SECONDS = 1.0
 
 
 class CallFailed(Exception):
@@ -30,6 +35,7 @@ class Connection:
     """Messages to and from the gateway over two descriptors."""
 
     def __init__(self, inbound: int, outbound: int) -> None:
+        self._outbound = outbound
         self._reader = FrameReader(inbound)
         self._writer = FrameWriter(outbound)
         self._ids = itertools.count(1)
@@ -38,7 +44,18 @@ class Connection:
 
     async def receive(self) -> msg.ToWorker:
         """Return the next message; raises ``EndOfFrames`` when the gateway closed the pipe."""
-        return msg.decode_to_worker(await self._reader.receive())
+        try:
+            return msg.decode_to_worker(await self._reader.receive())
+        except EndOfFrames:
+            if self._nobody_reads():
+                _end_soon()
+            raise
+
+    def _nobody_reads(self) -> bool:
+        """Say whether the gateway is gone: one that only wants this worker to go still reads."""
+        poll = select.poll()
+        poll.register(self._outbound, 0)  # errors are always reported
+        return any(events & select.POLLERR for _fd, events in poll.poll(0))
 
     async def send(self, message: msg.Message) -> None:
         """Send one message; waits while the gateway is slow to read."""
@@ -157,3 +174,10 @@ def _renew_streams() -> None:
             descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
         )
         setattr(sys, name, stream)
+
+
+def _end_soon() -> None:
+    """End this process, and with it all that it started, whatever its other threads do."""
+    timer = threading.Timer(_LAST_SECONDS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()

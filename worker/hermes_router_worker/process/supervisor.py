@@ -81,7 +81,8 @@ def supervise(
         limits: what the tree may use, by name as in :mod:`hermes_router.protocol.limits`; 0 and
             what is missing are no limit.
         profile: whose worker it is, for its title.
-        remove_tmpdir: TMPDIR is this side's to remove in the end, not the gateway's.
+        remove_tmpdir: TMPDIR is this side's to remove in the end, not the gateway's. It is removed
+            in any case if the gateway closed the pipe: that is how its death looks.
         waits: the worker waits for work, and will call :func:`tell_work_begins`; until then the
             limits are looked after rarely.
     """
@@ -209,6 +210,7 @@ class _Supervisor:
                 self._end_for("output_bytes", self._printed.count)
         else:
             self._poll.unregister(fd)
+            self._tmpdir = os.environ["TMPDIR"]  # the gateway may be gone that would remove it
             self._start_grace()
 
     def _learn_turn(self) -> None:
