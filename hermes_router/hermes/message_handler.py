@@ -18,7 +18,6 @@ from hermes_router.hermes.message_register import MessageRegister
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.commands import WITHOUT_MODEL
-from hermes_router.state.ledger import Entry
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.event_sender import DeliveryResult, EventSender
@@ -152,7 +151,7 @@ class MessageHandler:
         if entry is None:
             return
         track = EventTrack(entry)
-        async with self._left_when_done(event, conversation, entry):
+        async with self._left_when_done(event, conversation, track):
             turn = await self._serve(event, conversation, track, busy=busy)
             await self._see_through(event, conversation, track, turn)
 
@@ -166,8 +165,9 @@ class MessageHandler:
         if entry is None:
             return
         track = EventTrack(entry)
-        async with self._left_when_done(event, conversation, entry) as done:
+        async with self._left_when_done(event, conversation, track) as done:
             if await self._halted(event, conversation):
+                track.told = True
                 return
             turn = await self._serve(event, conversation, track, busy=False, until_handled=True)
             if turn is not None and track.waiting:
@@ -187,13 +187,22 @@ class MessageHandler:
 
     @contextlib.asynccontextmanager
     async def _left_when_done(
-        self, event: Any, conversation: GatewayConversation, entry: Entry
+        self, event: Any, conversation: GatewayConversation, track: EventTrack
     ) -> AsyncIterator[contextlib.AsyncExitStack]:
         """Settle the entry, and drop the adapter's copies of the files, when the block ends."""
         async with contextlib.AsyncExitStack() as done:
-            done.push_async_callback(self._register.leave, entry, conversation)
+            done.push_async_callback(self._leave, conversation, track)
             done.callback(seams.drop_cached_media, event)
             yield done
+
+    async def _leave(self, conversation: GatewayConversation, track: EventTrack) -> None:
+        """Settle the entry of a message; one that a stop of the gateway left untouched is kept.
+
+        The next gateway serves it.
+        """
+        if track.entry is None or (track.untouched and seams.shutting_down(self._runner)):
+            return
+        await self._register.leave(track.entry, conversation)
 
     async def _see_through(
         self,
@@ -210,10 +219,13 @@ class MessageHandler:
             return
         async with conversation.left_waiting:
             for _attempt in range(_ATTEMPTS):
+                if seams.shutting_down(self._runner):
+                    return
                 track.begin()
                 turn = await self._serve(event, conversation, track, busy=False)
                 if not await self._left_waiting(track, turn):
                     return
+        track.told = True
         await conversation.notify(_LEFT)
 
     async def _left_waiting(self, track: EventTrack, turn: Turn | None) -> bool:
@@ -266,6 +278,7 @@ class MessageHandler:
             track=track,
         )
         if drained is not None:
+            track.told = True
             await self._offer_in_drain(event, conversation, inbound, drained)
             return None
         if inbound.too_large:
@@ -274,17 +287,21 @@ class MessageHandler:
                 f"⚠️ Files may have {in_words(largest)} here. Not passed on: {names}"
             )
             if not (event.text or inbound.fields["media_urls"]):
+                track.told = True
                 return None
         try:
             return await self._dispatcher.serve(
                 conversation, inbound, settings, until_handled=until_handled
             )
         except StoppedWaiting as error:  # whoever said so has been told
+            track.told = True
             self._untouched(event, conversation, "stopped", error)
         except TooBusy as error:
+            track.told = True
             turn_id = self._untouched(event, conversation, "refused", error)
             await conversation.notify(too_many_wait(error.allowed, turn_id))
         except WorkerError as error:
+            track.told = True
             turn_id = self._untouched(event, conversation, "start_failed", error)
             await conversation.notify(
                 f"⚠️ Your message was not taken. Please send it again. [{turn_id}]"

@@ -87,8 +87,11 @@ class Dispatcher:
             verdict = await turn.offer(inbound, until_handled=until_handled)
             if verdict is DeliveryResult.ACCEPTED:
                 return turn
-            if self._closing or turn.told_of(inbound):
+            if turn.told_of(inbound):
                 inbound.track.finish(Outcome.ENDED)
+                return turn
+            if self._closing:
+                inbound.track.finish(Outcome.CLOSED)
                 return turn
             self._vacate(conversation, turn)
         raise WorkerError(

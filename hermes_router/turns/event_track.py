@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 import anyio
 
-from hermes_router.state.ledger import Entry
+from hermes_router.state.ledger import Entry, Step
 
 #: Seconds after which a reply that is being sent may not arrive any more.
 _STALLED_SECONDS = 5.0
@@ -25,6 +25,7 @@ class Outcome(enum.Enum):
     ANSWERED = enum.auto()
     AGAIN = enum.auto()  # the worker ended before it began with it: the next worker is to serve it
     ENDED = enum.auto()  # it ended with the worker, and people have been told what there is to say
+    CLOSED = enum.auto()  # no worker takes it any more: the gateway stops
 
 
 class EventTrack:
@@ -32,6 +33,8 @@ class EventTrack:
 
     def __init__(self, entry: Entry | None = None) -> None:
         self.entry = entry
+        #: Whether people were told that no worker gets it, or it needs none.
+        self.told = False
         self.begin()
 
     def begin(self) -> None:
@@ -45,6 +48,13 @@ class EventTrack:
         if self.outcome is None:
             self.outcome = outcome
             self.settled.set()
+
+    @property
+    def untouched(self) -> bool:
+        """Say whether nothing was done for the message, and nobody was told anything of it."""
+        began = self.entry is None or self.entry.step is not Step.ACCEPTED
+        done = self.told or self.outcome in {Outcome.ANSWERED, Outcome.ENDED}
+        return not (began or done)
 
     def note(self, step: str, *names: str) -> None:
         """Note a step in the ledger."""
