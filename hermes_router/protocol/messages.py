@@ -174,14 +174,14 @@ class Refused(Message, frozen=True, kw_only=True, tag="refused"):
 class Call(Message, frozen=True, kw_only=True, tag="call"):
     """Call ``method`` of the platform's adapter with keyword arguments ``args``.
 
-    ``args`` holds plain values; a local file stands as ``{"$file": FileRef as a map}``. ``final``:
-    it sends the end of the answer to the messages that the worker is working on.
+    ``args`` holds plain values; a local file stands as ``{"$file": FileRef as a map}``.
+    ``answers``: it sends the end of an answer to the events up to this one; 0 where it does not.
     """
 
     id: int
     method: str
     args: dict[str, Any]
-    final: bool = False
+    answers: int = 0
 
 
 class Deliver(Message, frozen=True, kw_only=True, tag="deliver"):

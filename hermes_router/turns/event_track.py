@@ -104,15 +104,22 @@ class TakenEvents:
         """Note that the worker has said something in the conversation."""
         self._note("said")
 
-    def trying(self, name: str) -> asyncio.TimerHandle:
-        """Note that the end of an answer is sent from now on; cancel what this returns after it."""
-        self._note("trying", name)
-        return asyncio.get_running_loop().call_later(_STALLED_SECONDS, self._note, "stalled")
+    def trying(self, last: int, name: str) -> asyncio.TimerHandle:
+        """Note that the end of an answer is sent from now on; cancel what this returns after it.
 
-    def tried(self, *, success: bool) -> None:
+        It answers the event ``last``, and those before it that are worked on.
+        """
+        self._note("trying", name, upto=last)
+        loop = asyncio.get_running_loop()
+        return loop.call_later(_STALLED_SECONDS, self._stalled, last)
+
+    def _stalled(self, last: int) -> None:
+        self._note("stalled", upto=last)
+
+    def tried(self, last: int, *, success: bool) -> None:
         """Note what came of sending the end of an answer."""
-        self._note("answered" if success else "failed")
-        for track in self._current():
+        self._note("answered" if success else "failed", upto=last)
+        for track in self._current(last):
             track.answered = track.answered or success
 
     def close(self) -> None:
@@ -134,9 +141,11 @@ class TakenEvents:
         behind = not track.reported and number != min(self._tracks)
         return not (track.answered or track.waiting or behind)
 
-    def _current(self) -> list[EventTrack]:
-        return [track for track in self._tracks.values() if not track.waiting]
+    def _current(self, last: int | None = None) -> list[EventTrack]:
+        """Return what the worker works on, as far as the event ``last``."""
+        upto = self._tracks.items()
+        return [t for n, t in upto if not t.waiting and (last is None or n <= last)]
 
-    def _note(self, step: str, *names: str) -> None:
-        for track in self._current():
+    def _note(self, step: str, *names: str, upto: int | None = None) -> None:
+        for track in self._current(upto):
             track.note(step, *names)

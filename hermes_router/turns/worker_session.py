@@ -168,18 +168,18 @@ class WorkerSession:
     async def _executed(self, call: msg.Call, spool: Spool, ask: Ask) -> Any:
         """Call the adapter; note what that means for the messages that the worker works on."""
         taken = self.receiver.taken
-        if not call.final:
+        if not call.answers:
             value = await self._conversation.execute(call.method, call.args, spool, ask)
             if call.method not in _SILENT_CALLS:
                 taken.said()
             return value
-        stalled, success = taken.trying(self._name_of(call)), False
+        stalled, success = taken.trying(call.answers, self._name_of(call)), False
         try:
             value = await self._conversation.execute(call.method, call.args, spool, ask)
             success = isinstance(value, dict) and bool(value.get("success"))
         finally:
             stalled.cancel()
-            taken.tried(success=success)
+            taken.tried(call.answers, success=success)
         return value
 
     def _name_of(self, call: msg.Call) -> str:

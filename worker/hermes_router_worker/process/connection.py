@@ -90,12 +90,12 @@ class Connection:
         args: dict[str, Any],
         number: int | None = None,
         *,
-        final: bool = False,
+        answers: int = 0,
     ) -> Any:
         """Have the gateway call ``method`` of the real adapter; return what it returned.
 
         What ``before_call`` sends, if it is set, the gateway knows before people see the call.
-        ``final``: the call sends the end of an answer.
+        ``answers``: the call sends the end of an answer to the events up to this one.
 
         Raises:
             CallFailed: it raised, or the relay's policy refused it.
@@ -103,7 +103,7 @@ class Connection:
         if self.before_call is not None:
             await self.before_call()
         return await self.ask(
-            lambda number: msg.Call(id=number, method=method, args=args, final=final), number
+            lambda number: msg.Call(id=number, method=method, args=args, answers=answers), number
         )
 
     async def ask(self, message: Callable[[int], msg.Message], number: int | None = None) -> Any:

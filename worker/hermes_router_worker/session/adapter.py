@@ -35,7 +35,7 @@ from hermes_router_worker.process.connection import CallFailed, Connection
 from hermes_router_worker.send.engine import NO_TOKEN, set_home
 from hermes_router_worker.send.files import refuse_foreign
 from hermes_router_worker.session.answers import is_awaited
-from hermes_router_worker.session.progress import Progress, is_final, note_files
+from hermes_router_worker.session.progress import Progress, note_files
 from hermes_router_worker.session.prompts import Prompts, crossing
 
 logger = logging.getLogger(__name__)
@@ -182,8 +182,8 @@ class _Plumbing:
             if name in args:
                 args[name] = await _carried(self._link, args[name], shape)
         try:
-            final = is_final(method.name, args)
-            value = await self._link.call(method.name, plain(args), number, final=final)
+            answers = self._progress.answered_by(method.name, args)
+            value = await self._link.call(method.name, plain(args), number, answers=answers)
         except CallFailed as error:
             if not error.refused:
                 raise

@@ -20,9 +20,13 @@ _NUMBER = "_hermes_router_number"
 
 
 class _Reply:
-    """The answer that one of Hermes's tasks is about to deliver; ``files`` follow its text."""
+    """The answer that a task of Hermes's is to deliver; ``files`` follow its text.
 
-    def __init__(self) -> None:
+    ``known``: it answers an event of the gateway's, not one that Hermes made by itself.
+    """
+
+    def __init__(self, *, known: bool) -> None:
+        self.known = known
         self.files = False
 
 
@@ -37,6 +41,7 @@ class Progress:
         self._link = link
         self._last = 0
         self._active: list[int] = []
+        self._taking: set[int] = set()
         self._handed: dict[int, bool] = {}
         self._by_id: dict[str, int] = {}
         self._told = msg.Progress(done=0)
@@ -53,6 +58,7 @@ class Progress:
         if event.message_id is not None:
             self._by_id[str(event.message_id)] = number
         self._active.append(number)
+        self._taking.add(number)
 
     def handed_over(self, number: int, *, command: bool) -> None:
         """Note that Hermes has an event: what it has queued for it since carries its number.
@@ -61,6 +67,7 @@ class Progress:
         ``command`` it does not.
         """
         self._active.remove(number)
+        self._taking.discard(number)
         self._handed[number] = command
         for event in self._queued():
             if not hasattr(event, _NUMBER) and not getattr(event, "internal", False):
@@ -72,12 +79,26 @@ class Progress:
         number = self._number(event)
         self._handed.pop(number, None)
         self._active.append(number)
-        token = _reply.set(_Reply())
+        token = _reply.set(_Reply(known=number <= self._last))
         try:
             yield
         finally:
             _reply.reset(token)
             self._active.remove(number)
+
+    def answered_by(self, method: str, args: dict[str, Any]) -> int:
+        """Return the last event to which a call of the adapter sends the end of an answer, or 0.
+
+        Hermes marks the text and the files of an answer; a text is the end of it if no file
+        follows. What Hermes was given meanwhile and does not keep waiting is part of the answer.
+        """
+        reply = _reply.get()
+        if reply is None or (method in {"send", "edit_message"} and reply.files):
+            return 0
+        marked = (args.get("metadata") or {}).get("notify") is True and method.startswith("send")
+        if not (marked or (_streams_end.get() and method in {"send", "edit_message"})):
+            return 0
+        return min(self._taking, default=self._last + 1) - 1 if reply.known else 0
 
     async def tell(self) -> None:
         """Tell the gateway where this worker stands, if that has changed."""
@@ -115,20 +136,6 @@ class Progress:
 
 
 # -- the end of an answer ------------------------------------------------------------------------
-
-
-def is_final(method: str, args: dict[str, Any]) -> bool:
-    """Say whether a call of the adapter sends the end of an answer.
-
-    Hermes marks the text and the files of an answer; a text is the end of it if no file follows.
-    """
-    reply = _reply.get()
-    if reply is None:
-        return False
-    if method in {"send", "edit_message"} and reply.files:
-        return False
-    marked = (args.get("metadata") or {}).get("notify") is True and method.startswith("send")
-    return marked or (_streams_end.get() and method in {"send", "edit_message"})
 
 
 def note_files(files: Any) -> None:
