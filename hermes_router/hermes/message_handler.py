@@ -299,7 +299,7 @@ class MessageHandler:
         except TooBusy as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "refused", error)
-            await conversation.notify(too_many_wait(error.allowed, turn_id))
+            await conversation.notify(too_many_wait(error.allowed, turn_id, ahead=error.ahead))
         except WorkerError as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "start_failed", error)

@@ -20,7 +20,7 @@ from hermes_router.errors import WorkerError
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.event_track import Outcome
-from hermes_router.turns.gate import Gate, Place, StoppedWaiting
+from hermes_router.turns.gate import Gate, Place, StoppedWaiting, TooBusy
 from hermes_router.turns.notices import has_to_wait
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
@@ -136,6 +136,10 @@ class Dispatcher:
         self, conversation: Conversation, settings: Settings, inbound: EventSender
     ) -> Turn:
         lane = self._lanes.setdefault(_lane_key(conversation), _Lane())
+        waiting = lane.lock.statistics().tasks_waiting
+        if waiting >= max(1, settings.limits.queue):
+            profile = conversation.profile.name
+            raise TooBusy(profile, settings.limits.queue, ahead=waiting + 1)
         async with lane.lock:
             if inbound.received < lane.stopped:
                 raise StoppedWaiting("it was stopped before it began")

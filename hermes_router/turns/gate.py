@@ -15,11 +15,14 @@ from hermes_router.errors import RouterError
 
 
 class TooBusy(RouterError):
-    """As many messages wait for a profile's workers as ``allowed``, and one more came."""
+    """As many messages wait for a profile's workers as ``allowed``, and one more came.
 
-    def __init__(self, profile: str, allowed: int) -> None:
+    ``ahead`` of it are those and the turns that run.
+    """
+
+    def __init__(self, profile: str, allowed: int, *, ahead: int) -> None:
         super().__init__(f"profile {profile}: a message too many to wait (limits.queue: {allowed})")
-        self.allowed = allowed
+        self.allowed, self.ahead = allowed, ahead
 
 
 class StoppedWaiting(RouterError):
@@ -80,9 +83,10 @@ class Gate:
     async def _wait(
         self, lane: str, received: float, limits: Limits, told: Callable[[int], object]
     ) -> None:
+        ahead = self._running + len(self._waiting)
         if len(self._waiting) >= limits.queue:
-            raise TooBusy(self._profile, limits.queue)
-        told(self._running + len(self._waiting))
+            raise TooBusy(self._profile, limits.queue, ahead=ahead)
+        told(ahead)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(lane, received, limits.concurrent_turns, place)
         self._waiting.append(waiter)

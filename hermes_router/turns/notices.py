@@ -94,11 +94,11 @@ def cut_off(words: str, *, begun: bool) -> str:
     return f"⚠️ The gateway was cut off {when} {which}. Please send it again."
 
 
-def too_many_wait(allowed: int, turn_id: str) -> str:
+def too_many_wait(allowed: int, turn_id: str, *, ahead: int) -> str:
     """Return the line for a message that was not taken, because so many wait already."""
     return (
-        f"⚠️ Too many messages are waiting (limits.queue: {allowed}). Please try again later. "
-        f"[{turn_id}]"
+        f"⚠️ Too many messages are waiting (limits.queue: {allowed}): {ahead} are ahead of yours. "
+        f"Please try again later. [{turn_id}]"
     )
 
 

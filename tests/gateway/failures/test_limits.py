@@ -190,7 +190,8 @@ def test_a_message_too_many_is_refused_and_the_limit_is_named(stage: Stage) -> N
     finally:
         hold.set()
     assert told.startswith(
-        "⚠️ Too many messages are waiting (limits.queue: 0). Please try again later. ["
+        "⚠️ Too many messages are waiting (limits.queue: 0): 1 are ahead of yours. "
+        "Please try again later. ["
     )
     stage.gateway.wait_log("profile narrow: a message too many", timeout=10, log="agent.log")
     stage.telegram.wait_reply(FORUM, first, contains="done", after=seq, timeout=60)

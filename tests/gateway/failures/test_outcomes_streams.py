@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage
-from tests.gateway.failures.outcomes import QUIET, said, wait_said
+from tests.gateway.failures.outcomes import QUIET, said, steps, wait_said, wait_step
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 
 _WORDS = " ".join(f"word{number}" for number in range(1, 41)) + " THE END"
@@ -45,8 +45,9 @@ def begin_stream(stage: Stage, hold: threading.Event) -> int:
 
 
 def test_a_gateway_that_dies_in_mid_stream_costs_one_line(stage: Stage) -> None:
-    hold = threading.Event()
+    hold, seen = threading.Event(), steps(stage, "said")
     after = begin_stream(stage, hold)
+    wait_step(stage, "said", seen)
     stage.gateway.kill()
     hold.set()
     stage.gateway.start()
