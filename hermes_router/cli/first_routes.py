@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hermes_router.cli import choose
@@ -86,6 +87,14 @@ def _ask_profile(home: GatewayHome, new: list[str], now: str) -> str:
             return name
 
 
+def reverse(home: GatewayHome, text: str, mapping: Mapping) -> Mapping:
+    """Return the mapping that takes ``mapping`` back from what it makes of ``text``."""
+    with _loader(home) as load:
+        config = load(text)
+    routes = {place: route_at(config, place) for place in mapping}
+    return {place: route.profile if route else NOBODY for place, route in routes.items()}
+
+
 def written(
     home: GatewayHome, text: str, mapping: Mapping, conversations: Sequence[SeenConversation]
 ) -> str:
@@ -95,10 +104,7 @@ def written(
         CommandError: the routes are written in a way that no small edit can change.
     """
     names = {seen.place: one_line(seen.name) for seen in conversations}
-    with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
-        load = route_edit.read_with(
-            functools.partial(configuration.load, gateway_profile=home.profile), Path(folder)
-        )
+    with _loader(home) as load:
         for place, profile in mapping.items():
             try:
                 text = _with(text, place, profile, load, names.get(place, ""))
@@ -108,6 +114,14 @@ def written(
                 hint = f"write this by hand:\n{hint}"
                 raise CommandError(message, where=where, hint=hint) from error
     return text
+
+
+@contextlib.contextmanager
+def _loader(home: GatewayHome) -> Iterator[route_edit.Load]:
+    with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
+        yield route_edit.read_with(
+            functools.partial(configuration.load, gateway_profile=home.profile), Path(folder)
+        )
 
 
 def _with(text: str, place: Place, profile: str, load: route_edit.Load, name: str) -> str:

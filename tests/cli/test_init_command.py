@@ -116,11 +116,24 @@ def test_a_route_is_changed_and_taken_away(seen: Installation) -> None:
 
 
 def test_an_edit_since_is_not_lost(seen: Installation) -> None:
+    seen.config.write_text(seen.config.read_text().split("plugins:")[0])
+    before = seen.config.read_text()
     seen.run("init", "--map", f"{NEW}=career")
-    edited = seen.config.read_text() + "# mine\n"
+    seen.config.write_text("mine: kept\n" + seen.config.read_text())
+    assert seen.run("init", "--undo").status == 0
+    after = seen.config.read_text()
+    assert after.startswith("mine: kept\n" + before)
+    assert "hermes-router" not in after
+
+
+def test_what_cannot_be_taken_back_is_said(seen: Installation) -> None:
+    seen.run("init", "--map", f"{NEW}=career")
+    edited = (
+        f"gateway: {{profile_routes: {{telegram: {{'{CHAT}': {{'9': career, '8': career}}}}}}}}\n"
+    )
     seen.config.write_text(edited)
     shown = seen.run("init", "--undo")
-    assert (shown.status, "edited since" in shown.err) == (1, True)
+    assert (shown.status, "cannot be edited" in shown.err) == (1, True), shown
     assert seen.config.read_text() == edited
 
 

@@ -25,6 +25,7 @@ from hermes_router.cli.inspect.homes import (
 from hermes_router.cli.inspect.seen import SeenConversation
 from hermes_router.cli.output import counted, say, say_json, say_table, tip
 from hermes_router.cli.parking import park, unpark
+from hermes_router.cli.plugin_edit import without_plugin
 from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
 from hermes_router.profiles.model import PROFILE_NAME
 from hermes_router.protocol.files.whole_file import replace_file
@@ -52,10 +53,15 @@ _CREATE_SECONDS = 300
 
 
 class _Done(msgspec.Struct, frozen=True, kw_only=True):
-    """What the last ``init`` changed: the file as it was, as it became, and the new profiles."""
+    """What the last ``init`` changed: the file as it was, as it became, and the new profiles.
+
+    ``routes`` has who answered each place before, by a route of its own; ``NOBODY`` if by none.
+    """
 
     before: str
     after: str
+    routes: list[tuple[Place, str]]
+    switched_on: bool
     created: list[str] = []
 
 
@@ -116,10 +122,15 @@ def _carry_out(
     for place, profile in mapping.items():
         now = "not routed any more" if profile == NOBODY else f"routed to {profile}"
         say(f"{spelled(place)} is {now}")
+    was_on = enable.PLUGIN in enable.plugin_lists(home.config)[0]
     enable.switch_on(home)
     after = read_text(home.config)
     if after != before or created:
-        _note(home, _Done(before=before, after=after, created=created))
+        routes = list(first_routes.reverse(home, before, mapping).items())
+        done = _Done(
+            before=before, after=after, routes=routes, switched_on=not was_on, created=created
+        )
+        _note(home, done)
         tip(f"to take all of this back: {home.router('init --undo')}")
     tip(f"a gateway loads plugins when it starts: {home.restart}")
     looked = argparse.Namespace(home=_home_option(home), offline=False, verbose=False, json=False)
@@ -221,21 +232,26 @@ def _undo(home: GatewayHome) -> int:
         done = msgspec.json.decode(file.read_bytes(), type=_Done)
     except (FileNotFoundError, msgspec.DecodeError) as error:
         raise CommandError("there is no init to take back", where=str(file)) from error
-    if read_text(home.config) != done.after:
-        raise CommandError(
-            "has been edited since; taking it back would lose that",
-            where=str(home.config),
-            hint="hermes-router route remove PLACE takes one route away, disable the plugin's name",
-        )
-    replace_text(home, done.after, done.before)
+    now = read_text(home.config)
+    if now == done.after:
+        replace_text(home, now, done.before)
+    else:
+        _take_out(home, now, done)
     _park_again(home)
     file.unlink()
-    say(f"{home.config} is as it was")
+    say(f"{home.config} routes as before")
     if done.created:
         names = ", ".join(done.created)
         say(f"kept: {counted(len(done.created), 'new profile')} ({names}); hermes profile delete")
     tip(f"a gateway that runs goes on as it is until: {home.restart}")
     return OK
+
+
+def _take_out(home: GatewayHome, now: str, done: _Done) -> None:
+    """Take back what init wrote into a file that a person or Hermes has changed since."""
+    replace_text(home, now, first_routes.written(home, now, dict(done.routes), ()))
+    if done.switched_on and enable.PLUGIN in enable.plugin_lists(home.config)[0]:
+        enable.edit(home.config, without_plugin)
 
 
 def _park_again(home: GatewayHome) -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, UNROUTED
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, HermesRoot
 
@@ -28,6 +30,7 @@ def said(telegram: FakeTelegram, text: str, topic: int) -> str:
     return telegram.wait_reply(FORUM, topic, after=seq, timeout=ANSWER_SECONDS).text
 
 
+@pytest.mark.timeout(400)  # three starts of a gateway, two of them cold
 def test_from_a_bot_that_answers_to_a_routed_conversation(
     tmp_path: Path, telegram: FakeTelegram, model: FakeModel
 ) -> None:
