@@ -242,6 +242,8 @@ def _quiet() -> Config:
         "security": {"tirith_enabled": False},
         "model_catalog": {"enabled": False},
         "onboarding": {"profile_build": "off"},
+        # Hermes 0.22 offers tools of plugins and servers by a search; tests look for their names.
+        "tools": {"tool_search": {"enabled": "off"}},
     }
 
 

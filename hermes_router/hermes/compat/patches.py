@@ -85,11 +85,23 @@ KANBAN_SPAWN = Patch(
     why="a card's process gets the environment of its own profile",
     without="a card of a routed profile is worked on in the gateway's environment",
 )
+CHILD_ENVIRONMENT = Patch(
+    owners=("tools.environments.local",),
+    name="build_subprocess_env",
+    why="that environment is made by another module, which reads the gateway's own",
+    since="0.20",
+)
 KANBAN_SUBSCRIPTIONS = Patch(
     owners=("hermes_cli.kanban_db_notify", "hermes_cli.kanban_db"),
     name="list_notify_subs",
     why="subscriptions of routed profiles are served by this gateway, under their policy",
     without="what routed profiles subscribed to on the kanban board is not told",
+)
+KANBAN_COUNT = Patch(
+    owners=("hermes_cli.kanban_db_notify",),
+    name="count_notify_subs",
+    why="a board on which only routed profiles subscribed is looked at, too",
+    since="0.21",
 )
 KANBAN_ARTIFACTS = Patch(
     owners=_RUNNER,
@@ -148,7 +160,9 @@ PATCHES: tuple[Patch, ...] = (
     OBSERVED_MEDIA,
     FORUM_COMMANDS,
     KANBAN_SPAWN,
+    CHILD_ENVIRONMENT,
     KANBAN_SUBSCRIPTIONS,
+    KANBAN_COUNT,
     KANBAN_ARTIFACTS,
     APPROVE,
     HAS_APPROVAL,

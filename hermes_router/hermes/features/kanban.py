@@ -9,11 +9,12 @@ wakes the session that made it, in the place of the subscription: that is the ro
 from __future__ import annotations
 
 import asyncio
-import functools
 import importlib
+import importlib.util
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from hermes_router.config.model import RouterConfig
 from hermes_router.config.settings import Limits
 from hermes_router.errors import ProfileError
+from hermes_router.hermes.compat import patches, patching
 from hermes_router.hermes.compat.events import place_of
 from hermes_router.profiles import model
 from hermes_router.relay import board_files
@@ -28,6 +30,9 @@ from hermes_router.relay.kanban import Subscriptions
 from hermes_router.state.known_conversations import KnownConversations
 
 logger = logging.getLogger(__name__)
+
+_card_environment: ContextVar[dict[str, str] | None] = ContextVar("card", default=None)
+"""What the process of the card that this thread starts has for an environment."""
 
 
 class Kanban:
@@ -48,23 +53,13 @@ class Kanban:
 
     def install(self, runner: Any) -> None:
         """Follow the board of this process's Hermes; what it lacks is logged."""
-        attach = getattr(runner, "_deliver_kanban_artifacts", None)
-        if attach is not None:  # an older Hermes attaches no files
-            runner._deliver_kanban_artifacts = functools.partial(self._attach, attach)
-        try:
-            board = importlib.import_module("hermes_cli.kanban_db")
-        except ImportError:  # a Hermes without a board
+        patching.apply(patches.KANBAN_ARTIFACTS, self._attach, owner=runner)
+        if importlib.util.find_spec("hermes_cli.kanban_db") is None:  # a Hermes without a board
             return
-        for name, follow in (("_default_spawn", self._spawn), ("list_notify_subs", self._list)):
-            original = getattr(board, name, None)
-            if isinstance(original, FunctionType):
-                setattr(board, name, functools.wraps(original)(functools.partial(follow, original)))
-            else:
-                logger.error(
-                    "hermes-router: this Hermes lacks hermes_cli.kanban_db.%s: the board does not "
-                    "know of routed profiles",
-                    name,
-                )
+        patching.apply(patches.KANBAN_SPAWN, self._spawn)
+        patching.apply(patches.CHILD_ENVIRONMENT, _child_environment)
+        patching.apply(patches.KANBAN_SUBSCRIPTIONS, self._list)
+        patching.apply(patches.KANBAN_COUNT, self._count)
 
     def wakes(self, event: Any) -> bool | None:
         """Say whether Hermes's word about a card goes to the session of a routed place.
@@ -90,7 +85,11 @@ class Kanban:
             )
         environment = self._environment(name, settings.env.names)
         logger.info("profile %s: kanban card %s is dispatched", name, task.id)
-        return with_environment(original, environment)(task, *args, **kwargs)
+        token = _card_environment.set(environment)
+        try:
+            return with_environment(original, environment)(task, *args, **kwargs)
+        finally:
+            _card_environment.reset(token)
 
     def _environment(self, name: str, passed: Any) -> dict[str, str]:
         try:
@@ -138,11 +137,30 @@ class Kanban:
     def _list(self, original: FunctionType, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         """List subscriptions; this gateway serves those of routed profiles, by the policy."""
         config = self._configuration()
-        rows: list[dict[str, Any]] = original(*args, **kwargs)
         if config is None:
-            return rows
+            return original(*args, **kwargs)  # type: ignore[no-any-return]
+        rows: list[dict[str, Any]] = original(*args, **_with_owners(kwargs, config))
         served = (self._subscriptions.served(row, config) for row in rows)
         return [row for row in served if row is not None]
+
+    def _count(self, original: FunctionType, *args: Any, **kwargs: Any) -> Any:
+        """Count subscriptions, those of routed profiles too."""
+        config = self._configuration()
+        return original(*args, **(kwargs if config is None else _with_owners(kwargs, config)))
+
+
+def _with_owners(asked: Mapping[str, Any], config: RouterConfig) -> dict[str, Any]:
+    """Add the routed profiles to the owners whose subscriptions are asked for, if any are named."""
+    owners = asked.get("notifier_profiles")
+    if owners is None:
+        return dict(asked)
+    return {**asked, "notifier_profiles": {*owners, *config.worker_profiles()}}
+
+
+def _child_environment(original: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, str]:
+    """Return what a child process inherits; a card's process gets what its profile's does."""
+    environment = _card_environment.get()
+    return original(*args, **kwargs) if environment is None else dict(environment)
 
 
 def _named_files(adapter: Any, payload: Any, task: Any) -> list[str]:

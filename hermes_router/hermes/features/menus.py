@@ -19,6 +19,7 @@ from hermes_router import tasks
 from hermes_router.config.model import Decision, RouterConfig
 from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.adapter_patches import FORUM_COMMANDS, replace
+from hermes_router.hermes.compat.menu_lists import menu_function
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.menus import Commands, Menus, answering, name_of, union
 from hermes_router.routing.table import Place
@@ -59,19 +60,17 @@ class _Telegram:
     """Telegram's ``setMyCommands`` with the scope of a chat, as its adapter uses it for forums."""
 
     def works(self, adapter: Any) -> bool:
-        commands = importlib.import_module("hermes_cli.commands")
-        return callable(getattr(commands, "telegram_menu_commands", None)) and callable(
+        return menu_function("telegram_menu_commands") is not None and callable(
             getattr(getattr(adapter, "_bot", None), "set_my_commands", None)
         )
 
     def most(self) -> int:
-        commands = importlib.import_module("hermes_cli.commands")
-        limit = getattr(commands, "telegram_menu_max_commands", None)
+        limit = menu_function("telegram_menu_max_commands")
         return int(limit()) if limit is not None else 30  # older: what its adapter passes
 
     def own(self) -> Commands:
-        commands = importlib.import_module("hermes_cli.commands")
-        listed, _hidden = commands.telegram_menu_commands(max_commands=self.most())
+        listing = menu_function("telegram_menu_commands")
+        listed, _hidden = listing(max_commands=self.most()) if listing is not None else ((), 0)
         return [(str(name), str(description)) for name, description in listed]
 
     async def show(self, adapter: Any, chat: str, commands: Commands) -> None:

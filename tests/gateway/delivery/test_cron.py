@@ -324,6 +324,8 @@ def own_gateway(stage: Stage, cron: CronStore, log: Path) -> Iterator[None]:
     """Run the profile's own gateway, with a bot of its own; its first look for jobs is over."""
     looked = cron.path.parent / "ticker_last_success"
     looked.unlink(missing_ok=True)
+    # Hermes 0.22 starts a gateway of one profile only where this is set.
+    stage.root.profiles["career"].configure({"gateway": {"standalone": True}})
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "hermes_cli.main", "-p", "career", "gateway", "run"],

@@ -112,6 +112,8 @@ def test_a_turns_request_is_what_a_plain_gateway_sends(
 ) -> None:
     with FakeTelegram() as telegram:
         plain = with_settings(build_stage(tmp_path_factory.mktemp("stage"), telegram, model))
+        # Hermes 0.22 starts a gateway of one profile only where this is set.
+        plain.root.profiles["career"].configure({"gateway": {"standalone": True}})
         gateway = Gateway(plain.root)
         command = "-m hermes_cli.main -p career gateway run"
         gateway.command = [sys.executable, *command.split()]

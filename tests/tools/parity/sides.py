@@ -93,6 +93,8 @@ def running(name: Name, base: Path, setting: Setting, users: int) -> Iterator[Si
         if name == "plain":
             arguments = f"-m hermes_cli.main -p {PROFILE} gateway run"
             gateway.command = [sys.executable, *arguments.split()]
+            # Hermes 0.22 starts a gateway of one profile only where this is set.
+            career.configure({"gateway": {"standalone": True}})
         else:
             routes: dict[str, Any] = {str(FORUM): {"*": PROFILE}}
             routes |= dict.fromkeys(allowed, PROFILE)
