@@ -71,6 +71,8 @@ def prepared(
                     "extra": {
                         "group_allow_admin_from": [str(USER)],
                         "group_user_allowed_commands": ["usage", "profile"],
+                        # Hermes 0.22 has more commands of its own than its menu has places.
+                        "command_menu": {"max_commands": 100},
                     }
                 }
             },

@@ -14,7 +14,8 @@ from tests.kit import DEFAULT_KEY, FORUM, USER, FakeModel, FakeTelegram
 
 # Hermes masks what follows a name with AUTH in it up to a space: other lines would be gone.
 ENVIRONMENT = (
-    '[[tool terminal {"command": "env | grep -v _AUTH_; echo cwd=$(pwd); echo home=$HOME"}]]'
+    '[[tool terminal {"command": "(env | grep -v _AUTH_; echo cwd=$(pwd); echo home=$HOME)'
+    ' > environment; echo written"}]]'
 )
 
 
@@ -95,17 +96,19 @@ def test_what_is_said_stays_in_the_profiles_home(stage: Stage) -> None:
 
 def test_concurrent_turns_see_only_their_own_environment(stage: Stage) -> None:
     with ThreadPoolExecutor(2) as pool:
-        career, systems = pool.map(lambda topic: stage.ask(ENVIRONMENT, topic), (CAREER, SYSTEMS))
-    for answer, own, other in ((career, "career", "systems"), (systems, "systems", "career")):
-        home = stage.root.profiles[own].path
-        assert f"home={home / 'home'}" in answer.text
-        assert f"cwd={home / 'workspace'}" in answer.text
-        assert str(stage.root.profiles[other].path) not in answer.text
+        answers = pool.map(lambda topic: stage.ask(ENVIRONMENT, topic), (CAREER, SYSTEMS))
+        assert all("written" in answer.text for answer in answers)
+    homes = {name: home.path for name, home in stage.root.profiles.items()}
+    seen = {name: (home / "workspace" / "environment").read_text() for name, home in homes.items()}
+    for own, other in (("career", "systems"), ("systems", "career")):
+        assert f"home={homes[own] / 'home'}\n" in seen[own]
+        assert f"cwd={homes[own] / 'workspace'}\n" in seen[own]
+        assert str(homes[other]) not in seen[own]
         for foreign in ("Kathmandu", "/nowhere/of/default", "default.invalid", "MARK=default"):
-            assert foreign not in answer.text
-        assert stage.root.token not in answer.text
-    assert "MARK=career" in career.text
-    assert "MARK" not in systems.text
+            assert foreign not in seen[own]
+        assert stage.root.token not in seen[own]
+    assert "MARK=career" in seen["career"]
+    assert "MARK" not in seen["systems"]
 
 
 def test_a_route_to_a_missing_profile_is_answered_with_one_clear_line(stage: Stage) -> None:

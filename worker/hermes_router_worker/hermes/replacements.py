@@ -95,6 +95,12 @@ INJECT_NOTIFICATION = Patch(
     why="people are told which report a worker's end would lose",
     required=False,
 )
+DELIVER_DELEGATIONS = Patch(
+    owner=_RUNNER,
+    name="_deliver_async_delegation_group",
+    why="a worker stays while the results of a delegated task are on their way to the session",
+    required=False,
+)
 RUN_AGENT = Patch(
     owner=_RUNNER,
     name="_run_agent",

@@ -35,13 +35,15 @@ class Background:
         self._watched: list[str] = []
         self._prompts: list[str] = []
         self._reports: list[str] = []
+        self._deliveries: list[str] = []
         follow(replacements.WATCH_PROCESS, runner, self._watching)
         follow(replacements.RUN_BACKGROUND_TASK, runner, self._prompted)
         follow(replacements.INJECT_NOTIFICATION, runner, self._reporting)
+        follow(replacements.DELIVER_DELEGATIONS, runner, self._delivering)
 
     def watching(self) -> bool:
-        """Say whether the end of a background process is still to be reported."""
-        return bool(self._watched)
+        """Say whether the end of a background process, or a result, is still to be reported."""
+        return bool(self._watched or self._deliveries)
 
     def works(self, *, busy: bool) -> list[str]:
         """Name what would be lost with this process; ``busy``: a turn runs in it."""
@@ -76,6 +78,11 @@ class Background:
     async def _watching(self, original: Callable[..., Any], watcher: Any) -> Any:
         with _listed(self._watched, str(watcher["session_id"])):
             return await original(watcher)
+
+    async def _delivering(self, original: Callable[..., Any], group: Any) -> Any:
+        """Hermes has taken a result from the queue, and no turn has begun with it yet."""
+        with _listed(self._deliveries, "a delegated task"):
+            return await original(group)
 
     async def _prompted(
         self, original: Callable[..., Any], prompt: str, *args: Any, **kwargs: Any
