@@ -314,7 +314,7 @@ ADAPTER_METHODS: Mapping[str, Method] = _by_name(
     Method(
         name="send_voice",
         kind="relay",
-        params=("chat_id", "audio_path", "caption", "reply_to", "metadata"),
+        params=("chat_id", "audio_path", "caption", "reply_to", "metadata", "is_voice"),
         places=_CHAT,
         messages=("reply_to",),
         files={"audio_path": "path"},

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 
 import pytest
 
 from tests.kit import FakeModel, ModelRequest
+from tests.kit.model.fast import fast_tier
 from tests.kit.real_worker import Place, WorkerKit
 
 
@@ -38,17 +37,9 @@ def test_a_model_for_one_message_is_gone_after_it(place: Place, model: FakeModel
     assert models == ["other-model", "gpt-of-career"]
 
 
-def fast_tier(model: FakeModel) -> str | None:
-    """Return what /fast asks the model for: from 0.21 on, a proxy is asked for nothing."""
-    models = importlib.import_module("hermes_cli.models")
-    asks = inspect.signature(models.resolve_fast_mode_overrides).parameters
-    named = {"base_url": model.base_url} if "base_url" in asks else {}
-    return (models.resolve_fast_mode_overrides("gpt-of-career", **named) or {}).get("service_tier")
-
-
 def test_fast_holds_until_new(place: Place, model: FakeModel) -> None:
     place.ask("/fast fast")
-    assert tier(asked(model, place, "one")) == fast_tier(model)
+    assert tier(asked(model, place, "one")) == fast_tier(model, "gpt-of-career")
     place.ask("/new")
     assert tier(asked(model, place, "two")) is None
 

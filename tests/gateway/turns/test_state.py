@@ -11,6 +11,7 @@ import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, ModelRequest
+from tests.kit.model.fast import fast_tier
 
 OWN_MODEL = "gpt-of-career"
 """A name for which Hermes offers /fast."""
@@ -108,13 +109,14 @@ def test_reasoning_holds_until_new(fresh: Stage) -> None:
 
 
 def test_fast_holds_until_new(fresh: Stage) -> None:
+    before = command(fresh, "/fast status")
     command(fresh, "/fast fast")
-    assert [asked(fresh, text).json.get("service_tier") for text in ("one", "two")] == [
-        "priority",
-        "priority",
-    ]
+    tiers = [asked(fresh, text).json.get("service_tier") for text in ("one", "two")]
+    assert tiers == [fast_tier(fresh.model, OWN_MODEL)] * 2
+    assert command(fresh, "/fast status") != before
     command(fresh, "/new")
     assert asked(fresh, "after").json.get("service_tier") is None
+    assert command(fresh, "/fast status") == before
 
 
 def test_yolo_holds_until_new(fresh: Stage) -> None:
