@@ -100,7 +100,10 @@ from pathlib import Path
 Path(sys.argv[1], "server-began").write_text(str(os.getpid()))
 time.sleep({seconds})
 Path(sys.argv[1], "server-answers").touch()
-from mcp.server.fastmcp import FastMCP
+try:
+    from mcp.server.fastmcp import FastMCP
+except ImportError:  # mcp 2
+    from mcp.server import MCPServer as FastMCP
 
 server = FastMCP("late")
 

@@ -30,7 +30,10 @@ def register(ctx):
 _MCP_SERVER = """
 import os
 
-from mcp.server.fastmcp import FastMCP
+try:
+    from mcp.server.fastmcp import FastMCP
+except ImportError:  # mcp 2
+    from mcp.server import MCPServer as FastMCP
 
 server = FastMCP("kit")
 
@@ -124,6 +127,7 @@ def install_browser(root: HermesRoot, home: Home) -> Path:
     """Give a profile a program in place of the browser; return where its calls are noted."""
     folder, seen = root.base / "bin", root.base / "browser.log"
     text = _BROWSER.format(python=sys.executable, seen=str(seen))
+    home.configure({"browser": {"backend": "off"}})  # Hermes 0.22 has another program for it, too
     home.env({"AGENT_BROWSER_EXECUTABLE_PATH": str(plant(folder / "agent-browser", text, 0o755))})
     path = root.gateway_environ()["PATH"]
     root.extra_environ["PATH"] = os.pathsep.join([str(folder), path])
