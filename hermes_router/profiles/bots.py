@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-
 from hermes_router.config.settings import is_platform_credential
 from hermes_router.profiles.config import read_profile_config
+from hermes_router.profiles.dotenv_names import dotenv_names
 
 
 def has_own_bot(home: Path) -> bool:
@@ -17,11 +16,9 @@ def has_own_bot(home: Path) -> bool:
 
 
 def _in_environment(path: Path) -> bool:
-    try:
-        values = dotenv_values(path, interpolate=False)
-    except (OSError, UnicodeDecodeError):
-        return False
-    return any(value and is_platform_credential(name) for name, value in values.items())
+    return any(
+        is_set and is_platform_credential(name) for name, is_set in dotenv_names(path).items()
+    )
 
 
 def _in_configuration(path: Path) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 from hermes_router.cli.inspect.findings import Finding
 from hermes_router.cli.inspect.homes import environment_of
 from hermes_router.cli.inspect.loading import Loaded
-from hermes_router.cli.inspect.profile_facts import dotenv_names
 from hermes_router.config.yaml import load, plain_value
 from hermes_router.errors import ConfigError
+from hermes_router.profiles.dotenv_names import dotenv_names
 
 #: The variable with the bot's token, by platform.
 TOKENS = {

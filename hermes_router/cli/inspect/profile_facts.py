@@ -17,6 +17,7 @@ from hermes_router.config.settings import Settings, is_platform_credential
 from hermes_router.config.yaml import load, plain_value
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.profiles import model as profiles
+from hermes_router.profiles.dotenv_names import dotenv_names
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol.files.logins import logged_in
 from hermes_router.workers import launchers
@@ -324,20 +325,6 @@ def worker_names(
         passed=settings.env.names,
     )
     return tuple(sorted(environment))
-
-
-def dotenv_names(path: Path) -> dict[str, bool]:
-    """Return the names that a ``.env`` sets, each with whether to something."""
-    try:
-        text = path.read_text("utf-8", "replace")
-    except OSError:
-        return {}
-    found: dict[str, bool] = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and name.strip().isidentifier():
-            found[name.strip()] = value.strip()[:1] not in {"", "#"}
-    return found
 
 
 def _is_local(url: str) -> bool:

@@ -650,6 +650,15 @@ def test_the_family_routes_as_its_comments_say() -> None:
     assert config.problems == ()
 
 
+def test_the_family_is_as_safe_as_the_security_page_asks_for() -> None:
+    config = load(CONFIGS / "family.yaml")
+    for name in config.worker_profiles():
+        settings = config.settings(name)
+        assert (settings.launcher, settings.share) == ("bubblewrap", ())
+        assert settings.limits.memory_bytes
+    assert config.settings("kid").limits.cpu_seconds
+
+
 def test_every_setting_is_described() -> None:
     described = {path: text for path, _, text in describe_settings()}
     assert "env.pass" in described
