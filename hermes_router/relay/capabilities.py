@@ -9,6 +9,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from hermes_router.protocol.quick_yaml import reading_yaml_quickly
@@ -117,14 +118,24 @@ def _answer(adapter: Any, capability: Capability, source: Mapping[str, Any]) -> 
         case "extra":
             return plain((getattr(config, "extra", None) or {}).get(name, default))
         case "unit":
-            return length_unit(getattr(adapter, name, len)) or "utf8"
+            return length_unit(_length_function(adapter, name, source)) or "utf8"
         case "call":
             function = getattr(adapter, name, None)
             if function is None:
                 return default
-            return plain(function(*[source.get(argument) for argument in capability.args]))
+            fields: dict[str, Any] = {"source": SimpleNamespace(**source), **source}
+            return plain(function(*[fields.get(argument) for argument in capability.args]))
         case _:
             return plain(getattr(adapter, name, default))
+
+
+def _length_function(adapter: Any, name: str, source: Mapping[str, Any]) -> Callable[[str], int]:
+    """Return what counts a text's length in this chat: a connector may front several platforms."""
+    for_chat = getattr(adapter, f"{name}_for_chat", None)
+    if for_chat is None:
+        return getattr(adapter, name, len)
+    function: Callable[[str], int] = for_chat(source.get("chat_id"))
+    return function
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:

@@ -25,6 +25,7 @@ from hermes_router.errors import RelayRefused
 from hermes_router.protocol.messages import FileRef
 from hermes_router.protocol.serialize import plain
 from hermes_router.protocol.surface import ADAPTER_METHODS, METADATA_KEYS, Method
+from hermes_router.relay import fresh_finals
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.capabilities import names_files, relayed_methods, required, takes
 from hermes_router.relay.prompts import Ask
@@ -70,6 +71,7 @@ class RelayTarget:
     messages: MessageIds = field(default_factory=MessageIds)
     attended: Callable[[], bool] = lambda: False
     session: str = ""
+    replaced: fresh_finals.Replaced = field(default_factory=fresh_finals.none_replaced)
     typing_paused: bool = False
 
     def name(self, *parts: object) -> str:
@@ -108,6 +110,8 @@ class Relay:
                 if ask is None:
                     raise self._refused(name, "has nobody to wait for it")
                 value = ask(self._adapter, method, kwargs)
+            elif name == "edit_message":
+                value = fresh_finals.edit(self._adapter, kwargs, self._target.replaced)
             else:
                 value = function(**kwargs)
             if inspect.isawaitable(value):
@@ -171,7 +175,10 @@ class Relay:
         """Refuse to touch foreign messages; a reply to one merely loses its anchor."""
         for name in method.messages:
             value = kwargs.get(name)
-            if value is None or value in self._target.messages:
+            if value is None:
+                continue
+            if value in self._target.messages:
+                kwargs[name] = self._target.replaced.get(str(value), value)
                 continue
             if name == "reply_to":
                 kwargs[name] = None
