@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from hermes_router.protocol.proc import SELF
+
 _MOST = 100
 
 
@@ -18,8 +20,9 @@ def short(path: Path) -> Iterator[str]:
         return
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if not Path(f"/proc/self/fd/{folder}").exists():
+        shown = SELF / "fd" / str(folder)
+        if not shown.exists():
             raise OSError(f"{path} is too long a name for a socket")
-        yield f"/proc/self/fd/{folder}/{path.name}"
+        yield str(shown / path.name)
     finally:
         os.close(folder)

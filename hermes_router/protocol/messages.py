@@ -92,7 +92,7 @@ class DeliveryScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         origin: the conversation that the worker's work comes from, if it comes from one.
         homes: the profile's home channel on each platform where it has one.
         places: the conversations that are known to be the profile's.
-        anywhere: the profile may send to any conversation.
+        anywhere: the profile may write to every place.
         tool: the model is to have a tool for it.
         settled: what was sent for workers that died before they could note it.
     """
@@ -185,7 +185,7 @@ class Call(Message, frozen=True, kw_only=True, tag="call"):
 
 
 class Deliver(Message, frozen=True, kw_only=True, tag="deliver"):
-    """Send something to the conversation ``platform``, ``chat_id``, ``thread_id``.
+    """Send something to the place ``platform``, ``chat_id``, ``thread_id``.
 
     ``files`` follow the text; those at the indexes ``voice`` are voice messages. With
     ``as_documents`` pictures and films are not re-encoded. The value of the :class:`Result` is what

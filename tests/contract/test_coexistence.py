@@ -25,11 +25,13 @@ import pytest
 
 pytest.importorskip("gateway", reason="needs hermes-agent")
 
+from gateway.run import GatewayRunner
+
 import hermes_router_worker
 from hermes_router_worker.hermes.patching import MissingPoint
 from hermes_router_worker.hermes.paths import current_home
 from hermes_router_worker.home import guards, lock
-from hermes_router_worker.home.delegations import restore_delegations
+from hermes_router_worker.home.delegations import restore_delegations, sweep_own
 from hermes_router_worker.home.lock import home_lock
 from hermes_router_worker.home.process_records import adopt_processes
 from hermes_router_worker.home.session_rows import guard_sessions, merge_rows
@@ -230,6 +232,18 @@ class Operations:
         """What a worker does once it knows its session."""
         adopt_processes(self.key)
         restore_delegations(self.key)
+        sweep_own(self.runner, self.key)
+
+    def take_results(self) -> None:
+        """What a gateway's start does with undelivered results, where the import does not."""
+        getattr(self.registry, "restore_completions", lambda: 0)()
+
+    def sweep_results(self) -> None:
+        """What a gateway that runs does every minute with results whose process died."""
+        from tools import async_delegation
+
+        async_delegation._ORPHAN_STALE_S = -1
+        self.runner._sweep_orphaned_completion_ledgers()
 
     def delegate(self) -> None:
         """A background delegation finished and nobody has taken its result."""
@@ -570,10 +584,24 @@ def test_a_worker_takes_only_its_own_sessions_delegation_results(home: Path) -> 
         for worker in workers:
             worker.do("delegate")
     with working(home, "6", "13") as workers:
-        assert [worker.do("look")["events"] for worker in workers] == [[], []]
+        assert [worker.do("take_results")["events"] for worker in workers] == [[], []]
         assert [worker.do("adopt")["events"] for worker in workers] == [["deleg_6"], ["deleg_13"]]
     with working(home, "6", guarded=False) as (bare,):
-        assert sorted(bare.do("look")["events"]) == ["deleg_13", "deleg_6"]
+        assert sorted(bare.do("take_results")["events"]) == ["deleg_13", "deleg_6"]
+
+
+@pytest.mark.skipif(
+    not hasattr(GatewayRunner, "_sweep_orphaned_completion_ledgers"),
+    reason="this Hermes looks for results when it starts, not later",
+)
+def test_a_worker_that_runs_takes_over_only_its_own_sessions_results(home: Path) -> None:
+    with working(home, "6") as (heir,), working(home, "20", guarded=False) as (bare,):
+        assert heir.do("adopt")["events"] == []
+        with working(home, "6", "13") as dying:
+            for worker in dying:
+                worker.do("delegate")
+        assert heir.do("sweep_results")["events"] == ["deleg_6"]
+        assert sorted(bare.do("sweep_results")["events"]) == ["deleg_13", "deleg_6"]
 
 
 def test_voice_modes_of_two_chats_are_both_kept(home: Path) -> None:

@@ -75,9 +75,11 @@ def test_old_answers_hold_for_the_turn_that_begins_and_missing_ones_are_asked_fo
 ) -> None:
     use(monkeypatch, model.base_url)
     warmup.ask_provider()
-    times: dict[str, Any] = model_metadata._endpoint_model_metadata_cache_time
-    times[model.base_url] -= 3600
-    model_metadata._endpoint_model_metadata_cache["http://silent"] = {}
+    times: dict[Any, Any] = model_metadata._endpoint_model_metadata_cache_time
+    [known] = [key for key in times if model.base_url in key]  # from 0.21 on, with the API key
+    times[known] -= 3600
+    answers: dict[Any, Any] = model_metadata._endpoint_model_metadata_cache
+    answers["http://silent"] = {}
     times["http://silent"] = 0
     warmup.trust_answers()
     before = len(model.probes)

@@ -33,6 +33,10 @@ def test_the_next_worker_knows_what_was_said(place: Place, model: FakeModel) -> 
     assert any("my name is Ada" in str(one) for one in request.messages)
 
 
+def test_tools_run_where_dangerous_commands_wait_for_a_person(place: Place) -> None:
+    assert "asks=1" in place.ask('[[tool terminal {"command": "echo asks=$HERMES_EXEC_ASK"}]]')
+
+
 def test_profile_names_the_profile(place: Place) -> None:
     said = place.ask("/profile")
     assert "career" in said

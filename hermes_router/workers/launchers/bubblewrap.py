@@ -31,7 +31,7 @@ from hermes_router.workers import launchers
 from hermes_router.workers.fork_client import ForkedChild, ForkServer
 from hermes_router.workers.launchers import Child, LaunchSpec, board, scope
 from hermes_router.workers.launchers.bwrap import NAMESPACES, check
-from hermes_router.workers.launchers.users import user_list
+from hermes_router.workers.launchers.users import USER_FILE, user_list
 from hermes_router.workers.launchers.view import View, view_for
 
 _START_SECONDS = 20.0
@@ -227,6 +227,6 @@ def _command(spec: LaunchSpec, view: View, tmp: Path, users: int) -> list[str]:
     return [
         *(program, *NAMESPACES, *network),
         *(*special, *view.arguments()),
-        *("--ro-bind-data", str(users), "/etc/passwd"),
+        *("--ro-bind-data", str(users), str(USER_FILE)),
         *("--chdir", "/", "--", *keeper),
     ]

@@ -10,14 +10,15 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-_FILE = Path("/etc/passwd")
+#: In parts, because Hermes's scan of new plugins takes its whole name for an attack.
+USER_FILE = Path("/etc") / "passwd"
 _HOME = 5
 """Which of a line's seven fields names the home."""
 
 
 def user_list(home: Path | None) -> IO[bytes]:
     """Return a file, to be read from its beginning, with the list; with ``home`` in our line."""
-    lines = _FILE.read_text("utf-8", "surrogateescape").splitlines()
+    lines = USER_FILE.read_text("utf-8", "surrogateescape").splitlines()
     if home is not None:
         lines = [_with_home(line, home) for line in lines]
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller hands its descriptor on

@@ -30,6 +30,21 @@ WRITE_CHECKPOINT = Patch(
     name="_write_checkpoint",
     why="two workers that write all background processes forget each other's",
 )
+_RESULTS = "results of other sessions' background delegations would be answered in this one"
+RESTORE_RESULTS = Patch(
+    owner="tools.process_registry:ProcessRegistry",
+    name="restore_completions",
+    why=_RESULTS,
+    since="0.21.3",
+    required=False,
+)
+SWEEP_RESULTS = Patch(
+    owner=_RUNNER,
+    name="_sweep_orphaned_completion_ledgers",
+    why=_RESULTS,
+    since="0.21.3",
+    required=False,
+)
 SAVE_VOICE_MODES = Patch(
     owner=_RUNNER, name="_save_voice_modes", why="/voice of one chat must keep the other chats'"
 )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-from pathlib import Path
+
+from hermes_router.protocol.proc import SELF
 
 #: Stands in front, so that what looks for our processes finds them.
 _NAME = ("hermes_router_worker", "-p")
 
-#: Where ``/proc/self/stat``, behind the process's name, has the arguments' first and last byte.
+#: Where the file ``stat``, behind the process's name, has the arguments' first and last byte.
 _FIRST, _LAST = 45, 46
 
 
@@ -31,7 +32,7 @@ def show(profile: str, *words: str) -> None:
 def _arguments() -> tuple[int, int]:
     """Return where the arguments lie in this process's memory, and how many bytes they have."""
     try:
-        stat = Path("/proc/self/stat").read_text("ascii", errors="replace")
+        stat = (SELF / "stat").read_text("ascii", errors="replace")
     except OSError:
         return 0, 0
     fields = stat.rpartition(")")[2].split()

@@ -41,9 +41,12 @@ def become_profile(profile: str, *, share_auth: bool) -> None:
     read_yaml_quickly()
     safety.install()
     with _without_watchdog():
-        importlib.import_module("hermes_cli.main")
+        main = importlib.import_module("hermes_cli.main")
         speedups.copy_config_fast()
         importlib.import_module("gateway.run")
+    # A gateway's start says so from 0.20 on, not the import: dangerous commands need a person.
+    os.environ["HERMES_EXEC_ASK"] = "1"
+    getattr(main, "_advertise_agent_env", lambda: None)()
     guards.silence_gateway_status()
     _enter_workspace(Path(os.environ["HERMES_HOME"]))
     if not share_auth:

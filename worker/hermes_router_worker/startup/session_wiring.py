@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from hermes_router_worker.home import guards
-from hermes_router_worker.home.delegations import restore_delegations
+from hermes_router_worker.home.delegations import restore_delegations, sweep_own
 from hermes_router_worker.home.process_records import adopt_processes
 from hermes_router_worker.startup.gateway_rules import obey_gateway_rules
 
@@ -48,6 +48,10 @@ def wire_adapter(runner: Any, adapter: Any) -> None:
     if check is not None:
         _call(adapter, "set_authorization_check", check(adapter.platform))
     adapter._busy_text_mode = getattr(runner, "_busy_text_mode", "interrupt")
+    timing = getattr(runner, "_busy_text_timing", None)
+    if timing:
+        adapter._busy_text_debounce_seconds, adapter._busy_text_hard_cap_seconds = timing
+    adapter._human_delay_range_ms = getattr(runner, "_human_delay", None)
     runner.adapters[adapter.platform] = adapter
     guards.refresh(runner)
     _call(runner, "_sync_voice_mode_state_to_adapter", adapter)
@@ -94,6 +98,7 @@ def adopt_session(runner: Any, session_key: str) -> int:
 
     adopted = adopt_processes(session_key)
     restore_delegations(session_key)
+    sweep_own(runner, session_key)
     waiting, process_registry.pending_watchers = process_registry.pending_watchers, []
     for watcher in waiting:
         task: asyncio.Task[None] = asyncio.create_task(

@@ -110,6 +110,17 @@ def register_shell_hooks() -> None:
     register_from_config(load_config(), accept_hooks=False)
 
 
+def register_webhooks() -> None:
+    """Register the webhooks of the profile's ``hooks`` that tell others of events, from 0.21 on."""
+    try:
+        from agent.outbound_webhooks import register_from_config
+    except ImportError:
+        return
+    from hermes_cli.config import load_config
+
+    register_from_config(load_config())
+
+
 def load_event_hooks(runner: Any) -> None:
     """Load ``<home>/hooks`` into the runner, once."""
     if not runner.hooks.loaded_hooks:
@@ -162,6 +173,7 @@ def prepare(runner: Any, *, mcp: bool = True) -> None:
     _attempt("sync_skills", sync_skills)
     _attempt("discover_plugins", discover_plugins)
     _attempt("register_shell_hooks", register_shell_hooks)
+    _attempt("register_webhooks", register_webhooks)
     _attempt("load_event_hooks", load_event_hooks, runner)
     if mcp:
         _attempt("discover_mcp", discover_mcp, runner)
