@@ -6,17 +6,19 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.gateway.conftest import CAREER, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.portal import FakePortal
-from tests.kit.state.cron_store import CronStore, begun, running_job
+from tests.kit.state.cron_store import CronStore, begun, moment, running_job
 from tests.kit.waiting import wait_until
 
 DAY = 86_400
@@ -224,12 +226,15 @@ def test_nothing_is_started_while_nothing_is_to_do(stage: Stage, used: Path) -> 
     assert "session=upkeep" not in stage.worker_log("systems")
 
 
+def origin(topic: int) -> dict[str, str]:
+    return {"platform": "telegram", "chat_id": str(FORUM), "thread_id": str(topic)}
+
+
 def test_a_job_ends_with_its_gateway_and_that_is_told_when_it_is_back(
     stage: Stage, used: Path, tmp_path: Path
 ) -> None:
-    origin = {"platform": "telegram", "chat_id": str(FORUM), "thread_id": str(CAREER)}
     cron = CronStore(used)
-    with running_job(cron, tmp_path, deliver="origin", origin=origin) as (number, _pid):
+    with running_job(cron, tmp_path, deliver="origin", origin=origin(CAREER)) as (number, _pid):
         stage.gateway.stop()
         assert stage.gateway.leftovers() == []
         job = cron.job(number)
@@ -242,3 +247,75 @@ def test_a_job_ends_with_its_gateway_and_that_is_told_when_it_is_back(
     answer = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=60)
     assert "gateway shutdown" in answer.text
     assert begun(tmp_path).count("begun") == 1
+
+
+def cut_off_once(stage: Stage, cron: CronStore, folder: Path, end: Callable[[], object]) -> str:
+    """Have a one-time job run, end the gateway meanwhile, and return what its topic hears later."""
+    delivery = {"deliver": "origin", "origin": origin(CAREER), "kind": "once"}
+    seq = stage.telegram.seq
+    with running_job(cron, folder, **delivery):
+        end()
+        stage.gateway.wait_no_leftovers()
+    stage.gateway.start()
+    try:
+        told = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=90)
+    finally:
+        assert begun(folder).count("begun") == 1
+    before = stage.worker_log("career").count("job=upkeep outcome=done")
+    wait_until(lambda: stage.worker_log("career").count("job=upkeep outcome=done") > before, 60)
+    said = [m.text for m in stage.telegram.transcript(FORUM, CAREER) if m.seq > seq]
+    assert sum("long" in text for text in said) == 1, said
+    return told.text
+
+
+def test_a_one_time_job_that_a_stop_cuts_off_is_told(
+    stage: Stage, used: Path, tmp_path: Path
+) -> None:
+    told = cut_off_once(stage, CronStore(used), tmp_path, stage.gateway.stop)
+    assert "gateway shutdown" in told
+
+
+def test_a_one_time_job_whose_gateway_is_killed_is_told(
+    stage: Stage, used: Path, tmp_path: Path
+) -> None:
+    told = cut_off_once(stage, CronStore(used), tmp_path, stage.gateway.kill)
+    assert "gateway shutdown" in told
+
+
+def kill_everything(stage: Stage) -> None:
+    """Kill the gateway and all that it started, as a crash of the machine would."""
+    gateway = psutil.Process(stage.gateway.pid)
+    gateway.suspend()
+    for process in gateway.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    stage.gateway.kill()
+
+
+def test_a_one_time_job_that_is_killed_with_everything_is_told(
+    stage: Stage, used: Path, tmp_path: Path
+) -> None:
+    cron = CronStore(used)
+    told = cut_off_once(stage, cron, tmp_path, lambda: kill_everything(stage))
+    assert "it was killed, or its gateway or machine was" in told
+    assert not any(job["enabled"] for job in cron.jobs() if job["name"] == "long")
+
+
+def test_a_one_time_job_whose_run_had_not_begun_is_run_after_all(
+    stage: Stage, used: Path, tmp_path: Path
+) -> None:
+    cron = CronStore(used)
+    stage.gateway.stop()
+    number = cron.add_script("given-back", f"echo ran >> {tmp_path}/ran", due=-5, kind="once")
+    cron.move(
+        number,
+        -600,
+        run_claim={"at": moment(-300), "by": "a dead process"},
+        repeat={"times": 1, "completed": 1},
+    )
+    cron.claim(number)
+    stage.gateway.start()
+    wait_until((tmp_path / "ran").exists, 90)
+    cron.wait_run(number, 2)
+    assert (tmp_path / "ran").read_text() == "ran\n"
+    assert [run["status"] for run in cron.runs(number)][1:] == ["completed"]

@@ -79,6 +79,15 @@ class CronStore:
                 if job["id"] == number:
                     job.update(next_run_at=moment(due), **fields)
 
+    def claim(self, number: str) -> None:
+        """Note a run of a job that has not begun, and never will: its process is gone."""
+        query = "INSERT INTO executions"
+        query += " (id, job_id, source, process_id, pid, process_started_at, status, claimed_at)"
+        query += " VALUES (?, ?, 'builtin', 'gone', ?, 1, 'claimed', ?)"
+        path = self.path.parent / "executions.db"
+        with closing(sqlite3.connect(path, timeout=10)) as ledger, ledger:
+            ledger.execute(query, (uuid.uuid4().hex, number, 2**22 + 1, moment(-300)))
+
     def remove(self, number: str) -> None:
         """Take a job out of the store."""
         with self._locked() as jobs:

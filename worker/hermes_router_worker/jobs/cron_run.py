@@ -8,13 +8,11 @@ waits for the job, and then ends.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -42,12 +40,15 @@ class Result(NamedTuple):
 class _Run:
     """What one process learns of its one job."""
 
-    def __init__(self, job_id: str, begin: Callable[[Record], None]) -> None:
+    def __init__(
+        self, job_id: str, begin: Callable[[Record], None], stop: threading.Event
+    ) -> None:
         self.job_id = job_id
         self.due: list[Record] = []
         self.looked = False
         self.marked: tuple[bool, str | None, str | None] | None = None
         self._begin = begin
+        self._stop = stop
 
     def claim(self, find_due: Callable[[], list[Record]]) -> list[Record]:
         """Let Hermes find what is due among this one job, and tell the gateway before it runs.
@@ -56,6 +57,9 @@ class _Run:
         """
         from cron import jobs
 
+        if self._stop.is_set():
+            self.looked = True
+            return []
         with jobs._jobs_lock(), _only(self.job_id):
             self.due = [job for job in find_due() if not cron_lock.is_fired_by_hand(job)]
             for job in self.due:
@@ -83,7 +87,7 @@ def run(job_id: str, begin: Callable[[Record], None], stop: threading.Event) -> 
         other = cron_lock.runs_elsewhere(job_id)
         if other is not None:
             return Result("busy", f"process {other} runs it")
-        return _run_alone(_Run(job_id, begin), stop)
+        return _run_alone(_Run(job_id, begin, stop), stop)
 
 
 def _run_alone(work: _Run, stop: threading.Event) -> Result:
@@ -122,95 +126,6 @@ def _result(work: _Run) -> Result:
     problems = [] if success else [str(error)]
     problems += [f"not delivered: {undelivered}"] if undelivered else []
     return Result("failed" if problems else "done", "; ".join(problems))
-
-
-def interrupt(reason: str) -> None:
-    """Record that a job that runs here is cut off, and end what it started, as a gateway does.
-
-    Hermes does not take the run for a success any more, whatever its agent still says.
-    """
-    from cron import scheduler
-    from tools.process_registry import process_registry
-
-    with contextlib.suppress(Exception):
-        process_registry.kill_all()
-    for job_id in scheduler.mark_running_jobs_interrupted(reason):
-        with contextlib.suppress(Exception):
-            _owe_notice(job_id, reason)
-    atexit.unregister(scheduler._shutdown_parallel_pool)  # it would wait for the run
-
-
-def _owe_notice(job_id: str, reason: str) -> None:
-    """Leave the news of a failed run among the replies that are owed: the gateway is going."""
-    from cron import jobs, scheduler
-
-    job = jobs.get_job(job_id)
-    if job is not None:
-        owe(job, scheduler._summarize_cron_failure_for_delivery(job, reason))
-
-
-def tell(job: Record, text: str) -> str | None:
-    """Deliver a text where the job delivers; blocks. Returns what failed, or None."""
-    from cron import scheduler
-
-    undelivered = scheduler._deliver_result(job, text)
-    return str(undelivered) if undelivered else None
-
-
-def owe(job: Record, text: str) -> str | None:
-    """Leave a text for where the job delivers among the replies that are owed; return what failed.
-
-    Hermes's ledger has it redelivered by the home's next upkeep.
-    """
-    from cron import scheduler
-    from gateway import delivery_ledger
-
-    if not delivery_ledger.ledger_enabled():
-        return "the profile keeps no ledger of replies"
-    for target in scheduler._resolve_delivery_targets(job):
-        delivery_ledger.record_obligation(
-            obligation_id=uuid.uuid4().hex,
-            session_key="",
-            platform=target["platform"].lower(),
-            chat_id=target["chat_id"],
-            thread_id=target.get("thread_id"),
-            content=text,
-        )
-    return None
-
-
-def record_lost(job_id: str, reason: str) -> Result:
-    """Record and tell that the process in which a job ran has died; the job is not run again."""
-    from cron import jobs, scheduler
-
-    error = f"The process of this run ended before the run did: {reason}"
-    with cron_lock.alone(_home(), job_id) as mine:
-        if not mine:
-            return Result("busy", "another process runs it")
-        _close_execution(job_id, error)
-        job = jobs.get_job(job_id)
-        if job is None:
-            return Result("done", "the job is gone")
-        text = scheduler._summarize_cron_failure_for_delivery(job, error)
-        undelivered = scheduler._deliver_result(job, text)
-        jobs.mark_job_run(job_id, success=False, error=error, delivery_error=undelivered)
-    if undelivered:
-        return Result("failed", f"not delivered: {undelivered}")
-    return Result("done", "its failure is recorded and told")
-
-
-def _close_execution(job_id: str, error: str) -> None:
-    try:
-        from cron import executions
-    except ImportError:  # a Hermes without a ledger
-        return
-    finish = getattr(executions, "terminalize_dead_owner", None)  # from 0.22 on for others' rows
-    for row in executions.list_executions(job_id=job_id, limit=5):
-        if row["status"] in {"claimed", "running"} and cron_lock.runs_elsewhere(job_id) is None:
-            if finish is not None:
-                finish(row["id"], reason=error)
-            else:
-                executions.finish_execution(row["id"], success=False, error=error)
 
 
 # -- reaches into Hermes -----------------------------------------------------------------------

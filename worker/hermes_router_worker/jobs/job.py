@@ -12,7 +12,7 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker.hermes.features import menu
-from hermes_router_worker.jobs import cron_lock, cron_run
+from hermes_router_worker.jobs import cron_lock, cron_run, cut_off
 from hermes_router_worker.jobs.maintenance import Upkeep
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
@@ -27,6 +27,9 @@ _CHECK_SECONDS = 0.05
 
 #: How long a job that is cut off may still say that it is; its gateway kills it soon after.
 _LAST_WORDS_SECONDS = 3.0
+
+#: Seconds between two looks whether something has begun meanwhile.
+_CUT_OFF_AGAIN_SECONDS = 0.25
 
 _CUT_OFF = "Interrupted by gateway shutdown before the run finished."
 
@@ -68,10 +71,19 @@ class JobWork:
             return await self._list_commands()
         work = asyncio.ensure_future(asyncio.to_thread(self._blocking))
         if await self._cut_off(work):
-            await asyncio.to_thread(cron_run.interrupt, _CUT_OFF)
-            await asyncio.wait({work}, timeout=_LAST_WORDS_SECONDS)
+            await self._interrupt(work)
             self._stop.set()
         return await work
+
+    async def _interrupt(self, work: asyncio.Future[Any]) -> None:
+        """Let nothing begin any more, and record what runs as cut off, also what just begins."""
+        if self._record is None:
+            self._stop.set()
+        cut: list[str] = []
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        while not work.done() and time.monotonic() < deadline:
+            cut += await asyncio.to_thread(cut_off.interrupt, _CUT_OFF, cut)
+            await asyncio.wait({work}, timeout=_CUT_OFF_AGAIN_SECONDS)
 
     async def _list_commands(self) -> cron_run.Result:
         offers = await asyncio.to_thread(menu.offers, self._job.id, "")
@@ -96,7 +108,7 @@ class JobWork:
 
     def _blocking(self) -> cron_run.Result:
         if self._job.lost is not None:
-            return cron_run.record_lost(self._job.id, self._job.lost)
+            return cron_run.Result(*cut_off.record_lost(self._job.id, self._job.lost))
         return cron_run.run(self._job.id, self._begin, self._stop)
 
     def _begin(self, record: cron_run.Record) -> None:
@@ -127,10 +139,10 @@ class JobWork:
         When the gateway is going, that is left for the next one to say.
         """
         if self._finish.is_set():
-            why, say = "the gateway stopped", cron_run.owe
+            why, say = "the gateway stopped", cut_off.owe
         else:
             why = f"it took longer than allowed (post_turn: {self._job.linger:g} s)"
-            say = cron_run.tell
+            say = cut_off.tell
         name = record.get("name") or record["id"]
         text = f"⚠️ What cron job {name!r} left running is ended, because {why}: {works}."
         try:

@@ -23,7 +23,7 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router_worker import json_files
 from hermes_router_worker.home.process_records import tidy_processes
-from hermes_router_worker.jobs import cron_lock, memory_flush
+from hermes_router_worker.jobs import cron_lock, cut_off, memory_flush
 from hermes_router_worker.jobs.cron_run import Result
 from hermes_router_worker.send.transport import Transport
 from hermes_router_worker.startup import steps
@@ -97,7 +97,7 @@ class Upkeep:
 
     def _chores(self) -> Iterable[tuple[str, Callable[[], Any]]]:
         """Return the chores in order. Those that return something have found work."""
-        yield "executions", recover_executions
+        yield "executions", cut_off.recover
         yield "processes", tidy_processes
         yield "deliveries", self._redeliver
         yield "sessions", self._expire_sessions
@@ -179,17 +179,6 @@ class _Carrier:
 
 
 # -- chores ------------------------------------------------------------------------------------
-
-
-def recover_executions() -> int:
-    """Close the ledger's rows of runs whose processes are gone."""
-    try:
-        from cron import executions
-    except ImportError:  # a Hermes without a ledger
-        return 0
-    if not executions.EXECUTIONS_FILE.exists():
-        return 0
-    return int(executions.recover_interrupted_executions())
 
 
 def clean_caches() -> int:
