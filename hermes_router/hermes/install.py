@@ -84,6 +84,7 @@ def _swap() -> None:
     patching.apply(patches.START, _start)
     patching.apply(patches.STOP, _stop)
     patching.apply(patches.WAIT, _wait_for_shutdown)
+    patching.apply(patches.NOTIFY, _notify)
     patching.apply(patches.SESSION_STORE, _set_session_store)
     patching.apply(patches.ROUTE_OF_SOURCE, _stamp_nothing)
     hold_back_routed_profiles()
@@ -179,6 +180,17 @@ async def _stop(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
         except Exception:  # a gateway must stop whatever happens
             logger.exception("hermes-router: background work could not be ended")
     return await original(runner, *args, **kwargs)
+
+
+async def _notify(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
+    """Let Hermes tell who has not been told in a language of their own."""
+    try:
+        told = await router_of(runner).notices.tell_turns()
+    except Exception:
+        logger.exception("hermes-router: routed places were not told in their language")
+        told = set()
+    with seams.hidden_turns(runner, told):
+        return await original(runner, *args, **kwargs)
 
 
 async def _wait_for_shutdown(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:

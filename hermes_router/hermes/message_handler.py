@@ -356,6 +356,7 @@ class RunningTurn:
         self._tasks = BackgroundTasks()
         self.session_id = None
         self.model = f"profile {conversation.profile.name}"
+        self.profile = conversation.profile
 
     def interrupt(self, reason: str | None = None) -> None:
         """Interrupt the turn: its worker saves, says its last words, and leaves."""

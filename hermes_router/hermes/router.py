@@ -22,6 +22,7 @@ from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features import gateway_commands, prompts
 from hermes_router.hermes.features.first_menus import FirstMenus
+from hermes_router.hermes.features.home_notices import HomeNotices
 from hermes_router.hermes.features.jobs import Jobs
 from hermes_router.hermes.features.joined import JoinedMessages
 from hermes_router.hermes.features.kanban import Kanban
@@ -74,6 +75,7 @@ class GatewayRouter:
         )
         settled = DeliveredTexts(home / "hermes-router" / "settled.json")
         self._delivery = GatewayDelivery(runner, self._seen, settled, self._watcher.fresh)
+        self.notices = HomeNotices(runner, self._delivery)
         self._observing = Observing(home, self._watcher)
         book = self._observing.book
         services = TurnServices(self._workers, self._delivery, prompts.install(), note=book.note)
@@ -134,6 +136,7 @@ class GatewayRouter:
             logger.info("hermes-router: %d routes in force", len(config.table))
         self._kanban.install(self._runner)
         self._jobs.start()
+        self._tasks.start(self.notices.back(await self._jobs.members()))
         await self._observing.start(self._dispatcher, self._workers)
         self._wakeups.start()
 
@@ -194,6 +197,7 @@ class GatewayRouter:
     async def let_go(self) -> None:
         """End the work that outlives turns, while the people can still be told."""
         reason = f"the gateway is {self._runner._status_action_gerund()}"
+        await self.notices.going(await self._jobs.members())
         async with anyio.create_task_group() as tasks:
             for turn in self._dispatcher.turns:
                 if turn.resident:

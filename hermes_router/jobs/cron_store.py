@@ -1,6 +1,6 @@
 """When a profile's cron jobs are due, as far as their store tells.
 
-Pure but for :func:`read_small`, and without Hermes. It may say "due" too often, for the worker asks
+Pure, and without Hermes. It may say "due" too often, for the worker asks
 Hermes's own code again before it runs anything; it must not say "not due" where Hermes would run a
 job. The store lies where the profile's own processes can write: it is judged, never trusted.
 """
@@ -8,8 +8,6 @@ job. The store lies where the profile's own processes can write: it is judged, n
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,9 +19,6 @@ ONE_TIME_GRACE = 120.0
 
 #: Seconds for which a running one-time job is at least left alone, see Hermes's ``run_claim``.
 CLAIM_SECONDS = 1800.0
-
-#: A larger store is not read: its owner could stall the gateway.
-MOST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +39,6 @@ class CronJob:
 def store_of(home: Path) -> Path:
     """Return the file in which Hermes keeps a home's cron jobs."""
     return home / "cron" / "jobs.json"
-
-
-def read_small(path: Path, most: int = MOST_BYTES) -> bytes:
-    """Return the content of a regular file; raises ``OSError`` for anything else."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode) or state.st_size > most:
-            raise OSError(f"{path} is no regular file of at most {most} bytes")
-        return file.read(most)
 
 
 def parse_store(content: bytes, now: float) -> list[CronJob]:

@@ -25,6 +25,7 @@ from hermes_router.jobs import cron_store, maintenance
 from hermes_router.jobs.job_run import JobResult, JobSpec
 from hermes_router.profiles.config import read_profile_config
 from hermes_router.profiles.model import Profile
+from hermes_router.profiles.small_file import read_small
 from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
@@ -228,7 +229,7 @@ def _look_at_jobs(profile: Profile, home: _Home, now: float) -> None:
     try:
         stamp = _stamp(path)
         if stamp != home.stamp:
-            home.known = cron_store.parse_store(cron_store.read_small(path), now)
+            home.known = cron_store.parse_store(read_small(path), now)
             home.stamp, home.complaint = stamp, ""
     except FileNotFoundError:
         home.known, home.stamp = [], None
@@ -253,7 +254,7 @@ def own_limit(home: Path) -> int | None:
     The variable in ``.env`` counts before the configuration, unless it says nothing of use.
     """
     try:
-        text = cron_store.read_small(home / ".env").decode("utf-8", "replace")
+        text = read_small(home / ".env").decode("utf-8", "replace")
     except OSError:
         text = ""
     cron = read_profile_config(home / "config.yaml").get("cron")
@@ -284,7 +285,7 @@ def _stamp(path: Path) -> _Stamp:
 
 def _kept(home: Path) -> maintenance.Kept | None:
     try:
-        return maintenance.parse_kept(cron_store.read_small(home.joinpath(*maintenance.KEPT), 4096))
+        return maintenance.parse_kept(read_small(home.joinpath(*maintenance.KEPT), 4096))
     except OSError:
         return None
 

@@ -100,6 +100,17 @@ def test_everything_that_is_wrong_is_told_with_its_mending(healthy: Installation
     assert "TELEGRAM_BOT_TOKEN" in wrong["platform-token", "career"]["what"]
 
 
+def test_a_gateway_of_several_profiles_that_anybody_may_command_is_told(
+    healthy: Installation,
+) -> None:
+    assert found(healthy, "gateway-commands") == []
+    healthy.config.write_text(healthy.config.read_text().replace(ADMINS, ""))
+    (finding,) = found(healthy, "gateway-commands")
+    assert finding["severity"] == "warning"
+    assert "/restart" in finding["what"]
+    assert "allow_admin_from" in finding["mend"]
+
+
 def test_a_broken_configuration_is_a_finding(healthy: Installation) -> None:
     healthy.config.write_text(CONFIG + "hermes_router: {unmached: deny}\n")
     shown = healthy.run("doctor")

@@ -31,12 +31,19 @@ for needed in $NEEDED; do
     mount --rbind "/mnt$needed" "$needed"
 done
 umount -l /mnt
+if [ -n "$USERS" ]; then mount --bind "$USERS" /etc/passwd; fi
 exec setpriv --reuid "$ORDINARY" --regid "$ORDINARY" --clear-groups --inh-caps=-all "$@"
 """
 
 
+_NAMES = ("CLOSED", "NEEDED", "USERS", "ORDINARY")
+
+
 def as_ordinary_user(command: list[str], *folders: Path) -> list[str]:
-    """Return the command line that runs ``command`` as an ordinary user who owns ``folders``."""
+    """Return the command line that runs ``command`` as an ordinary user who owns ``folders``.
+
+    If the first folder has a folder ``home`` in it, that is the user's in the list of users.
+    """
     if os.geteuid() != 0:
         return command
     for folder in folders:
@@ -46,9 +53,30 @@ def as_ordinary_user(command: list[str], *folders: Path) -> list[str]:
     inside = [path for path in needed if _closed_above(path) is not None]
     return [
         *("env", f"CLOSED={_words(closed)}", f"NEEDED={_words(inside)}"),
-        *(f"ORDINARY={ORDINARY_UID}", "unshare", "--mount", "sh", "-c", _SCRIPT, "sh"),
-        *("env", "-u", "CLOSED", "-u", "NEEDED", "-u", "ORDINARY", *command),
+        *(
+            f"USERS={_users(*folders)}",
+            f"ORDINARY={ORDINARY_UID}",
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            _SCRIPT,
+            "sh",
+        ),
+        *("env", *(word for name in _NAMES for word in ("-u", name)), *command),
     ]
+
+
+def _users(*folders: Path) -> str:
+    """Return a list of users that has the ordinary user in it; empty where it has no home."""
+    home = folders[0] / "home" if folders else None
+    if home is None or not home.is_dir():
+        return ""
+    path = folders[0] / "users"
+    line = f"ordinary:x:{ORDINARY_UID}:{ORDINARY_UID}::{home}:/bin/sh\n"
+    path.write_text(Path("/etc/passwd").read_text("utf-8").rstrip("\n") + "\n" + line, "utf-8")
+    path.chmod(0o644)
+    return str(path)
 
 
 @functools.cache

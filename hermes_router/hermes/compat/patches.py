@@ -27,6 +27,11 @@ STOP = Patch(
     why="background work of workers ends while people can still be told",
     required=True,
 )
+NOTIFY = Patch(
+    owners=_RUNNER,
+    name="_notify_active_sessions_of_shutdown",
+    why="places in which a routed turn runs hear in the profile's language that the gateway goes",
+)
 WAIT = Patch(
     owners=_RUNNER,
     name="wait_for_shutdown",
@@ -155,6 +160,7 @@ PATCHES: tuple[Patch, ...] = (
     ROUTE_OF_SOURCE,
     SERVED,
     PARKED,
+    NOTIFY,
     RUNNING_JOBS,
     STICKER,
     OBSERVED_MEDIA,

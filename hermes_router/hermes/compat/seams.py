@@ -11,7 +11,8 @@ import dataclasses
 import importlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -388,6 +389,22 @@ def no_longer_running(runner: Any, key: str, turn: Any) -> None:
         _publish_count(runner)
 
 
+@contextmanager
+def hidden_turns(runner: Any, keys: Collection[str]) -> Iterator[None]:
+    """Let Hermes not see some running turns where it looks for those that it has to tell."""
+    if not keys:
+        yield
+        return
+    seen = runner._snapshot_running_agents
+    runner._snapshot_running_agents = lambda: {
+        key: turn for key, turn in seen().items() if key not in keys
+    }
+    try:
+        yield
+    finally:
+        del runner._snapshot_running_agents
+
+
 def _publish_count(runner: Any) -> None:
     """Have Hermes write how many turns run, as it does at the ends of its own turns."""
     publish = getattr(runner, "_persist_active_agents", None)
@@ -424,6 +441,27 @@ async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = N
         logger.error("%s refused (%s): not sent: %s", source.platform, result.error, text)
         return False
     return True
+
+
+def text_in(key: str, language: str | None) -> str | None:
+    """Return a text of Hermes's by its key, in a language or in the gateway's; None without one."""
+    try:
+        text = str(importlib.import_module("agent.i18n").t(key, lang=language))
+    except Exception:  # noqa: BLE001 - boundary: a text that Hermes cannot tell is none
+        return None
+    return None if text == key else text
+
+
+def restart_was_planned() -> bool:
+    """Say whether the last gateway went to be started again, asked by nobody in a chat."""
+    module = importlib.import_module("gateway.run")
+    return bool(getattr(module, "_planned_restart_notification_pending", lambda: False)())
+
+
+def home_variable(platform: str) -> str:
+    """Return the name of the variable in which Hermes looks for a platform's home channel."""
+    name = getattr(importlib.import_module("gateway.run"), "_home_target_env_var", None)
+    return str(name(platform)) if name is not None else f"{platform.upper()}_HOME_CHANNEL"
 
 
 def source_of(fields: dict[str, Any]) -> Any:

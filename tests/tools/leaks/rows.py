@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.tools.leaks import (
+    account,
     control,
     environment,
     fate,
@@ -25,6 +26,7 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
     "control": control.ROWS,
     "process": process.ROWS,
     "fate": fate.ROWS,
+    "account": account.ROWS,
 }
 
 ROWS: tuple[Row, ...] = tuple(row for rows in FAMILIES.values() for row in rows)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hermes_router.jobs import cron_store
+from hermes_router.profiles.small_file import read_small
 
 NOW = 1_800_000_000.0
 HOURLY = {"kind": "interval", "minutes": 60}
@@ -90,7 +91,7 @@ def test_only_a_regular_file_of_a_sane_size_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     (tmp_path / "link").symlink_to("file")
     os.mkfifo(tmp_path / "pipe")
-    assert cron_store.read_small(tmp_path / "file") == b"12345"
+    assert read_small(tmp_path / "file") == b"12345"
     for name, most in (("file", 4), ("link", 100), ("pipe", 100), ("absent", 100), (".", 100)):
         with pytest.raises(OSError, match=r".*"):
-            cron_store.read_small(tmp_path / name, most)
+            read_small(tmp_path / name, most)

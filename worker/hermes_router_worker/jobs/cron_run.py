@@ -40,9 +40,7 @@ class Result(NamedTuple):
 class _Run:
     """What one process learns of its one job."""
 
-    def __init__(
-        self, job_id: str, begin: Callable[[Record], None], stop: threading.Event
-    ) -> None:
+    def __init__(self, job_id: str, begin: Callable[[Record], None], stop: threading.Event) -> None:
         self.job_id = job_id
         self.due: list[Record] = []
         self.looked = False

@@ -36,6 +36,12 @@ _READERS = ("resolve_send_target", "_parse_target_ref")
 #: What stands after a platform's name in a target for the conversation that the work comes from.
 ORIGIN = "origin"
 
+#: The same for the home channel that the profile has chosen; nobody calls a channel so.
+_HOME = "the chosen home channel"
+
+#: By platform, chat and thread that :func:`name_homes` has put into the environment itself.
+_given: dict[str, tuple[str | None, str | None]] = {}
+
 
 def install(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
     """Have everything in this process that sends do so through ``transport``.
@@ -100,6 +106,7 @@ def know_targets(delivery_scope: msg.DeliveryScope) -> None:
     """Let a target without a place mean the conversation that the work comes from.
 
     That is the conversation of the turn, in its own thread; in work without one, the home channel.
+    A platform's name alone means the home channel, if the profile has chosen one by ``/sethome``.
     Hermes itself takes the home channel's chat, and forgets its thread.
     """
     engine: Any = importlib.import_module("tools.send_message_tool")
@@ -118,10 +125,9 @@ def know_targets(delivery_scope: msg.DeliveryScope) -> None:
 
     @functools.wraps(read)
     def read_target(platform_name: str, target_ref: str, **options: Any) -> Any:
-        if target_ref.strip().lower() == ORIGIN:
-            place = default_place(delivery_scope, platform_name)
-            if place is not None:
-                return place.chat_id, place.thread_id, found
+        place = _marked(target_ref, platform_name, delivery_scope)
+        if place is not None:
+            return place.chat_id, place.thread_id, found
         chat, thread, state = read(platform_name, target_ref, **options)
         if chat and state == found and thread is None:
             thread = _thread_meant(delivery_scope, platform_name, chat)
@@ -177,6 +183,7 @@ def name_homes(delivery_scope: msg.DeliveryScope) -> None:
         own = msg.Place(platform=name, chat_id=chat, thread_id=thread) if chat else None
         if home is None or (own is not None and covers(delivery_scope, name, own)):
             continue
+        _given[name] = (home.chat_id, home.thread_id)
         os.environ[variable] = home.chat_id
         os.environ.pop(f"{variable}_THREAD_ID", None)
         if home.thread_id is not None:
@@ -194,10 +201,25 @@ def home_of(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | Non
     return next((home for home in delivery_scope.homes if home.platform == platform), None)
 
 
+def chosen_home(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | None:
+    """Return the home channel that the profile itself has chosen, if it may send there.
+
+    It is looked up each time: ``/sethome`` may have changed it a moment ago.
+    """
+    variable = home_variable(platform)
+    chat, thread = os.environ.get(variable), os.environ.get(f"{variable}_THREAD_ID") or None
+    if not chat or _given.get(platform) == (chat, thread):
+        return None
+    place = msg.Place(platform=platform, chat_id=chat, thread_id=thread)
+    return place if covers(delivery_scope, platform, place) else None
+
+
 def default_place(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | None:
-    """Return what a bare platform name means: the origin if it lies there, else the home."""
+    """Return where the work comes from, if that lies on the platform, and else the home channel."""
     origin = delivery_scope.origin
-    return origin if origin and origin.platform == platform else home_of(delivery_scope, platform)
+    if origin and origin.platform == platform:
+        return origin
+    return chosen_home(delivery_scope, platform) or home_of(delivery_scope, platform)
 
 
 def covers(delivery_scope: msg.DeliveryScope, platform: str, own: Any) -> bool:
@@ -206,15 +228,29 @@ def covers(delivery_scope: msg.DeliveryScope, platform: str, own: Any) -> bool:
     return delivery_scope.anywhere or wanted in _known(delivery_scope)
 
 
+def _marked(mark: str, platform: str, delivery_scope: msg.DeliveryScope) -> msg.Place | None:
+    """Return the place that a mark after a platform's name stands for; None if it is none."""
+    known = {ORIGIN: default_place, _HOME: chosen_home}
+    find = known.get(mark.strip().lower())
+    return find(delivery_scope, platform) if find is not None else None
+
+
 def _explicit(target: Any, delivery_scope: msg.DeliveryScope) -> str:
     """Return the target with a place in it, where it has none and there is one to mean."""
     text = str(target or "").strip()
     if not text or text.lower() == ORIGIN:
-        place = delivery_scope.origin or next(iter(delivery_scope.homes), None)
+        place = delivery_scope.origin or _first_home(delivery_scope)
         return f"{place.platform}:{ORIGIN}" if place else text
+    if ":" not in text and chosen_home(delivery_scope, text.lower()) is not None:
+        return f"{text}:{_HOME}"
     if ":" not in text and default_place(delivery_scope, text.lower()) is not None:
         return f"{text}:{ORIGIN}"
     return text
+
+
+def _first_home(delivery_scope: msg.DeliveryScope) -> msg.Place | None:
+    chosen = (chosen_home(delivery_scope, platform) for platform in delivery_scope.platforms)
+    return next(filter(None, (*chosen, *delivery_scope.homes)), None)
 
 
 def _thread_meant(delivery_scope: msg.DeliveryScope, platform: str, chat: str) -> str | None:

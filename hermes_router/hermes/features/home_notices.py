@@ -1,0 +1,147 @@
+"""What the places of routed profiles hear when the gateway goes, and when it is back.
+
+A profile's own gateway says so where its turns run, and in the home channel that the profile has
+chosen. Here one gateway serves all of them: it says it in the words of Hermes and in the profile's
+language.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from hermes_router.errors import ConfigError, RouterError
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.delivery import GatewayDelivery
+from hermes_router.jobs.scheduler import Member
+from hermes_router.profiles.model import Profile
+from hermes_router.profiles.own_home import display_language, own_homes
+from hermes_router.protocol import messages as msg
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.delivery_policy import Sender, spelled
+from hermes_router.routing.table import Place
+
+logger = logging.getLogger(__name__)
+
+#: By Hermes's key of the text, what Hermes says in English where it has no such key.
+GOES_DOWN = "gateway.shutdown.notice_shutdown"
+RESTARTS = "gateway.shutdown.notice_restart"
+IS_BACK = "gateway.startup.online"
+_ENGLISH = {
+    GOES_DOWN: "⚠️ Gateway shutting down — Your current task will be interrupted.",
+    RESTARTS: "⚠️ Gateway restarting — Your current task will be interrupted. "
+    "Send any message after restart and I'll try to resume where you left off.",
+    IS_BACK: "♻️ Gateway online — Hermes is back and ready.",
+}
+
+#: Seconds that a notice may take: a gateway that goes does not wait for long, and an adapter that
+#: has just connected takes nothing for a while.
+_GOING_SECONDS = 10.0
+_BACK_SECONDS = 60.0
+
+
+class HomeNotices:
+    """The notices of one gateway."""
+
+    def __init__(self, runner: Any, delivery: GatewayDelivery) -> None:
+        self._runner = runner
+        self._delivery = delivery
+        self._expected = seams.restart_was_planned()
+
+    async def tell_turns(self) -> set[str]:
+        """Tell the places in which routed turns run, where Hermes would say it in other words.
+
+        Returns the sessions that have been told; Hermes tells the others, as ever.
+        """
+        key, told = self._gone(), set()
+        for session, turn in list(self._runner._running_agents.items()):
+            profile = getattr(turn, "profile", None)
+            source = self._runner._get_cached_session_source(session)
+            if not isinstance(profile, Profile) or source is None or not self._wanted(source):
+                continue
+            text = text_of(key, await asyncio.to_thread(display_language, profile))
+            if text != text_of(key, None) and await seams.send_to(self._runner, source, text):
+                told.add(session)
+        return told
+
+    def _wanted(self, source: Any) -> bool:
+        settings = self._runner.config.platforms.get(source.platform)
+        return bool(getattr(settings, "gateway_restart_notification", True))
+
+    def _gone(self) -> str:
+        return RESTARTS if getattr(self._runner, "_restart_requested", False) else GOES_DOWN
+
+    async def going(self, members: Iterable[Member]) -> None:
+        """Tell them that the gateway goes, unless somebody in a chat made it: Hermes does so too.
+
+        Places where a turn runs hear it from Hermes itself.
+        """
+        key = self._gone()
+        if key == RESTARTS and getattr(self._runner, "_restart_command_source", None) is not None:
+            return
+        await self._tell(members, key, self._in_turn())
+
+    async def back(self, members: Iterable[Member]) -> None:
+        """Tell them that the gateway is back from a restart that nobody in a chat asked for."""
+        if self._expected:
+            await seams.until_running(self._runner)
+            await self._tell(members, IS_BACK, set())
+
+    async def _tell(self, members: Iterable[Member], key: str, heard: set[str]) -> None:
+        heard |= self._gateways_own()
+        variables = {
+            platform.value: seams.home_variable(platform.value)
+            for platform in self._runner.adapters
+        }
+        async with asyncio.TaskGroup() as tasks:
+            for member in members:
+                homes = await asyncio.to_thread(own_homes, member.profile, variables)
+                for home in homes:
+                    if home.told and spelled(home.place) not in heard:
+                        heard.add(spelled(home.place))
+                        tasks.create_task(self._send(member.profile, home.place, key))
+
+    async def _send(self, profile: Profile, place: Place, key: str) -> None:
+        language = await asyncio.to_thread(display_language, profile)
+        parcel = msg.Deliver(
+            id=0,
+            platform=place.platform,
+            chat_id=place.chat_id or "",
+            thread_id=place.thread_id,
+            text=text_of(key, language),
+        )
+        try:
+            async with asyncio.timeout(_BACK_SECONDS if key == IS_BACK else _GOING_SECONDS):
+                sent = await self._delivery.carry(
+                    Sender(profile=profile.name), parcel, Spool(limit=0)
+                )
+        except (RouterError, ConfigError, TimeoutError) as error:
+            sent = {"error": str(error) or "it took too long"}
+        if sent.get("error"):
+            logger.warning("home channel of %s not told: %s", profile.name, sent["error"])
+        else:
+            logger.info("home channel of %s told: %s", profile.name, parcel.text)
+
+    def _in_turn(self) -> set[str]:
+        """Return the places in which a turn runs."""
+        cached = getattr(self._runner, "_get_cached_session_source", lambda _key: None)
+        sources = [cached(key) for key in list(self._runner._running_agents)]
+        return {_spelled(source) for source in sources if source is not None}
+
+    def _gateways_own(self) -> set[str]:
+        homes = [self._runner.config.get_home_channel(name) for name in self._runner.adapters]
+        return {_spelled(home) for home in homes if home is not None}
+
+
+def text_of(key: str, language: str | None) -> str:
+    """Return Hermes's text in a language; its English one where Hermes has none."""
+    return seams.text_in(key, language) or _ENGLISH[key]
+
+
+def _spelled(place: Any) -> str:
+    thread = str(place.thread_id) if place.thread_id else None
+    return spelled(
+        Place(platform=place.platform.value, chat_id=str(place.chat_id), thread_id=thread)
+    )

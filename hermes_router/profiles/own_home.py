@@ -1,0 +1,86 @@
+"""The home channels that a profile has chosen itself, by ``/sethome`` or in its configuration."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from hermes_router.errors import ProfileError
+from hermes_router.profiles.config import platform_settings, read_profile_config
+from hermes_router.profiles.model import Profile
+from hermes_router.profiles.small_file import read_small
+from hermes_router.routing.table import Place
+
+#: A larger ``.env`` is not read: its owner could stall the gateway.
+_MOST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHome:
+    """A profile's home channel of one platform; ``told`` when the gateway goes and is back."""
+
+    place: Place
+    told: bool = True
+
+
+def own_homes(profile: Profile, variables: Mapping[str, str]) -> list[OwnHome]:
+    """Return the home channels that a profile has chosen; blocks for a moment.
+
+    ``variables`` names, by platform, the variable of ``.env`` that says it. It counts before
+    ``config.yaml``, as in Hermes.
+    """
+    environment = _dotenv(profile.home / ".env")
+    homes = []
+    for platform, variable in variables.items():
+        settings = _settings(profile, platform)
+        place = _named(platform, variable, environment) or _configured(platform, settings)
+        if place is not None:
+            told = settings.get("gateway_restart_notification") is not False
+            homes.append(OwnHome(place, told))
+    return homes
+
+
+def display_language(profile: Profile) -> str | None:
+    """Return the language that a profile's own gateway would speak; None for Hermes's default."""
+    display = read_profile_config(profile.home / "config.yaml").get("display")
+    language = display.get("language") if isinstance(display, dict) else None
+    named = _dotenv(profile.home / ".env").get("HERMES_LANGUAGE")
+    return named or (language if isinstance(language, str) else None)
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    try:
+        text = read_small(path, _MOST_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return {}
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value for name, value in values.items() if value}
+
+
+def _settings(profile: Profile, platform: str) -> dict[str, Any]:
+    try:
+        return platform_settings(profile, platform)
+    except ProfileError:
+        return {}
+
+
+def _named(platform: str, variable: str, environment: Mapping[str, str]) -> Place | None:
+    chat, thread = environment.get(variable), environment.get(f"{variable}_THREAD_ID")
+    return Place(platform=platform, chat_id=chat, thread_id=thread) if chat else None
+
+
+def _configured(platform: str, settings: Mapping[str, Any]) -> Place | None:
+    home = settings.get("home_channel")
+    if not isinstance(home, dict) or not home.get("chat_id"):
+        return None
+    thread = home.get("thread_id")
+    return Place(
+        platform=platform,
+        chat_id=str(home["chat_id"]),
+        thread_id=str(thread) if thread else None,
+    )

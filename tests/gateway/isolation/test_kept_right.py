@@ -1,0 +1,144 @@
+"""What has always been right between profiles, and is to stay so."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
+from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.kit.state.cron_store import CronStore
+
+pytestmark = pytest.mark.timeout(300)
+
+PLANTED = {f"PLANTED_{number}": f"of-the-root-{number}" for number in range(50)}
+LONG_TOPICS = range(60, 72)
+
+
+@pytest.fixture(scope="module", params=["local", "bubblewrap"])
+def prepared(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    telegram: FakeTelegram,
+    model: FakeModel,
+) -> Stage:
+    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage.root.env(PLANTED)
+    topics = {str(topic): "career" for topic in LONG_TOPICS}
+    wide = {"limits": {"concurrent_turns": 12}}
+    stage.root.configure(
+        {
+            "hermes_router": {
+                "defaults": {"launcher": request.param, "warm": {"enabled": True}},
+                "profiles": {"career": wide},
+                "schedule": {"cron": 0.2},
+            },
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): topics}}},
+        }
+    )
+    stage.root.profiles["career"].configure({"approvals": {"mode": "off"}})
+    for topic in LONG_TOPICS:
+        telegram.add_topic(topic, f"long {topic}")
+    return stage
+
+
+def test_nothing_of_the_roots_environment_is_in_any_process_or_tool(stage: Stage) -> None:
+    background = json.dumps({"command": "sleep 6", "background": True})
+    code = json.dumps({"code": "import os; print(dict(os.environ))"})
+    said = stage.run("env; sh -c 'cat /proc/$PPID/environ' | tr '\\0' '\\n'")
+    said += stage.ask(f"[[tool execute_code {code}]]", CAREER, contains="tool said").text
+    cron, report = CronStore(stage.root.profiles["career"].path), "hermes-router/cron-environ"
+    file = cron.home / report
+    file.parent.mkdir(exist_ok=True)
+    cron.wait_run(cron.add_script("environ", f"env > {file}", due=-5))
+    said += file.read_text()
+    stage.ask(f"[[tool terminal {background}]]", LONG_TOPICS[3], contains="tool said")
+    below = psutil.Process(stage.gateway.pid).children(recursive=True)
+    environs = {process.pid: environ_of(process) for process in below}
+    assert any("HERMES_HOME" in environ for environ in environs.values())
+    found = [pid for pid, environ in environs.items() if "of-the-root" in environ]
+    assert found == []
+    assert "of-the-root" not in said
+    assert "PATH=" in said
+    stage.wait_settled("career")
+
+
+def environ_of(process: psutil.Process) -> str:
+    try:
+        return str(process.environ())
+    except psutil.Error:  # it has just ended
+        return ""
+
+
+def test_a_change_of_who_answers_loses_nothing_and_mixes_nothing(stage: Stage) -> None:
+    topic = LONG_TOPICS[1]
+    answers = {"career": "career-model", "systems": "systems-model", "default": "kit-model"}
+    for word, profile in (("one", "career"), ("two", "default"), ("three", "systems")):
+        told(stage, topic, word, profile)
+    for words, profile in (("one", "career"), ("two", "default"), ("three", "systems")):
+        request = told(stage, topic, f"again {words}", profile)
+        assert request[0] == answers[profile]
+        others = {"one", "two", "three"} - {words}
+        assert f"word {words}" in request[1]
+        assert not [other for other in others if f"word {other}" in request[1]]
+
+
+def told(stage: Stage, topic: int, word: str, profile: str) -> tuple[str, str]:
+    """Let a profile answer a topic from now on; return the model and the request of a message."""
+    stage.root.configure(
+        {"gateway": {"profile_routes": {"telegram": {str(FORUM): {str(topic): profile}}}}}
+    )
+    asked = stage.model.seq
+    stage.ask(f"word {word}", topic, contains=word)
+    stage.wait_settled("career")
+    request = stage.model.requests("chat", after=asked)[-1]
+    return request.model, request.body.decode()
+
+
+def test_eight_jobs_due_at_once_run_once_each_beside_other_schedulers(
+    stage: Stage, tmp_path: Path
+) -> None:
+    home = stage.root.profiles["career"].path
+    cron, runs = CronStore(home), home / "workspace" / "runs"
+    names = [f"job-{number}" for number in range(8)]
+    numbers = [cron.add_script(name, f"echo {name} >> {runs}", due=-5) for name in names]
+    ticks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "hermes_cli.main", "-p", "career", "cron", "tick"],
+            env=stage.root.gateway_environ(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(2)
+    ]
+    for number in numbers:
+        assert len(cron.wait_run(number)) == 1
+    for tick in ticks:
+        tick.wait(90)
+    assert sorted(runs.read_text().split()) == names
+
+
+def test_one_profile_answers_at_once_while_another_works_on_twelve_messages(stage: Stage) -> None:
+    stage.wait_settled("systems")
+    asked = stage.model.seq
+    for topic in LONG_TOPICS:
+        said = f"[[sleep 25]][[say long {topic}]]"
+        stage.telegram.say(said, chat_id=FORUM, thread_id=topic)
+    stage.model.wait_for(
+        lambda _: len(at_work(stage, asked)) == len(LONG_TOPICS), after=asked, timeout=90
+    )
+    before = os.times().elapsed
+    stage.ask("quickly", SYSTEMS, contains="quickly")
+    assert os.times().elapsed - before < 5
+    assert not any("long" in m.text for m in stage.telegram.transcript(FORUM, LONG_TOPICS[-1]))
+
+
+def at_work(stage: Stage, after: int) -> list[str]:
+    requests = stage.model.requests("chat", after=after)
+    return [one.last_user for one in requests if "[[sleep 25]]" in one.last_user]
