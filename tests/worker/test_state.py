@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
+from contextlib import closing
 
 import pytest
+from gateway.session import SessionEntry
 
+from hermes_router.protocol import messages as msg
 from tests.kit import FakeModel, ModelRequest
 from tests.kit.model.fast import fast_tier
 from tests.kit.real_worker import Place, WorkerKit
@@ -66,3 +71,24 @@ def test_the_file_of_a_session_is_the_owners_alone(place: Place) -> None:
     files = list((place.kit.home / "hermes-router" / "sessions").glob("*.json"))
     assert files
     assert all(file.stat().st_mode & 0o077 == 0 for file in files)
+
+
+def test_the_mark_of_a_running_turn_is_gone_when_it_has_ended(place: Place, kit: WorkerKit) -> None:
+    """From 0.20 on a gateway that starts runs marked turns again; the worker owns its own mark."""
+    marks: list[bool] = []
+    turn = place.say("[[sleep 3]] a turn")
+    turn.wait_message(lambda one: isinstance(one, msg.Accepted))
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline and not any(marks):
+        marks.append(marked(kit))
+        time.sleep(0.1)
+    turn.wait_gone()
+    assert any(marks) is hasattr(SessionEntry, "active_turn_token")
+    assert not marked(kit)
+
+
+def marked(kit: WorkerKit) -> bool:
+    """Say whether a session of the profile stands for a turn that runs."""
+    with closing(sqlite3.connect(kit.home / "state.db")) as database:
+        rows = database.execute("SELECT entry_json FROM gateway_routing").fetchall()
+    return any(json.loads(row).get("active_turn_token") for (row,) in rows)
