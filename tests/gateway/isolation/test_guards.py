@@ -79,6 +79,27 @@ def test_a_credential_file_in_the_accounts_home_is_not_written(stage: Stage, pla
 
 
 @pytest.mark.parametrize("place", PLACES)
+def test_code_needs_approval_and_writes_no_credential_file_all_the_same(
+    stage: Stage, place: str
+) -> None:
+    path, seq = users_home(stage) / ".netrc", stage.telegram.seq
+    code = f"from hermes_tools import write_file\nprint(write_file({str(path)!r}, 'of code'))"
+    call = json.dumps({"code": code})
+    stage.telegram.say(f"[[tool execute_code {call}]]", chat_id=FORUM, thread_id=PLACES[place])
+    stage.telegram.wait_for(
+        lambda call: call.place == (FORUM, PLACES[place]) and "reply_markup" in call.params,
+        timeout=60,
+        after=seq,
+    )
+    stage.telegram.say("/approve", chat_id=FORUM, thread_id=PLACES[place])
+    said = stage.telegram.wait_reply(
+        FORUM, PLACES[place], contains="tool said", after=seq, timeout=60
+    )
+    assert "protected" in said.text or "denied" in said.text
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a_command_that_appends_to_the_accounts_keys_needs_approval(
     stage: Stage, place: str
 ) -> None:

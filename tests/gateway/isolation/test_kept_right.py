@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, UNROUTED, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.state.cron_store import CronStore
 
@@ -19,9 +22,18 @@ pytestmark = pytest.mark.timeout(300)
 
 PLANTED = {f"PLANTED_{number}": f"of-the-root-{number}" for number in range(50)}
 LONG_TOPICS = range(60, 72)
+COMMANDS = (
+    *("/help", "/profile", "/status", "/usage", "/insights", "/whoami", "/skills", "/commands"),
+    *("/title kept", "/model special-model", "/model kit-model", "/reasoning high", "/fast on"),
+    *("/yolo", "/yolo", "/voice on", "/voice off", "/verbose", "/footer on", "/personality"),
+    *("/sethome", "/topic", "/memory", "/sessions", "/resume", "/goal", "/subgoal", "/rollback"),
+    *("/undo", "/compress", "/background hello", "/branch", "/queue later", "/reload-mcp"),
+    *("/reload-skills", "/suggestions catalog", "/agents", "/busy queue", "/debug", "/credits"),
+    *("/plugins", "/tools", "/toolsets", "/retry", "/new", "/reset", "/stop"),
+)
 
 
-@pytest.fixture(scope="module", params=["local", "bubblewrap"])
+@pytest.fixture(scope="module", params=["local"])
 def prepared(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -46,6 +58,19 @@ def prepared(
     for topic in LONG_TOPICS:
         telegram.add_topic(topic, f"long {topic}")
     return stage
+
+
+def hermes(stage: Stage, *command: str) -> str:
+    """Return what a Hermes command of career's says on the command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "hermes_cli.main", "-p", "career", *command],
+        env=stage.root.gateway_environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.stdout + done.stderr
 
 
 def test_nothing_of_the_roots_environment_is_in_any_process_or_tool(stage: Stage) -> None:
@@ -76,6 +101,22 @@ def environ_of(process: psutil.Process) -> str:
         return ""
 
 
+def test_a_session_that_is_deleted_from_the_command_line_is_begun_anew(stage: Stage) -> None:
+    stage.ask("remember plugh", CAREER, contains="plugh")
+    stage.ask("remember xyzzy", LONG_TOPICS[0], contains="xyzzy")
+    stage.wait_settled("career")
+    with closing(sqlite3.connect(stage.root.profiles["career"].path / "state.db")) as database:
+        query = "SELECT session_id FROM messages WHERE content LIKE '%plugh%' LIMIT 1"
+        (session,) = database.execute(query).fetchone()
+    hermes(stage, "sessions", "delete", str(session), "--yes")
+    asked = stage.model.seq
+    stage.ask("what now?", CAREER, contains="what now?")
+    assert "plugh" not in stage.model.requests("chat", after=asked)[-1].body.decode()
+    asked = stage.model.seq
+    stage.ask("and here?", LONG_TOPICS[0], contains="and here?")
+    assert "xyzzy" in stage.model.requests("chat", after=asked)[-1].body.decode()
+
+
 def test_a_change_of_who_answers_loses_nothing_and_mixes_nothing(stage: Stage) -> None:
     topic = LONG_TOPICS[1]
     answers = {"career": "career-model", "systems": "systems-model", "default": "kit-model"}
@@ -99,6 +140,33 @@ def told(stage: Stage, topic: int, word: str, profile: str) -> tuple[str, str]:
     stage.wait_settled("career")
     request = stage.model.requests("chat", after=asked)[-1]
     return request.model, request.body.decode()
+
+
+def contents(home: Path) -> dict[str, str]:
+    """Return what the files of a home hold that a command could be meant for."""
+    kept = {"config.yaml", ".env", "SOUL.md", "auth.json", "gateway_voice_mode.json"}
+    folders = {"memories", "skills", "cron", "sessions"}
+    paths = [path for name in folders for path in (home / name).rglob("*") if path.is_file()]
+    paths += [home / name for name in kept if (home / name).exists()]
+    hidden = {"ticker_heartbeat", "ticker_last_success", ".tick.lock", ".jobs.lock"}
+    return {
+        str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+        if path.name not in hidden
+    }
+
+
+def test_commands_in_a_routed_place_change_that_profiles_home_alone(stage: Stage) -> None:
+    stage.ask("hello", SYSTEMS, contains="hello")
+    stage.ask("hello", UNROUTED, contains="hello")
+    homes = [stage.root.path, stage.root.profiles["systems"].path]
+    before = [contents(home) for home in homes]
+    for command in COMMANDS:
+        seq = stage.telegram.seq
+        stage.telegram.say(command, chat_id=FORUM, thread_id=LONG_TOPICS[2])
+        stage.telegram.wait_reply(FORUM, LONG_TOPICS[2], after=seq, timeout=ANSWER_SECONDS)
+        stage.wait_answered(30)
+    assert [contents(home) for home in homes] == before
 
 
 def test_eight_jobs_due_at_once_run_once_each_beside_other_schedulers(
