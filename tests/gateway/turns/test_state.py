@@ -176,7 +176,7 @@ def outside_of_the_home(stage: Stage, words: bytes) -> set[Path]:
 
 def test_the_state_is_the_owners_alone(fresh: Stage) -> None:
     command(fresh, "/model other-model")
-    fresh.wait_settled("career")
+    fresh.wait_answered(10.0)  # until then the words of the message lie there too
     files = state_files(fresh)
     assert files
     for path in (*files, files[0].parent):
