@@ -7,7 +7,7 @@ PY := $(if $(HERMES),.venvs/$(HERMES),.venv)/bin/python
 .DEFAULT_GOAL := help
 DOCS := .venvs/docs/bin/python
 
-.PHONY: help setup demo test test-quick check format graph versions bench leaks parity docs pins
+.PHONY: help setup demo test test-quick check format graph versions bench faults leaks parity docs pins
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,6 +54,12 @@ bench: setup ## in-process routing and the router, side by side; QUICK=1 for the
 
 leaks: setup ## what leaks between profiles, side by side; ARGS="--only E1,F7", "--markdown"
 	@$(PY) -m tests.tools.leaks $(ARGS)
+
+FAULTS := build/faults.md
+faults: setup ## what a chat sees when something ends in the middle of a turn; ARGS="-k worker"
+	@mkdir -p build && printf '| moment | what ends | promised | what the chat saw | seconds |\n|---|---|---|---|---|\n' > $(FAULTS)
+	@HERMES_ROUTER_FAULTS=$(abspath $(FAULTS)) $(PY) -m pytest -q -n 0 tests/gateway/failures/test_faults.py $(ARGS); \
+	    status=$$?; cat $(FAULTS); exit $$status
 
 parity: setup ## one conversation with a plain gateway and routed; ARGS="--only stop" for some
 	@$(PY) -m tests.tools.parity $(ARGS)
