@@ -90,7 +90,7 @@ class Stage:
 def open_messages(ledger: Path) -> list[str]:
     """Return the ids of the messages that have no outcome yet, as a gateway's ledger says."""
     steps: dict[str, str] = {}
-    for line in ledger.read_text().splitlines() if ledger.exists() else ():
+    for line in ledger.read_text().splitlines() if ledger.is_file() else ():
         with suppress(ValueError):
             steps |= {(entry := json.loads(line))["id"]: entry["step"]}
     return [number for number, step in steps.items() if number and step != "settled"]
