@@ -74,14 +74,13 @@ class MessageRegister:
             await anyio.to_thread.run_sync(kept_event.forget, home, entry.id)
 
     def _write(self, entry: Entry, event: Any, conversation: GatewayConversation) -> bool:
-        if not self._ledger.record(entry):
-            return False
+        """Keep the words first: a message that the ledger has can then be served again."""
         try:
             fields, files = event_fields(event), bool(event.media_urls)
             kept_event.keep(conversation.profile.home, entry.id, fields, files=files)
         except OSError as error:  # the notice after a crash will have to do without its words
             logger.warning("hermes-router: a message could not be kept: %s", error)
-        return True
+        return self._ledger.record(entry)
 
     async def _complain(self, conversation: GatewayConversation, *, recorded: bool) -> None:
         """Say in each conversation that the disk takes no notes, once until it does again."""
