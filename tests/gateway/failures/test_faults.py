@@ -72,13 +72,6 @@ def reply_sent(case: Case) -> None:
     wait_said(case.stage, CAREER, case.after, case.text)
 
 
-def settled(case: Case) -> None:
-    """The message was answered, and its turn is over."""
-    case.stage.telegram.say(case.text, thread_id=CAREER)
-    wait_said(case.stage, CAREER, case.after, case.text)
-    case.stage.wait_settled("career")
-
-
 # -- what ends ---------------------------------------------------------------------------------
 
 
@@ -133,20 +126,16 @@ def release(case: Case) -> None:
 Step = Callable[[Case], None]
 ROWS: list[tuple[Step, Step, str]] = [
     (accepted, gateway, ANSWER),
-    (accepted, gateway_twice, ANSWER),
     (accepted, sigterm, ANSWER),
     (model_asked, worker, LINE),
     (model_asked, supervisor, LINE),
     (model_asked, gateway, LINE),
     (model_asked, gateway_twice, LINE),
-    (model_asked, sigterm, ANSWER),
     (reply_sent, worker, ANSWER),
     (reply_sent, supervisor, ANSWER),
     (reply_sent, gateway, ANSWER),
     (reply_sent, gateway_twice, ANSWER),
     (reply_sent, sigterm, ANSWER),
-    (settled, gateway, ANSWER),
-    (settled, sigterm, ANSWER),
 ]
 
 
