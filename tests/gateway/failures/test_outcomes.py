@@ -146,22 +146,3 @@ def test_a_gateway_that_dies_when_a_reply_had_effect_costs_no_second_word(stage:
     stage.ask("and now?", CAREER, contains="and now?")
     time.sleep(QUIET)
     assert said(stage, CAREER, after) == ["echo: the last word", "echo: and now?"]
-
-
-def test_a_disk_that_takes_no_notes_is_said_once_and_the_message_is_served(stage: Stage) -> None:
-    stage.gateway.stop()
-    ledger = stage.root.path / "hermes-router" / "ledger.jsonl"
-    ledger.unlink(missing_ok=True)
-    ledger.mkdir()
-    try:
-        stage.gateway.start()
-        after = stage.telegram.seq
-        stage.ask("who writes this down?", CAREER, contains="who writes")
-        stage.ask("and this?", CAREER, contains="and this?")
-        told = [text for text in said(stage, CAREER, after) if "could not be written down" in text]
-        assert len(told) == 1
-        assert str(ledger.parent) in told[0]
-    finally:
-        ledger.rmdir()
-    stage.ask("and now?", CAREER, contains="and now?")
-    assert steps(stage, "accepted") == 1

@@ -66,7 +66,12 @@ def test_a_gateway_that_dies_at_the_last_edit_costs_no_second_word(stage: Stage)
     stage.telegram.set_answer_latency("editMessageText", 3.0)
     hold.set()
     stage.telegram.wait_reply(
-        FORUM, CAREER, contains="THE END", after=after, partial=True, timeout=ANSWER_SECONDS
+        FORUM,
+        CAREER,
+        after=after,
+        partial=True,
+        timeout=ANSWER_SECONDS,
+        where=lambda message: message.text == _WORDS,  # the edit before it ends with a cursor
     )
     stage.gateway.kill()
     stage.telegram.clear_faults()
