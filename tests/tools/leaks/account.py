@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from tests.kit import FORUM
+from tests.kit import FORUM, Call
 from tests.tools.leaks.row import NotApplicableError, Row
 from tests.tools.leaks.side import Side, found
 from tests.tools.leaks.world import BOB, World, plant_file
@@ -65,7 +65,7 @@ def lost_topic(side: Side) -> str:
 
     def tried() -> bool:
         calls = side.telegram.calls("sendMessage", after=seq)
-        return any(call.error is not None and mark in (call.text or "") for call in calls)
+        return any(call.error is not None and mark in _plain(call) for call in calls)
 
     if not side.wait(tried, 60):
         side.unsure("nothing was sent to the topic that is gone")
@@ -75,7 +75,12 @@ def lost_topic(side: Side) -> str:
 
 def _outside(side: Side, seq: int, mark: str) -> bool:
     sent = (call for call in side.telegram.calls("sendMessage", after=seq) if call.error is None)
-    return any(call.place == (FORUM, None) and mark in (call.text or "") for call in sent)
+    return any(call.place == (FORUM, None) and mark in _plain(call) for call in sent)
+
+
+def _plain(call: Call) -> str:
+    """Return what was sent, without what the platform's markup escapes."""
+    return (call.text or "").replace("\\", "")
 
 
 ROWS = (
