@@ -7,6 +7,7 @@ gateway that starts removes the folders of each key whose lock nobody holds.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -16,7 +17,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-_START = "hermes-router-"
+from hermes_router.protocol.scratch import SCRATCH_PREFIX
+
+_START = SCRATCH_PREFIX
 _LOCK = "lock"
 
 _lock = threading.Lock()
@@ -75,8 +78,15 @@ def _new_key(base: Path) -> str:
             lock = os.open(base / f".{_START}{key}.{_LOCK}", flags, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(lock).st_nlink:  # nobody removed it before it was locked
+                atexit.register(_release, base, key, os.getpid())
                 return key
         except FileExistsError:
             continue
         except OSError:
             return key
+
+
+def _release(base: Path, key: str, pid: int) -> None:
+    """Remove the key's file at the end of the process that made it, if no folder needs it."""
+    if os.getpid() == pid and not any(base.glob(f"{_START}{key}-*")):
+        (base / f".{_START}{key}.{_LOCK}").unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,17 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) 
         alive.wait(10)
     assert scratch.remove_left_behind(str(tmp_path)) == 1
     assert len(list(tmp_path.glob(".hermes-router-*.lock"))) == 1
+
+
+def test_an_orderly_end_leaves_nothing_and_no_end_hides_what_is_left(tmp_path: Path) -> None:
+    for remove in (True, False):
+        process, folder = start(tmp_path)
+        if remove:
+            shutil.rmtree(folder)
+        process.communicate("", timeout=10)
+        assert bool(list(tmp_path.iterdir())) is not remove
+    assert scratch.remove_left_behind(str(tmp_path)) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_link_is_followed(tmp_path: Path) -> None:

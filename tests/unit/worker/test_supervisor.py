@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,13 +25,14 @@ _SUPERVISED = (
 _TOO_MANY = "for _ in range(5): subprocess.Popen(['sleep', '60'])\nsys.stdin.read()\n"
 
 
-def _begin(work: str) -> subprocess.Popen[str]:
+def _begin(work: str, **environment: str) -> subprocess.Popen[str]:
     """Start a worker that waits, and return when it does."""
     process = subprocess.Popen(
         [sys.executable, "-c", _SUPERVISED + work],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, **environment},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "waits\n"
@@ -67,3 +70,14 @@ def test_a_worker_that_waits_costs_next_to_nothing() -> None:
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(("name", "kept"), [("hermes-router-1a2b-w-x", False), ("tmp", True)])
+def test_a_gateway_that_is_gone_costs_the_workers_own_tmpdir_only(
+    tmp_path: Path, name: str, kept: bool
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    with _begin("", TMPDIR=str(folder)) as process:
+        process.communicate("", timeout=20)
+    assert folder.exists() is kept

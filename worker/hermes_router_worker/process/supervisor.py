@@ -28,8 +28,10 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from hermes_router.protocol.limits import EXITS, OPEN_FILES
+from hermes_router.protocol.scratch import SCRATCH_PREFIX
 from hermes_router.protocol.template import LOG_FORMAT
 from hermes_router_worker.process import linux, title
 from hermes_router_worker.process.log_pipe import LogPipe
@@ -114,6 +116,12 @@ def supervise(
     supervisor.expect_turn(turn_reader, profile)
     supervisor.watch(printed, limits)
     supervisor.run()
+
+
+def _own_tmpdir() -> str | None:
+    """Return TMPDIR if the gateway made it for this worker; the system's own is nobody's."""
+    tmpdir = os.environ.get("TMPDIR", "")
+    return tmpdir if Path(tmpdir).name.startswith(SCRATCH_PREFIX) else None
 
 
 class _Supervisor:
@@ -210,7 +218,7 @@ class _Supervisor:
                 self._end_for("output_bytes", self._printed.count)
         else:
             self._poll.unregister(fd)
-            self._tmpdir = os.environ["TMPDIR"]  # the gateway may be gone that would remove it
+            self._tmpdir = self._tmpdir or _own_tmpdir()  # the gateway may be gone
             self._start_grace()
 
     def _learn_turn(self) -> None:
