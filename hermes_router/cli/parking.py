@@ -10,22 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from hermes_router.cli.inspect.homes import GatewayHome
 from hermes_router.profiles.bots import has_own_bot
 
 MARKER = "gateway.parked"
 _OURS = b"hermes-router: routed conversations are answered by workers of this profile\n"
 
 
-def park(root: Path, profiles: Iterable[str]) -> Iterator[str]:
+def park(home: GatewayHome, profiles: Iterable[str]) -> Iterator[str]:
     """Mark profiles that have no bot of their own; yield those that are marked now.
 
     Raises:
         OSError: a marker cannot be written.
     """
     for name in profiles:
-        home = root / "profiles" / name
-        if home.is_dir() and not has_own_bot(home):
-            marker = home / MARKER
+        folder = home.root / "profiles" / name
+        if folder.is_dir() and not has_own_bot(folder, home.path):
+            marker = folder / MARKER
             if not marker.exists():
                 marker.write_bytes(_OURS)
             yield name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +11,39 @@ from hermes_router.profiles.config import read_profile_config
 from hermes_router.profiles.dotenv_names import dotenv_names
 
 
-def has_own_bot(home: Path) -> bool:
-    """Say whether a profile's ``.env`` or ``config.yaml`` holds a chat platform's credential."""
-    return _in_environment(home / ".env") or _in_configuration(home / "config.yaml")
+def has_own_bot(home: Path, gateway: Path) -> bool:
+    """Say whether a profile holds a chat platform's credential that the gateway's home does not.
+
+    ``hermes profile create --clone`` copies the gateway's own with the rest, up to Hermes 0.21:
+    that is the shared bot.
+    """
+    return bool(set(_credentials(home)) - set(_credentials(gateway)))
 
 
-def _in_environment(path: Path) -> bool:
-    return any(
-        is_set and is_platform_credential(name) for name, is_set in dotenv_names(path).items()
-    )
+def _credentials(home: Path) -> Iterator[str]:
+    yield from _in_environment(home / ".env")
+    yield from _in_configuration(home / "config.yaml")
 
 
-def _in_configuration(path: Path) -> bool:
+def _in_environment(path: Path) -> Iterator[str]:
+    named = {name for name, is_set in dotenv_names(path).items() if is_set}
+    wanted = set(filter(is_platform_credential, named))
+    if not wanted:
+        return
+    from dotenv import dotenv_values  # noqa: PLC0415 - slow, and seldom needed
+
+    for name, value in dotenv_values(path, interpolate=False).items():
+        if name in wanted and value:
+            yield value
+
+
+def _in_configuration(path: Path) -> Iterator[str]:
     values = read_profile_config(path)
     gateway = values.get("gateway")
     below = gateway.get("platforms") if isinstance(gateway, dict) else None
     sections: list[Any] = [values.get("platforms"), below]
-    return any(
-        isinstance(platform, dict) and any(platform.get(key) for key in platform if "token" in key)
-        for section in sections
-        if isinstance(section, dict)
-        for platform in section.values()
-    )
+    for section in filter(lambda section: isinstance(section, dict), sections):
+        for platform in section.values():
+            if isinstance(platform, dict):
+                tokens = (platform[key] for key in platform if "token" in key)
+                yield from (str(token) for token in tokens if token)

@@ -260,4 +260,4 @@ def _park_again(home: GatewayHome) -> None:
     config, _ = loading.read(home.config, home)
     enabled, _ = enable.plugin_lists(home.config)
     if config is not None and enable.PLUGIN in enabled:
-        list(park(home.root, config.worker_profiles()))
+        list(park(home, config.worker_profiles()))

@@ -53,6 +53,5 @@ def is_held_back(profile_home: Path) -> bool:
         config = watcher_of(own).current()
     except ConfigError:
         return True
-    return model.profile_name_of(profile_home) in config.worker_profiles() and not has_own_bot(
-        profile_home
-    )
+    name = model.profile_name_of(profile_home)
+    return name in config.worker_profiles() and not has_own_bot(profile_home, own)
