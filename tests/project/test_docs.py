@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from hermes_router.config import model
 from hermes_router.errors import (
@@ -164,25 +163,9 @@ def run(command: str, environ: dict[str, str]) -> str:
     return done.stdout
 
 
-def enabled(environ: dict[str, str]) -> list[str]:
-    path = Path(environ["HERMES_HOME"]) / "config.yaml"
-    plugins = yaml.safe_load(path.read_text("utf-8"))["plugins"]
-    return list(plugins["enabled"])
-
-
 def check_interpreter(environ: dict[str, str]) -> None:
     first = run('head -1 "$(command -v hermes)"', environ)
     assert Path(first.removeprefix("#!").strip()).parent == Path(sys.executable).parent
-
-
-def check_profile_create(environ: dict[str, str]) -> None:
-    run("hermes profile create career", environ)
-    assert (Path(environ["HERMES_HOME"]) / "profiles" / "career").is_dir()
-
-
-def check_router_enable(environ: dict[str, str]) -> None:
-    run("hermes-router enable", environ)
-    assert "hermes-router" in enabled(environ)
 
 
 def shown_by(*tests: str) -> Callable[[dict[str, str]], None]:
@@ -205,9 +188,13 @@ COMMANDS: dict[str, Callable[[dict[str, str]], None]] = {
     "/path/to/that/python -m pip install .": shown_by(
         "tests/packaging/test_packaging.py::test_a_new_environment_gets_two_import_packages"
     ),
-    "hermes-router enable": check_router_enable,
-    "hermes profile create career": check_profile_create,
-    "hermes gateway run": shown_by('tests/kit/gateway.py::"gateway", "run"'),
+    "hermes plugins install file:///path/to/hermes-router --enable --yes-deps": shown_by(
+        "tests/contract/test_plugin_folder.py::test_the_scan_before_an_installation_lets_us_in"
+    ),
+    "hermes-router init": shown_by(
+        "tests/gateway/operate/test_init.py::test_from_a_bot_that_answers_to_a_routed_conversation"
+    ),
+    "hermes gateway restart": shown_by("tests/gateway/operate/test_init.py::gateway.restart()"),
 }
 
 
