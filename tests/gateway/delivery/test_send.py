@@ -299,23 +299,27 @@ def owed(stage: Stage) -> list[tuple[str, str]]:
     return rows
 
 
-def ask_and_die(stage: Stage, moment: str, text: str) -> None:
-    """Say something to a worker that dies at a moment of its reply."""
+def ask_and_die(stage: Stage, moment: str, text: str, *, hears: str) -> None:
+    """Say something to a worker that dies at a moment of its reply; wait for what is heard."""
     (stage.root.profiles["career"].path / f"die-in-{moment}").touch()
-    stage.ask(text, CAREER, contains="stopped unexpectedly")
+    stage.ask(text, CAREER, contains=hears)
     stage.wait_settled("career")
 
 
 def test_a_reply_that_arrived_before_its_worker_died_is_not_sent_again(stage: Stage) -> None:
-    ask_and_die(stage, "mark_delivered", "arrivedfirst")
+    seq = stage.telegram.seq
+    ask_and_die(stage, "mark_delivered", "arrivedfirst", hears="echo: arrivedfirst")
     stage.ask("and then", SECOND, contains="and then")
     stage.wait_settled("career")
     assert arrived(stage, "echo: arrivedfirst") == [(FORUM, CAREER)]
     assert ("echo: arrivedfirst", "delivered") in owed(stage)
+    assert [m.text for m in stage.telegram.transcript(FORUM, CAREER) if m.seq > seq] == [
+        "echo: arrivedfirst"
+    ]
 
 
 def test_a_reply_that_its_worker_could_not_send_is_sent_once_by_the_next(stage: Stage) -> None:
-    ask_and_die(stage, "mark_attempting", "owedreply")
+    ask_and_die(stage, "mark_attempting", "owedreply", hears="stopped unexpectedly")
     assert arrived(stage, "echo: owedreply") == []
     for text in ("the next", "and another"):
         stage.ask(text, SECOND, contains=text)

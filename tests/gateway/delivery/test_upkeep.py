@@ -286,7 +286,13 @@ def kill_everything(stage: Stage) -> None:
     """Kill the gateway and all that it started, as a crash of the machine would."""
     gateway = psutil.Process(stage.gateway.pid)
     gateway.suspend()
-    for process in gateway.children(recursive=True):
+    stopped: set[psutil.Process] = set()
+    while found := set(gateway.children(recursive=True)) - stopped:  # none sees another's end
+        for process in found:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        stopped |= found
+    for process in stopped:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     stage.gateway.kill()
