@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from toolsets import _HERMES_CORE_TOOLS
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for the f
 
 SECOND = 7
 """Another topic of career: a session of its own."""
+PROCESS_TOOL = "process_manage" if "process_manage" in _HERMES_CORE_TOOLS else "process"
 SETTINGS = {"timeouts": {"stop": 3}, "jobs": {"upkeep": False}}
 
 
@@ -63,7 +65,7 @@ def begin(stage: Stage, command: str, topic: int = CAREER, **more: Any) -> str:
 
 
 def use(stage: Stage, topic: int, action: str, **arguments: Any) -> str:
-    asked = tool("process", action=action, **arguments)
+    asked = tool(PROCESS_TOOL, action=action, **arguments)
     return stage.ask(asked, topic, contains="tool said").text
 
 
