@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import CAREER, UNROUTED, Stage, build_stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, UNROUTED, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 
 KEY = "a secret of the account"
@@ -88,12 +88,12 @@ def test_code_needs_approval_and_writes_no_credential_file_all_the_same(
     stage.telegram.say(f"[[tool execute_code {call}]]", chat_id=FORUM, thread_id=PLACES[place])
     stage.telegram.wait_for(
         lambda call: call.place == (FORUM, PLACES[place]) and "reply_markup" in call.params,
-        timeout=60,
+        timeout=ANSWER_SECONDS,
         after=seq,
     )
     stage.telegram.say("/approve", chat_id=FORUM, thread_id=PLACES[place])
     said = stage.telegram.wait_reply(
-        FORUM, PLACES[place], contains="tool said", after=seq, timeout=60
+        FORUM, PLACES[place], contains="tool said", after=seq, timeout=ANSWER_SECONDS
     )
     assert "protected" in said.text or "denied" in said.text
     assert not path.exists()
@@ -108,10 +108,12 @@ def test_a_command_that_appends_to_the_accounts_keys_needs_approval(
     stage.telegram.say(f"[[tool terminal {call}]]", chat_id=FORUM, thread_id=PLACES[place])
     prompt = stage.telegram.wait_for(
         lambda call: call.place == (FORUM, PLACES[place]) and "reply_markup" in call.params,
-        timeout=60,
+        timeout=ANSWER_SECONDS,
         after=seq,
     )
     assert "authorized_keys" in str(prompt.params)
     stage.telegram.say("/deny", chat_id=FORUM, thread_id=PLACES[place])
-    stage.telegram.wait_reply(FORUM, PLACES[place], contains="tool said", after=seq, timeout=60)
+    stage.telegram.wait_reply(
+        FORUM, PLACES[place], contains="tool said", after=seq, timeout=ANSWER_SECONDS
+    )
     assert keys.read_text() == KEY
