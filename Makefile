@@ -7,7 +7,7 @@ PY := $(if $(HERMES),.venvs/$(HERMES),.venv)/bin/python
 .DEFAULT_GOAL := help
 DOCS := .venvs/docs/bin/python
 
-.PHONY: help setup demo test test-quick check format graph versions bench faults leaks parity docs pins
+.PHONY: help setup demo test test-quick check format graph versions bench leaks faults parity docs pins
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
