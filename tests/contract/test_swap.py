@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 SCRIPT = """
-import asyncio, json, os, statistics, sys, time
+import asyncio, itertools, json, os, statistics, sys, time
 from types import SimpleNamespace
 from gateway.config import Platform
 from gateway.platforms.base import MessageEvent
 from gateway.session import SessionSource
 from hermes_router.hermes import router as module
+from hermes_router.turns.event_track import Outcome
 
 class Runner(SimpleNamespace):
     def _is_user_authorized(self, source): self.asked += 1; return source.user_id != "666"
@@ -31,10 +32,12 @@ class Adapter:
     def __init__(self): self.sent = []
     async def send(self, chat_id, text, metadata=None): self.sent.append(text)
 
+numbers = itertools.count(5)
+
 def event(thread, user="1", text="hi", **source):
     source = SessionSource(platform=Platform("telegram"), chat_id="-100", chat_type="group",
                            thread_id=thread, user_id=user, **source)
-    return MessageEvent(text=text, source=source, message_id="5")
+    return MessageEvent(text=text, source=source, message_id=str(next(numbers)))
 
 async def main():
     adapter = Adapter()
@@ -93,9 +96,15 @@ async def main():
     result["restoring"] = await outcome(event("6")) | {"queued": len(runner.queued)}
     runner._startup_restore_in_progress = False
     del serving.serve_and_wait
-    notes = lambda: len(list((router._root / "hermes-router" / "open").glob("*.json")))
-    turn = SimpleNamespace(answered=asyncio.Event(), failure=None)
-    async def serve(*_args, **_more): return turn
+    ledger = router._root / "hermes-router" / "ledger.jsonl"
+    def notes():
+        lines = [json.loads(l) for l in ledger.read_text().splitlines()] if ledger.exists() else []
+        steps = {line["id"]: line["step"] for line in lines if line.get("id")}
+        return sum(step != "settled" for step in steps.values())
+    turn, tracks = SimpleNamespace(answered=asyncio.Event(), failure=None), []
+    async def serve(_event, _conversation, track, **_more):
+        tracks.append(track)
+        return turn
     serving._serve = serve
     busy = asyncio.create_task(serving.serve_busy(event("6"), "career"))
     for _ in range(1000):
@@ -103,6 +112,7 @@ async def main():
         await asyncio.sleep(0.01)
     result["busy_noted"] = [notes()]
     turn.answered.set()
+    tracks[0].finish(Outcome.ANSWERED)
     await busy
     result["busy_noted"].append(notes())
     del serving._serve

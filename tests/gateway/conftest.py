@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -133,6 +135,16 @@ def model() -> Iterator[FakeModel]:
 def portal() -> Iterator[FakePortal]:
     with FakePortal() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path: code of a model talks over a Unix socket below it."""
+    folder = Path(tempfile.mkdtemp(prefix="hr-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ PLACES = {"routed": CAREER, "unrouted": UNROUTED}
 @pytest.fixture(scope="module", params=["local", "bubblewrap"])
 def prepared(
     request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
+    short_folder: Path,
     telegram: FakeTelegram,
     model: FakeModel,
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage = build_stage(short_folder, telegram, model)
     stage.root.configure({"hermes_router": {"defaults": {"launcher": request.param}}})
     for name in (".ssh/authorized_keys", ".docker/config.json"):
         path = users_home(stage) / name

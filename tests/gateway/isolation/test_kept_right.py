@@ -36,11 +36,11 @@ COMMANDS = (
 @pytest.fixture(scope="module", params=["local"])
 def prepared(
     request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
+    short_folder: Path,
     telegram: FakeTelegram,
     model: FakeModel,
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage = build_stage(short_folder, telegram, model)
     stage.root.env(PLANTED)
     topics = {str(topic): "career" for topic in LONG_TOPICS}
     wide = {"limits": {"concurrent_turns": 12}}

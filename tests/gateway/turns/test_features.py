@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +23,8 @@ def tool(name: str, **arguments: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def prepared(telegram: FakeTelegram, model: FakeModel) -> Iterator[Stage]:
-    base = Path(tempfile.mkdtemp(prefix="hr-"))  # short: code talks over a Unix socket below it
-    try:
-        yield equipped(build_stage(base, telegram, model))
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
+def prepared(short_folder: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
+    return equipped(build_stage(short_folder, telegram, model))
 
 
 def equipped(stage: Stage) -> Stage:
