@@ -89,7 +89,7 @@ def _ask_profile(home: GatewayHome, new: list[str], now: str) -> str:
 
 def reverse(home: GatewayHome, text: str, mapping: Mapping) -> Mapping:
     """Return the mapping that takes ``mapping`` back from what it makes of ``text``."""
-    with _loader(home) as load:
+    with loader(home) as load:
         config = load(text)
     routes = {place: route_at(config, place) for place in mapping}
     return {place: route.profile if route else NOBODY for place, route in routes.items()}
@@ -104,20 +104,30 @@ def written(
         CommandError: the routes are written in a way that no small edit can change.
     """
     names = {seen.place: one_line(seen.name) for seen in conversations}
-    with _loader(home) as load:
+    with loader(home) as load:
         for place, profile in mapping.items():
             try:
                 text = _with(text, place, profile, load, names.get(place, ""))
             except CannotEdit as error:
-                where, hint = str(home.config), route_edit.snippet(place, profile).rstrip()
-                message = f"cannot be edited without risk: {error}"
-                hint = f"write this by hand:\n{hint}"
-                raise CommandError(message, where=where, hint=hint) from error
+                wanted = None if profile == NOBODY else profile
+                raise by_hand(home, place, wanted, error) from error
     return text
 
 
+def by_hand(
+    home: GatewayHome, place: Place, profile: str | None, error: CannotEdit
+) -> CommandError:
+    """Return the refusal of an edit, with what to write for ``profile`` to answer there, if any."""
+    hint = "edit it by hand"
+    if profile is not None:
+        hint = f"write this by hand:\n{route_edit.snippet(place, profile)}".rstrip()
+    message = f"cannot be edited without risk: {error}"
+    return CommandError(message, where=str(home.config), hint=hint)
+
+
 @contextlib.contextmanager
-def _loader(home: GatewayHome) -> Iterator[route_edit.Load]:
+def loader(home: GatewayHome) -> Iterator[route_edit.Load]:
+    """Give what reads a configuration's text as the one of this home; raises ``ConfigError``."""
     with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
         yield route_edit.read_with(
             functools.partial(configuration.load, gateway_profile=home.profile), Path(folder)

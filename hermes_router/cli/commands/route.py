@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
-import tempfile
 from pathlib import Path
 
 from hermes_router.cli import parser as commands
-from hermes_router.cli.first_routes import route_at
+from hermes_router.cli.first_routes import by_hand, loader, route_at
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.output import say, tip
-from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
-from hermes_router.config import model as configuration
+from hermes_router.cli.status import OK, WRONG, CommandError
 from hermes_router.config import route_edit
 from hermes_router.config.route_edit import CannotEdit
 from hermes_router.protocol.files.whole_file import replace_file
@@ -57,14 +54,11 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(f"write: hermes-router route {words}", status=WRONG)
     place = place_of(options.place)
     text = read_text(home.config)
-    with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
-        load = route_edit.read_with(
-            functools.partial(configuration.load, gateway_profile=home.profile), Path(folder)
-        )
-        try:
+    try:
+        with loader(home) as load:
             new = _edited(options, home, place, text, load)
-        except CannotEdit as error:
-            raise _by_hand(options, home, place, error) from error
+    except CannotEdit as error:
+        raise by_hand(home, place, options.profile, error) from error
     if options.dry_run:
         say(new.removesuffix("\n"))
         return OK
@@ -95,16 +89,6 @@ def _edited(
         hint = f"hermes profile create {options.profile}"
         raise CommandError(f"there is no profile {options.profile!r}", hint=hint)
     return route_edit.with_route(text, place, options.profile, load)
-
-
-def _by_hand(
-    options: argparse.Namespace, home: GatewayHome, place: Place, error: CannotEdit
-) -> CommandError:
-    hint = "edit it by hand"
-    if options.action == "add":
-        hint = f"write this by hand:\n{route_edit.snippet(place, options.profile)}".rstrip()
-    message = f"cannot be edited without risk: {error}"
-    return CommandError(message, where=str(home.config), hint=hint, status=NEGATIVE)
 
 
 def place_of(text: str) -> Place:
