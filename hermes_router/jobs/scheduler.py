@@ -8,7 +8,6 @@ Hermes's own locks and those of :mod:`hermes_router_worker.jobs.cron_lock`.
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import sys
 import time
@@ -18,12 +17,12 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-from dotenv import dotenv_values
 
 from hermes_router.config.settings import Schedule, Settings
 from hermes_router.jobs import cron_store, maintenance
 from hermes_router.jobs.job_run import JobResult, JobSpec
 from hermes_router.profiles.config import read_profile_config
+from hermes_router.profiles.env_file import env_values
 from hermes_router.profiles.model import Profile
 from hermes_router.profiles.small_file import read_small
 from hermes_router.tasks import BackgroundTasks
@@ -253,12 +252,8 @@ def own_limit(home: Path) -> int | None:
 
     The variable in ``.env`` counts before the configuration, unless it says nothing of use.
     """
-    try:
-        text = read_small(home / ".env").decode("utf-8", "replace")
-    except OSError:
-        text = ""
     cron = read_profile_config(home / "config.yaml").get("cron")
-    named = dotenv_values(stream=io.StringIO(text), interpolate=False).get(_MOST_AT_ONCE)
+    named = env_values(home / ".env").get(_MOST_AT_ONCE)
     listed = cron.get("max_parallel_jobs") if isinstance(cron, dict) else None
     return _positive(named) or _positive(listed)
 

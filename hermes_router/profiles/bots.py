@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hermes_router.config.settings import is_platform_credential
 from hermes_router.profiles.config import read_profile_config
-from hermes_router.profiles.dotenv_names import dotenv_names
+from hermes_router.profiles.env_file import env_values
 
 
 def has_own_bot(home: Path, gateway: Path) -> bool:
@@ -17,24 +18,15 @@ def has_own_bot(home: Path, gateway: Path) -> bool:
     ``hermes profile create --clone`` copies the gateway's own with the rest, up to Hermes 0.21:
     that is the shared bot.
     """
-    return bool(set(_credentials(home)) - set(_credentials(gateway)))
+    own = set(_credentials(home))
+    return bool(own) and not own <= set(_credentials(gateway))
 
 
 def _credentials(home: Path) -> Iterator[str]:
-    yield from _in_environment(home / ".env")
+    # It may be a link into a repository of dot-files.
+    named = env_values(Path(os.path.realpath(home / ".env"))).items()
+    yield from (value for name, value in named if is_platform_credential(name))
     yield from _in_configuration(home / "config.yaml")
-
-
-def _in_environment(path: Path) -> Iterator[str]:
-    named = {name for name, is_set in dotenv_names(path).items() if is_set}
-    wanted = set(filter(is_platform_credential, named))
-    if not wanted:
-        return
-    from dotenv import dotenv_values  # noqa: PLC0415 - slow, and seldom needed
-
-    for name, value in dotenv_values(path, interpolate=False).items():
-        if name in wanted and value:
-            yield value
 
 
 def _in_configuration(path: Path) -> Iterator[str]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from dotenv import dotenv_values
 
 from hermes_router.errors import ProfileError
 from hermes_router.profiles.config import platform_settings, read_profile_config
+from hermes_router.profiles.env_file import env_values
 from hermes_router.profiles.model import Profile
-from hermes_router.profiles.small_file import read_small
 from hermes_router.routing.table import Place
 
 #: A larger ``.env`` is not read: its owner could stall the gateway.
@@ -34,7 +30,7 @@ def own_homes(profile: Profile, variables: Mapping[str, str]) -> list[OwnHome]:
     ``variables`` names, by platform, the variable of ``.env`` that says it. It counts before
     ``config.yaml``, as in Hermes.
     """
-    environment = _dotenv(profile.home / ".env")
+    environment = env_values(profile.home / ".env", _MOST_BYTES)
     homes = []
     for platform, variable in variables.items():
         settings = _settings(profile, platform)
@@ -49,17 +45,8 @@ def display_language(profile: Profile) -> str | None:
     """Return the language that a profile's own gateway would speak; None for Hermes's default."""
     display = read_profile_config(profile.home / "config.yaml").get("display")
     language = display.get("language") if isinstance(display, dict) else None
-    named = _dotenv(profile.home / ".env").get("HERMES_LANGUAGE")
+    named = env_values(profile.home / ".env", _MOST_BYTES).get("HERMES_LANGUAGE")
     return named or (language if isinstance(language, str) else None)
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    try:
-        text = read_small(path, _MOST_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return {}
-    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    return {name: value for name, value in values.items() if value}
 
 
 def _settings(profile: Profile, platform: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hermes_router.cli.inspect.homes import environment_of
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.config.yaml import load, plain_value
 from hermes_router.errors import ConfigError
-from hermes_router.profiles.dotenv_names import dotenv_names
+from hermes_router.profiles.env_file import dotenv_names
 
 #: The variable with the bot's token, by platform.
 TOKENS = {

@@ -17,7 +17,7 @@ from hermes_router.config.settings import Settings, is_platform_credential
 from hermes_router.config.yaml import load, plain_value
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.profiles import model as profiles
-from hermes_router.profiles.dotenv_names import dotenv_names
+from hermes_router.profiles.env_file import dotenv_names
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol.files.logins import logged_in
 from hermes_router.workers import launchers

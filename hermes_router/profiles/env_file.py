@@ -1,0 +1,34 @@
+"""Reading a ``.env``, which in a profile's home its own processes can write."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from hermes_router.profiles.small_file import MOST_BYTES, read_small
+
+
+def env_values(path: Path, most: int = MOST_BYTES) -> dict[str, str]:
+    """Return what a ``.env`` of at most ``most`` bytes sets; {} if it cannot be read."""
+    from dotenv import dotenv_values  # noqa: PLC0415 - slow, and not for those who ask for names
+
+    try:
+        text = read_small(path, most).decode("utf-8", "replace")
+    except OSError:
+        return {}
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value for name, value in values.items() if value}
+
+
+def dotenv_names(path: Path) -> dict[str, bool]:
+    """Return the names that a ``.env`` sets, each with whether to something."""
+    try:
+        text = path.read_text("utf-8", "replace")
+    except OSError:
+        return {}
+    found: dict[str, bool] = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and name.strip().isidentifier():
+            found[name.strip()] = value.strip()[:1] not in {"", "#"}
+    return found
