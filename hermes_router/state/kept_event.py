@@ -14,12 +14,13 @@ from typing import Any
 
 import msgspec
 
+from hermes_router.profiles.small_file import read_small
+
 #: The folder below the profile's home.
 FOLDER = ("hermes-router", "waiting")
 
 _MOST_BYTES = 1024 * 1024
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -48,9 +49,8 @@ def take(home: Path, number: str) -> KeptEvent | None:
     """Return what is kept for an entry, or None."""
     try:
         with _folder(home) as folder:
-            file = os.open(f"{number}.json", _READ, dir_fd=folder)
-            with os.fdopen(file, "rb") as source:
-                return msgspec.json.decode(source.read(_MOST_BYTES), type=KeptEvent)
+            content = read_small(Path(f"{number}.json"), _MOST_BYTES, folder=folder)
+            return msgspec.json.decode(content, type=KeptEvent)
     except (OSError, msgspec.MsgspecError):
         return None
 
