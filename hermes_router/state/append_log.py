@@ -56,7 +56,11 @@ class AppendLog(Generic[_Line]):
         data = self._encoder.encode(line) + b"\n"
         with self._lock:
             file = self._open()
-            self._write(file, data)
+            try:
+                self._write(file, data)
+            except OSError:
+                self._shut()  # the next line begins on a line of its own
+                raise
             synced = os.dup(file) if sync else None
         if synced is not None:
             try:
@@ -78,11 +82,6 @@ class AppendLog(Generic[_Line]):
             self._shut()
             _sync(self._open())
 
-    def close(self) -> None:
-        """Close the file; the next line opens it again."""
-        with self._lock:
-            self._shut()
-
     def _shut(self) -> None:
         if self._file is not None:
             os.close(self._file)
@@ -94,8 +93,8 @@ class AppendLog(Generic[_Line]):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self._path, _FLAGS, 0o600)
             self.size = os.fstat(self._file).st_size
-        if self.size and os.pread(self._file, 1, self.size - 1) != b"\n":
-            self.size += os.write(self._file, b"\n")
+            if self.size and os.pread(self._file, 1, self.size - 1) != b"\n":
+                self.size += os.write(self._file, b"\n")
         return self._file
 
 

@@ -254,7 +254,6 @@ class Ledger:
         try:
             self._log.append(line, sync=sync)
         except OSError as error:
-            self._log.close()
             self._warn(error)
             return False
         self._failing = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from hermes_router.state import kept_event
+from hermes_router.state.append_log import AppendLog
 from hermes_router.state.ledger import KNOWN_SECONDS, Entry, Identity, Ledger, Step
 
 SOURCE = {"platform": "telegram", "chat_id": "-100"}
@@ -29,9 +31,7 @@ def entered(ledger: Ledger, *ids: str, mark: str = "") -> Entry:
 
 
 def known(ledger: Ledger, *ids: str, mark: str = "") -> bool:
-    return ledger.known(
-        Identity(platform="telegram", chat_id="-100", parts=tuple((i, mark) for i in ids))
-    )
+    return ledger.known(identity(*ids, mark=mark))
 
 
 def test_the_next_gateway_knows_how_far_each_message_had_come(file: Path) -> None:
@@ -101,6 +101,20 @@ def test_a_file_that_is_cut_off_or_garbage_costs_only_that_line(file: Path, rest
     assert len(ledger.open) == 1
     entered(ledger, "2")
     assert len(Ledger(file).open) == 2
+
+
+def test_a_line_that_was_cut_by_a_full_disk_costs_no_other(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AppendLog(file, dict[str, int])
+    log.append({"first": 1})
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda target, data: write(target, data[:4]))
+        with pytest.raises(OSError, match="full"):
+            log.append({"second": 2})
+    log.append({"third": 3})
+    assert AppendLog(file, dict[str, int]).read() == [{"first": 1}, {"third": 3}]
 
 
 def test_a_folder_that_is_a_file_costs_the_note_and_is_said_once(
