@@ -119,6 +119,17 @@ def build_stage(base: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
     return Stage(telegram, model, root)
 
 
+STREAMED = " ".join(f"word{number}" for number in range(1, 41)) + " THE END"
+
+
+def stream_by_edits(stage: Stage) -> Stage:
+    """Have career's answers appear while the model still writes, say `STREAMED`."""
+    stage.root.profiles["career"].configure(
+        {"streaming": {"enabled": True, "transport": "edit", "edit_interval": 0.3}}
+    )
+    return stage
+
+
 @pytest.fixture(scope="module")
 def telegram() -> Iterator[FakeTelegram]:
     with FakeTelegram() as server:

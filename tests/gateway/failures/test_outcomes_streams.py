@@ -8,22 +8,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage
+from tests.gateway.conftest import (
+    ANSWER_SECONDS,
+    CAREER,
+    STREAMED,
+    Stage,
+    build_stage,
+    stream_by_edits,
+)
 from tests.gateway.failures.outcomes import QUIET, said, steps, wait_said, wait_step
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
-
-_WORDS = " ".join(f"word{number}" for number in range(1, 41)) + " THE END"
 
 
 @pytest.fixture(scope="module")
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
-    stage.root.profiles["career"].configure(
-        {"streaming": {"enabled": True, "transport": "edit", "edit_interval": 0.3}}
-    )
-    return stage
+    return stream_by_edits(build_stage(tmp_path_factory.mktemp("stage"), telegram, model))
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def clean(stage: Stage) -> Iterator[None]:
 
 def begin_stream(stage: Stage, hold: threading.Event) -> int:
     """Have an answer streamed up to its middle; return where the chat stood before."""
-    stage.model.script(Reply(_WORDS, hold=hold, hold_after=12), contains="stream it", times=1)
+    stage.model.script(Reply(STREAMED, hold=hold, hold_after=12), contains="stream it", times=1)
     after = stage.telegram.seq
     stage.telegram.say("stream it", thread_id=CAREER)
     stage.telegram.wait_reply(
@@ -71,11 +72,11 @@ def test_a_gateway_that_dies_at_the_last_edit_costs_no_second_word(stage: Stage)
         after=after,
         partial=True,
         timeout=ANSWER_SECONDS,
-        where=lambda message: message.text == _WORDS,  # the edit before it ends with a cursor
+        where=lambda message: message.text == STREAMED,  # the edit before it ends with a cursor
     )
     stage.gateway.kill()
     stage.telegram.clear_faults()
     stage.gateway.start()
     stage.ask("and now?", CAREER, contains="and now?")
     time.sleep(QUIET)
-    assert said(stage, CAREER, after) == [_WORDS, "echo: and now?"]
+    assert said(stage, CAREER, after) == [STREAMED, "echo: and now?"]

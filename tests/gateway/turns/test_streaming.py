@@ -6,26 +6,20 @@ import threading
 
 import pytest
 
-from tests.gateway.conftest import CAREER, Stage, build_stage
+from tests.gateway.conftest import CAREER, STREAMED, Stage, build_stage, stream_by_edits
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
-
-_WORDS = " ".join(f"word{number}" for number in range(1, 41)) + " THE END"
 
 
 @pytest.fixture(scope="module")
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
-    stage.root.profiles["career"].configure(
-        {"streaming": {"enabled": True, "transport": "edit", "edit_interval": 0.3}}
-    )
-    return stage
+    return stream_by_edits(build_stage(tmp_path_factory.mktemp("stage"), telegram, model))
 
 
 def test_an_answer_that_is_streamed_grows_in_its_topic(stage: Stage) -> None:
     gate = threading.Event()
-    stage.model.script(Reply(_WORDS, hold=gate, hold_after=12), contains="stream it")
+    stage.model.script(Reply(STREAMED, hold=gate, hold_after=12), contains="stream it")
     seq = stage.telegram.seq
     stage.telegram.say("stream it", chat_id=FORUM, thread_id=CAREER)
     begun = stage.telegram.wait_reply(
@@ -34,4 +28,4 @@ def test_an_answer_that_is_streamed_grows_in_its_topic(stage: Stage) -> None:
     assert "THE END" not in begun.text
     gate.set()
     whole = stage.telegram.wait_reply(FORUM, CAREER, contains="THE END", after=seq, timeout=90)
-    assert whole.text == _WORDS
+    assert whole.text == STREAMED
