@@ -108,7 +108,7 @@ async def main():
     serving._serve = serve
     busy = asyncio.create_task(serving.serve_busy(event("6"), "career"))
     for _ in range(1000):
-        if notes(): break
+        if tracks: break
         await asyncio.sleep(0.01)
     result["busy_noted"] = [notes()]
     turn.answered.set()
