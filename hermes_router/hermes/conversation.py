@@ -10,7 +10,8 @@ from typing import Any
 import anyio
 
 from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.events import place_of, source_fields
+from hermes_router.hermes.compat.events import event_fields, place_of, source_fields
+from hermes_router.hermes.compat.own_words import own_words
 from hermes_router.hermes.features import prompts
 from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.hermes.features.own_place import kept_in
@@ -58,6 +59,10 @@ class GatewayConversation:
         self._menus = menus
         self._event: Any = None
         self._target: RelayTarget | None = None
+
+    def event_fields(self, event: Any) -> dict[str, Any]:
+        """Return an event as plain data, without what the gateway's configuration put into it."""
+        return event_fields(event, channel_prompt=own_words(self._runner, event))
 
     def note(self, event: Any) -> None:
         """Remember where a message is, who speaks, and what may be replied to."""

@@ -11,6 +11,7 @@ from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import RouterError, WorkerError
 from hermes_router.hermes.compat import emergency_stop, seams
 from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, source_fields
+from hermes_router.hermes.compat.own_words import own_words
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.features.stickers import Stickers
@@ -271,7 +272,7 @@ class MessageHandler:
         inbound = inbound_of(
             event,
             refusal=seams.refusal_of(self._runner, event),
-            channel_prompt=seams.adapters_own_prompt(self._runner, event),
+            channel_prompt=own_words(self._runner, event),
             largest=largest,
             sticker=self._stickers.of(event),
             at_once=seams.canonical_command(event.get_command()) in WITHOUT_MODEL,

@@ -14,7 +14,6 @@ import anyio.to_thread
 from hermes_router.bounded import BoundedMap
 from hermes_router.hermes.compat.events import (
     entry_number,
-    event_fields,
     identity_of,
     source_fields,
 )
@@ -76,7 +75,7 @@ class MessageRegister:
     def _write(self, entry: Entry, event: Any, conversation: GatewayConversation) -> bool:
         """Keep the words first: a message that the ledger has can then be served again."""
         try:
-            fields, files = event_fields(event), bool(event.media_urls)
+            fields, files = conversation.event_fields(event), bool(event.media_urls)
             kept_event.keep(conversation.profile.home, entry.id, fields, files=files)
         except OSError as error:  # the notice after a crash will have to do without its words
             logger.warning("hermes-router: a message could not be kept: %s", error)

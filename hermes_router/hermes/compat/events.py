@@ -106,9 +106,13 @@ def entry_number(event: Any) -> str:
     return str((getattr(event, "metadata", None) or {}).get(_ENTRY, ""))
 
 
-def event_fields(event: Any) -> dict[str, Any]:
-    """Return an event's own fields as plain data."""
-    return _plain_fields(event, without=_OWN_FIELDS)
+def event_fields(event: Any, *, channel_prompt: str | None) -> dict[str, Any]:
+    """Return an event's fields as plain data, without the gateway's prompt and skills of a place.
+
+    The profile has its own. ``channel_prompt`` is what the adapter itself says of the place.
+    """
+    own = {"auto_skill": None, "channel_prompt": channel_prompt}
+    return _plain_fields(event, without=_OWN_FIELDS) | own
 
 
 def event_again(fields: Mapping[str, Any], source: Any, number: str) -> Any:
@@ -134,15 +138,12 @@ def inbound_of(
 ) -> EventSender:
     """Return the event as it crosses the pipe, with the files that the adapter cached.
 
-    ``refusal`` is what the gateway's rules answer to the command in it. A channel's prompt and
-    skills from the gateway's configuration stay behind: the profile has its own. What the adapter
-    itself says of the place is given as ``channel_prompt``. Of files above ``largest`` bytes the
-    text says that they are not there. ``track`` follows what becomes of the message.
+    ``refusal`` is what the gateway's rules answer to the command in it. ``channel_prompt``: see
+    :func:`event_fields`. Of files above ``largest`` bytes the text says that they are not there.
+    ``track`` follows what becomes of the message.
     """
     kept, large = _by_size(_media(event), largest)
-    fields = _plain_fields(event, without=_OWN_FIELDS) | {
-        "auto_skill": None,
-        "channel_prompt": channel_prompt,
+    fields = event_fields(event, channel_prompt=channel_prompt) | {
         "media_urls": [url for url, _ in kept],
         "media_types": [kind for _, kind in kept],
     }

@@ -357,20 +357,6 @@ def shared_source(adapter: Any, source: Any) -> Any:
     return source if share is None else share(source)
 
 
-def adapters_own_prompt(runner: Any, event: Any) -> str | None:
-    """Return what the adapter itself, not a configuration, tells the model about the place.
-
-    Telegram explains so that overheard chatter is no request; it stands last in the prompt.
-    """
-    adapter = adapter_for(runner, event.source)
-    explain = getattr(adapter, "_telegram_group_observe_channel_prompt", None)
-    prompt = getattr(event, "channel_prompt", None)
-    if explain is None or not prompt:
-        return None
-    explanation: str = explain()
-    return explanation if prompt.endswith(explanation) else None
-
-
 def count_as_running(runner: Any, key: str, source: Any, turn: Any) -> None:
     """Let Hermes see a routed turn where it looks for running work: drain, status, ``/agents``."""
     runner._running_agents[key] = turn

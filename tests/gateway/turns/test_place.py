@@ -179,6 +179,22 @@ def test_channel_prompts_and_skills_are_the_profiles(stage: Stage) -> None:
     assert "prompt-of-default" in of_default
 
 
+def test_what_is_kept_of_a_message_in_its_turn_is_without_the_gateways_prompt(
+    stage: Stage,
+) -> None:
+    seen, seq = stage.model.seq, stage.telegram.seq
+    stage.telegram.say(f"{BOT} [[sleep 4]] kept", thread_id=CAREER)
+    stage.model.wait_chat("kept", timeout=ANSWER_SECONDS, after=seen)
+    home = stage.root.profiles["career"].path
+    kept = [path.read_text() for path in (home / "hermes-router" / "waiting").glob("*.json")]
+    stage.telegram.wait_reply(FORUM, CAREER, contains="kept", after=seq, timeout=ANSWER_SECONDS)
+    assert any("[[sleep 4]] kept" in text for text in kept)
+    for text in kept:
+        assert "observed Telegram group context" in text
+        assert "prompt-of-default" not in text
+        assert "sk-default" not in text
+
+
 def test_the_adapters_own_words_on_the_group_stay(stage: Stage) -> None:
     for topic in (CAREER, UNROUTED):
         assert "observed Telegram group context" in addressed(stage, "words", topic).system

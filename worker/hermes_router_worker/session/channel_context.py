@@ -105,6 +105,9 @@ def _taken(file: File, folder: Path) -> str:
 
 # -- prompt and skills -------------------------------------------------------------------------
 
+#: Platforms whose adapter puts its own words on a place before the configured ones.
+_OWN_WORDS_FIRST = frozenset({"slack"})
+
 
 def apply_profile_settings(runner: Any, event: Any) -> None:
     """Give a message its channel's prompt and skills, as the profile configures them.
@@ -116,8 +119,10 @@ def apply_profile_settings(runner: Any, event: Any) -> None:
     source = event.source
     extra = getattr(runner.config.platforms.get(source.platform), "extra", None) or {}
     own, parent = _channel_ids(source)
-    prompt = base.resolve_channel_prompt(extra, own, parent)
-    event.channel_prompt = "\n\n".join(filter(None, (prompt, event.channel_prompt))) or None
+    prompts = [base.resolve_channel_prompt(extra, own, parent), event.channel_prompt]
+    if source.platform.value in _OWN_WORDS_FIRST:
+        prompts.reverse()
+    event.channel_prompt = "\n\n".join(filter(None, prompts)) or None
     resolve_skills = getattr(base, "resolve_channel_skills", None)
     skills = resolve_skills(extra, own, parent) if resolve_skills is not None else None
     event.auto_skill = skills or topic_skill(extra, source)

@@ -1,0 +1,52 @@
+"""What an adapter itself, not a configuration, tells the model about a place.
+
+An adapter writes both into one text, the event's ``channel_prompt``. The configured part is the
+gateway's and stays behind, so each sentence of the adapter's own is made again and looked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from hermes_router.hermes.compat.seams import adapter_for
+
+logger = logging.getLogger(__name__)
+
+_TELEGRAM = "plugins.platforms.telegram.telegram_context"
+
+#: A message of a group, as far as Telegram's adapter looks at it for these sentences.
+_IN_A_GROUP = SimpleNamespace(chat=SimpleNamespace(type="supergroup"))
+
+
+def own_words(runner: Any, event: Any) -> str | None:
+    """Return the adapter's own sentences in an event's prompt, in Hermes's order, or None."""
+    prompt = getattr(event, "channel_prompt", None)
+    if not prompt:
+        return None
+    adapter = adapter_for(runner, event.source)
+    try:
+        said = [words for words in _sentences(adapter, event.source) if words and words in prompt]
+    except Exception as error:  # noqa: BLE001 - boundary: an adapter may raise anything
+        logger.warning(
+            "hermes-router: %s does not tell what it says of a place: %r", adapter, error
+        )
+        return None
+    return "\n\n".join(said) or None
+
+
+def _sentences(adapter: Any, source: Any) -> Iterator[str | None]:
+    """Yield what this adapter could have said: who the bot is, and what overheard chatter is."""
+    slack = getattr(adapter, "_build_identity_prompt", None)
+    if slack is not None:
+        yield slack(getattr(source, "scope_id", None) or "")
+    explain = getattr(adapter, "_telegram_group_observe_channel_prompt", None)
+    if explain is None:
+        return
+    identify = getattr(sys.modules.get(_TELEGRAM), "group_identity_prompt", None)  # since 0.22
+    if identify is not None:
+        yield identify(adapter, _IN_A_GROUP, None)
+    yield explain()
