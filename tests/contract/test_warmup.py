@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from agent import model_metadata
+from agent import model_metadata, usage_pricing
 from gateway import run
 
 from hermes_router_worker.startup import warmup
@@ -76,8 +76,8 @@ def test_old_answers_hold_for_the_turn_that_begins_and_missing_ones_are_asked_fo
     use(monkeypatch, model.base_url)
     warmup.ask_provider()
     times: dict[Any, Any] = model_metadata._endpoint_model_metadata_cache_time
-    [known] = [key for key in times if model.base_url in key]  # from 0.21 on, with the API key
-    times[known] -= 3600
+    for known in [key for key in times if model.base_url in key]:  # from 0.21 on, with the API key
+        times[known] -= 3600
     answers: dict[Any, Any] = model_metadata._endpoint_model_metadata_cache
     answers["http://silent"] = {}
     times["http://silent"] = 0
@@ -86,3 +86,25 @@ def test_old_answers_hold_for_the_turn_that_begins_and_missing_ones_are_asked_fo
     assert model_metadata.fetch_endpoint_model_metadata(model.base_url, api_key="key")
     assert model.probes[before:] == []
     assert times["http://silent"] == 0
+
+
+def test_prices_are_not_asked_for_again_in_the_turn(
+    model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, model.base_url)
+    warmup.ask_provider()
+    before = len(model.probes)
+    usage_pricing.get_pricing_entry("some-model", provider="custom", base_url=model.base_url)
+    assert model.probes[before:] == []
+
+
+def test_an_old_kind_holds_for_the_turn_that_begins(
+    model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, model.base_url)
+    warmup.ask_provider()
+    kinds: dict[str, tuple[Any, float]] = model_metadata._endpoint_probe_path_cache
+    for server, (kind, asked) in list(kinds.items()):
+        kinds[server] = (kind, asked - model_metadata._ENDPOINT_PROBE_TTL_SECONDS)
+    warmup.trust_answers()
+    assert kind_asked_again(model) == []

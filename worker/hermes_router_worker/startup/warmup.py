@@ -243,6 +243,9 @@ def ask_provider() -> None:
     unknown = _note_kind(metadata, address, key)
     if not metadata.fetch_endpoint_model_metadata(address, api_key=key) and unknown:
         metadata._endpoint_probe_path_cache.pop(unknown, None)
+        return
+    # Hermes 0.21 and later remember an answer per key, and ask for prices without one.
+    metadata.fetch_endpoint_model_metadata(address)
 
 
 def look_ahead_beside(look_ahead: Callable[[], None]) -> bool:
@@ -299,6 +302,9 @@ def trust_answers() -> None:
     for address, known in list(answers.items()):  # a thread may be asking meanwhile
         if known:
             metadata._endpoint_model_metadata_cache_time[address] = time.time()
+    kinds = getattr(metadata, "_endpoint_probe_path_cache", {})
+    for server, (kind, _) in list(kinds.items()):
+        kinds[server] = (kind, time.monotonic())
 
 
 def _practise_client() -> None:
