@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ class EventSender:
     ``files`` are its attachments' paths, ``received`` is the monotonic time of its arrival,
     ``refusal`` what the gateway's rules answer to a command in it, if they forbid it. ``too_large``
     names the files, with their sizes, that stay behind because they are above the limit. ``wake``:
-    it is no message, but the time of the session's recurring prompts.
-    names the files, with their sizes, that stay behind because they are above the limit. ``track``
-    follows what becomes of it.
+    it is no message, but the time of the session's recurring prompts. ``at_once``: it asks nothing
+    of a model, and so need not wait for a place among the profile's turns. ``track`` follows what
+    becomes of it.
     """
 
     fields: Mapping[str, Any]
@@ -38,7 +38,6 @@ class EventSender:
     too_large: Sequence[str] = ()
     wake: bool = False
     at_once: bool = False
-    """It asks nothing of a model, and so need not wait for a place among the profile's turns."""
     track: EventTrack = field(default_factory=EventTrack)
 
 
@@ -65,17 +64,17 @@ class PendingEvent:
 class EventReceiver:
     """What one worker is offered, and what it takes.
 
-    ``connected`` is set when the worker knows its session, or when it never will; ``open`` says
+    ``connected`` is set when the worker knows its session, or when it never will; ``takes`` says
     whether messages may still be offered. ``first`` is the message that was offered first, for
     which the worker was started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, takes: Callable[[], bool]) -> None:
         self.connected = anyio.Event()
-        self.open = True
         self.accepted = 0
         self.first: EventSender | None = None
         self.taken = TakenEvents()
+        self._takes = takes
         self._worker: WorkerProcess | None = None
         self._sending = anyio.Lock()
         self._offers: dict[int, PendingEvent] = {}
@@ -87,8 +86,7 @@ class EventReceiver:
         self.connected.set()
 
     def close(self) -> None:
-        """Take nothing more, and let nobody wait: the worker is gone."""
-        self.open = False
+        """Let nobody wait: the worker is gone."""
         self.connected.set()
         self.taken.close()
         for offer in self._offers.values():
@@ -99,7 +97,7 @@ class EventReceiver:
         """Hand a message to the worker; its verdict, and when wanted its handling, stand after."""
         self.first = self.first or offer.inbound
         await self.connected.wait()
-        if not self.open or self._worker is None:
+        if not self._takes() or self._worker is None:
             offer.verdict = DeliveryResult.REFUSED
             return
         self._last_id += 1

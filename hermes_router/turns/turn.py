@@ -26,6 +26,7 @@ from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.story import Story
 from hermes_router.turns.worker_session import WorkerSession, greet
+from hermes_router.turns.worker_state import WorkerState
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import exit_text
@@ -91,12 +92,12 @@ class Turn:
     @property
     def open(self) -> bool:
         """May messages still be offered to the worker?"""
-        return self._receiver.open
+        return self._session.state.takes_messages
 
     @property
     def resident(self) -> bool:
         """Does the worker only live for work that outlives the turn?"""
-        return self.open and self.answered.is_set()
+        return self._session.state is WorkerState.RESIDENT
 
     def told_of(self, inbound: EventSender) -> bool:
         """Say whether the notice about the turn's failure was for a message that it never took.
@@ -222,10 +223,10 @@ class Turn:
                     tasks.cancel_scope.cancel()
             patience = self._settings.timeouts.stop
         finally:
-            self._session.hush()
+            last = self._session.hush()
             self._returncode = await worker.end(patience=patience)
             self._log.reached("gone")
-        self._judge()
+        self._judge(last)
 
     async def _start(self) -> WorkerProcess:
         worker = await self._services.workers.start(self._order, self._settings.warm)
@@ -251,14 +252,17 @@ class Turn:
 
     # -- the end -------------------------------------------------------------------------------
 
-    def _judge(self) -> None:
-        """Raise what the end of the process means, if it should not have ended so."""
+    def _judge(self, last: WorkerState) -> None:
+        """Raise what the end of the process means, if it should not have ended so.
+
+        ``last`` is the state in which the worker was heard last.
+        """
         over_limit = self._over_limit()
         if over_limit is not None:
             raise over_limit
         if self._stopping:
             return
-        if self._session.left and self.answered.is_set():
+        if last is WorkerState.DRAINED:
             seconds = self._settings.timeouts.post_turn
             self._reason = f"it took longer than allowed (post_turn: {seconds:g} s)"
             return
@@ -267,7 +271,7 @@ class Turn:
             raise WorkerDied(
                 f"the worker ended with {exit_text(returncode)}", returncode=returncode
             )
-        if not self.answered.is_set():
+        if not last.answered:
             raise WorkerDied("the worker left without finishing its turn", returncode=returncode)
 
     def _over_limit(self) -> RouterError | None:
@@ -281,6 +285,7 @@ class Turn:
             self.failure, unanswered = None, False
             self.story.forget()
         self._told = unanswered or is_told_in_any_case(self.failure)
+        self._session.hush()  # where no worker came to be
         self._receiver.close()
         if self.failure is not None:
             logger.error("turn %s of %s: %s", self.id, self.conversation.profile.name, self.failure)
@@ -302,7 +307,7 @@ class Turn:
         except Exception:
             logger.exception("turn %s: what its worker left behind could not be undone", self.id)
         await self._account(unanswered=unanswered)
-        self.answered.set()
+        self._session.let_go()
         self.ended.set()
 
     def _loss_costs_nothing(self) -> bool:

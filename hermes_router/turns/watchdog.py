@@ -7,6 +7,7 @@ import time
 from hermes_router.config.settings import Settings
 from hermes_router.errors import WorkerOverLimit, WorkerTimeout
 from hermes_router.protocol.limits import limit_of
+from hermes_router.turns.worker_state import WorkerState
 
 #: Seconds that a worker gets on top of its post-turn time, to keep to it by itself.
 _POST_TURN_MORE = 10.0
@@ -15,12 +16,11 @@ _POST_TURN_MORE = 10.0
 class Watchdog:
     """The clocks of one worker, and the limits of its profile.
 
-    Whoever reads the worker's messages says what they mean for the clocks: ``ready``, that it is
-    no longer starting; :meth:`heard`, any sign of life; :meth:`said`, something for people.
+    Whoever reads the worker's messages says what they mean for the clocks: :meth:`heard`, any sign
+    of life; :meth:`said`, something for people.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.ready = False
         self._times = settings.timeouts
         self._limits = settings.limits
         self._begun = self._heard = self._said = self._released = time.monotonic()
@@ -43,24 +43,23 @@ class Watchdog:
         """Note that the lane is free, or that the worker takes nothing more."""
         self._released = time.monotonic()
 
-    def check(self, *, answered: bool, taking: bool, held_up: bool) -> None:
+    def check(self, state: WorkerState, *, held_up: bool) -> None:
         """Raise ``WorkerTimeout`` for a worker that is silent, or takes too long.
 
-        ``answered``: nobody waits for it; ``taking``: it may still be offered messages;
         ``held_up``: it is not listened to before the platform has done its part.
         """
         now = time.monotonic()
-        if not self.ready:
+        if state is WorkerState.STARTING:
             if now - self._begun > self._times.start:
                 raise self._timeout("start")
         elif held_up:
             self._heard = now
         elif now - self._heard > self._times.silence:
             raise self._timeout("silence")
-        if self._times.turn and not answered and now - self._begun > self._times.turn:
+        if state.answered:
+            self._check_the_rest(now, taking=state.takes_messages)
+        elif self._times.turn and now - self._begun > self._times.turn:
             raise self._timeout("turn")
-        if answered:
-            self._check_the_rest(now, taking=taking)
 
     def _check_the_rest(self, now: float, *, taking: bool) -> None:
         """End what stays after the answer: idle residents, and who does not leave by itself."""

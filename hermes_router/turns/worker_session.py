@@ -23,6 +23,7 @@ from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.rpc_server import RpcServer
 from hermes_router.turns.story import Story
 from hermes_router.turns.watchdog import Watchdog
+from hermes_router.turns.worker_state import Step, WorkerState, after, step_of
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import one_line
@@ -65,9 +66,9 @@ def _check(hello: msg.Hello, profile: str) -> None:
 class WorkerSession:
     """Hears one worker: has done what it asks for, and notes what it says about itself.
 
-    ``answered`` is set when the reply is delivered and the state saved, and anew for each further
-    message that the worker takes. ``left``: it has said that it takes nothing more. ``else_noted``
-    notes a message that only this kind of turn expects, and says whether it was one.
+    ``state`` says where the worker stands. ``answered`` is set when the reply is delivered and the
+    state saved, and anew for each further message that the worker takes. ``else_noted`` notes a
+    message that only this kind of turn expects, and says whether it was one.
     """
 
     def __init__(
@@ -82,9 +83,9 @@ class WorkerSession:
         send: Send,
         else_noted: Callable[[msg.FromWorker], bool],
     ) -> None:
+        self.state = WorkerState.STARTING
         self.answered = anyio.Event()
-        self.left = False
-        self.receiver = EventReceiver()
+        self.receiver = EventReceiver(lambda: self.state.takes_messages)
         self.watch = Watchdog(settings)
         self.telling = Notifier(conversation, turn_id)
         self.sent = SentTexts()
@@ -106,11 +107,8 @@ class WorkerSession:
         """
         while True:
             await anyio.sleep(self.watch.step)
-            self.watch.check(
-                answered=self.answered.is_set(),
-                taking=self.receiver.open,
-                held_up=self._calls is not None and self._calls.held_up,
-            )
+            held_up = self._calls is not None and self._calls.held_up
+            self.watch.check(self.state, held_up=held_up)
 
     async def serve(self, worker: WorkerProcess, spool: Spool) -> None:
         """Hear the worker until it closes its end.
@@ -190,18 +188,19 @@ class WorkerSession:
         return name_of(here.platform, here.chat_id or "", here.thread_id, text)
 
     def _note(self, message: msg.FromWorker) -> None:
+        self._move(step_of(message))
         match message:
             case msg.Accepted() | msg.Refused() | msg.Handled():
                 self._settle(message)
-            case msg.Idle(resident=resident):
-                self._release(resident=resident)
+            case msg.Idle():
+                self._note_reply()
             case msg.Draining():
-                self._leave()
+                self.prompts.end()
+                self.watch.released()
             case msg.Resolved() | msg.Closed():
                 self.prompts.note(message)
-            case msg.Ready(phases=steps) if not self.watch.ready:
+            case msg.Ready(phases=steps):
                 self._log.ready(steps)
-                self.watch.ready = True
             case msg.Phase() | msg.RunResult():
                 self._note_progress(message)
             case msg.Failed(error=error, traceback=text):
@@ -210,6 +209,14 @@ class WorkerSession:
                 pass
             case _ if not self._else_noted(message):
                 raise ProtocolError(f"the worker sent {_op(message)} where it makes no sense")
+
+    def _move(self, step: Step | None) -> None:
+        """Go to the state after a step; somebody may wait again, or nobody any more."""
+        self.state = self.state if step is None else after(self.state, step)
+        if self.state.answered:
+            self.answered.set()
+        elif self.answered.is_set() and self.state is not WorkerState.GONE:
+            self.answered = anyio.Event()
 
     def _note_progress(self, message: msg.Phase | msg.RunResult) -> None:
         if isinstance(message, msg.Phase):
@@ -226,28 +233,29 @@ class WorkerSession:
         self.receiver.settle(message)
         if isinstance(message, msg.Accepted):
             self._story.accepted()
-            if self.answered.is_set():
-                self.answered = anyio.Event()
 
-    def _release(self, *, resident: bool) -> None:
-        """Free the lane, for the reply is out; or keep it bound while the worker is resident."""
+    def _note_reply(self) -> None:
+        """Note that all messages are answered: the lane is free, or bound to a resident worker."""
         self._log.reached("reply")
         self.watch.released()
         self.watch.said()
         self.receiver.taken.all_done()
-        self.receiver.open = resident and not self.left
         self._story.replied(self._log.phases)
-        self.answered.set()
 
-    def _leave(self) -> None:
-        self.left = True
-        self.hush()
-        self.watch.released()
+    def hush(self) -> WorkerState:
+        """Offer the worker nothing more, and let nobody answer its prompts: it is heard no more.
 
-    def hush(self) -> None:
-        """Offer the worker nothing more, and let nobody answer its prompts."""
-        self.receiver.open = False
+        Returns the state in which it was heard last. Who waits for its answer goes on waiting until
+        :meth:`let_go`.
+        """
+        last = self.state
+        self._move(Step.ENDS)
         self.prompts.end()
+        return last
+
+    def let_go(self) -> None:
+        """Have nobody wait for an answer any more."""
+        self.answered.set()
 
 
 def _op(message: msg.Message) -> str:
