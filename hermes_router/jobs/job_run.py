@@ -8,20 +8,21 @@ message, and keeps nothing warm.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
 
-from hermes_router.config.settings import Settings
+from hermes_router.config.settings import Settings, Warm
 from hermes_router.errors import RouterError
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
-from hermes_router.relay.attachments import Spool
 from hermes_router.turns.ports import Conversation, TurnServices
+from hermes_router.turns.purpose import Purpose
 from hermes_router.turns.turn import Turn
-from hermes_router.workers.process import WorkerProcess
+from hermes_router.workers.pool import WorkerPool
+from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,16 @@ class JobResult:
     pid: int | None = None
 
 
-class JobRun(Turn):
-    """The life of a job's worker. ``ending`` is final when ``ended`` is set."""
+class JobRun(Purpose):
+    """A job and the ``turn`` of its worker; ``result`` is final when the turn has ended."""
+
+    tells_people = False  # who started the job knows from its result what is to be told
+    offered_again = False
 
     def __init__(
         self,
         conversation: Conversation,
-        errand: JobSpec,
+        spec: JobSpec,
         settings: Settings,
         services: TurnServices,
         *,
@@ -71,56 +75,54 @@ class JobRun(Turn):
         patient = msgspec.structs.replace(
             settings, timeouts=msgspec.structs.replace(settings.timeouts, turn=0.0)
         )
-        super().__init__(conversation, patient, services, received=time.monotonic())
-        self.errand = errand
-        self.ending = JobResult("died")
+        self.spec = spec
+        self.result = JobResult("died")
+        self.turn = Turn(conversation, patient, services, received=time.monotonic(), purpose=self)
         self._on_begin = on_begin
-        self._receiver.accepted = 1  # the job is this worker's one message
 
     @property
     def profile(self) -> Profile:
         """Whose job it is."""
-        return self.conversation.profile
+        return self.turn.conversation.profile
 
-    async def _start(self) -> WorkerProcess:
-        worker = await self._services.workers.start_aside(self._order)
-        self._log.reached("start")
-        return worker
+    async def start(self, workers: WorkerPool, order: WorkerOrder, _warm: Warm, /) -> WorkerProcess:
+        """Take no worker that is prepared for a message, and keep nothing warm."""
+        return await workers.start_aside(order)
 
-    async def _connect(self, worker: WorkerProcess) -> msg.Hello:
-        hello = await super()._connect(worker)
-        self.ending = replace(self.ending, pid=hello.pid)
-        return hello
+    def greeted(self, hello: msg.Hello, /) -> None:
+        """Keep the number of the process."""
+        self.result = replace(self.result, pid=hello.pid)
 
-    def _noted(self, message: msg.FromWorker) -> bool:
+    def heard(self, message: msg.FromWorker, /) -> bool:
+        """Note that the job counts as run, and what came of it."""
         match message:
             case msg.Begun(name=name):
-                self.ending = replace(self.ending, begun=True)
-                self._on_begin(name, self.ending.pid or 0)
+                self.result = replace(self.result, begun=True)
+                self._on_begin(name, self.result.pid or 0)
             case msg.Ended(outcome=outcome, detail=detail):
-                self.ending = replace(self.ending, outcome=outcome, detail=detail)
-                if self.errand.kind == "cron" and outcome in {"done", "failed"}:
-                    self.story.job_ended("cron", outcome, detail)
+                self.result = replace(self.result, outcome=outcome, detail=detail)
+                if self.spec.kind == "cron" and outcome in {"done", "failed"}:
+                    self.turn.story.job_ended("cron", outcome, detail)
                 else:  # nobody asks for what the gateway does by itself
-                    self.story.forget()
+                    self.turn.story.forget()
             case _:
-                return super()._noted(message)
+                return False
         return True
 
-    async def _close(self, spool: Spool) -> None:
-        if self.ending.outcome == "died" and self.failure is None and not self._stopping:
-            self.failure = RouterError("the worker left without saying what came of its job")
-        if self.failure is not None and self.ending.outcome == "died":
-            self.ending = replace(self.ending, detail=self.failure.message)
-        await super()._close(spool)
+    def judge(self, failure: RouterError | None, /) -> RouterError | None:
+        """Call it a failure when the worker left without a result."""
+        if self.result.outcome != "died":
+            return failure
+        if failure is None and not self.turn.stopping:
+            failure = RouterError("the worker left without saying what came of its job")
+        if failure is not None:
+            self.result = replace(self.result, detail=failure.message)
+        return failure
 
-    async def _apologise(self, *, answered: bool) -> None:
-        """Say nothing here: who started the job knows from its ending what is to be told."""
+    def header(self) -> Mapping[str, object]:
+        """Name the job, if it has a name."""
+        return {"job": self.spec.name} if self.spec.name else {}
 
-    def _who(self) -> dict[str, object]:
-        name = {"job": self.errand.name} if self.errand.name else {}
-        return super()._who() | name
-
-    def _log_end(self) -> None:
-        self._log.line("job", {"job": self.errand.key, "outcome": self.ending.outcome})
-        super()._log_end()
+    def outcome(self) -> Mapping[str, object]:
+        """Say what came of the job."""
+        return {"job": self.spec.key, "outcome": self.result.outcome}

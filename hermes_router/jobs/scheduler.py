@@ -160,21 +160,21 @@ class Scheduler:
 
     async def _do(self, member: Member, home: _Home, job: cron_store.CronJob) -> None:
         try:
-            errand = JobSpec("cron", job.id, job.name)
-            ending = await self._run(member, errand)
-            if ending.outcome == "died" and ending.begun and self._may_start():
-                lost = JobSpec("cron", job.id, job.name, lost=ending.detail or "its process ended")
-                ending = await self._run(member, lost)
-            self._remember(home, job, ending)
+            spec = JobSpec("cron", job.id, job.name)
+            result = await self._run(member, spec)
+            if result.outcome == "died" and result.begun and self._may_start():
+                lost = JobSpec("cron", job.id, job.name, lost=result.detail or "its process ended")
+                result = await self._run(member, lost)
+            self._remember(home, job, result)
         finally:
             home.running.discard(job.id)
             home.stamp = None  # read the store again, whatever its times say
             self._wake.set()
 
-    def _remember(self, home: _Home, job: cron_store.CronJob, ending: JobResult) -> None:
+    def _remember(self, home: _Home, job: cron_store.CronJob, result: JobResult) -> None:
         before = home.rests.pop(job.id, None)
         pause, tries = _LEFT_ALONE, 0
-        if ending.outcome == "died":
+        if result.outcome == "died":
             tries = before.tries + 1 if before is not None else 1
             pause = min(_FIRST_RETRY * 2 ** (tries - 1), _LAST_RETRY)
         home.rests[job.id] = _Rest(job.state, time.time() + pause, tries)
@@ -191,11 +191,11 @@ class Scheduler:
 
     async def _keep_up(self, member: Member, home: _Home) -> None:
         try:
-            ending = await self._run(member, JobSpec("upkeep"))
+            result = await self._run(member, JobSpec("upkeep"))
             home.owed = False
             home.rest = time.time() + self._schedule().upkeep
-            if ending.outcome == "died":
-                logger.warning("upkeep of %s: %s", member.profile.name, ending.detail)
+            if result.outcome == "died":
+                logger.warning("upkeep of %s: %s", member.profile.name, result.detail)
         finally:
             home.kept_up = False
             home.upkeep = None

@@ -24,6 +24,7 @@ from hermes_router.relay.attachments import Spool
 from hermes_router.turns.event_sender import DeliveryResult, EventSender, PendingEvent
 from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
 from hermes_router.turns.ports import Conversation, TurnServices
+from hermes_router.turns.purpose import ForMessages, Purpose
 from hermes_router.turns.story import Story
 from hermes_router.turns.worker_session import WorkerSession, greet
 from hermes_router.turns.worker_state import WorkerState
@@ -47,6 +48,7 @@ class Turn:
     """One worker process and the session that it serves.
 
     ``ended`` is set when the process and all its tree are gone, ``failure`` says why it failed.
+    ``stopping``: the worker was told to go.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Turn:
         services: TurnServices,
         *,
         received: float,
+        purpose: Purpose | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex[:8]
         self.conversation = conversation
@@ -63,6 +66,7 @@ class Turn:
         self.failure: RouterError | None = None
         self._settings = settings
         self._services = services
+        self._purpose = purpose or ForMessages()
         self._order = services.workers.order(conversation.profile, settings)
         self._worker: WorkerProcess | None = None
         self._returncode: int | None = None
@@ -77,11 +81,11 @@ class Turn:
             log=self._log,
             story=self.story,
             send=self._tell,
-            else_noted=self._noted,
+            else_noted=self._purpose.heard,
         )
         self._receiver, self._telling = self._session.receiver, self._session.telling
         self._told = False
-        self._stopping = False
+        self.stopping = False
         self._reason = "its process was ended"
 
     @property
@@ -164,7 +168,7 @@ class Turn:
 
     async def stop(self, reason: str) -> None:
         """Ask the worker to interrupt its work, to save, and to leave; then see that it does."""
-        self._stopping, self._reason = True, reason
+        self.stopping, self._reason = True, reason
         with anyio.move_on_after(self._settings.timeouts.stop):
             await self._receiver.connected.wait()
             with contextlib.suppress(OSError):
@@ -175,7 +179,7 @@ class Turn:
 
     async def kill(self) -> None:
         """End the worker's whole tree and wait until nothing of it runs."""
-        self._stopping = True
+        self.stopping = True
         if self._worker is not None:
             self._worker.terminate()
         await self.ended.wait()
@@ -184,10 +188,6 @@ class Turn:
         if self._worker is None:
             raise BrokenPipeError("there is no worker")
         await self._worker.send(message)
-
-    def _noted(self, _message: msg.FromWorker) -> bool:
-        """Note what only another kind of turn expects to hear; say whether that was it."""
-        return False
 
     # -- the life of the worker ----------------------------------------------------------------
 
@@ -208,7 +208,10 @@ class Turn:
 
     async def _live(self, spool: Spool) -> None:
         try:
-            worker = self._worker = await self._start()
+            worker = self._worker = await self._purpose.start(
+                self._services.workers, self._order, self._settings.warm
+            )
+            self._log.reached("start")
             self.story.start = "prepared" if worker.prepared else "cold"
         finally:
             self._log.line("begin", self._who())
@@ -228,11 +231,6 @@ class Turn:
             self._log.reached("gone")
         self._judge(last)
 
-    async def _start(self) -> WorkerProcess:
-        worker = await self._services.workers.start(self._order, self._settings.warm)
-        self._log.reached("start")
-        return worker
-
     async def _connect(self, worker: WorkerProcess) -> msg.Hello:
         """Wait for the hello and tell the worker its session."""
         times = self._settings.timeouts
@@ -248,6 +246,7 @@ class Turn:
         except OSError as error:
             raise WorkerDied("the worker ended before it was told its session") from error
         self._receiver.connect(worker)
+        self._purpose.greeted(hello)
         return hello
 
     # -- the end -------------------------------------------------------------------------------
@@ -260,7 +259,7 @@ class Turn:
         over_limit = self._over_limit()
         if over_limit is not None:
             raise over_limit
-        if self._stopping:
+        if self.stopping:
             return
         if last is WorkerState.DRAINED:
             seconds = self._settings.timeouts.post_turn
@@ -275,11 +274,12 @@ class Turn:
             raise WorkerDied("the worker left without finishing its turn", returncode=returncode)
 
     def _over_limit(self) -> RouterError | None:
-        return None if self._stopping else self._session.watch.over_limit(self._returncode)
+        return None if self.stopping else self._session.watch.over_limit(self._returncode)
 
     async def _close(self, spool: Spool) -> None:
+        self.failure = self._purpose.judge(self.failure)
         served = self.answered.is_set() or self._receiver.taken.served
-        unanswered = not served and not self._stopping
+        unanswered = not served and not self.stopping
         if self._loss_costs_nothing():
             logger.warning("turn %s: its prepared worker was lost: %s", self.id, self.failure)
             self.failure, unanswered = None, False
@@ -293,7 +293,7 @@ class Turn:
             self.failure,
             exit_text(self._returncode),
             self._log.phases,
-            reason=self._reason if self._stopping else "",
+            reason=self._reason if self.stopping else "",
         )
         self._log_end()
         self._log.close()
@@ -314,18 +314,16 @@ class Turn:
         """Did a prepared process die without a message? Who offered one will offer it again."""
         prepared = self._worker is not None and self._worker.prepared
         told = isinstance(self.failure, WrongVersion) or is_told_in_any_case(self.failure)
-        return prepared and self._receiver.accepted == 0 and not told
+        untaken = self._purpose.offered_again and self._receiver.accepted == 0
+        return prepared and untaken and not told
 
     async def _account(self, *, unanswered: bool) -> None:
         """Tell what became of the turn, and of the work that ended with its worker."""
         why = why_ended(self.failure, self._reason)
         self._telling.log_ended_works(why)
-        if self._told:
-            await self._apologise(answered=not unanswered)
+        if self._told and self._purpose.tells_people:
+            await self._telling.say(notice(self.failure, self.id, answered=not unanswered))
         await self._telling.say_ended_works(why)
-
-    async def _apologise(self, *, answered: bool) -> None:
-        await self._telling.say(notice(self.failure, self.id, answered=answered))
 
     def _who(self) -> dict[str, object]:
         """Return what a turn's header line says; its pid is the supervisor's."""
@@ -336,9 +334,13 @@ class Turn:
             "launcher": self._settings.launcher,
             "start": self.story.start,
             "pid": "none" if worker is None else worker.pid,
+            **self._purpose.header(),
         }
 
     def _log_end(self) -> None:
+        outcome = self._purpose.outcome()
+        if outcome:
+            self._log.line("job", outcome)
         fields: dict[str, object] = {"exit": exit_text(self._returncode), **self.story.summary()}
         if self.failure is not None:
             fields["failure"] = self.failure.message

@@ -51,7 +51,7 @@ class Gateway:
         self._member = Member(Profile("career", home), Settings(jobs=Jobs(upkeep=False)))
         self._host = TurnServices(WorkerPool(dict(os.environ), budget=0), NoPost())
         self.dispatcher = Dispatcher(self._host)
-        self.endings: list[JobResult] = []
+        self.results: list[JobResult] = []
         self.news = anyio.Event()
         self.scheduler = Scheduler(
             self._members, self._run, may_start=lambda: True, schedule=lambda: Schedule(cron=0.1)
@@ -60,13 +60,13 @@ class Gateway:
     async def _members(self) -> Sequence[Member]:
         return [self._member]
 
-    async def _run(self, member: Member, errand: JobSpec) -> JobResult:
-        conversation = JobConversation(member.profile, errand)
-        turn = JobRun(conversation, errand, member.settings, self._host)
-        await self.dispatcher.run_job(turn)
-        self.endings.append(turn.ending)
+    async def _run(self, member: Member, spec: JobSpec) -> JobResult:
+        conversation = JobConversation(member.profile, spec)
+        run = JobRun(conversation, spec, member.settings, self._host)
+        await self.dispatcher.run_job(run.turn)
+        self.results.append(run.result)
         self.news.set()
-        return turn.ending
+        return run.result
 
 
 @asynccontextmanager
@@ -88,14 +88,14 @@ async def gateways(home: Path, count: int) -> AsyncIterator[list[Gateway]]:
 async def until_ended(running: Sequence[Gateway], count: int) -> list[str]:
     """Wait until so many workers have ended; return their outcomes, sorted."""
     with anyio.fail_after(LONG):
-        while len(endings := _endings(running)) < count:
+        while len(results := _endings(running)) < count:
             news = running[0].news = running[-1].news = anyio.Event()
             await news.wait()
-    return sorted(ending.outcome for ending in endings)
+    return sorted(result.outcome for result in results)
 
 
 def _endings(running: Sequence[Gateway]) -> list[JobResult]:
-    return [ending for gateway in running for ending in gateway.endings]
+    return [result for gateway in running for result in gateway.results]
 
 
 async def test_of_two_gateways_one_runs_a_job_that_is_due(home: Path, tmp_path: Path) -> None:

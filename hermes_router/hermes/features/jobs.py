@@ -36,11 +36,11 @@ class JobConversation:
     """What a job's worker is told and may ask for; it belongs to no chat."""
 
     def __init__(
-        self, profile: Profile, errand: JobSpec, heard: Callable[[msg.Commands], None] | None = None
+        self, profile: Profile, spec: JobSpec, heard: Callable[[msg.Commands], None] | None = None
     ) -> None:
         self.profile = profile
-        self.key = errand.key
-        self._errand = errand
+        self.key = spec.key
+        self._spec = spec
         self._heard = heard
 
     @property
@@ -54,9 +54,9 @@ class JobConversation:
         """Return what the worker is told about its job."""
         return msg.Job(
             turn=turn_id,
-            kind=self._errand.kind,
-            id=self._errand.id,
-            lost=self._errand.lost,
+            kind=self._spec.kind,
+            id=self._spec.id,
+            lost=self._spec.lost,
             heartbeat=heartbeat,
             linger=linger,
             delivery_scope=delivery_scope,
@@ -129,9 +129,9 @@ class Jobs:
     def running(self) -> frozenset[str]:
         """Return the cron jobs whose workers live, for Hermes's drain to wait for."""
         return frozenset(
-            f"{turn.profile.name}:{turn.errand.id}"
-            for turn in self._running.values()
-            if turn.errand.kind == "cron"
+            f"{job.profile.name}:{job.spec.id}"
+            for job in self._running.values()
+            if job.spec.kind == "cron"
         )
 
     async def _serve(self) -> None:
@@ -168,35 +168,32 @@ class Jobs:
             await self._run(member, JobSpec("menu", platform), heard)
 
     async def _run(
-        self, member: Member, errand: JobSpec, heard: Callable[[msg.Commands], None] | None = None
+        self, member: Member, spec: JobSpec, heard: Callable[[msg.Commands], None] | None = None
     ) -> JobResult:
         name = member.profile.name
 
         def begin(job: str, pid: int) -> None:
-            logger.info(
-                "profile %s: cron job %r (%s) runs in process %d", name, job, errand.id, pid
-            )
+            logger.info("profile %s: cron job %r (%s) runs in process %d", name, job, spec.id, pid)
 
-        conversation = JobConversation(member.profile, errand, heard)
-        turn = JobRun(conversation, errand, member.settings, self._services, on_begin=begin)
-        self._running[turn.id] = turn
+        conversation = JobConversation(member.profile, spec, heard)
+        run = JobRun(conversation, spec, member.settings, self._services, on_begin=begin)
+        self._running[run.turn.id] = run
         try:
-            await self._dispatcher.run_job(turn)
+            await self._dispatcher.run_job(run.turn)
         finally:
-            del self._running[turn.id]
-        _report(name, turn)
-        return turn.ending
+            del self._running[run.turn.id]
+        _report(name, spec, run.result)
+        return run.result
 
 
-def _report(profile: str, turn: JobRun) -> None:
+def _report(profile: str, spec: JobSpec, result: JobResult) -> None:
     """Log how a job ended, a line for each."""
-    errand, ending = turn.errand, turn.ending
-    level = logging.INFO if ending.outcome == "done" else logging.WARNING
-    if ending.outcome in {"not_due", "busy"}:
+    level = logging.INFO if result.outcome == "done" else logging.WARNING
+    if result.outcome in {"not_due", "busy"}:
         level = logging.DEBUG
-    what = f"cron job {errand.name!r} ({errand.id})" if errand.kind == "cron" else errand.key
-    text = f"{ending.outcome}: {ending.detail}" if ending.detail else ending.outcome
-    logger.log(level, "profile %s: %s, process %s: %s", profile, what, ending.pid, text)
+    what = f"cron job {spec.name!r} ({spec.id})" if spec.kind == "cron" else spec.key
+    text = f"{result.outcome}: {result.detail}" if result.detail else result.outcome
+    logger.log(level, "profile %s: %s, process %s: %s", profile, what, result.pid, text)
 
 
 def count_as_running_jobs(jobs: Jobs) -> None:

@@ -16,15 +16,15 @@ START = """
 hello(); say(msg.Ready(phases={}))
 job = hear(); assert isinstance(job, msg.Job), job
 """
-ERRAND = JobSpec("cron", "abc", "the brief")
+SPEC = JobSpec("cron", "abc", "the brief")
 
 
 async def done(profile: Profile, *, turn: float = 0.0) -> JobRun:
     """Let a job's worker live to its end."""
     settings = replace(QUICK, timeouts=replace(QUICK.timeouts, turn=turn))
-    job = JobRun(JobConversation(profile, ERRAND), ERRAND, settings, HOST)
+    job = JobRun(JobConversation(profile, SPEC), SPEC, settings, HOST)
     with anyio.fail_after(60):
-        await Dispatcher(HOST).run_job(job)
+        await Dispatcher(HOST).run_job(job.turn)
     return job
 
 
@@ -40,9 +40,9 @@ async def test_what_came_of_a_job_is_known_and_logged(profile: Profile, worker: 
         + "say(msg.Idle()); say(msg.Draining())"
     )
     job = await done(profile)
-    assert (job.ending.outcome, job.ending.detail, job.ending.begun) == ("failed", "why", True)
-    assert job.failure is None
-    assert f"pid={job.ending.pid}" in log_of(profile)
+    assert (job.result.outcome, job.result.detail, job.result.begun) == ("failed", "why", True)
+    assert job.turn.failure is None
+    assert f"pid={job.result.pid}" in log_of(profile)
     assert "session=cron:abc launcher=local start=cold" in log_of(profile)
     assert 'job="the brief"' in log_of(profile)
     assert "job=cron:abc outcome=failed" in log_of(profile)
@@ -54,7 +54,7 @@ async def test_a_job_outlasts_the_limit_of_a_turn(profile: Profile, worker: Use)
         + "say(msg.Begun(name='x')); time.sleep(1.5); say(msg.Ended(outcome='done'))\n"
         + "say(msg.Idle()); say(msg.Draining())"
     )
-    assert (await done(profile, turn=0.2)).ending.outcome == "done"
+    assert (await done(profile, turn=0.2)).result.outcome == "done"
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ async def test_a_worker_that_ends_without_a_word_has_died(
     profile: Profile, worker: Use, script: str, begun: bool, detail: str
 ) -> None:
     worker(START + script)
-    ending = (await done(profile)).ending
-    assert (ending.outcome, ending.begun) == ("died", begun)
-    assert detail in ending.detail
+    result = (await done(profile)).result
+    assert (result.outcome, result.begun) == ("died", begun)
+    assert detail in result.detail
 
 
 async def test_a_job_may_not_act_on_a_conversation(profile: Profile, worker: Use) -> None:
@@ -83,4 +83,4 @@ async def test_a_job_may_not_act_on_a_conversation(profile: Profile, worker: Use
         + "assert hear().refused; say(msg.Ended(outcome='done'))\n"
         + "say(msg.Idle()); say(msg.Draining())"
     )
-    assert (await done(profile)).ending.outcome == "done"
+    assert (await done(profile)).result.outcome == "done"

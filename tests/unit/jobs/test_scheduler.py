@@ -30,7 +30,7 @@ class Place:
         self.member = Member(self.profile, Settings(jobs=jobs))
         self.started: list[JobSpec] = []
         self.allowed = True
-        self.ending = JobResult("done", begun=True)
+        self.result = JobResult("done", begun=True)
         self.gate = anyio.Event()
         self._news = anyio.Event()
         self.scheduler = Scheduler(
@@ -43,12 +43,12 @@ class Place:
     async def _members(self) -> Sequence[Member]:
         return [self.member]
 
-    async def _run(self, member: Member, errand: JobSpec) -> JobResult:
+    async def _run(self, member: Member, spec: JobSpec) -> JobResult:
         assert member is self.member
-        self.started.append(errand)
+        self.started.append(spec)
         self._news.set()
         await self.gate.wait()
-        return self.ending
+        return self.result
 
     def write(self, **due: float) -> None:
         """Write a store of jobs that are due in so many seconds."""
@@ -72,7 +72,7 @@ class Place:
             while len(self.started) < count:
                 self._news = anyio.Event()
                 await self._news.wait()
-        return [errand.id for errand in self.started]
+        return [spec.id for spec in self.started]
 
 
 @asynccontextmanager
@@ -159,7 +159,7 @@ async def test_a_job_that_was_left_untouched_rests_until_something_changes(
     tmp_path: Path, outcome: str
 ) -> None:
     async with served(tmp_path) as place:
-        place.ending = JobResult(outcome)  # type: ignore[arg-type]
+        place.result = JobResult(outcome)  # type: ignore[arg-type]
         place.gate.set()
         place.write(a=-5)
         await place.until_started(1)
@@ -174,7 +174,7 @@ async def test_a_worker_that_dies_before_it_begins_is_not_tried_again_at_once(
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path) as place:
-        place.ending = JobResult("died", "SIGSEGV")
+        place.result = JobResult("died", "SIGSEGV")
         place.gate.set()
         place.write(a=-5)
         await place.until_started(1)
@@ -187,11 +187,11 @@ async def test_a_job_that_had_begun_when_its_worker_died_is_recorded_as_lost(
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path) as place:
-        place.ending = JobResult("died", "the worker ended with SIGKILL", begun=True)
+        place.result = JobResult("died", "the worker ended with SIGKILL", begun=True)
         place.gate.set()
         place.write(a=-5)
         await place.until_started(2)
-        assert [errand.lost for errand in place.started[:2]] == [
+        assert [spec.lost for spec in place.started[:2]] == [
             None,
             "the worker ended with SIGKILL",
         ]
