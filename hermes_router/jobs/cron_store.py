@@ -20,6 +20,9 @@ ONE_TIME_GRACE = 120.0
 #: Seconds for which a running one-time job is at least left alone, see Hermes's ``run_claim``.
 CLAIM_SECONDS = 1800.0
 
+#: Seconds within which whoever has planned past a run begins it, see Hermes's ``pending_slot``.
+SLOT_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class CronJob:
@@ -70,7 +73,7 @@ def due_time(record: Mapping[str, Any], now: float) -> float | None:
         return free
     moment = moment_of(record.get("next_run_at"))
     if moment is not None:
-        return moment
+        return moment if once else min(moment, _not_begun(record.get("pending_slot"), moment))
     if once:
         return None if record.get("last_run_at") else _recoverable(schedule.get("run_at"), now)
     return now if schedule.get("kind") in {"cron", "interval"} else None
@@ -82,6 +85,16 @@ def _free_again(claim: object, now: float) -> float | None:
     if since is None or not 0 <= now - since < CLAIM_SECONDS:
         return None
     return since + CLAIM_SECONDS
+
+
+def _not_begun(slot: object, otherwise: float) -> float:
+    """Return when Hermes takes up a run that it has planned past and that nobody has begun.
+
+    From 0.22 on Hermes notes such a run in the job. It does that too while it begins one.
+    """
+    known = isinstance(slot, dict) and moment_of(slot.get("scheduled_at")) is not None
+    since = moment_of(slot.get("at")) if isinstance(slot, dict) and known else None
+    return otherwise if since is None else since + SLOT_SECONDS
 
 
 def _recoverable(run_at: object, now: float) -> float | None:

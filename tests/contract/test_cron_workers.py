@@ -138,3 +138,15 @@ async def test_a_one_time_job_that_somebody_runs_by_hand_is_left_alone(home: Pat
     job = store.job(number)
     assert job is not None
     assert job["fire_claim"] == claim
+
+
+async def test_a_run_that_died_is_left_to_the_maintenance_which_tells_of_it(home: Path) -> None:
+    store = CronStore(home)
+    async with gateways(home, 1) as running:
+        store.add_script("first", "true", due=-5)  # it makes the ledger
+        assert await until_ended(running, 1) == ["done"]
+        died = store.add_script("died", "true", due=3600)
+        store.claim(died)
+        store.add_script("next", "true", due=-5)
+        assert await until_ended(running, 2) == ["done", "done"]
+    assert [run["status"] for run in store.runs(died)] == ["claimed"]

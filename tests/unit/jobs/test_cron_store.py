@@ -58,6 +58,17 @@ def test_a_one_time_job_that_somebody_runs_is_left_until_its_claim_is_old() -> N
     assert due(next_run_at=at(-9), run_claim={"at": at(-60), "by": "of a recurring job"}) == -9
 
 
+def test_a_run_that_was_planned_past_and_never_begun_is_taken_up() -> None:
+    """Its process died in between; Hermes 0.22 notes the run in the job until it begins."""
+    slot = {"scheduled_at": at(-120), "at": at(-100), "by": "a dead process"}
+    assert due(next_run_at=at(3500), pending_slot=slot) == cron_store.SLOT_SECONDS - 100
+    assert due(next_run_at=at(-9000), pending_slot=slot) == -9000
+    assert due(next_run_at=at(3500), pending_slot=slot | {"scheduled_at": "soon"}) == 3500
+    assert due(next_run_at=at(3500), pending_slot=slot | {"at": None}) == 3500
+    once = {"schedule": {"kind": "once", "run_at": at(3500)}}
+    assert due(**once, next_run_at=at(3500), pending_slot=slot) == 3500
+
+
 def test_a_time_without_a_zone_is_local() -> None:
     local = datetime.fromtimestamp(NOW).isoformat()  # noqa: DTZ006 - that is the point
     assert due(next_run_at=local) == 0

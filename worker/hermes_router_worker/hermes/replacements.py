@@ -88,6 +88,14 @@ PRUNE_CHECKPOINTS = Patch(
     required=False,
 )
 
+CLOSE_DEAD_RUNS = Patch(
+    owner="cron.scheduler",
+    name="_maybe_reap_dead_owners",
+    why="maintenance tells the place of a cron job that was cut off; a run that is closed is not",
+    since="0.21",
+    required=False,
+)
+
 FORGET_CONVERSATION = Patch(
     owner=_RUNNER,
     name="_clear_conversation_scope",

@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.patching import do_nothing
 from hermes_router_worker.jobs import cron_lock
 
 logger = logging.getLogger(__name__)
@@ -91,6 +93,7 @@ def run(job_id: str, begin: Callable[[Record], None], stop: threading.Event) -> 
 def _run_alone(work: _Run, stop: threading.Event) -> Result:
     from cron import scheduler
 
+    replacements.CLOSE_DEAD_RUNS.replace(lambda _own: do_nothing)
     find_due = partial(work.claim, scheduler.get_due_jobs)
     with _replaced(scheduler, "get_due_jobs", find_due), _noting_the_end(work):
         if not _tick(work, scheduler, stop):
