@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cron import executions, jobs
+from toolsets import _HERMES_CORE_TOOLS
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
@@ -22,6 +24,15 @@ from tests.kit.waiting import wait_until
 GONE = 40
 """A topic that is routed to a profile and does not exist any more."""
 
+CRON_TOOL = "cronjob_manage" if "cronjob_manage" in _HERMES_CORE_TOOLS else "cronjob"
+"""Its name from 0.22 on, or before."""
+
+HERMES_CLAIMS = hasattr(jobs, "heartbeat_fire_claim")
+"""Whether Hermes itself keeps a job that runs from others, as from 0.20 on."""
+
+DIED = "unknown" if hasattr(executions, "terminalize_dead_owner") else "failed"
+"""What Hermes calls a run whose process has died: from 0.22 on nobody knows what it has done."""
+
 REPORT = """echo "mark=$MARK home=$HERMES_HOME tool=$HOME cwd=$(pwd) parent=$PPID" >> {file}
 """
 
@@ -30,6 +41,13 @@ def due_later(cron: CronStore, number: str) -> bool:
     """Say whether a job's next run is in the future."""
     job = cron.job(number)
     return job is not None and datetime.fromisoformat(job["next_run_at"]) > datetime.now(UTC)
+
+
+def out_of_reach(cron: CronStore, number: str) -> bool:
+    """Say whether no other Hermes would run a job: it is claimed, and not due where need be."""
+    job = cron.job(number)
+    claimed = job is not None and bool(job["fire_claim"])
+    return claimed and (HERMES_CLAIMS or due_later(cron, number))
 
 
 def start_hermes(stage: Stage, *command: str) -> subprocess.Popen[str]:
@@ -122,7 +140,7 @@ def test_a_one_time_job_runs_once_and_is_gone(
     number = cron.add_script("once", f"echo ran >> {file}", due=-30, kind="once")
     cron.wait_run(number)
     stage.wait_settled("career")
-    assert cron.job(number) is None
+    assert cron.over(number)
     assert file.read_text() == "ran\n"
 
 
@@ -154,7 +172,7 @@ def test_a_turn_is_answered_while_a_job_runs_which_is_not_run_twice(
     with running_job(cron, tmp_path) as (number, _pid):
         assert "Profile: career" in stage.ask("/profile", CAREER).text
         cron.move(number, -5)
-        wait_until(lambda: due_later(cron, number))  # taken out of the reach of others
+        wait_until(lambda: out_of_reach(cron, number))
         said = hermes(stage, "cron", "run", number)
         assert "already being fired" in said
         hermes(stage, "cron", "tick")
@@ -190,7 +208,7 @@ def test_a_job_whose_process_is_killed_is_recorded_as_failed_and_not_run_again(
         os.kill(pid, signal.SIGKILL)
         runs = cron.wait_run(number)
     stage.wait_settled("career")
-    assert [run["status"] for run in runs] == ["failed"]
+    assert [run["status"] for run in runs] == [DIED]
     assert "SIGKILL" in runs[0]["error"]
     job = cron.job(number)
     assert job is not None
@@ -209,7 +227,7 @@ def test_a_job_made_in_a_topic_is_answered_there_by_the_profiles_model(
     stage: Stage, cron: CronStore
 ) -> None:
     call = {"action": "create", "name": "brief", "schedule": "every 2h", "prompt": "the brief"}
-    stage.ask(f"[[tool cronjob {json.dumps(call)}]]", CAREER)
+    stage.ask(f"[[tool {CRON_TOOL} {json.dumps(call)}]]", CAREER)
     (job,) = (job for job in cron.jobs() if job["name"] == "brief")
     assert job["origin"]["thread_id"] == str(CAREER)
     seq, asked = stage.telegram.seq, stage.model.seq
@@ -219,7 +237,7 @@ def test_a_job_made_in_a_topic_is_answered_there_by_the_profiles_model(
     (request,) = stage.model.requests("chat", after=asked)
     assert (request.model, request.api_key) == ("career-model", "career-key")
     removal = json.dumps({"action": "remove", "job_id": job["id"]})
-    stage.ask(f"[[tool cronjob {removal}]]", CAREER, contains="removed")
+    stage.ask(f"[[tool {CRON_TOOL} {removal}]]", CAREER, contains="removed")
     assert cron.job(job["id"]) is None
 
 
@@ -292,7 +310,7 @@ def test_a_target_that_is_not_the_profiles_is_refused_and_noted(
     job = cron.job(number)
     assert job is not None
     assert "may not send" in job["last_delivery_error"]
-    assert job["last_status"] == "ok"
+    assert job["last_status"] in {"ok", "delivery_failed"}  # the latter from 0.22 on
     stage.gateway.wait_log(f"'elsewhere' ({number})", log="agent.log")
     sent = stage.telegram.calls("sendMessage", after=seq)
     assert not any("for others" in str(call.params) for call in sent)
@@ -365,7 +383,7 @@ def test_a_job_runs_once_beside_a_gateway_of_the_profiles_own(
     assert begun(folder).count("begun") == 1, log.read_text()
     with running_job(cron, tmp_path) as (number, _pid):
         cron.move(number, -5)
-        wait_until(lambda: due_later(cron, number))
+        wait_until(lambda: out_of_reach(cron, number))
         with own_gateway(stage, cron, log):
             assert begun(tmp_path).count("begun") == 1, log.read_text()
             (tmp_path / "go").touch()

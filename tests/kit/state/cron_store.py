@@ -33,6 +33,10 @@ def moment(seconds: float = 0.0) -> str:
     return (datetime.now(UTC).astimezone() + timedelta(seconds=seconds)).isoformat()
 
 
+def _full_hour(text: str) -> str:
+    return datetime.fromisoformat(text).replace(minute=0, second=0, microsecond=0).isoformat()
+
+
 class CronStore:
     """The jobs and the ledger of runs of one Hermes home."""
 
@@ -44,7 +48,8 @@ class CronStore:
     def add(self, name: str, *, due: float, kind: str = "interval", **fields: Any) -> str:
         """Add a job that is due in so many seconds (negative: was due); return its id.
 
-        `kind` is `interval` (each hour), `cron` (at each full hour) or `once`.
+        `kind` is `interval` (each hour), `cron` (at each full hour) or `once`. One by `cron` is due
+        at the full hour before that: Hermes 0.22 runs it at no other time.
         """
         number = uuid.uuid4().hex[:12]
         kinds: Job = {"interval": {"minutes": 60}, "cron": {"expr": "0 * * * *"}}
@@ -58,7 +63,7 @@ class CronStore:
             "state": "scheduled",
             "deliver": "local",
             "created_at": moment(),
-            "next_run_at": moment(due),
+            "next_run_at": _full_hour(moment(due)) if kind == "cron" else moment(due),
             "last_run_at": None,
         }
         with self._locked() as jobs:
@@ -102,15 +107,25 @@ class CronStore:
         return next((job for job in self.jobs() if job["id"] == number), None)
 
     def runs(self, number: str) -> list[Job]:
-        """Return the ledger's rows of a job, oldest first."""
+        """Return the ledger's rows of a job, oldest first.
+
+        From 0.22 on a Hermes that finds the job run by another one leaves a row of its own: those
+        are no runs.
+        """
         path = self.path.parent / "executions.db"
         if not path.exists():
             return []
-        query = "SELECT * FROM executions WHERE job_id=? ORDER BY claimed_at"
+        query = "SELECT * FROM executions WHERE job_id=? AND"
+        query += " coalesce(error, '') NOT LIKE '%execution was not started%' ORDER BY claimed_at"
         with closing(sqlite3.connect(path, timeout=10)) as ledger:
             ledger.row_factory = sqlite3.Row
             made = ledger.execute("SELECT 1 FROM sqlite_master WHERE name='executions'").fetchone()
             return [dict(row) for row in ledger.execute(query, (number,))] if made else []
+
+    def over(self, number: str) -> bool:
+        """Say whether a one-time job has ended: it is gone, or kept for a while, from 0.22 on."""
+        job = self.job(number)
+        return job is None or (not job["enabled"] and job["state"] == "completed")
 
     def wait_run(self, number: str, count: int = 1, timeout: float = 90.0) -> list[Job]:
         """Return the runs of a job when so many have ended and the store says so."""
