@@ -102,7 +102,7 @@ def record_lost(job_id: str, reason: str) -> tuple[str, str]:
     from cron import jobs, scheduler
 
     error = _DIED + reason
-    with cron_lock.alone(Path(os.environ["HERMES_HOME"]), job_id) as mine:
+    with cron_lock.alone(_home(), job_id) as mine:
         if not mine:
             return "busy", "another process runs it"
         if _told(job_id):
@@ -121,7 +121,7 @@ def record_lost(job_id: str, reason: str) -> tuple[str, str]:
 def recover() -> int:
     """See to the runs that died while nobody looked, those of a killed gateway; return how many."""
     executions = _ledger()
-    if executions is None or not executions.EXECUTIONS_FILE.exists():
+    if executions is None or not (_home() / "cron" / "executions.db").exists():
         return 0
     found = 0
     for row in _dead(executions, executions.list_executions(limit=_MOST_ROWS)):
@@ -132,6 +132,10 @@ def recover() -> int:
         logger.warning("cron job %s was cut off: %s, %s", row["job_id"], outcome, detail)
         found += 1
     return found + int(executions.recover_interrupted_executions())
+
+
+def _home() -> Path:
+    return Path(os.environ["HERMES_HOME"])
 
 
 def _give_back(executions: Any, row: Any) -> bool:
