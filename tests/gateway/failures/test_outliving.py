@@ -83,7 +83,7 @@ def test_a_delegated_task_reports_to_its_topic_and_a_turn_in_between_goes_to_it(
 def test_a_background_prompt_delivers_to_its_topic(stage: Stage) -> None:
     held, seq = threading.Event(), stage.telegram.seq
     stage.model.script(Reply("quietly done", hold=held), contains="do-it-quietly")
-    stage.ask("/background do-it-quietly", CAREER, contains="do-it-quietly")
+    stage.ask("/bg do-it-quietly", CAREER, contains="do-it-quietly")
     stage.ask("meanwhile again?", CAREER, contains="echo: meanwhile again?")
     held.set()
     assert "do-it-quietly" in told(stage, CAREER, "quietly done", seq)
@@ -134,7 +134,7 @@ def test_work_that_outlives_its_turn_for_too_long_is_ended_and_named(stage: Stag
     delegate(stage.model, "dig-two", held)
     stage.model.script(Reply("late", hold=held), contains="prompt-two")
     stage.ask("please dig-two", SYSTEMS, contains="delegated it")
-    stage.ask("/background prompt-two", SYSTEMS, contains="prompt-two")
+    stage.ask("/bg prompt-two", SYSTEMS, contains="prompt-two")
     text = told(stage, SYSTEMS, "Ended", seq)
     assert "longer than allowed (resident: 6 s)" in text
     assert 'background prompt "prompt-two"' in text

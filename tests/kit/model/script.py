@@ -27,8 +27,9 @@ MAX_QUOTED = 3000
 """Longest part of a tool result that the default answer repeats."""
 
 _MARKS: tuple[tuple[str, str, str], ...] = (
-    # (kind, role, start or part of that role's text), read in Hermes 0.19.0
+    # (kind, role, start or part of that role's text), read in Hermes 0.19.0 and 0.22.2
     ("title", "system", "Generate a short, descriptive title"),
+    ("title", "system", "You name chat sessions."),
     ("approval", "system", "You are a security reviewer for an AI coding agent"),
     ("goal_judge", "system", "You are a strict judge evaluating whether an autonomous agent"),
     ("compression", "user", "You are a summarization agent creating a context checkpoint"),
