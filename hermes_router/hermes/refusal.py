@@ -13,7 +13,7 @@ from typing import Any
 
 from hermes_router.config.model import Decision
 from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.events import place_of
+from hermes_router.hermes.compat.events import place_of, place_to_route
 from hermes_router.hermes.routes import watcher_of
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def decide(event: Any, runner: Any) -> Decision | None:
         return None
     if not seams.authorized(runner, source):
         return None
-    decision = watcher_of(seams.hermes_home()).current().decide(place_of(source))
+    decision = watcher_of(seams.hermes_home()).current().decide(place_to_route(source))
     return None if decision.action == "in_process" else decision
 
 

@@ -16,7 +16,7 @@ from hermes_router.config import model as configuration
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes import crash_recovery
 from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.events import named_elsewhere, place_of, source_fields
+from hermes_router.hermes.compat.events import named_elsewhere, place_to_route, source_fields
 from hermes_router.hermes.conversation import Notes
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
@@ -158,7 +158,7 @@ class GatewayRouter:
 
     def _routed_to(self, source: Any) -> str | None:
         config = self._watcher.snapshot
-        decision = None if config is None else config.decide(place_of(source))
+        decision = None if config is None else config.decide(place_to_route(source))
         return decision.profile if decision is not None and decision.action == "worker" else None
 
     def _pays(self, profile: Profile) -> bool:
@@ -309,7 +309,7 @@ class GatewayRouter:
             if not seams.authorized(self._runner, source) or self.is_the_gateways(event):
                 return None
             raise
-        decision = config.decide(place_of(source))
+        decision = config.decide(place_to_route(source))
         if decision.action == "in_process":
             return None
         return decision if woken or seams.authorized(self._runner, source) else None
@@ -369,7 +369,7 @@ class GatewayRouter:
             return True
         if config is None:
             return None
-        decision = config.decide(place_of(source))
+        decision = config.decide(place_to_route(source))
         if decision.action != "worker":
             return True if decision.action == "in_process" else None
         try:
@@ -382,4 +382,6 @@ class GatewayRouter:
         config = self._watcher.snapshot
         if config is None:
             return 0
-        return config.settings(config.decide(place_of(source)).profile or "").limits.received_bytes
+        return config.settings(
+            config.decide(place_to_route(source)).profile or ""
+        ).limits.received_bytes

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from hermes_router.routing import whatsapp
 from hermes_router.routing.table import (
     DISCRIMINATORS,
     GENERAL_THREAD,
@@ -75,7 +76,9 @@ def _holds(route: Route, place: Place, field: str) -> bool:
     if field == "thread_id" and route.is_general:
         return found in (None, GENERAL_THREAD)
     if field == "chat_id":
-        return required in (found, place.parent_chat_id)
+        known = (found, place.parent_chat_id, *place.aliases)
+        form = whatsapp.same_for_all
+        return form(route.platform, required) in {form(place.platform, i) for i in known if i}
     return bool(required == found)
 
 

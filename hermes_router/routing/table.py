@@ -13,6 +13,7 @@ names must hold. The most specific matching route wins:
   is refused when the table is built. Nothing depends on the order of the file.
 * A chat route also matches places whose *parent* chat it names (threads and forum posts), as
   upstream's does. At equal specificity the route on the chat itself beats the one on its parent.
+* On WhatsApp a route may name any id of a person, as :mod:`.whatsapp` says.
 * On Telegram the thread ``general`` of a named chat is its General topic: thread ``1``, or none.
 
 Differences from ``match_profile_route`` of Hermes 0.22 (0.19 knows no sender and no bot):
@@ -30,6 +31,7 @@ from collections.abc import Iterable
 import msgspec
 
 from hermes_router.errors import ConfigError, Problem
+from hermes_router.routing import whatsapp
 
 GENERAL = "general"
 GENERAL_THREAD = "1"
@@ -47,7 +49,8 @@ WORDS = {"guild_id": "guild", "chat_id": "chat", "thread_id": "thread", "user_id
 class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a message came from: what routes are matched against. Empty ids count as absent.
 
-    ``bot`` is the profile whose own bot received it; None for the gateway's bot.
+    ``bot`` is the profile whose own bot received it; None for the gateway's bot. ``aliases`` are
+    other ids of the same chat.
     """
 
     platform: str
@@ -57,6 +60,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     guild_id: str | None = None
     parent_chat_id: str | None = None
     bot: str | None = None
+    aliases: tuple[str, ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -202,12 +206,12 @@ class RouteTable:
         platform = self._platforms.get((place.platform, place.bot or None))
         if platform is None:
             return None
-        guild, chat, user = place.guild_id, place.chat_id or "", place.user_id
-        parent = place.parent_chat_id
+        guild, user = place.guild_id, place.user_id
+        chat, *others = _chats(place)
         thread = place.thread_id or (_NO_THREAD if platform.has_general else None)
         have = (
             (0 if thread is None else _THREAD)
-            | (_CHAT if chat or parent else 0)
+            | (_CHAT if chat or others else 0)
             | (_GUILD if guild else 0)
             | (_USER if user else 0)
         )
@@ -218,10 +222,10 @@ class RouteTable:
             route = shape.routes.get(_key(mask, guild, chat, thread, user))
             if route is not None:
                 return Match(route)
-            if parent and mask & _CHAT:
-                route = shape.routes.get(_key(mask, guild, parent, thread, user))
+            for other in others if mask & _CHAT else ():
+                route = shape.routes.get(_key(mask, guild, other, thread, user))
                 if route is not None:
-                    return Match(route, via_parent=True)
+                    return Match(route, via_parent=other == place.parent_chat_id)
         return None
 
     def __len__(self) -> int:
@@ -275,10 +279,21 @@ def _key(
     )
 
 
+def _chats(place: Place) -> tuple[str, ...]:
+    """Return the chat, then its other ids and its parent, each in the form that routes have."""
+    chat, parent = place.chat_id or "", place.parent_chat_id
+    if place.platform not in whatsapp.PLATFORMS:
+        return (chat, parent) if parent else (chat,)
+    ids = (chat, *place.aliases, *((parent,) if parent else ()))
+    return tuple(whatsapp.same_for_all(place.platform, one) for one in ids)
+
+
 def _keys(route: Route) -> list[str | None]:
     threads = (GENERAL_THREAD, _NO_THREAD) if route.is_general else (route.thread_id,)
-    mask = route.specificity
-    return [_key(mask, route.guild_id, route.chat_id, thread, route.user_id) for thread in threads]
+    mask, chat = route.specificity, route.chat_id
+    if chat:
+        chat = whatsapp.same_for_all(route.platform, chat)
+    return [_key(mask, route.guild_id, chat, thread, route.user_id) for thread in threads]
 
 
 def _insert(platform: _Platform, route: Route) -> list[Problem]:

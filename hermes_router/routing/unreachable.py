@@ -39,7 +39,10 @@ _LOOKS = {
     ("matrix", "chat_id"): (re.compile(r"!.+"), "!abc:server, of the room's settings; never #name"),
     ("matrix", "thread_id"): (re.compile(r"\$.+"), "$event, of a link to the message"),
     ("matrix", "user_id"): (re.compile(r"@.+:.+"), "@name:server"),
-    ("whatsapp", "chat_id"): (re.compile(r"[0-9-]+(?:@.+)?"), "a number, or ...@g.us for a group"),
+    ("whatsapp", "chat_id"): (
+        re.compile(r"\+?[0-9-]+(?::[0-9]+)?(?:@.+)?"),
+        "a number, or ...@g.us for a group",
+    ),
     ("signal", "user_id"): (re.compile(r"\+?[0-9]+|[0-9a-f-]{36}"), "+15550100"),
     ("email", "chat_id"): (re.compile(r"[^@\s]+@[^@\s]+"), "an address"),
 }

@@ -9,8 +9,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.serialize import plain
+from hermes_router.routing import whatsapp
 from hermes_router.routing.table import Place
 from hermes_router.state.known_conversations import KnownConversation
 from hermes_router.state.ledger import Identity
@@ -61,6 +64,25 @@ def place_of(source: Any) -> Place:
         user_id=source.user_id,
         bot=own_bot(source),
     )
+
+
+def place_to_route(source: Any) -> Place:
+    """Return where a message was sent with every id that a route may name: for deciding only."""
+    place = place_of(source)
+    if place.platform not in whatsapp.PLATFORMS or not place.chat_id:
+        return place
+    return msgspec.structs.replace(place, aliases=_other_ids(place.chat_id))
+
+
+def _other_ids(chat: str) -> tuple[str, ...]:
+    """Return a person's other ids on WhatsApp, as the bridge has learned them."""
+    if whatsapp.is_no_person(chat):
+        return ()
+    try:
+        known = importlib.import_module("gateway.whatsapp_identity").expand_whatsapp_aliases(chat)
+    except (ImportError, AttributeError, OSError, TypeError, ValueError):
+        return ()
+    return tuple(sorted(known))
 
 
 def seen_of(source: Any) -> KnownConversation:

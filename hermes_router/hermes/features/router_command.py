@@ -15,7 +15,7 @@ from hermes_router.config.model import Decision, RouterConfig
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.events import place_of
+from hermes_router.hermes.compat.events import place_of, place_to_route
 from hermes_router.hermes.features import gateway_commands
 from hermes_router.observe import records
 from hermes_router.profiles import model
@@ -64,7 +64,7 @@ class RouterCommand:
             config = await self._watcher.fresh()
         except ConfigError:
             return "The routes cannot be read. `hermes-router routes` says what to mend."
-        decision = config.decide(place)
+        decision = config.decide(place_to_route(event.source))
         refused = await gateway_commands.refusal(
             self._runner, event.source, NAME, self._profile(decision)
         )

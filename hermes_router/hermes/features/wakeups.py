@@ -18,7 +18,7 @@ from hermes_router import tasks
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes.compat import emergency_stop, seams
-from hermes_router.hermes.compat.events import place_of
+from hermes_router.hermes.compat.events import place_to_route
 from hermes_router.jobs.wakeups import Wakeup, Wakeups
 from hermes_router.profiles import model
 
@@ -66,7 +66,7 @@ class SessionWakeups:
         """Wake a session, unless that may not be now; forget it if it may not be ever."""
         source = seams.source_of(wakeup.source)
         try:
-            decision = (await self._watcher.fresh()).decide(place_of(source))
+            decision = (await self._watcher.fresh()).decide(place_to_route(source))
             home = model.find(wakeup.profile, self._root).home
         except (ConfigError, ProfileError):
             return  # people are told when somebody writes

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import msgspec
 import pytest
@@ -42,7 +43,7 @@ def only_problem(path: Path) -> Problem:
     return problem
 
 
-def answer(config: RouterConfig, platform: str, *ids: str | None) -> str | None:
+def answer(config: RouterConfig, platform: str, *ids: Any) -> str | None:
     match = config.table.match(Place(platform, *ids))
     return match.profile if match else None
 

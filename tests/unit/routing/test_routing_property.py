@@ -1,4 +1,5 @@
-"""Our answer and Hermes's own, for the list form; senders and bots where Hermes knows them.
+"""Our answer and Hermes's own, for the list form; senders, bots and people on WhatsApp where Hermes
+knows them.
 
 The documented differences are asserted, not skipped: routes that name the same discriminators are
 refused here; a route on the chat beats one on its parent; ``general`` means a topic on Telegram.
@@ -6,6 +7,8 @@ refused here; a route on the chat beats one on its parent; ``general`` means a t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,12 +19,22 @@ from hypothesis import strategies as st
 from hermes_router.config.diagnostics import Report
 from hermes_router.config.routes import RouteReader
 from hermes_router.config.yaml import parse
+from hermes_router.hermes.compat.events import place_to_route
 from hermes_router.routing.table import DISCRIMINATORS, Place, Route, RouteTable
+from hermes_router.routing.whatsapp import same_for_all
 
 upstream = pytest.importorskip("gateway.profile_routing")
 
 NEWER = "user_id" in upstream.ProfileRoute.__dataclass_fields__
 """Whether the installed Hermes knows senders and bots in routes, and numbers as ids."""
+
+KNOWS_PEOPLE = hasattr(upstream, "expand_whatsapp_aliases") or hasattr(
+    upstream, "_whatsapp_user_chat_ids_match"
+)
+"""Whether the installed Hermes's matcher knows that a person has several ids on WhatsApp."""
+
+PEOPLE = ["491", "+491", "491@s.whatsapp.net", "491:7@s.whatsapp.net", "77@lid", "492", "1@g.us"]
+"""Ids of two people and a group on WhatsApp. Its bridge has learned that 77 is 491."""
 
 IDS = ["1", "2", "-1003961179976", "#room:server"]
 maybe_id = st.none() | st.sampled_from(IDS)
@@ -58,6 +71,30 @@ places = st.builds(
     user_id=maybe_id,
     bot=st.sampled_from([None, "a", "c_3"]) if NEWER else st.none(),
 )
+
+
+people = st.sampled_from(PEOPLE)
+chats = st.lists(
+    st.fixed_dictionaries(
+        {"platform": st.sampled_from(["whatsapp", "WhatsApp_Cloud"]), "profile": st.just("a")},
+        optional={"chat_id": people, "thread_id": st.just("1")}
+        | ({"user_id": people} if NEWER else {}),
+    ),
+    max_size=8,
+)
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home whose WhatsApp bridge has learned a number."""
+    home = tmp_path_factory.mktemp("home")
+    learned = home / "platforms" / "whatsapp" / "session"
+    learned.mkdir(parents=True)
+    (learned / "lid-mapping-491.json").write_text('"77"')
+    (learned / "lid-mapping-77_reverse.json").write_text('"491"')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HERMES_HOME", str(home))
+        yield
 
 
 def ours(raw: list[dict[str, Any]]) -> list[Route]:
@@ -117,11 +154,74 @@ def test_our_answer_is_that_of_hermes(raw: list[dict[str, Any]], where: list[Pla
 
 def _some_meet(routes: list[Route]) -> bool:
     live = [
-        (route.platform, route.bot_profile, *(getattr(route, field) for field in DISCRIMINATORS))
+        (route.platform, route.bot_profile, *(_named(route, field) for field in DISCRIMINATORS))
         for route in routes
         if route.enabled
     ]
     return len(set(live)) < len(live)
+
+
+def _named(route: Route, field: str) -> Any:
+    value = getattr(route, field)
+    return same_for_all(route.platform, value) if value and field == "chat_id" else value
+
+
+@pytest.mark.usefixtures("bridge")
+@settings(max_examples=200, deadline=None)
+@given(chats, st.sampled_from(["whatsapp", "whatsapp_cloud"]), people, people, st.booleans())
+def test_our_answer_on_whatsapp_is_that_of_hermes(
+    raw: list[dict[str, Any]], platform: str, chat: str, user: str, thread: bool
+) -> None:
+    names = [{**entry, "profile": f"p{number}"} for number, entry in enumerate(raw)]
+    table, problems = RouteTable.index(ours(names))
+    assert bool(problems) == _some_meet(list(table.routes))
+    source = SimpleNamespace(
+        platform=SimpleNamespace(value=platform),
+        chat_id=chat,
+        thread_id="1" if thread else None,
+        user_id=user,
+    )
+    place = place_to_route(source)
+    match, expected = table.match(place), theirs(names, place)
+    if problems or not KNOWS_PEOPLE or _two_ids_of_one_person(table.routes, place):
+        return
+    assert (match and match.profile) == (expected and expected.profile)
+
+
+def _two_ids_of_one_person(routes: tuple[Route, ...], place: Place) -> bool:
+    """Say whether two equal routes name the person: the first there, the id of the message here."""
+    alike = {
+        same_for_all(place.platform, known) for known in (place.chat_id, *place.aliases) if known
+    }
+    named = [
+        (route.specificity, route.thread_id, route.user_id, route.platform)
+        for route in routes
+        if _named(route, "chat_id") in alike
+    ]
+    return len(set(named)) < len(named)
+
+
+@pytest.mark.usefixtures("bridge")
+@pytest.mark.parametrize("named", PEOPLE[:5])
+@pytest.mark.parametrize("written", PEOPLE[:5])
+def test_a_route_names_a_person_on_whatsapp_by_any_id(named: str, written: str) -> None:
+    table = RouteTable.build([Route(platform="whatsapp", chat_id=named, profile="a")])
+    source = SimpleNamespace(
+        platform=SimpleNamespace(value="whatsapp"), chat_id=written, user_id=written
+    )
+    assert table.match(place_to_route(source)) is not None
+    for other in ("492", "1@g.us"):
+        source.chat_id = other
+        assert table.match(place_to_route(source)) is None
+
+
+def test_two_routes_that_name_one_person_on_whatsapp_conflict() -> None:
+    raw = [
+        {"platform": "whatsapp", "chat_id": "+491", "profile": "a"},
+        {"platform": "whatsapp", "chat_id": "491@s.whatsapp.net", "profile": "b"},
+    ]
+    _, problems = RouteTable.index(ours(raw))
+    assert [problem.code for problem in problems] == ["conflict"]
 
 
 def _is_the_documented_difference(mine: Route, their: Any, place: Place) -> None:
