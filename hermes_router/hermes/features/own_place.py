@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import importlib.util
 import inspect
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from hermes_router.config.model import RouterConfig
@@ -32,6 +34,9 @@ class _Thread:
     chat_id: str
     thread_id: str
 
+
+#: What Google Chat is to do with a message for a thread that it does not have.
+_OR_NEW_THREAD, _OR_FAIL = "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD", "REPLY_MESSAGE_OR_FAIL"
 
 _kept: ContextVar[_Thread | None] = ContextVar("kept_in_thread", default=None)
 """The thread that a call is for, while it must not leave it."""
@@ -119,16 +124,20 @@ def _keep_telegram(adapter: Any) -> None:
     async def do_post(self: Any, endpoint: str, data: dict[str, Any], **options: Any) -> Any:
         kept = _kept.get()
         if kept is not None and _has_left(kept, endpoint, data):
-            logger.error(
-                "hermes-router: not sent: topic %s of chat %s is gone, and what was for it goes "
-                "nowhere else (%s)",
-                *(kept.thread_id, kept.chat_id, endpoint),
-            )
+            _log_gone(kept, endpoint)
             raise error("message thread not found; nothing was sent outside it")
         return await original(self, endpoint, data, **options)
 
     do_post.keeps_threads = True  # type: ignore[attr-defined]
     bot._do_post = do_post
+
+
+def _log_gone(kept: _Thread, call: str) -> None:
+    logger.error(
+        "hermes-router: not sent: topic %s of chat %s is gone, and what was for it goes "
+        "nowhere else (%s)",
+        *(kept.thread_id, kept.chat_id, call),
+    )
 
 
 def _has_left(kept: _Thread, endpoint: str, data: dict[str, Any]) -> bool:
@@ -154,4 +163,61 @@ def _keep_mattermost(adapter: Any) -> None:
     adapter._post_preserving_thread = post
 
 
-_TRANSPORTS = {"telegram": _keep_telegram, "mattermost": _keep_mattermost}
+def _keep_google_chat(adapter: Any) -> None:
+    """Have Google Chat refuse what is for a dead thread, instead of beginning a new one for it.
+
+    The adapter has one typing card for a whole space, and turns it into the reply. A routed
+    thread's reply may not become another thread's card, so that a routed thread has none.
+    """
+    adapter._typing_messages = _CardsOfOthers(getattr(adapter, "_typing_messages", {}))
+    if importlib.util.find_spec("googleapiclient") is None:
+        return  # it cannot connect either
+    request = importlib.import_module("googleapiclient.http").HttpRequest
+    error = importlib.import_module("googleapiclient.errors").HttpError
+    original = request.execute
+    if getattr(original, "keeps_threads", False):
+        return
+
+    @functools.wraps(original)
+    def execute(self: Any, *args: Any, **options: Any) -> Any:
+        kept = _kept.get()
+        if kept is None or _OR_NEW_THREAD not in self.uri:
+            return original(self, *args, **options)
+        self.uri = self.uri.replace(_OR_NEW_THREAD, _OR_FAIL)
+        try:
+            return original(self, *args, **options)
+        except error as refusal:
+            if refusal.resp.status == HTTPStatus.NOT_FOUND:
+                _log_gone(kept, "messages.create")
+            raise
+
+    execute.keeps_threads = True  # type: ignore[attr-defined]
+    request.execute = execute
+
+
+class _CardsOfOthers(dict[str, str]):
+    """The typing cards of an adapter, by chat; a call for a routed thread sees and makes none."""
+
+    def __contains__(self, chat: object) -> bool:
+        """Say that there is a card already, so that a routed thread gets none."""
+        return _kept.get() is not None or super().__contains__(chat)
+
+    def __setitem__(self, chat: str, card: str) -> None:
+        """Keep a card, if it is not a routed thread's."""
+        if _kept.get() is None:
+            super().__setitem__(chat, card)
+
+    def get(self, chat: str, default: Any = None) -> Any:
+        """Return the chat's card."""
+        return default if _kept.get() is not None else super().get(chat, default)
+
+    def pop(self, chat: str, default: Any = None) -> Any:
+        """Take the chat's card away, and return it."""
+        return default if _kept.get() is not None else super().pop(chat, default)
+
+
+_TRANSPORTS = {
+    "telegram": _keep_telegram,
+    "mattermost": _keep_mattermost,
+    "google_chat": _keep_google_chat,
+}
