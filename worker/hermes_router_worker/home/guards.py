@@ -11,6 +11,7 @@ from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.patching import do_nothing
 from hermes_router_worker.hermes.paths import current_home
 from hermes_router_worker.home.delegations import guard_delegations
+from hermes_router_worker.home.leases import guard_leases
 from hermes_router_worker.home.lock import home_lock
 from hermes_router_worker.home.maps import MapGuard, guard_dead_targets, guard_voice_modes
 from hermes_router_worker.home.process_records import guard_processes
@@ -26,6 +27,7 @@ def install(runner: Any) -> None:
     guard_sessions(runner.session_store, home)
     guard_processes(home)
     guard_delegations()
+    guard_leases(home)
     guard_voice_modes(runner, home)
     guard_dead_targets(runner, home)
     guard_unlocked_writers(runner, home)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hermes_router.protocol.files.lock import try_lock
 
@@ -59,3 +61,31 @@ def acquire(handle: Any, wait: float | None = None) -> bool:
     One attempt is always made.
     """
     return try_lock(handle, WAIT_SECONDS if wait is None else wait)
+
+
+def hold_for_life(path: Path) -> IO[bytes]:
+    """Make a file that is locked from the moment on that it has its name, until this process ends.
+
+    Raises ``OSError`` where that cannot be. A process that ends as it should removes the file.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{uuid.uuid4().hex}")
+    lock = fresh.open("wb")
+    try:
+        try_lock(lock)
+        fresh.rename(path)
+    except OSError:
+        lock.close()
+        fresh.unlink(missing_ok=True)
+        raise
+    atexit.register(path.unlink, missing_ok=True)
+    return lock
+
+
+def is_held(path: Path) -> bool:
+    """Say whether the process that made a file by :func:`hold_for_life` lives. In doubt it does."""
+    try:
+        with path.open("rb") as lock:
+            return not try_lock(lock)
+    except OSError:
+        return True

@@ -12,21 +12,19 @@ starts sends again what a dead one left. Three things differ where a worker is a
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import functools
 import importlib
 import logging
 import os
 import sqlite3
-import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.delivered import is_settled
-from hermes_router.protocol.files.lock import try_lock
+from hermes_router_worker.home.lock import hold_for_life, is_held
 from hermes_router_worker.send.transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -74,6 +72,8 @@ async def redeliver(transport: Transport, platforms: Iterable[str]) -> None:
             ledger.sweep_recoverable, None, deliverable_platforms=set(platforms)
         )
         for row in await asyncio.to_thread(sweep):
+            if row.get("adopted"):
+                continue  # the platform refuses it for some time yet
             await _send(ledger, transport, row)
     except sqlite3.Error:
         logger.warning("owed replies could not be looked up", exc_info=True)
@@ -83,7 +83,9 @@ async def _send(ledger: Any, transport: Transport, row: dict[str, Any]) -> None:
     place = msg.Place(
         platform=row["platform"], chat_id=row["chat_id"], thread_id=row["thread_id"] or None
     )
-    text = (ledger.RECOVERED_MARKER if row["needs_marker"] else "") + row["content"]
+    text = (row.get("marker", ledger.RECOVERED_MARKER) if row["needs_marker"] else "") + row[
+        "content"
+    ]
     result = await transport.deliver(place, text, files=(), as_documents=False)
     error = result.get("error")
     if error:
@@ -107,7 +109,7 @@ class _Debtors:
         pid, started = self._stamp()
         if self._lock is None:
             try:
-                self._lock = self._take(self._path(pid, started))
+                self._lock = hold_for_life(self._path(pid, started))
             except OSError as error:
                 logger.warning("no lock for the ledger of replies: %s", error)
         return pid, started
@@ -117,35 +119,15 @@ class _Debtors:
         path = self._path(pid, started)
         if (pid, started) == self._stamp():
             return True
-        try:
-            lock = path.open("rb")
-        except OSError:
+        if not path.exists():
             return self._alive(pid, started)  # no worker: a gateway of the profile's own
-        with lock:
-            if not _locked(lock):
-                return True
-            path.unlink(missing_ok=True)
-            return False
+        if is_held(path):
+            return True
+        path.unlink(missing_ok=True)
+        return False
 
     def _path(self, pid: Any, started: Any) -> Path:
         return self._folder / f"{pid}-{started}.lock"
-
-    def _take(self, path: Path) -> IO[bytes]:
-        """Make a lock that is held from the moment on that it has its name."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_name(f".{uuid.uuid4().hex}")
-        lock = fresh.open("wb")
-        _locked(lock)
-        fresh.rename(path)
-        # A process that ends as it should leaves nothing behind.
-        atexit.register(path.unlink, missing_ok=True)
-        return lock
-
-
-def _locked(file: IO[bytes]) -> bool:
-    with contextlib.suppress(OSError):  # a file system without locks
-        return try_lock(file)
-    return False
 
 
 def _ledger() -> Any:

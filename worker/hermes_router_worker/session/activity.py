@@ -94,9 +94,14 @@ class Activity:
         return self._background.works(busy=self.busy())
 
     def _tasks(self) -> set[Any]:
-        """Return the runner's tasks but those that never end: Hermes marks its own."""
+        """Return the runner's tasks but those that never end: Hermes marks its own.
+
+        What waits to send a refused answer again keeps no worker: the profile's
+        maintenance and its next worker send what a worker that has ended still owes.
+        """
+        resending = getattr(self._runner, "_flood_redelivery_tasks", {}).values()
         return {
             task
             for task in set(self._runner._background_tasks) - session_wiring.watchers()
-            if not getattr(task, "_hermes_supervised_watcher", False)
+            if task not in resending and not getattr(task, "_hermes_supervised_watcher", False)
         }

@@ -1,0 +1,85 @@
+"""Who holds a conversation's lease, told by a lock that the kernel drops with its holder.
+
+Hermes 0.22 lets one process at a time run a conversation. It notes the holder's process id with its
+pid namespace, and takes the lease from a process that is dead. It cannot ask about a process of
+another sandbox: when a sandboxed worker is killed, its conversation waits for five minutes. It may
+be told wrong, too, because the kernel gives a dead namespace's number to the next sandbox.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from hermes_router_worker.hermes import replacements
+from hermes_router_worker.home.lock import FOLDER, hold_for_life, is_held
+
+_MARK = re.compile(r":hermes-router=([0-9a-f]{32})(?::|$)")
+
+_log = logging.getLogger(__name__)
+
+
+def guard_leases(home: Path) -> None:
+    """Have this worker's leases name its lock, and other workers' be judged by theirs.
+
+    A Hermes without such leases has nothing to guard.
+    """
+    holders = Holders(home / FOLDER / "holders")
+    replacements.JUDGE_HOLDER.replace(holders.judging)
+    replacements.NAME_TURN_HOLDER.replace(holders.naming)
+    replacements.NAME_COMPRESSION_HOLDER.replace(holders.naming)
+
+
+class Holders:
+    """The processes of a home that may hold a lease; each holds a lock in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._making = threading.Lock()
+        self._name: str | None = None
+        self._lock: IO[bytes] | None = None
+
+    def naming(self, original: Callable[[], str]) -> Callable[[], str]:
+        """Return what adds the name of this process's lock to the name of a holder."""
+
+        def name() -> str:
+            return original() + self._mark()
+
+        return name
+
+    def judging(self, original: Callable[[str], bool]) -> Callable[[str], bool]:
+        """Return what says whether a holder is dead; one without a lock is judged by Hermes."""
+
+        def is_dead(holder: str) -> bool:
+            found = _MARK.search(holder or "")
+            return original(holder) if found is None else not self._lives(found[1])
+
+        return is_dead
+
+    def _mark(self) -> str:
+        """Return this process's part of a holder's name, having taken its lock; may be empty."""
+        with self._making:
+            if self._lock is None:
+                try:
+                    self._take(uuid.uuid4().hex)
+                except OSError as error:
+                    _log.warning("no lock for the leases of conversations: %s", error)
+                    return ""
+            return f":hermes-router={self._name}"
+
+    def _take(self, name: str) -> None:
+        self._lock = hold_for_life(self._folder / f"{name}.lock")
+        self._name = name
+        for path in self._folder.glob("[!.]*.lock"):  # of workers that were killed
+            if not is_held(path):
+                path.unlink(missing_ok=True)
+
+    def _lives(self, name: str) -> bool:
+        """Say whether the holder of a lock lives: it has removed the file if it ended by itself."""
+        path = self._folder / f"{name}.lock"
+        return name == self._name or (path.exists() and is_held(path))
