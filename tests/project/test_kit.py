@@ -165,10 +165,9 @@ def test_a_file_that_is_sent_is_recorded_whole(kit: Kit) -> None:
 
 
 def test_a_click_answers_a_question(kit: Kit) -> None:
-    topic = kit.topic()
-    kit.tg.say(
-        '[[tool clarify {"question": "Which?", "choices": ["red", "blue"]}]]', thread_id=topic
-    )
+    topic, one = kit.topic(), {"question": "Which?", "choices": ["red", "blue"]}
+    asked = json.dumps({**one, "questions": [one]})  # before Hermes 0.22, and since
+    kit.tg.say(f"[[tool clarify {asked}]]", thread_id=topic)
     question = kit.tg.wait_reply(thread_id=topic, contains="Which?")
     kit.tg.click(question, question.buttons[1].data)
     reply = kit.tg.wait_reply(thread_id=topic, contains="tool said")

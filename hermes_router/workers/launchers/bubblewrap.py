@@ -31,7 +31,7 @@ from hermes_router.workers import launchers
 from hermes_router.workers.fork_client import ForkedChild, ForkServer
 from hermes_router.workers.launchers import Child, LaunchSpec, board, scope
 from hermes_router.workers.launchers.bwrap import NAMESPACES, check
-from hermes_router.workers.launchers.users import USER_FILE, user_list
+from hermes_router.workers.launchers.users import USER_FILE, accounts_home, user_list
 from hermes_router.workers.launchers.view import View, view_for
 
 _START_SECONDS = 20.0
@@ -197,7 +197,7 @@ def _board(spec: LaunchSpec) -> list[str]:
 def _view(spec: LaunchSpec) -> View:
     view = view_for(spec.profile, spec.sandbox, spec.environment, Path.home())
     if "ssh" in spec.share:
-        view.show_if_there(Path.home() / ".ssh")
+        view.show_if_there(accounts_home() / ".ssh")
     if "kanban" in spec.share:
         board.show(view, hermes_root(spec.profile.home), spec.profile.name)
     return view

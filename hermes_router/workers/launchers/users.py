@@ -6,6 +6,7 @@ Programs that do not ask HOME ask this list: ssh, Java, and others.
 from __future__ import annotations
 
 import os
+import pwd
 import tempfile
 from pathlib import Path
 from typing import IO
@@ -14,6 +15,14 @@ from typing import IO
 USER_FILE = Path("/etc") / "passwd"
 _HOME = 5
 """Which of a line's seven fields names the home."""
+
+
+def accounts_home() -> Path:
+    """Return the home of this account as the list names it: HOME may be another one."""
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path.home()
 
 
 def user_list(home: Path | None) -> IO[bytes]:

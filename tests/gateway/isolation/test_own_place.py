@@ -101,6 +101,8 @@ def outside(stage: Stage, seq: int) -> list[str]:
 
 
 WAIT = "sleep 2"
+#: The one question of before 0.22, which is the first of a list there.
+SECRET: dict[str, object] = {"question": "which secret?", "choices": ["a", "b"]}
 WAYS: dict[str, Callable[[int], str]] = {
     "reply": lambda topic: f"for {topic} {tool('terminal', command=WAIT)}[[say secret of career]]",
     "approval": lambda topic: (
@@ -109,7 +111,7 @@ WAYS: dict[str, Callable[[int], str]] = {
     ),
     "question": lambda topic: (
         f"for {topic} {tool('terminal', command=WAIT)}"
-        f"{tool('clarify', question='which secret?', choices=['a', 'b'])}"
+        f"{tool('clarify', **SECRET, questions=[SECRET])}"
     ),
     "long": lambda topic: f"for {topic} {tool('terminal', command=WAIT)}[[tokens 3000]]",
 }

@@ -14,9 +14,9 @@ from tests.kit import FORUM, FakeModel, FakeTelegram, Message
 from tests.kit.waiting import wait_until
 
 DRAINING = "isn't accepting new turns"
-QUESTION = (
-    f"[[tool clarify {json.dumps({'question': 'Tea or coffee?', 'choices': ['tea', 'no']})}]]"
-)
+DRINK = {"question": "Tea or coffee?", "choices": ["tea", "no"]}
+#: The one question of before 0.22, and a list.
+QUESTION = f"[[tool clarify {json.dumps({**DRINK, 'questions': [DRINK]})}]]"
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["alone", "beside-multiplexing"])

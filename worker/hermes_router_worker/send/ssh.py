@@ -8,9 +8,12 @@ programs of the same names, first in PATH, name the profile's files to the real 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 _KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
@@ -30,14 +33,21 @@ def use_accounts() -> None:
 
 def lay_out(folder: Path, home: Path) -> None:
     """Write the programs into ``folder``, which is first in PATH, for a profile's HOME."""
-    if _accounts[0]:
-        return
-    for name, script in (("ssh", _ssh), ("scp", _copy), ("sftp", _copy), ("ssh-add", _add)):
+    for name, script in _scripts().items():
         real = _real(name, folder)
         if real is not None:
             program = folder / name
             program.write_text(f"#!/bin/sh\n{script(real, folder, home)}")
             program.chmod(0o700)
+
+
+def _scripts() -> dict[str, Callable[[str, Path, Path], str]]:
+    """Return what writes each program: none where ssh itself finds the right files."""
+    if not _accounts[0]:
+        return {"ssh": _ssh, "scp": _copy, "sftp": _copy, "ssh-add": _add}
+    if _SYSTEMS.exists() and not _believed(_SYSTEMS):
+        return {"ssh": _accounts_ssh, "scp": _copy, "sftp": _copy}
+    return {}
 
 
 def _real(name: str, folder: Path) -> str | None:
@@ -62,15 +72,34 @@ def _ssh(real: str, folder: Path, home: Path) -> str:
     options = [f"-oUserKnownHostsFile={known}", *(f"-oIdentityFile={file}" for file in files)]
     return (
         f"keys={shlex.quote(str(keys))} made={shlex.quote(str(folder / 'ssh_config'))}\n"
-        f"while getopts {_OPTIONS} option 2>/dev/null; do\n"
-        f'    [ "$option" = F ] && exec {shlex.quote(real)} {shlex.join(options)} "$@"\n'
-        "done\n"
+        f"{_unless_named(shlex.join([real, *options]))}"
         'umask 077; [ -d "$keys" ] || mkdir -p "$keys"\n'
         "{\n"
         f'    [ -r "$keys/config" ] && sed -e {shlex.quote(here)} "$keys/config"\n'
         f"    printf '%s\\n' '' {shlex.join(defaults)}\n"
         '} >"$made.$$" && mv "$made.$$" "$made" || exit 255\n'
         f'exec {shlex.quote(real)} -F "$made" "$@"\n'
+    )
+
+
+def _unless_named(command: str) -> str:
+    """Return the lines that run ``command`` if the caller of ssh names a configuration."""
+    return (
+        f"while getopts {_OPTIONS} option 2>/dev/null; do\n"
+        f'    [ "$option" = F ] && exec {command} "$@"\n'
+        "done\n"
+    )
+
+
+def _accounts_ssh(real: str, _folder: Path, home: Path) -> str:
+    """Return the script that starts ssh with the account's files, without the system's settings."""
+    with contextlib.suppress(KeyError):  # ssh itself will say that it does not know its user
+        home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    config, command = shlex.quote(str(home / ".ssh" / "config")), shlex.quote(real)
+    return (
+        f"{_unless_named(command)}"
+        f'[ -r {config} ] && exec {command} -F {config} "$@"\n'
+        f'exec {command} -F /dev/null "$@"\n'
     )
 
 
