@@ -74,3 +74,10 @@ def test_a_late_click_does_nothing(place: Place) -> None:
     late = turn.click(prompt, "blue")
     assert (late.value, late.error) == (None, None)
     turn.wait_gone()
+
+
+def test_a_stop_ends_the_wait_for_an_answer(place: Place) -> None:
+    turn, _prompt = question(place)
+    turn.say("/stop")
+    turn.wait_gone()
+    assert "topped" in turn.said

@@ -7,6 +7,8 @@ idle before that has ended, and the gateway ends it if that takes too long.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -65,6 +67,17 @@ class Runs:
 
         return counted
 
-    async def _halting(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def _halting(
+        self, original: Callable[..., Any], session_key: str, *args: Any, **kwargs: Any
+    ) -> Any:
         self._halted = True
-        return await original(*args, **kwargs)
+        try:
+            return await original(session_key, *args, **kwargs)
+        finally:
+            _let_go_of_questions(session_key)
+
+
+def _let_go_of_questions(session_key: str) -> None:
+    """End the wait for an answer to the assistant's question: nothing that stops a turn does."""
+    with contextlib.suppress(ImportError, AttributeError):
+        importlib.import_module("tools.clarify_gateway").clear_session(session_key)
