@@ -114,7 +114,8 @@ def test_test_route_prints_the_documented_keys(documented: Installation) -> None
         answer = documented.run("test-route", place, "--json").json
         assert list(answer) == _keys("### test-route --json")
         assert list(answer["place"]) == [
-            *("platform", "chat_id", "thread_id", "user_id", "guild_id", "parent_chat_id", "bot")
+            *("platform", "chat_id", "thread_id", "user_id", "guild_id", "parent_chat_id", "bot"),
+            "aliases",
         ]
         _check_common(answer)
         if answer["route"] is not None:
