@@ -91,6 +91,8 @@ def test_a_restart_is_told_in_the_profiles_language(settled: Stage, tmp_path: Pa
     (tmp_path / "en.yaml").write_text(yaml.safe_dump({}))
     settled.root.extra_environ["HERMES_BUNDLED_LOCALES"] = str(tmp_path)
     settled.root.profiles["career"].configure({"display": {"language": "de"}})
+    # From 0.22 on a restart that is asked for waits for turns, and is told to those that it ends.
+    settled.root.configure({"agent": {"restart_after_turn_timeout": 1}})
     settled.gateway.restart()
     asked, seq = settled.model.seq, settled.telegram.seq
     settled.telegram.say("[[sleep 60]][[say late]]", chat_id=FORUM, thread_id=CAREER)
