@@ -60,6 +60,7 @@ def prepared(
     home = stage.root.profiles["career"]
     home.configure({"session_reset": reset, "sessions": prune, "memory": {"provider": "keeper"}})
     home.configure({"checkpoints": {"auto_prune": True}})
+    home.configure({"approvals": {"destructive_slash_confirm": False}})
     home.env({"NOUS_PORTAL_BASE_URL": portal.origin})
     plugin = home.path / "plugins" / "keeper"
     plugin.mkdir(parents=True)
@@ -164,18 +165,30 @@ def test_a_session_ends_by_the_clock_where_hermes_ends_it(stage: Stage, tended: 
         wait_until(lambda: "sessions: 1" in stage.root.log("agent.log"))  # a thread writes it
 
 
+def handed_over(home: Path) -> list[dict[str, Any]]:
+    """Return what the memory provider was given at the ends of sessions."""
+    file = home / "kept.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
 def test_what_was_said_is_handed_to_the_memory_provider_when_the_session_ends(
+    tended: Path,
+) -> None:
+    said = [kept["said"] for kept in handed_over(tended)]
+    assert len(said) == ENDS_BY_CLOCK
+    assert all("first words" in words for (words,) in said)
+
+
+def test_what_was_said_is_handed_to_the_memory_provider_when_a_new_session_is_wanted(
     stage: Stage, tended: Path
 ) -> None:
-    (ended,) = routing(tended)
-    if not ENDS_BY_CLOCK:
-        assert not (tended / "kept.jsonl").exists()
-        stage.ask("/new", CAREER)
-        stage.wait_settled("career")
-    (kept,) = map(json.loads, (tended / "kept.jsonl").read_text().splitlines())
-    assert len(kept["said"]) == 1
-    assert "first words" in kept["said"][0]
-    assert kept["of"]["session"] == ended["session_id"]
+    before = len(handed_over(tended))
+    stage.ask("words to keep", CAREER, contains="words to keep")
+    stage.ask("/new", CAREER)
+    stage.wait_settled("career")
+    (kept,) = handed_over(tended)[before:]
+    assert "words to keep" in kept["said"][-1]
+    assert kept["of"]["session"] not in {row["session_id"] for row in routing(tended)}
     assert kept["of"]["thread_id"] == str(CAREER)
 
 

@@ -123,6 +123,12 @@ FORGET_CONVERSATION = Patch(
     name="_clear_conversation_scope",
     why="what /new clears must be gone from the next worker's memory too",
 )
+RESET_SESSION = Patch(
+    owner=_RUNNER,
+    name="_handle_reset_command",
+    why="the memory provider is handed what was said; no process has kept the session's agent",
+    required=False,
+)
 WATCH_PROCESS = Patch(
     owner=_RUNNER,
     name="_run_process_watcher",

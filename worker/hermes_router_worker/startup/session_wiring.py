@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from hermes_router_worker.hermes.features.memory_flush import hand_over_at_reset
 from hermes_router_worker.home import guards
 from hermes_router_worker.home.delegations import restore_delegations, sweep_own
 from hermes_router_worker.home.process_records import adopt_processes
@@ -119,6 +120,7 @@ def attach(runner: Any, adapter: Any, *, session_key: str | None = None) -> None
     mark_running(runner)
     tolerate_network_errors()
     obey_gateway_rules(runner)
+    hand_over_at_reset(runner)
     start_async_delegation_watcher(runner)
     if session_key:
         adopt_session(runner, session_key)

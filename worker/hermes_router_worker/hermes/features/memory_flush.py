@@ -1,4 +1,6 @@
-"""Handing a session's conversation to its memory provider when the session ends by the clock.
+"""Handing a session's conversation to its memory provider when the session ends.
+
+It ends by ``/new``, and by the clock where Hermes still ends sessions so.
 
 Hermes does it through the agent that its gateway keeps for each session: the provider's
 ``on_session_end`` gets what was said. No process keeps an agent here. So one is built for each
@@ -8,12 +10,29 @@ looks for the one that it kept. Hermes does the rest: it hands over, closes and 
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 from collections.abc import Iterable
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
+
 logger = logging.getLogger(__name__)
+
+
+def hand_over_at_reset(runner: Any) -> None:
+    """Have ``/new`` and ``/reset`` hand over what was said, as where the agent was kept."""
+
+    def seating(reset: Any) -> Any:
+        async def seated(event: Any) -> Any:
+            key = runner._session_key_for_source(event.source)
+            await asyncio.to_thread(seat_agents, runner, [key])
+            return await reset(event)
+
+        return seated
+
+    replacements.RESET_SESSION.replace(seating, on=runner)
 
 
 def seat_agents(runner: Any, session_keys: Iterable[str]) -> int:
@@ -25,9 +44,10 @@ def seat_agents(runner: Any, session_keys: Iterable[str]) -> int:
     if not str((config.get("memory") or {}).get("provider") or "").strip():
         return 0
     seated = 0
+    runner.session_store._ensure_loaded()
     for key in session_keys:
         entry = runner.session_store._entries.get(key)
-        if entry is None or entry.origin is None:
+        if entry is None or entry.origin is None or runner._agent_cache.get(key):
             continue
         try:
             agent = _agent_of(runner, key, entry)
