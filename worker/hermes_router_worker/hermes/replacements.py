@@ -191,6 +191,14 @@ HAS_HOOK = Patch(
     required=False,
 )
 
+DEFER_REVIEW = Patch(
+    owner="run_agent",
+    name="_review_should_defer",
+    why="a review of memory and skills that waits for a quiet machine would end with its worker",
+    since="0.22",
+    required=False,
+)
+
 _QUICK = "saves time only"
 COPY_CONFIG = Patch(owner="hermes_cli.config", name="copy", why=_QUICK, required=False)
 CHECK_BUNDLE = Patch(

@@ -112,10 +112,11 @@ def _listed(names: list[str], name: str) -> Iterator[None]:
 def _delegations() -> list[Any]:
     """Return the records of the delegated tasks that run."""
     try:
-        from tools.async_delegation import list_async_delegations
+        from tools import async_delegation as delegations
     except ImportError:  # before 0.17
         return []
-    return [r for r in list_async_delegations() if r.get("status") in {"running", "finalizing"}]
+    live = getattr(delegations, "_LIVE_STATES", {"running", "finalizing"})
+    return [r for r in delegations.list_async_delegations() if r.get("status") in live]
 
 
 def _delegation(record: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.features.memory_flush import hand_over_at_reset
 from hermes_router_worker.home import guards
 from hermes_router_worker.home.delegations import restore_delegations, sweep_own
@@ -111,6 +112,11 @@ def adopt_session(runner: Any, session_key: str) -> int:
     return adopted
 
 
+def review_at_once() -> None:
+    """Have a review of memory and skills follow its turn, also on the machine's own model."""
+    replacements.DEFER_REVIEW.replace(lambda _defer: lambda *_args, **_kwargs: False)
+
+
 def attach(runner: Any, adapter: Any, *, session_key: str | None = None) -> None:
     """Wire the pipe adapter into the runner. Call it in the running loop, before the first event.
 
@@ -121,6 +127,7 @@ def attach(runner: Any, adapter: Any, *, session_key: str | None = None) -> None
     tolerate_network_errors()
     obey_gateway_rules(runner)
     hand_over_at_reset(runner)
+    review_at_once()
     start_async_delegation_watcher(runner)
     if session_key:
         adopt_session(runner, session_key)
