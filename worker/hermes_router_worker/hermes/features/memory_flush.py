@@ -50,20 +50,24 @@ def seat_agents(runner: Any, session_keys: Iterable[str]) -> int:
         if entry is None or entry.origin is None or runner._agent_cache.get(key):
             continue
         try:
+            said = runner.session_store.load_transcript(entry.session_id)
+            if not said:
+                continue
             agent = _agent_of(runner, key, entry)
         except Exception:
             logger.exception("session %s ends without its memory provider", key)
             continue
+        agent._session_messages = said
         runner._agent_cache[key] = (agent, None, 0, entry.session_id)
         seated += 1
     return seated
 
 
 def _agent_of(runner: Any, key: str, entry: Any) -> Any:
-    """Return an agent of the session that knows the whole conversation; it asks no model."""
+    """Return an agent of the session; it asks no model."""
     source = entry.origin
     model, runtime = runner._resolve_session_agent_runtime(source=source, session_key=key)
-    agent = importlib.import_module("run_agent").AIAgent(
+    return importlib.import_module("run_agent").AIAgent(
         model=model,
         **runtime,
         max_iterations=1,
@@ -80,5 +84,3 @@ def _agent_of(runner: Any, key: str, entry: Any) -> Any:
         gateway_session_key=key,
         session_db=getattr(runner._session_db, "_db", runner._session_db),
     )
-    agent._session_messages = runner.session_store.load_transcript(entry.session_id)
-    return agent
