@@ -184,6 +184,13 @@ CHECK_SLASH_ACCESS = Patch(
     name="_check_slash_access",
     why="the gateway's access rules hold beside the profile's",
 )
+_LOGIN = "where the root has a login that is not shared, people are told the setting"
+PROVIDER_ERROR = Patch(
+    owner="gateway.run", name="_gateway_provider_error_reply", why=_LOGIN, required=False
+)
+NO_CREDENTIALS = Patch(
+    owner="gateway.run_turn_runner", name="t", why=_LOGIN, since="0.21.3", required=False
+)
 HAS_HOOK = Patch(
     owner="hermes_cli.plugins",
     name="has_hook",

@@ -8,6 +8,7 @@ token under the lock of the file that the token came from.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
@@ -16,12 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol.files.logins import logged_in
+from hermes_router_worker.hermes import replacements
 
 logger = logging.getLogger(__name__)
 
 _SHARED_STORE = "HERMES_SHARED_AUTH_DIR"
 _FALL_BACK = "_global_auth_file_path"
-_PROVIDER_ERROR = "_gateway_provider_error_reply"
+_NO_CREDENTIALS = "gateway.errors.no_credentials"
+_HINT = (
+    "⚠️ Profile {profile!r} is not logged in with {provider}, and the root's login is not shared "
+    "with it. Log it in (`hermes -p {profile} auth add {provider}`), or share the root's: "
+    "`hermes_router.profiles.{profile}.share: [auth]`."
+)
 
 
 def keep_own(profile: str) -> None:
@@ -45,25 +52,41 @@ def keep_own(profile: str) -> None:
 
 def _name_the_setting(profile: str, home: Path, roots_file: Callable[[], Path | None]) -> None:
     """Have the chat told of the setting where a login is missing that the root has."""
-    run: Any = importlib.import_module("gateway.run")
-    reply = getattr(run, _PROVIDER_ERROR, None)
-    if reply is None:  # an older Hermes shows the provider's own words, which say what to do
-        return
 
-    def with_setting(text: str, *args: Any, **kwargs: Any) -> str:
+    def hint() -> str | None:
         shared = roots_file()
         withheld = (logged_in(shared) if shared else set()) - logged_in(home / "auth.json")
-        if _configured_provider() not in withheld:
-            return str(reply(text, *args, **kwargs))
-        logger.error("no login for %s: %s", _configured_provider(), text)
-        return (
-            f"⚠️ Profile {profile!r} is not logged in with {_configured_provider()}, and the root's "
-            f"login is not shared with it. Log it in (`hermes -p {profile} auth add "
-            f"{_configured_provider()}`), or share the root's: "
-            f"`hermes_router.profiles.{profile}.share: [auth]`."
-        )
+        provider = _configured_provider()
+        return _HINT.format(profile=profile, provider=provider) if provider in withheld else None
 
-    setattr(run, _PROVIDER_ERROR, with_setting)
+    importlib.import_module("gateway.run")
+    replacements.PROVIDER_ERROR.replace(functools.partial(_explained, hint))
+    replacements.NO_CREDENTIALS.replace(functools.partial(_translated, hint))
+
+
+def _explained(hint: Callable[[], str | None], reply: Callable[..., str]) -> Callable[..., str]:
+    """Wrap what makes a reply out of a provider's error."""
+
+    def with_setting(text: str, *args: Any, **kwargs: Any) -> str:
+        told = hint()
+        if told is None:
+            return reply(text, *args, **kwargs)
+        logger.error("no login for %s: %s", _configured_provider(), text)
+        return told
+
+    return with_setting
+
+
+def _translated(
+    hint: Callable[[], str | None], translate: Callable[..., str]
+) -> Callable[..., str]:
+    """Wrap what looks up a turn's texts; newer Hermes has one for missing credentials."""
+
+    def with_setting(key: str, *args: Any, **kwargs: Any) -> str:
+        told = hint() if key == _NO_CREDENTIALS else None
+        return translate(key, *args, **kwargs) if told is None else told
+
+    return with_setting
 
 
 def _configured_provider() -> str:
