@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import sqlite3
@@ -17,6 +18,9 @@ from tests.kit.waiting import wait_until
 
 pytest.importorskip("hermes_cli.loops", reason="Hermes has recurring prompts from 0.20 on")
 
+PINS = importlib.util.find_spec("gateway.session_prompt_pin") is not None
+"""Does this Hermes keep a conversation's prompts for its internal turns?"""
+
 pytestmark = pytest.mark.timeout(300)  # the shortest interval of a loop is five seconds
 
 WHO = """[[tool terminal {"command": "echo pid=$PPID home=$HERMES_HOME mark=$MARK"}]]"""
@@ -27,7 +31,10 @@ def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
-    stage.root.profiles["career"].configure({"loops": {"min_interval_seconds": 5}})
+    channel = {"extra": {"channel_prompts": {str(CAREER): "prompt-of-the-channel"}}}
+    stage.root.profiles["career"].configure(
+        {"loops": {"min_interval_seconds": 5}, "platforms": {"telegram": channel}}
+    )
     return stage
 
 
@@ -49,7 +56,9 @@ def state_of(stage: Stage, kind: str) -> dict[str, object]:
 
 
 def test_a_loop_runs_in_workers_of_its_profile_until_it_is_through(stage: Stage) -> None:
-    seq = stage.telegram.seq
+    stage.ask("a person speaks first", CAREER, contains="a person speaks first")
+    stage.wait_settled("career")
+    seq, asked = stage.telegram.seq, stage.model.seq
     stage.telegram.say(f"/loop 5s --times 2 {WHO}", chat_id=FORUM, thread_id=CAREER)
     home = stage.root.profiles["career"].path
     for _tick in range(2):
@@ -61,6 +70,10 @@ def test_a_loop_runs_in_workers_of_its_profile_until_it_is_through(stage: Stage)
         seq = told.seq
     wait_until(lambda: state_of(stage, "loop")["status"] == "done", 60)
     stage.wait_settled("career")
+    if PINS:  # the prompt of the place holds for turns that nobody's message began
+        systems = [request.system for request in stage.model.requests("chat", after=asked)]
+        assert len(systems) >= 2
+        assert all("prompt-of-the-channel" in system for system in systems)
 
 
 def test_a_heartbeat_is_due_in_the_gateway_that_comes_next(stage: Stage) -> None:
