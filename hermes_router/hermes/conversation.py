@@ -12,7 +12,7 @@ import anyio
 from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import event_fields, place_of, source_fields
 from hermes_router.hermes.compat.own_words import own_words
-from hermes_router.hermes.features import prompts
+from hermes_router.hermes.features import deadlines, prompts
 from hermes_router.hermes.features.menus import ChatMenus
 from hermes_router.hermes.features.own_place import kept_in
 from hermes_router.jobs.wakeups import Wakeups
@@ -119,8 +119,9 @@ class GatewayConversation:
             refuses=partial(seams.command_refusal, self._runner, source, self._event.get_command()),
             users=frozenset(self._target.user_ids) if self._personal else None,
         )
-        with kept_in(self._target.chat_id, self._target.thread_id):
-            return await Relay(adapter, self._target).execute(method, args, spool, ask)
+        async with deadlines.said_of(self.profile, method):
+            with kept_in(self._target.chat_id, self._target.thread_id):
+                return await Relay(adapter, self._target).execute(method, args, spool, ask)
 
     def offered(self, offers: msg.Commands) -> None:
         """Take note of the commands that the worker says its profile offers."""

@@ -20,7 +20,7 @@ from hermes_router.hermes.compat.events import named_elsewhere, place_to_route, 
 from hermes_router.hermes.conversation import Notes
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
-from hermes_router.hermes.features import gateway_commands, prompts
+from hermes_router.hermes.features import deadlines, gateway_commands, prompts
 from hermes_router.hermes.features.first_menus import FirstMenus
 from hermes_router.hermes.features.home_notices import HomeNotices
 from hermes_router.hermes.features.jobs import Jobs
@@ -78,6 +78,7 @@ class GatewayRouter:
         self.notices = HomeNotices(runner, self._delivery)
         self._observing = Observing(home, self._watcher)
         book = self._observing.book
+        deadlines.install()
         services = TurnServices(self._workers, self._delivery, prompts.install(), note=book.note)
         self._dispatcher = Dispatcher(services)
         self._command = RouterCommand(runner, home, self._watcher, self._dispatcher, self._workers)

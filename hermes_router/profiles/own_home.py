@@ -1,4 +1,4 @@
-"""The home channels that a profile has chosen itself, by ``/sethome`` or in its configuration."""
+"""What a profile has chosen that the gateway must say for it: home channels, language, deadline."""
 
 from __future__ import annotations
 
@@ -47,6 +47,16 @@ def display_language(profile: Profile) -> str | None:
     language = display.get("language") if isinstance(display, dict) else None
     named = env_values(profile.home / ".env", _MOST_BYTES).get("HERMES_LANGUAGE")
     return named or (language if isinstance(language, str) else None)
+
+
+def approval_seconds(profile: Profile) -> int | None:
+    """Return how long the profile waits for an approval; None for Hermes's default."""
+    approvals = read_profile_config(profile.home / "config.yaml").get("approvals")
+    seconds = approvals.get("timeout") if isinstance(approvals, dict) else None
+    try:
+        return None if seconds is None else int(seconds)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _settings(profile: Profile, platform: str) -> dict[str, Any]:

@@ -123,6 +123,12 @@ HAS_APPROVAL = Patch(
     name="has_blocking_approval",
     why="adapters see that a routed approval is open",
 )
+APPROVAL_SECONDS = Patch(
+    owners=("gateway.platforms.base",),
+    name="approval_timeout_seconds",
+    why="a routed profile's approval says how long that profile waits",
+    since="0.21.3",
+)
 CLARIFY = Patch(
     owners=_CLARIFY,
     name="resolve_gateway_clarify",
@@ -172,6 +178,7 @@ PATCHES: tuple[Patch, ...] = (
     KANBAN_ARTIFACTS,
     APPROVE,
     HAS_APPROVAL,
+    APPROVAL_SECONDS,
     CLARIFY,
     CLARIFY_TYPED,
     CONFIRM,

@@ -438,6 +438,12 @@ def text_in(key: str, language: str | None) -> str | None:
     return None if text == key else text
 
 
+def default_approval_seconds() -> int:
+    """Return how long Hermes waits for an approval where a configuration says nothing."""
+    defaults = importlib.import_module("hermes_cli.config").DEFAULT_CONFIG
+    return int(defaults["approvals"]["timeout"])
+
+
 def restart_was_planned() -> bool:
     """Say whether the last gateway went to be started again, asked by nobody in a chat."""
     module = importlib.import_module("gateway.run")
