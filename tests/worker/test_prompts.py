@@ -81,3 +81,12 @@ def test_a_stop_ends_the_wait_for_an_answer(place: Place) -> None:
     turn.say("/stop")
     turn.wait_gone()
     assert "topped" in turn.said
+
+
+def test_a_stop_ends_the_wait_for_an_approval(place: Place, tmp_path: Path) -> None:
+    target = tmp_path / "victim"
+    turn = place.say(dangerous(target))
+    turn.wait_call("send_exec_approval")
+    turn.say("/stop")
+    turn.wait_gone()
+    assert target.exists()
