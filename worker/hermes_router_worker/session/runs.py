@@ -7,14 +7,13 @@ idle before that has ended, and the gateway ends it if that takes too long.
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.features import questions
 from hermes_router_worker.hermes.follow import follow
 
 _in_turn: ContextVar[bool] = ContextVar("in_turn", default=False)
@@ -74,10 +73,4 @@ class Runs:
         try:
             return await original(session_key, *args, **kwargs)
         finally:
-            _let_go_of_questions(session_key)
-
-
-def _let_go_of_questions(session_key: str) -> None:
-    """End the wait for an answer to the assistant's question: nothing that stops a turn does."""
-    with contextlib.suppress(ImportError, AttributeError):
-        importlib.import_module("tools.clarify_gateway").clear_session(session_key)
+            questions.let_go(session_key)
