@@ -285,4 +285,9 @@ def _answer(request: msg.Request) -> Any:
     """Return what a platform where everything works would answer."""
     if isinstance(request, msg.Call) and request.method == "get_chat_info":
         return {"name": "forum", "type": "group", "chat_id": request.args.get("chat_id")}
-    return {"success": True, "message_id": str(5000 + request.id)}
+    return {"success": True, "message_id": message_of(request)}
+
+
+def message_of(request: msg.Request) -> str:
+    """Return the id of the message that a call has sent, as the worker is told."""
+    return str(5000 + request.id)

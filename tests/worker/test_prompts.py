@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
 from hermes_router.protocol import messages as msg
-from tests.kit.real_worker import Place, Turn
+from tests.kit import HermesRoot
+from tests.kit.real_worker import Place, Turn, message_of
+
+CLOSES_CARDS = importlib.util.find_spec("gateway.run_turn_runner_approval_settle") is not None
+"""Does this Hermes write into a prompt that nobody answered in time? 0.21.3 and newer do."""
 
 
 def dangerous(target: Path) -> str:
@@ -43,6 +48,26 @@ def test_a_typed_answer_closes_the_prompt(place: Place, tmp_path: Path) -> None:
     turn.wait_message(lambda one: isinstance(one, msg.Closed) and one.call == prompt.id)
     turn.wait_gone()
     assert not target.exists()
+
+
+def test_what_nobody_approves_is_not_run_and_its_prompt_is_closed(
+    root: HermesRoot, place: Place, tmp_path: Path
+) -> None:
+    target = tmp_path / "victim"
+    home = root.profiles["career"]
+    home.configure({"approvals": {"timeout": 3}})
+    try:
+        turn = place.say(dangerous(target))
+        prompt = turn.wait_call("send_exec_approval")
+        turn.wait_message(lambda one: isinstance(one, msg.Closed) and one.call == prompt.id)
+        turn.wait_gone()
+    finally:
+        home.configure({"approvals": {"timeout": None}})
+    assert target.exists()
+    if CLOSES_CARDS:
+        [card] = [call for call in turn.calls if call.method == "edit_message"]
+        assert card.args["message_id"] == message_of(prompt)
+        assert "timed out" in str(card.args["content"]).lower()
 
 
 def question(place: Place) -> tuple[Turn, msg.Call]:
