@@ -26,7 +26,7 @@ KIDS = UNROUTED
 NARROW = (41, 42)
 MARK = f"limits-{os.getpid()}"  # another run of these tests has its own
 LIMITS = {
-    "memory_bytes": 600_000_000,
+    "memory_bytes": 900_000_000,  # a worker of Hermes 0.22 uses more, and sixty forks of a script
     "cpu_seconds": 7,
     "processes": 60,
     "open_files": 256,
@@ -80,7 +80,8 @@ def prepared(
         }
     )
     for profile in (stage.root.profiles["career"], kids):
-        profile.configure({"approvals": {"mode": "off"}, "plugins": {"enabled": ["noise"]}})
+        approvals = {"mode": "off", "destructive_slash_confirm": False}
+        profile.configure({"approvals": approvals, "plugins": {"enabled": ["noise"]}})
         # From 0.22 on a model finds a plugin's tool by a search, unless that is off.
         profile.configure({"tools": {"tool_search": {"enabled": "off"}}})
         folder = profile.path / "plugins" / "noise"
@@ -129,6 +130,8 @@ def cross(stage: Stage, said: str, limit: str, *, thread: int, profile: str) -> 
     assert stage.gateway.running
     wait_until(lambda: not scripts(), 20, "something of the tree is left")
     stage.wait_settled(profile)
+    # Hermes 0.22 asks the model a message that was cut off again, together with the next one.
+    stage.ask("/new", thread)
     return told
 
 

@@ -19,6 +19,8 @@ from tests.gateway.conftest import (
 from tests.gateway.failures.outcomes import QUIET, said, steps, wait_said, wait_step
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for a gateway's start alone
+
 
 @pytest.fixture(scope="module")
 def prepared(
