@@ -21,7 +21,7 @@ from hermes_router import __version__
 from hermes_router.cli.output import clean
 from hermes_router.cli.parser import COMMANDS
 from hermes_router.protocol.messages import PROTOCOL_VERSION
-from tests.cli.conftest import CHAT, ROOT, Installation
+from tests.cli.conftest import CHAT, CONFIG, ROOT, Installation
 
 PLACE = f"telegram:{CHAT}:6"
 
@@ -135,6 +135,21 @@ def test_colours_are_for_terminals_and_off_with_no_color(installation: Installat
     assert "\x1b" not in _on_a_terminal(installation, "test-route", PLACE, NO_COLOR="1")
     assert "\x1b[31m" in _on_a_terminal(installation, "rotues")
     assert "\x1b" not in installation.run("test-route", PLACE).out
+
+
+def test_a_long_table_goes_through_the_persons_pager(installation: Installation) -> None:
+    rows = "".join(f"        {number}: career\n" for number in range(100, 140))
+    installation.config.write_text(CONFIG.replace("        7: absent\n", rows))
+    command = ("routes", "--profile", "career")
+    paged = _on_a_terminal(installation, *command, PAGER="sed s/^/page:/", COLUMNS="200")
+    assert paged.startswith("page:")
+    assert "page:\x1b[2mPLATFORM" in paged
+    assert "page:" not in _on_a_terminal(installation, *command, PAGER="cat", COLUMNS="200")
+    assert "page:" not in _on_a_terminal(
+        installation, *command, PAGER="sed s/^/page:/", COLUMNS="200", LINES="200"
+    )
+    assert "page:" not in installation.run(*command, env=installation.environ(PAGER="false")).out
+    assert installation.run(*command).out.count("telegram ") >= 40
 
 
 def test_what_comes_from_files_cannot_steer_the_terminal(installation: Installation) -> None:

@@ -31,6 +31,18 @@ def test_the_table_is_shown_most_specific_first(installation: Installation) -> N
     assert shown.status == 3
 
 
+def test_a_part_of_the_table_is_shown(installation: Installation) -> None:
+    shown = installation.run("routes", "--profile", "absent")
+    assert [line for line in shown.out.splitlines() if "UNUSABLE" in line]
+    assert "career" not in shown.out
+    assert "1 route of 5" in shown.out
+    assert shown.status == 3
+    shown = installation.run("routes", "--profile", "career", "--platform", "discord")
+    assert "0 routes of 5" in shown.out
+    routes = installation.run("routes", "--profile", "absent", "--json").json["routes"]
+    assert [route["profile"] for route in routes] == ["absent"]
+
+
 def test_a_table_without_trouble_is_status_0(installation: Installation) -> None:
     installation.config.write_text(CONFIG.replace("        7: absent\n", ""))
     shown = installation.run("routes")

@@ -34,6 +34,7 @@ from hermes_router.cli.output import (
     say_table,
     severity,
 )
+from hermes_router.cli.pager import paged
 from hermes_router.cli.status import CommandError
 from hermes_router.config.model import RouterConfig
 from hermes_router.errors import ConfigError, Problem
@@ -44,11 +45,14 @@ The most specific route comes first. TAKES FROM is the wider route that would an
 messages without it. A broken configuration is reported with every mistake in it; a running gateway
 keeps the last good table until it is mended.
 
+A table that is longer than the terminal is shown by $PAGER; PAGER=cat shows it as it is.
+
 --check reads FILE alone, as CI does: what is on this machine is not asked, unless --home is given.
 
 examples:
   hermes-router routes
-  hermes-router routes --json
+  hermes-router routes --profile career
+  hermes-router routes --platform telegram --json
   hermes-router routes --check config.yaml
   hermes-router routes --check config.yaml --strict
 
@@ -64,6 +68,8 @@ TOLD_WITH_THE_PROFILE = frozenset({"missing-profile", "launcher"})
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
+    parser.add_argument("--profile", metavar="NAME", help="only what leads to this profile")
+    parser.add_argument("--platform", metavar="NAME", help="only the routes of this platform")
     parser.add_argument("--check", metavar="FILE", help="check this file, and change nothing")
     parser.add_argument("--strict", action="store_true", help="with --check: warnings count")
     commands.add_home_option(parser)
@@ -78,13 +84,14 @@ def run(options: argparse.Namespace) -> int:
     if options.strict:
         raise CommandError("--strict goes with --check", status=status.WRONG)
     loaded = loading.load(options.home, offline=options.offline)
-    table = _Table(loaded)
+    table = _Table(loaded, options.profile, options.platform)
     if options.json:
         say_json(table.fields())
     elif loaded.error is not None:
         _show_broken(loaded)
     else:
-        table.show()
+        with paged():
+            table.show()
     return table.status
 
 
@@ -148,15 +155,27 @@ def _counted(problems: Iterable[Problem]) -> str:
 
 
 class _Table:
-    def __init__(self, loaded: Loaded) -> None:
+    """The routes, those of one profile or platform alone if wanted, and their profiles."""
+
+    def __init__(
+        self, loaded: Loaded, profile: str | None = None, platform: str | None = None
+    ) -> None:
         self.loaded = loaded
         config = loaded.config
-        self.routes = config.table.routes if config else ()
-        self.takes_from = wider_routes(self.routes)
+        every = config.table.routes if config else ()
+        self.routes = [
+            route
+            for route in every
+            if profile in {None, route.profile} and platform in {None, route.platform}
+        ]
+        self.left_out = len(every) - len(self.routes)
+        self.takes_from = wider_routes(every)
         self.profiles: dict[str, ProfileFacts] = {}
         if config is not None:
+            wanted = {route.profile for route in self.routes} if self.left_out else None
             for name in config.worker_profiles():
-                self.profiles[name] = loaded.look_at(name)
+                if wanted is None or name in wanted:
+                    self.profiles[name] = loaded.look_at(name)
 
     @property
     def status(self) -> int:
@@ -219,10 +238,12 @@ class _Table:
             indent="",
         )
         say()
+        if self.left_out:
+            say(f"{counted(len(self.routes), 'route')} of {len(self.routes) + self.left_out}")
         if self.routes:
             head = ("PLATFORM", "MATCHES", "PROFILE", "STATE", "WRITTEN AT", "TAKES FROM")
             say_table(head, [self._row(route) for route in self.routes])
-        else:
+        elif not self.left_out:
             say("no routes: every message is unmatched")
         self._show_findings()
 
