@@ -19,7 +19,7 @@ import anyio.to_thread
 
 from hermes_router.errors import ProfileError
 from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.events import event_again
+from hermes_router.hermes.compat.events import event_again, event_to_go_on
 from hermes_router.jobs.maintenance import owed_replies
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol.delivered import name_of
@@ -114,7 +114,13 @@ class CrashRecovery:
         if entry.step is Step.ACCEPTED and kept is not None and self._may_serve(entry, kept):
             await self._serve(entry, kept)
             return
-        if not await self._hermes_answers(entry) and time.time() - entry.at < _TOO_OLD_TO_TELL:
+        if await self._hermes_answers(entry):
+            self._forget(entry)
+            return
+        if entry.step is Step.CUT_OFF and self._may_go_on(entry):
+            await self._go_on(entry)
+            return
+        if time.time() - entry.at < _TOO_OLD_TO_TELL:
             text = cut_off(kept.text if kept is not None else "", begun=entry.step is Step.SAID)
             await seams.send_to(self._runner, seams.source_of(entry.source), text)
         self._forget(entry)
@@ -127,11 +133,15 @@ class CrashRecovery:
 
     def _may_serve(self, entry: Entry, kept: KeptEvent) -> bool:
         """Say whether a message can be served now: it is whole, young, and still this profile's."""
+        return not kept.files and self._may_go_on(entry)
+
+    def _may_go_on(self, entry: Entry) -> bool:
+        """Say whether a message may be worked on now: it is young, and still this profile's."""
         source = seams.source_of(entry.source)
         return (
-            not kept.files
-            and time.time() - entry.at < _TOO_OLD_TO_SERVE
+            time.time() - entry.at < _TOO_OLD_TO_SERVE
             and self._routed(source) == entry.profile
+            and seams.authorized(self._runner, source)
             and seams.adapter_for(self._runner, source) is not None
         )
 
@@ -139,11 +149,19 @@ class CrashRecovery:
         """Hand a message to its adapter as if it came now, and wait until it has its outcome."""
         logger.info("hermes-router: a message of profile %s is served now", entry.profile)
         source = seams.source_of(entry.source)
-        adapter = seams.adapter_for(self._runner, source)
-        await adapter.handle_message(event_again(kept.fields, source, entry.id))
+        await self._hand_over(entry, event_again(kept.fields, source, entry.id))
+
+    async def _go_on(self, entry: Entry) -> None:
+        """Have the session go on with a turn that a stop of the gateway cut off, as Hermes does."""
+        logger.info("hermes-router: a turn of profile %s is gone on with", entry.profile)
+        entry.resumed()
+        await self._hand_over(entry, event_to_go_on(seams.source_of(entry.source), entry.id))
+
+    async def _hand_over(self, entry: Entry, event: Any) -> None:
+        adapter = seams.adapter_for(self._runner, event.source)
+        await adapter.handle_message(event)
         with anyio.move_on_after(_SERVED_SECONDS):
             await entry.outcome.wait()
-            return
         self._forget(entry)
 
     async def _hermes_answers(self, entry: Entry) -> bool:

@@ -80,7 +80,7 @@ class MessageHandler:
         if await self._stopped_waiting(event, conversation):
             return
         key = self._runner._session_key_for_source(event.source)
-        running = RunningTurn(conversation, self._dispatcher)
+        running = RunningTurn(self._runner, conversation, self._dispatcher)
         inline = self._dispatcher.running(conversation) is not None and seams.bypasses_running_turn(
             event.get_command()
         )
@@ -129,7 +129,7 @@ class MessageHandler:
         settings = (await self._watcher.fresh()).settings(profile)
         inbound = EventSender(fields={}, source=source_fields(event.source), wake=True)
         key = self._runner._session_key_for_source(event.source)
-        running = RunningTurn(conversation, self._dispatcher)
+        running = RunningTurn(self._runner, conversation, self._dispatcher)
         seams.count_as_running(self._runner, key, event.source, running)
         try:
             turn = await self._dispatcher.serve(conversation, inbound, settings)
@@ -197,11 +197,12 @@ class MessageHandler:
             yield done
 
     async def _leave(self, conversation: GatewayConversation, track: EventTrack) -> None:
-        """Settle the entry of a message; one that a stop of the gateway left untouched is kept.
+        """Settle the entry of a message; one that a stop of the gateway leaves open is kept.
 
-        The next gateway serves it.
+        The next gateway serves it, goes on with it, or tells people.
         """
-        if track.entry is None or (track.untouched and seams.shutting_down(self._runner)):
+        left_open = track.untouched or track.outcome is Outcome.CUT_OFF
+        if track.entry is None or (left_open and seams.shutting_down(self._runner)):
             return
         await self._register.leave(track.entry, conversation)
 
@@ -351,7 +352,10 @@ class MessageHandler:
 class RunningTurn:
     """Stands for a routed turn where Hermes keeps the agents that run."""
 
-    def __init__(self, conversation: GatewayConversation, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, runner: Any, conversation: GatewayConversation, dispatcher: Dispatcher
+    ) -> None:
+        self._runner = runner
         self._conversation = conversation
         self._dispatcher = dispatcher
         self._tasks = BackgroundTasks()
@@ -363,4 +367,5 @@ class RunningTurn:
         """Interrupt the turn: its worker saves, says its last words, and leaves."""
         turn = self._dispatcher.running(self._conversation)
         if turn is not None:
-            self._tasks.start(turn.stop(reason or "interrupted"))
+            resume = seams.shutting_down(self._runner)
+            self._tasks.start(turn.stop(reason or "interrupted", resume=resume))

@@ -16,7 +16,12 @@ from hermes_router.config import model as configuration
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes import crash_recovery
 from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.events import named_elsewhere, place_to_route, source_fields
+from hermes_router.hermes.compat.events import (
+    entry_number,
+    named_elsewhere,
+    place_to_route,
+    source_fields,
+)
 from hermes_router.hermes.conversation import Notes
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
@@ -44,7 +49,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.relay.commands import GATEWAY_COMMANDS
 from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.known_conversations import KnownConversations
-from hermes_router.state.ledger import Ledger
+from hermes_router.state.ledger import Entry, Ledger
 from hermes_router.state.open_works import OpenWorks
 from hermes_router.state.running import RunningRecord
 from hermes_router.tasks import BackgroundTasks
@@ -218,6 +223,8 @@ class GatewayRouter:
 
     async def handle(self, event: Any, original: _Original) -> Any:
         """Handle a message whose session is idle, as far as the gateway's adapter knows."""
+        if (entry := self._cut_off(event)) is not None:
+            return await self._go_on(event, entry)
         if self._command.is_asked(event):
             return await self._command.answer(event)
         return await self._handle(event, original)
@@ -242,6 +249,23 @@ class GatewayRouter:
         heard = await self._hooked(event) if decision.action == "worker" else None
         return None if heard is None else await self._handle_heard(heard, decision, original)
 
+    def _cut_off(self, event: Any) -> Entry | None:
+        """Return the message whose turn a stop cut off, if an event goes on with it."""
+        return self._ledger.of(entry_number(event)) if event.internal else None
+
+    async def _go_on(self, event: Any, entry: Entry) -> None:
+        """Go on with a turn that a stop cut off: nobody says anything, and no hook is asked.
+
+        Where the place is not that profile's any more, nothing is done.
+        """
+        if seams.restoring(self._runner, event):
+            seams.hold_until_restored(self._runner, event)
+            return
+        decision = await self._decide(event, woken=True)
+        allowed = seams.authorized(self._runner, event.source)
+        if allowed and decision is not None and decision.profile == entry.profile:
+            await self._handler.serve_and_wait(event, entry.profile)
+
     async def _hooked(self, event: Any) -> Any:
         """Return a message as the gateway home's hooks leave it; our own guard says nothing."""
         with passed():
@@ -264,6 +288,9 @@ class GatewayRouter:
 
         Returns at once: the adapter must go on receiving while a worker is being started.
         """
+        if (entry := self._cut_off(event)) is not None:
+            entry.settle()  # the message that makes the session busy goes on with it
+            return True
         if self._command.is_asked(event):
             await seams.send_text(self._runner, event, await self._command.answer(event))
             return True

@@ -43,7 +43,7 @@ from typing import Any, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 #: Bytes of payload that one :class:`Chunk` carries at the most.
 CHUNK_BYTES = 256 * 1024
@@ -220,10 +220,13 @@ class Idle(Message, frozen=True, kw_only=True, tag="idle"):
     """The reply is delivered and the session's state saved.
 
     ``resident`` means that work of this session (say, a background process) lives in this worker,
-    which therefore takes the session's next events itself.
+    which therefore takes the session's next events itself. With ``cut_off`` there may be no reply:
+    :class:`Finish` interrupted the turn, and Hermes goes on with it when the session is served
+    next.
     """
 
     resident: bool = False
+    cut_off: bool = False
 
 
 class Progress(Message, frozen=True, kw_only=True, tag="progress"):
@@ -445,9 +448,13 @@ class Resolve(Message, frozen=True, kw_only=True, tag="resolve"):
 
 
 class Finish(Message, frozen=True, kw_only=True, tag="finish"):
-    """Interrupt what runs, say what is to be said, save, and leave."""
+    """Interrupt what runs, say what is to be said, save, and leave.
+
+    With ``resume`` the gateway stops: the session notes that its turn is to be gone on with.
+    """
 
     reason: str
+    resume: bool = False
 
 
 # -- between a worker and the processes that it started ------------------------------------------

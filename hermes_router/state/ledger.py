@@ -46,6 +46,8 @@ class Step(enum.StrEnum):
     SAID = "said"  # something of its answer can be read
     TRYING = "trying"  # the end of its answer is being sent
     STALLED = "stalled"  # that takes so long that nobody can say whether it arrives
+    CUT_OFF = "cut_off"  # an orderly stop interrupted it: its session can go on with it
+    RESUMED = "resumed"  # it was gone on with after that, which is done once
     ANSWERED = "answered"  # the end of its answer was delivered
     SETTLED = "settled"  # it has its outcome
 
@@ -106,6 +108,16 @@ class Entry:
         """Note that people can read something of the answer."""
         if self.step in {Step.ACCEPTED, Step.BEGUN}:
             self._ledger.note(self, Step.SAID)
+
+    def cut_off(self) -> None:
+        """Note that an orderly stop of the gateway interrupted the work."""
+        if self.step in {Step.BEGUN, Step.SAID}:
+            self._ledger.note(self, Step.CUT_OFF)
+
+    def resumed(self) -> None:
+        """Note that the work goes on after such a stop."""
+        if self.step is Step.CUT_OFF:
+            self._ledger.note(self, Step.RESUMED)
 
     def trying(self, name: str) -> None:
         """Note that the end of the answer, the text called ``name``, is sent from now on."""

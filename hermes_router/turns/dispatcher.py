@@ -10,6 +10,7 @@ session lives on keeps the lane.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from dataclasses import dataclass, field
 
@@ -115,7 +116,7 @@ class Dispatcher:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._services.workers.close)
             for turn in self._turns:
-                tasks.start_soon(turn.stop, reason)
+                tasks.start_soon(functools.partial(turn.stop, reason, resume=True))
         await launchers.close()
 
     # -- lanes ---------------------------------------------------------------------------------

@@ -85,10 +85,13 @@ class EventReceiver:
         self._worker = worker
         self.connected.set()
 
-    def close(self) -> None:
-        """Let nobody wait: the worker is gone."""
+    def close(self, *, stopped: bool = False) -> None:
+        """Let nobody wait: the worker is gone.
+
+        ``stopped``: the gateway's stop ended it.
+        """
         self.connected.set()
-        self.taken.close()
+        self.taken.close(stopped=stopped)
         for offer in self._offers.values():
             offer.accepted.set()
             offer.handled.set()

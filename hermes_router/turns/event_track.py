@@ -25,6 +25,7 @@ class Outcome(enum.Enum):
     ANSWERED = enum.auto()
     AGAIN = enum.auto()  # the worker ended before it began with it: the next worker is to serve it
     ENDED = enum.auto()  # it ended with the worker, and people have been told what there is to say
+    CUT_OFF = enum.auto()  # the gateway's stop ended it: the next gateway goes on with it, or tells
     CLOSED = enum.auto()  # no worker takes it any more: the gateway stops
 
 
@@ -96,6 +97,17 @@ class TakenEvents:
         while self._tracks:
             self._tracks.popitem()[1].finish(Outcome.ANSWERED)
 
+    def cut_off(self) -> None:
+        """Note that the gateway's stop interrupted what the worker was at.
+
+        What nobody had begun is served again. What waits in the worker is kept by its session.
+        """
+        for number, track in self._tracks.items():
+            if self._lost(number):
+                track.note("cut_off")
+                track.finish(Outcome.AGAIN if track.untouched else Outcome.CUT_OFF)
+        self.all_done()
+
     def begun(self) -> None:
         """Note that the worker does what may not be done twice."""
         self._note("begun")
@@ -122,14 +134,18 @@ class TakenEvents:
         for track in self._current(last):
             track.answered = track.answered or success
 
-    def close(self) -> None:
-        """Settle what the worker had taken: it is gone."""
+    def close(self, *, stopped: bool = False) -> None:
+        """Settle what the worker had taken: it is gone.
+
+        ``stopped``: the gateway's stop ended it, so that nobody was told.
+        """
+        ended = Outcome.CUT_OFF if stopped else Outcome.ENDED
         lost = {number: self._lost(number) for number in self._tracks}
         for number, track in self._tracks.items():
             if track.answered:
                 track.finish(Outcome.ANSWERED)
             else:
-                track.finish(Outcome.ENDED if lost[number] else Outcome.AGAIN)
+                track.finish(ended if lost[number] else Outcome.AGAIN)
         self._tracks.clear()
 
     def _lost(self, number: int) -> bool:

@@ -149,13 +149,13 @@ class Story:
             report.cost = (report.cost or 0.0) + result.cost
         report.hermes_session = _name(result.session)
 
-    def replied(self, phases: Mapping[str, float]) -> None:
-        """Note that the answer is out and the state saved."""
+    def replied(self, phases: Mapping[str, float], *, cut_off: bool = False) -> None:
+        """Note that the answer is out and the state saved, or that a stop has ``cut_off`` it."""
         report = self._report
         if self._told or report.seconds is not None:
             return
         report.seconds = round(time.monotonic() - self._since, 3)
-        report.outcome = report.outcome or "answered"
+        report.outcome = "stopped" if cut_off else report.outcome or "answered"
         self._tell(phases)
         self._told = True
 

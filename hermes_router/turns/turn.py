@@ -85,7 +85,7 @@ class Turn:
         )
         self._receiver, self._telling = self._session.receiver, self._session.telling
         self._told = False
-        self.stopping = False
+        self.stopping = self._resumes = False
         self._reason = "its process was ended"
 
     @property
@@ -166,13 +166,17 @@ class Turn:
             await self.kill()
             return Halt.CUT_OFF if offer.handled.is_set() else Halt.ENDED
 
-    async def stop(self, reason: str) -> None:
-        """Ask the worker to interrupt its work, to save, and to leave; then see that it does."""
+    async def stop(self, reason: str, *, resume: bool = False) -> None:
+        """Ask the worker to interrupt its work, to save, and to leave; then see that it does.
+
+        With ``resume`` the gateway stops, and the next one goes on with what is interrupted.
+        """
         self.stopping, self._reason = True, reason
+        self._resumes = self._resumes or resume
         with anyio.move_on_after(self._settings.timeouts.stop):
             await self._receiver.connected.wait()
             with contextlib.suppress(OSError):
-                await self._tell(msg.Finish(reason=reason))
+                await self._tell(msg.Finish(reason=reason, resume=resume))
             await self.ended.wait()
             return
         await self.kill()
@@ -286,7 +290,7 @@ class Turn:
             self.story.forget()
         self._told = unanswered or is_told_in_any_case(self.failure)
         self._session.hush()  # where no worker came to be
-        self._receiver.close()
+        self._receiver.close(stopped=self._resumes)
         if self.failure is not None:
             logger.error("turn %s of %s: %s", self.id, self.conversation.profile.name, self.failure)
         self.story.ended(

@@ -193,7 +193,7 @@ class WorkerSession:
             case msg.Accepted() | msg.Refused() | msg.Handled():
                 self._settle(message)
             case msg.Idle():
-                self._note_reply()
+                self._note_reply(cut_off=message.cut_off)
             case msg.Draining():
                 self.prompts.end()
                 self.watch.released()
@@ -234,13 +234,16 @@ class WorkerSession:
         if isinstance(message, msg.Accepted):
             self._story.accepted()
 
-    def _note_reply(self) -> None:
-        """Note that all messages are answered: the lane is free, or bound to a resident worker."""
+    def _note_reply(self, *, cut_off: bool) -> None:
+        """Note that all messages are answered or ``cut_off``: the lane is free, or a resident's."""
         self._log.reached("reply")
         self.watch.released()
         self.watch.said()
-        self.receiver.taken.all_done()
-        self._story.replied(self._log.phases)
+        if cut_off:
+            self.receiver.taken.cut_off()
+        else:
+            self.receiver.taken.all_done()
+        self._story.replied(self._log.phases, cut_off=cut_off)
 
     def hush(self) -> WorkerState:
         """Offer the worker nothing more, and let nobody answer its prompts: it is heard no more.

@@ -148,6 +148,21 @@ def event_again(fields: Mapping[str, Any], source: Any, number: str) -> Any:
     return base.MessageEvent(**known)
 
 
+def event_to_go_on(source: Any, number: str) -> Any:
+    """Return the event by which Hermes goes on with a turn that a stop cut off: nobody said it.
+
+    It is the one that Hermes itself makes for that, as the ledger's entry ``number``.
+    """
+    base = importlib.import_module("gateway.platforms.base")
+    return base.MessageEvent(
+        text="",
+        message_type=base.MessageType.TEXT,
+        source=source,
+        internal=True,
+        metadata={_ENTRY: number},
+    )
+
+
 def inbound_of(
     event: Any,
     *,

@@ -72,6 +72,19 @@ def test_steps_never_go_back_but_for_a_reply_that_failed(file: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_a_stop_cut_off_is_gone_on_with_once(file: Path) -> None:
+    entered(Ledger(file), "1").cut_off()  # nobody had begun it: it is served as it is
+    [entry] = Ledger(file).open
+    assert steps_of(entry, "resumed", "begun", "cut_off", "begun", "said") == [
+        Step.ACCEPTED, Step.BEGUN, Step.CUT_OFF, Step.CUT_OFF, Step.CUT_OFF,
+    ]  # fmt: skip
+    [entry] = Ledger(file).open
+    assert steps_of(entry, "resumed", "cut_off", "trying", "failed") == [
+        Step.RESUMED, Step.RESUMED, Step.TRYING, Step.RESUMED,
+    ]  # fmt: skip
+    assert [entry.step for entry in Ledger(file).open] == [Step.RESUMED]
+
+
 def test_a_message_is_known_when_it_comes_again_also_to_the_next_gateway(file: Path) -> None:
     ledger = Ledger(file)
     entered(ledger, "1", "2").settle()

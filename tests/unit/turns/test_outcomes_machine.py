@@ -229,9 +229,19 @@ class Conversation(RuleBasedStateMachine):
         for number, entry in self.entries.items():
             self.recover(number, entry)
 
+    @precondition(lambda self: not (self.worker and self.worker.queued()))
+    @rule()
+    def stop_gateway(self) -> None:
+        """Stop it in order: what runs is interrupted. What waits is in the worker's own memory."""
+        if self.worker is not None:
+            self.report()
+            self.run(lambda: self.taken().cut_off())
+        self.kill_gateway()
+
     def recover(self, number: int, entry: Entry) -> None:
-        """Do what a starting gateway does: serve, tell, or say nothing."""
-        if entry.step is Step.ACCEPTED:
+        """Do what a starting gateway does: serve, go on, tell, or say nothing."""
+        if entry.step in {Step.ACCEPTED, Step.CUT_OFF}:
+            entry.resumed()
             self.wait(number)
         elif entry.step in {Step.ANSWERED, Step.TRYING}:
             entry.settle()

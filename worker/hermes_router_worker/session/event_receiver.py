@@ -15,7 +15,7 @@ from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker.hermes.events import Attachments, build_event, build_source
 from hermes_router_worker.hermes.features import stickers, wakeups
 from hermes_router_worker.process.connection import Connection
-from hermes_router_worker.session import channel_context
+from hermes_router_worker.session import channel_context, continuation
 from hermes_router_worker.session.progress import Progress
 from hermes_router_worker.session.runs import Runs
 from hermes_router_worker.startup.gateway_rules import note_refusal
@@ -28,6 +28,7 @@ class EventReceiver:
 
     ``changed`` is set whenever something has been handled, ``finish`` when the worker has to go.
     While ``open`` is false, messages are refused: the gateway keeps them for the next worker.
+    ``resumes``: the gateway stops, and the next one goes on with what is interrupted.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class EventReceiver:
         self._changed = changed
         self._finish = finish
         self.open = True
+        self.resumes = False
         self._handling = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -69,6 +71,7 @@ class EventReceiver:
                 elif isinstance(message, msg.Resolve):
                     self._begin(self._resolve(message))
                 elif isinstance(message, msg.Finish):
+                    self.resumes = self.resumes or message.resume
                     self._finish.set()
         except (EndOfFrames, FrameError):
             self._link.close()
@@ -127,6 +130,8 @@ class EventReceiver:
     async def _hand_over(self, event: Any, what: str, sticker: msg.Sticker | None = None) -> None:
         """Have the adapter handle a message; the log says that ``what`` failed if it does."""
         try:
+            if continuation.is_over(self._adapter.gateway_runner, event):
+                return
             if sticker is not None:
                 await stickers.describe(event, sticker)
             await self._adapter.handle_message(event)

@@ -46,6 +46,7 @@ class Progress:
         self._by_id: dict[str, int] = {}
         self._told = msg.Progress(done=0)
         self._adapter: Any = None
+        self._silent = False
 
     def attach(self, adapter: Any) -> None:
         """Follow the events of this adapter and its runner."""
@@ -103,10 +104,15 @@ class Progress:
     async def tell(self) -> None:
         """Tell the gateway where this worker stands, if that has changed."""
         now = self._now()
-        if now != self._told:
+        if now != self._told and not self._silent:
             self._told = now
             with contextlib.suppress(OSError):
                 await self._link.send(now)
+
+    async def tell_last(self) -> None:
+        """Tell it once more, and not again: what is interrupted from now on is not done."""
+        await self.tell()
+        self._silent = True
 
     def _now(self) -> msg.Progress:
         if not self._active and not self._adapter._active_sessions:

@@ -18,7 +18,7 @@ from hermes_router_worker.send import engine
 from hermes_router_worker.send.ledger import redeliver
 from hermes_router_worker.send.server import serve_children
 from hermes_router_worker.send.transport import Gateway
-from hermes_router_worker.session import refusals
+from hermes_router_worker.session import continuation, refusals
 from hermes_router_worker.session.activity import Activity
 from hermes_router_worker.session.adapter import build_adapter
 from hermes_router_worker.session.background import Background
@@ -107,8 +107,9 @@ class Session:
         while self._receiver.open:
             await self._until_idle()
             speedups.resume_collector()
+            cut_off = False
             if self._finish.is_set():
-                await self._interrupt()
+                cut_off = await self._interrupt()
             else:
                 await self._background.pass_on()
                 if self._owed.busy():
@@ -116,7 +117,7 @@ class Session:
             self._receiver.open = self._owed.resident() and not self._finish.is_set()
             self._memory.save()
             await self._tell_wakeup()
-            await self._link.send(msg.Idle(resident=self._receiver.open))
+            await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
             await self._pay_debts()
             await self._tell_commands()
             if self._receiver.open:
@@ -196,13 +197,21 @@ class Session:
             await self._pause()
         await self._tell(self._owed.works() if self._finish.is_set() else self._owed.unfinished())
 
-    async def _interrupt(self) -> None:
-        """End what runs the way a gateway that shuts down does, and let it say its last words."""
+    async def _interrupt(self) -> bool:
+        """End what runs the way a gateway that shuts down does, and let it say its last words.
+
+        Returns whether the next gateway is to go on with what ran.
+        """
+        cut_off = self._receiver.resumes and self._owed.busy()
+        if cut_off:
+            await self._progress.tell_last()
+            await continuation.mark(self._runner, self._start.session_key)
         self._memory.hold_queue()
         self._runner._interrupt_running_agents(_interrupt_reason())
         deadline = time.monotonic() + _INTERRUPT_SECONDS
         while self._owed.busy() and time.monotonic() < deadline:
             await self._pause()
+        return cut_off
 
     async def _pause(self) -> None:
         self._changed.clear()
