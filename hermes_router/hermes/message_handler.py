@@ -201,8 +201,9 @@ class MessageHandler:
 
         The next gateway serves it, goes on with it, or tells people.
         """
-        left_open = track.untouched or track.outcome is Outcome.CUT_OFF
-        if track.entry is None or (left_open and seams.shutting_down(self._runner)):
+        stopping = seams.shutting_down(self._runner) or self._dispatcher.closing
+        left_open = track.outcome is Outcome.CUT_OFF or (track.untouched and stopping)
+        if track.entry is None or left_open:
             return
         await self._register.leave(track.entry, conversation)
 

@@ -51,6 +51,11 @@ class Dispatcher:
         self._closing = False
 
     @property
+    def closing(self) -> bool:
+        """Say whether all workers are being ended: Hermes itself may say no more that it stops."""
+        return self._closing
+
+    @property
     def turns(self) -> frozenset[Turn]:
         """All turns whose workers still live."""
         return frozenset(self._turns)
