@@ -13,6 +13,12 @@ from hermes_router.routing.table import Route
 #: Lines that a reload logs; a new file may differ in everything.
 _MOST = 50
 
+#: Settings that hold for all profiles together.
+_FOR_ALL = (
+    *("unmatched", "missing_profile", "routes_file"),
+    *("warm_budget", "turn_budget", "schedule"),
+)
+
 _Flat = dict[str, Any]
 
 
@@ -51,7 +57,7 @@ def _target(route: Route) -> str:
 
 
 def _settings(old: RouterConfig, new: RouterConfig) -> Iterator[str]:
-    for name in ("unmatched", "missing_profile", "routes_file", "warm_budget", "schedule"):
+    for name in _FOR_ALL:
         yield from _differing(_flat(getattr(old, name), name), _flat(getattr(new, name), name))
     defaults = list(_differing(_flat(old.defaults, "defaults"), _flat(new.defaults, "defaults")))
     yield from defaults

@@ -24,6 +24,7 @@ def digest(config: RouterConfig) -> str:
         config.unmatched,
         config.missing_profile,
         config.warm_budget,
+        config.turn_budget,
         config.schedule,
         config.defaults,
         dict(config.profiles),

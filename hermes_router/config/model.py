@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 
 from hermes_router.config.reader import ConfigReader, Unmatched
-from hermes_router.config.settings import Schedule, Settings, WarmBudget
+from hermes_router.config.settings import Schedule, Settings, TurnBudget, WarmBudget
 from hermes_router.errors import ConfigError, Problem, nearest
 from hermes_router.routing.table import Match, Place, RouteTable
 from hermes_router.routing.unreachable import doubtful, unreachable
@@ -54,6 +54,7 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
     missing_profile: Literal["notice"] = "notice"
     routes_file: Path | None = None
     warm_budget: WarmBudget = WarmBudget()
+    turn_budget: TurnBudget = TurnBudget()
     schedule: Schedule = Schedule()
     defaults: Settings = Settings()
     profiles: Mapping[str, Settings] = MappingProxyType({})
@@ -134,6 +135,7 @@ def load(
         unmatched=reader.unmatched,
         routes_file=reader.routes_file,
         warm_budget=reader.warm_budget,
+        turn_budget=reader.turn_budget,
         schedule=reader.schedule,
         defaults=reader.defaults,
         profiles=MappingProxyType(reader.profiles),

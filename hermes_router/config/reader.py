@@ -22,7 +22,7 @@ import msgspec
 
 from hermes_router.config.diagnostics import Report, describe
 from hermes_router.config.routes import TOPICS, RouteReader
-from hermes_router.config.settings import Schedule, Settings, WarmBudget, apply
+from hermes_router.config.settings import Schedule, Settings, TurnBudget, WarmBudget, apply
 from hermes_router.config.yaml import Mapping, Node, Scalar, kind
 from hermes_router.config.yaml import load as load_yaml
 from hermes_router.errors import ConfigError, Problem, nearest
@@ -35,6 +35,7 @@ BLOCK_KEYS = (
     "missing_profile",
     "routes_file",
     "warm_budget",
+    "turn_budget",
     "schedule",
     "defaults",
     "profiles",
@@ -73,6 +74,7 @@ class ConfigReader:
         self.routes_file: Path | None = None
         self.defaults = Settings()
         self.warm_budget = WarmBudget()
+        self.turn_budget = TurnBudget()
         self.schedule = Schedule()
         self.profiles: dict[str, Settings] = {}
         self.policies: list[tuple[str, Problem]] = []
@@ -172,6 +174,8 @@ class ConfigReader:
             self._read_routes_file(node, path)
         elif key.text == "warm_budget":
             self.warm_budget = apply(self._report, self.warm_budget, node, path)
+        elif key.text == "turn_budget":
+            self.turn_budget = apply(self._report, self.turn_budget, node, path)
         elif key.text == "schedule":
             self.schedule = apply(self._report, self.schedule, node, path)
         elif key.text == "defaults":

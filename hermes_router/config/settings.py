@@ -271,6 +271,14 @@ class WarmBudget(Block, frozen=True, kw_only=True):
     ] = 0
 
 
+class TurnBudget(Block, frozen=True, kw_only=True):
+    """How many turns run at once, over all profiles; a free place goes to who has the fewest."""
+
+    concurrent_turns: Annotated[
+        int, Meta(ge=0, le=100_000, description="of all profiles; 0: by the machine's memory")
+    ] = 0
+
+
 class Settings(Block, frozen=True, kw_only=True):
     """All settings of one routed profile."""
 

@@ -53,6 +53,7 @@ from hermes_router.state.ledger import Entry, Ledger
 from hermes_router.state.open_works import OpenWorks
 from hermes_router.state.running import RunningRecord
 from hermes_router.tasks import BackgroundTasks
+from hermes_router.turns.capacity import turns_at_once
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
 from hermes_router.workers.pool import WorkerPool
@@ -189,6 +190,7 @@ class GatewayRouter:
             self._warmed = config
             budget = config.warm_budget
             self._workers.resize(budget.profiles, budget.memory_bytes)
+            self._dispatcher.resize(turns_at_once(config.turn_budget.concurrent_turns))
             self._tasks.start(self._keep_warm(config))
             self._menus.routes_changed()
             self._first_menus.begin()

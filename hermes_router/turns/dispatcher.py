@@ -21,7 +21,7 @@ from hermes_router.errors import WorkerError
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.event_track import Outcome
-from hermes_router.turns.gate import Gate, Place, StoppedWaiting, TooBusy
+from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy
 from hermes_router.turns.notices import has_to_wait
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
@@ -45,7 +45,7 @@ class Dispatcher:
     def __init__(self, services: TurnServices) -> None:
         self._services = services
         self._lanes: dict[str, _Lane] = {}
-        self._gates: dict[str, Gate] = {}
+        self._gates = Gates()
         self._tasks = BackgroundTasks("a turn failed")
         self._turns: set[Turn] = set()
         self._closing = False
@@ -62,8 +62,11 @@ class Dispatcher:
 
     def waiting(self, profile: str) -> list[float]:
         """Return when each message came that waits for a free turn of the profile, monotonic."""
-        gate = self._gates.get(profile)
-        return [] if gate is None else gate.waiting()
+        return self._gates.of(profile).waiting()
+
+    def resize(self, turns: int) -> None:
+        """Change how many turns of all profiles run at once; 0 is no limit."""
+        self._gates.resize(turns)
 
     def running(self, conversation: Conversation) -> Turn | None:
         """Return the turn that occupies the conversation's lane, if one does."""
@@ -129,10 +132,9 @@ class Dispatcher:
     def stop_waiting(self, conversation: Conversation) -> int:
         """Have no message of a conversation wait any longer; return how many did."""
         lane = self._lanes.get(_lane_key(conversation))
-        gate = self._gates.get(conversation.profile.name)
-        if lane is None or gate is None:
+        if lane is None:
             return 0
-        stopped = gate.stop(_lane_key(conversation))
+        stopped = self._gates.of(conversation.profile.name).stop(_lane_key(conversation))
         if stopped:
             lane.stopped = time.monotonic()
             stopped += lane.lock.statistics().tasks_waiting
@@ -186,8 +188,7 @@ class Dispatcher:
     async def _enter(
         self, conversation: Conversation, settings: Settings, inbound: EventSender
     ) -> Place:
-        profile = conversation.profile.name
-        gate = self._gates.setdefault(profile, Gate(profile))
+        gate = self._gates.of(conversation.profile.name)
 
         def told(ahead: int) -> None:
             self._tasks.start(conversation.notify(has_to_wait(ahead)))

@@ -1,4 +1,4 @@
-"""How many turns of a profile run at once, and which messages wait for a place.
+"""How many turns run at once, of a profile and of all, and which messages wait for a place.
 
 A turn that waits for a person does no work: it gives its place back, and takes one again after the
 answer, even if the profile then runs one turn more than it may. Lives in one event loop.
@@ -7,6 +7,7 @@ answer, even if the profile then runs one turn more than it may. Lives in one ev
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,13 +38,68 @@ class _Waiter:
     place: asyncio.Future[None]
 
 
+class Gates:
+    """The places of all profiles, of which ``limit`` are taken at once; 0 is no limit.
+
+    A free place goes to the profile that has the fewest turns running, and of those to the one that
+    was given a place the longest ago: a busy profile cannot keep a quiet one waiting.
+    """
+
+    def __init__(self, limit: int = 0) -> None:
+        self._limit = limit
+        self._gates: dict[str, Gate] = {}
+
+    def resize(self, limit: int) -> None:
+        """Change the limit; turns that run go on."""
+        self._limit = limit
+        self.fill()
+
+    def of(self, profile: str) -> Gate:
+        """Return the gate of a profile."""
+        return self._gates.setdefault(profile, Gate(profile, self))
+
+    @property
+    def full(self) -> bool:
+        """Say whether no further turn may begin, whosever it is."""
+        return 0 < self._limit <= sum(gate.running for gate in self._gates.values())
+
+    def fill(self) -> None:
+        """Give the places that are free to messages that wait."""
+        while not self.full and (ready := [g for g in self._gates.values() if g.first()]):
+            min(ready, key=lambda gate: (gate.running, gate.served)).admit()
+
+    def ahead_of_new(self, gate: Gate) -> int:
+        """Return how many places must be given or left before one for who comes to a gate now."""
+        running = {each: each.running for each in self._gates.values()}
+        waiting = {each: each.count for each in self._gates.values()}
+        waiting[gate] += 1
+        for given in itertools.count(1):
+            waits = [each for each in waiting if waiting[each]]
+            chosen = min(waits, key=lambda each: (running[each], each.served))
+            if chosen is gate and waiting[gate] == 1:
+                return given
+            waiting[chosen] -= 1
+            running[chosen] += 1
+        raise AssertionError
+
+
 class Gate:
     """The places of one profile."""
 
-    def __init__(self, profile: str) -> None:
+    _moments = itertools.count(1)
+
+    def __init__(self, profile: str, gates: Gates) -> None:
         self._profile = profile
-        self._running = 0
+        self._gates = gates
         self._waiting: list[_Waiter] = []
+        self.running = 0
+        #: When it last gave a place: such moments are counted.
+        self.served = 0
+
+    @property
+    def count(self) -> int:
+        """How many messages wait."""
+        return len(self._waiting)
 
     def waiting(self) -> list[float]:
         """Return when each message came that waits, monotonic."""
@@ -66,11 +122,12 @@ class Gate:
             TooBusy: as many wait as may.
             StoppedWaiting: it was told to wait no longer.
         """
-        free = self._running < limits.concurrent_turns and not self._waiting
-        if not (at_once or free):
-            await self._wait(lane, received, limits, told)
+        full = self.running >= limits.concurrent_turns
+        if not at_once and (full or self._waiting or self._gates.full):
+            ahead = self.running + self.count if full else self._gates.ahead_of_new(self)
+            await self._wait(lane, received, limits, ahead, told)
         else:
-            self._running += 1
+            self._take()
         return Place(self)
 
     def stop(self, lane: str) -> int:
@@ -81,10 +138,14 @@ class Gate:
         return len(stopped)
 
     async def _wait(
-        self, lane: str, received: float, limits: Limits, told: Callable[[int], object]
+        self,
+        lane: str,
+        received: float,
+        limits: Limits,
+        ahead: int,
+        told: Callable[[int], object],
     ) -> None:
-        ahead = self._running + len(self._waiting)
-        if len(self._waiting) >= limits.queue:
+        if self.count >= limits.queue:
             raise TooBusy(self._profile, limits.queue, ahead=ahead)
         told(ahead)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -101,14 +162,25 @@ class Gate:
                 self._waiting.remove(waiter)
 
     def change(self, by: int) -> None:
-        """Take a place, or give one back to whoever waits longest."""
-        self._running += by
-        for waiter in list(self._waiting):
-            if waiter.place.done() or self._running >= waiter.allowed:
-                continue
+        """Take a place, or give one back."""
+        self.running += by
+        self._gates.fill()
+
+    def first(self) -> _Waiter | None:
+        """Return who waits longest, of those that may have a place of the profile's now."""
+        free = (w for w in self._waiting if not w.place.done() and self.running < w.allowed)
+        return next(free, None)
+
+    def admit(self) -> None:
+        """Give a place to :meth:`first`."""
+        if (waiter := self.first()) is not None:
             self._waiting.remove(waiter)
-            self._running += 1
+            self._take()
             waiter.place.set_result(None)
+
+    def _take(self) -> None:
+        self.running += 1
+        self.served = next(self._moments)
 
 
 class Place:

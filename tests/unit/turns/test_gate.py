@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from hermes_router.config.settings import Limits
-from hermes_router.turns.gate import Gate, Place, StoppedWaiting, TooBusy
+from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy
 
 TWO = Limits(concurrent_turns=2, queue=2)
 ONE = Limits(concurrent_turns=1, queue=2)
@@ -32,7 +32,7 @@ class Door:
     """A gate with messages before it."""
 
     def __init__(self, tasks: anyio.abc.TaskGroup, limits: Limits) -> None:
-        self.gate = Gate("career")
+        self.gate = Gates().of("career")
         self._tasks = tasks
         self._limits = limits
         self._count = 0
