@@ -64,6 +64,8 @@ def children_of(pid: int) -> list[int] | None:
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - it runs twice a second
             with contextlib.suppress(ProcessLookupError):
                 found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
+    except ProcessLookupError:  # it ended while it was looked at
+        return found
     except FileNotFoundError:
         return [] if has_children_files() else None
     return found
