@@ -25,3 +25,21 @@ def test_a_process_that_ends_while_it_is_looked_at_has_no_children(
 
     monkeypatch.setattr(os, "listdir", gone)
     assert process_tree.children_of(os.getpid()) == []
+
+
+def test_a_thread_that_ends_while_it_is_looked_at_hides_no_child_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = os.listdir("/proc/self/task")  # noqa: PTH208 - as the code under test does
+    monkeypatch.setattr(os, "listdir", lambda _path: [*threads, "999999999"])
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in (process_tree.children_of(os.getpid()) or [])
+
+
+def test_a_kernel_that_lists_no_children_is_told_from_one_that_has_none_to_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "listdir", lambda _path: ["999999999"])
+    assert process_tree.children_of(os.getpid()) == []
+    monkeypatch.setattr(process_tree, "has_children_files", lambda: False)
+    assert process_tree.children_of(os.getpid()) is None

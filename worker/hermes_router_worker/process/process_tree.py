@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -58,19 +59,19 @@ def has_proc() -> bool:
 
 
 def children_of(pid: int) -> list[int] | None:
-    """Return the children of one process as the kernel lists them; None where it does not."""
+    """Return the children of one process as the kernel lists them; None where it does not.
+
+    A process or a thread that ends meanwhile has none.
+    """
     found: list[int] = []
-    try:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - it runs twice a second
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
-    except ProcessLookupError:  # it ended while it was looked at
-        return found
-    except FileNotFoundError:
-        return [] if has_children_files() else None
-    return found
+    return found if found or has_children_files() else None
 
 
+@functools.cache
 def has_children_files() -> bool:
     """Tell whether the kernel lists each thread's children."""
     return (proc.SELF / "task" / str(os.getpid()) / "children").exists()
