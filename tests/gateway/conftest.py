@@ -50,6 +50,19 @@ class Stage:
             chat, thread, contains=contains, after=seq, timeout=ANSWER_SECONDS
         )
 
+    def prompted(self, text: str, thread: int, *, contains: str = "") -> Message:
+        """Say something that makes the assistant ask; return the message with the buttons."""
+        seq = self.telegram.seq
+        self.telegram.say(text, chat_id=FORUM, thread_id=thread)
+        return self.telegram.wait_reply(
+            FORUM,
+            thread,
+            contains=contains,
+            after=seq,
+            timeout=ANSWER_SECONDS,
+            where=lambda message: bool(message.buttons),
+        )
+
     def run(self, command: str, thread: int = CAREER) -> str:
         """Have the profile's agent run a command in its terminal; return what came of it."""
         said = f"[[tool terminal {json.dumps({'command': command})}]]"

@@ -10,20 +10,7 @@ import pytest
 
 from tests.kit import FakeModel, FakeTelegram, HermesRoot
 from tests.kit.real_worker import WorkerKit
-
-KEEPER = """from agent.memory_provider import MemoryProvider
-import json, os
-
-class Keeper(MemoryProvider):
-    name = "keeper"
-    def is_available(self): return True
-    def initialize(self, session_id, **kwargs): self.of = {"session": session_id, **kwargs}
-    def get_tool_schemas(self): return []
-    def on_session_end(self, messages):
-        said = [m.get("content") for m in messages if m.get("role") == "user"]
-        with open(os.environ["HERMES_HOME"] + "/kept.jsonl", "a") as file:
-            file.write(json.dumps({"said": said, "of": self.of}, default=str) + "\\n")
-"""
+from tests.kit.state import memory_keeper
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +23,7 @@ def keeping(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Itera
     with FakeTelegram() as telegram:  # a root has a bot; nobody here connects to it
         root = HermesRoot(tmp_path_factory.mktemp("keeping"), telegram=telegram, model=model)
         profile = root.add_profile("career", model="gpt-of-career", config=settings)
-        plugin = profile.path / "plugins" / "keeper"
-        plugin.mkdir(parents=True)
-        (plugin / "__init__.py").write_text(KEEPER)
+        memory_keeper.install(profile.path)
         with WorkerKit(root, "career") as kit:
             yield kit
 

@@ -19,6 +19,7 @@ from gateway.config import GatewayConfig
 from tests.gateway.conftest import CAREER, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.portal import FakePortal
+from tests.kit.state import memory_keeper
 from tests.kit.state.cron_store import CronStore, begun, moment, running_job
 from tests.kit.waiting import wait_until
 
@@ -26,21 +27,6 @@ DAY = 86_400
 
 ENDS_BY_CLOCK = hasattr(GatewayConfig, "get_reset_policy")
 """Whether Hermes ends a session that is idle; from 0.21.5 on it lasts."""
-
-PROVIDER = """from agent.memory_provider import MemoryProvider
-import json, os
-
-class Keeper(MemoryProvider):
-    name = "keeper"
-    def is_available(self): return True
-    def initialize(self, session_id, **kwargs): self.of = {"session": session_id, **kwargs}
-    def get_tool_schemas(self): return []
-    def on_session_end(self, messages):
-        said = [m.get("content") for m in messages if m.get("role") == "user"]
-        with open(os.environ["HERMES_HOME"] + "/kept.jsonl", "a") as file:
-            file.write(json.dumps({"said": said, "of": self.of}, default=str) + "\\n")
-"""
-"""A memory provider that writes down what it is given when a session ends."""
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +48,7 @@ def prepared(
     home.configure({"checkpoints": {"auto_prune": True}})
     home.configure({"approvals": {"destructive_slash_confirm": False}})
     home.env({"NOUS_PORTAL_BASE_URL": portal.origin})
-    plugin = home.path / "plugins" / "keeper"
-    plugin.mkdir(parents=True)
-    (plugin / "__init__.py").write_text(PROVIDER)
+    memory_keeper.install(home.path)
     return stage
 
 

@@ -42,15 +42,7 @@ def busy(stage: Stage, seconds: float) -> int:
 
 
 def test_a_turn_that_waits_for_a_person_leaves_its_place(stage: Stage) -> None:
-    seq = stage.telegram.seq
-    stage.telegram.say(ASK, chat_id=FORUM, thread_id=CAREER)
-    prompt = stage.telegram.wait_reply(
-        FORUM,
-        CAREER,
-        after=seq,
-        timeout=ANSWER_SECONDS,
-        where=lambda message: bool(message.buttons),
-    )
+    prompt = stage.prompted(ASK, CAREER)
     seq = stage.telegram.seq
     stage.telegram.say("and I?", chat_id=FORUM, thread_id=OTHER)
     stage.telegram.wait_reply(FORUM, OTHER, contains="and I?", after=seq, timeout=60)

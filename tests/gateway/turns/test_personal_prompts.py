@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, Message
 from tests.kit.telegram.types import USER
 
@@ -24,18 +24,6 @@ def prepared(
     return stage
 
 
-def asked(stage: Stage, topic: int) -> Message:
-    seq = stage.telegram.seq
-    stage.telegram.say(ASK, chat_id=FORUM, thread_id=topic, user_id=USER)
-    return stage.telegram.wait_reply(
-        FORUM,
-        topic,
-        after=seq,
-        timeout=ANSWER_SECONDS,
-        where=lambda message: bool(message.buttons),
-    )
-
-
 def click(stage: Stage, message: Message, user: int) -> str:
     query = stage.telegram.click(message, "Deny", user_id=user)
     answer = stage.telegram.wait_call("answerCallbackQuery", callback_query_id=query, timeout=60)
@@ -43,7 +31,7 @@ def click(stage: Stage, message: Message, user: int) -> str:
 
 
 def test_a_click_of_another_is_refused_and_the_askers_counts(stage: Stage) -> None:
-    prompt, seq = asked(stage, SYSTEMS), stage.telegram.seq
+    prompt, seq = stage.prompted(ASK, SYSTEMS), stage.telegram.seq
     assert click(stage, prompt, COLLEAGUE) == "⛔ Somebody else was asked."
     assert stage.telegram.message(prompt.id).buttons
     assert click(stage, prompt, USER) == "❌ Denied"
@@ -51,4 +39,4 @@ def test_a_click_of_another_is_refused_and_the_askers_counts(stage: Stage) -> No
 
 
 def test_anybody_may_click_where_the_session_is_everybodys(stage: Stage) -> None:
-    assert click(stage, asked(stage, CAREER), COLLEAGUE) == "❌ Denied"
+    assert click(stage, stage.prompted(ASK, CAREER), COLLEAGUE) == "❌ Denied"

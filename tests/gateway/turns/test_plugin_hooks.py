@@ -133,14 +133,7 @@ def test_a_command_is_heard_where_it_acts(stage: Stage) -> None:
 def test_an_approval_is_heard_once_and_in_the_worker(stage: Stage) -> None:
     heard, seq = Heard(stage), stage.telegram.seq
     asked = f"[[tool terminal {json.dumps({'command': 'rm -r precious'})}]]"
-    stage.telegram.say(asked, chat_id=FORUM, thread_id=CAREER)
-    prompt = stage.telegram.wait_reply(
-        FORUM,
-        CAREER,
-        after=seq,
-        timeout=ANSWER_SECONDS,
-        where=lambda message: bool(message.buttons),
-    )
+    prompt = stage.prompted(asked, CAREER)
     stage.telegram.click(prompt, "Deny")
     stage.telegram.wait_reply(FORUM, CAREER, contains="tool said", after=seq, timeout=60)
     stage.wait_settled("career")

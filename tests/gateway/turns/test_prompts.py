@@ -49,20 +49,6 @@ def click(stage: Stage) -> Click:
     return clicked
 
 
-def prompted(stage: Stage, text: str, topic: int, *, contains: str = "") -> Message:
-    """Say something that makes the assistant ask, and return the message with the buttons."""
-    seq = stage.telegram.seq
-    stage.telegram.say(text, thread_id=topic)
-    return stage.telegram.wait_reply(
-        FORUM,
-        topic,
-        contains=contains,
-        after=seq,
-        timeout=ANSWER_SECONDS,
-        where=lambda message: bool(message.buttons),
-    )
-
-
 def reply(stage: Stage, topic: int, contains: str, after: int) -> Message:
     return stage.telegram.wait_reply(
         FORUM, topic, contains=contains, after=after, timeout=ANSWER_SECONDS
@@ -100,7 +86,7 @@ def test_a_dangerous_command_waits_for_its_button(
     stage: Stage, click: Click, button: str, label: str, done: bool
 ) -> None:
     file = victim(stage, CAREER, "by-button")
-    prompt = prompted(stage, remove(file), CAREER, contains="rm -r by-button")
+    prompt = stage.prompted(remove(file), CAREER, contains="rm -r by-button")
     assert file.exists()
     seq = stage.telegram.seq
     assert click(prompt, button) == label
@@ -115,21 +101,21 @@ def test_approved_for_the_session_is_not_asked_again_in_the_turn(
     stage: Stage, click: Click
 ) -> None:
     one, two = victim(stage, CAREER, "one"), victim(stage, CAREER, "two")
-    prompt = prompted(stage, remove(one) + remove(two), CAREER, contains="rm -r one")
+    prompt = stage.prompted(remove(one) + remove(two), CAREER, contains="rm -r one")
     seq = stage.telegram.seq
     assert click(prompt, "Session") == "✅ Approved for session"
     reply(stage, CAREER, "tool said", seq)
     assert not one.exists()
     assert not two.exists()
     stage.wait_settled("career")  # what was approved lasts: the next tests want to be asked again
-    prompt = prompted(stage, "/new", CAREER, contains="/new")
+    prompt = stage.prompted("/new", CAREER, contains="/new")
     assert click(prompt, "Once") == "✅ Approved once"
     stage.wait_settled("career")
 
 
 def test_always_allowed_is_kept_in_the_profile_that_asked(stage: Stage, click: Click) -> None:
     file = victim(stage, CAREER, "open")
-    prompt = prompted(stage, open_up(file), CAREER, contains="chmod 777 open")
+    prompt = stage.prompted(open_up(file), CAREER, contains="chmod 777 open")
     seq = stage.telegram.seq
     assert click(prompt, "Always") == "✅ Approved permanently"
     reply(stage, CAREER, "tool said", seq)
@@ -138,7 +124,7 @@ def test_always_allowed_is_kept_in_the_profile_that_asked(stage: Stage, click: C
     stage.ask(open_up(file), CAREER, contains="tool said")
     assert file.stat().st_mode & 0o777 == 0o777
     other = victim(stage, SYSTEMS, "open")
-    prompt = prompted(stage, open_up(other), SYSTEMS, contains="chmod")
+    prompt = stage.prompted(open_up(other), SYSTEMS, contains="chmod")
     seq = stage.telegram.seq
     assert click(prompt, "Deny") == "❌ Denied"
     reply(stage, SYSTEMS, "tool said", seq)
@@ -150,7 +136,7 @@ def test_a_typed_answer_closes_the_button(
     stage: Stage, click: Click, word: str, done: bool
 ) -> None:
     file = victim(stage, SYSTEMS, "typed")
-    prompt = prompted(stage, remove(file), SYSTEMS, contains="rm -r typed")
+    prompt = stage.prompted(remove(file), SYSTEMS, contains="rm -r typed")
     seq = stage.telegram.seq
     stage.telegram.say(word, thread_id=SYSTEMS)
     reply(stage, SYSTEMS, "tool said", seq)
@@ -164,7 +150,7 @@ def test_a_click_reaches_exactly_the_worker_that_asked(stage: Stage, click: Clic
         prompts = dict(
             zip(
                 files,
-                pool.map(lambda topic: prompted(stage, remove(files[topic]), topic), files),
+                pool.map(lambda topic: stage.prompted(remove(files[topic]), topic), files),
                 strict=True,
             )
         )
@@ -182,7 +168,7 @@ def test_a_click_reaches_exactly_the_worker_that_asked(stage: Stage, click: Clic
 
 def test_another_users_click_is_refused_as_hermes_refuses_it(stage: Stage, click: Click) -> None:
     file = victim(stage, CAREER, "not-yours")
-    prompt = prompted(stage, remove(file), CAREER, contains="not-yours")
+    prompt = stage.prompted(remove(file), CAREER, contains="not-yours")
     assert click(prompt, "Allow Once", user_id=STRANGER).startswith(NOT_AUTHORIZED)
     assert file.exists()
     seq = stage.telegram.seq
@@ -199,14 +185,14 @@ QUESTION = tool("clarify", **ONE, questions=[ONE])
 
 
 def test_a_question_is_answered_by_its_button(stage: Stage, click: Click) -> None:
-    prompt = prompted(stage, QUESTION, CAREER, contains="Tea or coffee")
+    prompt = stage.prompted(QUESTION, CAREER, contains="Tea or coffee")
     seq = stage.telegram.seq
     assert click(prompt, "2") == "✓ black coffee"
     assert "black coffee" in reply(stage, CAREER, "tool said", seq).text
 
 
 def test_a_question_is_answered_in_own_words(stage: Stage, click: Click) -> None:
-    prompt = prompted(stage, QUESTION, SYSTEMS, contains="Tea or coffee")
+    prompt = stage.prompted(QUESTION, SYSTEMS, contains="Tea or coffee")
     assert click(prompt, "Other") == "✏️ Type your answer in the chat."
     seq = stage.telegram.seq
     stage.telegram.say("a glass of water", thread_id=SYSTEMS)
@@ -214,7 +200,7 @@ def test_a_question_is_answered_in_own_words(stage: Stage, click: Click) -> None
 
 
 def test_a_question_is_answered_by_a_typed_number(stage: Stage, click: Click) -> None:
-    prompt = prompted(stage, QUESTION, CAREER, contains="Tea or coffee")
+    prompt = stage.prompted(QUESTION, CAREER, contains="Tea or coffee")
     seq = stage.telegram.seq
     stage.telegram.say("1", thread_id=CAREER)
     assert "green tea" in reply(stage, CAREER, "tool said", seq).text
@@ -224,7 +210,7 @@ def test_a_question_is_answered_by_a_typed_number(stage: Stage, click: Click) ->
 def test_a_question_does_not_make_the_gateways_own_sessions_wait(
     stage: Stage, click: Click
 ) -> None:
-    prompt = prompted(stage, QUESTION, CAREER, contains="Tea or coffee")
+    prompt = stage.prompted(QUESTION, CAREER, contains="Tea or coffee")
     assert "still here" in stage.ask("still here?", UNROUTED, contains="still here").text
     seq = stage.telegram.seq
     click(prompt, "1")
@@ -235,9 +221,7 @@ def test_a_question_does_not_make_the_gateways_own_sessions_wait(
 
 
 def test_confirmations_of_two_profiles_do_not_meet(stage: Stage, click: Click) -> None:
-    prompts = {
-        topic: prompted(stage, "/reload-mcp", topic, contains="reload") for topic in PROFILES
-    }
+    prompts = {topic: stage.prompted("/reload-mcp", topic, contains="reload") for topic in PROFILES}
     seq = stage.telegram.seq
     assert click(prompts[CAREER], "Cancel") == "❌ Cancelled"
     assert "cancelled" in reply(stage, CAREER, "cancelled", seq).text
@@ -250,7 +234,7 @@ def test_confirmations_of_two_profiles_do_not_meet(stage: Stage, click: Click) -
 
 def test_a_destructive_command_is_carried_out_after_its_click(stage: Stage, click: Click) -> None:
     stage.ask("before the reset", CAREER, contains="before the reset")
-    prompt = prompted(stage, "/new", CAREER, contains="/new")
+    prompt = stage.prompted("/new", CAREER, contains="/new")
     assert click(prompt, "Approve Once", user_id=STRANGER).startswith("⛔")
     assert click(prompt, "Approve Once") == "✅ Approved once"
     seen = stage.model.seq
@@ -275,7 +259,7 @@ def changed(stage: Stage, message: Message, after: int, contains: str = "") -> M
 
 def test_pickers_of_two_topics_of_one_chat_stay_apart(stage: Stage, click: Click) -> None:
     pickers = {
-        topic: prompted(stage, "/model", topic, contains="Model Configuration")
+        topic: stage.prompted("/model", topic, contains="Model Configuration")
         for topic in (CAREER, UNROUTED, SYSTEMS)
     }
     assert "career-model" in pickers[CAREER].text
@@ -300,7 +284,7 @@ def test_pickers_of_two_topics_of_one_chat_stay_apart(stage: Stage, click: Click
 
 
 def test_a_choice_picker_is_answered_by_the_worker(stage: Stage, click: Click) -> None:
-    picker = prompted(stage, "/reasoning", SYSTEMS)
+    picker = stage.prompted("/reasoning", SYSTEMS)
     seq = stage.telegram.seq
     click(picker, "high")
     assert "high" in changed(stage, picker, seq).text.lower()
@@ -327,14 +311,14 @@ def test_a_choice_picker_is_answered_by_the_worker(stage: Stage, click: Click) -
 def test_a_click_after_the_workers_death_is_told_that_it_is_too_late(
     stage: Stage, click: Click, text: str, button: str, answer: str
 ) -> None:
-    prompt = prompted(stage, text, CAREER)
+    prompt = stage.prompted(text, CAREER)
     os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
     stage.wait_settled("career")
     assert click(prompt, button) == answer
 
 
 def test_stopping_a_turn_closes_its_prompt(stage: Stage, click: Click) -> None:
-    prompt = prompted(stage, QUESTION, SYSTEMS, contains="Tea or coffee")
+    prompt = stage.prompted(QUESTION, SYSTEMS, contains="Tea or coffee")
     stage.telegram.say("/stop", thread_id=SYSTEMS)
     stage.wait_settled("systems")
     assert click(prompt, "1") == "This prompt has already been resolved."

@@ -12,39 +12,16 @@ import pytest
 
 from hermes_router.errors import ProtocolError
 from hermes_router.protocol import messages as msg
-from hermes_router.protocol.framing import EndOfFrames
 from hermes_router.turns.rpc_server import CALLS_AT_ONCE, RpcServer
 from hermes_router.workers.process import WorkerProcess
-
-
-class Worker:
-    """Says what a test puts into it, and keeps what it is told."""
-
-    frame_bytes = 100
-
-    def __init__(self) -> None:
-        self._says: asyncio.Queue[msg.FromWorker | None] = asyncio.Queue()
-        self.told: list[msg.Result] = []
-
-    def says(self, *messages: msg.FromWorker | None) -> None:
-        for message in messages:
-            self._says.put_nowait(message)
-
-    async def receive(self) -> msg.FromWorker:
-        message = await self._says.get()
-        if message is None:
-            raise EndOfFrames
-        return message
-
-    async def send(self, message: msg.Message) -> None:
-        self.told.append(cast("msg.Result", message))
+from tests.kit.scripted import ScriptedWorker
 
 
 class PromptRegistry:
     """Does calls: those named ``wait`` when they are let go, all others at once."""
 
     def __init__(self) -> None:
-        self.worker = Worker()
+        self.worker = ScriptedWorker()
         self.heard: list[object] = []
         self.tasks: dict[int, asyncio.Task[Any] | None] = {}
         self.let_go = anyio.Event()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import typing
 from typing import cast
 
@@ -14,7 +13,6 @@ from hermes_router.config.settings import Settings, Timeouts
 from hermes_router.errors import ProtocolError, WorkerDied, WorkerTimeout
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
-from hermes_router.protocol.framing import EndOfFrames
 from hermes_router.relay.attachments import Spool
 from hermes_router.turns.event_sender import DeliveryResult, EventSender, PendingEvent
 from hermes_router.turns.story import Story
@@ -24,6 +22,7 @@ from hermes_router.turns.worker_state import TRANSITIONS, Step, WorkerState, aft
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from tests.kit.made_up import HOST, Scene
+from tests.kit.scripted import ScriptedWorker
 
 READY, STAYS, LEAVES = msg.Ready(phases={}), msg.Idle(resident=True), msg.Idle()
 
@@ -71,33 +70,11 @@ ENDING: tuple[tuple[msg.FromWorker, type[Exception]], ...] = (
 )
 
 
-class Worker:
-    """Says what a test has it say."""
-
-    frame_bytes = 1000
-
-    def __init__(self) -> None:
-        self._says: asyncio.Queue[msg.FromWorker | None] = asyncio.Queue()
-
-    def says(self, *messages: msg.FromWorker | None) -> None:
-        for message in messages:
-            self._says.put_nowait(message)
-
-    async def receive(self) -> msg.FromWorker:
-        message = await self._says.get()
-        if message is None:
-            raise EndOfFrames
-        return message
-
-    async def send(self, message: msg.Message) -> None:
-        """Take what it is told."""
-
-
 class Stage:
     """A session with a worker of a test's own, which was offered one message."""
 
     def __init__(self, profile: Profile, settings: Settings | None = None) -> None:
-        self.worker = Worker()
+        self.worker = ScriptedWorker()
         settings, scene = settings or Settings(), Scene(profile)
         story = Story("t", scene, received=0.0, note=HOST.note)
         self.session = WorkerSession(

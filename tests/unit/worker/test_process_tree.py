@@ -30,7 +30,7 @@ def test_a_process_that_ends_while_it_is_looked_at_has_no_children(
 def test_a_thread_that_ends_while_it_is_looked_at_hides_no_child_of_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    threads = os.listdir("/proc/self/task")  # noqa: PTH208 - as the code under test does
+    threads = os.listdir("/proc/self/task")
     monkeypatch.setattr(os, "listdir", lambda _path: [*threads, "999999999"])
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         assert child.pid in (process_tree.children_of(os.getpid()) or [])
