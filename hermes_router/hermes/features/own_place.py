@@ -112,24 +112,31 @@ def _takes_a_thread(method: Any) -> bool:
 # -- what carries an adapter's calls ---------------------------------------------------------------
 
 
-def _keep_telegram(adapter: Any) -> None:
-    """Have the Bot API's client refuse what has lost its thread, as Telegram refuses a dead one."""
-    bot = importlib.import_module("telegram").Bot
-    error = importlib.import_module("telegram.error").BadRequest
-    original = bot._do_post
+def _replace_once(owner: Any, name: str, wrapped: Callable[[Any], Callable[..., Any]]) -> None:
+    """Put what ``wrapped`` makes of a function in its place, for all adapters together."""
+    original = getattr(owner, name)
     if getattr(original, "keeps_threads", False):
         return
+    keeping: Any = functools.wraps(original)(wrapped(original))
+    keeping.keeps_threads = True
+    setattr(owner, name, keeping)
 
-    @functools.wraps(original)
-    async def do_post(self: Any, endpoint: str, data: dict[str, Any], **options: Any) -> Any:
-        kept = _kept.get()
-        if kept is not None and _has_left(kept, endpoint, data):
-            _log_gone(kept, endpoint)
-            raise error("message thread not found; nothing was sent outside it")
-        return await original(self, endpoint, data, **options)
 
-    do_post.keeps_threads = True  # type: ignore[attr-defined]
-    bot._do_post = do_post
+def _keep_telegram(_adapter: Any) -> None:
+    """Have the Bot API's client refuse what has lost its thread, as Telegram refuses a dead one."""
+    error = importlib.import_module("telegram.error").BadRequest
+
+    def wrapped(original: Any) -> Callable[..., Any]:
+        async def do_post(self: Any, endpoint: str, data: dict[str, Any], **options: Any) -> Any:
+            kept = _kept.get()
+            if kept is not None and _has_left(kept, endpoint, data):
+                _log_gone(kept, endpoint)
+                raise error("message thread not found; nothing was sent outside it")
+            return await original(self, endpoint, data, **options)
+
+        return do_post
+
+    _replace_once(importlib.import_module("telegram").Bot, "_do_post", wrapped)
 
 
 def _log_gone(kept: _Thread, call: str) -> None:
@@ -172,27 +179,25 @@ def _keep_google_chat(adapter: Any) -> None:
     adapter._typing_messages = _CardsOfOthers(getattr(adapter, "_typing_messages", {}))
     if importlib.util.find_spec("googleapiclient") is None:
         return  # it cannot connect either
-    request = importlib.import_module("googleapiclient.http").HttpRequest
     error = importlib.import_module("googleapiclient.errors").HttpError
-    original = request.execute
-    if getattr(original, "keeps_threads", False):
-        return
 
-    @functools.wraps(original)
-    def execute(self: Any, *args: Any, **options: Any) -> Any:
-        kept = _kept.get()
-        if kept is None or _OR_NEW_THREAD not in self.uri:
-            return original(self, *args, **options)
-        self.uri = self.uri.replace(_OR_NEW_THREAD, _OR_FAIL)
-        try:
-            return original(self, *args, **options)
-        except error as refusal:
-            if refusal.resp.status == HTTPStatus.NOT_FOUND:
-                _log_gone(kept, "messages.create")
-            raise
+    def wrapped(original: Any) -> Callable[..., Any]:
+        def execute(self: Any, *args: Any, **options: Any) -> Any:
+            kept = _kept.get()
+            if kept is None or _OR_NEW_THREAD not in self.uri:
+                return original(self, *args, **options)
+            self.uri = self.uri.replace(_OR_NEW_THREAD, _OR_FAIL)
+            try:
+                return original(self, *args, **options)
+            except error as refusal:
+                if refusal.resp.status == HTTPStatus.NOT_FOUND:
+                    _log_gone(kept, "messages.create")
+                raise
 
-    execute.keeps_threads = True  # type: ignore[attr-defined]
-    request.execute = execute
+        return execute
+
+    client = importlib.import_module("googleapiclient.http")
+    _replace_once(client.HttpRequest, "execute", wrapped)
 
 
 class _CardsOfOthers(dict[str, str]):
