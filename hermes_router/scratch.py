@@ -17,7 +17,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from hermes_router.protocol.scratch import SCRATCH_PREFIX
+from hermes_router.protocol.system.scratch import SCRATCH_PREFIX
 
 _START = SCRATCH_PREFIX
 _LOCK = "lock"

@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from tests.kit import texts
+from tests.kit.roots import texts
 
 _HOME = pytest.StashKey[str]()
 

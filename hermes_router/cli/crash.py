@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hermes_router.cli import output
 from hermes_router.cli.inspect.versions import versions
 from hermes_router.cli.parser import COMMANDS
+from hermes_router.cli.terminal import output
 
 ISSUES = "the project's issue tracker"
 

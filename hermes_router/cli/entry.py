@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from hermes_router.cli import output, status
+from hermes_router.cli import status
 from hermes_router.cli.parser import COMMANDS, build_parser, run_command
+from hermes_router.cli.terminal import output
 from hermes_router.errors import RouterError
 
 

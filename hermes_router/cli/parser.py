@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable
 from types import ModuleType
 from typing import Any, NoReturn
 
-from hermes_router.cli import output
 from hermes_router.cli.status import WRONG, CommandError
+from hermes_router.cli.terminal import output
 
 #: Command name to what it does; its module is named like it, with underscores.
 COMMANDS = {

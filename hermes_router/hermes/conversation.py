@@ -10,11 +10,12 @@ from typing import Any
 import anyio
 
 from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import event_fields, place_of, source_fields
-from hermes_router.hermes.compat.own_words import own_words
-from hermes_router.hermes.features import deadlines, prompts
-from hermes_router.hermes.features.menus import ChatMenus
-from hermes_router.hermes.features.own_place import kept_in
+from hermes_router.hermes.features import deadlines
+from hermes_router.hermes.features.adapters import prompts
+from hermes_router.hermes.features.adapters.menus import ChatMenus
+from hermes_router.hermes.features.adapters.own_place import kept_in
 from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg

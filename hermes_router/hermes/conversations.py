@@ -15,7 +15,7 @@ from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, seen_of
 from hermes_router.hermes.conversation import GatewayConversation, Notes
 from hermes_router.hermes.delivery import GatewayDelivery
-from hermes_router.hermes.features.menus import ChatMenus
+from hermes_router.hermes.features.adapters.menus import ChatMenus
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScopes

@@ -22,7 +22,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from hermes_router.errors import ConfigError
-from hermes_router.hermes.compat import patches, patching, seams
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.features.in_process import hold_back_routed_profiles
 from hermes_router.hermes.refusal import CLOSED, NO_CONFIGURATION, decide, passed, refuse
 from hermes_router.hermes.router import GatewayRouter

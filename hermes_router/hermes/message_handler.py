@@ -10,22 +10,22 @@ from typing import Any
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import RouterError, WorkerError
 from hermes_router.hermes.compat import emergency_stop, seams
+from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, source_fields
-from hermes_router.hermes.compat.own_words import own_words
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.conversations import Conversations
-from hermes_router.hermes.features.stickers import Stickers
+from hermes_router.hermes.features.adapters.stickers import Stickers
 from hermes_router.hermes.message_register import MessageRegister
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.commands import WITHOUT_MODEL
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.event_sender import DeliveryResult, EventSender
-from hermes_router.turns.event_track import EventTrack, Outcome
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
 from hermes_router.turns.notices import stopped_waiting, too_many_wait
 from hermes_router.turns.turn import Halt, Turn
+from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender
+from hermes_router.turns.worker.event_track import EventTrack, Outcome
 
 logger = logging.getLogger(__name__)
 

@@ -25,19 +25,20 @@ from hermes_router.hermes.compat.events import (
 from hermes_router.hermes.conversation import Notes
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
-from hermes_router.hermes.features import deadlines, gateway_commands, prompts
-from hermes_router.hermes.features.first_menus import FirstMenus
+from hermes_router.hermes.features import deadlines, gateway_commands
+from hermes_router.hermes.features.adapters import prompts
+from hermes_router.hermes.features.adapters.first_menus import FirstMenus
+from hermes_router.hermes.features.adapters.joined import JoinedMessages
+from hermes_router.hermes.features.adapters.menus import ChatMenus
+from hermes_router.hermes.features.adapters.observed import OverheardFiles
+from hermes_router.hermes.features.adapters.own_place import OwnPlaces
+from hermes_router.hermes.features.adapters.sessions import RoutedSessions
+from hermes_router.hermes.features.adapters.stickers import Stickers
 from hermes_router.hermes.features.home_notices import HomeNotices
 from hermes_router.hermes.features.jobs import Jobs
-from hermes_router.hermes.features.joined import JoinedMessages
 from hermes_router.hermes.features.kanban import Kanban
-from hermes_router.hermes.features.menus import ChatMenus
-from hermes_router.hermes.features.observed import OverheardFiles
 from hermes_router.hermes.features.observing import Observing
-from hermes_router.hermes.features.own_place import OwnPlaces
 from hermes_router.hermes.features.router_command import RouterCommand
-from hermes_router.hermes.features.sessions import RoutedSessions
-from hermes_router.hermes.features.stickers import Stickers
 from hermes_router.hermes.features.wakeups import SessionWakeups
 from hermes_router.hermes.message_handler import MessageHandler
 from hermes_router.hermes.message_register import MessageRegister

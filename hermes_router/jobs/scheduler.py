@@ -2,7 +2,7 @@
 
 A profile without anything due costs some ``stat`` calls per look, and no process. One process does
 one job. Several gateways may do this for one profile: who runs a job is settled in its home, by
-Hermes's own locks and those of :mod:`hermes_router_worker.jobs.cron_lock`.
+Hermes's own locks and those of :mod:`hermes_router_worker.hermes.cron.cron_lock`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hermes_router.observe.figures import BUCKETS, Figures, Histogram
-from hermes_router.observe.status import Status
+from hermes_router.observe.status.messages import Status
 
 _Labels = dict[str, str]
 _Sample = tuple[str, _Labels, float]

@@ -14,9 +14,10 @@ from hermes_router.config.model import RouterConfig
 from hermes_router.config.settings import Settings
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ProfileError
-from hermes_router.observe import metrics, status
+from hermes_router.observe import metrics
 from hermes_router.observe.figures import Figures
 from hermes_router.observe.processes import Usage, usage
+from hermes_router.observe.status import messages as status
 from hermes_router.profiles import model
 from hermes_router.protocol.messages import PROTOCOL_VERSION
 from hermes_router.turns.dispatcher import Dispatcher

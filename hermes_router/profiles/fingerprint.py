@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from hermes_router.profiles.model import Profile
-from hermes_router.protocol.versions import DISTRIBUTION, HERMES_DISTRIBUTIONS
+from hermes_router.protocol.system.versions import DISTRIBUTION, HERMES_DISTRIBUTIONS
 
 #: What of a profile is read before there is a message.
 _FILES = ("config.yaml", ".env", "SOUL.md", "auth.json")

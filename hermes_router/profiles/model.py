@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hermes_router.errors import ProfileError
-from hermes_router.protocol import proc
+from hermes_router.protocol.system import proc
 
 PROFILE_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 

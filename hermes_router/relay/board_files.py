@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from hermes_router.protocol import proc
+from hermes_router.protocol.system import proc
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from hermes_router.protocol.quick_yaml import reading_yaml_quickly
 from hermes_router.protocol.serialize import plain
 from hermes_router.protocol.surface import (
     ADAPTER_METHODS,
@@ -21,6 +20,7 @@ from hermes_router.protocol.surface import (
     Capability,
     length_unit,
 )
+from hermes_router.protocol.system.quick_yaml import reading_yaml_quickly
 
 logger = logging.getLogger(__name__)
 

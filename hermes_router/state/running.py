@@ -23,8 +23,8 @@ from hermes_router.config.model import RouterConfig
 from hermes_router.errors import ConfigError
 from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.protocol.messages import PROTOCOL_VERSION
-from hermes_router.protocol.pids import is_running, start_time
-from hermes_router.protocol.versions import hermes_version, router_version
+from hermes_router.protocol.system.pids import is_running, start_time
+from hermes_router.protocol.system.versions import hermes_version, router_version
 
 logger = logging.getLogger(__name__)
 

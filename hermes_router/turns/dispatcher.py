@@ -19,12 +19,12 @@ import anyio
 from hermes_router.config.settings import Settings
 from hermes_router.errors import WorkerError
 from hermes_router.tasks import BackgroundTasks
-from hermes_router.turns.event_sender import DeliveryResult, EventSender
-from hermes_router.turns.event_track import Outcome
 from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy
 from hermes_router.turns.notices import has_to_wait
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
+from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender
+from hermes_router.turns.worker.event_track import Outcome
 from hermes_router.workers import launchers
 
 #: Workers that are tried for one message: one may leave just when it is offered.

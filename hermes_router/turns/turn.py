@@ -21,13 +21,13 @@ from hermes_router.config.settings import Settings
 from hermes_router.errors import RouterError, WorkerDied, WrongVersion, one_error
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
-from hermes_router.turns.event_sender import DeliveryResult, EventSender, PendingEvent
 from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.purpose import ForMessages, Purpose
 from hermes_router.turns.story import Story
-from hermes_router.turns.worker_session import WorkerSession, greet
-from hermes_router.turns.worker_state import WorkerState
+from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender, PendingEvent
+from hermes_router.turns.worker.worker_session import WorkerSession, greet
+from hermes_router.turns.worker.worker_state import WorkerState
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import exit_text

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 import anyio
 import msgspec
 
-from hermes_router.protocol import proc
 from hermes_router.protocol import template as msg
+from hermes_router.protocol.system import proc
 from hermes_router.workers.flow_control import FlowControl
 
 _ANSWER_SECONDS = 10.0

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from hermes_router.protocol.pids import parent_of
+from hermes_router.protocol.system.pids import parent_of
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hermes_router.cli.plugin_edit import CannotEdit, without_plugin
+from hermes_router.cli.setup.plugin_edit import CannotEdit, without_plugin
 from tests.cli.conftest import Installation
 from tests.kit import FakeTelegram
 

@@ -7,7 +7,7 @@ import stat
 import pytest
 import yaml
 
-from hermes_router.cli.plugin_edit import CannotEdit, with_plugin
+from hermes_router.cli.setup.plugin_edit import CannotEdit, with_plugin
 from tests.cli.conftest import Installation
 
 NAME = "hermes-router"

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from hermes_router import __version__
-from hermes_router.cli.output import clean
 from hermes_router.cli.parser import COMMANDS
+from hermes_router.cli.terminal.output import clean
 from hermes_router.protocol.messages import PROTOCOL_VERSION
 from tests.cli.conftest import CHAT, CONFIG, ROOT, Installation
 

@@ -16,7 +16,7 @@ import pytest
 
 from hermes_router.workers.worker_log import FILE_NAME
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, HermesRoot, Message
-from tests.kit.portal import FakePortal
+from tests.kit.outside.portal import FakePortal
 from tests.kit.waiting import wait_until
 
 CAREER, SYSTEMS, UNROUTED, MISSING = 6, 13, 20, 30

@@ -5,9 +5,9 @@ folder that the caller gives. See the modules' docstrings for the contracts.
 """
 
 from tests.kit.gateway import Gateway, GatewayFailedError
-from tests.kit.homes import DEFAULT_KEY, MARKER, HermesRoot, Home
 from tests.kit.model.server import FakeModel
 from tests.kit.model.types import ModelRequest, Reply, ToolCall
+from tests.kit.roots.homes import DEFAULT_KEY, MARKER, HermesRoot, Home
 from tests.kit.telegram.server import FakeTelegram
 from tests.kit.telegram.types import FORUM, TOKEN, USER, Button, Call, Message, Upload
 

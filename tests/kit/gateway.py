@@ -17,8 +17,8 @@ from typing import ClassVar, Self
 
 import psutil
 
-from tests.kit.homes import MARKER, HermesRoot
-from tests.kit.ordinary_user import as_ordinary_user
+from tests.kit.roots.homes import MARKER, HermesRoot
+from tests.kit.roots.ordinary_user import as_ordinary_user
 
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 40.0

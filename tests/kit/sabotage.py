@@ -5,7 +5,7 @@ sabotage(root, "hermes_router.plugin", "module._await_gateway = lambda: None")
 
 from __future__ import annotations
 
-from tests.kit.homes import HermesRoot
+from tests.kit.roots.homes import HermesRoot
 
 _HOOK = """
 import sys

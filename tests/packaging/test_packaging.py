@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from hermes_router.protocol.versions import HERMES_DISTRIBUTIONS
+from hermes_router.protocol.system.versions import HERMES_DISTRIBUTIONS
 from tests.packaging.conftest import ROOT, Distributions
 from tests.tools.check_pins import exact_pins
 

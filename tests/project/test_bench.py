@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import ordinary_user
+from tests.kit.roots import ordinary_user
 from tests.tools.bench import alone, chart, routing, sides, table
 from tests.tools.bench.__main__ import FULL, _options, chosen
 from tests.tools.bench.figures import FIGURES, first_turn, throughput, warm_turn

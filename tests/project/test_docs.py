@@ -189,7 +189,7 @@ COMMANDS: dict[str, Callable[[dict[str, str]], None]] = {
         "tests/packaging/test_packaging.py::test_a_new_environment_gets_two_import_packages"
     ),
     "hermes plugins install file:///path/to/hermes-router --enable --yes-deps": shown_by(
-        "tests/contract/test_plugin_folder.py::test_the_scan_before_an_installation_lets_us_in"
+        "tests/contract/seams/test_plugin_folder.py::test_the_scan_before_an_installation_lets_us_in"
     ),
     "hermes-router init": shown_by(
         "tests/gateway/operate/test_init.py::test_from_a_bot_that_answers_to_a_routed_conversation"

@@ -30,9 +30,9 @@ from tests.kit import (
     Reply,
     ToolCall,
 )
-from tests.kit.homes import CLOSED_PROXY, PROFILE_DIRS
 from tests.kit.model.script import parse, spoken
 from tests.kit.model.types import image_count
+from tests.kit.roots.homes import CLOSED_PROXY, PROFILE_DIRS
 from tests.kit.telegram.text import entities_of, render
 
 STRANGER = 666

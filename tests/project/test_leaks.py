@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.kit import ordinary_user
+from tests.kit.roots import ordinary_user
 from tests.tools.leaks.__main__ import chosen, main
 from tests.tools.leaks.row import IN_PROCESS, LOCAL, SANDBOX, Cell, Row, State, complaint
 from tests.tools.leaks.rows import ROWS

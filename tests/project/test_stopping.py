@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.kit import ordinary_user
+from tests.kit.roots import ordinary_user
 
 ROOT = Path(__file__).resolve().parents[2]
 OBSTACLE = ordinary_user.obstacle()

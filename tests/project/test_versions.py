@@ -13,9 +13,9 @@ from tests.tools.versions.table import Outcome
 ROOT = Path(versions.__file__).parents[3]
 
 _REPORT = """<testsuites><testsuite>
-<testcase classname="tests.contract.test_swap" name="test_one" />
-<testcase classname="tests.contract.test_swap" name="test_two[a]"><failure /></testcase>
-<testcase classname="tests.contract.test_swap" name="test_three"><skipped /></testcase>
+<testcase classname="tests.contract.seams.test_swap" name="test_one" />
+<testcase classname="tests.contract.seams.test_swap" name="test_two[a]"><failure /></testcase>
+<testcase classname="tests.contract.seams.test_swap" name="test_three"><skipped /></testcase>
 {}</testsuite></testsuites>"""
 
 

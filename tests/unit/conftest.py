@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hermes_router.profiles.model import Profile
-from tests.kit import made_up
+from tests.kit.workers import made_up
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kit import FakeModel, FakeTelegram, HermesRoot
-from tests.kit.real_worker import Place, WorkerKit
+from tests.kit.workers.real_worker import Place, WorkerKit
 
 _threads = itertools.count(100)
 

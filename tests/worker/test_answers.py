@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes_router.protocol import messages as msg
 from tests.kit import FakeModel
-from tests.kit.real_worker import Place
+from tests.kit.workers.real_worker import Place
 
 
 def test_a_message_is_answered_and_the_worker_exits(place: Place, model: FakeModel) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hermes_cli.commands import COMMAND_REGISTRY
 
 from tests.kit import FakeModel
-from tests.kit.real_worker import Place
+from tests.kit.workers.real_worker import Place
 
 SIDE_QUESTIONS = any(command.name == "btw" for command in COMMAND_REGISTRY)
 """Does /btw know the conversation? Before Hermes 0.21 it is another name of /background."""

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.kit import FakeModel, FakeTelegram, HermesRoot
-from tests.kit.real_worker import WorkerKit
 from tests.kit.state import memory_keeper
+from tests.kit.workers.real_worker import WorkerKit
 
 
 @pytest.fixture(scope="module")

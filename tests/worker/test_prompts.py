@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hermes_router.protocol import messages as msg
 from tests.kit import HermesRoot
-from tests.kit.real_worker import Place, Turn, message_of
+from tests.kit.workers.real_worker import Place, Turn, message_of
 
 CLOSES_CARDS = importlib.util.find_spec("gateway.run_turn_runner_approval_settle") is not None
 """Does this Hermes write into a prompt that nobody answered in time? 0.21.3 and newer do."""

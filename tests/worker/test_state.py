@@ -13,7 +13,7 @@ from gateway.session import SessionEntry
 from hermes_router.protocol import messages as msg
 from tests.kit import FakeModel, ModelRequest
 from tests.kit.model.fast import fast_tier
-from tests.kit.real_worker import Place, WorkerKit
+from tests.kit.workers.real_worker import Place, WorkerKit
 
 
 def asked(model: FakeModel, place: Place, text: str = "hello") -> ModelRequest:

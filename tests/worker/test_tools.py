@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.kit import FakeModel
-from tests.kit.real_worker import Place
+from tests.kit.workers.real_worker import Place
 
 
 def test_a_turn_may_schedule_jobs(place: Place, model: FakeModel) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from hermes_router.cli import status
-from hermes_router.cli.output import write
 from hermes_router.cli.parser import COMMANDS, build_parser
+from hermes_router.cli.terminal.output import write
 
 _EPILOG = """examples:
   hermes-router completion bash > ~/.local/share/bash-completion/completions/hermes-router

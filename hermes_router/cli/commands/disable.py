@@ -7,17 +7,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from hermes_router.cli import menus, status
 from hermes_router.cli import parser as commands
+from hermes_router.cli import status
 from hermes_router.cli.commands.enable import PLUGIN, edit, plugin_lists
 from hermes_router.cli.crash import state_folder
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, running_gateway
 from hermes_router.cli.inspect.layouts import found
-from hermes_router.cli.output import say, tip
-from hermes_router.cli.parking import unpark
-from hermes_router.cli.plugin_edit import without_plugin
+from hermes_router.cli.setup import menus
+from hermes_router.cli.setup.parking import unpark
+from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.status import CommandError
+from hermes_router.cli.terminal.output import say, tip
 from hermes_router.workers.worker_log import FILE_NAME
 
 _EPILOG = """\

@@ -15,9 +15,9 @@ from hermes_router.cli.inspect import admins, ask, credentials, loading, machine
 from hermes_router.cli.inspect.findings import Finding, of_problem, say_finding
 from hermes_router.cli.inspect.homes import hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
-from hermes_router.cli.output import counted, paint, say, say_json
+from hermes_router.cli.terminal.output import counted, paint, say, say_json
 from hermes_router.errors import ConfigError
-from hermes_router.protocol.versions import hermes_version
+from hermes_router.protocol.system.versions import hermes_version
 
 _EPILOG = """\
 It looks at the plugin and at Hermes (which is imported for that, in a process of its own), at what

@@ -20,10 +20,10 @@ from hermes_router.cli.inspect.homes import (
     hermes_installed,
     wrong_interpreter,
 )
-from hermes_router.cli.output import say, tip
-from hermes_router.cli.parking import park
-from hermes_router.cli.plugin_edit import CannotEdit, with_plugin
+from hermes_router.cli.setup.parking import park
+from hermes_router.cli.setup.plugin_edit import CannotEdit, with_plugin
 from hermes_router.cli.status import CommandError
+from hermes_router.cli.terminal.output import say, tip
 from hermes_router.config.yaml import load, plain_value
 
 #: The name of our entry point, which is the plugin's name for Hermes.

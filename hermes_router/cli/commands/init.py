@@ -10,11 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from hermes_router.cli import choose, first_routes
 from hermes_router.cli import parser as commands
 from hermes_router.cli.commands import doctor, enable
 from hermes_router.cli.commands.route import place_of, read_text, replace_text
-from hermes_router.cli.first_routes import NOBODY, Mapping
 from hermes_router.cli.inspect import loading, seen
 from hermes_router.cli.inspect.homes import (
     GatewayHome,
@@ -23,10 +21,13 @@ from hermes_router.cli.inspect.homes import (
     wrong_interpreter,
 )
 from hermes_router.cli.inspect.seen import SeenConversation
-from hermes_router.cli.output import counted, say, say_json, say_table, tip
-from hermes_router.cli.parking import park, unpark
-from hermes_router.cli.plugin_edit import without_plugin
+from hermes_router.cli.setup import first_routes
+from hermes_router.cli.setup.first_routes import NOBODY, Mapping
+from hermes_router.cli.setup.parking import park, unpark
+from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
+from hermes_router.cli.terminal import choose
+from hermes_router.cli.terminal.output import counted, say, say_json, say_table, tip
 from hermes_router.profiles.model import PROFILE_NAME
 from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.relay.delivery_policy import spelled

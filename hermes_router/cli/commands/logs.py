@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from hermes_router.cli import moments
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
-from hermes_router.cli.output import flush, paint, say, tip, write
 from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
+from hermes_router.cli.terminal import moments
+from hermes_router.cli.terminal.output import flush, paint, say, tip, write
 from hermes_router.hermes.compat.secrets import hider
 from hermes_router.observe.log_files import Follower, LogFile, log_files, read
 from hermes_router.observe.log_lines import LEVELS, Entry

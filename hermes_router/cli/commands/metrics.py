@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect.homes import gateway_home
-from hermes_router.cli.output import write
 from hermes_router.cli.status import NO_OUTPUT, OK, CommandError
-from hermes_router.observe.status_client import ask
+from hermes_router.cli.terminal.output import write
+from hermes_router.observe.status.client import ask
 from hermes_router.protocol.files.whole_file import replace_file
 
 _EPILOG = """\

@@ -7,11 +7,11 @@ import contextlib
 from pathlib import Path
 
 from hermes_router.cli import parser as commands
-from hermes_router.cli.first_routes import by_hand, loader, route_at
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
-from hermes_router.cli.output import say, tip
+from hermes_router.cli.setup.first_routes import by_hand, loader, route_at
 from hermes_router.cli.status import OK, WRONG, CommandError
+from hermes_router.cli.terminal.output import say, tip
 from hermes_router.config import route_edit
 from hermes_router.config.route_edit import CannotEdit
 from hermes_router.protocol.files.whole_file import replace_file

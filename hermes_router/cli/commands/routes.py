@@ -22,7 +22,8 @@ from hermes_router.cli.inspect.homes import (
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.inspect.profile_facts import ProfileFacts
 from hermes_router.cli.inspect.serving import kept
-from hermes_router.cli.output import (
+from hermes_router.cli.status import CommandError
+from hermes_router.cli.terminal.output import (
     complain,
     complain_of,
     counted,
@@ -34,8 +35,7 @@ from hermes_router.cli.output import (
     say_table,
     severity,
 )
-from hermes_router.cli.pager import paged
-from hermes_router.cli.status import CommandError
+from hermes_router.cli.terminal.pager import paged
 from hermes_router.config.model import RouterConfig
 from hermes_router.errors import ConfigError, Problem
 from hermes_router.routing.table import DISCRIMINATORS, WEIGHTS, Route

@@ -23,8 +23,8 @@ import msgspec
 
 from hermes_router.cli.inspect.answer import Answer
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
-from hermes_router.cli.output import complain, paint, say, say_fields, say_json, tip
 from hermes_router.cli.status import OK, TURN_FAILED, CommandError
+from hermes_router.cli.terminal.output import complain, paint, say, say_fields, say_json, tip
 from hermes_router.errors import RelayRefused, RouterError
 from hermes_router.hermes.compat.session_keys import session_key
 from hermes_router.profiles import model
@@ -36,10 +36,10 @@ from hermes_router.relay.attachments import Spool
 from hermes_router.relay.delivery_policy import Sender, spelled
 from hermes_router.relay.prompts import Ask
 from hermes_router.routing.table import Place
-from hermes_router.turns.event_sender import EventSender
 from hermes_router.turns.ports import TurnServices
 from hermes_router.turns.story import OUTCOMES
 from hermes_router.turns.turn import Turn
+from hermes_router.turns.worker.event_sender import EventSender
 from hermes_router.workers.pool import WorkerPool
 
 #: What a plain terminal can do of what platforms can: text, edits, and naming a file.

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hermes_router.cli import moments, tables
 from hermes_router.cli import parser as commands
 from hermes_router.cli.commands.turns import outcome
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
-from hermes_router.cli.output import flush, paint, say, say_json, tip
 from hermes_router.cli.status import NEGATIVE, OK, CommandError
+from hermes_router.cli.terminal import moments, tables
+from hermes_router.cli.terminal.output import flush, paint, say, say_json, tip
 from hermes_router.observe import records
-from hermes_router.observe.status import Profile, Status, Worker
-from hermes_router.observe.status_client import NoAnswer, ask
+from hermes_router.observe.status.client import NoAnswer, ask
+from hermes_router.observe.status.messages import Profile, Status, Worker
 
 _EPILOG = """\
 MEM and CPU are of a worker with all that it started. Times to reply are of today.

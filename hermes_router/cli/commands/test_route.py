@@ -8,9 +8,9 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.answer import Answer
-from hermes_router.cli.output import say_json, tip
 from hermes_router.cli.place import understood
 from hermes_router.cli.status import CommandError
+from hermes_router.cli.terminal.output import say_json, tip
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, parse_topic
 
 _EPILOG = """\

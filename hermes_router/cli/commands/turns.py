@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from hermes_router.cli import moments, tables
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect.homes import gateway_home
-from hermes_router.cli.output import say, say_json
 from hermes_router.cli.status import OK
+from hermes_router.cli.terminal import moments, tables
+from hermes_router.cli.terminal.output import say, say_json
 from hermes_router.observe import records
 from hermes_router.turns.story import TurnReport
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from hermes_router.cli.output import say, severity
+from hermes_router.cli.terminal.output import say, severity
 from hermes_router.errors import Problem
 
 Severity = Literal["ok", "info", "warning", "error"]

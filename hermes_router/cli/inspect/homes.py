@@ -19,7 +19,7 @@ import msgspec
 
 from hermes_router.cli.status import NEGATIVE, WRONG, CommandError
 from hermes_router.profiles import model
-from hermes_router.protocol.pids import is_running, start_time
+from hermes_router.protocol.system.pids import is_running, start_time
 
 
 class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):

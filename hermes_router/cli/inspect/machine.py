@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from hermes_router.cli.inspect.findings import Finding, Severity
 from hermes_router.config.settings import LAUNCHERS
-from hermes_router.protocol import proc
+from hermes_router.protocol.system import proc
 from hermes_router.workers import launchers
 from hermes_router.workers.launchers import scope
 from hermes_router.workers.template import templates_work_here

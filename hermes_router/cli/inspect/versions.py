@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import platform
 
-from hermes_router.cli.output import say_fields
+from hermes_router.cli.terminal.output import say_fields
 from hermes_router.protocol.messages import PROTOCOL_VERSION
-from hermes_router.protocol.versions import hermes_version, router_version
+from hermes_router.protocol.system.versions import hermes_version, router_version
 
 
 def versions() -> dict[str, str]:

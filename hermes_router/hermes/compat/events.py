@@ -17,8 +17,8 @@ from hermes_router.routing import whatsapp
 from hermes_router.routing.table import Place
 from hermes_router.state.known_conversations import KnownConversation
 from hermes_router.state.ledger import Identity
-from hermes_router.turns.event_sender import EventSender
-from hermes_router.turns.event_track import EventTrack
+from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_track import EventTrack
 
 #: Fields that never cross: the platform's own objects, and what only the gateway may decide.
 _OWN_FIELDS = {"source", "raw_message"}

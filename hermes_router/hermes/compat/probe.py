@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.hermes.compat import seams
-from hermes_router.protocol.versions import hermes_version
+from hermes_router.protocol.system.versions import hermes_version
 
 #: What each platform's adapter imports from outside Hermes.
 LIBRARIES = {

@@ -19,8 +19,8 @@ from typing import Any
 
 import anyio
 
-from hermes_router.hermes.compat import patches, patching
 from hermes_router.hermes.compat.events import own_bot
+from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.routing.table import Place
 
 logger = logging.getLogger(__name__)

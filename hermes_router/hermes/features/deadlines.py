@@ -11,7 +11,8 @@ from contextvars import ContextVar
 
 import anyio.to_thread
 
-from hermes_router.hermes.compat import patches, patching, seams
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.profiles.model import Profile
 from hermes_router.profiles.own_home import approval_seconds
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.errors import ConfigError
-from hermes_router.hermes.compat import patches, patching, seams
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.routes import watcher_of
 from hermes_router.profiles import model
 from hermes_router.profiles.bots import has_own_bot

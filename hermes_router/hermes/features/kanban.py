@@ -22,8 +22,8 @@ from typing import Any
 from hermes_router.config.model import RouterConfig
 from hermes_router.config.settings import Limits
 from hermes_router.errors import ProfileError
-from hermes_router.hermes.compat import patches, patching
 from hermes_router.hermes.compat.events import place_of
+from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.profiles import model
 from hermes_router.relay import board_files
 from hermes_router.relay.kanban import Subscriptions

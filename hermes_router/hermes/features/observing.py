@@ -16,8 +16,8 @@ from hermes_router.observe.book import TurnBook
 from hermes_router.observe.figures import Figures
 from hermes_router.observe.overview import Overview
 from hermes_router.observe.records import Records
-from hermes_router.observe.status_server import StatusServer
-from hermes_router.protocol.versions import hermes_version, router_version
+from hermes_router.observe.status.server import StatusServer
+from hermes_router.protocol.system.versions import hermes_version, router_version
 from hermes_router.routing.table import Place
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.workers.pool import WorkerPool

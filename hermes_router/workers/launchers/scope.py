@@ -18,7 +18,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from hermes_router.protocol import proc
+from hermes_router.protocol.system import proc
 from hermes_router.workers.launchers import LaunchSpec
 
 _CHECK_SECONDS = 10.0

@@ -18,7 +18,7 @@ from gateway.config import GatewayConfig
 
 from tests.gateway.conftest import CAREER, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
-from tests.kit.portal import FakePortal
+from tests.kit.outside.portal import FakePortal
 from tests.kit.state import memory_keeper
 from tests.kit.state.cron_store import CronStore, begun, moment, running_job
 from tests.kit.waiting import wait_until

@@ -15,7 +15,8 @@ import pytest
 
 from hermes_router.workers import launchers
 from tests.gateway.conftest import CAREER, SYSTEMS, UNROUTED, Stage, build_stage
-from tests.kit import FORUM, FakeModel, FakeTelegram, Reply, ordinary_user
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from tests.kit.roots import ordinary_user
 from tests.kit.waiting import wait_until
 
 OBSTACLE = ordinary_user.obstacle()

@@ -15,7 +15,7 @@ import pytest
 from hermes_router.workers.worker_log import TurnRecord, parse_turns
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage
 from tests.kit import FORUM, Reply
-from tests.kit.sleepers import sleepers, sleeping_tool
+from tests.kit.probes.sleepers import sleepers, sleeping_tool
 from tests.kit.waiting import wait_until
 
 

@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.kit import FORUM, FakeModel, FakeTelegram, Reply, ordinary_user
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from tests.kit.roots import ordinary_user
 
 OBSTACLE = ordinary_user.obstacle()
 pytestmark = pytest.mark.skipif(OBSTACLE is not None, reason=f"NOT SHOWN: {OBSTACLE}")

@@ -17,8 +17,9 @@ import pytest
 
 from hermes_router.workers import launchers
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.kit import FORUM, FakeModel, FakeTelegram, ordinary_user
-from tests.kit.sleepers import sleepers, sleeping_tool
+from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.kit.probes.sleepers import sleepers, sleeping_tool
+from tests.kit.roots import ordinary_user
 from tests.kit.waiting import wait_until
 
 OBSTACLE = launchers.check("bubblewrap") or ordinary_user.obstacle()

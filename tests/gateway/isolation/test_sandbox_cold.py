@@ -6,7 +6,8 @@ import pytest
 
 from hermes_router.workers import launchers
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.kit import FORUM, FakeModel, FakeTelegram, ordinary_user
+from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.kit.roots import ordinary_user
 from tests.kit.waiting import wait_until
 
 OBSTACLE = launchers.check("bubblewrap") or ordinary_user.obstacle()

@@ -13,7 +13,8 @@ import pytest
 
 from hermes_router.workers import launchers
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
-from tests.kit import FORUM, FakeModel, FakeTelegram, Message, ordinary_user
+from tests.kit import FORUM, FakeModel, FakeTelegram, Message
+from tests.kit.roots import ordinary_user
 from tests.kit.state.cron_store import CronStore
 from tests.kit.waiting import wait_until
 

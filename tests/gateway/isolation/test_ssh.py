@@ -14,7 +14,8 @@ import pytest
 
 from hermes_router.workers import launchers
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
-from tests.kit import FakeModel, FakeTelegram, ordinary_user
+from tests.kit import FakeModel, FakeTelegram
+from tests.kit.roots import ordinary_user
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="NOT SHOWN: no ssh here")
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hermes_router.observe.status import socket_of
+from hermes_router.observe.status.messages import socket_of
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage
 from tests.gateway.operate.test_commands import command
 from tests.kit import FORUM, Reply

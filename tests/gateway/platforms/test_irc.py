@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.conftest import Stage, build_stage
-from tests.kit import FakeModel, FakeTelegram, Reply, irc
-from tests.kit.irc import IrcServer, IrcUser
+from tests.kit import FakeModel, FakeTelegram, Reply
+from tests.kit.outside import irc
+from tests.kit.outside.irc import IrcServer, IrcUser
 
 OBSTACLE = irc.obstacle()
 pytestmark = pytest.mark.skipif(OBSTACLE is not None, reason=f"NOT SHOWN: {OBSTACLE}")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.gateway.conftest import CAREER, UNROUTED, build_stage
 from tests.kit import FakeModel, FakeTelegram, Gateway
-from tests.kit.homes import DEFAULT_KEY
+from tests.kit.roots.homes import DEFAULT_KEY
 from tests.kit.sabotage import sabotage
 
 _RAISES = "def broken(*args, **kwargs): raise RuntimeError('made up')\n"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, UNROUTED, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
-from tests.kit.traces import Traces
+from tests.kit.probes.traces import Traces
 from tests.kit.waiting import wait_until
 
 PARKING = hasattr(importlib.import_module("hermes_cli.profiles"), "profile_is_parked")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot
-from tests.kit.portal import FakePortal, login_of
+from tests.kit.outside.portal import FakePortal, login_of
 from tests.kit.waiting import wait_until
 
 LEFT, RIGHT = 41, 42

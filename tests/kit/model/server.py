@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from tests.kit.model.script import default_reply, kind_of
 from tests.kit.model.types import ModelRequest, Reply
-from tests.kit.serving import LocalServer
+from tests.kit.outside.serving import LocalServer
 from tests.kit.state.journal import Journal
 
 __all__ = ["FakeModel", "ModelRequest", "Reply"]

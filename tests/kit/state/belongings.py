@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.kit.homes import HermesRoot, Home
+from tests.kit.roots.homes import HermesRoot, Home
 
 _PLUGIN = """
 import os

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.kit.serving import LocalServer
+from tests.kit.outside.serving import LocalServer
 from tests.kit.state.journal import Journal
 from tests.kit.telegram.methods import METHODS, Incoming, RefusedError
 from tests.kit.telegram.types import Call, Fault, Upload

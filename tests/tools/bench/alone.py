@@ -33,11 +33,11 @@ from hermes_router.protocol.framing import MAX_FRAME_BYTES
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import EventSender
 from hermes_router.workers import flow_control, pool
 from hermes_router.workers.launchers import LaunchSpec, local
 from hermes_router.workers.memory_usage import footprint
-from tests.kit.made_up import ANSWER, HOST, PRELUDE, QUICK, Scene, command
+from tests.kit.workers.made_up import ANSWER, HOST, PRELUDE, QUICK, Scene, command
 from tests.tools.bench.summary import median
 
 CALLS = 1_000

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermes_router.protocol.pids import parent_of, stat_fields
+from hermes_router.protocol.system.pids import parent_of, stat_fields
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

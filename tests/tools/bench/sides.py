@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hermes_router.workers.worker_log import FILE_NAME
-from tests.kit import FakeModel, FakeTelegram, HermesRoot, routed
-from tests.kit.homes import Home
+from tests.kit import FakeModel, FakeTelegram, HermesRoot
+from tests.kit.roots import routed
+from tests.kit.roots.homes import Home
 
 TOPICS_EACH = 100
 """Topics that are routed to each profile."""

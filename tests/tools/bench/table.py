@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hermes_router.protocol.versions import hermes_version
+from hermes_router.protocol.system.versions import hermes_version
 from tests.tools.bench import sides
 from tests.tools.bench.alone import Alone
 from tests.tools.bench.figures import Row

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from hermes_router.protocol.versions import hermes_version
+from hermes_router.protocol.system.versions import hermes_version
 from tests.kit import FakeModel, FakeTelegram, Gateway, GatewayFailedError, HermesRoot
 from tests.tools.demo import play, stage
 from tests.tools.demo.outside import Footprint

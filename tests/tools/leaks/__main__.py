@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from hermes_router.workers import launchers
-from tests.kit import ordinary_user
+from tests.kit.roots import ordinary_user
 from tests.kit.stopping import ended_by_signals
 from tests.tools.leaks import table
 from tests.tools.leaks.row import LOCAL, SANDBOX, SIDES, Row

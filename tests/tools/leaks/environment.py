@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.kit.portal import login_of
+from tests.kit.outside.portal import login_of
 from tests.tools.leaks.row import Row
 from tests.tools.leaks.side import Side, found
 from tests.tools.leaks.world import ALICE, BOB, FRANK, World, plant_file

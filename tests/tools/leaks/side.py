@@ -18,7 +18,7 @@ from typing import Any, NoReturn, Self
 
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, Message, ModelRequest, Reply
 from tests.kit.model.types import text_of
-from tests.kit.portal import FakePortal
+from tests.kit.outside.portal import FakePortal
 from tests.tools.leaks.row import ProbeError, Row
 from tests.tools.leaks.world import BOB, DEFAULT, World
 

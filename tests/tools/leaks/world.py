@@ -10,8 +10,9 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot, Home, routed
-from tests.kit.portal import FakePortal
+from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot, Home
+from tests.kit.outside.portal import FakePortal
+from tests.kit.roots import routed
 from tests.tools.leaks.row import IN_PROCESS, LOCAL
 
 ALICE, BOB, CAROL, DORA, ERIN, FRANK, BROKEN, NOBODY = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_router.cli import output
+from hermes_router.cli.terminal import output
 
 
 def test_a_name_with_a_newline_makes_no_row(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from hermes_router.hermes.features import prompts
-from hermes_router.hermes.features.prompts import PickerStates, forget, keep_pickers_apart
+from hermes_router.hermes.features.adapters import prompts
+from hermes_router.hermes.features.adapters.prompts import PickerStates, forget, keep_pickers_apart
 from hermes_router.relay.prompts import OpenPrompts, Prompt, PromptRegistry
 
 CHAT = "-100"

@@ -10,7 +10,7 @@ from hermes_router.hermes.features.jobs import JobConversation
 from hermes_router.jobs.job_run import JobRun, JobSpec
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
-from tests.kit.made_up import HOST, QUICK, Use
+from tests.kit.workers.made_up import HOST, QUICK, Use
 
 START = """
 hello(); say(msg.Ready(phases={}))

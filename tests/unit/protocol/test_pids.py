@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hermes_router.protocol.pids import is_running
+from hermes_router.protocol.system.pids import is_running
 
 
 def test_a_process_runs_until_it_has_ended_even_if_nobody_has_reaped_it() -> None:

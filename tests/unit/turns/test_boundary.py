@@ -22,10 +22,19 @@ from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import ADAPTER_METHODS, METADATA_KEYS, Method
 from hermes_router.relay.prompts import OpenPrompts
-from hermes_router.turns.event_sender import EventSender
 from hermes_router.turns.turn import Turn
-from tests.kit import hostile
-from tests.kit.hostile import CHAT, FOREIGN_MESSAGE, KEY, OWN_MESSAGE, THREAD, USER, Called, Place
+from hermes_router.turns.worker.event_sender import EventSender
+from tests.kit.workers import hostile
+from tests.kit.workers.hostile import (
+    CHAT,
+    FOREIGN_MESSAGE,
+    KEY,
+    OWN_MESSAGE,
+    THREAD,
+    USER,
+    Called,
+    Place,
+)
 
 SETTINGS = Settings(
     timeouts=Timeouts(start=5.0, silence=5.0, stop=0.2),

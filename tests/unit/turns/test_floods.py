@@ -31,14 +31,14 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol import size_guard, template
 from hermes_router.protocol.framing import MAX_FRAME_BYTES
 from hermes_router.relay.attachments import MOST_FILES, Spool
-from hermes_router.turns.event_sender import EventSender
-from hermes_router.turns.rpc_server import CALLS_AT_ONCE
 from hermes_router.turns.turn import Turn
+from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.rpc_server import CALLS_AT_ONCE
 from hermes_router.workers.flow_control import MOST_PER_SECOND
 from hermes_router.workers.fork_client import ForkServer
 from hermes_router_worker.process.log_pipe import LogPipe
-from tests.kit import hostile
-from tests.kit.hostile import CHAT, Hostile, Place, framed
+from tests.kit.workers import hostile
+from tests.kit.workers.hostile import CHAT, Hostile, Place, framed
 
 SETTINGS = Settings(timeouts=Timeouts(start=10.0, silence=10.0, stop=0.2))
 SEND = {"chat_id": CHAT, "content": "x"}
@@ -190,7 +190,7 @@ async def test_a_turn_whose_worker_never_reads_can_be_stopped(
 async def test_a_worker_that_answers_and_stays_is_ended(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hermes_router.turns.watchdog._POST_TURN_MORE", 0.5)
+    monkeypatch.setattr("hermes_router.turns.worker.watchdog._POST_TURN_MORE", 0.5)
 
     async def acts(worker: Hostile) -> None:
         await worker.say(msg.Accepted(event=await worker.event()), msg.Idle(), msg.Draining())

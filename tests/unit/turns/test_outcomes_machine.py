@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hermes_router.state import ledger as ledgers
 from hermes_router.state.ledger import Entry, Identity, Ledger, Step
-from hermes_router.turns.event_track import EventTrack, Outcome, TakenEvents
+from hermes_router.turns.worker.event_track import EventTrack, Outcome, TakenEvents
 
 SOURCE = {"platform": "telegram", "chat_id": "1"}
 

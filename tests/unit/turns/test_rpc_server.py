@@ -12,9 +12,9 @@ import pytest
 
 from hermes_router.errors import ProtocolError
 from hermes_router.protocol import messages as msg
-from hermes_router.turns.rpc_server import CALLS_AT_ONCE, RpcServer
+from hermes_router.turns.worker.rpc_server import CALLS_AT_ONCE, RpcServer
 from hermes_router.workers.process import WorkerProcess
-from tests.kit.scripted import ScriptedWorker
+from tests.kit.workers.scripted import ScriptedWorker
 
 
 class PromptRegistry:

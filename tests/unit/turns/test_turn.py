@@ -17,9 +17,9 @@ from hermes_router.profiles.model import Profile
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.event_sender import EventSender
 from hermes_router.turns.turn import Halt
-from tests.kit.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
+from hermes_router.turns.worker.event_sender import EventSender
+from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ from hermes_router.errors import ProtocolError, WorkerDied, WorkerTimeout
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
-from hermes_router.turns.event_sender import DeliveryResult, EventSender, PendingEvent
 from hermes_router.turns.story import Story
-from hermes_router.turns.watchdog import Watchdog
-from hermes_router.turns.worker_session import WorkerSession
-from hermes_router.turns.worker_state import TRANSITIONS, Step, WorkerState, after, step_of
+from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender, PendingEvent
+from hermes_router.turns.worker.watchdog import Watchdog
+from hermes_router.turns.worker.worker_session import WorkerSession
+from hermes_router.turns.worker.worker_state import TRANSITIONS, Step, WorkerState, after, step_of
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
-from tests.kit.made_up import HOST, Scene
-from tests.kit.scripted import ScriptedWorker
+from tests.kit.workers.made_up import HOST, Scene
+from tests.kit.workers.scripted import ScriptedWorker
 
 READY, STAYS, LEAVES = msg.Ready(phases={}), msg.Idle(resident=True), msg.Idle()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.kit import ordinary_user
+from tests.kit.roots import ordinary_user
 
 OBSTACLE = (
     ordinary_user.obstacle() if sys.platform.startswith("linux") else "Linux's /proc is needed"

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermes_router.protocol.quick_yaml import reading_yaml_quickly
+from hermes_router.protocol.system.quick_yaml import reading_yaml_quickly
 from hermes_router_worker.startup import speedups
 from hermes_router_worker.startup.speedups import builder, quick_copy
 

@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hermes_router.protocol.versions import hermes_version
+from hermes_router.protocol.system.versions import hermes_version
 
 
 class MissingPoint(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router.protocol.pids import is_running
+from hermes_router.protocol.system.pids import is_running
 from hermes_router_worker import json_files
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.patching import require

@@ -11,8 +11,8 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
+from hermes_router_worker.hermes.cron import cron_lock, cron_run, cut_off
 from hermes_router_worker.hermes.features import menu
-from hermes_router_worker.jobs import cron_lock, cron_run, cut_off
 from hermes_router_worker.jobs.maintenance import Upkeep
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine

@@ -22,10 +22,10 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router_worker import json_files
+from hermes_router_worker.hermes.cron import cron_lock, cut_off
+from hermes_router_worker.hermes.cron.cron_run import Result
 from hermes_router_worker.hermes.features import memory_flush
 from hermes_router_worker.home.process_records import tidy_processes
-from hermes_router_worker.jobs import cron_lock, cut_off
-from hermes_router_worker.jobs.cron_run import Result
 from hermes_router_worker.send.transport import Transport
 from hermes_router_worker.startup import steps
 

@@ -6,8 +6,8 @@ import os
 import socket
 import struct
 
-from hermes_router.protocol import proc
-from hermes_router.protocol.pids import parent_of
+from hermes_router.protocol.system import proc
+from hermes_router.protocol.system.pids import parent_of
 
 #: Generations that are looked at; nothing sane nests deeper.
 _GENERATIONS = 128

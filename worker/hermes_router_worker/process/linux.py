@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 
-from hermes_router.protocol import proc
+from hermes_router.protocol.system import proc
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from hermes_router.protocol import proc
+from hermes_router.protocol.system import proc
 
 _MOST_ROUNDS = 50
 

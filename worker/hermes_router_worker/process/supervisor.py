@@ -31,7 +31,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hermes_router.protocol.limits import EXITS, OPEN_FILES
-from hermes_router.protocol.scratch import SCRATCH_PREFIX
+from hermes_router.protocol.system.scratch import SCRATCH_PREFIX
 from hermes_router.protocol.template import LOG_FORMAT
 from hermes_router_worker.process import linux, title
 from hermes_router_worker.process.log_pipe import LogPipe

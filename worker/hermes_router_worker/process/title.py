@@ -10,7 +10,7 @@ import contextlib
 import ctypes
 import functools
 
-from hermes_router.protocol.proc import SELF
+from hermes_router.protocol.system.proc import SELF
 
 #: Stands in front, so that what looks for our processes finds them.
 _NAME = ("hermes_router_worker", "-p")

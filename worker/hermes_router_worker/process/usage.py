@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermes_router.protocol.pids import stat_fields
+from hermes_router.protocol.system.pids import stat_fields
 from hermes_router_worker.process.process_tree import children_of, descendants, has_proc
 
 #: Seconds between two looks: a ``ps`` costs more than a few files of ``/proc``.

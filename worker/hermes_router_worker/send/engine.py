@@ -19,7 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.send import directory, ledger, tools
+from hermes_router_worker.hermes.sending import directory, tools
+from hermes_router_worker.send import ledger
 from hermes_router_worker.send.transport import Transport
 
 logger = logging.getLogger(__name__)

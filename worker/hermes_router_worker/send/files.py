@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hermes_router_worker.guards.homes import is_foreign
+from hermes_router_worker.hermes.guards.homes import is_foreign
 
 
 def refuse_foreign(path: Path) -> None:

@@ -19,8 +19,8 @@ import msgspec
 from msgspec.structs import replace
 
 from hermes_router.protocol import messages as msg
-from hermes_router.protocol import proc
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
+from hermes_router.protocol.system import proc
 from hermes_router_worker.process import lineage
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import shim

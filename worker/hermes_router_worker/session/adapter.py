@@ -29,12 +29,12 @@ from hermes_router.protocol.surface import (
     Capability,
     Method,
 )
-from hermes_router_worker.guards import dropped
-from hermes_router_worker.guards.media import why_refused
+from hermes_router_worker.hermes.guards import dropped
+from hermes_router_worker.hermes.guards.media import why_refused
+from hermes_router_worker.hermes.session.answers import is_awaited
 from hermes_router_worker.process.connection import CallFailed, Connection
 from hermes_router_worker.send.engine import NO_TOKEN, set_home
 from hermes_router_worker.send.files import refuse_foreign
-from hermes_router_worker.session.answers import is_awaited
 from hermes_router_worker.session.progress import Progress, note_files
 from hermes_router_worker.session.prompts import Prompts, crossing
 

@@ -14,8 +14,9 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker.hermes.events import Attachments, build_event, build_source
 from hermes_router_worker.hermes.features import stickers, wakeups
+from hermes_router_worker.hermes.session import continuation
 from hermes_router_worker.process.connection import Connection
-from hermes_router_worker.session import channel_context, continuation
+from hermes_router_worker.session import channel_context
 from hermes_router_worker.session.progress import Progress
 from hermes_router_worker.session.runs import Runs
 from hermes_router_worker.startup.gateway_rules import note_refusal

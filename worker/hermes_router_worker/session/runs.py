@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from hermes_router_worker.hermes import replacements
-from hermes_router_worker.hermes.features import questions
 from hermes_router_worker.hermes.follow import follow
+from hermes_router_worker.hermes.session import questions
 
 _in_turn: ContextVar[bool] = ContextVar("in_turn", default=False)
 

@@ -11,6 +11,7 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
 from hermes_router_worker.hermes.features import menu, skills, wakeups
+from hermes_router_worker.hermes.session import continuation
 from hermes_router_worker.home import session_state
 from hermes_router_worker.process import title
 from hermes_router_worker.process.connection import Connection
@@ -18,7 +19,7 @@ from hermes_router_worker.send import engine
 from hermes_router_worker.send.ledger import redeliver
 from hermes_router_worker.send.server import serve_children
 from hermes_router_worker.send.transport import Gateway
-from hermes_router_worker.session import continuation, refusals
+from hermes_router_worker.session import refusals
 from hermes_router_worker.session.activity import Activity
 from hermes_router_worker.session.adapter import build_adapter
 from hermes_router_worker.session.background import Background

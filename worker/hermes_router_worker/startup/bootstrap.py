@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router.protocol.quick_yaml import read_yaml_quickly
-from hermes_router.protocol.versions import hermes_version, router_version
-from hermes_router_worker import guards as safety
+from hermes_router.protocol.system.quick_yaml import read_yaml_quickly
+from hermes_router.protocol.system.versions import hermes_version, router_version
+from hermes_router_worker.hermes import guards as safety
 from hermes_router_worker.hermes.features import logins
 from hermes_router_worker.home import guards
 from hermes_router_worker.startup import speedups, steps

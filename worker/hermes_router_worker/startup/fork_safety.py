@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Collection
 
-from hermes_router.protocol import proc
+from hermes_router.protocol.system import proc
 
 _TASKS = proc.SELF / "task"
 _DESCRIPTORS = proc.SELF / "fd"

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hermes_router.protocol.quick_yaml import read_yaml_quickly
+from hermes_router.protocol.system.quick_yaml import read_yaml_quickly
 
 
 def everything() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from hermes_router_worker.send import directory
+from hermes_router_worker.hermes.sending import directory
 from hermes_router_worker.startup.session_wiring import (
     adopt_session,
     mark_running,

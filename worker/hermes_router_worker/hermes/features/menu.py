@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol import messages as msg
-from hermes_router.protocol.versions import hermes_version
+from hermes_router.protocol.system.versions import hermes_version
 
 #: By platform, the function that lists its menu.
 _LISTS = {"telegram": "telegram_menu_commands"}

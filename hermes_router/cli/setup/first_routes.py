@@ -1,0 +1,145 @@
+"""Which profile is to answer where: asked of a person, and written into the configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.homes import GatewayHome
+from hermes_router.cli.inspect.seen import SeenConversation
+from hermes_router.cli.status import NEGATIVE, CommandError
+from hermes_router.cli.terminal import choose
+from hermes_router.cli.terminal.output import one_line
+from hermes_router.config import model as configuration
+from hermes_router.config import route_edit
+from hermes_router.config.model import RouterConfig
+from hermes_router.config.route_edit import CannotEdit
+from hermes_router.profiles.model import PROFILE_NAME
+from hermes_router.relay.delivery_policy import spelled
+from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, Route
+
+Mapping = dict[Place, str]
+"""Place to the profile that is to answer there; ``NOBODY`` takes a route away."""
+
+NOBODY = "-"
+_DONE, _NEW = "done", "+"  # no profile can have this name
+
+
+def answers(config: RouterConfig, place: Place) -> str:
+    """Return the profile whose route takes a conversation, whoever writes there; else ``-``."""
+    if place.thread_id == GENERAL:
+        place = Place(place.platform, place.chat_id, GENERAL_THREAD)
+    match = config.table.match(place)
+    return match.profile if match is not None else NOBODY
+
+
+def route_at(config: RouterConfig, place: Place) -> Route | None:
+    """Return the route that names just this place, and no sender."""
+    ids = (place.platform, place.chat_id, place.thread_id)
+    for route in config.table.routes:
+        if (route.platform, route.chat_id, route.thread_id) == ids and route.user_id is None:
+            return route
+    return None
+
+
+def ask(home: GatewayHome, conversations: Sequence[SeenConversation]) -> tuple[Mapping, list[str]]:
+    """Let a person map conversations; return the mapping, and the profiles that are to be made."""
+    if not conversations:
+        hint = "write a message to the bot in that conversation, then run this again"
+        raise CommandError("Hermes has seen no conversation yet", hint=hint, status=NEGATIVE)
+    config = loading.load(str(home.path), offline=True).in_force()
+    mapping: Mapping = {}
+    new: list[str] = []
+    while True:
+        labels = [(seen.place, _label(seen, config, mapping)) for seen in conversations]
+        end = f"Done: {len(mapping)} to change" if mapping else "Done: nothing to change"
+        chosen = choose.one_of("Which conversation?", [*labels, (_DONE, end)])
+        if not isinstance(chosen, Place):
+            return mapping, new
+        profile = _ask_profile(home, new, mapping.get(chosen, answers(config, chosen)))
+        mapping.pop(chosen, None)
+        if profile != answers(config, chosen):
+            mapping[chosen] = profile
+
+
+def _label(seen: SeenConversation, config: RouterConfig, mapping: Mapping) -> str:
+    now = mapping.get(seen.place, answers(config, seen.place))
+    name = one_line(seen.name) or seen.kind
+    return f"{spelled(seen.place)}  {name}  -> {'default' if now == NOBODY else now}"
+
+
+def _ask_profile(home: GatewayHome, new: list[str], now: str) -> str:
+    names = [*loading.names(home.root), *new]
+    options = [*((name, name) for name in names), (_NEW, "a new profile"), (NOBODY, "no route")]
+    default = now if now in names else NOBODY
+    chosen = choose.one_of("Which profile answers there?", options, default)
+    if chosen != _NEW:
+        return chosen
+    while True:
+        name = choose.text("Its name (lower case, digits, - and _):")
+        if PROFILE_NAME.match(name) and name != NOBODY:
+            if name not in names:
+                new.append(name)
+            return name
+
+
+def reverse(home: GatewayHome, text: str, mapping: Mapping) -> Mapping:
+    """Return the mapping that takes ``mapping`` back from what it makes of ``text``."""
+    with loader(home) as load:
+        config = load(text)
+    routes = {place: route_at(config, place) for place in mapping}
+    return {place: route.profile if route else NOBODY for place, route in routes.items()}
+
+
+def written(
+    home: GatewayHome, text: str, mapping: Mapping, conversations: Sequence[SeenConversation]
+) -> str:
+    """Return the configuration's text with the mapping's routes, each with its place's name.
+
+    Raises:
+        CommandError: the routes are written in a way that no small edit can change.
+    """
+    names = {seen.place: one_line(seen.name) for seen in conversations}
+    with loader(home) as load:
+        for place, profile in mapping.items():
+            try:
+                text = _with(text, place, profile, load, names.get(place, ""))
+            except CannotEdit as error:
+                wanted = None if profile == NOBODY else profile
+                raise by_hand(home, place, wanted, error) from error
+    return text
+
+
+def by_hand(
+    home: GatewayHome, place: Place, profile: str | None, error: CannotEdit
+) -> CommandError:
+    """Return the refusal of an edit, with what to write for ``profile`` to answer there, if any."""
+    hint = "edit it by hand"
+    if profile is not None:
+        hint = f"write this by hand:\n{route_edit.snippet(place, profile)}".rstrip()
+    message = f"cannot be edited without risk: {error}"
+    return CommandError(message, where=str(home.config), hint=hint)
+
+
+@contextlib.contextmanager
+def loader(home: GatewayHome) -> Iterator[route_edit.Load]:
+    """Give what reads a configuration's text as the one of this home; raises ``ConfigError``."""
+    with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
+        yield route_edit.read_with(
+            functools.partial(configuration.load, gateway_profile=home.profile), Path(folder)
+        )
+
+
+def _with(text: str, place: Place, profile: str, load: route_edit.Load, name: str) -> str:
+    route = route_at(load(text), place)
+    if route is not None and route.profile == profile:
+        return text
+    if route is not None:
+        text = route_edit.without_route(text, route, load)
+    if profile == NOBODY:
+        return text
+    return route_edit.with_route(text, place, profile, load, name)

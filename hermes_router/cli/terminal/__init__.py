@@ -1,0 +1,5 @@
+"""A person's terminal: writing text, tables, the pager, questions, points in time.
+
+This package knows nothing of routes or profiles. Begin with ``output.py``: every command uses it to
+write.
+"""

@@ -1,0 +1,225 @@
+"""The command menus of routed chats, on the platforms that can scope a menu to a chat.
+
+What such a platform can do is one :class:`ChatMenu`; elsewhere nothing is asked and nothing is set.
+Menus follow: a worker that says that its profile's commands changed, the routes, and whoever
+writes in a chat for the first time. All of it is done beside the messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from hermes_router import tasks
+from hermes_router.config.model import Decision, RouterConfig
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.adapters.menu_lists import menu_function
+from hermes_router.hermes.compat.replacing.adapter_patches import FORUM_COMMANDS, replace
+from hermes_router.protocol import messages as msg
+from hermes_router.relay.menus import Commands, Menus, answering, name_of, union
+from hermes_router.routing.table import Place
+
+logger = logging.getLogger(__name__)
+
+#: Chats, and places of each, that are remembered while the routes are the same.
+_MOST_MET = 2048
+_MOST_PLACES = 200
+
+#: Seconds in which a profile is heard once: each time costs the disk and the platform something.
+_CALM_SECONDS = 1.0
+
+
+class ChatMenu(Protocol):
+    """How an adapter's platform shows a menu in one chat."""
+
+    def works(self, adapter: Any) -> bool:
+        """Say whether this adapter, of this Hermes, can."""
+
+    def most(self) -> int:
+        """Return how many commands a menu may have."""
+
+    def own(self) -> Commands:
+        """Return what the gateway's own profile offers; reads files."""
+
+    async def show(self, adapter: Any, chat: str, commands: Commands) -> None:
+        """Set the menu of a chat; raises whatever the adapter's library does."""
+
+    async def drop(self, adapter: Any, chat: str) -> None:
+        """Leave a chat to the menu that the adapter gives to all; raises the same."""
+
+    def keep(self, adapter: Any, ours: Callable[[str], bool]) -> None:
+        """Have the adapter leave the menus of the chats that are ``ours`` alone."""
+
+
+class _Telegram:
+    """Telegram's ``setMyCommands`` with the scope of a chat, as its adapter uses it for forums."""
+
+    def works(self, adapter: Any) -> bool:
+        return menu_function("telegram_menu_commands") is not None and callable(
+            getattr(getattr(adapter, "_bot", None), "set_my_commands", None)
+        )
+
+    def most(self) -> int:
+        limit = menu_function("telegram_menu_max_commands")
+        return int(limit()) if limit is not None else 30  # older: what its adapter passes
+
+    def own(self) -> Commands:
+        listing = menu_function("telegram_menu_commands")
+        listed, _hidden = listing(max_commands=self.most()) if listing is not None else ((), 0)
+        return [(str(name), str(description)) for name, description in listed]
+
+    async def show(self, adapter: Any, chat: str, commands: Commands) -> None:
+        telegram: Any = importlib.import_module("telegram")
+        fitting = [(name.replace("-", "_"), text) for name, text in commands]
+        listed = [telegram.BotCommand(name, text) for name, text in fitting]
+        scope = telegram.BotCommandScopeChat(chat_id=int(chat))
+        await adapter._bot.set_my_commands(listed, scope=scope)
+
+    async def drop(self, adapter: Any, chat: str) -> None:
+        telegram: Any = importlib.import_module("telegram")
+        scope = telegram.BotCommandScopeChat(chat_id=int(chat))
+        await adapter._bot.delete_my_commands(scope=scope)
+        # forums do not inherit: have the adapter set its own at the next message
+        getattr(adapter, "_forum_command_registered", set()).discard(int(chat))
+
+    def keep(self, adapter: Any, ours: Callable[[str], bool]) -> None:
+        def around(original: Callable[..., Any]) -> Callable[..., Any]:
+            async def ensure(message: Any) -> None:
+                chat = getattr(message, "chat", None)
+                if chat is None or not ours(str(chat.id)):
+                    await original(message)
+
+            return ensure
+
+        replace(adapter, FORUM_COMMANDS, self, around)
+
+
+_MENUS: Mapping[str, ChatMenu] = {"telegram": _Telegram()}
+
+
+class ChatMenus:
+    """The menus of one gateway's routed chats; ``configuration`` says what is in force."""
+
+    def __init__(
+        self, runner: Any, file: Path, configuration: Callable[[], RouterConfig | None]
+    ) -> None:
+        self._runner = runner
+        self._menus = Menus(file)
+        self._configuration = configuration
+        self._met: dict[tuple[str, str], set[Place]] = {}
+        self._heard: dict[str, float] = {}
+        self._due: dict[tuple[str, str], None] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def take_over(self, adapter: Any) -> None:
+        """Have an adapter leave the menus of routed chats alone, once they are set."""
+        platform = adapter.platform.value
+        menu = _MENUS.get(platform)
+        if menu is not None:
+            menu.keep(adapter, lambda chat: self._menus.shown(platform, chat) is not None)
+
+    def known(self, profile: str, platform: str) -> str | None:
+        """Return what a worker is to compare its commands with; None if nobody wants to know."""
+        if self._of(platform) is None:
+            return None
+        offered = self._menus.offered(profile, platform)
+        return offered.of if offered is not None else ""
+
+    def silent(self, profile: str) -> list[str]:
+        """Return the platforms with menus on which nobody knows yet what a profile offers."""
+        return [name for name in _MENUS if self.known(profile, name) == ""]
+
+    def visited(self, place: Place) -> None:
+        """Note that somebody writes in a routed place."""
+        if place.platform not in _MENUS or not place.chat_id:
+            return
+        chat = (place.platform, place.chat_id)
+        met = self._met.setdefault(chat, set())
+        if place not in met and len(met) < _MOST_PLACES:
+            met.add(place)
+            while len(self._met) > _MOST_MET:
+                del self._met[next(iter(self._met))]
+            self._refresh([chat])
+
+    def offered(self, profile: str, platform: str, offers: msg.Commands) -> None:
+        """Take note of what a worker says that its profile offers; what is lost is said again."""
+        now = time.monotonic()
+        if platform in _MENUS and now - self._heard.get(profile, -_CALM_SECONDS) >= _CALM_SECONDS:
+            self._heard[profile] = now
+            self._menus.offer(profile, platform, offers.of, offers.commands)
+            self._refresh([*self._met, *self._menus.chats(), *self._routed()])
+
+    def routes_changed(self) -> None:
+        """See that the menus fit the routes that are in force now."""
+        self._met.clear()
+        self._refresh([*self._menus.chats(), *self._routed()])
+
+    async def stop(self) -> None:
+        """Set no more menus."""
+        self._due.clear()
+        await tasks.cancel(self._task)
+
+    def _of(self, platform: str) -> tuple[ChatMenu, Any] | None:
+        menu = _MENUS.get(platform)
+        adapter = seams.adapter_named(self._runner, platform) if menu is not None else None
+        return (menu, adapter) if menu and adapter and menu.works(adapter) else None
+
+    def _routed(self) -> list[tuple[str, str]]:
+        """Return the chats that routes name: their menus need not wait until somebody writes."""
+        config = self._configuration()
+        routes = config.table.routes if config is not None else ()
+        chats = [(r.platform, r.chat_id) for r in routes if r.enabled and r.chat_id]
+        return [chat for chat in dict.fromkeys(chats) if chat[0] in _MENUS][:_MOST_MET]
+
+    # -- setting them --------------------------------------------------------------------------
+
+    def _refresh(self, chats: list[tuple[str, str]]) -> None:
+        self._due.update(dict.fromkeys(chats))
+        if self._due and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._work(), name="hermes-router-menus")
+
+    async def _work(self) -> None:
+        await seams.until_running(self._runner)
+        while self._due:
+            platform, chat = next(iter(self._due))
+            del self._due[platform, chat]
+            try:
+                await self._set(platform, chat)
+            except Exception as error:  # noqa: BLE001 - boundary: a menu is never worth a failure
+                self._met.pop((platform, chat), None)  # again when somebody writes there
+                logger.warning("the menu of chat %s could not be set: %r", chat, error)
+
+    async def _set(self, platform: str, chat: str) -> None:
+        config, found = self._configuration(), self._of(platform)
+        if config is None or found is None:
+            return
+        menu, adapter = found
+        met = self._met.get((platform, chat), set())
+        who = await asyncio.to_thread(answering, config, platform, chat, tuple(met))
+        if all(decision.action == "in_process" for decision in who):
+            if self._menus.shown(platform, chat) is not None:
+                await menu.drop(adapter, chat)
+                self._menus.show(platform, chat, None)
+            return
+        commands = await self._together(menu, platform, who)
+        name = name_of(commands)
+        if commands and self._menus.shown(platform, chat) != name:
+            await menu.show(adapter, chat, commands)
+            self._menus.show(platform, chat, name)
+            logger.info("the menu of chat %s has %d commands", chat, len(commands))
+
+    async def _together(self, menu: ChatMenu, platform: str, who: list[Decision]) -> Commands:
+        """Return the menu of a chat that these answer in; empty while none of them is known."""
+        lists = []
+        for decision in who:
+            offered = self._menus.offered(decision.profile or "", platform)
+            if decision.action == "worker" and offered is not None:
+                lists.append(offered.commands)
+        if lists and any(decision.action == "in_process" for decision in who):
+            lists.append(await asyncio.to_thread(menu.own))
+        return union(lists, menu.most())

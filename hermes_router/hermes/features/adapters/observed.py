@@ -1,0 +1,91 @@
+"""Files that are overheard in routed places: they wait in the profile's home for a worker.
+
+Hermes's Telegram adapter fetches what people show each other in a group that it listens to. It puts
+it into the cache of its own home, and names the path in what it keeps of the message. For a routed
+place the profile's worker must find the file in its own cache, and the gateway keeps none. So the
+adapter's method is wrapped: what it has fetched goes into the profile's home before the message is
+kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hermes_router.bounded import BoundedMap
+from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.events import in_words
+from hermes_router.hermes.compat.replacing.adapter_patches import OBSERVED_MEDIA, replace
+from hermes_router.protocol.files.observed import File, lost
+from hermes_router.state.observed import keep_file
+
+logger = logging.getLogger(__name__)
+
+_REMEMBERED = 256
+
+
+class OverheardFiles:
+    """The files that were taken from an adapter, for the messages that are kept next.
+
+    ``home_of`` is that of :class:`hermes_router.hermes.features.adapters.sessions.RoutedSessions`;
+    ``largest_of`` says how many bytes a file may have in a routed place.
+    """
+
+    def __init__(self, home_of: Callable[[Any], Any], largest_of: Callable[[Any], int]) -> None:
+        self._home_of = home_of
+        self._largest_of = largest_of
+        self._kept: BoundedMap[tuple[str, str], list[File]] = BoundedMap(_REMEMBERED)
+
+    def take_over(self, adapter: Any) -> None:
+        """Have an adapter that fetches overheard files leave none of a routed place's behind."""
+
+        def around(original: Callable[..., Any]) -> Callable[..., Any]:
+            async def fetch(message: Any, event: Any) -> None:
+                source = seams.shared_source(adapter, event.source)
+                if self._home_of(source) is None:
+                    return  # nobody keeps the message either
+                await original(message, event)
+                home = self._home_of(source)
+                if isinstance(home, Path):
+                    await self._move(event, home, self._largest_of(source))
+
+            return fetch
+
+        replace(adapter, OBSERVED_MEDIA, self, around)
+
+    async def _move(self, event: Any, home: Path, largest: int) -> None:
+        """Move the files of a message into a home; say in its text which are not there."""
+        kinds = dict(zip(event.media_urls or (), event.media_types or (), strict=False))
+        event.media_urls, event.media_types = [], []
+        kept = []
+        for named, kind in kinds.items():
+            file = await asyncio.to_thread(_moved, home, str(named), str(kind), largest)
+            if isinstance(file, str):
+                event.text = (event.text or "").replace(str(named), file)
+            else:
+                kept.append(file)
+        if kept:
+            self._kept[str(event.source.chat_id), str(event.message_id)] = kept
+
+    def of(self, source: Any, entry: Mapping[str, Any]) -> list[File]:
+        """Return, once, the files of a message that is now kept."""
+        return self._kept.pop((str(source.chat_id), str(entry.get("message_id"))), [])
+
+
+def _moved(home: Path, named: str, kind: str, largest: int) -> File | str:
+    """Move one file; return where it waits, or what the text is to say in place of its path."""
+    path = seams.cached_media(named)
+    if path is None:
+        return lost()
+    try:
+        if path.stat().st_size > largest:
+            return lost(f"files may have {in_words(largest)} here")
+        return File(named=named, stored=keep_file(home, path, largest), name=path.name, kind=kind)
+    except OSError as error:
+        logger.warning("hermes-router: a file that was overheard is not kept: %s", error)
+        return lost()
+    finally:
+        path.unlink(missing_ok=True)

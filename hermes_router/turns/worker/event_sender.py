@@ -1,0 +1,161 @@
+"""Messages on their way to a turn's worker: sent with their files, then taken or refused by it."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from hermes_router.errors import ProtocolError
+from hermes_router.protocol import messages as msg
+from hermes_router.turns.worker.event_track import EventTrack, TakenEvents
+from hermes_router.workers.process import WorkerProcess
+
+
+@dataclass(frozen=True, slots=True)
+class EventSender:
+    """One message for the session, ready for the pipe.
+
+    ``files`` are its attachments' paths, ``received`` is the monotonic time of its arrival,
+    ``refusal`` what the gateway's rules answer to a command in it, if they forbid it. ``too_large``
+    names the files, with their sizes, that stay behind because they are above the limit. ``wake``:
+    it is no message, but the time of the session's recurring prompts. ``at_once``: it asks nothing
+    of a model, and so need not wait for a place among the profile's turns. ``track`` follows what
+    becomes of it.
+    """
+
+    fields: Mapping[str, Any]
+    source: Mapping[str, Any]
+    files: Sequence[Path] = ()
+    received: float = field(default_factory=time.monotonic)
+    refusal: str | None = None
+    sticker: msg.Sticker | None = None
+    too_large: Sequence[str] = ()
+    wake: bool = False
+    at_once: bool = False
+    track: EventTrack = field(default_factory=EventTrack)
+
+
+class DeliveryResult(enum.Enum):
+    """What became of a message that was offered to a turn's worker."""
+
+    ACCEPTED = enum.auto()
+    REFUSED = enum.auto()  # untouched: the worker was leaving
+    LOST = enum.auto()  # the worker ended before it took it
+
+
+@dataclass(slots=True)
+class PendingEvent:
+    """A message that is offered to a worker; ``halted``: it stopped what the worker was doing."""
+
+    inbound: EventSender
+    answer: bool = False
+    accepted: anyio.Event = field(default_factory=anyio.Event)
+    handled: anyio.Event = field(default_factory=anyio.Event)
+    verdict: DeliveryResult = DeliveryResult.LOST
+    halted: bool = False
+
+
+class EventReceiver:
+    """What one worker is offered, and what it takes.
+
+    ``connected`` is set when the worker knows its session, or when it never will; ``takes`` says
+    whether messages may still be offered. ``first`` is the message that was offered first, for
+    which the worker was started.
+    """
+
+    def __init__(self, takes: Callable[[], bool]) -> None:
+        self.connected = anyio.Event()
+        self.accepted = 0
+        self.first: EventSender | None = None
+        self.taken = TakenEvents()
+        self._takes = takes
+        self._worker: WorkerProcess | None = None
+        self._sending = anyio.Lock()
+        self._offers: dict[int, PendingEvent] = {}
+        self._last_id = 0
+
+    def connect(self, worker: WorkerProcess) -> None:
+        """Begin to hand over: the worker knows its session."""
+        self._worker = worker
+        self.connected.set()
+
+    def close(self, *, stopped: bool = False) -> None:
+        """Let nobody wait: the worker is gone.
+
+        ``stopped``: the gateway's stop ended it.
+        """
+        self.connected.set()
+        self.taken.close(stopped=stopped)
+        for offer in self._offers.values():
+            offer.accepted.set()
+            offer.handled.set()
+
+    async def offer(self, offer: PendingEvent, *, until_handled: bool) -> None:
+        """Hand a message to the worker; its verdict, and when wanted its handling, stand after."""
+        self.first = self.first or offer.inbound
+        await self.connected.wait()
+        if not self._takes() or self._worker is None:
+            offer.verdict = DeliveryResult.REFUSED
+            return
+        self._last_id += 1
+        number = self._last_id
+        self._offers[number] = offer
+        try:
+            async with self._sending:
+                await self._send(self._worker, number, offer)
+            await offer.accepted.wait()
+            if until_handled and offer.verdict is DeliveryResult.ACCEPTED:
+                await offer.handled.wait()
+        except OSError:
+            offer.verdict = DeliveryResult.LOST
+        finally:
+            del self._offers[number]
+
+    async def _send(self, worker: WorkerProcess, number: int, offer: PendingEvent) -> None:
+        inbound = offer.inbound
+        files = [await self._send_file(worker, path) for path in inbound.files]
+        await worker.send(
+            msg.Event(
+                id=number,
+                answer=offer.answer,
+                fields=dict(inbound.fields),
+                source=dict(inbound.source),
+                files=files,
+                refusal=inbound.refusal,
+                sticker=inbound.sticker,
+                wake=inbound.wake,
+            )
+        )
+
+    async def _send_file(self, worker: WorkerProcess, path: Path) -> msg.FileRef:
+        self._last_id += 1
+        stream, size = self._last_id, 0
+        async with await anyio.open_file(path, "rb") as file:
+            while data := await file.read(msg.CHUNK_BYTES):
+                size += len(data)
+                await worker.send(msg.Chunk(stream=stream, data=data))
+        return msg.FileRef(stream=stream, name=path.name, size=size)
+
+    def settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
+        """Tell who offered a message what became of it; nobody may be waiting for that any more."""
+        if message.event > self._last_id:
+            raise ProtocolError(f"the worker answered event {message.event}, which nobody sent")
+        offer = self._offers.get(message.event)
+        if offer is None:
+            return
+        if isinstance(message, msg.Handled):
+            offer.halted = message.halted
+            offer.handled.set()
+            return
+        accepted = isinstance(message, msg.Accepted)
+        if accepted:
+            self.accepted += 1
+            self.taken.take(message.event, offer.inbound.track)
+        offer.verdict = DeliveryResult.ACCEPTED if accepted else DeliveryResult.REFUSED
+        offer.accepted.set()

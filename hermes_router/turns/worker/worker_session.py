@@ -1,0 +1,265 @@
+"""What one worker says, from its hello on, and what that means for its turn."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from hermes_router.config.settings import Settings
+from hermes_router.errors import ProtocolError, WorkerDied, WorkerStartError, WrongVersion
+from hermes_router.protocol import messages as msg
+from hermes_router.protocol.delivered import name_of
+from hermes_router.relay.attachments import Spool
+from hermes_router.relay.prompts import Ask, OpenPrompts, Send
+from hermes_router.state.delivered import SentTexts
+from hermes_router.turns.notifier import Notifier
+from hermes_router.turns.ports import Conversation, TurnServices
+from hermes_router.turns.story import Story
+from hermes_router.turns.worker.event_sender import EventReceiver
+from hermes_router.turns.worker.rpc_server import RpcServer
+from hermes_router.turns.worker.watchdog import Watchdog
+from hermes_router.turns.worker.worker_state import Step, WorkerState, after, step_of
+from hermes_router.workers.process import WorkerProcess
+from hermes_router.workers.turn_log import TurnLog
+from hermes_router.workers.worker_log import one_line
+
+#: The phase from which on a worker does what may not be done twice.
+MODEL_REQUEST = "model_request"
+
+#: Calls that say nothing in the conversation.
+_SILENT_CALLS = frozenset(
+    {"send_typing", "stop_typing", "pause_typing_for_chat", "resume_typing_for_chat"}
+)
+
+
+async def greet(worker: WorkerProcess, profile: str) -> msg.Hello:
+    """Wait for the worker's hello.
+
+    Raises:
+        WorkerStartError: it ended before.
+        WrongVersion: it speaks another protocol.
+        ProtocolError: it says something else, or that it is of another profile.
+    """
+    async for message in worker.messages():
+        if not isinstance(message, msg.Hello):
+            raise ProtocolError(f"the worker began with {_op(message)}, not with hello")
+        _check(message, profile)
+        return message
+    raise WorkerStartError("the worker ended before it said hello")
+
+
+def _check(hello: msg.Hello, profile: str) -> None:
+    if hello.protocol != msg.PROTOCOL_VERSION:
+        raise WrongVersion(
+            f"the worker speaks protocol {hello.protocol}, this gateway {msg.PROTOCOL_VERSION}",
+            hint="restart the gateway after hermes-router was updated",
+        )
+    if hello.profile != profile:
+        raise ProtocolError(f"the worker says that it is {one_line(repr(hello.profile), 100)}")
+
+
+class WorkerSession:
+    """Hears one worker: has done what it asks for, and notes what it says about itself.
+
+    ``state`` says where the worker stands. ``answered`` is set when the reply is delivered and the
+    state saved, and anew for each further message that the worker takes. ``else_noted`` notes a
+    message that only this kind of turn expects, and says whether it was one.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        settings: Settings,
+        services: TurnServices,
+        *,
+        turn_id: str,
+        log: TurnLog,
+        story: Story,
+        send: Send,
+        else_noted: Callable[[msg.FromWorker], bool],
+    ) -> None:
+        self.state = WorkerState.STARTING
+        self.answered = anyio.Event()
+        self.receiver = EventReceiver(lambda: self.state.takes_messages)
+        self.watch = Watchdog(settings)
+        self.telling = Notifier(conversation, turn_id)
+        self.sent = SentTexts()
+        self.prompts = OpenPrompts(services.registry, send, conversation.notify)
+        self._conversation = conversation
+        self._settings = settings
+        self._delivery = services.delivery
+        self._turn_id = turn_id
+        self._log = log
+        self._story = story
+        self._else_noted = else_noted
+        self._calls: RpcServer | None = None
+
+    async def keep_watch(self) -> None:
+        """End a worker that gives no sign of life, never gets ready, or exceeds the turn's time.
+
+        Raises:
+            WorkerTimeout: it did.
+        """
+        while True:
+            await anyio.sleep(self.watch.step)
+            held_up = self._calls is not None and self._calls.held_up
+            self.watch.check(self.state, held_up=held_up)
+
+    async def serve(self, worker: WorkerProcess, spool: Spool) -> None:
+        """Hear the worker until it closes its end.
+
+        Raises:
+            ProtocolError: it said what it may not say, or not now.
+            WorkerDied: it said that it cannot go on.
+            WorkerOverLimit: it said too much.
+        """
+        async with anyio.create_task_group() as tasks:
+            do = functools.partial(self._do, spool=spool)
+            take = functools.partial(self._take, spool=spool, tasks=tasks)
+            self._calls = RpcServer(
+                do, worker, turn_id=self._turn_id, noted=self._note_call, take=take
+            )
+            await self._calls.serve(tasks)
+
+    async def _take(
+        self, message: msg.FromWorker, *, spool: Spool, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        """Note what is no call."""
+        self.watch.heard()
+        if isinstance(message, msg.Chunk):
+            await anyio.to_thread.run_sync(spool.append, message)
+        elif isinstance(message, msg.BackgroundWork):
+            self.telling.note_works(message.works)
+        elif isinstance(message, msg.NextWakeup):
+            self._conversation.note_wakeup(message.at)
+        elif isinstance(message, msg.Progress):
+            self.receiver.taken.progress(done=message.done, waiting=message.waiting)
+        elif isinstance(message, msg.Commands):
+            self._conversation.offered(message)
+        elif isinstance(message, msg.LimitReached):
+            allowed = self._settings.limits.open_files
+            tasks.start_soon(self.telling.say_of, message, allowed)
+        else:
+            self._note(message)
+
+    def _note_call(self, call: msg.Request, said_bytes: int) -> None:
+        """Note that the worker says something, which is all that it has said in ``said_bytes``."""
+        self.watch.heard()
+        if not isinstance(call, msg.Call) or call.method not in _SILENT_CALLS:
+            self.watch.said()
+        self.watch.check_output(said_bytes)
+
+    async def _do(self, call: msg.Request, spool: Spool) -> Any:
+        if isinstance(call, msg.Call):
+            ask = functools.partial(self.prompts.ask, call.id)
+            value = await self._executed(call, spool, ask)
+        else:
+            value = await self._delivery.carry(self._conversation.sender, call, spool)
+        self.sent.note(call, value, self._conversation.sender.origin)
+        return value
+
+    async def _executed(self, call: msg.Call, spool: Spool, ask: Ask) -> Any:
+        """Call the adapter; note what that means for the messages that the worker works on."""
+        taken = self.receiver.taken
+        if not call.answers:
+            value = await self._conversation.execute(call.method, call.args, spool, ask)
+            if call.method not in _SILENT_CALLS:
+                taken.said()
+            return value
+        stalled, success = taken.trying(call.answers, self._name_of(call)), False
+        try:
+            value = await self._conversation.execute(call.method, call.args, spool, ask)
+            success = isinstance(value, dict) and bool(value.get("success"))
+        finally:
+            stalled.cancel()
+            taken.tried(call.answers, success=success)
+        return value
+
+    def _name_of(self, call: msg.Call) -> str:
+        """Return the name of the text that a call sends, as the worker's ledger would have it."""
+        here, text = self._conversation.sender.origin, str(call.args.get("content", ""))
+        if here is None:
+            return ""
+        return name_of(here.platform, here.chat_id or "", here.thread_id, text)
+
+    def _note(self, message: msg.FromWorker) -> None:
+        self._move(step_of(message))
+        match message:
+            case msg.Accepted() | msg.Refused() | msg.Handled():
+                self._settle(message)
+            case msg.Idle():
+                self._note_reply(cut_off=message.cut_off)
+            case msg.Draining():
+                self.prompts.end()
+                self.watch.released()
+            case msg.Resolved() | msg.Closed():
+                self.prompts.note(message)
+            case msg.Ready(phases=steps):
+                self._log.ready(steps)
+            case msg.Phase() | msg.RunResult():
+                self._note_progress(message)
+            case msg.Failed(error=error, traceback=text):
+                raise WorkerDied(f"the worker failed: {one_line(error)}", detail=text)
+            case msg.Heartbeat():
+                pass
+            case _ if not self._else_noted(message):
+                raise ProtocolError(f"the worker sent {_op(message)} where it makes no sense")
+
+    def _move(self, step: Step | None) -> None:
+        """Go to the state after a step; somebody may wait again, or nobody any more."""
+        self.state = self.state if step is None else after(self.state, step)
+        if self.state.answered:
+            self.answered.set()
+        elif self.answered.is_set() and self.state is not WorkerState.GONE:
+            self.answered = anyio.Event()
+
+    def _note_progress(self, message: msg.Phase | msg.RunResult) -> None:
+        if isinstance(message, msg.Phase):
+            self._reached(message.name)
+        else:
+            self._story.ran(message)
+
+    def _reached(self, phase: str) -> None:
+        self._log.marked(phase)
+        if phase == MODEL_REQUEST:
+            self.receiver.taken.begun()
+
+    def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
+        self.receiver.settle(message)
+        if isinstance(message, msg.Accepted):
+            self._story.accepted()
+
+    def _note_reply(self, *, cut_off: bool) -> None:
+        """Note that all messages are answered or ``cut_off``: the lane is free, or a resident's."""
+        self._log.reached("reply")
+        self.watch.released()
+        self.watch.said()
+        if cut_off:
+            self.receiver.taken.cut_off()
+        else:
+            self.receiver.taken.all_done()
+        self._story.replied(self._log.phases, cut_off=cut_off)
+
+    def hush(self) -> WorkerState:
+        """Offer the worker nothing more, and let nobody answer its prompts: it is heard no more.
+
+        Returns the state in which it was heard last. Who waits for its answer goes on waiting until
+        :meth:`let_go`.
+        """
+        last = self.state
+        self._move(Step.ENDS)
+        self.prompts.end()
+        return last
+
+    def let_go(self) -> None:
+        """Have nobody wait for an answer any more."""
+        self.answered.set()
+
+
+def _op(message: msg.Message) -> str:
+    return type(message).__name__.lower()

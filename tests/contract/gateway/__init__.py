@@ -1,0 +1,1 @@
+"""What the router does in the gateway with the real code of the installed Hermes."""

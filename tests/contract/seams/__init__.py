@@ -1,0 +1,1 @@
+"""What the installed Hermes is to have, and how the router is put into it."""

@@ -1,0 +1,210 @@
+"""The swap in a process with Hermes: what it costs, and whom it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = """
+import asyncio, itertools, json, os, statistics, sys, time
+from types import SimpleNamespace
+from gateway.config import Platform
+from gateway.platforms.base import MessageEvent
+from gateway.session import SessionSource
+from hermes_router.hermes import router as module
+from hermes_router.turns.worker.event_track import Outcome
+
+class Runner(SimpleNamespace):
+    def _is_user_authorized(self, source): self.asked += 1; return source.user_id != "666"
+    def _session_key_for_source(self, source): return "key"
+    def _queue_startup_restore_event(self, event): self.queued.append(event)
+    def _reply_anchor_for_event(self, event): return None
+    def _thread_metadata_for_source(self, source, anchor): return {"thread_id": source.thread_id}
+    def _status_action_gerund(self): return "restarting"
+
+class Adapter:
+    def __init__(self): self.sent = []
+    async def send(self, chat_id, text, metadata=None): self.sent.append(text)
+
+numbers = itertools.count(5)
+
+def event(thread, user="1", text="hi", **source):
+    source = SessionSource(platform=Platform("telegram"), chat_id="-100", chat_type="group",
+                           thread_id=thread, user_id=user, **source)
+    return MessageEvent(text=text, source=source, message_id=str(next(numbers)))
+
+async def main():
+    adapter = Adapter()
+    runner = Runner(
+        asked=0, queued=[], adapters={Platform("telegram"): adapter}, session_store=None,
+        config=SimpleNamespace(platforms={}),
+    )
+    router = module.GatewayRouter(runner)
+    served = []
+    async def serve_and_wait(event, profile): served.append(profile)
+    calls = []
+    async def original(): calls.append(1); return "the original's answer"
+    await router.start()
+    result = {}
+
+    # unrouted: what it costs, and what it touches
+    async def measure(handle):
+        times = []
+        for _ in range(3000):
+            begun = time.perf_counter()
+            await handle()
+            times.append(time.perf_counter() - begun)
+        return statistics.median(times)
+    unrouted = event("99")
+    bare = await measure(original)
+    routed = await measure(lambda: router.handle(unrouted, original))
+    result["overhead"] = routed - bare
+    result["asked_for_unrouted"] = runner.asked
+    touched = []
+    armed = False
+    sys.addaudithook(lambda name, args: touched.append(name) if armed else None)
+    real_stat, stats = os.stat, []
+    os.stat = lambda *a, **k: (stats.append(a), real_stat(*a, **k))[1]
+    armed = True
+    result["answer"] = await router.handle(unrouted, original)
+    armed = False
+    os.stat = real_stat
+    result["touched"], result["stats"] = touched, len(stats)
+
+    serving = router._handler
+    serving.serve_and_wait = serve_and_wait
+    async def outcome(event):
+        calls.clear(); served.clear()
+        await router.handle(event, original)
+        return {"original": len(calls), "served": list(served)}
+    result["routed"] = await outcome(event("6"))
+    result["stranger"] = await outcome(event("6", user="666"))
+    result["stamped"] = await outcome(event("6", profile="systems"))
+    internal = event("6"); internal.internal = True
+    result["internal"] = await outcome(internal)
+    result["restart"] = await outcome(event("6", text="/restart"))
+    runner._update_prompt_pending = {"key": True}
+    result["update"] = await outcome(event("6", text="y"))
+    del runner._update_prompt_pending
+    runner._startup_restore_in_progress = True
+    result["restoring"] = await outcome(event("6")) | {"queued": len(runner.queued)}
+    runner._startup_restore_in_progress = False
+    del serving.serve_and_wait
+    ledger = router._root / "hermes-router" / "ledger.jsonl"
+    def notes():
+        lines = [json.loads(l) for l in ledger.read_text().splitlines()] if ledger.exists() else []
+        steps = {line["id"]: line["step"] for line in lines if line.get("id")}
+        return sum(step != "settled" for step in steps.values())
+    turn, tracks = SimpleNamespace(answered=asyncio.Event(), failure=None), []
+    async def serve(_event, _conversation, track, **_more):
+        tracks.append(track)
+        return turn
+    serving._serve = serve
+    busy = asyncio.create_task(serving.serve_busy(event("6"), "career"))
+    for _ in range(1000):
+        if tracks: break
+        await asyncio.sleep(0.01)
+    result["busy_noted"] = [notes()]
+    turn.answered.set()
+    tracks[0].finish(Outcome.ANSWERED)
+    await busy
+    result["busy_noted"].append(notes())
+    del serving._serve
+    runner._draining = True
+    runner._running_agents, runner._running_agents_ts = {}, {}
+    result["draining"] = await outcome(event("6", text="/profile")) | {"sent": list(adapter.sent)}
+    result["busy"] = await router.handle_busy(event("6"), original)
+    await asyncio.sleep(0.2)
+    result["busy_sent"] = list(adapter.sent)
+    print(json.dumps(result))
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run the swap once in a process of its own; return what it saw."""
+    home = tmp_path_factory.mktemp("swap")
+    (home / "profiles" / "career").mkdir(parents=True)
+    (home / "config.yaml").write_text(
+        "gateway: {profile_routes: {telegram: {'-100': {'6': career}}}}\n"
+    )
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "HERMES_HOME": str(home),
+        "HERMES_DISABLE_LAZY_INSTALLS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def test_an_unrouted_message_costs_one_stat_and_next_to_no_time(seen: dict[str, Any]) -> None:
+    assert seen["answer"] == "the original's answer"
+    assert seen["overhead"] < 50e-6
+    assert seen["stats"] == 1
+    assert seen["asked_for_unrouted"] == 0
+
+
+def test_an_unrouted_message_opens_and_starts_nothing(seen: dict[str, Any]) -> None:
+    harmless = {"object.__getattr__", "builtins.id"}  # they read the object and nothing else
+    assert [name for name in seen["touched"] if name not in harmless] == []
+
+
+def test_a_routed_message_never_reaches_the_original(seen: dict[str, Any]) -> None:
+    assert seen["routed"] == {"original": 0, "served": ["career"]}
+
+
+def test_a_stranger_gets_hermes_own_treatment(seen: dict[str, Any]) -> None:
+    assert seen["stranger"] == {"original": 1, "served": []}
+
+
+def test_a_profiles_own_bot_and_internal_events_are_not_ours(seen: dict[str, Any]) -> None:
+    assert seen["stamped"] == {"original": 1, "served": []}
+    assert seen["internal"] == {"original": 1, "served": []}
+
+
+def test_a_command_for_the_gateway_is_executed_by_the_gateway(seen: dict[str, Any]) -> None:
+    assert seen["restart"] == {"original": 1, "served": []}
+
+
+def test_an_answer_to_the_prompt_of_an_update_is_the_gateways(seen: dict[str, Any]) -> None:
+    assert seen["update"] == {"original": 1, "served": []}
+
+
+def test_a_message_during_the_restore_is_held(seen: dict[str, Any]) -> None:
+    assert seen["restoring"] == {"original": 0, "served": [], "queued": 1}
+
+
+def test_a_message_for_a_session_that_seems_busy_is_noted_until_it_is_answered(
+    seen: dict[str, Any],
+) -> None:
+    assert seen["busy_noted"] == [1, 0]
+
+
+def test_a_drain_is_answered_without_the_original(seen: dict[str, Any]) -> None:
+    assert seen["draining"]["original"] == 0
+    assert seen["draining"]["sent"] == [
+        "⏳ Gateway is restarting and is not accepting new work right now."
+    ]
+    assert seen["busy"] is True
+    assert seen["busy_sent"][-1] == (
+        "⏳ Gateway is restarting and is not accepting another turn right now."
+    )

@@ -1,0 +1,1 @@
+"""What a worker does with the real code of the installed Hermes."""

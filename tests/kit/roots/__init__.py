@@ -1,0 +1,1 @@
+"""Hermes homes and installations for tests, and the user who runs them."""

@@ -1,0 +1,106 @@
+"""Attachments that Hermes left out: whoever waits for one is told which, and why.
+
+Hermes itself writes a line into its log. A turn, or a job, collects what was dropped while it ran.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hermes_router_worker.hermes.guards.media import why_refused
+
+logger = logging.getLogger(__name__)
+
+
+class Dropped:
+    """The files that were left out, with why. ``late`` takes what comes after its end."""
+
+    def __init__(self, late: Callable[[str], None] | None = None) -> None:
+        self._late = late
+        self._seen: set[str] = set()
+        self._untold: list[str] = []
+        self._over = False
+
+    def add(self, name: str, why: str) -> None:
+        """Note a file, once; what is noted after the end is told at once."""
+        if name in self._seen:
+            return
+        self._seen.add(name)
+        self._untold.append(f"⚠️ {Path(name).name} was not attached: {why}.")
+        logger.warning("%s is not attached: %s", name, why)
+        if self._over and self._late is not None:
+            self._late(self.take())
+
+    def take(self) -> str:
+        """Return what is to be said about the files, and begin to tell of each at once."""
+        self._over, text = True, "\n".join(self._untold)
+        self._untold.clear()
+        return text
+
+
+_collecting: ContextVar[Dropped | None] = ContextVar("dropped", default=None)
+
+
+@contextmanager
+def collected(late: Callable[[str], None] | None = None) -> Iterator[Dropped]:
+    """Collect what is dropped in here, and in tasks that are started in here."""
+    found = Dropped(late)
+    token = _collecting.set(found)
+    try:
+        yield found
+    finally:
+        _collecting.reset(token)
+
+
+def note(name: str, why: str) -> None:
+    """Note that a file is not attached."""
+    found = _collecting.get()
+    if found is not None:
+        found.add(name, why)
+
+
+def watch_filters(module: ModuleType) -> None:
+    """Note what the two filters of ``gateway.platforms.base`` take out of a reply."""
+    adapter = module.BasePlatformAdapter
+    for name, name_of in (
+        ("filter_media_delivery_paths", lambda item: str(item[0])),
+        ("filter_local_delivery_paths", str),
+    ):
+        _watch(module, adapter, name, name_of)
+
+
+def _watch(module: ModuleType, adapter: Any, name: str, name_of: Callable[[Any], str]) -> None:
+    original = getattr(adapter, name)
+
+    @functools.wraps(original)
+    def filtered(items: Any, *args: Any, **options: Any) -> Any:
+        kept = original(items, *args, **options)
+        if len(kept) < len(items or ()):
+            for path in map(name_of, items):
+                if module.validate_media_delivery_path(path) is None:
+                    note(path, why_refused(path))
+        return kept
+
+    setattr(adapter, name, staticmethod(filtered))
+
+
+def tell_of_jobs(module: ModuleType) -> None:
+    """Have ``cron.scheduler`` tell, where a job delivers, which of its files were dropped."""
+    original = module._deliver_result
+
+    @functools.wraps(original)
+    def deliver(job: Any, content: str, *args: Any, **options: Any) -> Any:
+        with collected() as dropped:
+            failed = original(job, content, *args, **options)
+        if text := dropped.take():
+            failed = original(job, text, *args, **options) or failed
+        return failed
+
+    module._deliver_result = deliver  # type: ignore[attr-defined]
