@@ -1,7 +1,7 @@
 """``python -m hermes_router_worker -p PROFILE``: one worker on descriptors 0 and 1.
 
-It writes nothing but protocol frames to descriptor 1 and everything else to descriptor 2, the
-profile's worker log. Started by the router, not by people.
+It writes only protocol frames to descriptor 1, and everything else to descriptor 2, the profile's
+worker log. The router starts it, not people.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from hermes_router_worker.send import ssh
 
 
 def main() -> int:
-    """Split off the supervisor, claim the pipe, and serve; or be a template and fork workers."""
+    """Fork the supervisor, take the pipe, and serve; or be a template and fork workers."""
     parser = argparse.ArgumentParser(prog="hermes_router_worker")
     parser.add_argument("-p", "--profile", required=True)
     parser.add_argument("--grace", type=float, default=5.0)
     parser.add_argument("--template", type=int, metavar="FD", help="fork workers on request")
     parser.add_argument("--new-privs", action="store_true", help="let programs gain privileges")
-    parser.add_argument("--share-auth", action="store_true", help="use the root's logins too")
+    parser.add_argument("--share-auth", action="store_true", help="also use the root's logins")
     parser.add_argument("--share-ssh", action="store_true", help="use the account's ssh keys")
     parser.add_argument("--no-board", action="store_true", help="refuse the kanban board")
     parser.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--tmp", metavar="FOLDER", help="make TMPDIR in this folder")
+    parser.add_argument("--tmp", metavar="FOLDER", help="create TMPDIR in this folder")
     options = parser.parse_args()
     os.umask(0o077)
     linux.be_ended_before_others()
@@ -73,9 +73,10 @@ def _halves(pair: str) -> tuple[str, str]:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process without waiting for threads: one may hang for good, in a tool or a question.
+    """End the process without waiting for threads: a tool or a question may hang for ever.
 
-    What has to be done at the end is done; what the process started, its supervisor ends.
+    The work that belongs to the end of a process is done. The supervisor ends what the process
+    started.
     """
     atexit._run_exitfuncs()
     sys.stderr.flush()

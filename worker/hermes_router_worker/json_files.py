@@ -1,4 +1,4 @@
-"""Small JSON files in the profile's home: readable by nobody else, and there as a whole or not."""
+"""Small JSON files in the profile's home: only the owner can read them, each is written whole."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from hermes_router.protocol.files.whole_file import replace_file
 
 
 def read_map(path: Path) -> dict[str, Any]:
-    """Return the object in a file; an empty one when the file is missing or broken."""
+    """Return the object in a file; {} if the file is missing or broken."""
     content = _read(path)
     return content if isinstance(content, dict) else {}
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of the list in a file; none when the file is missing or broken."""
+    """Return the objects of the list in a file; [] if the file is missing or broken."""
     content = _read(path)
     return [row for row in content if isinstance(row, dict)] if isinstance(content, list) else []
 
 
 def write(path: Path, content: Any, *, indent: int | None = None) -> None:
-    """Write a file in place of what is there, as a whole; raises ``OSError``."""
+    """Replace a file as a whole.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     replace_file(path, json.dumps(content, indent=indent).encode())
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return what changes when a file is replaced, or a folder's content; None without one."""
+    """Return a value that changes when a file or a folder's content changes; None if missing."""
     try:
         status = path.stat()
     except FileNotFoundError:

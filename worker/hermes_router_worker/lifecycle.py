@@ -1,6 +1,6 @@
-"""The life of a worker process: becoming ready, cold or ahead of time, and the one work it gets.
+"""The life of a worker process: it becomes ready, cold or in advance, and does one work.
 
-That is a session (:mod:`.session`) or a job (:mod:`.jobs`). Begin here to read the worker.
+That work is a session (:mod:`.session`) or a job (:mod:`.jobs`). Begin here to read the worker.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router.protocol.template import PREPARE_MCP
 from hermes_router_worker.hermes.features import kanban, skills
+from hermes_router_worker.hermes.startup import logs, provider_answers, speedups
+from hermes_router_worker.hermes.startup.steps import discover_mcp
 from hermes_router_worker.jobs import job
 from hermes_router_worker.process import supervisor, title
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.session.session import Session, place_of
-from hermes_router_worker.startup import bootstrap, speedups, steps, warmup
+from hermes_router_worker.startup import bootstrap
 
 
 def main(
@@ -30,21 +32,21 @@ def main(
 ) -> int:
     """Run a worker of ``profile`` over the two descriptors; return the process's exit status.
 
-    ``forked``: the process was forked by a template, which has become the profile already.
-    ``share_auth``: it may use the logins of Hermes's root home.
+    ``forked`` says that a template forked this process, so that Hermes already runs as the profile.
+    ``share_auth`` lets the worker use the logins of Hermes's root home.
     """
     worker = _Worker(profile, Connection(inbound, outbound), forked=forked, share_auth=share_auth)
     return asyncio.run(worker.run())
 
 
 def _look_ahead() -> None:
-    """Use the time until there is a message."""
-    with contextlib.suppress(Exception):  # the turn will ask again, and report what fails
-        warmup.ask_provider()
+    """Ask the provider while there is no message yet."""
+    with contextlib.suppress(Exception):  # the turn will ask again and report the error
+        provider_answers.ask_provider()
 
 
 def _show_work(profile: str, work: msg.Start | msg.Job) -> None:
-    """Tell the supervisor and ``ps`` what this process was given to do."""
+    """Tell the supervisor and ``ps`` which work this process has."""
     if isinstance(work, msg.Job):
         role, what = "job", f"{work.kind}:{work.id}" if work.id else work.kind
     else:
@@ -63,7 +65,7 @@ class _Worker:
 
     async def run(self) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._finish.set)
-        faulthandler.register(signal.SIGUSR1)  # where it hangs, for who reads the worker log
+        faulthandler.register(signal.SIGUSR1)  # prints where it hangs into the worker log
         try:
             await self._link.send(self._hello())
             await (self._wait_ready() if self._forked else self._start_cold())
@@ -89,21 +91,21 @@ class _Worker:
 
     async def _wait_ready(self) -> None:
         """Build the runner, then wait for the session that it will belong to."""
-        warmup.resume_logging()
+        logs.resume_logging()
         ahead = os.environ.pop(PREPARE_MCP, "") == "1"
         runner = await self._build(imported=0.0, mcp=ahead)
         title.show(self._profile, "ready")
-        if not warmup.look_ahead_beside(_look_ahead):
+        if not provider_answers.look_ahead_beside(_look_ahead):
             await asyncio.to_thread(_look_ahead)
         first = await self._first_message()
         supervisor.tell_work_begins()
         if first is not None and not ahead:
-            # A copy of each server that waits costs memory, and may lock what is there once.
-            await asyncio.to_thread(steps.discover_mcp, runner)
+            # Each server of a waiting worker costs memory, and may lock something that exists once.
+            await asyncio.to_thread(discover_mcp, runner)
         await self._work(runner, first)
 
     async def _start_cold(self) -> None:
-        """Become the profile while a message waits; what can be done beside that, is."""
+        """Set up the profile while a message waits, with as much as possible in parallel."""
         begun = time.monotonic()
         speedups.pause_collector()
         bootstrap.become_profile(self._profile, share_auth=self._share_auth)
@@ -111,7 +113,7 @@ class _Worker:
         imported = time.monotonic() - begun
         first = await self._first_message()
         if isinstance(first, msg.Start):
-            warmup.look_ahead_beside(_look_ahead)
+            provider_answers.look_ahead_beside(_look_ahead)
         runner = None if first is None else await self._build(imported=imported)
         await self._work(runner, first)
 
@@ -123,7 +125,7 @@ class _Worker:
             await Session(runner, self._link, first, self._profile, self._finish).run()
 
     async def _build(self, *, imported: float, mcp: bool = True) -> Any:
-        """Return a runner, which yet belongs to no session; ``imported``: seconds that took."""
+        """Return a runner that belongs to no session yet; ``imported``: seconds of the import."""
         begun = time.monotonic()
         runner = bootstrap.build_runner(mcp=mcp)
         kanban.sign(self._profile)
@@ -133,7 +135,11 @@ class _Worker:
         return runner
 
     async def _first_message(self) -> msg.Start | msg.Job | None:
-        """Wait for the session or the job; None when the worker is told to go before it got one."""
+        """Wait for the session or the job; return None if the worker must end before.
+
+        Raises:
+            TypeError: the first message is of another kind.
+        """
         message = await self._link.receive()
         if isinstance(message, msg.Start | msg.Job):
             _show_work(self._profile, message)

@@ -1,4 +1,4 @@
-"""Turning an event message into Hermes's ``MessageEvent``, with its attachments on disk."""
+"""Turn an event message into Hermes's ``MessageEvent``, with its attachments on disk."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hermes_router.protocol.serialize import plain
 
 
 class Attachments:
-    """The files that arrive as chunks, written below ``folder`` until an event claims them."""
+    """The files that arrive in chunks, kept in ``folder`` until an event claims them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def append(self, chunk: msg.Chunk) -> None:
-        """Write one piece."""
+        """Append one chunk to its file."""
         with self._path(chunk.stream).open("ab") as file:
             file.write(chunk.data)
 
@@ -28,7 +28,7 @@ class Attachments:
         """Move a complete file into ``target``, under its own bare name.
 
         Raises:
-            ValueError: it is not complete, or its name is no bare file name.
+            ValueError: the file is not complete, or its name is no bare file name.
         """
         received = self._path(file.stream)
         if not received.exists():
@@ -43,10 +43,10 @@ class Attachments:
 
 
 def build_event(message: msg.Event, attachments: Attachments) -> Any:
-    """Return the ``MessageEvent`` that ``message`` stands for.
+    """Return the ``MessageEvent`` for ``message``.
 
-    Fields that this Hermes does not know are left out; ``source.profile`` is never set: this whole
-    process is the profile.
+    Fields that this Hermes does not know are left out. ``source.profile`` is never set, because
+    this whole process runs as the profile.
     """
     from gateway.platforms.base import MessageEvent
 
@@ -75,14 +75,14 @@ def event_to_plain(event: Any) -> dict[str, Any]:
 
 
 def event_from_plain(fields: Mapping[str, Any]) -> Any:
-    """Return the ``MessageEvent`` that :func:`event_to_plain` was given."""
+    """Return the ``MessageEvent`` from which :func:`event_to_plain` made these fields."""
     from gateway.platforms.base import MessageEvent
 
     return MessageEvent(**_known(MessageEvent, _typed(fields, fields["source"])))
 
 
 def _typed(fields: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event's fields with Hermes's own types where plain data cannot carry them."""
+    """Return an event's fields, with Hermes's own types where plain data cannot carry them."""
     from gateway.platforms.base import MessageType
 
     return dict(fields) | {
@@ -93,7 +93,7 @@ def _typed(fields: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, An
 
 
 def build_source(fields: Mapping[str, Any]) -> Any:
-    """Return the ``SessionSource`` that plain fields stand for."""
+    """Return the ``SessionSource`` with these plain fields."""
     from gateway.config import Platform
     from gateway.session import SessionSource
 
@@ -107,7 +107,7 @@ def _known(cls: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cache_of(media_type: str) -> Path:
-    """Return the folder of the profile's cache where Hermes would have put such a file."""
+    """Return the folder of the profile's cache where Hermes would put a file of this type."""
     from gateway.platforms import base
 
     folders: dict[str, Callable[[], Path]] = {
@@ -118,3 +118,11 @@ def cache_of(media_type: str) -> Path:
     kind = media_type.partition("/")[0]
     folder: Path = folders.get(kind, base.get_document_cache_dir)()
     return folder
+
+
+def seen_by_agent(path: Path) -> str:
+    """Return the path of a cached file as the agent's tools see it."""
+    from tools import credential_files
+
+    visible = getattr(credential_files, "to_agent_visible_cache_path", str)
+    return str(visible(str(path)))

@@ -1,4 +1,4 @@
-"""Changing a module of Hermes when it is imported, and not importing it for that."""
+"""Change a module of Hermes when Hermes imports it, without importing it for that."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import ModuleType
 
 
 def once_imported(name: str, then: Callable[[ModuleType], None]) -> None:
-    """Call ``then`` with a module when it has been imported, at once if it has been already."""
+    """Call ``then`` with a module when it has been imported; at once if it is imported already."""
     module = sys.modules.get(name)
     if module is not None:
         then(module)
@@ -23,13 +23,15 @@ class _Waiting(importlib.abc.MetaPathFinder):
     def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
         self._name = name
         self._then = then
+        self._found = False
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != self._name:
+        if fullname != self._name or self._found:
             return None
-        sys.meta_path.remove(self)
+        # Not removed from the list: another thread may go through it, and would skip a finder.
+        self._found = True
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module

@@ -1,8 +1,8 @@
 """The one way in which a worker replaces a function of Hermes.
 
-A :class:`Patch` says what is replaced, where Hermes looks it up, and why. All patches of the worker
-are listed in :mod:`.replacements`. ``replace`` applies one; a required one that this Hermes lacks
-raises :class:`MissingPoint`, so that the worker does not start at all.
+A :class:`Patch` says what is replaced, where Hermes looks it up, and why. :mod:`.replacements`
+lists all patches of the worker. ``replace`` applies a patch. If the patch is required and this
+Hermes lacks the function, ``replace`` raises :class:`MissingPoint` and the worker does not start.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ import dataclasses
 import functools
 import importlib
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
+from hermes_router.protocol.replacements import Replacement
 from hermes_router.protocol.system.versions import hermes_version
 
 
 class MissingPoint(Exception):
-    """Hermes has no such member, and a worker without it would harm the profile's state."""
+    """Raised if Hermes lacks a member without which a worker would harm the profile's state."""
 
     def __init__(self, owner: str, name: str, why: str = "") -> None:
         reason = f" ({why})" if why else ""
         super().__init__(
-            f"Hermes {hermes_version()} has no {owner}.{name}, which hermes-router needs{reason};"
-            " see the supported versions in the README"
+            f"Hermes {hermes_version()} has no {owner}.{name}, which hermes-router "
+            f"needs{reason}; install a version of Hermes that the README lists"
         )
 
 
@@ -31,8 +33,9 @@ class MissingPoint(Exception):
 class Patch:
     """One function of Hermes that a worker replaces.
 
-    ``owner`` is the module, or ``module:Class``, whose member the caller reads when it calls: a
-    re-export elsewhere does not count. ``until`` is the last version that has it.
+    ``owner`` is the module, or ``module:Class``, whose member the caller reads when it calls. A
+    module that only re-exports the member does not count. ``until`` is the last Hermes version that
+    has the member.
     """
 
     owner: str
@@ -44,11 +47,11 @@ class Patch:
 
     @property
     def where(self) -> str:
-        """Return the full name, as people read it."""
+        """Return the member's full name, as people can look it up."""
         return f"{self.owner.replace(':', '.')}.{self.name}"
 
     def find(self) -> Any:
-        """Return the object that has the member. Imports its module.
+        """Return the object that has the member; imports its module.
 
         Raises:
             ImportError, AttributeError: this Hermes has no such module or class.
@@ -64,11 +67,23 @@ class Patch:
         except (ImportError, AttributeError):
             return False
 
-    def replace(self, wrapper: Callable[[Any], Any], *, on: Any = None) -> bool:
+    def described(self) -> Replacement:
+        """Return what the doctor tells of it. Imports its module."""
+        return Replacement(
+            function=self.where,
+            why=self.why,
+            since=self.since,
+            until=self.until,
+            required=self.required,
+            found=self.present(),
+        )
+
+    def replace(self, wrapper: Callable[[Any], Any], *, on: Any = None, anew: bool = False) -> bool:
         """Put ``wrapper(original)`` in place of the original; return False if there is none.
 
-        ``on`` is the instance to change, where only one is meant. A member that is already
-        replaced by this patch stays as it is, so that a template and its worker may both ask.
+        ``on`` is the instance to change, if only one is meant. A member that this patch has already
+        replaced stays as it is, so that a template and its worker may both call this. With
+        ``anew``, it gets the new wrapper, around the same original.
 
         Raises:
             MissingPoint: the patch is required and this Hermes lacks the member.
@@ -79,13 +94,15 @@ class Patch:
                 raise MissingPoint(self.owner, self.name, self.why)
             return False
         owner = self.find() if on is None else on
-        if (id(owner), self) not in _applied:
+        known = _applied.get((id(owner), self))
+        if known is None or anew:
+            original = original if known is None else known[1]
             setattr(owner, self.name, wrapper(original))
             _applied[id(owner), self] = (owner, original)
         return True
 
     def restore(self) -> None:
-        """Put the original back where this patch replaced a member of its module or class."""
+        """Put the original back if this patch replaced a member of its module or class."""
         if not self.present():
             return
         owner = self.find()
@@ -100,8 +117,8 @@ class Patch:
             return None
 
 
-#: By the owner's identity: owner and original. It holds the owner, so that no other object can get
-#: its identity.
+#: By the owner's identity: the owner and the original. The owner stays referenced, so that no other
+#: object can get its identity.
 _applied: dict[tuple[int, Patch], tuple[Any, Any]] = {}
 
 
@@ -111,15 +128,24 @@ def applied() -> list[Patch]:
 
 
 def missing(patches: Iterable[Patch]) -> list[Patch]:
-    """Return those that the installed Hermes lacks. Imports what they change."""
+    """Return the patches whose member the installed Hermes lacks; imports their modules."""
     return [patch for patch in patches if not patch.present()]
+
+
+def patch_of(module: ModuleType, *patches: Patch) -> Patch | None:
+    """Return the patch for this module, if the module itself defines the patch's function."""
+    for patch in patches:
+        function = getattr(module, patch.name, None)
+        if patch.owner == module.__name__ and getattr(function, "__module__", "") == patch.owner:
+            return patch
+    return None
 
 
 def require(owner: Any, name: str) -> Any:
     """Return ``owner.name``, a member that is read and not replaced.
 
     Raises:
-        MissingPoint: this Hermes lacks it.
+        MissingPoint: this Hermes lacks the member.
     """
     try:
         return getattr(owner, name)
@@ -128,5 +154,17 @@ def require(owner: Any, name: str) -> Any:
         raise MissingPoint(where, name) from None
 
 
+def follow(patch: Patch, runner: Any, around: Callable[..., Any]) -> None:
+    """Have ``around`` called with a coroutine method of the runner and the call's arguments."""
+
+    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def followed(*args: Any, **kwargs: Any) -> Any:
+            return await around(original, *args, **kwargs)
+
+        return followed
+
+    patch.replace(wrapper, on=runner)
+
+
 def do_nothing(*_args: Any, **_kwargs: Any) -> None:
-    """Stand in for what a worker must not do."""
+    """Do nothing: replaces a function that must not run in a worker."""

@@ -1,8 +1,8 @@
-"""The functions of Hermes that a worker's start-up, session and home replace, with their reasons.
+"""The functions of Hermes that a worker's start-up, session and home replace, with the reasons.
 
-The features apply these patches when they are needed. The short cuts of ``startup.speedups``,
-sending and cron jobs still set members of Hermes themselves. A required one is a condition for
-starting: without it a worker would harm what the workers of its profile share.
+A patch is applied when it is needed. A worker cannot start if this Hermes lacks a required one: the
+worker would harm what all workers of its profile share. For a short time, a cron job's worker also
+replaces functions of ``cron``; see :mod:`.cron.cron_run`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ WRITE_CHECKPOINT = Patch(
     name="_write_checkpoint",
     why="two workers that write all background processes forget each other's",
 )
-_RESULTS = "results of other sessions' background delegations would be answered in this one"
+_RESULTS = "this session would answer results of other sessions' background delegations"
 RESTORE_RESULTS = Patch(
     owner="tools.process_registry:ProcessRegistry",
     name="restore_completions",
     why=_RESULTS,
-    since="0.21.3",
+    since="0.22",
     required=False,
 )
 SWEEP_RESULTS = Patch(
@@ -45,12 +45,12 @@ SWEEP_RESULTS = Patch(
     since="0.21.3",
     required=False,
 )
-_LEASES = "a conversation whose sandboxed worker was killed would wait for five minutes"
+_LEASES = "after its sandboxed worker was killed, a conversation would wait for five minutes"
 JUDGE_HOLDER = Patch(
     owner="hermes_state",
     name="_compression_lock_holder_process_is_dead",
     why=_LEASES,
-    since="0.22",
+    since="0.20",
     required=False,
 )
 NAME_TURN_HOLDER = Patch(
@@ -73,7 +73,7 @@ SAVE_VOICE_MODES = Patch(
 FLUSH_DEAD_TARGETS = Patch(
     owner="gateway.dead_targets:DeadTargetRegistry",
     name="_flush_locked",
-    why="what a sibling learned about chats that are gone must be kept",
+    why="a worker must keep what a sibling stored about deleted chats",
 )
 SAVE_ENV_VALUE = Patch(
     owner="hermes_cli.config", name="save_env_value", why=".env is changed without a lock"
@@ -111,22 +111,21 @@ PRUNE_CHECKPOINTS = Patch(
 )
 
 CLOSE_DEAD_RUNS = Patch(
-    owner="cron.scheduler",
-    name="_maybe_reap_dead_owners",
-    why="maintenance tells the place of a cron job that was cut off; a run that is closed is not",
-    since="0.21",
+    owner="cron.executions",
+    name="recover_interrupted_executions",
+    why="maintenance tells the place of a cut-off cron job, but not once a tick has closed its run",
     required=False,
 )
 
 FORGET_CONVERSATION = Patch(
     owner=_RUNNER,
     name="_clear_conversation_scope",
-    why="what /new clears must be gone from the next worker's memory too",
+    why="the next worker must not have in memory what /new clears",
 )
 RESET_SESSION = Patch(
     owner=_RUNNER,
     name="_handle_reset_command",
-    why="the memory provider is handed what was said; no process has kept the session's agent",
+    why="the memory provider gets the conversation, because no process keeps the session's agent",
     required=False,
 )
 WATCH_PROCESS = Patch(
@@ -137,19 +136,20 @@ WATCH_PROCESS = Patch(
 RUN_BACKGROUND_TASK = Patch(
     owner=_RUNNER,
     name="_run_background_task",
-    why="people are told which /background prompts a worker's end would lose",
+    why="people get a notice of the /background prompts that end with their worker",
     required=False,
 )
 INJECT_NOTIFICATION = Patch(
     owner=_RUNNER,
     name="_inject_watch_notification",
-    why="people are told which report a worker's end would lose",
+    why="people get a notice of the report that ends with its worker",
     required=False,
 )
 DELIVER_DELEGATIONS = Patch(
     owner=_RUNNER,
     name="_deliver_async_delegation_group",
     why="a worker stays while the results of a delegated task are on their way to the session",
+    since="0.20",
     required=False,
 )
 RUN_AGENT = Patch(
@@ -164,7 +164,7 @@ RUN_IN_EXECUTOR = Patch(
     why="a worker is idle only when the agent's thread has ended",
     required=False,
 )
-_OUTCOME = "what came of a turn is told as Hermes knows it, not as its text sounds"
+_OUTCOME = "the outcome of a turn is the one that Hermes knows, not a guess from its text"
 JUDGE_TURN = Patch(owner=_RUNNER, name="_run_agent", why=_OUTCOME, required=False)
 JUDGE_RUN = Patch(owner="run_agent:AIAgent", name="run_conversation", why=_OUTCOME, required=False)
 INTERRUPT_SESSION = Patch(
@@ -184,12 +184,12 @@ CHECK_SLASH_ACCESS = Patch(
     name="_check_slash_access",
     why="the gateway's access rules hold beside the profile's",
 )
-_LOGIN = "where the root has a login that is not shared, people are told the setting"
+_LOGIN = "if only the root has the login and it is not shared, people get the name of the setting"
 PROVIDER_ERROR = Patch(
     owner="gateway.run", name="_gateway_provider_error_reply", why=_LOGIN, required=False
 )
 NO_CREDENTIALS = Patch(
-    owner="gateway.run_turn_runner", name="t", why=_LOGIN, since="0.21.3", required=False
+    owner="gateway.run_turn_runner", name="t", why=_LOGIN, since="0.22", required=False
 )
 HAS_HOOK = Patch(
     owner="hermes_cli.plugins",
@@ -202,17 +202,113 @@ DEFER_REVIEW = Patch(
     owner="run_agent",
     name="_review_should_defer",
     why="a review of memory and skills that waits for a quiet machine would end with its worker",
-    since="0.22",
+    since="0.21.5",
     required=False,
 )
 
 _QUICK = "saves time only"
 COPY_CONFIG = Patch(owner="hermes_cli.config", name="copy", why=_QUICK, required=False)
-CHECK_BUNDLE = Patch(
-    owner="agent.ssl_guard", name="_validate_bundle_path", why=_QUICK, required=False
-)
-GUARD_SSL = Patch(owner="agent.ssl_guard", name="ssl", why=_QUICK, required=False)
 VERIFY_SSL = Patch(owner="agent.ssl_verify", name="ssl", why=_QUICK, required=False)
+
+
+_SEND = "tools.send_message_tool"
+_TARGETS = "a target without a place means the conversation that the work comes from"
+SEND_TO_PLATFORM = Patch(
+    owner=_SEND, name="_send_to_platform", why="the gateway's adapter sends; a worker has no token"
+)
+HANDLE_SEND = Patch(owner=_SEND, name="_handle_send", why=_TARGETS)
+RESOLVE_TARGET = Patch(
+    owner=_SEND, name="resolve_send_target", why=_TARGETS, since="0.20", required=False
+)
+PARSE_TARGET = Patch(
+    owner=_SEND, name="_parse_target_ref", why=_TARGETS, until="0.20", required=False
+)
+HANDLE_REACT = Patch(owner=_SEND, name="_handle_react", why="the gateway's adapter reacts")
+LOAD_PLATFORMS = Patch(
+    owner="gateway.config",
+    name="load_gateway_config",
+    why="senders find the gateway's platforms connected, without a token",
+)
+SHELL_FILES = Patch(
+    owner="tools.environments.local",
+    name="_resolve_shell_init_files",
+    why="a login shell finds the command that sends by the worker",
+)
+_OWED = "Hermes must see whether the process of a pending reply lives, also in another sandbox"
+OWNER_STAMP = Patch(owner="gateway.delivery_ledger", name="_owner_stamp", why=_OWED)
+OWNER_ALIVE = Patch(owner="gateway.delivery_ledger", name="_owner_alive", why=_OWED)
+
+_HOMES = "what Hermes protects below the user's home is protected in every user's and profile's"
+_SAFETY = "agent.file_safety"
+_BASE = "gateway.platforms.base"
+GUARDS_HOME = Patch(owner=_SAFETY, name="_hermes_home_path", why=_HOMES)
+GUARD_HOMES = Patch(owner=_SAFETY, name="_guard_homes", why=_HOMES, since="0.21", required=False)
+DENIED_PATHS = Patch(owner=_SAFETY, name="build_write_denied_paths", why=_HOMES, required=False)
+DENIED_PREFIXES = Patch(
+    owner=_SAFETY, name="build_write_denied_prefixes", why=_HOMES, required=False
+)
+WRITE_DENIAL = Patch(owner=_SAFETY, name="_classify_write_denial", why=_HOMES)
+READ_BLOCK = Patch(owner=_SAFETY, name="get_read_block_error", why=_HOMES)
+CHECK_SENSITIVE_FILE = Patch(
+    owner="tools.file_tools", name="_check_sensitive_path", why=_HOMES, required=False
+)
+CHECK_SENSITIVE_PATH = Patch(
+    owner="tools.file_tools_write_guards",
+    name="_check_sensitive_path",
+    why=_HOMES,
+    since="0.21",
+    required=False,
+)
+ALLOW_REFERENCE = Patch(
+    owner="agent.context_references", name="_ensure_reference_path_allowed", why=_HOMES
+)
+MEDIA_DENIED = Patch(owner=_BASE, name="_media_delivery_denied_paths", why=_HOMES)
+MEDIA_UNDER_DENIED = Patch(
+    owner=_BASE,
+    name="_path_under_denied_prefix",
+    why="a profile may attach its own files, wherever the Hermes root lies",
+)
+MEDIA_VALID = Patch(
+    owner=_BASE,
+    name="validate_media_delivery_path",
+    why="no file of another profile is attached",
+)
+_DROPPED = "people get a notice of files that were not attached, with the reason"
+MEDIA_FILTER = Patch(
+    owner=f"{_BASE}:BasePlatformAdapter", name="filter_media_delivery_paths", why=_DROPPED
+)
+FILE_FILTER = Patch(
+    owner=f"{_BASE}:BasePlatformAdapter", name="filter_local_delivery_paths", why=_DROPPED
+)
+DELIVER_RESULT = Patch(owner="cron.scheduler", name="_deliver_result", why=_DROPPED)
+FOLD_HERMES_HOME_OLD = Patch(
+    owner="tools.approval",
+    name="_rewrite_resolved_hermes_home",
+    why=_HOMES,
+    until="0.20",
+    required=False,
+)
+FOLD_USER_HOME_OLD = Patch(
+    owner="tools.approval",
+    name="_rewrite_resolved_user_home",
+    why=_HOMES,
+    until="0.20",
+    required=False,
+)
+FOLD_HERMES_HOME = Patch(
+    owner="tools.approval_detection",
+    name="_rewrite_resolved_hermes_home",
+    why=_HOMES,
+    since="0.21",
+    required=False,
+)
+FOLD_USER_HOME = Patch(
+    owner="tools.approval_detection",
+    name="_rewrite_resolved_user_home",
+    why=_HOMES,
+    since="0.21",
+    required=False,
+)
 
 
 def all_patches() -> list[Patch]:

@@ -1,49 +1,39 @@
-"""Hermes's bundled skills: brought into the home once per Hermes version."""
+"""Copy Hermes's bundled skills into the home, once per Hermes version."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from hermes_router_worker.hermes.paths import current_home
-from hermes_router_worker.home.lock import FOLDER, home_lock
-from hermes_router_worker.json_files import identity
+from hermes_router_worker.hermes.home import bundled_skills
+from hermes_router_worker.hermes.paths import FOLDER, current_home
+from hermes_router_worker.home.lock import home_lock
 
 _WAIT_SECONDS = 60.0
 
 
 def sync_skills_once() -> bool:
-    """Sync the bundled skills unless it was done with this Hermes; returns whether it was done now.
+    """Copy the bundled skills unless this Hermes has done it; return whether it was done now.
 
     Hermes compares every file of every skill at each gateway start. For a worker that is a delay,
-    and two at once move the same folders. Deleting ``skills/.bundled_manifest`` asks for it again.
+    and two workers at once would move the same folders. To have it done again, delete
+    ``skills/.bundled_manifest``.
     """
-    from tools import skills_sync
-
     home = current_home()
     stamp = home / FOLDER / "skills-synced"
-    if not Path(skills_sync._get_bundled_dir()).is_dir() or _skills_current(stamp, skills_sync):
+    if not bundled_skills.bundled() or _current(stamp):
         return False
     with home_lock(home, "skills", _WAIT_SECONDS):
-        if _skills_current(stamp, skills_sync):
+        if _current(stamp):
             return False
-        skills_sync.sync_skills(quiet=True)
-        stamp.write_text(_skills_version(skills_sync), encoding="utf-8")
+        bundled_skills.sync()
+        stamp.write_text(bundled_skills.version(), encoding="utf-8")
     return True
 
 
-def _skills_current(stamp: Path, skills_sync: Any) -> bool:
-    if not Path(skills_sync.MANIFEST_FILE).exists():
+def _current(stamp: Path) -> bool:
+    if not bundled_skills.synced():
         return False
     try:
-        return stamp.read_text(encoding="utf-8") == _skills_version(skills_sync)
+        return stamp.read_text(encoding="utf-8") == bundled_skills.version()
     except FileNotFoundError:
         return False
-
-
-def _skills_version(skills_sync: Any) -> str:
-    """Return what changes when bundled skills can have changed: the version and their folder."""
-    import hermes_cli
-
-    folder = Path(skills_sync._get_bundled_dir())
-    return f"{hermes_cli.__version__} {folder} {identity(folder)}"

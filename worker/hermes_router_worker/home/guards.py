@@ -1,4 +1,4 @@
-"""Installing all guards; those that take no more than a wrapper are here."""
+"""Install all guards; guards that need only a wrapper are in this module."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from hermes_router_worker.hermes.patching import do_nothing
 from hermes_router_worker.hermes.paths import current_home
 from hermes_router_worker.home.delegations import guard_delegations
 from hermes_router_worker.home.leases import guard_leases
-from hermes_router_worker.home.lock import home_lock
-from hermes_router_worker.home.maps import MapGuard, guard_dead_targets, guard_voice_modes
+from hermes_router_worker.home.lock import home_lock, home_lock_across_waits
+from hermes_router_worker.home.maps import guard_dead_targets, guard_voice_modes
 from hermes_router_worker.home.process_records import guard_processes
 from hermes_router_worker.home.session_rows import guard_sessions
 
 
 def install(runner: Any) -> None:
-    """Install all guards. Once per worker, after the runner is built and before any event.
+    """Install all guards: once per worker, after the runner is built and before any event.
 
-    Reads nothing that belongs to a session. Raises ``MissingPoint``, with nothing written.
+    Reads nothing that belongs to a session.
+
+    Raises:
+        MissingPoint: this Hermes lacks a member; nothing was written.
     """
     home = current_home()
     guard_sessions(runner.session_store, home)
@@ -33,19 +36,11 @@ def install(runner: Any) -> None:
     guard_unlocked_writers(runner, home)
 
 
-def refresh(runner: Any) -> None:
-    """Read again what the runner's constructor read: a prepared worker may be minutes old."""
-    modes = runner._load_voice_modes()
-    runner._voice_mode.clear()
-    runner._voice_mode.update(modes)
-    if isinstance(runner._save_voice_modes, MapGuard):
-        runner._save_voice_modes.saved(modes)
-
-
 def guard_unlocked_writers(runner: Any, home: Path) -> None:
-    """Serialise the functions that change one entry of a file: ``/sethome``, a turn that went well.
+    """Lock the functions that change one entry of a file: ``/sethome``, a turn that went well.
 
-    They read the file each time, so that a lock around them is all that is missing.
+    These functions read the file each time, so they only need a lock around them. Since 0.22, the
+    second one is a coroutine that writes in a thread.
     """
     replacements.SAVE_ENV_VALUE.replace(lambda function: _serialised(function, home))
     replacements.CLEAR_RESTART_COUNT.replace(
@@ -59,17 +54,18 @@ def _serialised(function: Callable[..., Any], home: Path) -> Callable[..., Any]:
             return function(*args, **kwargs)
 
     async def serialised_coroutine(*args: Any, **kwargs: Any) -> Any:
-        with home_lock(home):
+        async with home_lock_across_waits(home, "restart-counts"):
             return await function(*args, **kwargs)
 
     return serialised_coroutine if inspect.iscoroutinefunction(function) else serialised
 
 
 def silence_gateway_status() -> None:
-    """Keep this process out of gateway_state.json. Before a runner is built: that writes it too.
+    """Keep this process out of gateway_state.json; call before a runner is built.
 
-    Each turn writes the writer's pid there, as that of the profile's gateway: ``hermes status`` and
-    ``hermes gateway stop`` would take a worker for it.
+    To build a runner writes that file too. Each turn writes its process id there, as that of the
+    profile's gateway: ``hermes status`` and ``hermes gateway stop`` would mistake a worker for the
+    gateway.
     """
     replacements.WRITE_STATUS.replace(lambda _: do_nothing)
     replacements.PUBLISH_STATUS.replace(lambda _: do_nothing)

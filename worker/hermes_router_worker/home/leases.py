@@ -1,9 +1,9 @@
-"""Who holds a conversation's lease, told by a lock that the kernel drops with its holder.
+"""Which worker holds a conversation's lease, by a lock that the kernel drops with its holder.
 
 Hermes 0.22 lets one process at a time run a conversation. It notes the holder's process id with its
-pid namespace, and takes the lease from a process that is dead. It cannot ask about a process of
-another sandbox: when a sandboxed worker is killed, its conversation waits for five minutes. It may
-be told wrong, too, because the kernel gives a dead namespace's number to the next sandbox.
+pid namespace, and takes the lease from a dead process. It cannot ask about a process of another
+sandbox: after a sandboxed worker is killed, its conversation waits for five minutes. The answer may
+be wrong, too, because the kernel gives a dead namespace's number to the next sandbox.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from hermes_router_worker.hermes import replacements
-from hermes_router_worker.home.lock import FOLDER, hold_for_life, is_held
+from hermes_router_worker.hermes.paths import FOLDER
+from hermes_router_worker.home.lock import hold_for_life, is_held
 
 _MARK = re.compile(r":hermes-router=([0-9a-f]{32})(?::|$)")
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def guard_leases(home: Path) -> None:
-    """Have this worker's leases name its lock, and other workers' be judged by theirs.
+    """Have this worker's leases name its lock, and check other workers' leases by their locks.
 
     A Hermes without such leases has nothing to guard.
     """
@@ -45,7 +46,7 @@ class Holders:
         self._lock: IO[bytes] | None = None
 
     def naming(self, original: Callable[[], str]) -> Callable[[], str]:
-        """Return what adds the name of this process's lock to the name of a holder."""
+        """Return a function that adds the name of this process's lock to a holder's name."""
 
         def name() -> str:
             return original() + self._mark()
@@ -53,7 +54,7 @@ class Holders:
         return name
 
     def judging(self, original: Callable[[str], bool]) -> Callable[[str], bool]:
-        """Return what says whether a holder is dead; one without a lock is judged by Hermes."""
+        """Return a function that says whether a holder is dead; without a lock, Hermes decides."""
 
         def is_dead(holder: str) -> bool:
             found = _MARK.search(holder or "")
@@ -62,7 +63,7 @@ class Holders:
         return is_dead
 
     def _mark(self) -> str:
-        """Return this process's part of a holder's name, having taken its lock; may be empty."""
+        """Take this process's lock; return its part of a holder's name, or "" without a lock."""
         with self._making:
             if self._lock is None:
                 try:
@@ -80,6 +81,6 @@ class Holders:
                 path.unlink(missing_ok=True)
 
     def _lives(self, name: str) -> bool:
-        """Say whether the holder of a lock lives: it has removed the file if it ended by itself."""
+        """Say whether the holder of a lock lives; one that ended normally has removed the file."""
         path = self._folder / f"{name}.lock"
         return name == self._name or (path.exists() and is_held(path))

@@ -1,25 +1,28 @@
-"""The lock that all workers of one home share. The kernel drops it when its holder dies."""
+"""The lock that all workers of one home share; the kernel drops it when its holder dies."""
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from hermes_router.protocol.files.lock import try_lock
+from hermes_router.protocol.files.lock import is_locked, try_lock
+from hermes_router_worker.hermes.paths import FOLDER
 
-FOLDER = "hermes-router"
-"""The router's own folder in a profile's home."""
 WAIT_SECONDS = 5.0
-"""Critical sections last milliseconds; a holder that was stopped must not stop its siblings."""
+"""Seconds to wait for the lock.
+
+Critical sections last milliseconds; a holder that was stopped must not stop other workers.
+"""
 
 in_process = threading.RLock()
-"""What the threads of this process share, as its siblings share the file."""
+"""The lock that the threads of this process share, as processes share the lock file."""
 
 _log = logging.getLogger(__name__)
 _held: set[Path] = set()
@@ -27,10 +30,10 @@ _held: set[Path] = set()
 
 @contextlib.contextmanager
 def home_lock(home: Path, name: str = "state", wait: float | None = None) -> Iterator[bool]:
-    """Hold the lock ``name`` that all workers of this home share; yields whether it was got.
+    """Hold the lock ``name`` that all workers of this home share; yield whether it was got.
 
-    After ``wait`` seconds (by default :data:`WAIT_SECONDS`) the caller goes on without it, which is
-    logged: losing an update is better than losing the turn. May be nested.
+    After ``wait`` seconds (by default :data:`WAIT_SECONDS`) the caller goes on without the lock,
+    which is logged: to lose an update is better than to lose the turn. May be nested.
     """
     path = home / FOLDER / f"{name}.lock"
     with in_process:
@@ -41,7 +44,11 @@ def home_lock(home: Path, name: str = "state", wait: float | None = None) -> Ite
             seconds = WAIT_SECONDS if wait is None else wait
             got = acquire(handle, seconds)
             if not got:
-                _log.error("%s: not released within %.1f s; going on without it", path, seconds)
+                _log.error(
+                    "%s: not released within %.1f s; the worker continues without the lock",
+                    path,
+                    seconds,
+                )
             _held.add(path)
             try:
                 yield got
@@ -49,24 +56,42 @@ def home_lock(home: Path, name: str = "state", wait: float | None = None) -> Ite
                 _held.discard(path)
 
 
+@contextlib.asynccontextmanager
+async def home_lock_across_waits(home: Path, name: str) -> AsyncIterator[bool]:
+    """Hold the lock ``name`` as :func:`home_lock` does, in a coroutine that waits in the block.
+
+    It keeps no thread of this process from any other lock: the block may wait for such a thread.
+    Must not be nested.
+    """
+    path = home / FOLDER / f"{name}.lock"
+    with open_lock(path) as handle:
+        got = acquire(handle, 0.0) or await asyncio.to_thread(acquire, handle)
+        if not got:
+            _log.error("%s: not released in time; going on without it", path)
+        yield got
+
+
 def open_lock(path: Path) -> Any:
-    """Open a lock file, making its folder if needed. Closing it releases the lock."""
+    """Open a lock file, and make its folder if needed; to close it releases the lock."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("a", encoding="utf-8")
 
 
 def acquire(handle: Any, wait: float | None = None) -> bool:
-    """Lock an open lock file, waiting as in :func:`home_lock`; return whether it was got.
+    """Lock an open lock file, with at least one attempt; return whether it was got.
 
-    One attempt is always made.
+    ``wait`` is as in :func:`home_lock`.
     """
     return try_lock(handle, WAIT_SECONDS if wait is None else wait)
 
 
 def hold_for_life(path: Path) -> IO[bytes]:
-    """Make a file that is locked from the moment on that it has its name, until this process ends.
+    """Make a file that stays locked, from the moment it has its name until this process ends.
 
-    Raises ``OSError`` where that cannot be. A process that ends as it should removes the file.
+    A process that ends normally removes the file.
+
+    Raises:
+        OSError: the file cannot be made or locked.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f".{uuid.uuid4().hex}")
@@ -83,9 +108,9 @@ def hold_for_life(path: Path) -> IO[bytes]:
 
 
 def is_held(path: Path) -> bool:
-    """Say whether the process that made a file by :func:`hold_for_life` lives. In doubt it does."""
+    """Say whether the process that made a file by :func:`hold_for_life` lives; True if in doubt."""
     try:
         with path.open("rb") as lock:
-            return not try_lock(lock)
+            return is_locked(lock)
     except OSError:
         return True

@@ -1,22 +1,21 @@
-"""Maps that Hermes keeps in memory and saves whole: of each, what changed here is merged."""
+"""Maps that Hermes keeps in memory and saves as a whole: merge only what changed here."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker.hermes import replacements
-from hermes_router_worker.hermes.patching import require
+from hermes_router_worker.hermes.home import live_maps
 from hermes_router_worker.home.lock import home_lock
-from hermes_router_worker.json_files import read_map
 
 
 class MapGuard:
-    """Saves a map of independent keys: the keys that changed here, over what is on disk.
+    """Saves a map of independent keys: only the keys that changed here replace those on disk.
 
     ``current`` is the live map (updated in place), ``read`` reads the file, ``write`` is Hermes's
-    own method that writes ``current`` whole.
+    own method that writes ``current`` as a whole.
     """
 
     def __init__(
@@ -33,11 +32,11 @@ class MapGuard:
         self._seen = dict(current())
 
     def saved(self, values: Mapping[str, Any]) -> None:
-        """Note ``values`` as what is on disk and in memory."""
+        """Note ``values`` as the content both on disk and in memory."""
         self._seen = dict(values)
 
     def __call__(self) -> None:
-        """Save; in place of Hermes's method."""
+        """Save the map; replaces Hermes's method."""
         current = self._current()
         with home_lock(self._home):
             merged = dict(self._read())
@@ -53,20 +52,20 @@ class MapGuard:
 
 
 def guard_voice_modes(runner: Any, home: Path) -> None:
-    """``/voice`` of one chat keeps the modes of the others (gateway_voice_mode.json)."""
-    require(runner, "_voice_mode")
-    read = require(runner, "_load_voice_modes")
-    replacements.SAVE_VOICE_MODES.replace(
-        lambda write: MapGuard(home, lambda: runner._voice_mode, read, write), on=runner
-    )
+    """Let ``/voice`` of one chat keep the modes of the others (gateway_voice_mode.json)."""
+    live_maps.save_voice_modes_by(runner, functools.partial(MapGuard, home))
+
+
+def refresh_voice_modes(runner: Any) -> None:
+    """Read the chats' voice modes from the profile's home again, when the worker gets its session.
+
+    A prepared worker read them when it was started, perhaps minutes ago.
+    """
+    modes, saving = live_maps.reread_voice_modes(runner)
+    if isinstance(saving, MapGuard):
+        saving.saved(modes)
 
 
 def guard_dead_targets(runner: Any, home: Path) -> None:
-    """Keep what siblings learned about chats that are gone."""
-    targets = require(runner.delivery_router, "dead_targets")
-    path = Path(require(targets, "_path"))
-    require(targets, "_dead")
-    replacements.FLUSH_DEAD_TARGETS.replace(
-        lambda write: MapGuard(home, lambda: targets._dead, lambda: read_map(path), write),
-        on=targets,
-    )
+    """Keep what other workers learned about dead chats."""
+    live_maps.save_dead_targets_by(runner, functools.partial(MapGuard, home))

@@ -9,52 +9,54 @@ from typing import Any
 
 from hermes_router.protocol.system.pids import is_running
 from hermes_router_worker import json_files
-from hermes_router_worker.hermes import replacements
-from hermes_router_worker.hermes.patching import require
-from hermes_router_worker.home.lock import FOLDER, acquire, home_lock, in_process, open_lock
+from hermes_router_worker.hermes.home import checkpoint
+from hermes_router_worker.hermes.home.checkpoint import Checkpoint
+from hermes_router_worker.hermes.paths import FOLDER
+from hermes_router_worker.home.lock import acquire, home_lock, in_process, open_lock
 
 
 class ProcessRecords:
     """The processes that this worker started, in a file of its own.
 
-    Hermes rewrites ``processes.json`` whole on each start and end of a background process, and
-    adopts at its start whatever is in it. With one file per worker nobody's record can be lost, and
-    a profile's own gateway does not adopt (and at its stop kill) what a worker is running.
+    Hermes rewrites ``processes.json`` as a whole on each start and end of a background process, and
+    takes over every process in it when it starts. With one file per worker, no record can be lost.
+    Also, a profile's own gateway does not take over (and at its stop kill) what a worker is
+    running.
 
-    Beside the file lies a lock that this process holds while it lives, and the kernel drops when it
-    dies: a file whose lock is free has lost its worker. That needs no pid and so is right across
-    pid namespaces and pid reuse. A worker without background processes has no file.
+    Beside the file there is a lock that this process holds while it lives; the kernel drops it when
+    the process dies. If the lock of a file is free, its worker is dead. This needs no process id,
+    so it is right across pid namespaces and reused ids. A worker without background processes has
+    no file.
     """
 
-    def __init__(self, module: Any, home: Path) -> None:
-        self._registry = module.process_registry
-        self._write_own = self._registry._write_checkpoint
+    def __init__(self, record: Checkpoint, home: Path) -> None:
+        self._checkpoint = record
         self._home = home
         self._folder = home / FOLDER / "processes"
         self._file = self._folder / f"{uuid.uuid4().hex}.json"
         self._lock: Any = None
-        module.CHECKPOINT_PATH = self._file
+        record.keep_in(self._file)
 
     def write(self, extra_entries: list[dict[str, Any]] | None = None) -> None:
-        """Save this worker's running processes. In place of ``_write_checkpoint``.
+        """Save this worker's running processes; replaces ``_write_checkpoint``.
 
         ``extra_entries`` are records that Hermes could not take over and wants to keep.
         """
         with in_process:
             if extra_entries:
                 self._own()
-                self._write_own(extra_entries)
-            elif self._registry._running:
+                self._checkpoint.write(extra_entries)
+            elif self._checkpoint.any_running():
                 self._own()
-                self._write_own()
+                self._checkpoint.write()
             elif self._lock is not None:
                 self._file.unlink(missing_ok=True)
 
     def adopt(self, session_key: str) -> int:
-        """Take over the processes of ``session_key`` whose worker is gone; returns how many.
+        """Take over the processes of ``session_key`` whose worker is dead; return how many.
 
-        Records of other sessions stay for their own next worker, those of live workers are not
-        touched. Hermes then checks that each pid is still the process that was started.
+        Records of other sessions stay for those sessions' next workers; records of live workers are
+        not touched. Hermes then checks that each process id is still that of the recorded process.
         """
         if not self._folder.is_dir():
             return 0
@@ -64,12 +66,12 @@ class ProcessRecords:
             return 0
         self._own()
         json_files.write(self._file, mine, indent=2)
-        return int(self._registry.recover_from_checkpoint())
+        return self._checkpoint.recover()
 
     def tidy(self) -> int:
-        """Remove what is left of dead workers without processes; returns how many have some.
+        """Remove the files of dead workers without processes; return how many others remain.
 
-        Those stay for the next worker of their session, which tells what became of them.
+        The others stay for the next worker of their session, which reports how the processes ended.
         """
         if not self._folder.is_dir():
             return 0
@@ -79,12 +81,12 @@ class ProcessRecords:
     def _own(self) -> None:
         """Take the lock that says that this worker lives."""
         if self._lock is None:
-            with home_lock(self._home):  # or a sibling could find the file before it is locked
+            with home_lock(self._home):  # or another worker could find the file before it is locked
                 self._lock = open_lock(self._file.with_suffix(".lock"))
                 acquire(self._lock)
 
     def _orphaned(self) -> Iterator[Path]:
-        """Yield the files of dead workers; removes what is left of a worker without processes."""
+        """Yield the files of dead workers; remove the lock of a dead worker without processes."""
         for lock_path in sorted(self._folder.glob("*.lock")):
             path = lock_path.with_suffix(".json")
             if path == self._file:
@@ -100,17 +102,13 @@ class ProcessRecords:
 
 def guard_processes(home: Path) -> None:
     """Keep this worker's process records in a file of its own."""
-    from tools import process_registry as module
-
-    require(module, "CHECKPOINT_PATH")
-    registry = require(module, "process_registry")
-    for name in ("recover_from_checkpoint", "_running"):
-        require(registry, name)
-    replacements.WRITE_CHECKPOINT.replace(lambda _: ProcessRecords(module, home).write, on=registry)
+    found = Checkpoint()
+    if not isinstance(_writer(), ProcessRecords):
+        found.write_by(ProcessRecords(found, home).write)
 
 
 def adopt_processes(session_key: str) -> int:
-    """Take over what an earlier worker of this session left running; returns how many."""
+    """Take over what an earlier worker of this session left running; return how many."""
     records = _installed()
     return 0 if records is None else records.adopt(session_key)
 
@@ -123,15 +121,17 @@ def tidy_processes() -> None:
 
 
 def _installed() -> ProcessRecords | None:
-    """Return what :func:`guard_processes` has installed in this process."""
-    from tools.process_registry import process_registry
-
-    records = getattr(process_registry._write_checkpoint, "__self__", None)
+    """Return the records that :func:`guard_processes` has installed in this process."""
+    records = _writer()
     return records if isinstance(records, ProcessRecords) else None
 
 
+def _writer() -> object:
+    return getattr(checkpoint.writer(), "__self__", None)
+
+
 def _claim(path: Path, session_key: str) -> list[dict[str, Any]]:
-    """Take the records of ``session_key`` out of a dead worker's file; forget ended processes."""
+    """Take the records of ``session_key`` out of a dead worker's file; drop ended processes."""
     records = json_files.read_rows(path)
     rest = [r for r in records if r.get("session_key") != session_key and is_running(r.get("pid"))]
     if rest:

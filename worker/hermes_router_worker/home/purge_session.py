@@ -1,17 +1,16 @@
-"""Remove the sessions of a throw-away conversation from the profile's home.
+"""Remove the sessions of a temporary conversation from the profile's home.
 
 ``python -m hermes_router_worker.home.purge_session MARK``.
 
-For ``hermes-router test-route --say``, which gives its turn a chat of its own: ``MARK`` is that
-chat's id, which is in nothing else. Runs with a worker's environment, so that ``HERMES_HOME`` is
-the profile's. Prints how many sessions it removed.
+This is for ``hermes-router test-route --say``, which gives its turn a chat of its own. ``MARK`` is
+that chat's id, which occurs nowhere else. It runs with a worker's environment, so that
+``HERMES_HOME`` is the profile's. It prints how many sessions it removed.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import os
 import sqlite3
 import sys
@@ -20,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router_worker import json_files
+from hermes_router_worker.hermes.home.session_store import delete_sessions
 from hermes_router_worker.home.lock import home_lock
 
 
 def main() -> int:
-    """Remove what the command line names."""
+    """Remove the sessions that the command line names; return the exit status."""
     parser = argparse.ArgumentParser(prog="hermes_router_worker.home.purge_session")
     parser.add_argument("mark")
     mark = parser.parse_args().mark
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def forget(home: Path, mark: str) -> int:
-    """Remove every trace of the sessions whose key holds ``mark``; return how many there were."""
+    """Remove every trace of the sessions whose key contains ``mark``; return their number."""
     maps = [home / "sessions" / "sessions.json", home / "hermes-router" / "sessions.json"]
     found = {str(row.get("session_id")) for path in maps for row in _rows(path, mark)}
     database = home / "state.db"
@@ -63,7 +63,7 @@ def _rewrite(path: Path, mark: str) -> None:
 
 
 def _sessions(database: Path, mark: str) -> set[str]:
-    """Return the ids of the sessions with such a key, and of those that they began."""
+    """Return the ids of the sessions with such a key, and of the sessions that they began."""
     with _connected(database) as connection:
         if "session_key" not in _columns(connection, "sessions"):
             return set()
@@ -78,17 +78,13 @@ def _sessions(database: Path, mark: str) -> set[str]:
 
 
 def _delete_sessions(ids: set[str], home: Path) -> None:
-    """Have Hermes delete them: it knows what hangs on a session."""
-    if not ids:
-        return
-    store = importlib.import_module("hermes_state").SessionDB()
-    for session_id in ids:
-        store.delete_session(session_id, sessions_dir=home / "sessions")
-    store.close()
+    """Have Hermes delete the sessions: it knows which data belongs to a session."""
+    if ids:
+        delete_sessions(ids, home / "sessions")
 
 
 def _delete_keyed_rows(database: Path, mark: str) -> None:
-    """Delete what is filed under a session's key: the routing index, what was to be delivered."""
+    """Delete rows under a session's key: the routing index, and what was to be delivered."""
     with _connected(database) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         for (table,) in tables.fetchall():

@@ -1,4 +1,4 @@
-"""The guard of the session store: a worker reads what others wrote, and writes its own rows."""
+"""The guard of the session store: a worker reads what others wrote, and writes only its changes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hermes_router_worker.hermes import replacements
-from hermes_router_worker.hermes.patching import do_nothing, require
+from hermes_router_worker.hermes.home.row_stores import Rows, rows_of
+from hermes_router_worker.hermes.home.session_store import Row, SessionStore, entry_of
 from hermes_router_worker.home.lock import home_lock, in_process
-from hermes_router_worker.home.row_stores import Row, Rows, rows_of
 
 _log = logging.getLogger(__name__)
 
@@ -20,53 +19,53 @@ _log = logging.getLogger(__name__)
 class SessionRows:
     """The guard of one ``SessionStore``: what it reads before an operation, how it saves.
 
-    ``_seen`` holds each row as this process last read or wrote it; a row in memory that differs
+    ``_seen`` holds each row as this process last read or wrote it. A row in memory that differs
     from it is a change of ours. Saving writes changed rows only. A row that both sides changed is
-    merged field by field, ours winning; but if the two name different conversations (``/new`` or
-    ``/resume`` on one side), the row of the conversation that was begun later wins whole. A row is
-    removed only if nobody changed it meanwhile.
+    merged field by field, and our fields win. But if the two rows name different conversations
+    (``/new`` or ``/resume`` on one side), the whole row of the conversation that began later wins.
+    A row is removed only if no other process has changed it meanwhile.
 
-    Entries are updated in place: Hermes holds references to them for the length of a turn. A save
-    that fails is logged, as in Hermes, and its changes go with the next one.
+    Entries are updated in place, because Hermes holds references to them during a turn. A save that
+    fails is logged, as in Hermes, and the next save includes its changes.
     """
 
-    def __init__(self, store: Any, rows: Rows, home: Path) -> None:
+    def __init__(self, store: SessionStore, rows: Rows, home: Path) -> None:
         self._store = store
         self._rows = rows
         self._home = home
-        self._load_first = store._ensure_loaded_locked
         self._seen: dict[str, Row] = {}
         self._legacy: dict[str, Row] = {}
 
     def load(self) -> None:
-        """Bring memory up to date. In place of ``_ensure_loaded_locked``: the store's lock is held.
+        """Bring memory up to date; replaces ``_ensure_loaded_locked``, the store's lock is held.
 
-        Hermes loads once and for ever, and prunes rows of ended sessions while it does. A worker
-        reads whenever another process has written, and prunes nothing: a sibling's row may look
-        ended in the middle of its own transition, and a stale row of ours is found when it is used.
+        Hermes loads once and for ever, and prunes rows of ended sessions while it loads. A worker
+        reads whenever another process has written, and prunes nothing. Another worker's row may
+        look ended in the middle of its own change, and a stale row of ours is found when it is
+        used.
         """
         with in_process, _logged("read"):
             changed = self._rows.changed()
-            if not self._store._loaded:
+            if not self._store.loaded:
                 self._begin()
             elif changed:
                 self._take(self._read())
 
     def save(self) -> None:
-        """Write what this process changed. In place of ``_save``; the store's lock may be held."""
+        """Write what this process changed; replaces ``_save``, the store's lock may be held."""
         with _logged("save"):
             self._save({})
 
     def save_entry(
         self, session_key: str, *, entry_data: Row | None = None, lock_held: bool = False
     ) -> None:
-        """Write what this process changed. In place of ``_save_entry`` (Hermes 0.20.6 and newer).
+        """Write what this process changed; replaces ``_save_entry`` (since Hermes 0.20.6).
 
-        ``entry_data`` is what the session's row is about to become: Hermes changes the entry in
-        memory only after this has returned, so that an error here is Hermes's to handle.
+        ``entry_data`` is the new content of the session's row. Hermes changes the entry in memory
+        only after this has returned, so that Hermes can handle an error here.
         """
-        with contextlib.nullcontext() if lock_held else self._store._lock:
-            if session_key not in self._entries:
+        with contextlib.nullcontext() if lock_held else self._store.lock:
+            if session_key not in self._store.entries:
                 return
             if entry_data is None:
                 self.save()
@@ -74,10 +73,10 @@ class SessionRows:
                 self._save({session_key: dict(entry_data)})
 
     def persist(self, data: Mapping[str, Row], _generation: int) -> None:
-        """Write what this process changed. In place of ``_persist_routing_data``.
+        """Write what this process changed; replaces ``_persist_routing_data``.
 
-        Besides the other methods that are replaced, only ``/model`` calls it: with the row as it is
-        about to become, and with the store's lock held.
+        Apart from the other replaced methods, only ``/model`` calls it: with the new content of the
+        row, and with the store's lock held.
         """
         mine = self._memory()
         self._save({key: row for key, row in data.items() if row != mine.get(key)})
@@ -100,30 +99,24 @@ class SessionRows:
             self._take(result)
 
     def save_locked(self) -> None:
-        """Save with the store's lock taken here. In place of ``_save_entries``."""
-        with self._store._lock:
+        """Take the store's lock and save; replaces ``_save_entries``."""
+        with self._store.lock:
             self.save()
 
     def _begin(self) -> None:
-        """Let Hermes load, then add what its load does not know: our own copy of the rows."""
-        self._load_first()
+        """Let Hermes load, then add what Hermes does not know: our own copy of the rows."""
+        self._store.load_first()
         self._seen = self._memory()
         rows = self._rows.read()
         self._legacy = {key: row for key, row in self._seen.items() if key not in rows}
         self._take({**self._legacy, **rows})
 
     def _read(self) -> dict[str, Row]:
-        """Return the rows on disk, with those of an old ``sessions.json`` that nobody moved yet."""
+        """Return the rows on disk, including those of an old ``sessions.json`` not yet moved."""
         return {**self._legacy, **self._rows.read()}
 
     def _memory(self) -> dict[str, Row]:
-        return {key: entry.to_dict() for key, entry in list(self._entries.items())}
-
-    @property
-    def _entries(self) -> dict[str, Any]:
-        """The store's map, looked up each time: Hermes may replace it."""
-        entries: dict[str, Any] = self._store._entries
-        return entries
+        return {key: entry.to_dict() for key, entry in list(self._store.entries.items())}
 
     def _merge(self, key: str, mine: Row, theirs: Row | None) -> Row:
         base = self._seen.get(key)
@@ -132,48 +125,40 @@ class SessionRows:
         return merge_rows(base, mine, theirs)
 
     def _untouched(self, key: str, theirs: Mapping[str, Row]) -> bool:
-        """Tell whether the row on disk is still the one that this process has seen."""
+        """Say whether the row on disk is still the one that this process has seen."""
         row = theirs.get(key)
-        fresh = None if row is None else self._entry(row)
+        fresh = None if row is None else entry_of(row)
         return fresh is not None and fresh.to_dict() == self._seen[key]
 
     def _take(self, rows: Mapping[str, Row]) -> None:
-        """Put into memory what is on disk, except what this process changed and has not saved."""
+        """Put the rows on disk into memory, except rows with changes that are not saved yet."""
         for key in self._seen.keys() - rows.keys():
-            entry = self._entries.get(key)
+            entry = self._store.entries.get(key)
             if entry is None or entry.to_dict() == self._seen[key]:
-                self._entries.pop(key, None)
+                self._store.entries.pop(key, None)
                 del self._seen[key]
         for key, row in rows.items():
             if row != self._seen.get(key):
                 self._take_row(key, row)
 
     def _take_row(self, key: str, row: Row) -> None:
-        entry, seen = self._entries.get(key), self._seen.get(key)
+        entry, seen = self._store.entries.get(key), self._seen.get(key)
         mine = None if entry is None else entry.to_dict()
         if mine != seen:
             return  # changed or removed here, and not saved yet
-        fresh = self._entry(row)
+        fresh = entry_of(row)
         if fresh is None:
             return
         if entry is None:
-            self._entries[key] = fresh
+            self._store.entries[key] = fresh
         else:
             vars(entry).update(vars(fresh))
         self._seen[key] = fresh.to_dict()
 
-    def _entry(self, row: Row) -> Any | None:
-        from gateway.session import SessionEntry
-
-        try:
-            return SessionEntry.from_dict(row)
-        except (KeyError, TypeError, ValueError):  # another version's row: Hermes skips it too
-            return None
-
 
 @contextlib.contextmanager
 def _logged(action: str) -> Iterator[None]:
-    """Log a failing disk or database as Hermes does, and go on with what is in memory."""
+    """Log an error of the disk or the database as Hermes does, and go on with what is in memory."""
     try:
         yield
     except (OSError, sqlite3.Error):
@@ -199,15 +184,8 @@ def merge_rows(base: Row, mine: Row, theirs: Row) -> Row:
 def guard_sessions(store: Any, home: Path) -> None:
     """Make a ``SessionStore`` write only the rows that it changed.
 
-    ``_ensure_loaded_locked`` is called at the start of each operation. The store must not have
-    been loaded yet.
+    ``_ensure_loaded_locked`` is called at the start of each operation. The store must not have been
+    loaded yet.
     """
-    for name in ("_ensure_loaded_locked", "_entries", "_loaded", "_lock"):
-        require(store, name)
-    guard = SessionRows(store, rows_of(store, home), home)
-    replacements.PRUNE_SESSIONS.replace(lambda _: do_nothing, on=store)
-    replacements.LOAD_SESSIONS.replace(lambda _: guard.load, on=store)
-    replacements.SAVE_SESSIONS.replace(lambda _: guard.save, on=store)
-    replacements.SAVE_ENTRIES.replace(lambda _: guard.save_locked, on=store)
-    replacements.PERSIST_ENTRIES.replace(lambda _: guard.persist, on=store)
-    replacements.SAVE_ENTRY.replace(lambda _: guard.save_entry, on=store)
+    found = SessionStore(store)
+    found.guard_by(SessionRows(found, rows_of(store, home), home))

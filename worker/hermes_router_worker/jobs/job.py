@@ -1,4 +1,4 @@
-"""Doing one job of the profile instead of serving a session: cron, upkeep, listing commands."""
+"""Do one job of the profile instead of serving a session: cron, maintenance, listing commands."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker.hermes.cron import cron_lock, cron_run, cut_off
 from hermes_router_worker.hermes.features import menu
+from hermes_router_worker.hermes.session import background
 from hermes_router_worker.jobs.maintenance import Upkeep
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
@@ -25,10 +26,10 @@ logger = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 0.05
 
-#: How long a job that is cut off may still say that it is; its gateway kills it soon after.
+#: Seconds in which a job that is cut off may still send a message; its gateway kills it soon after.
 _LAST_WORDS_SECONDS = 3.0
 
-#: Seconds between two looks whether something has begun meanwhile.
+#: Seconds between two looks whether another run has begun meanwhile.
 _CUT_OFF_AGAIN_SECONDS = 0.25
 
 _CUT_OFF = "Interrupted by gateway shutdown before the run finished."
@@ -48,7 +49,7 @@ class JobWork:
         self._transport = Gateway(link, self._loop)
 
     async def run(self) -> None:
-        """Do the job, say what came of it, and leave."""
+        """Do the job, report its result, and return when this process may end."""
         mark_log_lines(self._job.turn)
         engine.install(self._transport, self._job.delivery_scope)
         cron_lock.sign_as_this_process()
@@ -76,7 +77,7 @@ class JobWork:
         return await work
 
     async def _interrupt(self, work: asyncio.Future[Any]) -> None:
-        """Let nothing begin any more, and record what runs as cut off, also what just begins."""
+        """Let no run begin; record all runs as cut off, also a run that is just beginning."""
         if self._record is None:
             self._stop.set()
         cut: list[str] = []
@@ -100,7 +101,7 @@ class JobWork:
         return await task
 
     async def _cut_off(self, work: asyncio.Future[Any]) -> bool:
-        """Wait until ``work`` is done or the worker has to go; say whether it is not done."""
+        """Wait until ``work`` is done or the worker must end; return whether it is not done."""
         told = asyncio.ensure_future(self._finish.wait())
         await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
@@ -118,13 +119,10 @@ class JobWork:
         asyncio.run_coroutine_threadsafe(telling, self._loop).result(10)
 
     async def _until_finished(self) -> None:
-        """Wait for what the job started: its own background processes and delegations."""
-        from tools import async_delegation
-        from tools.process_registry import process_registry
-
+        """Wait for the job's background processes and delegations, at most ``linger`` seconds."""
         deadline = time.monotonic() + self._job.linger
         while time.monotonic() < deadline and not self._finish.is_set():
-            if not (process_registry.has_any_active() or async_delegation.active_count()):
+            if not (background.processes_running() or background.delegations_running()):
                 return
             await asyncio.sleep(_CHECK_SECONDS)
         works = Background(self._runner).works(busy=False)
@@ -134,9 +132,9 @@ class JobWork:
             await self._name_in_the_topic(self._record, "; ".join(works))
 
     async def _name_in_the_topic(self, record: cron_run.Record, works: str) -> None:
-        """Say, where the job delivers, what will end with this process.
+        """Tell the place where the job delivers which background work ends with this process.
 
-        When the gateway is going, that is left for the next one to say.
+        If the gateway is stopping, the message is left in the ledger for the next gateway to send.
         """
         if self._finish.is_set():
             why, say = "the gateway stopped", cut_off.owe
@@ -144,14 +142,16 @@ class JobWork:
             why = f"it took longer than allowed (post_turn: {self._job.linger:g} s)"
             say = cut_off.tell
         name = record.get("name") or record["id"]
-        text = f"⚠️ What cron job {name!r} left running is ended, because {why}: {works}."
+        text = f"⚠️ Background work of cron job {name!r} was ended, because {why}: {works}."
         try:
             undelivered = await asyncio.to_thread(say, record, text)
-        except Exception:  # boundary: delivery is Hermes's, and any platform's
-            logger.exception("what the job left running could not be told")
+        except Exception:  # boundary: Hermes delivers, by any platform
+            logger.exception("the notice about the job's background work failed")
             return
         if undelivered:
-            logger.warning("what the job left running could not be told: %s", undelivered)
+            logger.warning(
+                "the notice about the job's background work was not delivered: %s", undelivered
+            )
 
     async def _read(self) -> None:
         try:

@@ -19,12 +19,12 @@ from msgspec.structs import replace
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameReader, FrameWriter
 
-#: Seconds to save what there is, when the gateway has been killed.
+#: Seconds to save what there is, after the gateway has been killed.
 _LAST_SECONDS = 1.0
 
 
 class CallFailed(Exception):
-    """The gateway could not execute a call; ``refused`` when its policy did not let it."""
+    """The gateway could not execute a call; ``refused`` if its policy did not allow the call."""
 
     def __init__(self, message: str, *, refused: bool) -> None:
         super().__init__(message)
@@ -43,7 +43,11 @@ class Connection:
         self.before_call: Callable[[], Awaitable[None]] | None = None
 
     async def receive(self) -> msg.ToWorker:
-        """Return the next message; raises ``EndOfFrames`` when the gateway closed the pipe."""
+        """Return the next message.
+
+        Raises:
+            EndOfFrames: the gateway closed the pipe.
+        """
         try:
             return msg.decode_to_worker(await self._reader.receive())
         except EndOfFrames:
@@ -52,7 +56,7 @@ class Connection:
             raise
 
     def _nobody_reads(self) -> bool:
-        """Say whether the gateway is gone: one that only wants this worker to go still reads."""
+        """Say whether the gateway is gone; one that only wants this worker to end still reads."""
         poll = select.poll()
         poll.register(self._outbound, 0)  # errors are always reported
         return any(events & select.POLLERR for _fd, events in poll.poll(0))
@@ -62,15 +66,16 @@ class Connection:
         await self._writer.send(msg.encode(message))
 
     async def report(self, error: BaseException) -> None:
-        """Tell the gateway, if it is still there, what this process fails with."""
+        """Report the error with which this process fails, if the gateway is still there."""
         text = "".join(traceback.format_exception(error))
         with contextlib.suppress(OSError):
             await self.send(msg.Failed(error=repr(error), traceback=text[-8000:]))
 
     async def send_file(self, name: str) -> msg.FileRef:
-        """Send a file's bytes ahead of the message that will refer to it, and return the reference.
+        """Send a file's bytes before the message that refers to them; return the reference.
 
-        Raises ``OSError`` when the file cannot be read.
+        Raises:
+            OSError: the file cannot be read.
         """
         stream, size = next(self._ids), 0
         path = anyio.Path(name)
@@ -81,7 +86,7 @@ class Connection:
         return msg.FileRef(stream=stream, name=path.name, size=size)
 
     def number(self) -> int:
-        """Return a number for a call that must be known before it is made."""
+        """Return a new call number, for a caller that must know the number before the call."""
         return next(self._ids)
 
     async def call(
@@ -92,13 +97,14 @@ class Connection:
         *,
         answers: int = 0,
     ) -> Any:
-        """Have the gateway call ``method`` of the real adapter; return what it returned.
+        """Have the gateway call ``method`` of the real adapter; return the result.
 
-        What ``before_call`` sends, if it is set, the gateway knows before people see the call.
-        ``answers``: the call sends the end of an answer to the events up to this one.
+        ``before_call``, if it is set, sends messages first: the gateway knows them before people
+        see the call. ``answers`` is the number of an event: this call sends the end of the answer
+        to all events up to it.
 
         Raises:
-            CallFailed: it raised, or the relay's policy refused it.
+            CallFailed: the adapter raised, or the relay's policy refused the call.
         """
         if self.before_call is not None:
             await self.before_call()
@@ -107,7 +113,7 @@ class Connection:
         )
 
     async def ask(self, message: Callable[[int], msg.Message], number: int | None = None) -> Any:
-        """Send the message that is made with a number, and return what the gateway answers to it.
+        """Send the message that ``message`` makes with a number; return the gateway's answer.
 
         Raises:
             CallFailed: the gateway could not do it, or its policy refused it.
@@ -122,7 +128,7 @@ class Connection:
             del self._waiting[number]
 
     async def pass_on(self, message: msg.Deliver | msg.React) -> msg.Result:
-        """Send a message of another process with a number of this link; return its answer."""
+        """Send a message of another process with a number of this connection; return its answer."""
         number = message.id
         try:
             value = await self.ask(lambda own: replace(message, id=own))
@@ -131,7 +137,7 @@ class Connection:
         return msg.Result(call=number, value=value)
 
     def answer(self, result: msg.Result) -> None:
-        """Hand a result to the call that waits for it; one that nobody waits for is dropped."""
+        """Hand a result to the call that waits for it; drop a result that no call waits for."""
         waiting = self._waiting.get(result.call)
         if waiting is None or waiting.done():
             return
@@ -141,19 +147,19 @@ class Connection:
             waiting.set_exception(CallFailed(result.error, refused=result.refused))
 
     def close(self) -> None:
-        """Close both descriptors and fail what still waits."""
+        """Close both descriptors, and fail all calls that still wait."""
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(CallFailed("the gateway is gone", refused=False))
+                waiting.set_exception(CallFailed("the gateway has ended", refused=False))
         self._reader.close()
         self._writer.close()
 
 
 def claim_stdio() -> tuple[int, int]:
-    """Take descriptors 0 and 1 for the protocol, and give the process harmless ones instead.
+    """Take descriptors 0 and 1 for the protocol, and replace them by harmless ones.
 
-    From here on a stray ``print`` or a child process cannot touch the protocol: 0 reads nothing,
-    1 writes to the worker log.
+    From here on, a stray ``print`` or a child process cannot touch the protocol: 0 reads nothing, 1
+    writes to the worker log.
     """
     inbound, outbound = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -165,9 +171,9 @@ def claim_stdio() -> tuple[int, int]:
 
 
 def _renew_streams() -> None:
-    """Make ``sys.stdout`` and ``sys.stderr`` anew: they believe to write to what was there before.
+    """Make ``sys.stdout`` and ``sys.stderr`` again: the old objects describe the old descriptors.
 
-    A module that changes their encoding would otherwise fail, because a pipe has no position.
+    Otherwise a module that changes their encoding would fail, because a pipe has no position.
     """
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = os.fdopen(

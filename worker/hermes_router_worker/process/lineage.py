@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket, and whether it descends from this worker."""
+"""Which process is at the other end of a Unix socket, and whether it belongs to this worker."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ import struct
 from hermes_router.protocol.system import proc
 from hermes_router.protocol.system.pids import parent_of
 
-#: Generations that are looked at; nothing sane nests deeper.
+#: How many generations are searched; no sensible tree is deeper.
 _GENERATIONS = 128
 
 _CREDENTIALS = struct.Struct("3i")
 
 
 def peers_are_known() -> bool:
-    """Say whether this system tells who is at the other end of a socket."""
+    """Say whether this system tells which process is at the other end of a socket."""
     return hasattr(socket, "SO_PEERCRED") and (proc.SELF / "stat").exists()
 
 
 def peer_of(connection: socket.socket) -> int:
-    """Return the process that connected; 0 is one that this process's namespace does not see."""
+    """Return the id of the process that connected; 0 if it is outside this pid namespace."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid: int = _CREDENTIALS.unpack(raw)[0]
     return pid
 
 
 def roots() -> frozenset[int]:
-    """Return the processes below which everything belongs to this worker.
+    """Return the processes below which every process belongs to this worker.
 
-    That is the worker, and the supervisor above it: what detached itself from the worker hangs
-    there. The first process of the system, or of a pid namespace, is none.
+    These are the worker, and the supervisor above it, which gets the processes that detached
+    themselves from the worker. Process 1 of the system, or of a pid namespace, is never one of
+    them.
     """
     return frozenset({os.getpid(), os.getppid()} - {0, 1})
 

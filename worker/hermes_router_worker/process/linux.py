@@ -1,4 +1,4 @@
-"""The few Linux calls that Python does not wrap. Each is a no-op where the kernel has none."""
+"""The few Linux calls that Python does not wrap; each does nothing if the kernel lacks it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_GET_NO_NEW_PRIVS = 39
 
-#: Added to how bad a process is for the kernel, of 1000.
+#: Added to the kernel's badness score (0 to 1000): the process with the highest score is killed
+#: first.
 _FIRST_TO_GO = 500
 _MORE_CPU_SECONDS = 10
 
 
 def become_subreaper() -> bool:
-    """Let orphaned descendants become children of this process; False where that is unknown."""
+    """Let orphaned descendants become children of this process; False if the kernel cannot."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -43,7 +44,7 @@ def leave_no_core() -> None:
 def be_ended_before_others() -> None:
     """When the machine runs out of memory, have the kernel end this tree before the gateway.
 
-    To be called before :func:`leave_no_core`: after it, what is asked for belongs to root.
+    Call this before :func:`leave_no_core`: after it, the file to write belongs to root.
     """
     with contextlib.suppress(OSError):
         path = proc.SELF / "oom_score_adj"
@@ -51,10 +52,10 @@ def be_ended_before_others() -> None:
 
 
 def bound(*, open_files: float | None, cpu_seconds: float | None) -> None:
-    """Bound what this process, and each that it starts, may use by itself.
+    """Set limits for this process, and for each process that it starts.
 
-    ``cpu_seconds`` stands behind the supervisor, which watches the tree as a whole: it gets a few
-    more.
+    ``cpu_seconds`` is a second line behind the supervisor, which watches the whole tree; the limit
+    here is a few seconds higher.
     """
     if open_files:
         _lower(resource.RLIMIT_NOFILE, int(open_files))
@@ -69,23 +70,23 @@ def _lower(kind: int, most: int) -> None:
 
 
 def give_back_memory() -> None:
-    """Return to the kernel what was freed, where the C library can (glibc)."""
+    """Return freed memory to the kernel, if the C library can do it (glibc)."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def give_up_new_privileges() -> bool:
-    """Let no program that is run from here on gain privileges: no setuid, for good."""
+    """Let no program that is run from here on gain privileges, for example by setuid."""
     return _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def gave_up_new_privileges() -> bool:
-    """Tell whether :func:`give_up_new_privileges` holds for this process."""
+    """Say whether :func:`give_up_new_privileges` holds for this process."""
     return _prctl(_PR_GET_NO_NEW_PRIVS, 0, wanted=1)
 
 
 def send_with_pidfd(control: socket.socket, packet: bytes, pid: int) -> None:
-    """Send a packet and with it, where the kernel has them, a descriptor of the child ``pid``."""
+    """Send a packet with a pidfd (a descriptor) of the child ``pid``, if the kernel has pidfds."""
     try:
         descriptor = os.pidfd_open(pid)
     except (AttributeError, OSError):

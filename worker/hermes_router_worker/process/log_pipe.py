@@ -1,9 +1,9 @@
-r"""What a worker prints, on its way through the supervisor into the worker log.
+r"""Pass what a worker prints through the supervisor into the worker log.
 
-The log is one file of all workers of a profile, with lines of the gateway in it. So that each
-printed line can be told from those and from other turns' lines, and cannot act on the terminal of
-who reads it, whole lines are written, each behind its time and the id of its turn, and control
-characters are shown as ``\x1b``.
+All workers of a profile write into one log file, and the gateway writes lines into it too. A reader
+must be able to tell a printed line from the gateway's lines and from those of other turns, and a
+printed line must not act on the reader's terminal. So only whole lines are written, each after its
+time and the id of its turn, and control characters are shown as ``\x1b``.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ import re
 from datetime import UTC, datetime
 
 _READ_BYTES = 64 * 1024
-#: A line that grows longer is written in pieces.
+#: A longer line is written in pieces.
 _LINE_BYTES = 16 * 1024
-#: Reads per look, so that a flood does not keep the supervisor from its other duties.
+#: Reads per look, so that a flood of output does not keep the supervisor from its other duties.
 _READS = 16
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 
-#: Stands where a line belongs to no turn yet.
+#: Written where a line belongs to no turn yet.
 NO_TURN = "-"
 
 
 class LogPipe:
-    """The reading end of a pipe that is the worker's stderr, and the log that it goes into.
+    """The reading end of a pipe that is the worker's stderr, and the log that gets the lines.
 
-    ``limit`` is the most bytes that are passed on, 0 for any number; ``count`` what has come.
-    ``turn`` is set when the worker's turn is known. With ``as_json`` each line is a JSON object.
+    ``limit`` is the largest number of bytes that are passed on, 0 for no limit; ``count`` is the
+    number of bytes so far. ``turn`` is set when the worker's turn is known. With ``as_json``, each
+    line is a JSON object.
     """
 
     def __init__(self, pipe: int, log: int, limit: int, *, as_json: bool = False) -> None:
@@ -43,11 +44,11 @@ class LogPipe:
 
     @property
     def too_much(self) -> bool:
-        """Whether more came than is allowed."""
+        """Whether the worker printed more than is allowed."""
         return 0 < self._limit < self.count
 
     def pass_on(self) -> bool:
-        """Write what is there into the log; return False when nothing more can come."""
+        """Write what has come into the log; return False if nothing more can come."""
         for _ in range(_READS):
             try:
                 data = os.read(self.pipe, _READ_BYTES)
@@ -59,7 +60,7 @@ class LogPipe:
         return True
 
     def finish(self) -> None:
-        """Write what is left, when all that could print has ended."""
+        """Write the rest, after every process that could print has ended."""
         while not self.too_much:
             before = self.count
             self.pass_on()
@@ -101,7 +102,7 @@ class LogPipe:
         try:
             while shown:
                 shown = shown[os.write(self._log, shown) :]
-        except OSError:  # the disk is full: nobody can be told
+        except OSError:  # the disk is full: there is nobody to tell
             return
 
 

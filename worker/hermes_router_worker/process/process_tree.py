@@ -1,4 +1,4 @@
-"""The processes below one: finding them, and ending them so that none forks its way out."""
+"""Find the processes below one, and end them so that none escapes by forking."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def descendants(root: int) -> list[int]:
 
 
 def kill_all(root: int) -> None:
-    """Kill all below ``root``, stopped first: what forks faster than it is killed would go on.
+    """Kill all processes below ``root``; stop them first, so that none forks meanwhile.
 
-    A process group is signalled as a whole, which no member can escape by forking meanwhile. The
-    group of ``root`` itself is spared, and its members below ``root`` are signalled one by one.
+    A process group gets the signal as a whole: no member can escape by forking meanwhile. The group
+    of ``root`` itself is spared; its members below ``root`` get the signal one by one.
     """
     spared = os.getpgid(root)
     stopped: dict[Entry, None] = {}
@@ -48,20 +48,20 @@ def kill_all(root: int) -> None:
 
 
 def send(pid: int, number: int) -> None:
-    """Send a signal to a process; nothing happens when it has ended, or is not ours."""
+    """Send a signal to a process; nothing happens if it has ended, or is not ours."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 
 def has_proc() -> bool:
-    """Tell whether there is a ``/proc`` to read."""
+    """Say whether there is a ``/proc`` to read."""
     return (proc.SELF / "stat").exists()
 
 
 def children_of(pid: int) -> list[int] | None:
-    """Return the children of one process as the kernel lists them; None where it does not.
+    """Return the children of one process as the kernel lists them; None if it does not.
 
-    A process or a thread that ends meanwhile has none.
+    A process or a thread that ends meanwhile has no children.
     """
     found: list[int] = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -73,7 +73,7 @@ def children_of(pid: int) -> list[int] | None:
 
 @functools.cache
 def has_children_files() -> bool:
-    """Tell whether the kernel lists each thread's children."""
+    """Say whether the kernel lists each thread's children."""
     return (proc.SELF / "task" / str(os.getpid()) / "children").exists()
 
 
@@ -115,7 +115,7 @@ def _process_table() -> Iterator[Entry]:
 def _entry_of(pid: int) -> Entry | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
-            # The command's name stands in parentheses and may hold anything, these included.
+            # The command's name is in parentheses and may contain any character, also parentheses.
             _state, parent, group, *_rest = stat.read().rpartition(b")")[2].split(maxsplit=3)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None

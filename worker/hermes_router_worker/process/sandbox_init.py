@@ -1,9 +1,10 @@
 """``python -m hermes_router_worker.process.sandbox_init FD``: the first process of a sandbox.
 
-It starts workers and templates inside on request, reaps whatever ends in there, and reports the
-ends of those it started. It is process 1 of the sandbox's pid namespace: nobody inside can kill it,
-and when it ends (the gateway closed the control socket FD, or died) the kernel kills all the rest.
-It holds no secret: what a worker gets comes with the request for it.
+It starts workers and templates in the sandbox on request, reaps every process that ends there, and
+reports the ends of those that it started. It is process 1 of the sandbox's pid namespace, so no
+process inside can kill it. It ends when the gateway closes the control socket FD or dies; then the
+kernel kills all processes inside. It holds no secret: the request for a worker brings what the
+worker gets.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ import sys
 from hermes_router.protocol import template as msg
 from hermes_router_worker.process import linux
 
-#: Input, output, log, and the control socket if it is a template that is started.
+#: Input, output, log, and the control socket if a template is started.
 _MOST_DESCRIPTORS = 4
 
 
 def main(control_descriptor: int) -> int:
-    """Serve the control socket until it is closed."""
+    """Serve the control socket until it is closed; return the exit status."""
     os.umask(0o077)
     linux.leave_no_core()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # for process 1: nothing
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # for process 1 this means: do nothing
     control = socket.socket(fileno=control_descriptor)
     control.set_inheritable(False)
     _Keeper(control).serve()
@@ -58,7 +59,7 @@ class _Keeper:
                         return
 
     def _answer(self) -> bool:
-        """Handle one request; return False when there will be no more."""
+        """Handle one request; return False if there will be no more requests."""
         size = array.array("i").itemsize
         packet, ancillary, _flags, _address = self._control.recvmsg(
             msg.PACKET_BYTES, socket.CMSG_LEN(_MOST_DESCRIPTORS * size), socket.MSG_CMSG_CLOEXEC

@@ -1,4 +1,4 @@
-"""A worker's TMPDIR where the gateway cannot make it: in the private ``/tmp`` of a sandbox."""
+"""A worker's TMPDIR in the private ``/tmp`` of a sandbox, where the gateway cannot make it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def move_into(folder: str) -> None:
-    """Have TMPDIR under its own name in ``folder``, for this process and its children."""
+    """Make TMPDIR under its own name in ``folder``, for this process and its children."""
     path = Path(folder) / Path(os.environ["TMPDIR"]).name
     path.mkdir(mode=0o700, exist_ok=True)
     os.environ["TMPDIR"] = str(path)

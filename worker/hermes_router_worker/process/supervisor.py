@@ -1,21 +1,21 @@
 """The supervisor: a small process around the worker that ends the whole tree with it.
 
 Hermes starts its terminal, background, code-execution and MCP children in sessions of their own, so
-that killing a process group does not reach them. The supervisor forks the worker before anything
-is imported, is the subreaper of all that descends from it, and has these duties:
+to kill a process group does not reach them. The supervisor forks the worker before anything is
+imported, and is the subreaper of all its descendants. Its duties:
 
-- when the worker ends, for whatever reason, whatever it left behind is killed;
-- SIGTERM means "end the tree": everybody is asked to, and killed after the grace time;
-- when the gateway is gone (the pipe on descriptor 0 has no writer) the worker gets the grace time
-  to finish and the tree is ended then;
-- what the worker prints goes through it into the worker log (:mod:`.printed`);
-- a tree that crosses a limit is killed at once (:mod:`.usage` says what it uses).
+- When the worker ends, for whatever reason, it kills all processes that the worker left.
+- On SIGTERM it asks all processes to end, and kills them after the grace time.
+- When the gateway is gone (the pipe on descriptor 0 has no writer), the worker gets the grace time
+  to finish, or one second if its parent process is gone as well. Then the tree is ended.
+- It passes what the worker prints into the worker log (:mod:`.log_pipe`).
+- It kills a tree that crosses a limit at once (:mod:`.usage` says what the tree uses).
 
-It then ends the way the worker ended: same exit status, or the same signal; after a crossed limit
-with the status that names it. It holds no memory worth the name, and is one per worker.
+Then it ends as the worker ended: with the same exit status, or by the same signal. After a crossed
+limit, its exit status names the limit. It uses hardly any memory, and each worker has one.
 
-Without subreapers (not Linux) descendants are found by walking the process table while the worker
-still lives; one that detached itself before that is missed.
+Without subreapers (not on Linux), it finds descendants in the process table while the worker still
+lives. It misses a process that detached itself before that.
 """
 
 from __future__ import annotations
@@ -39,26 +39,31 @@ from hermes_router_worker.process.process_tree import descendants, kill_all, sen
 from hermes_router_worker.process.usage import SECONDS, usage_below
 
 _POLL_SECONDS = 0.02
+_ORPHANED_SECONDS = 1.0
+"""Seconds for a worker to save after its gateway was killed: the next one may start any moment."""
+
 _WAITING_SECONDS = 5.0
-"""Between two looks at a tree whose worker waits for work. A look takes half a millisecond, and
-many workers may wait for long."""
+"""Seconds between two looks at a tree whose worker waits for work.
+
+A look takes half a millisecond, and many workers may wait for long.
+"""
 
 BEGUN = signal.SIGURG
-"""Says that a worker that waited has work. Whoever does not expect this signal ignores it."""
+"""The signal that says that a waiting worker has work now; other processes ignore it."""
 
 
-#: In a worker: its end of the pipe by which its supervisor learns of the turn.
+#: In a worker: the end of the pipe by which its supervisor learns about the turn.
 _turn_writer: int | None = None
 _TURN = re.compile(rb"([0-9a-f]{8}) ([^\x00-\x1f\x7f]{0,200})\n")
 
 
 def tell_work_begins() -> None:
-    """Have the supervisor of this process look closely from now on."""
+    """Have the supervisor of this process look often at the limits from now on."""
     os.kill(os.getppid(), BEGUN)
 
 
 def tell_turn(turn_id: str, what: str) -> None:
-    """Tell the supervisor of this process, once, which turn it is, and where or which job."""
+    """Tell the supervisor of this process, once, the turn's id, and its place or job."""
     global _turn_writer
     descriptor, _turn_writer = _turn_writer, None
     if descriptor is not None:
@@ -76,17 +81,17 @@ def supervise(
     remove_tmpdir: bool = False,
     waits: bool = False,
 ) -> None:
-    """Fork; return in the child, which is the worker. The caller's process becomes the supervisor.
+    """Fork; return in the child, which is the worker. The calling process becomes the supervisor.
 
     Args:
         grace: seconds between asking the tree to end and killing it.
-        limits: what the tree may use, by name as in :mod:`hermes_router.protocol.limits`; 0 and
-            what is missing are no limit.
-        profile: whose worker it is, for its title.
-        remove_tmpdir: TMPDIR is this side's to remove in the end, not the gateway's. It is removed
-            in any case if the gateway closed the pipe: that is how its death looks.
-        waits: the worker waits for work, and will call :func:`tell_work_begins`; until then the
-            limits are looked after rarely.
+        limits: what the tree may use, by name as in :mod:`hermes_router.protocol.limits`; 0 or a
+            missing name is no limit.
+        profile: the worker's profile, for the process title.
+        remove_tmpdir: this side removes TMPDIR at the end, not the gateway. If the gateway closed
+            the pipe, TMPDIR is removed in any case: the gateway has probably died.
+        waits: the worker waits for work, and will call :func:`tell_work_begins`. Until then, the
+            supervisor looks at the limits rarely.
     """
     limits = {name: value for name, value in (limits or {}).items() if value}
     linux.become_subreaper()
@@ -108,7 +113,7 @@ def supervise(
         return
     os.close(print_writer)
     os.close(turn_writer)
-    os.close(1)  # the gateway sees the end of the worker's output when the worker ends
+    os.close(1)  # so the gateway sees the end of the output when the worker ends
     tmpdir = os.environ["TMPDIR"] if remove_tmpdir else None
     printed = LogPipe(print_reader, 2, int(limits.get("output_bytes", 0)), as_json=as_json)
     every = _WAITING_SECONDS if waits else SECONDS
@@ -119,7 +124,7 @@ def supervise(
 
 
 def _own_tmpdir() -> str | None:
-    """Return TMPDIR if the gateway made it for this worker; the system's own is nobody's."""
+    """Return TMPDIR if the gateway made it for this worker, and None for the system's own."""
     tmpdir = os.environ.get("TMPDIR", "")
     return tmpdir if Path(tmpdir).name.startswith(SCRATCH_PREFIX) else None
 
@@ -139,20 +144,22 @@ class _Supervisor:
         self._grace = grace
         self._wake_reader = wake_reader
         self._deadline: float | None = None
+        self._parent = os.getppid()
+        self._hung_up: float | None = None
         self._crossed: str | None = None
         self._looks = False
         self._every = every
         self._next_look = 0.0
         self._poll = select.poll()
         self._poll.register(wake_reader, select.POLLIN)
-        self._poll.register(0, 0)  # hang-up is always reported, data never is
+        self._poll.register(0, 0)  # a hang-up is always reported, data never is
         signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         signal.signal(BEGUN, self._on_begun)
 
     def watch(self, printed: LogPipe, limits: Mapping[str, float]) -> None:
-        """Pass on what is printed, and see that the limits are kept."""
+        """Pass on what the worker prints, and enforce the limits."""
         self._printed = printed
         self._limits = limits
         self._looks = not {"memory_bytes", "cpu_seconds", "processes"}.isdisjoint(limits)
@@ -193,14 +200,26 @@ class _Supervisor:
         if self._deadline is None:
             self._deadline = time.monotonic() + self._grace
 
+    def _see_orphaned(self) -> None:
+        """If the gateway has ended, wait only a moment for the worker.
+
+        A living gateway closes the pipe too, when it has no more to say. So the parent process is
+        checked.
+        """
+        if self._hung_up is None or self._deadline is None or os.getppid() == self._parent:
+            return
+        self._deadline = min(self._deadline, self._hung_up + _ORPHANED_SECONDS)
+        self._hung_up = None
+
     def _wait_for_worker(self) -> int:
         while True:
             status = self._reap()
             if status is not None:
                 return status
             self._look()
+            self._see_orphaned()
             if self._deadline is not None and time.monotonic() >= self._deadline:
-                # Not the worker alone: without a subreaper its children would be lost with it.
+                # Kill all: without a subreaper, the worker's children would be lost with it.
                 kill_all(os.getpid())
             for fd, _events in self._poll.poll(self._timeout_ms()):
                 self._on_ready(fd)
@@ -219,6 +238,7 @@ class _Supervisor:
         else:
             self._poll.unregister(fd)
             self._tmpdir = self._tmpdir or _own_tmpdir()  # the gateway may be gone
+            self._hung_up = time.monotonic()
             self._start_grace()
 
     def _learn_turn(self) -> None:
@@ -237,12 +257,14 @@ class _Supervisor:
         waits = [self._next_look] * self._looks
         if self._deadline is not None:
             waits.append(max(self._deadline, time.monotonic() + 0.05))
+        if self._hung_up is not None:
+            waits.append(time.monotonic() + 0.1)
         return max(0, int((min(waits) - time.monotonic()) * 1000) + 1) if waits else None
 
     # -- limits --------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """See what the tree uses, if it is time to."""
+        """Check what the tree uses, if it is time to do so."""
         if not self._looks or time.monotonic() < self._next_look:
             return
         most = self._limits.get("memory_bytes", 0)
@@ -255,7 +277,7 @@ class _Supervisor:
         self._next_look = time.monotonic() + self._every
 
     def _end_for(self, name: str, used: float) -> None:
-        """Kill the tree, which crossed the limit ``name``; the worker's end will be seen."""
+        """Kill the tree, which crossed the limit ``name``; the main loop then sees the end."""
         if self._crossed is None:
             self._crossed = name
             most, turn = f"{self._limits[name]:.0f}", self._printed.turn
@@ -275,7 +297,7 @@ class _Supervisor:
 
 
 def _kill_descendants() -> None:
-    """Kill what is left below this process, until nothing is."""
+    """Kill all processes below this one, until none is left."""
     while not _reaped_all():
         kill_all(os.getpid())
         time.sleep(_POLL_SECONDS)

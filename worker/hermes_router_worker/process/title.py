@@ -1,7 +1,7 @@
-"""What ``ps`` shows of a process of ours: whose it is, and what it does now.
+"""The title of a process of ours in ``ps``: its profile, and what it does now.
 
-The title is written over the arguments that the process was started with, which is what the system
-shows. Only on Linux: other systems tell nobody where those are.
+The title is written over the arguments with which the process was started, because the system shows
+these. This works only on Linux: other systems do not tell where the arguments are.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import functools
 
 from hermes_router.protocol.system.proc import SELF
 
-#: Stands in front, so that what looks for our processes finds them.
+#: Every title begins so, so that programs that look for our processes find them.
 _NAME = ("hermes_router_worker", "-p")
 
-#: Where the file ``stat``, behind the process's name, has the arguments' first and last byte.
+#: Where the file ``stat``, after the process's name, has the arguments' first and last byte.
 _FIRST, _LAST = 45, 46
 
 
 def show(profile: str, *words: str) -> None:
-    """Show the profile and some words; what does not fit is cut off."""
-    with contextlib.suppress(Exception):  # a title is not worth a worker
+    """Show the profile and some words; cut off what does not fit."""
+    with contextlib.suppress(Exception):  # a worker must not fail for its title
         start, size = _arguments()
         if size > 1:
             shown = "\0".join((*_NAME, profile, *words)).encode(errors="replace")[: size - 1]
@@ -30,7 +30,7 @@ def show(profile: str, *words: str) -> None:
 
 @functools.cache
 def _arguments() -> tuple[int, int]:
-    """Return where the arguments lie in this process's memory, and how many bytes they have."""
+    """Return the address of the arguments in this process's memory, and their length in bytes."""
     try:
         stat = (SELF / "stat").read_text("ascii", errors="replace")
     except OSError:

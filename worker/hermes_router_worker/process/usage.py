@@ -1,7 +1,7 @@
 """What a process tree uses: its processes, its CPU time, its memory.
 
-On Linux from ``/proc``; elsewhere from ``ps``, which knows resident memory only, shared pages
-counted once per process, and the CPU time of living processes only.
+On Linux this comes from ``/proc``. Elsewhere it comes from ``ps``, which knows only resident
+memory, with shared pages counted once per process, and only the CPU time of living processes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHARE = re.compile(rb"^(?:Pss_Anon|Pss_Shmem|SwapPss):\s*(\d+) kB", re.MULTILIN
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What all processes below one use together: a count, seconds, and bytes."""
+    """What all processes below one process use together: a count, seconds, and bytes."""
 
     processes: int
     cpu_seconds: float
@@ -34,12 +34,12 @@ class Usage:
 
 
 def usage_below(root: int, *, memory_worth_a_closer_look: int = 0) -> Usage:
-    """Return what the processes below ``root`` use, ``root`` itself not counted.
+    """Return what the processes below ``root`` use, without ``root`` itself.
 
-    Memory is what is not backed by files: anonymous, shared and swapped out. What several processes
-    share is counted once for each; only above ``memory_worth_a_closer_look`` it is divided among
-    them, where the kernel tells, because that costs much more. CPU time includes what ended
-    processes had used, as far as somebody waited for them.
+    Memory is what is not backed by files: anonymous, shared and swapped out. Memory that several
+    processes share is counted once for each of them. Above ``memory_worth_a_closer_look`` bytes, it
+    is divided among them if the kernel can tell, because that costs much more. CPU time includes
+    the time of ended processes, if their parent has waited for them.
     """
     if not has_proc():
         return _by_ps(set(descendants(root)))
@@ -52,7 +52,7 @@ def usage_below(root: int, *, memory_worth_a_closer_look: int = 0) -> Usage:
 
 
 def _tree(root: int) -> list[int]:
-    """Return the processes below ``root``, without reading the whole table if that can be."""
+    """Return the processes below ``root``, if possible without reading the whole process table."""
     found: list[int] = []
     waiting = [root]
     while waiting:
@@ -69,7 +69,10 @@ def _own_memory(pid: int) -> int:
 
 
 def _share_of_memory(pid: int) -> int:
-    """Return the process's share; the worker's own is closed even to its supervisor."""
+    """Return the process's share of its memory, or all of its own memory if the share is hidden.
+
+    The kernel hides a worker's share, even from its supervisor.
+    """
     share = _kilobytes(_SHARE, f"/proc/{pid}/smaps_rollup")
     return _own_memory(pid) if share is None else share
 
@@ -105,7 +108,7 @@ def _by_ps(pids: set[int]) -> Usage:
 
 
 def _seconds(parts: Iterable[str]) -> float:
-    """Return the seconds of days, hours, minutes and seconds, as many of them as there are."""
+    """Return the seconds of a time in days, hours, minutes, seconds; the first may be missing."""
     factors = (1, 60, 3600, 86_400)
     return sum(
         factor * float(part) for factor, part in zip(factors, reversed(list(parts)), strict=False)

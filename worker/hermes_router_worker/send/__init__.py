@@ -1,4 +1,4 @@
-"""Sending beyond the own conversation: Hermes's send engine with the gateway as its transport.
+"""Send outside the own conversation: Hermes's send engine, with the gateway as transport.
 
 May use ``hermes`` and ``process``. Begin at :mod:`.engine`.
 """

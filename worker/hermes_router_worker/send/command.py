@@ -1,14 +1,13 @@
-"""``hermes`` in a process that a worker started: the same command, which sends by the worker.
+"""``hermes`` in a process that a worker started: the same command, but it sends by the worker.
 
-Started by the program that :mod:`hermes_router_worker.send.shim` puts first in PATH. Only what
-belongs to the worker's own profile is led there: ``hermes -p another`` is what it would be without.
+The program that :mod:`hermes_router_worker.send.shim` puts first in PATH starts it. Only commands
+for the worker's own profile send by the worker: ``hermes -p another`` works as without this module.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import importlib
 import os
 import socket
 import sys
@@ -21,6 +20,8 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader
 from hermes_router_worker.hermes.features import kanban
 from hermes_router_worker.hermes.on_import import once_imported
+from hermes_router_worker.hermes.sending.engine import ENGINE
+from hermes_router_worker.hermes.startup.program import command_line
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine, shim
 from hermes_router_worker.send.server import address_of
@@ -28,25 +29,25 @@ from hermes_router_worker.send.transport import Gateway
 
 _T = TypeVar("_T")
 
-#: How long the worker may take to greet a process of its own.
+#: Seconds that the worker may take to greet a process of its own.
 _GREETING_SECONDS = 30.0
 
 
 def main() -> Any:
-    """Run ``hermes`` with the arguments that this process has."""
+    """Run ``hermes`` with the arguments of this process."""
     home = os.environ.get("HERMES_HOME")
     sys.argv[0] = "hermes"
-    command = importlib.import_module("hermes_cli.main")
+    command = command_line()
     kanban.follow()
     if home and os.environ.get("HERMES_HOME") == home:
         kanban.sign(Path(home).name)
-        once_imported("tools.send_message_tool", lambda _module: _connect())
+        once_imported(ENGINE, lambda _module: _connect())
         mean_the_origin(sys.argv)
     return command.main()
 
 
 def _connect() -> None:
-    """Lead this process's send engine to the worker; without one, sending says why it fails."""
+    """Connect this process's send engine to the worker; on failure, sending reports the error."""
     path = Path(os.environ[shim.SOCKET_VARIABLE])
     try:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -54,7 +55,7 @@ def _connect() -> None:
             connection.connect(address)
         counter = _AtTheCounter(connection.detach())
     except (OSError, EndOfFrames, FrameError) as error:
-        sys.stderr.write(f"hermes: the worker that sends for this process is gone: {error!r}\n")
+        sys.stderr.write(f"hermes: the worker that sends for this process has ended: {error!r}\n")
         return
     engine.lead(Gateway(counter.link, counter.loop), counter.delivery_scope)
 
@@ -67,12 +68,12 @@ class _AtTheCounter:
         reading, writing = os.dup(fd), fd
         self._reader = FrameReader(reading)
         self.link = Connection(os.open(os.devnull, os.O_RDONLY), writing)
-        # Not in this thread: it may run an event loop, as that of an MCP server does.
+        # Not in this thread: it may run an event loop, as the thread of an MCP server does.
         threading.Thread(
             target=self.loop.run_forever, name="hermes-router-send", daemon=True
         ).start()
         self.delivery_scope = self._in_its_thread(self._greeting()).result(_GREETING_SECONDS)
-        self._reading = self._in_its_thread(self._read())  # who asks later is told if it has ended
+        self._reading = self._in_its_thread(self._read())  # a later caller learns if it has ended
 
     def _in_its_thread(self, work: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
         return asyncio.run_coroutine_threadsafe(work, self.loop)

@@ -1,4 +1,4 @@
-"""Which files a worker sends: not those of another profile."""
+"""Which files a worker may send: no files of another profile."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from hermes_router_worker.hermes.guards.homes import is_foreign
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse to attach what lies in another profile's home, or in the root's.
+    """Refuse to attach a file from another profile's home, or from the root's.
 
-    Most ways of attaching ask Hermes's list first, which :mod:`..guards` has widened; some do not.
-    Raises ``PermissionError``.
+    Most ways of attaching ask Hermes's list first, which :mod:`hermes_router_worker.hermes.guards`
+    extends; some do not.
+
+    Raises:
+        PermissionError: the file belongs to another profile, or to the root's home.
     """
     if is_foreign(path):
         raise PermissionError(f"{path} belongs to another profile and is not attached")

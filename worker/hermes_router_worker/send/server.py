@@ -1,8 +1,8 @@
-"""The counter at which a worker's own processes hand in what they want sent.
+"""The server to which a worker's own processes give the messages that they want to send.
 
-A Unix socket in a folder that only this user can enter, inside the worker's TMPDIR. Who connects
-must descend from this worker: another process of the same user is turned away. What is handed in
-goes to the gateway over the worker's pipe, and the gateway decides.
+It is a Unix socket in a folder that only this user can enter, inside the worker's TMPDIR. A process
+that connects must descend from this worker; other processes of the same user are refused. Each
+message goes to the gateway over the worker's pipe, and the gateway decides.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from hermes_router_worker.send import shim
 
 logger = logging.getLogger(__name__)
 
-#: Bytes that a Unix socket's address may have, the zero at its end included.
+#: Bytes that a Unix socket's address may have, including the zero at its end.
 _ADDRESS_BYTES = 104
 
 _AT_ONCE = 16
 
 
 async def serve_children(link: Connection, delivery_scope: msg.DeliveryScope) -> None:
-    """Take in what the worker's own processes send, until this is cancelled.
+    """Serve what the worker's own processes send, until this is cancelled.
 
-    Leads the command ``hermes`` of processes that are started from now on to this worker, so it is
-    to run before any is. Returns at once where the system cannot tell whose process sends.
+    From now on, the command ``hermes`` of new processes sends to this worker, so call this before
+    any process is started. Returns at once if the system cannot tell which process sends.
     """
     if not lineage.peers_are_known():
-        logger.info("this system cannot tell whose processes send: `hermes send` does not work")
+        logger.info("this system does not say which process connects: `hermes send` does not work")
         return
     try:
         address = shim.lay_out(Path(os.environ["TMPDIR"]))
@@ -52,7 +52,7 @@ async def serve_children(link: Connection, delivery_scope: msg.DeliveryScope) ->
 
 
 class SendServer:
-    """Serves the processes of one worker. Lives in the loop that reads the worker's pipe."""
+    """Serves the processes of one worker; lives in the loop that reads the worker's pipe."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class SendServer:
         self._socket.listen(_AT_ONCE)
 
     async def serve(self) -> None:
-        """Take in what comes until this is cancelled."""
+        """Accept connections until this is cancelled."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -89,7 +89,7 @@ class SendServer:
         with connection:
             pid = lineage.peer_of(connection)
             if len(self._tasks) > _AT_ONCE or not lineage.descends(pid, self._ancestors):
-                logger.warning("process %d may not send here and was turned away", pid)
+                logger.warning("process %d may not send here; its connection was closed", pid)
                 return
             reader = FrameReader(os.dup(connection.fileno()))
             writer = FrameWriter(os.dup(connection.fileno()))
@@ -97,9 +97,9 @@ class SendServer:
             await writer.send(msg.encode(msg.Told(delivery_scope=self._reach)))
             await self._take_in(reader, writer)
         except (EndOfFrames, OSError):
-            pass  # it has said what it had to say
+            pass  # the process has sent everything
         except (FrameError, msgspec.MsgspecError) as error:
-            logger.warning("process %d handed in nonsense: %s", pid, error)
+            logger.warning("process %d sent an invalid request: %s", pid, error)
         finally:
             reader.close()
             writer.close()

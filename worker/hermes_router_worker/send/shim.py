@@ -1,25 +1,24 @@
-"""The command ``hermes`` as a worker's own processes find it: one that sends through the worker.
+"""The command ``hermes`` for a worker's own processes: it sends through the worker.
 
-A profile has no token, so that its own ``hermes send`` would refuse. What the agent runs in its
-terminal, in scripts and in cron finds, first in PATH, a small program that starts the same Hermes
-with its send engine led to the worker (:mod:`hermes_router_worker.send.command`). A login shell
-makes a PATH of its own; bash takes the command from an exported function then, and the shells that
-Hermes's terminal starts from a file that they read.
+A profile has no token, so its own ``hermes send`` would refuse to send. The agent runs programs in
+its terminal, in scripts and in cron. There, ``hermes`` is a small program, first in PATH, that
+starts the same Hermes with its send engine connected to the worker
+(:mod:`hermes_router_worker.send.command`). A login shell makes a PATH of its own. Then bash takes
+the command from an exported function, and the shells of Hermes's terminal take it from a file that
+they read.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
 import os
 import shlex
-import sys
 from pathlib import Path
-from typing import Any
 
+from hermes_router.protocol.system import start
+from hermes_router_worker.hermes.sending import shell
 from hermes_router_worker.send import ssh
 
-#: Names the socket of the worker to the processes that it started.
+#: The environment variable with the path of the worker's socket, for processes that it started.
 SOCKET_VARIABLE = "HERMES_ROUTER_SEND"
 
 _FUNCTION_VARIABLE = "BASH_FUNC_hermes%%"
@@ -28,9 +27,9 @@ _PATH_FILE = "path.sh"
 
 
 def lay_out(tmpdir: Path) -> Path:
-    """Make the folder of the command and its socket, lead this process's children to it.
+    """Make the folder with the command, and have this process's children use it.
 
-    Returns the path where the socket is to be.
+    Returns the path for the socket.
     """
     folder = tmpdir / "hermes-router"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -46,12 +45,12 @@ def lay_out(tmpdir: Path) -> Path:
 
 
 def _script(address: Path) -> str:
-    python = shlex.quote(sys.executable)
+    command = shlex.join(start.same_way("hermes_router_worker.send.command"))
     return (
         "#!/bin/sh\n"
         f"{SOCKET_VARIABLE}={shlex.quote(str(address))}\n"
         f"export {SOCKET_VARIABLE}\n"
-        f'exec {python} -P -m hermes_router_worker.send.command "$@"\n'
+        f'exec {command} "$@"\n'
     )
 
 
@@ -60,23 +59,13 @@ def _lead_to(command: Path, address: Path) -> None:
     os.environ["PATH"] = os.pathsep.join([str(command.parent), path])
     os.environ[SOCKET_VARIABLE] = str(address)
     own = shlex.quote(str(command))
-    # A process may outlive the worker, and the folder.
+    # A process may live longer than the worker and its folder.
     call = f'if [ -x {own} ]; then {own} "$@"; else command {_COMMAND} "$@"; fi'
     os.environ[_FUNCTION_VARIABLE] = f"() {{ {call}\n}}"
 
 
 def _survive_login_shells(command: Path, file: Path) -> None:
-    """Have Hermes's terminal, which takes its environment from a login shell, put PATH right."""
+    """Have Hermes's terminal correct PATH, because it takes its environment from a login shell."""
     folder = shlex.quote(str(command.parent))
     file.write_text(f"PATH={folder}:$PATH\nexport PATH\n")
-    local: Any = importlib.import_module("tools.environments.local")
-    resolve = getattr(local, "_resolve_shell_init_files", None)
-    if resolve is None:  # an older Hermes reads no such files; bash has the function
-        return
-    original = getattr(resolve, "__wrapped__", resolve)
-
-    @functools.wraps(original)
-    def resolve_shell_init_files() -> list[str]:
-        return [*original(), str(file)]
-
-    local._resolve_shell_init_files = resolve_shell_init_files
+    shell.read_at_start(str(file))

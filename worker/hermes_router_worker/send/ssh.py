@@ -1,9 +1,9 @@
-"""``ssh`` and its friends as a worker's own processes find them: with the profile's keys.
+"""``ssh`` and its companions for a worker's own processes: they use the profile's keys.
 
-OpenSSH takes the home of its user from the system's list of users, and not from HOME: without this
-a profile's ``ssh`` and ``git push`` would use the keys of the account that runs the gateway. Small
-programs of the same names, first in PATH, name the profile's files to the real ones. What starts
-``ssh`` by its name (git, rsync) is led to them too.
+OpenSSH takes its user's home from the system's list of users, and not from HOME. So a profile's
+``ssh`` and ``git push`` would use the keys of the account that runs the gateway. Small programs of
+the same names, first in PATH, start the real ones with the profile's files. Programs that start
+``ssh`` by its name (git, rsync) find them too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 _KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
 
-#: The options of ssh, as ``getopts`` wants them.
+#: The options of ssh, in the form for ``getopts``.
 _OPTIONS = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:PQ:R:S:TVw:W:XYy"
 
 _SYSTEMS = Path("/etc/ssh/ssh_config")
@@ -42,7 +42,7 @@ def lay_out(folder: Path, home: Path) -> None:
 
 
 def _scripts() -> dict[str, Callable[[str, Path, Path], str]]:
-    """Return what writes each program: none where ssh itself finds the right files."""
+    """Return a function for each program that writes it; none if ssh itself finds the files."""
     if not _accounts[0]:
         return {"ssh": _ssh, "scp": _copy, "sftp": _copy, "ssh-add": _add}
     if _SYSTEMS.exists() and not _believed(_SYSTEMS):
@@ -57,9 +57,9 @@ def _real(name: str, folder: Path) -> str | None:
 
 
 def _ssh(real: str, folder: Path, home: Path) -> str:
-    """Return the script that starts ssh; a configuration that its caller names stays in force.
+    """Return the script that starts ssh; a configuration that its caller names still counts.
 
-    In the profile's own configuration ``~`` and ``%d`` mean the profile's HOME.
+    In the profile's own configuration, ``~`` and ``%d`` mean the profile's HOME.
     """
     keys = home / ".ssh"
     files = [str(keys / name) for name in _KEYS]
@@ -104,9 +104,9 @@ def _accounts_ssh(real: str, _folder: Path, home: Path) -> str:
 
 
 def _believed(path: Path) -> bool:
-    """Say whether ssh reads a configuration: it ends at one that is neither root's nor its user's.
+    """Say whether ssh accepts a configuration: its owner must be root or the user.
 
-    In an ordinary user's sandbox nothing is root's.
+    In an ordinary user's sandbox, no file belongs to root.
     """
     try:
         return path.stat().st_uid in {0, os.getuid()}
@@ -119,7 +119,7 @@ def _copy(real: str, folder: Path, _home: Path) -> str:
 
 
 def _add(real: str, _folder: Path, home: Path) -> str:
-    """Return the script that adds keys to an agent: without a name, the profile's."""
+    """Return the script that adds keys to an agent; without a named key, the profile's keys."""
     files = " ".join(shlex.quote(str(home / ".ssh" / name)) for name in _KEYS)
     return (
         f'if [ $# -eq 0 ]; then for key in {files}; do [ -r "$key" ] && set -- "$@" "$key"; done\n'

@@ -1,4 +1,4 @@
-"""How a message gets from whatever sends in this process to the gateway."""
+"""How a message gets to the gateway from any code in this process that sends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hermes_router_worker.send.files import refuse_foreign
 
 
 class Transport(Protocol):
-    """What carries a message to the gateway."""
+    """Carries a message to the gateway."""
 
     async def deliver(
         self,
@@ -24,19 +24,26 @@ class Transport(Protocol):
         files: Sequence[tuple[str, bool]],
         as_documents: bool,
     ) -> dict[str, Any]:
-        """Have the gateway send something; return Hermes's result, with ``error`` if it failed."""
+        """Have the gateway send a text and files.
+
+        Returns Hermes's result, with ``error`` if it failed.
+        """
 
     async def react(
         self, target: msg.Place, *, emoji: str | None, message_id: str | None
     ) -> dict[str, Any]:
-        """Have the gateway put a reaction on a message, or take it away."""
+        """Have the gateway put a reaction on a message, or remove it.
+
+        Returns Hermes's result, with ``error`` if it failed.
+        """
 
 
 class Gateway:
     """The transport of a worker: its own pipe. May be used from any thread and event loop.
 
-    ``loop`` is the one that reads the pipe; it must not be blocked by who waits here. If it does
-    not begin with a message within ``patience`` seconds, nothing is sent, and who waits is told.
+    ``loop`` is the event loop that reads the pipe; a caller that waits here must not block it. If
+    the loop does not begin with a message within ``patience`` seconds, nothing is sent, and the
+    caller gets an error.
     """
 
     def __init__(
@@ -54,13 +61,13 @@ class Gateway:
         files: Sequence[tuple[str, bool]],
         as_documents: bool,
     ) -> dict[str, Any]:
-        """Have the gateway send something."""
+        """Have the gateway send a text and files; see :class:`Transport`."""
         return await self._in_loop(self._deliver, target, text, files, as_documents)
 
     async def react(
         self, target: msg.Place, *, emoji: str | None, message_id: str | None
     ) -> dict[str, Any]:
-        """Have the gateway put a reaction on a message, or take it away."""
+        """Have the gateway put a reaction on a message, or remove it; see :class:`Transport`."""
         return await self._in_loop(self._react, target, emoji, message_id)
 
     async def _in_loop(self, work: Callable[..., Any], *args: Any) -> dict[str, Any]:
@@ -72,7 +79,11 @@ class Gateway:
             return {"error": str(error)}
 
     async def _from_outside(self, work: Callable[..., Any], *args: Any) -> Any:
-        """Do the work in the pipe's loop; give up where that loop is blocked by who waits here."""
+        """Do the work in the pipe's loop; give up if the caller blocks that loop.
+
+        Raises:
+            BlockingIOError: the loop did not begin in time; nothing was sent.
+        """
         begun: concurrent.futures.Future[None] = concurrent.futures.Future()
 
         async def begin() -> Any:
@@ -94,7 +105,7 @@ class Gateway:
         target: msg.Place,
         text: str,
         files: Sequence[tuple[str, bool]],
-        as_documents: bool,  # noqa: FBT001 - handed on by position, to another loop
+        as_documents: bool,  # noqa: FBT001 - passed on by position, to another loop
     ) -> Any:
         references = []
         for path, _voice in files:

@@ -1,13 +1,13 @@
-"""What a worker still owes after the reply: work that a turn started and that outlives it.
+"""The work that a worker still has after the reply: work of a turn that outlives the turn.
 
-Three kinds are told apart, because they decide three different things:
+There are three kinds, because they decide three different things:
 
-- *busy*: a message is being handled; the lane is not free;
-- *resident*: work that belongs to the session lives in this process (a background process, a
-  delegated task, a ``/background`` prompt), or a person may still click on what a command showed
-  (a confirmation, a picker): the session's next turn must come here;
-- *finishing*: post-turn work that nobody will ask for (title, memory review, a memory provider's
-  writes): the process waits for it, the lane does not.
+- *busy*: a message is being handled; the next message must wait.
+- *resident*: work of the session lives in this process (a background process, a delegated task, a
+  ``/background`` prompt), or a person may still click on what a command showed (a confirmation, a
+  picker). The session's next turn must come here.
+- *finishing*: post-turn work that no later turn needs here (title, memory review, a memory
+  provider's writes). The process waits for it; the next message does not.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from hermes_router_worker.session import prompts
+from hermes_router_worker.hermes.session import background, questions, queues, wiring
 from hermes_router_worker.session.background import Background
 from hermes_router_worker.session.runs import Runs
-from hermes_router_worker.startup import session_wiring
 
-_MEMORY = "what the memory provider writes"
+_MEMORY = "the update of the memory provider"
 
 #: Threads of Hermes that do post-turn work, by the beginning of their names.
 _FINISHING_THREADS = {
@@ -39,38 +38,26 @@ _FINISHING_THREADS = {
 class Activity:
     """Looks at one worker's runner and adapter; keeps no state of its own."""
 
-    def __init__(self, runner: Any, adapter: Any, runs: Runs, background: Background) -> None:
-        from tools import async_delegation
-        from tools.process_registry import process_registry
-
+    def __init__(self, runner: Any, adapter: Any, runs: Runs, works: Background) -> None:
         self._runner = runner
         self._adapter = adapter
         self._runs = runs
-        self._background = background
-        self._processes = process_registry
-        self._delegations = async_delegation
+        self._background = works
 
     def busy(self) -> bool:
         """Say whether a message is being handled, or waits to be."""
-        adapter = self._adapter
-        return bool(
-            adapter._active_sessions
-            or adapter._pending_messages
-            or getattr(adapter, "_text_debounce", None)
-            or any(getattr(self._runner, "_queued_events", {}).values())
-            or self._runs.any()
-        )
+        return queues.any_message(self._runner, self._adapter) or self._runs.any()
 
     def resident(self) -> bool:
         """Say whether work lives here that the session's next turn must be able to reach."""
         return bool(
-            self._processes.has_any_active()
+            background.processes_running()
             or self._background.watching()
-            or not self._processes.completion_queue.empty()
-            or self._delegations.active_count()
-            or any(not task.done() for task in self._tasks())
+            or background.results_wait()
+            or background.delegations_running()
+            or queues.any_task(self._runner, wiring.watchers())
             or self._adapter.prompts.picker_open()
-            or prompts.confirm_pending()
+            or questions.confirm_pending()
         )
 
     def finishing(self) -> bool:
@@ -78,30 +65,17 @@ class Activity:
         return bool(self.unfinished())
 
     def unfinished(self) -> list[str]:
-        """Name the post-turn work that still runs."""
+        """Return the names of the post-turn work that still runs."""
         names = [thread.name for thread in threading.enumerate()]
         found = [
             work
             for start, work in _FINISHING_THREADS.items()
             if any(name.startswith(start) for name in names)
         ]
-        if any(not task.done() for task in self._adapter._background_tasks):
+        if queues.delivering(self._adapter):
             found.append("a message that is being delivered")
         return list(dict.fromkeys(found))
 
     def works(self) -> list[str]:
-        """Name what would be lost with this process, apart from the turn and post-turn work."""
+        """Name the work that would be lost with this process, without post-turn work."""
         return self._background.works(busy=self.busy())
-
-    def _tasks(self) -> set[Any]:
-        """Return the runner's tasks but those that never end: Hermes marks its own.
-
-        What waits to send a refused answer again keeps no worker: the profile's
-        maintenance and its next worker send what a worker that has ended still owes.
-        """
-        resending = getattr(self._runner, "_flood_redelivery_tasks", {}).values()
-        return {
-            task
-            for task in set(self._runner._background_tasks) - session_wiring.watchers()
-            if task not in resending and not getattr(task, "_hermes_supervised_watcher", False)
-        }

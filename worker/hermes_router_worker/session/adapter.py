@@ -1,16 +1,15 @@
-"""The pipe adapter: what Hermes in a worker takes for the platform.
+"""The pipe adapter: Hermes in a worker uses it as its platform.
 
-Its class is built from the start message, because Hermes tells what a platform can do by looking at
-the class: a method that the real adapter lacks must be missing here too, and one that it merely
-inherits must be the base class's own. Every relayed method sends a call and waits for the answer.
+Its class is built from the start message, because Hermes looks at the class to find out what a
+platform can do. A method that the real adapter lacks must be missing here too, and a method that
+the real adapter only inherits must be the base class's own. Every relayed method sends a call and
+waits for the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
-import importlib
 import inspect
 import logging
 import urllib.parse
@@ -31,16 +30,18 @@ from hermes_router.protocol.surface import (
 )
 from hermes_router_worker.hermes.guards import dropped
 from hermes_router_worker.hermes.guards.media import why_refused
+from hermes_router_worker.hermes.sending.engine import NO_TOKEN
+from hermes_router_worker.hermes.session import platforms, queues
 from hermes_router_worker.hermes.session.answers import is_awaited
 from hermes_router_worker.process.connection import CallFailed, Connection
-from hermes_router_worker.send.engine import NO_TOKEN, set_home
+from hermes_router_worker.send.engine import set_home
 from hermes_router_worker.send.files import refuse_foreign
 from hermes_router_worker.session.progress import Progress, note_files
 from hermes_router_worker.session.prompts import Prompts, crossing
 
 logger = logging.getLogger(__name__)
 
-#: Who shares a session is the profile's decision, so that its own configuration answers.
+#: The profile decides which users share a session, so its own configuration counts.
 _PROFILE_DECIDES = frozenset({"group_sessions_per_user", "thread_sessions_per_user"})
 
 
@@ -51,20 +52,17 @@ def build_adapter(
     progress: Progress,
     on_change: Callable[[], None],
 ) -> Any:
-    """Return the pipe adapter for a session and enter its platform into the profile's config.
+    """Return the pipe adapter for a session, and add its platform to the profile's config.
 
     ``on_change`` is called whenever a message has been processed to its end.
     """
-    platform = importlib.import_module("gateway.config").Platform(start.platform)
+    platform = platforms.platform_of(start.platform)
     settings = _platform_settings(start, config, platform)
     return _adapter_class(start)(settings, platform, link, progress, on_change)
 
 
 def _platform_settings(start: msg.Start, config: Any, platform: Any) -> Any:
-    module = importlib.import_module("gateway.config")
-    settings = config.platforms.get(platform)
-    if settings is None:
-        settings = config.platforms[platform] = module.PlatformConfig()
+    settings = platforms.settings_of(config, platform)
     settings.enabled = True
     settings.token = NO_TOKEN
     for capability in CAPABILITIES.values():
@@ -78,7 +76,7 @@ def _platform_settings(start: msg.Start, config: Any, platform: Any) -> Any:
 
 
 def _adapter_class(start: msg.Start) -> type[Any]:
-    base = importlib.import_module("gateway.platforms.base").BasePlatformAdapter
+    base = platforms.adapter_base()
     namespace: dict[str, Any] = {}
     for name, parameters in start.methods.items():
         method = ADAPTER_METHODS[name]
@@ -106,7 +104,7 @@ def _relayed(method: Method, parameters: list[str]) -> Callable[..., Any]:
 
 
 def _telling(method: Method, base: Any) -> Callable[..., Any]:
-    """Return a plain method: the base class's own here, and the real adapter is told."""
+    """Return a method that calls the base class's own, and also tells the real adapter."""
     inherited = getattr(base, method.name, None)
 
     def telling(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -119,7 +117,7 @@ def _telling(method: Method, base: Any) -> Callable[..., Any]:
 
 
 def _signature(parameters: list[str]) -> inspect.Signature:
-    """Return a signature with these names: Hermes looks for some of them before it passes them."""
+    """Return a signature with these names: Hermes checks for some of them before it passes them."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     names = [inspect.Parameter("self", kind)]
     names += [inspect.Parameter(name, kind, default=None) for name in parameters]
@@ -127,10 +125,10 @@ def _signature(parameters: list[str]) -> inspect.Signature:
 
 
 class _Plumbing:
-    """What every pipe adapter has besides the methods that its platform asks for.
+    """What every pipe adapter has besides the methods of its platform.
 
-    Mixed in before Hermes's ``BasePlatformAdapter``, which cannot be named here: importing it
-    before the profile is set would freeze another profile's paths.
+    It is mixed in before Hermes's ``BasePlatformAdapter``. That class cannot be named here: to
+    import it before the profile is set would keep another profile's paths.
     """
 
     def __init__(
@@ -155,7 +153,7 @@ class _Plumbing:
         return True
 
     async def disconnect(self) -> None:
-        """Do nothing: the connection is the gateway's."""
+        """Do nothing: the gateway owns the connection."""
 
     async def relay(self, method: Method, named: dict[str, Any]) -> Any:
         """Call ``method`` of the real adapter and return its result as Hermes expects it."""
@@ -164,7 +162,7 @@ class _Plumbing:
         return await self._call(method, named)
 
     async def _show(self, method: Method, named: dict[str, Any]) -> Any:
-        """Show a prompt. A click may come before the answer to the call."""
+        """Show a prompt; a click may come before the answer to the call."""
         number = self._link.number()
         self.prompts.show(number, method, named)
         shown = False
@@ -192,7 +190,7 @@ class _Plumbing:
         return _result(method, value)
 
     def tell(self, method: Method, named: dict[str, Any]) -> None:
-        """Send a call that nobody waits for; may be used from any thread."""
+        """Send a call without waiting for its answer; may be used from any thread."""
         self._loop.call_soon_threadsafe(self._start_telling, method, named)
 
     def _start_telling(self, method: Method, named: dict[str, Any]) -> None:
@@ -207,16 +205,15 @@ class _Plumbing:
 
     @staticmethod
     def extract_media(content: str) -> Any:
-        """Return the files that an answer names and its text, as Hermes does; note the files."""
-        base = importlib.import_module("gateway.platforms.base").BasePlatformAdapter
-        found = base.extract_media(content)
+        """Return the files that an answer names, and its text, as Hermes does; note the files."""
+        found = platforms.adapter_base().extract_media(content)
         note_files(found[0])
         return found
 
     def waits_for_answer(self, event: Any) -> bool:
         """Say whether the session waits for a person, and ``event`` is the answer."""
         runner = self.gateway_runner  # type: ignore[attr-defined]
-        return is_awaited(runner, runner._session_key_for_source(event.source), event)
+        return is_awaited(runner, queues.session_key(runner, event.source), event)
 
     async def _process_message_background(self, event: Any, session_key: str) -> None:
         late = functools.partial(self._tell_later, event)
@@ -232,19 +229,17 @@ class _Plumbing:
             self._loop.call_soon(self._on_change)
 
     async def _tell(self, event: Any, text: str) -> None:
-        """Say something in the place that a message came from."""
-        base = importlib.import_module("gateway.platforms.base")
-        metadata = base._thread_metadata_for_source(event.source)
+        """Send a text to the place that a message came from."""
+        metadata = platforms.thread_metadata(event.source)
         await self.send(event.source.chat_id, text, metadata=metadata)  # type: ignore[attr-defined]
 
     def _tell_later(self, event: Any, text: str) -> None:
         task = asyncio.ensure_future(self._tell(event, text))
-        self._background_tasks.add(task)  # type: ignore[attr-defined]
-        task.add_done_callback(self._background_tasks.discard)  # type: ignore[attr-defined]
+        queues.deliver_beside(self, task)
 
 
 async def _carried(link: Connection, value: Any, shape: str) -> Any:
-    """Return a file parameter as it crosses: web addresses as text, files as sent bytes."""
+    """Return a file parameter for the pipe: a web address as text, a file as sent bytes."""
     if shape == "url_batch":
         return [[await _carried(link, url, "url"), alt] for url, alt in value]
     text = str(value)
@@ -261,12 +256,10 @@ async def _carried(link: Connection, value: Any, shape: str) -> Any:
 
 def _result(method: Method, value: Any) -> Any:
     if method.result == "send_result":
-        cls = importlib.import_module("gateway.platforms.base").SendResult
-        names = {field.name for field in dataclasses.fields(cls)}
-        fields = {name: item for name, item in (value or {}).items() if name in names}
+        fields = {"success": False} | (value or {})
         if "continuation_message_ids" in fields:
             fields["continuation_message_ids"] = tuple(fields["continuation_message_ids"])
-        return cls(**{"success": False} | fields)
+        return platforms.send_result(**fields)
     if method.result == "bool":
         return value is True
     return None if method.result == "none" else value
@@ -276,7 +269,7 @@ def _result(method: Method, value: Any) -> Any:
 
 
 def _exposed(capability: Capability, answer: Any) -> Any:
-    """Return what stands in the class for a capability, or None for nothing."""
+    """Return the class attribute for a capability, or None if the class needs none."""
     if capability.name == "message_len_fn":
         answer = LENGTH_FUNCTIONS.get(str(answer), len)
     if capability.name == "platform":
@@ -287,6 +280,6 @@ def _exposed(capability: Capability, answer: Any) -> Any:
         case "property":
             return property(lambda _self: answer)
         case "method":
-            return staticmethod(lambda *_args, **_kwargs: answer)  # some are asked of the class
+            return staticmethod(lambda *_args, **_kwargs: answer)  # Hermes calls some on the class
         case _:
             return None

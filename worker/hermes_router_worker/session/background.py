@@ -1,8 +1,8 @@
-"""The work in a worker that outlives a turn: who waits for it, and how people are told of it.
+"""The work in a worker that outlives a turn: what it is, and how people hear of its end.
 
-Hermes reports a background process by a task that looks at it every few seconds, and a match of a
-watch pattern at the end of the next turn - of whatever session, in a gateway of many. A worker has
-one session and may be idle for hours, so that here what is due is passed on at once.
+Hermes reports a background process by a task that checks it every few seconds. It reports a match
+of a watch pattern at the end of the next turn; a gateway has many sessions, so that turn comes
+soon. A worker has one session and may be idle for hours. So here a match is reported at once.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hermes_router_worker.hermes import replacements
-from hermes_router_worker.hermes.follow import follow
+from hermes_router_worker.hermes.patching import follow
+from hermes_router_worker.hermes.session import background, queues
+from hermes_router_worker.hermes.session.secrets import without_secrets
 
 logger = logging.getLogger(__name__)
 
-#: Letters of a command or of a task that people are shown.
+#: How many characters of a command or of a task people are shown.
 _SHOWN = 60
 
 
 class Background:
-    """Follows one runner's watchers and ``/background`` prompts. Make it before the first event.
+    """Follows one runner's watchers and ``/background`` prompts; make it before the first event.
 
-    A Hermes that lacks the optional ones has them unfollowed.
+    In a Hermes that lacks an optional patched function, that part is not followed.
     """
 
     def __init__(self, runner: Any) -> None:
-        from tools.process_registry import process_registry
-
         self._runner = runner
-        self._registry = process_registry
         self._watched: list[str] = []
         self._prompts: list[str] = []
         self._reports: list[str] = []
@@ -46,41 +45,35 @@ class Background:
         return bool(self._watched or self._deliveries)
 
     def works(self, *, busy: bool) -> list[str]:
-        """Name what would be lost with this process; ``busy``: a turn runs in it."""
+        """Return the names of work that would be lost with this process.
+
+        ``busy`` says whether a turn runs in it.
+        """
         if not busy:
             self._reports.clear()  # the turns that they began have ended
         return [
-            *map(self._process, self._processes()),
+            *map(_process, self._processes()),
             *(f"background prompt {_quoted(prompt)}" for prompt in self._prompts),
-            *map(_delegation, _delegations()),
+            *map(_delegation, background.running_delegations()),
             *self._reports,
         ]
 
     async def pass_on(self) -> None:
-        """Begin a turn for each match of a watch pattern that waits. Only while none runs."""
-        if self._registry.completion_queue.empty():
+        """Begin a turn for each waiting match of a watch pattern; call only while no turn runs."""
+        if not background.results_wait():
             return
-        from gateway import run
-
-        for event in run._drain_gateway_watch_events(self._registry.completion_queue):
-            text = run._format_gateway_process_notification(event)
-            if text:
-                await self._runner._inject_watch_notification(text, event)
+        for text, event in background.watch_reports():
+            await queues.report(self._runner, text, event)
 
     def _processes(self) -> list[str]:
-        running = [s.id for s in list(self._registry._running.values()) if not s.exited]
-        return list(dict.fromkeys([*running, *self._watched]))
-
-    def _process(self, number: str) -> str:
-        session = self._registry.get(number)
-        return f"background process {_command(getattr(session, 'command', ''))} ({number})"
+        return list(dict.fromkeys([*background.running_processes(), *self._watched]))
 
     async def _watching(self, original: Callable[..., Any], watcher: Any) -> Any:
         with _listed(self._watched, str(watcher["session_id"])):
             return await original(watcher)
 
     async def _delivering(self, original: Callable[..., Any], group: Any) -> Any:
-        """Hermes has taken a result from the queue, and no turn has begun with it yet."""
+        """Count a result that Hermes took from the queue, until a turn has begun with it."""
         with _listed(self._deliveries, "a delegated task"):
             return await original(group)
 
@@ -109,14 +102,8 @@ def _listed(names: list[str], name: str) -> Iterator[None]:
         names.remove(name)
 
 
-def _delegations() -> list[Any]:
-    """Return the records of the delegated tasks that run."""
-    try:
-        from tools import async_delegation as delegations
-    except ImportError:  # before 0.17
-        return []
-    live = getattr(delegations, "_LIVE_STATES", {"running", "finalizing"})
-    return [r for r in delegations.list_async_delegations() if r.get("status") in live]
+def _process(number: str) -> str:
+    return f"background process {_command(background.command_of(number))} ({number})"
 
 
 def _delegation(record: Any) -> str:
@@ -124,11 +111,8 @@ def _delegation(record: Any) -> str:
 
 
 def _command(command: str) -> str:
-    """Show a command to people, without what Hermes knows as secrets."""
-    from gateway import run
-
-    redact = getattr(run, "_redact_gateway_user_facing_secrets", str)
-    return f"`{_short(redact(command))}`"
+    """Return a command for people, without what Hermes knows as secrets."""
+    return f"`{_short(without_secrets(command))}`"
 
 
 def _quoted(text: str) -> str:

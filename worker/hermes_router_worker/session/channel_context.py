@@ -1,8 +1,8 @@
-"""What belongs to the place of a conversation: overheard chatter, its prompt, its skills.
+"""What belongs to the place of a conversation: observed messages, its prompt, its skills.
 
-The gateway's adapter took the message in, with the gateway's configuration. The prompt and the
-skills that belong to a channel are the profile's to configure; what was said there without the
-bot's being addressed was written down for the profile, and becomes part of its transcript here.
+The gateway's adapter received the message, with the gateway's configuration. But the profile
+configures the prompt and the skills of a channel. Messages that people wrote there without
+addressing the bot were kept for the profile; here they are added to its transcript.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from typing import Any, BinaryIO
 
 from hermes_router.protocol.files.lock import try_lock
 from hermes_router.protocol.files.observed import FOLDER, File, file_name, lost
-from hermes_router_worker.hermes.events import build_source, cache_of
+from hermes_router_worker.hermes.events import build_source, cache_of, seen_by_agent
+from hermes_router_worker.hermes.session import platforms
 
 logger = logging.getLogger(__name__)
 
-#: Ends the names of files that a worker has taken, and reads.
+#: The end of the names of files that a worker has renamed in order to read them.
 _TAKEN = ".taken"
 
-#: The gateway holds a file's lock for one write; who holds it for longer reads it.
+#: Seconds to wait for a file's lock. The gateway holds it for one write; a longer holder is a
+#: reader.
 _WRITING_SECONDS = 0.2
 
 
@@ -34,7 +36,7 @@ _WRITING_SECONDS = 0.2
 
 
 def take_overheard(runner: Any, source: Any) -> None:
-    """Append what was overheard in a place to the transcript, as Hermes's adapters do."""
+    """Append the observed messages of a place to the transcript, as Hermes's adapters do."""
     folder = Path(os.environ["HERMES_HOME"]).joinpath(*FOLDER)
     waiting = folder / file_name(source.platform.value, source.chat_id, source.thread_id)
     for taken in (*folder.glob(f"{waiting.stem}.*{_TAKEN}"), _taken_from(waiting)):
@@ -43,22 +45,22 @@ def take_overheard(runner: Any, source: Any) -> None:
                 for line in lines:
                     _append(runner.session_store, json.loads(line), folder)
         except Exception:
-            logger.exception("what was overheard could not be read")
+            logger.exception("observed messages could not be read")
 
 
 def _taken_from(waiting: Path) -> Path:
-    """Return where this worker has put what waits; a name of its own, also in a sandbox."""
+    """Rename the waiting file for this worker; return the new name, unique also in a sandbox."""
     taken = waiting.with_suffix(f".{uuid.uuid4().hex}{_TAKEN}")
-    with contextlib.suppress(OSError):  # nothing waits, or a sibling has taken it
+    with contextlib.suppress(OSError):  # nothing waits, or another worker has taken it
         waiting.rename(taken)
     return taken
 
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[Iterable[bytes]]:
-    """Give the lines of a file, which is removed then; none while a sibling reads it.
+    """Yield the lines of a file and remove it then; yield none while another worker reads it.
 
-    The lock that is held tells that from what a worker left behind that was killed.
+    A reader holds the file's lock. A file that a killed worker left behind has no lock.
     """
     try:
         file = path.open("rb")
@@ -76,7 +78,7 @@ def _reading(path: Path) -> Iterator[Iterable[bytes]]:
 
 
 def _locked(file: BinaryIO, path: Path) -> bool:
-    """Say whether the file is this worker's; waits for the gateway, which may write its line."""
+    """Lock a file for this worker; return False if another worker has it. Waits for the gateway."""
     return try_lock(file, _WRITING_SECONDS, pause=0.001) and path.exists()
 
 
@@ -90,46 +92,40 @@ def _append(store: Any, line: Mapping[str, Any], folder: Path) -> None:
 
 def _taken(file: File, folder: Path) -> str:
     """Move a file into the profile's cache; return its path there, as the agent sees it."""
-    from tools import credential_files
-
     target = cache_of(file["kind"]) / Path(file["name"]).name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / Path(file["stored"]).name, target)  # they may be on two file systems
     except OSError as error:
-        logger.warning("a file that was overheard is not there: %s", error)
+        logger.warning("a file of an observed message does not exist: %s", error)
         return lost()
-    visible = getattr(credential_files, "to_agent_visible_cache_path", str)
-    return str(visible(str(target)))
+    return seen_by_agent(target)
 
 
 # -- prompt and skills -------------------------------------------------------------------------
 
-#: Platforms whose adapter puts its own words on a place before the configured ones.
+#: Platforms whose adapter puts its own words about a place before the configured ones.
 _OWN_WORDS_FIRST = frozenset({"slack"})
 
 
 def apply_profile_settings(runner: Any, event: Any) -> None:
     """Give a message its channel's prompt and skills, as the profile configures them.
 
-    What is there already is not from any configuration: the adapter's own words on the group.
+    A prompt that the event has already comes from no configuration: it is what the adapter itself
+    says about the group.
     """
-    from gateway.platforms import base
-
     source = event.source
     extra = getattr(runner.config.platforms.get(source.platform), "extra", None) or {}
     own, parent = _channel_ids(source)
-    prompts = [base.resolve_channel_prompt(extra, own, parent), event.channel_prompt]
+    prompts = [platforms.channel_prompt(extra, own, parent), event.channel_prompt]
     if source.platform.value in _OWN_WORDS_FIRST:
         prompts.reverse()
     event.channel_prompt = "\n\n".join(filter(None, prompts)) or None
-    resolve_skills = getattr(base, "resolve_channel_skills", None)
-    skills = resolve_skills(extra, own, parent) if resolve_skills is not None else None
-    event.auto_skill = skills or topic_skill(extra, source)
+    event.auto_skill = platforms.channel_skills(extra, own, parent) or topic_skill(extra, source)
 
 
 def _channel_ids(source: Any) -> tuple[str, str | None]:
-    """Return the id of the channel or thread and of what it lies in, as adapters look them up."""
+    """Return the id of the channel or thread, and of its parent, as adapters look them up."""
     chat, thread = str(source.chat_id), source.thread_id
     parent = getattr(source, "parent_chat_id", None)
     if thread is None:

@@ -1,4 +1,4 @@
-"""What the gateway sends to a session: messages, answers, files, and that it is time to go."""
+"""Receive what the gateway sends to a session: messages, answers, files, the request to end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker.hermes.events import Attachments, build_event, build_source
-from hermes_router_worker.hermes.features import stickers, wakeups
+from hermes_router_worker.hermes.features import idle_agent, stickers, wakeups
 from hermes_router_worker.hermes.session import continuation
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.session import channel_context
@@ -25,11 +25,12 @@ logger = logging.getLogger(__name__)
 
 
 class EventReceiver:
-    """Takes the messages of one session, and has the adapter handle them.
+    """Receives the messages of one session, and has the adapter handle them.
 
-    ``changed`` is set whenever something has been handled, ``finish`` when the worker has to go.
+    ``changed`` is set whenever a message has been handled, ``finish`` when the worker must end.
     While ``open`` is false, messages are refused: the gateway keeps them for the next worker.
-    ``resumes``: the gateway stops, and the next one goes on with what is interrupted.
+    ``resumes`` says that the gateway stops, and that the next gateway continues what is
+    interrupted.
     """
 
     def __init__(
@@ -51,14 +52,19 @@ class EventReceiver:
         self.open = True
         self.resumes = False
         self._handling = 0
+        self._preparing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handling(self) -> bool:
-        """Say whether something is on its way to Hermes that the worker must not leave."""
+        """Say whether a message is on its way to Hermes, so that the worker must not end."""
         return self._handling > 0
 
     async def read(self) -> None:
-        """Take what the gateway sends until the pipe ends; then the worker has to finish."""
+        """Receive what the gateway sends until the pipe ends; then the worker must finish.
+
+        Raises:
+            Exception: a message could not be processed; the gateway got a report.
+        """
         attachments = Attachments(Path(os.environ["TMPDIR"]))
         try:
             while True:
@@ -68,7 +74,7 @@ class EventReceiver:
                 elif isinstance(message, msg.Chunk):
                     attachments.append(message)
                 elif isinstance(message, msg.Event):
-                    await self._accept(message, attachments)
+                    await self._take(message, attachments)
                 elif isinstance(message, msg.Resolve):
                     self._begin(self._resolve(message))
                 elif isinstance(message, msg.Finish):
@@ -78,14 +84,26 @@ class EventReceiver:
             self._link.close()
             self._finish.set()
         except Exception as error:
-            # Nobody reads the pipe any more, so nothing can end well; the chat must be told.
+            # From now on nobody reads the pipe, so no turn can end well; the gateway must tell the
+            # chat.
             await self._link.report(error)
             self._finish.set()
             raise
 
     def begin_queued(self, event: Any) -> None:
-        """Begin a message that an earlier worker of the session had taken and left queued."""
+        """Begin a message that an earlier worker of the session had accepted and left queued."""
         self._begin(self._hand_over(event, "a queued message"))
+
+    async def _take(self, message: msg.Event, attachments: Attachments) -> None:
+        """Accept a message or refuse it.
+
+        The answer may have to wait for room in the pipe. The worker must not end meanwhile.
+        """
+        self._handling += 1
+        try:
+            await self._accept(message, attachments)
+        finally:
+            self._handling -= 1
 
     async def _accept(self, message: msg.Event, attachments: Attachments) -> None:
         if not self.open or self._finish.is_set():
@@ -108,7 +126,7 @@ class EventReceiver:
         self._begin(self._handle(message, event))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that the worker must not leave before it is done."""
+        """Start a task; the worker must not end before the task is done."""
         self._handling += 1
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -129,12 +147,14 @@ class EventReceiver:
             await self._link.send(msg.Handled(event=message.id, halted=halted))
 
     async def _hand_over(self, event: Any, what: str, sticker: msg.Sticker | None = None) -> None:
-        """Have the adapter handle a message; the log says that ``what`` failed if it does."""
+        """Have the adapter handle a message; if that fails, log that ``what`` failed."""
         try:
             if continuation.is_over(self._adapter.gateway_runner, event):
                 return
             if sticker is not None:
                 await stickers.describe(event, sticker)
+            async with self._preparing:  # no turn begins while its session's agent is built
+                await idle_agent.prepare(self._adapter.gateway_runner, event)
             await self._adapter.handle_message(event)
         except Exception:
             logger.exception("%s failed", what)
@@ -142,12 +162,12 @@ class EventReceiver:
             self._end()
 
     async def _wake(self, message: msg.Event) -> None:
-        """Have Hermes begin what is due of the session's recurring prompts."""
+        """Have Hermes begin the session's recurring prompts that are due."""
         try:
             source = build_source(message.source)
             await wakeups.fire(self._adapter.gateway_runner, source)
         except Exception:
-            logger.exception("the session's recurring prompts could not be looked at")
+            logger.exception("the session's recurring prompts could not be checked")
         finally:
             self._end()
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Noticing that Hermes is about to ask the model for the first time."""
+"""Notice the moment before Hermes asks the model for the first time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hermes_router_worker.hermes import replacements
 def report_model_requests(asks: Callable[[], None]) -> None:
     """Call ``asks()`` when Hermes is about to ask the model for the first time.
 
-    Hermes then looks whether somebody hooks ``pre_api_request``. To hook it would have Hermes copy
-    the whole request, so that its question is taken for the moment.
+    At that moment, Hermes checks whether a plugin has a ``pre_api_request`` hook. A real hook would
+    make Hermes copy the whole request. So this module wraps the check instead.
     """
     waiting = [asks]
 

@@ -1,32 +1,33 @@
-"""What came of each run of the session's agent: did the model answer, which one, at what cost?
+"""The result of each run of the session's agent: which model answered, at what cost, or failed.
 
-Hermes answers a person also when the model failed: with a sentence that says so. To the platform
-that is an answer like any other. Here is read what Hermes itself knows.
+If the model fails, Hermes still answers the person, with a sentence that says so. For the platform,
+that is an answer like any other. So this module reads what Hermes itself knows.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router_worker.hermes import replacements
-from hermes_router_worker.hermes.follow import follow
+from hermes_router_worker.hermes.patching import follow
+from hermes_router_worker.hermes.session.queues import fell_back
+from hermes_router_worker.hermes.session.secrets import redacted
 
 _ERROR_CHARACTERS = 300
 
-#: Is this the thread of a turn of the session? And does its agent run already?
+#: The first says whether this context belongs to a turn, the second whether its agent already runs.
 _in_turn: ContextVar[bool] = ContextVar("hermes_router_turn", default=False)
 _in_run: ContextVar[bool] = ContextVar("hermes_router_run", default=False)
 
 
 class ModelRuns:
-    """Calls ``tell`` with what came of each run of the runner's agents; from any thread.
+    """Calls ``tell`` with the result of each run of the runner's agents, from any thread.
 
-    Agents that an agent starts for itself, and those of ``/background``, are not among them. A
-    Hermes without these members tells less.
+    Agents that an agent starts itself, and those of ``/background``, do not count. In a Hermes that
+    lacks the patched functions, fewer results are reported.
     """
 
     def __init__(self, runner: Any, tell: Callable[[msg.RunResult], None]) -> None:
@@ -36,7 +37,7 @@ class ModelRuns:
         replacements.JUDGE_RUN.replace(self._watched)
 
     async def _turn(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if _in_turn.get():  # the message that was queued behind it
+        if _in_turn.get():  # a message that was queued behind the turn
             return await original(*args, **kwargs)
         token, told = _in_turn.set(True), self._told
         try:
@@ -51,7 +52,7 @@ class ModelRuns:
         return result
 
     def _judge_without_run(self, told: int, result: dict[str, Any]) -> None:
-        """Tell of a turn in which no agent came to its end: no key, or no answer in time."""
+        """Report a turn in which no agent came to its end: no key, or no answer in time."""
         text = str(result.get("error") or result.get("final_response") or "")
         if result.get("failed"):
             self._say_once(told, "model_failed", text)
@@ -92,7 +93,7 @@ def _result(agent: Any, result: dict[str, Any], before: tuple[float, ...]) -> ms
         error=_without_secrets(error),
         model=str(getattr(agent, "model", "") or ""),
         provider=str(getattr(agent, "provider", "") or ""),
-        fallback=bool(getattr(agent, "_fallback_activated", False)),
+        fallback=fell_back(agent),
         calls=int(result.get("api_calls") or 0),
         input_tokens=max(0, int(read)),
         output_tokens=max(0, int(written)),
@@ -111,18 +112,17 @@ def _judged(result: dict[str, Any]) -> tuple[Any, str]:
 
 
 def _usage(agent: Any) -> tuple[float, float, float]:
-    """Return what the agent has used so far: tokens read and written, dollars."""
+    """Return what the agent has used so far: input tokens, output tokens, dollars."""
     names = ("session_input_tokens", "session_output_tokens", "session_estimated_cost_usd")
     read, written, cost = (float(getattr(agent, name, 0) or 0) for name in names)
     return read, written, cost
 
 
 def _without_secrets(text: str) -> str:
-    """Return the beginning of an error's first line, with secrets hidden as Hermes hides them."""
+    """Return the beginning of an error as one line, without secrets."""
     line = " ".join(text.split())
     try:
-        redact = importlib.import_module("agent.redact").redact_sensitive_text
-        line = str(redact(line, force=True))
-    except Exception:  # noqa: BLE001 - boundary: an error that cannot be cleaned is not told
+        line = redacted(line)
+    except Exception:  # noqa: BLE001 - boundary: a text with secrets is not shown
         return "an error that cannot be shown; see the profile's own log"
     return line[:_ERROR_CHARACTERS]

@@ -1,8 +1,8 @@
-"""Telling the gateway which of the session's events are done, and which only wait here.
+"""Tell the gateway which of the session's events are done, and which only wait here.
 
-Hermes keeps what arrives during a turn in memory: in the adapter's slot, in a burst that it still
-collects, in the runner's queue. Those events end with this process. The gateway has the next worker
-serve them if it knows which they are.
+Hermes keeps messages that arrive during a turn in memory: in the adapter's slot, in a burst that it
+still collects, in the runner's queue. Those events end with this process. If the gateway knows
+which they are, it has the next worker serve them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.session import queues
 from hermes_router_worker.process.connection import Connection
 
 _NUMBER = "_hermes_router_number"
 
 
 class _Reply:
-    """The answer that a task of Hermes's is to deliver; ``files`` follow its text.
+    """The answer that a task of Hermes delivers; ``files`` says whether files follow its text.
 
-    ``known``: it answers an event of the gateway's, not one that Hermes made by itself.
+    ``known`` is true if it answers an event of the gateway, and not one that Hermes made itself.
     """
 
     def __init__(self, *, known: bool) -> None:
@@ -62,21 +63,21 @@ class Progress:
         self._taking.add(number)
 
     def handed_over(self, number: int, *, command: bool) -> None:
-        """Note that Hermes has an event: what it has queued for it since carries its number.
+        """Note that Hermes has an event: events that Hermes has queued since then get its number.
 
-        Hermes may work on it in a task that has not begun, or join it to another one that waits: a
-        ``command`` it does not.
+        Hermes may handle the event in a task that has not begun, or join it to another event that
+        waits. It does not do so with a ``command``.
         """
         self._active.remove(number)
         self._taking.discard(number)
         self._handed[number] = command
-        for event in self._queued():
+        for event in queues.waiting_messages(self._adapter):
             if not hasattr(event, _NUMBER) and not getattr(event, "internal", False):
                 setattr(event, _NUMBER, number)
 
     @contextlib.contextmanager
     def processing(self, event: Any) -> Iterator[None]:
-        """Note that Hermes works on an event, and delivers its answer, while the block runs."""
+        """Note, while the block runs, that Hermes handles an event and delivers its answer."""
         number = self._number(event)
         self._handed.pop(number, None)
         self._active.append(number)
@@ -88,10 +89,11 @@ class Progress:
             self._active.remove(number)
 
     def answered_by(self, method: str, args: dict[str, Any]) -> int:
-        """Return the last event to which a call of the adapter sends the end of an answer, or 0.
+        """Return the number of the last event whose answer ends with this adapter call, or 0.
 
-        Hermes marks the text and the files of an answer; a text is the end of it if no file
-        follows. What Hermes was given meanwhile and does not keep waiting is part of the answer.
+        Hermes marks the text and the files of an answer. A marked text is the end if no file
+        follows it. An event that came meanwhile, and that Hermes does not keep waiting, is part of
+        the answer.
         """
         reply = _reply.get()
         if reply is None or (method in {"send", "edit_message"} and reply.files):
@@ -102,7 +104,7 @@ class Progress:
         return min(self._taking, default=self._last + 1) - 1 if reply.known else 0
 
     async def tell(self) -> None:
-        """Tell the gateway where this worker stands, if that has changed."""
+        """Tell the gateway which events are done and which wait, if that has changed."""
         now = self._now()
         if now != self._told and not self._silent:
             self._told = now
@@ -110,35 +112,30 @@ class Progress:
                 await self._link.send(now)
 
     async def tell_last(self) -> None:
-        """Tell it once more, and not again: what is interrupted from now on is not done."""
+        """Report the progress a last time: an event that is interrupted from now on is not done."""
         await self.tell()
         self._silent = True
 
     def _now(self) -> msg.Progress:
-        if not self._active and not self._adapter._active_sessions:
+        if not self._active and not queues.working(self._adapter):
             self._handed.clear()
-        queued = {self._number(event) for event in self._queued()} - {self._last + 1}
+        queued = {self._number(event) for event in queues.waiting_messages(self._adapter)} - {
+            self._last + 1
+        }
         first = min(queued, default=self._last + 1)
         joined = {n for n, command in self._handed.items() if n > first and not command}
         done = min([*self._active, *self._handed, *queued], default=self._last + 1)
         return msg.Progress(done=done, waiting=sorted(queued | joined))
 
     def _number(self, event: Any) -> int:
-        """Return an event's number; Hermes's own events come behind all of the gateway's.
+        """Return an event's number; Hermes's own events get a number after all of the gateway's.
 
-        Hermes may work on a copy of the event, which is known by its message's id.
+        Hermes may work on a copy of the event; the copy is found by the message's id.
         """
         number: int | None = getattr(event, _NUMBER, None)
         if number is None and not getattr(event, "internal", False):
             number = self._by_id.get(str(event.message_id))
         return self._last + 1 if number is None else number
-
-    def _queued(self) -> list[Any]:
-        adapter = self._adapter
-        bursts = [state.event for state in getattr(adapter, "_text_debounce", {}).values()]
-        queues = getattr(adapter.gateway_runner, "_queued_events", None) or {}
-        later = [event for queue in list(queues.values()) for event in queue]
-        return [*adapter._pending_messages.values(), *bursts, *later]
 
 
 # -- the end of an answer ------------------------------------------------------------------------
@@ -152,7 +149,7 @@ def note_files(files: Any) -> None:
 
 
 def follow_streams() -> None:
-    """Have it known which call of a streamed answer is its last one."""
+    """Note, for each call of a streamed answer, whether it is the last one."""
     replacements.SEND_STREAM.replace(_with_mark)
 
 

@@ -1,13 +1,12 @@
 """The prompts that this worker showed and that still wait for a person.
 
-The gateway names a prompt by the number of the call that showed it. Here stands what the call was
-about, and what a click on it does: the same that Hermes's adapters do where prompt and click are in
-one process.
+The gateway names a prompt by the number of the call that showed it. This module remembers the
+call's arguments, and does what a click on the prompt does. Hermes's adapters do the same where
+prompt and click are in one process.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import PICKER_FIELDS, Method
+from hermes_router_worker.hermes.session import questions
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a picker can be used. Hermes sets no limit, but a worker has to leave one day.
+#: Seconds for which a picker can be used. Hermes sets no limit, but a worker must end some day.
 PICKER_SECONDS = 300.0
 
 
@@ -31,7 +31,7 @@ class _Shown:
 
 
 def crossing(method: Method, named: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a prompt as they cross: no callback, of a picker the known fields."""
+    """Return a prompt's arguments for the pipe: no callback, and of a picker only known fields."""
     args = dict(named)
     for name, how in method.rewrites.items():
         if how == "callback":
@@ -57,17 +57,17 @@ class Prompts:
         self._shown[number] = _Shown(method.name, named, callback)
 
     def forget(self, number: int) -> None:
-        """Forget a prompt; one that is gone already is no mistake."""
+        """Forget a prompt; do nothing if it is already forgotten."""
         self._shown.pop(number, None)
 
     def picker_open(self) -> bool:
-        """Say whether a picker may still be used: its callback lives here."""
+        """Say whether a picker may still be used: its callback lives in this process."""
         return any(
             shown.callback is not None and self._waited_for(shown) for shown in self._shown.values()
         )
 
     def take_closed(self) -> list[int]:
-        """Return the prompts that nobody waits for any more, and forget them."""
+        """Return the prompts that no work waits for any more, and forget them."""
         closed = [number for number, shown in self._shown.items() if not self._waited_for(shown)]
         for number in closed:
             del self._shown[number]
@@ -77,21 +77,21 @@ class Prompts:
         key = shown.args.get("session_key")
         match shown.method:
             case "send_exec_approval":
-                return bool(_module("tools.approval").has_blocking_approval(key))
+                return questions.approval_open(key)
             case "send_clarify":
-                return shown.args.get("clarify_id") in _module("tools.clarify_gateway")._entries
+                return questions.question_open(shown.args.get("clarify_id"))
             case "send_slash_confirm":
-                pending = _module("tools.slash_confirm").get_pending(key)
+                pending = questions.confirmation_of(key)
                 return (
                     pending is not None
                     and pending.get("confirm_id") == shown.args.get("confirm_id")
-                    and not confirm_expired(pending)
+                    and not questions.confirm_expired(pending)
                 )
             case _:
                 return time.monotonic() - shown.since < PICKER_SECONDS
 
     async def resolve(self, message: msg.Resolve) -> msg.Resolved:
-        """Do what a click does and say what the person is to be shown."""
+        """Do what a click does, and return the text for the person."""
         shown = self._shown.get(message.call)
         if shown is None:
             return msg.Resolved(id=message.id)
@@ -102,41 +102,22 @@ class Prompts:
         except Exception as error:
             logger.exception("an answer to %s failed", shown.method)
             return msg.Resolved(id=message.id, error=str(error) or repr(error))
-        # Hermes may answer with a kind of text of its own, which is none to the encoder.
+        # Hermes may answer with its own subclass of str, which the encoder refuses.
         return msg.Resolved(id=message.id, value=str(value) if isinstance(value, str) else None)
 
     async def _act(self, shown: _Shown, message: msg.Resolve) -> Any:
         args, answer = shown.args, message.answer
         match shown.method:
             case "send_exec_approval":
-                approval = _module("tools.approval")
-                if approval.resolve_gateway_approval(args["session_key"], answer[0]):
+                if questions.approve(args["session_key"], answer[0]):
                     self._adapter.resume_typing_for_chat(args["chat_id"])
             case "send_clarify":
-                clarify = _module("tools.clarify_gateway")
                 if message.typed:
-                    clarify.mark_awaiting_text(args["clarify_id"])
+                    questions.await_typed(args["clarify_id"])
                 else:
-                    clarify.resolve_gateway_clarify(args["clarify_id"], answer[0])
+                    questions.answer(args["clarify_id"], answer[0])
             case "send_slash_confirm":
-                resolve = _module("tools.slash_confirm").resolve
-                return await resolve(args["session_key"], args["confirm_id"], answer[0])
+                return await questions.confirm(args["session_key"], args["confirm_id"], answer[0])
             case _ if answer:
                 return await shown.callback(args["chat_id"], *answer)
         return None
-
-
-def confirm_pending() -> bool:
-    """Say whether a slash command waits to be confirmed, by a button or by a typed word."""
-    pending = getattr(_module("tools.slash_confirm"), "_pending", {})
-    return any(not confirm_expired(entry) for entry in list(pending.values()))
-
-
-def confirm_expired(entry: dict[str, Any]) -> bool:
-    """Say whether Hermes would not act on this confirmation any more."""
-    limit = getattr(_module("tools.slash_confirm"), "DEFAULT_TIMEOUT_SECONDS", 300)
-    return time.time() - float(entry.get("created_at") or 0) > limit
-
-
-def _module(name: str) -> Any:
-    return importlib.import_module(name)

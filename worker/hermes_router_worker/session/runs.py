@@ -1,8 +1,9 @@
-"""The threads in which Hermes's agents run, and whether one of them was told to stop.
+"""Count the threads in which Hermes's agents run, and note whether one was told to stop.
 
-Hermes runs an agent in a thread. ``/stop`` interrupts it and frees the session at once; a tool that
-does not look for interruptions goes on behind. Here is counted what really runs: a worker is not
-idle before that has ended, and the gateway ends it if that takes too long.
+Hermes runs an agent in a thread. ``/stop`` interrupts the agent and frees the session at once, but
+a tool that does not check for interruptions goes on. This module counts the threads that really
+run. A worker is not idle before they have ended, and the gateway ends the worker if that takes too
+long.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from contextvars import ContextVar
 from typing import Any
 
 from hermes_router_worker.hermes import replacements
-from hermes_router_worker.hermes.follow import follow
+from hermes_router_worker.hermes.patching import follow
 from hermes_router_worker.hermes.session import questions
 
 _in_turn: ContextVar[bool] = ContextVar("in_turn", default=False)
 
 
 class Runs:
-    """Counts the agent threads of one runner's turns; those of ``/background`` are not among them.
+    """Counts the agent threads of one runner's turns, without those of ``/background``.
 
-    A Hermes that lacks them has its threads uncounted.
+    In a Hermes that lacks the patched functions, no thread is counted.
     """
 
     def __init__(self, runner: Any) -> None:
@@ -38,7 +39,7 @@ class Runs:
         return self._running > 0
 
     def take_halted(self) -> bool:
-        """Say whether a run has been interrupted for good since this was last asked."""
+        """Say whether a run has been interrupted for good since the last call."""
         halted, self._halted = self._halted, False
         return halted
 

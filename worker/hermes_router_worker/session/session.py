@@ -1,4 +1,4 @@
-"""Serving one session: from its start message until nothing of it is left in this process."""
+"""Serve one session: from its start message until nothing of it is left in this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
 from hermes_router_worker.hermes.features import menu, skills, wakeups
-from hermes_router_worker.hermes.session import continuation
+from hermes_router_worker.hermes.session import continuation, queues
+from hermes_router_worker.hermes.startup import provider_answers, speedups
 from hermes_router_worker.home import session_state
 from hermes_router_worker.process import title
 from hermes_router_worker.process.connection import Connection
@@ -29,7 +30,7 @@ from hermes_router_worker.session.model_runs import ModelRuns
 from hermes_router_worker.session.progress import Progress, follow_streams
 from hermes_router_worker.session.runs import Runs
 from hermes_router_worker.session.turn_mark import mark_log_lines
-from hermes_router_worker.startup import session_wiring, speedups, warmup
+from hermes_router_worker.startup import session_wiring
 
 logger = logging.getLogger(__name__)
 
@@ -40,16 +41,16 @@ _DEBT_SECONDS = 60.0
 
 
 class Session:
-    """The session of one worker. Made when its start message is there, in the running loop.
+    """The session of one worker; made in the running loop after its start message has come.
 
-    ``finish`` is set when the worker has to go, by whoever learns it.
+    ``finish`` is set by whoever learns that the worker must end.
     """
 
     def __init__(
         self, runner: Any, link: Connection, start: msg.Start, profile: str, finish: asyncio.Event
     ) -> None:
         mark_log_lines(start.turn)
-        warmup.trust_answers()
+        provider_answers.trust_answers()
         self._runner = runner
         self._link = link
         self._start = start
@@ -58,7 +59,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._told: list[str] = []
-        self._wakeup: float | None = -1.0  # so that none is news: the last worker may have died
+        self._wakeup: float | None = -1.0  # so None is reported too: the last worker may have died
         self._deliverable = start.delivery_scope.platforms
         self._menu = (start.platform, start.menu)
         self._progress = Progress(link)
@@ -103,7 +104,7 @@ class Session:
     # -- how long it lives ---------------------------------------------------------------------
 
     async def _until_done(self) -> None:
-        """Return when the session's messages are answered and nothing owed is left."""
+        """Return when the messages are answered and no work needs this process any more."""
         await self._first_event()
         while self._receiver.open:
             await self._until_idle()
@@ -131,7 +132,7 @@ class Session:
         """Tell the gateway when the session's next recurring prompt is due."""
         try:
             at = await asyncio.to_thread(wakeups.next_due, self._runner, self._start.session_key)
-        except Exception:  # boundary: the database may be locked; the next turn tells it
+        except Exception:  # boundary: the database may be locked; the next turn reports it
             logger.warning("the session's next wake-up cannot be looked up", exc_info=True)
             return
         if at != self._wakeup:
@@ -140,14 +141,14 @@ class Session:
                 await self._link.send(msg.NextWakeup(at=at))
 
     async def _pay_debts(self) -> None:
-        """Send what dead workers of the profile owe, once; the lane does not wait for it."""
+        """Send unsent replies of the profile's dead workers, once; no message waits for that."""
         platforms, self._deliverable = self._deliverable, []
         if platforms and not self._finish.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(redeliver(self._transport, platforms), _DEBT_SECONDS)
 
     async def _tell_commands(self) -> None:
-        """Tell the gateway what the profile offers in the chat's menu, if that is news to it."""
+        """Tell the gateway which commands the profile offers in the chat's menu, if it is news."""
         platform, known = self._menu
         if self._finish.is_set():
             return
@@ -156,7 +157,7 @@ class Session:
             if known is None:
                 return
             offers = await asyncio.to_thread(menu.offers, platform, known)
-        except Exception:  # boundary: Hermes reads what people wrote; a menu is worth a log line
+        except Exception:  # boundary: Hermes reads people's files; a menu is worth a log line
             logger.warning("the profile's commands could not be listed", exc_info=True)
             return
         if offers is not None:
@@ -180,7 +181,7 @@ class Session:
                 self._receiver.begin_queued(queued)
 
     async def _until_wanted(self) -> None:
-        """As a resident: wait for the next message, or for the owned work to end."""
+        """As a resident worker: wait for the next message, or for the end of the session's work."""
         while (
             not (self._receiver.handling() or self._owed.busy() or self._finish.is_set())
             and self._owed.resident()
@@ -199,16 +200,16 @@ class Session:
         await self._tell(self._owed.works() if self._finish.is_set() else self._owed.unfinished())
 
     async def _interrupt(self) -> bool:
-        """End what runs the way a gateway that shuts down does, and let it say its last words.
+        """Interrupt what runs as a gateway that shuts down does, and let it send its last text.
 
-        Returns whether the next gateway is to go on with what ran.
+        Returns whether the next gateway is to continue what ran.
         """
         cut_off = self._receiver.resumes and self._owed.busy()
         if cut_off:
             await self._progress.tell_last()
             await continuation.mark(self._runner, self._start.session_key)
         self._memory.hold_queue()
-        self._runner._interrupt_running_agents(_interrupt_reason())
+        queues.interrupt(self._runner, continuation.interrupt_reason())
         deadline = time.monotonic() + _INTERRUPT_SECONDS
         while self._owed.busy() and time.monotonic() < deadline:
             await self._pause()
@@ -222,13 +223,13 @@ class Session:
     # -- what the gateway is told --------------------------------------------------------------
 
     async def _tell_works(self) -> None:
-        """Keep the gateway informed of what would end with this process."""
+        """Keep the gateway informed about work that would end with this process."""
         while True:
             await asyncio.sleep(_TELL_SECONDS)
             await self._tell_works_now()
 
     async def _tell_works_now(self) -> None:
-        """Tell the gateway before it shows anything: who has read of a work is told of its end."""
+        """Report background work before people see it: they must then hear of its end."""
         await self._progress.tell()
         if self._receiver.open:
             await self._tell(self._owed.works())
@@ -240,20 +241,20 @@ class Session:
                 await self._link.send(msg.BackgroundWork(works=works))
 
     def _asks_model(self) -> None:
-        """Note the first model request; it may be on any thread."""
+        """Note the first model request; may be called from any thread."""
         speedups.resume_collector()
         self._mark("model_request")
 
     def _mark(self, name: str) -> None:
-        """Tell the gateway of a moment; may be used from any thread."""
+        """Tell the gateway that a phase of the turn begins; may be called from any thread."""
         self._say_later(msg.Phase(name=name))
 
     def _hit_open_files(self) -> None:
-        """Tell the gateway; may be used from any thread."""
+        """Tell the gateway that the limit of open files was hit; may be called from any thread."""
         self._say_later(msg.LimitReached(limit=OPEN_FILES))
 
     def _say_later(self, message: msg.Message) -> None:
-        """Send the gateway a message; may be used from any thread."""
+        """Send the gateway a message; may be called from any thread."""
         asyncio.run_coroutine_threadsafe(self._link.send(message), self._loop)
 
     async def _beat(self) -> None:
@@ -275,13 +276,3 @@ def place_of(start: msg.Start) -> str:
     if origin is None:
         return start.platform
     return ":".join(filter(None, (origin.platform, origin.chat_id, origin.thread_id)))
-
-
-def _interrupt_reason() -> str:
-    """Return the words by which Hermes knows an interruption that no person sent.
-
-    Any other text it takes for a message, and answers.
-    """
-    from gateway import run
-
-    return str(getattr(run, "_INTERRUPT_REASON_GATEWAY_SHUTDOWN", "Gateway shutting down"))

@@ -1,4 +1,4 @@
-"""The turn's id in every line of the profile's own log."""
+"""Put the turn's id into every line of the profile's own log."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def mark_log_lines(turn_id: str) -> None:
-    """Have each log line say the turn, behind the session that Hermes puts there.
+    """Have each log line show the turn, after the session that Hermes shows there.
 
     Hermes's formats show ``session_tag``, which its own record factory sets. A worker serves one
-    turn: the mark holds for the whole process.
+    turn, so the mark is right for the whole process.
     """
     before = logging.getLogRecordFactory()
 

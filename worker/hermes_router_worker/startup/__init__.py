@@ -1,5 +1,5 @@
-"""Becoming ready: the profile's environment, Hermes's start-up steps, and doing them ahead.
+"""How a worker becomes ready: the profile's environment, and Hermes's start-up steps.
 
-May use ``send``, ``home``, ``hermes`` and ``process``. Begin at :mod:`.bootstrap`;
-:mod:`.template` is where the steps are done ahead of time.
+May use ``send``, ``home``, ``hermes`` and ``process``. Begin at :mod:`.bootstrap`; :mod:`.template`
+does the steps in advance.
 """

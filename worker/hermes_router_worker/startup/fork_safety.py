@@ -1,8 +1,9 @@
-"""What must not be there when a process forks: more threads, and descriptors not to be shared.
+"""Find what makes a fork unsafe: other threads, and descriptors that must not be shared.
 
-A child has one thread: a lock that another one held stays locked in it for good. Descriptors it has
-all, and shares what is behind them with its parent: bytes of a connection reach one of the two,
-events of a queue too, and closing a database file drops the locks of the whole process on it.
+A child has one thread, so a lock that another thread held stays locked in the child for ever. A
+child has all descriptors of its parent and shares the open files: each byte of a connection, and
+each event of a queue, reaches only one of the two. To close a database file drops all locks of the
+whole process on it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from hermes_router.protocol.system import proc
 _TASKS = proc.SELF / "task"
 _DESCRIPTORS = proc.SELF / "fd"
 
-#: A thread that has been joined is the kernel's for a moment more.
+#: Seconds that the kernel may still list a thread which has been joined.
 _ENDING_SECONDS = 1.0
 
 _DATABASE = b"SQLite format 3\0"
@@ -27,10 +28,11 @@ _BESIDE_DATABASE = ("-wal", "-shm", "-journal")
 
 
 def obstacle(expected: Collection[int]) -> str | None:
-    """Say what makes forking this process unsafe now, or None.
+    """Return what makes forking this process unsafe now, or None.
 
-    ``expected`` are the descriptors that it has for talking to who started it. Besides these it may
-    have files that it reads or appends to, as logs are, and devices such as ``/dev/null``.
+    ``expected`` are the descriptors by which the process talks to the process that started it.
+    Besides these, it may have files that it reads or appends to, as logs are, and devices such as
+    ``/dev/null``.
     """
     return _threads() or _descriptors(expected)
 
@@ -63,7 +65,7 @@ def _may_be_shared(descriptor: int) -> bool:
     try:
         kind = os.fstat(descriptor).st_mode
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    except OSError:  # the one that listed the descriptors
+    except OSError:  # the descriptor by which they were listed
         return True
     if stat.S_ISREG(kind):
         reads_or_appends = flags & os.O_ACCMODE == os.O_RDONLY or flags & os.O_APPEND
@@ -77,7 +79,7 @@ def _is_database(descriptor: int) -> bool:
         return True
     try:
         return os.pread(descriptor, len(_DATABASE), 0) == _DATABASE
-    except OSError:  # it is open for writing only: no database is
+    except OSError:  # open for writing only, so it is no database
         return False
 
 

@@ -1,4 +1,4 @@
-"""The gateway's access rules for slash commands, in force beside those of the profile."""
+"""Apply the gateway's access rules for slash commands, besides those of the profile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hermes_router_worker.hermes import replacements
 
 
 def obey_gateway_rules(runner: Any) -> None:
-    """Apply the gateway's access rules wherever Hermes applies the profile's; see note_refusal."""
+    """Check the gateway's rules wherever Hermes checks the profile's; see note_refusal."""
     refusals: dict[tuple[str, str], str] = {}
 
     def checking(check: Callable[..., str | None]) -> Callable[..., str | None]:
@@ -23,7 +23,7 @@ def obey_gateway_rules(runner: Any) -> None:
 
 
 def note_refusal(runner: Any, event: Any, refusal: str | None) -> None:
-    """Remember what the gateway's rules say to the command in a message, or that it is free."""
+    """Remember the gateway's refusal of the command in a message; None allows the command."""
     refusals = getattr(runner, "_hermes_router_refusals", None)
     command = event.get_command()
     if refusals is None or not command:

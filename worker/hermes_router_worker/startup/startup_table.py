@@ -1,9 +1,10 @@
-"""What Hermes does when a gateway starts, and where under the router that happens, and why.
+"""What Hermes does when a gateway starts, and where and why it happens under the router.
 
-:data:`STEPS` has every start-up step of Hermes. A test derives the steps from the installed Hermes
-and fails on one that is not here. Nothing reads the table when a worker runs.
+:data:`STEPS` has every start-up step of Hermes. A test reads the steps from the installed Hermes
+and fails on a step that is not in the table. No worker reads the table when it runs.
 
-The module is longer than its neighbours because the table is: it stays in one piece on purpose.
+The module is longer than its neighbours because the table is long; it stays in one piece on
+purpose.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from hermes_router_worker.hermes.sending import directory
-from hermes_router_worker.startup.session_wiring import (
-    adopt_session,
+from hermes_router_worker.hermes.session.wiring import (
     mark_running,
     share_session_key_settings,
     start_async_delegation_watcher,
     tolerate_network_errors,
     wire_adapter,
 )
-from hermes_router_worker.startup.steps import (
+from hermes_router_worker.hermes.startup.logs import set_up_logging, warn_on_stderr
+from hermes_router_worker.hermes.startup.steps import (
     catch_up_upkeep,
     discover_mcp,
     discover_plugins,
@@ -29,10 +30,9 @@ from hermes_router_worker.startup.steps import (
     record_code_version,
     register_shell_hooks,
     register_webhooks,
-    set_up_logging,
-    sync_skills,
-    warn_on_stderr,
 )
+from hermes_router_worker.startup.session_wiring import adopt_session
+from hermes_router_worker.startup.steps import sync_skills
 
 
 class Ours(Enum):
@@ -40,15 +40,16 @@ class Ours(Enum):
 
     WORKER = "in each worker, before its turn"
     GATEWAY = "in the real gateway process, which has done it"
-    SCHEDULED = "in a short-lived upkeep worker of the profile, on a schedule"
+    SCHEDULED = "in a short-lived maintenance worker of the profile, on a schedule"
     NEVER = "nowhere"
 
 
 class Step(NamedTuple):
     """One start-up step: the identifier that Hermes calls, sets or starts, and what we do.
 
-    ``name`` is written without ``self.``. ``run`` is our function where there is one; a WORKER step
-    without it comes with importing a Hermes module or constructing the runner.
+    ``name`` is written without ``self.``. ``run`` is our function for the step, if there is one. A
+    WORKER step without ``run`` happens when a Hermes module is imported or the runner is
+    constructed.
     """
 
     name: str
@@ -105,7 +106,7 @@ STEPS_OF_0_19: tuple[Step, ...] = (
     Step("discover_mcp_tools", AGENT_STARTUP, NEVER, "Not done for a gateway here but later."),
     Step("register_from_config", AGENT_STARTUP, WORKER, "A deny hook must deny.",
          register_shell_hooks),
-    # then run_gateway of hermes_cli.gateway
+    # then `run_gateway` of hermes_cli.gateway
     Step("_guard_official_docker_root_gateway", RUN_GATEWAY, GATEWAY, "About being a gateway."),
     Step("_guard_named_profile_under_multiplexer", RUN_GATEWAY, NEVER,
          "A worker beside the gateway that serves its profile is the purpose."),
@@ -163,7 +164,7 @@ STEPS_OF_0_19: tuple[Step, ...] = (
     Step("write_pid_file", START_GATEWAY, NEVER, "The profile's own gateway would be mistaken."),
     Step("start_memory_monitoring", START_GATEWAY, NEVER, "0.14 to 0.16; for a long life."),
     Step("start_nous_auth_keepalive", START_GATEWAY, SCHEDULED,
-         "Upkeep refreshes the profile's own login; a turn refreshes what it uses."),
+         "Maintenance refreshes the profile's own login; a turn refreshes what it uses."),
     Step("_ensure_windows_gateway_venv_imports", START_GATEWAY, NEVER, "Windows only."),
     Step("discover_mcp_tools", START_GATEWAY, WORKER, "The profile's MCP tools.", discover_mcp),
     Step("runner.start", START_GATEWAY, NEVER, "See its own steps below."),
@@ -174,10 +175,10 @@ STEPS_OF_0_19: tuple[Step, ...] = (
          "The gateway looks at the job store; each job that is due gets a worker."),
     Step("_start_cron_ticker", START_GATEWAY, SCHEDULED, "The same, before 0.17."),
     Step("_start_gateway_housekeeping", START_GATEWAY, SCHEDULED,
-         "Caches, pastes and curator are per home, not per turn; the worker of an upkeep does them."
+         "Caches, pastes and curator are per home, not per turn; a maintenance worker does them."
          ),
     Step("start_watchdog", START_GATEWAY, GATEWAY, "systemd watches the gateway."),
-    # the runner's constructor: all of it happens in a worker, except what defer_upkeep() takes out
+    # the runner's constructor: all of it happens in a worker, except what defer_upkeep() prevents
     Step("load_gateway_config_for_runner", INIT, NEVER, "The bootstrap passes its own config."),
     Step("load_gateway_config", INIT, NEVER, "The same, before 0.18."),
     Step("set_multiplex_active", INIT, WORKER, "Off: the bootstrap's config has one profile."),
@@ -211,14 +212,14 @@ STEPS_OF_0_19: tuple[Step, ...] = (
     Step("PairingStore", INIT, WORKER, "Not asked: the gateway has authorized the sender."),
     Step("HookRegistry", INIT, WORKER, "Empty until the hooks are loaded."),
     Step("_load_voice_modes", INIT, WORKER, "/voice settings of this home's chats."),
-    # the runner making an adapter
+    # when the runner makes an adapter
     Step("config.extra.setdefault", CREATE, WORKER, "Adapter and runner derive the same key.",
          share_session_key_settings),
     Step("platform_registry.create_adapter", CREATE, NEVER, "A worker has the pipe adapter."),
     Step("adapter.gateway_runner", CREATE, WORKER, "The base adapter asks it for routing.",
          wire_adapter),
     Step("adapter._notifications_mode", CREATE, GATEWAY, "0.13 to 0.17: the real adapter sends."),
-    # and the runner's start
+    # when the runner starts
     Step("_gateway_loop", START, WORKER, "Threads schedule sends on it.", mark_running),
     Step("check_systemd_timing_alignment", START, GATEWAY, "About the gateway's service."),
     Step("get_active_profile_name", START, NEVER, "A log line; the worker's log has the profile."),
@@ -307,7 +308,7 @@ STEPS_OF_0_19: tuple[Step, ...] = (
     Step("_drain_control_watcher", START, GATEWAY, "The router asks the gateway before it starts."),
 )
 
-#: What Hermes 0.20 to 0.22 have added, or named anew.
+#: Steps that Hermes 0.20 to 0.22 have added or renamed.
 STEPS_SINCE: tuple[Step, ...] = (
     Step("_early_recovery_mod.restore_interrupted_pull", MAIN_IMPORT, GATEWAY,
          "One installation: the gateway has recovered it."),
@@ -397,7 +398,6 @@ STEPS_SINCE: tuple[Step, ...] = (
          "Commands to a gateway; a worker's parent commands it."),
     Step("reload_plugins_verb", START_GATEWAY, NEVER,
          "Commands to a gateway; a worker's parent commands it."),
-    Step("record_startup", START_GATEWAY, NEVER, "The gateway's own record of its life."),
     Step("_discover_gateway_mcp_tools", START_GATEWAY, WORKER,
          "The profile's MCP tools.", discover_mcp),
     Step("_shutdown_gateway_health_export", START_GATEWAY, NEVER,
@@ -496,6 +496,41 @@ STEPS_SINCE: tuple[Step, ...] = (
          "Its files may be a live sibling's; the profile's own gateway takes them in."),
     Step("install_cron_store_notices", START, GATEWAY, "The gateway looks at the job stores."),
 )
+STEPS_BETWEEN: tuple[Step, ...] = (
+    # steps that only Hermes 0.20 and 0.21 have, under these names
+    Step("_early_recovery_mod.recover_if_needed", MAIN_IMPORT, GATEWAY,
+         "One installation: the gateway has recovered it."),
+    Step("_ensure_project_root_on_path_fast", MAIN_IMPORT, WORKER, "Done by importing the module."),
+    Step("_project_root_str_fast", MAIN_IMPORT, WORKER, "Done by importing the module."),
+    Step("_try_ultrafast_version", MAIN_IMPORT, NEVER, "Other commands than a gateway's."),
+    Step("_warn_pending_fleet_restart_on_startup", MAIN, GATEWAY,
+         "One installation serves everybody."),
+    Step("_confirm_startup_expensive_model_override", MAIN, NEVER,
+         "A command-line flag that a worker lacks."),
+    Step("apply_media_policy_env", RUN_IMPORT, WORKER,
+         "config.yaml becomes environment variables, by importing the module."),
+    Step("_lifecycle_record_startup", START_GATEWAY, NEVER,
+         "The gateway's own record of its life."),
+    Step("recover_pending_to_db", START_GATEWAY, NEVER,
+         "Its files may be a live sibling's; the profile's own gateway takes them in."),
+    Step("_session_db._db.maybe_auto_archive", INIT, WORKER,
+         "Hides old sessions once a day, where the profile asks for it; it deletes nothing."),
+    Step("_run_free_tier_bootstrap", START, NEVER,
+         "Asks the provider's portal for an identity; a turn that needs one does so itself."),
+    Step("register_outbound_webhooks", START, WORKER,
+         "The profile's webhooks tell others of its events.", register_webhooks),
+    Step("_set_reaction", START, GATEWAY, "Platforms, and what they report, are the gateway's."),
+    Step("adapter.set_platform_event_handler", START, GATEWAY,
+         "Platforms, and what they report, are the gateway's."),
+    Step("_a.cancel_background_tasks", START, NEVER, "Platforms are the gateway's."),
+    Step("_adapter_credential_claim", START, NEVER, "Platforms are the gateway's."),
+    Step("_adapter_listener_claim", START, NEVER, "Platforms are the gateway's."),
+    Step("adapter._voice_input_callback", START, NEVER, "Voice channels are the gateway's."),
+    Step("_loop_heartbeat_task._hermes_supervised_watcher", START, NEVER,
+         "Marks a watcher of the gateway."),
+    Step("_session_stall_watcher", START, NEVER, "The router's time-outs end a turn that stalls."),
+    Step("_loop_wakeup_watcher", START, NEVER, "The router wakes a worker for a loop that is due."),
+)
 # fmt: on
 
-STEPS = STEPS_OF_0_19 + STEPS_SINCE
+STEPS = STEPS_OF_0_19 + STEPS_BETWEEN + STEPS_SINCE

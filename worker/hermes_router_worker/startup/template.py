@@ -1,22 +1,24 @@
-"""A template: a process of one profile in which everything is imported, and that forks workers.
+"""A template: a process of one profile that has imported everything, and that forks workers.
 
-Importing Hermes costs seconds, forking a process that has done it costs milliseconds. A template
-belongs to one profile, because Hermes's modules freeze the profile's paths when they are imported.
+Importing Hermes takes seconds; forking a process that has done it takes milliseconds. A template
+belongs to one profile, because Hermes's modules keep the profile's paths from their import.
 
-Why forking is safe here. :mod:`.preload` leaves the process so, and :mod:`.fork_safety` checks it
-when all is prepared and before each fork:
+Why forking is safe here: ``warmup`` leaves the process in a safe state, and :mod:`.fork_safety`
+checks this after the preparation and before each fork.
 
-- it has one thread: no lock can be held by a thread that the child does not have. Hermes's log
-  listener, the one thread that imports start, is stopped before and started in the child;
-- it holds no socket but the control socket, which the child closes, no open database, no queue of
-  events: what the preparation opened is closed again. A connection shared by two processes would
-  mix their traffic;
-- it runs no event loop: the child makes its own.
+- The process has one thread, so no lock can be held by a thread that the child lacks. Hermes's log
+  listener is the one thread that imports start; it is stopped before the fork and started again in
+  the child.
+- It holds no socket except the control socket, which the child closes, no open database, and no
+  queue of events: what the preparation opened is closed again. Two processes on one connection
+  would mix their traffic.
+- It runs no event loop: the child makes its own.
 
-What a profile's own plugins do when they are imported may be otherwise. Such a template says why,
-and ends: the profile's workers are started cold.
+A profile's own plugins may break these rules when they are imported. Then the template says why,
+and ends; the profile's workers are started cold.
 
-It reads no session state, so that a worker sees what its siblings wrote until its turn begins.
+A template reads no session state, so that a worker sees what other workers wrote until its turn
+begins.
 """
 
 from __future__ import annotations
@@ -35,9 +37,10 @@ import time
 from typing import NoReturn
 
 from hermes_router.protocol import template as msg
+from hermes_router_worker.hermes.startup import logs, speedups, warmup
 from hermes_router_worker.process import linux, scratch, title
 from hermes_router_worker.process.supervisor import supervise
-from hermes_router_worker.startup import bootstrap, fork_safety, speedups, warmup
+from hermes_router_worker.startup import bootstrap, fork_safety, steps
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ def main(
 
     The workers' TMPDIRs are made in ``tmp`` if that is given; otherwise the gateway made them.
     Returns only in a forked worker, whose pipe is then on the descriptors 0 to 2. The template's
-    own process ends in here.
+    own process ends inside this function.
     """
     control = socket.socket(fileno=control_descriptor)
     control.set_inheritable(False)
@@ -63,13 +66,13 @@ def main(
     speedups.pause_collector()
     bootstrap.become_profile(profile, share_auth=share_auth)
     imported = time.monotonic()
-    warmup.everything()
-    bootstrap.versions()  # every worker says them
+    warmup.everything(steps.sync_skills)
+    bootstrap.versions()  # every worker reports them
     phases = {"import": imported - begun, "preload": time.monotonic() - imported}
-    warmup.quiet_logging()
+    logs.quiet_logging()
     gc.collect()
     linux.give_back_memory()
-    speedups.resume_collector()  # not for what is there: its pages are shared until somebody writes
+    speedups.resume_collector()  # only what is made later: existing pages stay shared
     template = _Template(control, profile, tmp)
     template.end_if_unsafe()
     title.show(profile, "template")
@@ -91,13 +94,13 @@ class _Template:
         self._children: set[int] = set()
 
     def end_if_unsafe(self) -> None:
-        """End this process, and say why, if what was prepared left it unfit for forking."""
+        """End this process, and say why, if the preparation left it unsafe to fork."""
         reason = fork_safety.obstacle(self._own())
         if reason is not None:
             self._refuse(msg.Unfit(reason=reason))
 
     def serve(self, prepared: msg.Prepared) -> None:
-        """Fork on request; return in the child only."""
+        """Fork on request; return only in the child."""
         self._tell(prepared)
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
@@ -110,7 +113,7 @@ class _Template:
                     return
 
     def _answer(self) -> bool:
-        """Handle one request; return whether this is the child."""
+        """Handle one request; return whether this process is the child."""
         size = _DESCRIPTORS * array.array("i").itemsize
         packet, ancillary, _flags, _address = self._control.recvmsg(
             msg.PACKET_BYTES, socket.CMSG_LEN(size)
@@ -157,7 +160,7 @@ class _Template:
         os.environ.update(request.environment)
         if self._tmp is not None:
             scratch.move_into(self._tmp)
-        tempfile.tempdir = None  # decided anew, from the worker's own TMPDIR
+        tempfile.tempdir = None  # Python finds it again, from the worker's own TMPDIR
         supervise(
             request.grace,
             request.limits,
@@ -187,20 +190,20 @@ class _Template:
         return {0, 1, 2, self._control.fileno(), *self._wake}
 
     def _refuse(self, refusal: msg.Unfit | msg.NotForked) -> NoReturn:
-        # Hermes's logging is at rest: this descriptor is the worker log.
-        os.write(2, f"workers cannot be prepared, they start cold: {refusal.reason}\n".encode())
+        # Hermes's logging is stopped: descriptor 2 is the worker log.
+        os.write(2, f"workers cannot be prepared, so they start cold: {refusal.reason}\n".encode())
         self._tell(refusal)
         self._leave()
 
     def _leave(self) -> NoReturn:
-        """End the template; its workers' supervisors go on and see for themselves."""
+        """End the template; the supervisors of its workers keep running without it."""
         logging.shutdown()
         os._exit(0)
 
 
 def _missing(descriptors: list[int]) -> str | None:
     if len(descriptors) != _DESCRIPTORS:
-        return f"{len(descriptors)} descriptors came along, not {_DESCRIPTORS}"
+        return f"the request came with {len(descriptors)} descriptors, not {_DESCRIPTORS}"
     return None
 
 

@@ -1,16 +1,16 @@
-"""No cron job runs twice at once, whoever starts it.
+"""Keep two processes from running one cron job at once.
 
-Hermes's own guard lives in one process. Between processes there are three:
+Hermes's own check works inside one process. Between processes, there are three:
 
-- job workers, of whatever gateway, hold a lock of the job in the home while they run it. The kernel
-  lets go of it when the process ends, however it ends;
-- a Hermes without this code (the profile's own gateway, ``hermes cron run``) leaves a row in the
-  ledger of executions, with its process id: while that process lives, a job worker waits;
-- the other way round, a job worker keeps the job's record in the state by which Hermes itself
-  leaves it alone: not due for a while yet, and claimed. What it was before, Hermes computes anew
-  when the run ends; when the process dies, at most one due time is lost.
+- A job worker, of any gateway, holds a lock of the job in the home while it runs the job. The
+  kernel releases the lock when the process ends, however it ends.
+- A Hermes without this code (the profile's own gateway, ``hermes cron run``) leaves a row with its
+  process id in the ledger of executions. While that process lives, a job worker waits.
+- In the other direction, a job worker keeps the job's record in a state that Hermes leaves alone:
+  claimed, and not due for a while. When the run ends, Hermes computes the next due time again. If
+  the process dies, at most one due time is lost.
 
-From 0.20 on Hermes does the third itself: who runs a job holds its claim in the store.
+Since 0.20, Hermes does the third itself: the process that runs a job holds its claim in the store.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ logger = logging.getLogger(__name__)
 
 FOLDER = ("hermes-router", "jobs")
 
-#: Seconds between two looks at the record of a job that runs, and how far off its due time is kept.
-#: The distance is more than one look, so that nobody finds the job due in between.
+#: Seconds between two updates of a running job's record, and the distance of its next due time. The
+#: distance is longer than one pause, so that the job never looks due in between.
 _LOOK_SECONDS = 10.0
 _DISTANCE_SECONDS = 45.0
 
-#: How long Hermes takes the claim of a run by hand for fresh.
+#: Seconds for which Hermes treats the claim of a run by hand as fresh.
 _CLAIM_SECONDS = 300.0
 
-#: How long a job's lock is tried: a gateway may hold it for the moment of a look.
+#: Seconds to try for a job's lock: a gateway may hold it for the moment of a look.
 _LOCK_SECONDS = 0.5
 
 #: States of an execution that has not ended, as Hermes's ledger names them.
@@ -49,13 +49,13 @@ _OPEN = frozenset({"claimed", "running"})
 
 
 def hermes_claims() -> bool:
-    """Say whether Hermes itself keeps a job that runs from being run a second time."""
+    """Say whether Hermes itself keeps a running job from being run a second time."""
     return hasattr(importlib.import_module("cron.jobs"), "heartbeat_fire_claim")
 
 
 @contextlib.contextmanager
 def alone(home: Path, job_id: str) -> Iterator[bool]:
-    """Hold the lock of a job; yields False if another process has it."""
+    """Hold the lock of a job while the block runs; yields False if another process has it."""
     folder = home.joinpath(*FOLDER)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = hashlib.sha256(job_id.encode()).hexdigest()[:32]
@@ -69,20 +69,17 @@ def alone(home: Path, job_id: str) -> Iterator[bool]:
 def sign_as_this_process() -> None:
     """Give this process a name of its own in the ledger of executions.
 
-    Hermes makes the name up when it is imported, so that all workers of one template would share it
-    and take each other's runs for their own.
+    Hermes makes the name when it is imported. Without this, all workers of one template would have
+    the same name and treat each other's runs as their own.
     """
-    with contextlib.suppress(ImportError):  # a Hermes without a ledger
-        executions: Any = importlib.import_module("cron.executions")
-        executions._PROCESS_ID = uuid.uuid4().hex
+    executions: Any = importlib.import_module("cron.executions")
+    executions._PROCESS_ID = uuid.uuid4().hex
 
 
 def runs_elsewhere(job_id: str) -> int | None:
-    """Return the process of another Hermes that runs the job, by the ledger; None if none does."""
-    try:
-        from cron import executions
-    except ImportError:  # a Hermes without a ledger
-        return None
+    """Return the id of another Hermes's process that runs the job, by the ledger, or None."""
+    from cron import executions
+
     for row in executions.list_executions(job_id=job_id, limit=20):
         pid = int(row["pid"])
         if row["status"] in _OPEN and pid != os.getpid() and _lives(executions, row):
@@ -97,7 +94,7 @@ def _lives(executions: Any, row: Any) -> bool:
 def is_fired_by_hand(record: dict[str, Any]) -> bool:
     """Say whether somebody has just claimed a one-time job to run it now.
 
-    A recurring job that is claimed so is not due any more; a one-time job looks as before.
+    A recurring job with such a claim is not due any more; a one-time job looks as before.
     """
     from cron import jobs
 
@@ -113,7 +110,7 @@ def is_fired_by_hand(record: dict[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def kept_from_others(job_id: str, last_run: object) -> Iterator[None]:
-    """Keep the job's record unattractive to any other Hermes while the block runs.
+    """While the block runs, keep the job's record in a state that any other Hermes leaves alone.
 
     ``last_run`` is the record's ``last_run_at`` from before: Hermes writes it when the run ends.
     """
@@ -124,7 +121,7 @@ def kept_from_others(job_id: str, last_run: object) -> Iterator[None]:
 
     def keep() -> None:
         while not done.is_set():
-            with contextlib.suppress(Exception):  # the next look tries again
+            with contextlib.suppress(Exception):  # the next round tries again
                 keep_off(job_id, last_run)
             done.wait(_LOOK_SECONDS)
 
@@ -137,10 +134,10 @@ def kept_from_others(job_id: str, last_run: object) -> Iterator[None]:
 
 
 def keep_off(job_id: str, last_run: object) -> None:
-    """Move the next run of a job that runs away from now, and renew its claim.
+    """Move the next due time of a running job away from now, and renew its claim.
 
-    Once the run has ended the record is left as Hermes wrote it. Does nothing where Hermes claims
-    the job itself: it would not get the claim then.
+    After the end of the run, the record stays as Hermes wrote it. Does nothing if Hermes claims the
+    job itself: Hermes would not get its own claim then.
     """
     if hermes_claims():
         return

@@ -1,9 +1,9 @@
-"""Running one cron job by Hermes's own scheduler, in a process of its own.
+"""Run one cron job by Hermes's own scheduler, in a process of its own.
 
-Whether the job is due, what its next run is, how it is run, delivered and recorded: all of that is
-``cron.scheduler.tick`` under Hermes's own lock of the home. Two things differ from the ticker of a
-gateway: a tick here sees one job only, so that each job has its process; and the tick's process
-waits for the job, and then ends.
+``cron.scheduler.tick``, under Hermes's own lock of the home, decides whether the job is due and
+what its next run is; it also runs, delivers and records the job. Two things differ from a gateway's
+ticker. A tick here sees one job only, so that each job has its own process. And the process that
+ticks waits for the job, and then ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hermes_router_worker.hermes.patching import do_nothing
 
 logger = logging.getLogger(__name__)
 
-#: How long another process may hold Hermes's lock of the home; a tick holds it for a moment.
+#: Seconds that another process may hold Hermes's lock of the home; a tick holds it for a moment.
 _TICK_SECONDS = 20.0
 
 _POLL_SECONDS = 0.05
@@ -33,14 +33,14 @@ Record = dict[str, Any]
 
 
 class Result(NamedTuple):
-    """What came of it: an outcome of the protocol's ``Ended``, and why."""
+    """The result of a run: an outcome of the protocol's ``Ended``, and the reason."""
 
     outcome: str
     detail: str = ""
 
 
 class _Run:
-    """What one process learns of its one job."""
+    """What one process learns about its one job."""
 
     def __init__(self, job_id: str, begin: Callable[[Record], None], stop: threading.Event) -> None:
         self.job_id = job_id
@@ -51,9 +51,10 @@ class _Run:
         self._stop = stop
 
     def claim(self, find_due: Callable[[], list[Record]]) -> list[Record]:
-        """Let Hermes find what is due among this one job, and tell the gateway before it runs.
+        """Let Hermes find out whether this job is due; tell the gateway before the job runs.
 
-        In one go with the claim: ``hermes cron run`` takes the lock of the store, not a tick's.
+        The look and the claim happen under one lock of the store: ``hermes cron run`` takes that
+        lock, not the lock of a tick.
         """
         from cron import jobs
 
@@ -71,10 +72,10 @@ class _Run:
 
 
 def run(job_id: str, begin: Callable[[Record], None], stop: threading.Event) -> Result:
-    """Run a job if it is due and nobody else runs it; blocks until it has ended.
+    """Run a job if it is due and no other process runs it; blocks until the run has ended.
 
-    ``begin`` is called with the job's record when it is claimed. With ``stop`` set, the run is left
-    as it is.
+    ``begin`` is called with the job's record when it is claimed. When ``stop`` is set, this returns
+    and leaves the run as it is.
     """
     if not _ticks_here():
         return Result("not_due", "the profile's cron.provider fires its jobs")
@@ -94,6 +95,7 @@ def _run_alone(work: _Run, stop: threading.Event) -> Result:
     from cron import scheduler
 
     replacements.CLOSE_DEAD_RUNS.replace(lambda _own: do_nothing)
+    _repair_store()
     find_due = partial(work.claim, scheduler.get_due_jobs)
     with _replaced(scheduler, "get_due_jobs", find_due), _noting_the_end(work):
         if not _tick(work, scheduler, stop):
@@ -108,7 +110,7 @@ def _run_alone(work: _Run, stop: threading.Event) -> Result:
 
 
 def _tick(work: _Run, scheduler: Any, stop: threading.Event) -> bool:
-    """Let Hermes dispatch the job; False if its lock could not be had in time."""
+    """Let Hermes start the job; return False if Hermes's lock was not free in time."""
     deadline = time.monotonic() + _TICK_SECONDS
     while not stop.is_set():
         scheduler.tick(verbose=False, sync=False)
@@ -136,6 +138,18 @@ def _home() -> Path:
     return Path(os.environ["HERMES_HOME"])
 
 
+def _repair_store() -> None:
+    """Have Hermes repair the form of its store now, before a tick.
+
+    A tick also starts a thread that reads the store. In Hermes 0.21, that thread repairs what it
+    read without the lock, and undoes the tick's repairs.
+    """
+    from cron import jobs
+
+    with jobs._jobs_lock():
+        jobs.load_jobs()
+
+
 def _paused() -> bool:
     """Say whether somebody has stopped all new work, in this home or in the root's."""
     try:
@@ -146,56 +160,65 @@ def _paused() -> bool:
 
 
 def _stay_here() -> None:
-    """Have the job run in this process: under systemd Hermes would give it one of its own.
+    """Have the job run in this process: under systemd, Hermes would start another one for it.
 
-    That one would lie outside of what ends with the worker. Hermes looks at this variable for it.
+    That process would not end with the worker. Hermes looks at this variable to decide.
     """
     os.environ.pop("INVOCATION_ID", None)
 
 
 def _why_unrecorded(job_id: str) -> str:
-    """Say by the ledger of executions why a run has no recorded end."""
-    with contextlib.suppress(ImportError):  # a Hermes without a ledger
-        from cron import executions
+    """Return, from the ledger of executions, why a run has no recorded end."""
+    from cron import executions
 
-        for row in executions.list_executions(job_id=job_id, limit=1):
-            if row["error"]:
-                return str(row["error"])
-    return "its end was not recorded"
+    for row in executions.list_executions(job_id=job_id, limit=1):
+        if row["error"]:
+            return str(row["error"])
+    return "the end of the run was not recorded"
 
 
 def _ticks_here() -> bool:
-    """Say whether the profile's jobs are fired by a ticker, and not by a service outside."""
-    try:
-        from cron import scheduler_provider as providers
-    except ImportError:  # a Hermes without others
-        return True
+    """Say whether a ticker starts the profile's jobs, and not a service outside of Hermes."""
+    from cron import scheduler_provider as providers
+
     provider = providers.resolve_cron_scheduler()
     return isinstance(provider, providers.InProcessCronScheduler)
 
 
 @contextlib.contextmanager
 def _only(job_id: str) -> Iterator[None]:
-    """Let Hermes's look for due jobs see one record of the store, and keep the others as they are.
+    """While the block runs, this thread sees one record of the store and keeps all others.
 
-    The look claims and repairs what it sees. It holds the lock of the store meanwhile, and nothing
-    else runs in this process yet. An empty id stands for the records without one.
+    The look for due jobs claims and repairs what it sees, under the lock of the store. Other
+    threads read the whole store meanwhile: a tick of Hermes starts one. An empty id stands for the
+    records without an id.
     """
     from cron import jobs
 
     load, save = jobs.load_jobs, jobs.save_jobs
+    looking, repairs = threading.get_ident(), False
+
+    def whole() -> bool:
+        return repairs or threading.get_ident() != looking
 
     def mine(record: Record) -> bool:
         return str(record.get("id") or record.get("job_id") or "") == job_id
 
     def load_all() -> list[Record]:
-        with _replaced(jobs, "save_jobs", save):  # loading repairs the file, all of it
+        nonlocal repairs
+        repairs = True  # loading repairs the whole file
+        try:
             return list(load())
+        finally:
+            repairs = False
 
     def load_mine() -> list[Record]:
-        return [record for record in load_all() if mine(record)]
+        return list(load()) if whole() else [record for record in load_all() if mine(record)]
 
     def save_mine(changed: list[Record], **options: Any) -> None:
+        if whole():
+            save(changed, **options)
+            return
         records, left = [], list(changed)
         for record in load_all():
             if not mine(record):
@@ -227,7 +250,7 @@ def _noting_the_end(work: _Run) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Put ``value`` in the place of a function of Hermes."""
+    """While the block runs, replace a function of Hermes by ``value``."""
     original = getattr(owner, name)
     setattr(owner, name, value)
     try:

@@ -1,8 +1,8 @@
-"""What becomes of a cron job's run that is cut off: it is recorded, and its place is told.
+"""Record a cron job's run that is cut off, and tell the place where the job delivers.
 
-Hermes gives a one-time job up before it runs, so that no crash runs it twice. A run that a stop or
-a kill cuts off would vanish with its job. So the place of the job is told, at once or by the home's
-next upkeep. A one-time job whose run had not begun is given back and runs after all.
+Hermes removes a one-time job before it runs, so that no crash runs it twice. A run that a stop or a
+kill cuts off would vanish without a trace. So the job's place gets a message, at once or by the
+home's next maintenance. A one-time job whose run had not begun is put back and runs after all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 
-#: How the error of a run begins whose process died; by it the second who notices finds it told.
+#: The error of a run begins so if its process died. A second observer sees by it that the place was
+#: told.
 _DIED = "The process of this run ended before the run did: "
 
 _UNSEEN = "it was killed, or its gateway or machine was"
@@ -33,18 +34,19 @@ _NOT_BEGUN = "The process of this run ended before the run began; the job was gi
 #: States of an execution that has not ended, as Hermes's ledger names them.
 _OPEN = frozenset({"claimed", "running"})
 
-#: For so long two who notice one death may be apart.
+#: Seconds by which two observers of one death may be apart.
 _JUST_NOW_SECONDS = 60.0
 
-#: Rows of the ledger that one look takes.
+#: How many rows of the ledger one look reads at most.
 _MOST_ROWS = 200
 
 
 def interrupt(reason: str, known: Container[str] = ()) -> list[str]:
-    """Record that the jobs that run here are cut off, and owe their places the news; return them.
+    """Record the jobs that run here as cut off, and leave a message for their places.
 
-    What they started ends, as in a gateway. Hermes does not take their runs for a success any more,
-    whatever their agents still say. The jobs that are ``known`` to be cut off are left alone.
+    Returns the ids of these jobs. Background processes that the jobs started end, as in a gateway.
+    Hermes does not count these runs as a success any more, whatever their agents still say. Jobs in
+    ``known`` are already recorded and left alone.
     """
     from cron import jobs, scheduler
     from tools.process_registry import process_registry
@@ -54,7 +56,7 @@ def interrupt(reason: str, known: Container[str] = ()) -> list[str]:
         return []
     with contextlib.suppress(Exception):
         process_registry.kill_all()
-    scheduler.mark_running_jobs_interrupted(reason)  # takes a one-time job out of the store
+    scheduler.mark_running_jobs_interrupted(reason)  # removes a one-time job from the store
     for number, job in cut.items():
         with contextlib.suppress(Exception):
             _close_own(number, reason)
@@ -65,7 +67,7 @@ def interrupt(reason: str, known: Container[str] = ()) -> list[str]:
 
 
 def tell(job: Record, text: str) -> str | None:
-    """Deliver a text where the job delivers; blocks. Returns what failed, or None."""
+    """Deliver a text to the places where the job delivers; blocks. Returns the error, or None."""
     from cron import scheduler
 
     undelivered = scheduler._deliver_result(job, text)
@@ -73,9 +75,9 @@ def tell(job: Record, text: str) -> str | None:
 
 
 def owe(job: Record, text: str) -> str | None:
-    """Leave a text for where the job delivers among the replies that are owed; return what failed.
+    """Leave a text for the job's places in Hermes's ledger of unsent replies; return the error.
 
-    Hermes's ledger has it redelivered by the home's next upkeep.
+    The home's next maintenance sends it. Returns None if the text was left in the ledger.
     """
     from cron import scheduler
     from gateway import delivery_ledger
@@ -95,9 +97,9 @@ def owe(job: Record, text: str) -> str | None:
 
 
 def record_lost(job_id: str, reason: str) -> tuple[str, str]:
-    """Record and tell that the process in which a job ran has died; the job is not run again.
+    """Record and report that the process in which a job ran has died; do not run the job again.
 
-    Returns an outcome of the protocol's ``Ended``, and why.
+    Returns an outcome of the protocol's ``Ended``, and the reason.
     """
     from cron import jobs, scheduler
 
@@ -106,22 +108,22 @@ def record_lost(job_id: str, reason: str) -> tuple[str, str]:
         if not mine:
             return "busy", "another process runs it"
         if _told(job_id):
-            return "done", "its failure was told before"
+            return "done", "its failure was reported before"
         _close_dead(job_id, error)
         job = jobs.get_job(job_id)
         if job is None:
-            return "done", "the job is gone"
+            return "done", "the job does not exist any more"
         undelivered = tell(job, scheduler._summarize_cron_failure_for_delivery(job, error))
         jobs.mark_job_run(job_id, success=False, error=error, delivery_error=undelivered)
     if undelivered:
         return "failed", f"not delivered: {undelivered}"
-    return "done", "its failure is recorded and told"
+    return "done", "its failure is recorded and reported"
 
 
 def recover() -> int:
-    """See to the runs that died while nobody looked, those of a killed gateway; return how many."""
+    """Handle the runs of dead processes that nobody handled yet; return how many there were."""
     executions = _ledger()
-    if executions is None or not (_home() / "cron" / "executions.db").exists():
+    if not (_home() / "cron" / "executions.db").exists():
         return 0
     found = 0
     for row in _dead(executions, executions.list_executions(limit=_MOST_ROWS)):
@@ -129,7 +131,7 @@ def recover() -> int:
             found += _give_back(executions, row)
             continue
         outcome, detail = record_lost(row["job_id"], _UNSEEN)
-        logger.warning("cron job %s was cut off: %s, %s", row["job_id"], outcome, detail)
+        logger.warning("cron job %s was interrupted: %s, %s", row["job_id"], outcome, detail)
         found += 1
     return found + int(executions.recover_interrupted_executions())
 
@@ -139,7 +141,7 @@ def _home() -> Path:
 
 
 def _give_back(executions: Any, row: Any) -> bool:
-    """Let a one-time job run after all, as its run had not begun; say whether it is one."""
+    """Put a one-time job back whose run had not begun; return False if it is no such job."""
     from cron import jobs
 
     with jobs._jobs_lock():
@@ -152,7 +154,7 @@ def _give_back(executions: Any, row: Any) -> bool:
         repeat = record.get("repeat") or {}
         repeat["completed"] = max(0, (repeat.get("completed") or 0) - 1)
         record["fire_claim"] = None
-        record["run_claim"] = {"outage": True}  # Hermes's word for one that may run late
+        record["run_claim"] = {"outage": True}  # Hermes's word for a job that may run late
         jobs.save_jobs(records)
     return True
 
@@ -161,10 +163,7 @@ def _give_back(executions: Any, row: Any) -> bool:
 
 
 def _ledger() -> Any:
-    try:
-        return importlib.import_module("cron.executions")
-    except ImportError:  # a Hermes without one
-        return None
+    return importlib.import_module("cron.executions")
 
 
 def _running() -> list[str]:
@@ -174,7 +173,7 @@ def _running() -> list[str]:
 
 
 def _dead(executions: Any, rows: list[Record]) -> Iterator[Record]:
-    """Choose the rows that are open and whose process is gone."""
+    """Yield the open rows whose process has ended."""
     for row in rows:
         if row["status"] not in _OPEN or row["process_id"] == executions._PROCESS_ID:
             continue
@@ -183,9 +182,9 @@ def _dead(executions: Any, rows: list[Record]) -> Iterator[Record]:
 
 
 def _told(job_id: str) -> bool:
-    """Say whether somebody else has just noticed the death of the job's last run."""
+    """Say whether another process has just reported the death of the job's last run."""
     executions = _ledger()
-    rows = [] if executions is None else executions.list_executions(job_id=job_id, limit=1)
+    rows = executions.list_executions(job_id=job_id, limit=1)
     return any(str(row["error"]).startswith(_DIED) and _just_now(row) for row in rows)
 
 
@@ -198,25 +197,21 @@ def _just_now(row: Record) -> bool:
 
 def _close_dead(job_id: str, error: str) -> None:
     executions = _ledger()
-    if executions is None:
-        return
     for row in _dead(executions, executions.list_executions(job_id=job_id, limit=5)):
         _close(executions, row["id"], error)
 
 
 def _close_own(job_id: str, error: str) -> None:
-    """Close the rows of a run of this process, which may be killed before it does so itself."""
+    """Close the rows of a run of this process, which may be killed before the run ends."""
     executions = _ledger()
-    if executions is None:
-        return
     for row in executions.list_executions(job_id=job_id, limit=5):
         if row["process_id"] == executions._PROCESS_ID:
             executions.finish_execution(row["id"], success=False, error=error)
 
 
 def _close(executions: Any, execution_id: str, error: str) -> bool:
-    """Close a row; False where somebody else did, or may still."""
-    finish = getattr(executions, "terminalize_dead_owner", None)  # from 0.22 on for others' rows
+    """Close a row; return False if another process did it, or may still do it."""
+    finish = getattr(executions, "terminalize_dead_owner", None)  # since 0.22, for others' rows
     if finish is not None:
         return bool(finish(execution_id, reason=error))
     return bool(executions.finish_execution(execution_id, success=False, error=error))

@@ -1,1 +1,1 @@
-"""Features of Hermes that need something of a worker: menus, skills, logins, the board."""
+"""Features of Hermes that need something from a worker: menus, skills, logins, the board."""

@@ -1,9 +1,9 @@
-"""Whose logins a worker uses: its profile's own, and the root's only where that is configured.
+"""Which logins a worker uses: its profile's own, and the root's only if that is configured.
 
-Hermes falls back to the logins of its root home (``auth.json``, and the token store that all its
-profiles share) for a provider that a profile is not logged in with. Under the router that is off
-unless the profile's ``share`` names ``auth``. Shared, all of it is Hermes's own: it refreshes a
-token under the lock of the file that the token came from.
+If a profile has no login with a provider, Hermes falls back to the logins of its root home:
+``auth.json``, and the token store that all its profiles share. Under the router this is off unless
+the profile's ``share`` names ``auth``. If it is shared, Hermes handles it all: it refreshes a token
+under the lock of the file from which the token came.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HINT = (
 
 
 def keep_own(profile: str) -> None:
-    """Use the profile's own logins only. After Hermes is imported, before a login is looked up.
+    """Use only the profile's own logins; call after Hermes is imported, before a login is used.
 
     Raises:
         RuntimeError: this Hermes falls back in a way that is not known here.
@@ -51,7 +51,7 @@ def keep_own(profile: str) -> None:
 
 
 def _name_the_setting(profile: str, home: Path, roots_file: Callable[[], Path | None]) -> None:
-    """Have the chat told of the setting where a login is missing that the root has."""
+    """Have replies name the setting if a login is missing that the root has."""
 
     def hint() -> str | None:
         shared = roots_file()
@@ -65,7 +65,7 @@ def _name_the_setting(profile: str, home: Path, roots_file: Callable[[], Path | 
 
 
 def _explained(hint: Callable[[], str | None], reply: Callable[..., str]) -> Callable[..., str]:
-    """Wrap what makes a reply out of a provider's error."""
+    """Wrap the function that makes a reply from a provider's error."""
 
     def with_setting(text: str, *args: Any, **kwargs: Any) -> str:
         told = hint()
@@ -80,7 +80,7 @@ def _explained(hint: Callable[[], str | None], reply: Callable[..., str]) -> Cal
 def _translated(
     hint: Callable[[], str | None], translate: Callable[..., str]
 ) -> Callable[..., str]:
-    """Wrap what looks up a turn's texts; newer Hermes has one for missing credentials."""
+    """Wrap the function that looks up a turn's texts; newer Hermes has one for missing logins."""
 
     def with_setting(key: str, *args: Any, **kwargs: Any) -> str:
         told = hint() if key == _NO_CREDENTIALS else None

@@ -1,11 +1,12 @@
-"""Handing a session's conversation to its memory provider when the session ends.
+"""Give a session's conversation to its memory provider when the session ends.
 
-It ends by ``/new``, and by the clock where Hermes still ends sessions so.
+A session ends by ``/new``, and by the clock in versions of Hermes that still do so.
 
-Hermes does it through the agent that its gateway keeps for each session: the provider's
-``on_session_end`` gets what was said. No process keeps an agent here. So one is built for each
-session that is about to be ended, with the conversation as the store has it, and put where Hermes
-looks for the one that it kept. Hermes does the rest: it hands over, closes and forgets the agent.
+Hermes uses the agent that its gateway keeps for each session: the provider's ``on_session_end``
+gets the conversation. Here, no process keeps an agent. So an agent is built for each session that
+is about to end, with the conversation from the store, and is put where Hermes looks for the kept
+agent. Hermes does the rest: it gives the conversation to the provider, closes the agent and forgets
+it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.home.session_store import loaded_entries
 
 logger = logging.getLogger(__name__)
 
 
 def hand_over_at_reset(runner: Any) -> None:
-    """Have ``/new`` and ``/reset`` hand over what was said, as where the agent was kept."""
+    """Have ``/new`` and ``/reset`` give the conversation to the provider, as in a gateway."""
 
     def seating(reset: Any) -> Any:
         async def seated(event: Any) -> Any:
@@ -36,17 +38,17 @@ def hand_over_at_reset(runner: Any) -> None:
 
 
 def seat_agents(runner: Any, session_keys: Iterable[str]) -> int:
-    """Build the agents of these sessions, where the profile has a memory provider; return how many.
+    """Build agents for these sessions if the profile has a memory provider; return how many.
 
-    Blocks. A session whose agent cannot be built ends without it, as in Hermes after a restart.
+    Blocks. A session whose agent cannot be built ends without one, as in Hermes after a restart.
     """
     config = importlib.import_module("hermes_cli.config").load_config()
     if not str((config.get("memory") or {}).get("provider") or "").strip():
         return 0
     seated = 0
-    runner.session_store._ensure_loaded()
+    entries = loaded_entries(runner.session_store)
     for key in session_keys:
-        entry = runner.session_store._entries.get(key)
+        entry = entries.get(key)
         if entry is None or entry.origin is None or runner._agent_cache.get(key):
             continue
         try:
@@ -64,7 +66,7 @@ def seat_agents(runner: Any, session_keys: Iterable[str]) -> int:
 
 
 def _agent_of(runner: Any, key: str, entry: Any) -> Any:
-    """Return an agent of the session; it asks no model."""
+    """Return an agent of the session; to build it asks no model."""
     source = entry.origin
     model, runtime = runner._resolve_session_agent_runtime(source=source, session_key=key)
     return importlib.import_module("run_agent").AIAgent(

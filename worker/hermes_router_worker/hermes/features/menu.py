@@ -1,7 +1,7 @@
 """The slash commands that the profile offers in a platform's menu, for the gateway to show.
 
-The list is Hermes's own for that platform: what the profile's own gateway would register. It is
-made after a turn, and only when something that it is made from has changed since the gateway heard.
+The list is Hermes's own for that platform: the profile's own gateway would register the same. A
+worker makes it after a turn, and only if its sources have changed since the gateway got it.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.system.versions import hermes_version
 
-#: By platform, the function that lists its menu.
+#: For each platform, the function that lists its menu.
 _LISTS = {"telegram": "telegram_menu_commands"}
 
-#: Commands that are listed: how many fit in is the gateway's to say, who has more than one profile.
+#: How many commands are listed. The gateway decides how many fit: one menu may serve several
+#: profiles.
 _MOST = 100
 
 
 def offers(platform: str, known: str) -> msg.Commands | None:
-    """Return what the profile offers on a platform; None if that is what is ``known``."""
+    """Return the profile's commands on a platform; None if ``known`` names the same list."""
     listing = _listing(_LISTS.get(platform, ""))
     if listing is None:
         return None
     of = _sources()
     if of == known:
         return None
-    _skills().scan_skill_commands()  # the turn may have made one
+    _skills().scan_skill_commands()  # the turn may have made a skill
     listed, _hidden = listing(max_commands=_MOST)
     return msg.Commands(of=of, commands=[(str(name), str(text)) for name, text in listed])
 
 
 def _listing(name: str) -> Any:
-    """Return the function of that name; it lies in the first module, until 0.20 in the second."""
+    """Return the function with this name; the module of the second place has it up to 0.20."""
     for module in ("hermes_cli.commands_platforms", "hermes_cli.commands"):
         with contextlib.suppress(ImportError, AttributeError):
             return getattr(importlib.import_module(module), name)
@@ -50,7 +51,7 @@ def _skills() -> Any:
 
 
 def _sources() -> str:
-    """Return a value that changes when something changes that the list is made from."""
+    """Return a value that changes when a source of the list changes."""
     digest = hashlib.sha256((hermes_version() or "").encode())
     for path in _files():
         try:

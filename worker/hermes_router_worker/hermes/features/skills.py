@@ -1,7 +1,7 @@
-"""Which skills the profile had when somebody last asked: `/reload-skills` tells what is new since.
+"""Remember which skills the profile had, so that `/reload-skills` can say what is new.
 
-Hermes compares with what its process found before. A worker has found nothing before, and would
-call every skill new. So what was found is kept in the profile's home.
+Hermes compares with what the same process found before. A worker has found nothing before, and
+would call every skill new. So the list is kept in the profile's home.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def remember_reloads() -> None:
-    """Have reloads compare with what is kept; a second call changes nothing."""
+    """Have reloads compare with the kept list; a second call changes nothing."""
     module = _module()
     original = module.reload_skills
     if hasattr(original, "remembers"):
@@ -37,14 +37,14 @@ def remember_reloads() -> None:
 
 
 def keep_first() -> None:
-    """Keep what the profile has, if nothing is kept yet; takes a moment then."""
+    """Keep the current list of skills if none is kept yet; the first call takes a moment."""
     if not _file().exists():
         _module().scan_skill_commands()
         _keep(_present())
 
 
 def _present() -> dict[str, str]:
-    """Return what was found last, by name, each with its description."""
+    """Return the skills that were found last: their names and descriptions."""
     module = _module()
     listing = getattr(module, "get_interactive_skill_commands", module.get_skill_commands)
     found = listing().items()
@@ -52,7 +52,7 @@ def _present() -> dict[str, str]:
 
 
 def _difference(before: dict[str, str], after: dict[str, str]) -> dict[str, Any]:
-    """Return what a reload says has come and gone, in the words of Hermes's own answer."""
+    """Return which skills are new and which are gone, in the form of Hermes's own answer."""
     come, gone = after.keys() - before.keys(), before.keys() - after.keys()
     return {
         "added": [{"name": name, "description": after[name]} for name in sorted(come)],
@@ -62,12 +62,12 @@ def _difference(before: dict[str, str], after: dict[str, str]) -> dict[str, Any]
 
 
 def _keep(names: dict[str, str]) -> None:
-    """Keep what was found; a disk that takes no note costs a longer list."""
+    """Keep the list that was found; if the disk refuses, the next reload only reports more."""
     file = _file()
     try:
         json_files.write(file, names)
     except OSError as error:
-        logger.warning("%s: the skills could not be noted: %s", file, error)
+        logger.warning("%s: the skills could not be written: %s", file, error)
 
 
 def _read(file: Path) -> dict[str, str] | None:
@@ -77,7 +77,7 @@ def _read(file: Path) -> dict[str, str] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError) as error:
-        logger.warning("%s cannot be read and is begun anew: %s", file, error)
+        logger.warning("%s cannot be read, so it is replaced by an empty one: %s", file, error)
         return None
 
 

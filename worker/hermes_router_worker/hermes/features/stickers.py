@@ -1,6 +1,6 @@
-"""Putting a sticker into words, with the profile's own vision model and cache.
+"""Describe a sticker in words, with the profile's own vision model and cache.
 
-As Hermes's Telegram adapter does it where adapter and turn are in one process.
+This follows Hermes's Telegram adapter, which does it where adapter and turn are in one process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 async def describe(event: Any, sticker: msg.Sticker) -> None:
-    """Replace the mark in a message's text by words for its sticker; the picture is taken out."""
+    """Replace the mark in a message's text by words for its sticker; remove the picture."""
     pictures, event.media_urls, event.media_types = event.media_urls, [], []
     cache = importlib.import_module("gateway.sticker_cache")
     known = cache.get_cached_description(sticker.id)
@@ -36,7 +36,7 @@ async def _look(picture: str, prompt: str) -> str | None:
     try:
         look = importlib.import_module("tools.vision_tools").vision_analyze_tool
         result = json.loads(await look(image_url=picture, user_prompt=prompt))
-    except Exception as error:  # noqa: BLE001 - boundary: a message must not fail over a picture
-        logger.warning("a sticker could not be looked at: %r", error)
+    except Exception as error:  # noqa: BLE001 - boundary: a message must not fail for a picture
+        logger.warning("a sticker could not be described: %r", error)
         return None
     return str(result.get("analysis", "a sticker")) if result.get("success") else None

@@ -1,8 +1,9 @@
-"""The prompts of a session that come back by the clock: ``/loop`` and ``/heartbeat``, from 0.20 on.
+"""The recurring prompts of a session: ``/loop`` and ``/heartbeat`` (since 0.20).
 
 Hermes keeps them in the profile's database, and a gateway looks there for what is due. A worker
-says when the next one of its session is due before it ends. The gateway wakes the session then, and
-the worker of that turn has Hermes do one look: it claims what is due, and asks the agent.
+tells the gateway, before it ends, when its session's next prompt is due. The gateway then wakes the
+session, and the worker of that turn has Hermes look once. Hermes claims what is due, and asks the
+agent.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-#: By Hermes's name of the kind, which begins the database's keys too: where its state is.
+#: By Hermes's name of the kind, with which the database's keys begin: where the state is.
 _KINDS = {
     "loop": ("hermes_cli.loops", "LoopState"),
     "heartbeat": ("hermes_cli.heartbeat", "HeartbeatState"),
@@ -23,9 +24,9 @@ _KINDS = {
 
 
 def next_due(runner: Any, session_key: str) -> float | None:
-    """Return when the session's next prompt is due, in seconds since the epoch; None if none is.
+    """Return when the session's next prompt is due, in seconds since the epoch, or None.
 
-    Blocks for a look into the database. A loop whose turn has not ended has no next time.
+    Blocks to read the database. A loop whose turn has not ended has no next time.
     """
     session = _session_id(runner, session_key)
     if session is None:
@@ -41,7 +42,7 @@ def next_due(runner: Any, session_key: str) -> float | None:
 
 
 async def fire(runner: Any, source: Any) -> None:
-    """Have Hermes begin the turns of what is due in the session; it defers what may not be now."""
+    """Have Hermes begin the turns of the session's due prompts; it delays those not allowed now."""
     key = runner._session_key_for_source(source)
     session = _session_id(runner, key)
     if session is None:
@@ -60,7 +61,7 @@ def _session_id(runner: Any, session_key: str) -> str | None:
 
 
 def _active(runner: Any, session: str) -> Iterator[tuple[str, Any]]:
-    """Yield the kinds of recurring prompts that the session has, with Hermes's state of them."""
+    """Yield the kinds of recurring prompts that the session has, with Hermes's state of each."""
     database = getattr(runner._session_db, "_db", runner._session_db)
     for kind, (module, name) in _KINDS.items():
         stored = database.get_meta(f"{kind}:{session}")
@@ -68,7 +69,7 @@ def _active(runner: Any, session: str) -> Iterator[tuple[str, Any]]:
             continue
         try:
             state = getattr(importlib.import_module(module), name).from_json(stored)
-        except Exception:  # boundary: the profile's processes may write there, and Hermes logs too
+        except Exception:  # boundary: other processes may write there; Hermes also only logs
             logger.warning("the %s of session %s cannot be read", kind, session, exc_info=True)
             continue
         if state.status == "active":

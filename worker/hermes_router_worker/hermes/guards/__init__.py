@@ -1,7 +1,7 @@
-"""What Hermes's own guards protect, widened to every home that a worker must leave alone.
+"""Hermes's own guards of files, extended to every home that a worker must leave alone.
 
-Hermes computes most of them from ``~``. A worker's HOME is its profile's, so that alone they would
-protect that home and forget the account's.
+Hermes computes most protected paths from ``~``. A worker's HOME is its profile's, so without this
+package the guards would protect that home and forget the account's.
 """
 
 from hermes_router_worker.hermes.guards.install import install

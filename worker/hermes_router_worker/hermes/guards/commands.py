@@ -1,39 +1,47 @@
-"""Commands of the terminal: which need approval, or are never run.
+"""Commands of the terminal: which of them need approval, or are never run.
 
-Hermes writes ``~`` for the user's home, and ``~/.hermes`` for its own, before it compares a command
-with its list. Both stand for every such home here.
+Before Hermes compares a command with its list, it writes ``~`` for the user's home, and
+``~/.hermes`` for its own home. Here both stand for every such home.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.guards import homes
+from hermes_router_worker.hermes.patching import patch_of
 
 
 def cover_commands(module: ModuleType) -> None:
     """Let the detection of dangerous commands know every home by its path."""
-    original = getattr(module, "_rewrite_resolved_hermes_home", None)
-    if original is None or original.__module__ != module.__name__:
+    hermes_home = patch_of(module, replacements.FOLD_HERMES_HOME, replacements.FOLD_HERMES_HOME_OLD)
+    user_home = patch_of(module, replacements.FOLD_USER_HOME, replacements.FOLD_USER_HOME_OLD)
+    if hermes_home is None or user_home is None:
         return
-    user = module._rewrite_resolved_user_home
 
-    @functools.wraps(original)
-    def rewrite_hermes_homes(command: str) -> str:
-        hermes = homes.hermes_homes()
-        inner = [home for home in homes.user_homes() if any(home.is_relative_to(h) for h in hermes)]
-        command = _fold(module, command, inner, "~")
-        return _fold(module, original(command), hermes, "~/.hermes")
+    def of_hermes(original: Callable[[str], str]) -> Callable[[str], str]:
+        @functools.wraps(original)
+        def rewrite_hermes_homes(command: str) -> str:
+            hermes, users = homes.hermes_homes(), homes.user_homes()
+            inner = [home for home in users if any(home.is_relative_to(h) for h in hermes)]
+            command = _fold(module, command, inner, "~")
+            return _fold(module, original(command), hermes, "~/.hermes")
 
-    @functools.wraps(user)
-    def rewrite_user_homes(command: str) -> str:
-        return _fold(module, user(command), homes.user_homes(), "~")
+        return rewrite_hermes_homes
 
-    module._rewrite_resolved_hermes_home = rewrite_hermes_homes  # type: ignore[attr-defined]
-    module._rewrite_resolved_user_home = rewrite_user_homes  # type: ignore[attr-defined]
+    def of_users(original: Callable[[str], str]) -> Callable[[str], str]:
+        @functools.wraps(original)
+        def rewrite_user_homes(command: str) -> str:
+            return _fold(module, original(command), homes.user_homes(), "~")
+
+        return rewrite_user_homes
+
+    hermes_home.replace(of_hermes, on=module)
+    user_home.replace(of_users, on=module)
 
 
 def _fold(module: ModuleType, command: str, folders: Iterable[Path], word: str) -> str:

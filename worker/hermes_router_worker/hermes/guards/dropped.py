@@ -1,6 +1,7 @@
-"""Attachments that Hermes left out: whoever waits for one is told which, and why.
+"""Attachments that Hermes left out: people who wait for one are told which, and why.
 
-Hermes itself writes a line into its log. A turn, or a job, collects what was dropped while it ran.
+Hermes itself only writes a line into its log. A turn, or a job, collects the files that were
+dropped while it ran.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.guards.media import why_refused
 
 logger = logging.getLogger(__name__)
 
 
 class Dropped:
-    """The files that were left out, with why. ``late`` takes what comes after its end."""
+    """The files that were left out, with the reasons; ``late`` gets those after the end."""
 
     def __init__(self, late: Callable[[str], None] | None = None) -> None:
         self._late = late
@@ -29,17 +31,17 @@ class Dropped:
         self._over = False
 
     def add(self, name: str, why: str) -> None:
-        """Note a file, once; what is noted after the end is told at once."""
+        """Note a file, once; after the end, a file is reported at once."""
         if name in self._seen:
             return
         self._seen.add(name)
         self._untold.append(f"⚠️ {Path(name).name} was not attached: {why}.")
-        logger.warning("%s is not attached: %s", name, why)
+        logger.warning("%s was not attached: %s", name, why)
         if self._over and self._late is not None:
             self._late(self.take())
 
     def take(self) -> str:
-        """Return what is to be said about the files, and begin to tell of each at once."""
+        """Return the text about the noted files; from now on, report each file at once."""
         self._over, text = True, "\n".join(self._untold)
         self._untold.clear()
         return text
@@ -50,7 +52,7 @@ _collecting: ContextVar[Dropped | None] = ContextVar("dropped", default=None)
 
 @contextmanager
 def collected(late: Callable[[str], None] | None = None) -> Iterator[Dropped]:
-    """Collect what is dropped in here, and in tasks that are started in here."""
+    """Collect what is dropped in the block, and in tasks that are started in the block."""
     found = Dropped(late)
     token = _collecting.set(found)
     try:
@@ -67,18 +69,14 @@ def note(name: str, why: str) -> None:
 
 
 def watch_filters(module: ModuleType) -> None:
-    """Note what the two filters of ``gateway.platforms.base`` take out of a reply."""
+    """Note what the two filters of ``gateway.platforms.base`` remove from a reply."""
     adapter = module.BasePlatformAdapter
-    for name, name_of in (
-        ("filter_media_delivery_paths", lambda item: str(item[0])),
-        ("filter_local_delivery_paths", str),
-    ):
-        _watch(module, adapter, name, name_of)
+    of_media = functools.partial(_watching, module, lambda item: str(item[0]))
+    replacements.MEDIA_FILTER.replace(of_media, on=adapter)
+    replacements.FILE_FILTER.replace(functools.partial(_watching, module, str), on=adapter)
 
 
-def _watch(module: ModuleType, adapter: Any, name: str, name_of: Callable[[Any], str]) -> None:
-    original = getattr(adapter, name)
-
+def _watching(module: ModuleType, name_of: Callable[[Any], str], original: Any) -> Any:
     @functools.wraps(original)
     def filtered(items: Any, *args: Any, **options: Any) -> Any:
         kept = original(items, *args, **options)
@@ -88,19 +86,21 @@ def _watch(module: ModuleType, adapter: Any, name: str, name_of: Callable[[Any],
                     note(path, why_refused(path))
         return kept
 
-    setattr(adapter, name, staticmethod(filtered))
+    return staticmethod(filtered)
 
 
 def tell_of_jobs(module: ModuleType) -> None:
-    """Have ``cron.scheduler`` tell, where a job delivers, which of its files were dropped."""
-    original = module._deliver_result
+    """Have ``cron.scheduler`` report, where a job delivers, which of its files were dropped."""
 
-    @functools.wraps(original)
-    def deliver(job: Any, content: str, *args: Any, **options: Any) -> Any:
-        with collected() as dropped:
-            failed = original(job, content, *args, **options)
-        if text := dropped.take():
-            failed = original(job, text, *args, **options) or failed
-        return failed
+    def telling(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def deliver(job: Any, content: str, *args: Any, **options: Any) -> Any:
+            with collected() as dropped:
+                failed = original(job, content, *args, **options)
+            if text := dropped.take():
+                failed = original(job, text, *args, **options) or failed
+            return failed
 
-    module._deliver_result = deliver  # type: ignore[attr-defined]
+        return deliver
+
+    replacements.DELIVER_RESULT.replace(telling, on=module)

@@ -1,4 +1,4 @@
-"""File tools and references: which files may not be read, written or quoted."""
+"""File tools and references: which files must not be read, written or quoted."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.guards import homes
+from hermes_router_worker.hermes.patching import patch_of
 
 _seen_from: ContextVar[Path | None] = ContextVar("seen_from", default=None)
-"""The Hermes home that a guard is asked about, where that is not the running one."""
+"""The Hermes home for which a guard is asked, if it is not the home of this process."""
 
 _OTHERS_CONFIG = (
     "Refusing to write to Hermes config file: {path}\n"
@@ -28,79 +30,79 @@ def cover_file_safety(module: ModuleType) -> None:
     if hasattr(module, "_guard_homes"):
         _add_user_homes(module)
     else:
-        _build_for_all_users(module, "build_write_denied_paths")
-        _build_for_all_users(module, "build_write_denied_prefixes")
-    for name in ("_classify_write_denial", "get_read_block_error"):
-        _ask_for_others_too(module, name)
+        replacements.DENIED_PATHS.replace(_for_all_users, on=module)
+        replacements.DENIED_PREFIXES.replace(_for_all_users, on=module)
+    replacements.WRITE_DENIAL.replace(_for_others_too, on=module)
+    replacements.READ_BLOCK.replace(_for_others_too, on=module)
 
 
 def cover_config_files(module: ModuleType) -> None:
     """Let the file tools refuse to write any home's ``config.yaml``: Hermes refuses its own."""
-    original = getattr(module, "_check_sensitive_path", None)
-    if original is None or original.__module__ != module.__name__:
+    patch = patch_of(module, replacements.CHECK_SENSITIVE_PATH, replacements.CHECK_SENSITIVE_FILE)
+    if patch is None:
         return
 
-    @functools.wraps(original)
-    def check(filepath: str, task_id: str = "default") -> str | None:
-        refused: str | None = original(filepath, task_id)
-        if refused is None and _is_a_config(Path(_resolved(module, filepath, task_id))):
-            return _OTHERS_CONFIG.format(path=filepath)
-        return refused
+    def covering(original: Callable[..., str | None]) -> Callable[..., str | None]:
+        @functools.wraps(original)
+        def check(filepath: str, task_id: str = "default") -> str | None:
+            refused = original(filepath, task_id)
+            if refused is None and _is_a_config(Path(_resolved(module, filepath, task_id))):
+                return _OTHERS_CONFIG.format(path=filepath)
+            return refused
 
-    module._check_sensitive_path = check  # type: ignore[attr-defined]
+        return check
+
+    patch.replace(covering, on=module)
 
 
 def cover_references(module: ModuleType) -> None:
-    """Let ``@file:`` in a message refuse what lies in any user's folders for credentials."""
-    original = module._ensure_reference_path_allowed
+    """Let ``@file:`` in a message refuse files in any user's folders for credentials."""
     files = module._SENSITIVE_HOME_FILES
     folders = getattr(module, "_SENSITIVE_HOME_DIRS", ()) or module.HOME_CREDENTIAL_DIRS
 
-    @functools.wraps(original)
-    def check(path: Path) -> None:
-        original(path)
-        for home in homes.user_homes():
-            exact = any(path == home / name for name in files)
-            if exact or any(path.is_relative_to(home / name) for name in folders):
-                raise ValueError("path is a sensitive credential file and cannot be attached")
+    def covering(original: Callable[[Path], None]) -> Callable[[Path], None]:
+        @functools.wraps(original)
+        def check(path: Path) -> None:
+            original(path)
+            for home in homes.user_homes():
+                exact = any(path == home / name for name in files)
+                if exact or any(path.is_relative_to(home / name) for name in folders):
+                    raise ValueError("path is a sensitive credential file and cannot be attached")
 
-    module._ensure_reference_path_allowed = check  # type: ignore[attr-defined]
+        return check
+
+    replacements.ALLOW_REFERENCE.replace(covering, on=module)
 
 
 def _let_home_be_chosen(module: ModuleType) -> None:
-    original = module._hermes_home_path
-
-    def hermes_home_path() -> Path:
-        return _seen_from.get() or original()
-
-    module._hermes_home_path = hermes_home_path  # type: ignore[attr-defined]
+    replacements.GUARDS_HOME.replace(
+        lambda original: lambda: _seen_from.get() or original(), on=module
+    )
 
 
 def _add_user_homes(module: ModuleType) -> None:
-    original = module._guard_homes
+    def covering(original: Callable[[str], set[str]]) -> Callable[..., set[str]]:
+        @functools.wraps(original)
+        def guard_homes(path: str = "") -> set[str]:
+            return {*original(path), *map(str, homes.user_homes())}
 
-    @functools.wraps(original)
-    def guard_homes(path: str = "") -> set[str]:
-        return {*original(path), *map(str, homes.user_homes())}
+        return guard_homes
 
-    module._guard_homes = guard_homes  # type: ignore[attr-defined]
+    replacements.GUARD_HOMES.replace(covering, on=module)
 
 
-def _build_for_all_users(module: ModuleType, name: str) -> None:
-    original = getattr(module, name)
-
+def _for_all_users(original: Callable[[str], Any]) -> Callable[[str], Any]:
     @functools.wraps(original)
     def build(home: str) -> Any:
         built = original(home)
         everybody = [item for user in homes.user_homes() for item in original(str(user))]
         return type(built)([*built, *everybody])
 
-    setattr(module, name, build)
+    return build
 
 
-def _ask_for_others_too(module: ModuleType, name: str) -> None:
-    """Ask a check again as the home that holds the path would ask it."""
-    original = getattr(module, name)
+def _for_others_too(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Repeat a check as the home that holds the path would make it."""
 
     @functools.wraps(original)
     def check(path: str, **options: Any) -> Any:
@@ -110,7 +112,7 @@ def _ask_for_others_too(module: ModuleType, name: str) -> None:
                 verdict = verdict or original(path, **options)
         return verdict
 
-    setattr(module, name, check)
+    return check
 
 
 def _others_holding(path: str) -> Iterator[Path]:

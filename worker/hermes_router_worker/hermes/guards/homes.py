@@ -1,6 +1,7 @@
-"""Which folders are somebody's home: those of users, and those of Hermes.
+"""Which folders are homes: those of users, and those of Hermes.
 
-Read when a guard asks, so that a profile that was created meanwhile counts too. Imports no Hermes.
+The list is read when a guard asks, so that a profile that was created meanwhile counts too. This
+module imports no Hermes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def hermes_root() -> Path:
 
 
 def account_home() -> Path:
-    """Return the HOME of the gateway: what ``~`` means to a Hermes that is not routed."""
+    """Return the HOME of the gateway: what ``~`` means to a Hermes without routing."""
     told = os.environ.get("HERMES_REAL_HOME", "")
     return Path(told).resolve() if told else _home_of_user() or own_home() / "home"
 
@@ -38,7 +39,7 @@ def hermes_homes() -> list[Path]:
 
 
 def user_homes() -> list[Path]:
-    """Return each folder that is the HOME of something: the account's and every profile's."""
+    """Return each folder that is somebody's HOME: the account's and every profile's."""
     homes = [Path.home().resolve(), account_home()]
     user = _home_of_user()
     homes += [user] if user is not None else []
@@ -47,7 +48,7 @@ def user_homes() -> list[Path]:
 
 
 def is_foreign(path: Path) -> bool:
-    """Say whether ``path`` belongs to another profile, or to the gateway, and not to this one."""
+    """Say whether ``path`` belongs to another profile or to the gateway, not to this profile."""
     resolved, own, root = path.resolve(), own_home(), hermes_root()
     if own == root:
         return resolved.is_relative_to(root / "profiles")
@@ -57,5 +58,5 @@ def is_foreign(path: Path) -> bool:
 def _home_of_user() -> Path | None:
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir).resolve()
-    except KeyError:  # a container may run us as a user that has no entry
+    except KeyError:  # in a container, our user may have no entry
         return None

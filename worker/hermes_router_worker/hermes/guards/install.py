@@ -1,4 +1,4 @@
-"""Putting the guards in place, before Hermes is imported."""
+"""Install the guards before Hermes is imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hermes_router_worker.hermes.guards.files import (
 from hermes_router_worker.hermes.guards.media import cover_media
 from hermes_router_worker.hermes.on_import import once_imported
 
-#: The modules whose own functions are replaced; where a Hermes has moved one, both places.
+#: The modules with replaced functions; if some Hermes has moved a function, both modules.
 _COVERED = (
     ("agent.file_safety", cover_file_safety),
     ("agent.context_references", cover_references),
@@ -27,6 +27,6 @@ _COVERED = (
 
 
 def install() -> None:
-    """Have each guard widened when its module is imported, before anybody took its names."""
+    """Have each guard extended when its module is imported, before other modules copy its names."""
     for name, cover in _COVERED:
         once_imported(name, cover)

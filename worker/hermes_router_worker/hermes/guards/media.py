@@ -1,4 +1,4 @@
-"""Files that a reply attaches: which are refused, and why."""
+"""Files that a reply attaches: which of them are refused, and why."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.guards import homes
 
 
 def cover_media(module: ModuleType) -> None:
-    """Let ``gateway.platforms.base`` refuse what no profile may attach, and nothing else.
+    """Let ``gateway.platforms.base`` refuse the files that no profile may attach, and no others.
 
-    A folder that Hermes refuses as a whole, like ``/root`` or ``/var/lib``, may be where the Hermes
-    root lies: what is the profile's own can be attached there too.
+    Hermes refuses some folders as a whole, such as ``/root`` or ``/var/lib``. The Hermes root may
+    be there; the profile's own files below it can be attached all the same.
     """
     _deny_every_users_credentials(module)
     _allow_own_files(module)
@@ -24,14 +25,15 @@ def cover_media(module: ModuleType) -> None:
 
 
 def _deny_every_users_credentials(module: ModuleType) -> None:
-    original = module._media_delivery_denied_paths
+    def covering(original: Callable[[], list[Path]]) -> Callable[[], list[Path]]:
+        @functools.wraps(original)
+        def denied_paths() -> list[Path]:
+            names = module._MEDIA_DELIVERY_DENIED_HOME_SUBPATHS
+            return [*original(), *(home / name for home in homes.user_homes() for name in names)]
 
-    @functools.wraps(original)
-    def denied_paths() -> list[Path]:
-        names = module._MEDIA_DELIVERY_DENIED_HOME_SUBPATHS
-        return [*original(), *(home / name for home in homes.user_homes() for name in names)]
+        return denied_paths
 
-    module._media_delivery_denied_paths = denied_paths  # type: ignore[attr-defined]
+    replacements.MEDIA_DENIED.replace(covering, on=module)
 
 
 def _allow_own_files(module: ModuleType) -> None:
@@ -44,23 +46,25 @@ def _allow_own_files(module: ModuleType) -> None:
             return any(not own.is_relative_to(folder) for folder in hit)
         return any(folder != account for folder in hit)
 
-    module._path_under_denied_prefix = under_denied_prefix  # type: ignore[attr-defined]
+    replacements.MEDIA_UNDER_DENIED.replace(lambda _: under_denied_prefix, on=module)
 
 
 def _refuse_foreign_files(module: ModuleType) -> None:
-    """Refuse them before Hermes's list of allowed folders: every profile's cache is on it."""
-    original: Callable[..., str | None] = module.validate_media_delivery_path
+    """Refuse foreign files before Hermes's list of allowed folders: it has all caches."""
 
-    @functools.wraps(original)
-    def validate(path: str, *args: Any, **options: Any) -> str | None:
-        accepted = original(path, *args, **options)
-        return None if accepted is None or homes.is_foreign(Path(accepted)) else accepted
+    def covering(original: Callable[..., str | None]) -> Callable[..., str | None]:
+        @functools.wraps(original)
+        def validate(path: str, *args: Any, **options: Any) -> str | None:
+            accepted = original(path, *args, **options)
+            return None if accepted is None or homes.is_foreign(Path(accepted)) else accepted
 
-    module.validate_media_delivery_path = validate  # type: ignore[attr-defined]
+        return validate
+
+    replacements.MEDIA_VALID.replace(covering, on=module)
 
 
 def why_refused(name: str) -> str:
-    """Return why a path that was refused is not attached, for the chat and the log."""
+    """Return why a refused path is not attached, for the chat and the log."""
     try:
         path = Path(os.path.expanduser(name.strip("`\"' "))).resolve()  # noqa: PTH111 - no error for ~nobody
         if not path.exists():
@@ -72,5 +76,5 @@ def why_refused(name: str) -> str:
         if not os.access(path, os.R_OK):
             return "it cannot be read"
     except (OSError, RuntimeError, ValueError):
-        return "its name is not one of a file"
-    return "files of its folder, or with its name, may hold secrets and are never attached"
+        return "its name is not a file name"
+    return "files with this name or in this folder may contain secrets and are never attached"

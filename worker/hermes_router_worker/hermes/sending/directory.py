@@ -1,8 +1,8 @@
-"""The profile's channel directory: the conversations that are its own, by name.
+"""The profile's channel directory: the names of the profile's own conversations.
 
-Hermes builds this file in a gateway, from what its adapters and its sessions know. A routed profile
-has no gateway of its own: its workers add what the real one tells them. What else stands there,
-say from a gateway that the profile has as well, is left.
+Hermes builds this file in a gateway, from its adapters and sessions. A routed profile has no
+gateway of its own, so its workers add what the real gateway tells them. Other entries stay, for
+example those of a gateway that the profile runs as well.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 def add(places: Iterable[msg.Place]) -> None:
-    """Add conversations to the directory, or rename them; writes nothing when all are there."""
+    """Add conversations to the directory, or rename them; write nothing if nothing changes.
+
+    The caller holds the lock that all workers of the home share: the file is written as a whole.
+    """
     path = Path(os.environ["HERMES_HOME"], "channel_directory.json")
     directory = _read(path)
     platforms: dict[str, Any] = directory.setdefault("platforms", {})
@@ -59,7 +62,7 @@ def _entry(place: msg.Place) -> dict[str, Any]:
 
 
 def _enter(entries: list[Any], entry: dict[str, Any]) -> bool:
-    """Put an entry in; say whether that changed anything."""
+    """Add an entry, or update it; return whether that changed anything."""
     for index, known in enumerate(entries):
         if isinstance(known, dict) and known.get("id") == entry["id"]:
             if known.get("name") == entry["name"]:

@@ -1,4 +1,4 @@
-"""The tools with which a model sends: Hermes's own where a version has one, else the router's."""
+"""The tools with which a model sends: Hermes's own if this version has one, else the router's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes import replacements
 
 NAME = "send_message"
 _TOOLSET = "hermes_router"
 
-#: How the tool is described to a model; its function is Hermes's, and so are the words it takes.
+#: How the tool is described to a model; its function and its parameters are Hermes's.
 SCHEMA: dict[str, Any] = {
     "name": NAME,
     "description": (
@@ -52,35 +53,35 @@ SCHEMA: dict[str, Any] = {
     },
 }
 
-#: Sends a reaction: place, emoji or None to take it away, message id or None for the last one.
+#: Sends a reaction. Arguments: place, emoji (None removes the reaction), message id (None for the
+#: last message).
 React = Callable[[msg.Place, str | None, str | None], Any]
 
 
-def react_through(react: React) -> None:
-    """Have the engine's reactions go the way its messages go."""
+def react_through(react: React, explicit: Callable[[Any], str]) -> None:
+    """Have the engine send reactions as it sends messages; ``explicit`` completes a target."""
     tool: Any = importlib.import_module("tools.send_message_tool")
-    original = getattr(tool, "_handle_react", None)
-    if original is None:  # an older Hermes knows no reactions
-        return
-    original = getattr(original, "__wrapped__", original)
 
-    @functools.wraps(original)
-    def handle_react(args: Mapping[str, Any], remove: bool = False) -> str:  # noqa: FBT001, FBT002
-        emoji = str(args.get("emoji") or "").strip()
-        if not remove and not emoji:
-            return str(tool.tool_error("'emoji' is required when action='react'"))
-        place = _place_of(tool, str(args.get("target") or ""))
-        if place is None:
-            return str(tool.tool_error("'target' names no conversation that is known here"))
-        number = str(args.get("message_id") or "").strip() or None
-        run = importlib.import_module("model_tools")._run_async
-        return json.dumps(run(react(place, None if remove else emoji, number)))
+    def reacting(original: Callable[..., str]) -> Callable[..., str]:
+        @functools.wraps(original)
+        def handle_react(args: Mapping[str, Any], remove: bool = False) -> str:  # noqa: FBT001, FBT002
+            emoji = str(args.get("emoji") or "").strip()
+            if not remove and not emoji:
+                return str(tool.tool_error("'emoji' is required when action='react'"))
+            place = _place_of(tool, explicit(args.get("target")))
+            if place is None:
+                return str(tool.tool_error("'target' names no conversation that is known here"))
+            number = str(args.get("message_id") or "").strip() or None
+            run = importlib.import_module("model_tools")._run_async
+            return json.dumps(run(react(place, None if remove else emoji, number)))
 
-    tool._handle_react = handle_react
+        return handle_react
+
+    replacements.HANDLE_REACT.replace(reacting, anew=True)
 
 
 def _place_of(tool: Any, target: str) -> msg.Place | None:
-    platform, _, reference = tool._explicit_target(target).partition(":")
+    platform, _, reference = target.partition(":")
     platform = platform.strip().lower()
     resolve = getattr(tool, "resolve_send_target", None)
     if resolve is not None:
@@ -95,10 +96,10 @@ def _place_of(tool: Any, target: str) -> msg.Place | None:
 
 
 def offer() -> None:
-    """Offer the model the tool ``send_message``, unless this Hermes or a plugin does so itself.
+    """Offer the tool ``send_message`` to the model, unless this Hermes or a plugin offers it.
 
-    It is Hermes's own tool function, which Hermes itself does not register. It stands in a toolset
-    of its own, which ``hermes tools`` switches off like a plugin's.
+    The tool's function is Hermes's own, which Hermes itself does not register. The tool has its own
+    toolset, so that ``hermes tools`` can switch it off like a plugin's.
     """
     engine: Any = importlib.import_module("tools.send_message_tool")
     registry = importlib.import_module("tools.registry").registry

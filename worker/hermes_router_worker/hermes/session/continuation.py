@@ -1,9 +1,9 @@
-"""Going on with a turn that a stop of the gateway cut off, by the mark that Hermes has for that.
+"""Continue a turn that a stop of the gateway cut off, by the mark that Hermes has for this.
 
-A worker that is told to go because the gateway stops marks its session as Hermes's own gateway
-would. The session's next turn then gets Hermes's note about the interruption. The next gateway
-asks for that turn, by the event without words that Hermes makes for it; a person who writes first
-gets it as well.
+If the gateway stops, it tells its workers to end. Such a worker marks its session as Hermes's own
+gateway would. The session's next turn then gets Hermes's note about the interruption. The next
+gateway asks for that turn, with the event without text that Hermes makes for it. If a person writes
+first, that message's turn gets the note as well.
 """
 
 from __future__ import annotations
@@ -11,29 +11,39 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-#: The reason that Hermes notes for a turn that its stop cut off.
+from hermes_router_worker.hermes.home.session_store import fresh_entry
+
+#: The reason that Hermes notes for a turn that a stop cut off.
 _REASON = "shutdown_timeout"
 
 
 async def mark(runner: Any, session_key: str) -> None:
-    """Mark the session of a turn that runs.
+    """Mark the session of a running turn.
 
     Raises:
-        RuntimeError: Hermes refused it, so that nobody could go on; the gateway tells people.
+        RuntimeError: Hermes refused the mark, so no turn can be continued; the gateway sends a
+            notice.
     """
     if session_key not in runner._running_agents:
         return
     store = runner.session_store
     if not await asyncio.to_thread(store.mark_resume_pending, session_key, _REASON):
-        raise RuntimeError("the session's turn could not be marked to be gone on with")
+        raise RuntimeError("the session's turn could not be marked for continuation")
 
 
 def is_over(runner: Any, event: Any) -> bool:
-    """Say whether an event asks for a turn that was gone on with already, by a person's message."""
+    """Say whether an event asks for a turn that a person's message has continued already."""
     if not event.internal or event.text:
         return False
-    store, key = runner.session_store, runner._session_key_for_source(event.source)
-    with store._lock:
-        store._ensure_loaded_locked()
-        entry = store._entries.get(key)
+    entry = fresh_entry(runner.session_store, runner._session_key_for_source(event.source))
     return not (entry is not None and entry.resume_pending)
+
+
+def interrupt_reason() -> str:
+    """Return the text by which Hermes recognises an interruption that no person sent.
+
+    Hermes would treat any other text as a message, and answer it.
+    """
+    from gateway import run
+
+    return str(getattr(run, "_INTERRUPT_REASON_GATEWAY_SHUTDOWN", "Gateway shutting down"))

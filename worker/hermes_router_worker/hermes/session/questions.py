@@ -1,12 +1,72 @@
-"""The assistant's questions to people, for whose answers an agent's thread waits."""
+"""What a session waits for from people: approvals, the assistant's questions, confirmations."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import time
+from typing import Any
+
+
+def approval_open(session_key: Any) -> bool:
+    """Say whether the session waits for approval of a command."""
+    return bool(_module("tools.approval").has_blocking_approval(session_key))
+
+
+def approve(session_key: str, choice: Any) -> Any:
+    """Answer the session's approval; return how many requests waited for it."""
+    return _module("tools.approval").resolve_gateway_approval(session_key, choice)
+
+
+def question_open(clarify_id: Any) -> bool:
+    """Say whether one question of the assistant still waits for an answer."""
+    return clarify_id in _module("tools.clarify_gateway")._entries
+
+
+def question_of(session_key: str) -> Any:
+    """Return the question that waits in a session, with or without choices, or None."""
+    clarify = _module("tools.clarify_gateway")
+    return clarify.get_pending_for_session(session_key, include_choice_prompts=True)
+
+
+def answer(clarify_id: str, choice: Any) -> None:
+    """Answer a question of the assistant."""
+    _module("tools.clarify_gateway").resolve_gateway_clarify(clarify_id, choice)
+
+
+def await_typed(clarify_id: str) -> None:
+    """Have the next message answer a question."""
+    _module("tools.clarify_gateway").mark_awaiting_text(clarify_id)
 
 
 def let_go(session_key: str) -> None:
-    """End the wait for an answer to a session's question: nothing that stops a turn does."""
+    """End the wait for an answer to a session's question: Hermes's ``/stop`` does not end it."""
     with contextlib.suppress(ImportError, AttributeError):
-        importlib.import_module("tools.clarify_gateway").clear_session(session_key)
+        _module("tools.clarify_gateway").clear_session(session_key)
+
+
+def confirmation_of(session_key: Any) -> dict[str, Any] | None:
+    """Return the confirmation that waits in a session, or None."""
+    found: dict[str, Any] | None = _module("tools.slash_confirm").get_pending(session_key)
+    return found
+
+
+async def confirm(session_key: str, confirm_id: str, choice: Any) -> Any:
+    """Answer a confirmation; return the text for the person."""
+    return await _module("tools.slash_confirm").resolve(session_key, confirm_id, choice)
+
+
+def confirm_pending() -> bool:
+    """Say whether a slash command waits for a confirmation, by a button or by a typed word."""
+    pending = getattr(_module("tools.slash_confirm"), "_pending", {})
+    return any(not confirm_expired(entry) for entry in list(pending.values()))
+
+
+def confirm_expired(entry: dict[str, Any]) -> bool:
+    """Say whether Hermes would no longer act on this confirmation."""
+    limit = getattr(_module("tools.slash_confirm"), "DEFAULT_TIMEOUT_SECONDS", 300)
+    return time.time() - float(entry.get("created_at") or 0) > limit
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(name)

@@ -1,7 +1,7 @@
 """Where Hermes keeps the rows of its sessions: a database, or a file if that cannot be opened.
 
-Each row is kept twice, where Hermes looks for it and in a place of our own: a gateway without
-guards replaces all that lies in the first.
+Each row is kept twice: where Hermes looks for it, and in a place of our own. A gateway without our
+guards replaces everything in Hermes's place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from hermes_router_worker import json_files
 from hermes_router_worker.hermes.patching import MissingPoint, require
-from hermes_router_worker.home.lock import FOLDER
+from hermes_router_worker.hermes.paths import FOLDER
 
 Row = dict[str, Any]
 
@@ -24,21 +24,22 @@ class Rows(Protocol):
     """Where session rows are kept: ``session key -> SessionEntry as a dict``."""
 
     def changed(self) -> bool:
-        """Tell whether :meth:`read` could give something new; True when in doubt."""
+        """Say whether :meth:`read` could return something new; True when in doubt."""
 
     def read(self) -> dict[str, Row]:
         """Return all rows."""
 
     def write(self, rows: Mapping[str, Row], removed: set[str], all_rows: dict[str, Row]) -> None:
-        """Store ``rows``, drop ``removed``; ``all_rows`` is the result for whole-file copies."""
+        """Store ``rows``, drop ``removed``; ``all_rows`` is the result, for whole-file copies."""
 
 
 class DatabaseRows:
     """Rows in ``state.db``.
 
-    Each row is kept in the scope of Hermes and in one of our own. A gateway without guards
-    replaces its whole scope: a row that it drops is still in ours, a row that it changes is the
-    newer one. ``sessions.json``, Hermes's readable copy, is written where Hermes would write it.
+    Each row is kept in Hermes's scope and in a scope of our own. A gateway without our guards
+    replaces its whole scope. A row that it drops is still in our scope; of a row that it changes,
+    the newer copy counts. ``sessions.json``, Hermes's readable copy, is written where Hermes would
+    write it.
     """
 
     def __init__(self, store: Any) -> None:
@@ -49,7 +50,7 @@ class DatabaseRows:
 
     @property
     def _db(self) -> Any:
-        """The database, asked for each time: Hermes opens another when the file was replaced."""
+        """The database, looked up each time: Hermes opens another one if the file was replaced."""
         return self._store._db
 
     def changed(self) -> bool:
@@ -103,7 +104,7 @@ class FileRows:
         self._version: object = None
 
     def changed(self) -> bool:
-        """Tell whether a file was replaced since the last call."""
+        """Say whether a file was replaced since the last call."""
         version = tuple(json_files.identity(path) for path in self._files)
         previous, self._version = self._version, version
         return version != previous
@@ -124,7 +125,11 @@ class FileRows:
 
 
 def rows_of(store: Any, home: Path) -> Rows:
-    """Return where a ``SessionStore`` keeps its rows; raises ``MissingPoint``."""
+    """Return where a ``SessionStore`` keeps its rows.
+
+    Raises:
+        MissingPoint: this Hermes lacks a member of its database.
+    """
     database = getattr(store, "_db", None)
     if database is None:
         return FileRows(store, home)
@@ -137,7 +142,7 @@ def rows_of(store: Any, home: Path) -> Rows:
 
 
 def _stamp(row: Mapping[str, Any]) -> str:
-    """Return when a row was last written by a session: ISO times of one machine sort as text."""
+    """Return when a session last wrote a row: ISO times of one machine sort as text."""
     return str(row.get("updated_at", ""))
 
 

@@ -1,7 +1,7 @@
-"""What a template does once, so that no worker of it has to.
+"""Work that a template does once, so that none of its workers has to do it.
 
-Only work whose result is the same for every session of the profile, and that Hermes would do in
-the first turn of a process anyway: importing, probing the machine, reading certificates.
+Only work whose result is the same for every session of the profile, and that Hermes would do in the
+first turn of a process anyway: importing, probing the machine, reading certificates.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import importlib
 import json
 import logging
 import os
-import threading
-import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
-from hermes_router_worker.startup import speedups, steps
+from hermes_router_worker.hermes.startup import provider_answers, speedups, steps
+from hermes_router_worker.hermes.startup.program import gateway_config, runner_of
 
 logger = logging.getLogger(__name__)
 
-#: Modules that a turn imports when it first needs them; one that this Hermes lacks is skipped.
+#: Modules that a turn imports when it first needs them; a module that this Hermes lacks is skipped.
 _MODULES = (
     "agent.agent_init",
     "agent.agent_runtime_helpers",
@@ -103,59 +103,34 @@ _MODULES = (
 )
 
 
-def everything() -> None:
-    """Do all of it. A step that fails costs the workers time, nothing else."""
+def everything(*first: Callable[[], Any]) -> None:
+    """Do all of it, after the steps ``first``; a step that fails only makes workers slower."""
     for name in _MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     for step in (
-        steps.sync_skills,  # before what may read them
+        *first,
         speedups.everything,
         _throw_away_runner,
         _probe_environment,
         _throw_away_agent,
         _practise_client,
-        ask_provider,
+        provider_answers.ask_provider,
         speedups.compile_config,
     ):
         try:
             step()
-        except Exception:  # boundary: the worker will do it itself and report what fails
+        except Exception:  # boundary: the worker does it itself and reports the error
             logger.warning("preparing %s failed", step.__name__, exc_info=True)
-
-
-def quiet_logging() -> None:
-    """Stop the thread that writes Hermes's logs: no thread may run when a process forks."""
-    import hermes_logging
-
-    with hermes_logging._queue_state_lock:
-        listener = hermes_logging._queue_listener
-        if listener is not None:
-            listener.stop()
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            thread.join(timeout=5)
-
-
-def resume_logging() -> None:
-    """Start the log thread again, in a forked worker."""
-    import hermes_logging
-
-    listener = hermes_logging._queue_listener
-    if listener is not None and getattr(listener, "_thread", None) is None:
-        listener.start()
 
 
 def _throw_away_runner() -> None:
     """Build a runner, which imports and reads much, and close what it opened."""
-    from gateway.config import load_gateway_config
-    from gateway.run import GatewayRunner
-
     steps.defer_upkeep()
-    runner = GatewayRunner(load_gateway_config())
+    runner = runner_of(gateway_config())
     try:
         registry = importlib.import_module("hermes_state_registry")
-    except ImportError:  # before 0.21 each user of the database has a connection of its own
+    except ImportError:  # before 0.21, each user of the database has its own connection
         _close_databases(runner)
     else:
         registry.close_all()
@@ -163,10 +138,10 @@ def _throw_away_runner() -> None:
 
 
 def _close_header_readers() -> None:
-    """Close the descriptors by which Hermes reads database headers; it opens others when it needs.
+    """Close the descriptors by which Hermes reads database headers; it opens new ones at need.
 
-    It never closes them itself: that would drop the locks of a connection to the same file. Here no
-    connection is left.
+    Hermes never closes them itself: that would drop the locks of a connection to the same file.
+    Here no connection is left.
     """
     files = importlib.import_module("hermes_state_dbfile")
     readers = getattr(files, "_HEADER_PROBE_FDS", {})
@@ -188,17 +163,18 @@ def _close_databases(runner: Any) -> None:
 
 
 def _probe_environment() -> None:
-    """Have Hermes look for the machine's Python tools, which it remembers per process."""
-    from tools.env_probe import get_environment_probe_line
+    """Have Hermes look for the machine's Python tools; it remembers the result per process."""
+    from hermes_cli.config import load_config
 
-    get_environment_probe_line()
+    if provider_answers.wants_probe(load_config()):
+        importlib.import_module("tools.env_probe").get_environment_probe_line()
 
 
 def _throw_away_agent() -> None:
-    """Build an agent as the profile's turns will, so that what it looks up is remembered.
+    """Build an agent as the profile's turns will, so that Hermes remembers what it looks up.
 
-    That includes what it asks its provider about the model. What it would fetch in the background,
-    by a thread, is left to the workers.
+    This includes what Hermes asks the provider about the model. What a background thread would
+    fetch is left to the workers.
     """
     import run_agent
     from gateway.run import _resolve_gateway_model, _resolve_runtime_agent_kwargs
@@ -215,102 +191,19 @@ def _throw_away_agent() -> None:
             skip_context_files=True,
             skip_memory=True,
         )
-        with contextlib.suppress(Exception):  # the worker's turn will do it, and report what fails
+        with contextlib.suppress(Exception):  # the worker's turn will report the error
             _practise_answer(agent)
-        agent.close()
+        with speedups.little_to_collect():  # closing an agent runs the collector, which took 0.5 s
+            agent.close()
     finally:
         if fetched is not None:
             fetched.clear()
 
 
-def ask_provider() -> None:
-    """Ask the provider about its models, which Hermes keeps for some minutes.
-
-    A worker calls this too while it waits: a template's answers grow old. What a custom endpoint
-    is, Hermes remembers only if it knows that kind of server; here also that it knows it not, once
-    the endpoint has shown that it is there.
-    """
-    from agent import model_metadata as metadata
-    from gateway.run import _resolve_runtime_agent_kwargs
-
-    runtime = _resolve_runtime_agent_kwargs()
-    address, key = runtime.get("base_url"), runtime.get("api_key")
-    if runtime.get("provider") == "openrouter":
-        metadata.fetch_model_metadata()
-    if runtime.get("provider") != "custom" or not address:
-        return
-    key = key if isinstance(key, str) else ""
-    unknown = _note_kind(metadata, address, key)
-    if not metadata.fetch_endpoint_model_metadata(address, api_key=key) and unknown:
-        metadata._endpoint_probe_path_cache.pop(unknown, None)
-        return
-    # Hermes 0.21 and later remember an answer per key, and ask for prices without one.
-    metadata.fetch_endpoint_model_metadata(address)
-
-
-def look_ahead_beside(look_ahead: Callable[[], None]) -> bool:
-    """Begin in a thread what a turn would wait for, and return at once; False if that may not be.
-
-    It may not where finding out the login can refresh it: a turn that begins meanwhile would
-    refresh it too, and such tokens can be used once. What both will import is imported here, one
-    after the other.
-    """
-    from hermes_cli.config import load_config
-
-    config = load_config()
-    if _configured(config, "agent").get("environment_probe", True):
-        with contextlib.suppress(ImportError):  # an older Hermes probes in its first turn
-            from tools.env_probe import warm_environment_probe_async
-
-            warm_environment_probe_async()
-    if _configured(config, "model").get("provider") != "custom":
-        return False
-    for name in ("agent.model_metadata", "hermes_cli.runtime_provider"):
-        importlib.import_module(name)
-    threading.Thread(target=look_ahead, name="look-ahead", daemon=True).start()
-    return True
-
-
-def _configured(config: dict[str, Any], section: str) -> dict[str, Any]:
-    values = config.get(section)
-    return values if isinstance(values, dict) else {}
-
-
-def _note_kind(metadata: Any, address: str, key: str) -> str:
-    """Put an unknown kind into Hermes's memory of kinds; return its name there, or nothing."""
-    kinds = getattr(metadata, "_endpoint_probe_path_cache", None)
-    if kinds is None or not metadata.is_local_endpoint(address):
-        return ""  # an older Hermes asks each time; a distant endpoint is not asked
-    server = metadata._localhost_to_ipv4(metadata._normalize_base_url(address))
-    server = server.removesuffix("/v1")
-    now, asked = time.monotonic(), kinds.get(server)
-    if asked is None or now - asked[1] >= metadata._ENDPOINT_PROBE_TTL_SECONDS:
-        kind = metadata.detect_local_server_type(address, api_key=key)
-        asked = kinds[server] = (kind, now)
-    return server if asked[0] is None else ""
-
-
-def trust_answers() -> None:
-    """Let what the provider said last hold for the turn that begins, however old it is.
-
-    A prepared worker may have waited for long. Asking again would delay its turn; the next worker
-    asks when it is prepared, so that at most one turn knows an old answer.
-    """
-    from agent import model_metadata as metadata
-
-    answers = getattr(metadata, "_endpoint_model_metadata_cache", {})
-    for address, known in list(answers.items()):  # a thread may be asking meanwhile
-        if known:
-            metadata._endpoint_model_metadata_cache_time[address] = time.time()
-    kinds = getattr(metadata, "_endpoint_probe_path_cache", {})
-    for server, (kind, _) in list(kinds.items()):
-        kinds[server] = (kind, time.monotonic())
-
-
 def _practise_client() -> None:
-    """Have the OpenAI client do once what it does first for a request and for an answer.
+    """Let the OpenAI client do its first-time work for a request and for an answer.
 
-    It talks to a function, not to the network: nothing is opened.
+    The client talks to a function, not to the network, so nothing is opened.
     """
     import httpx
     import openai
@@ -337,7 +230,7 @@ def _practise_client() -> None:
 
 
 def _practice_answer(request: Any) -> Any:
-    """Answer a practice request: whole, or as a stream of one chunk."""
+    """Answer a practice request: as a whole, or as a stream of one chunk."""
     import httpx
 
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -356,8 +249,6 @@ def _practice_answer(request: Any) -> Any:
 
 def _practise_answer(agent: Any) -> None:
     """Read an answer as a turn does: that compiles some thirty regular expressions."""
-    from types import SimpleNamespace
-
     from gateway.platforms.base import BasePlatformAdapter
 
     text = "x"

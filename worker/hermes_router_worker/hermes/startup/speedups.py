@@ -1,8 +1,8 @@
-"""The same results in less time: what Hermes does over and over in one turn.
+"""Give Hermes the same results in less time, for work that it repeats in one turn.
 
-Nothing here changes what Hermes gets, only how long it takes: a copy of its configuration, a parsed
-YAML file, a CA bundle that was looked at before. Each step takes effect on what Hermes has imported
-so far, and skips what this Hermes does not have.
+Nothing here changes a result: a copy of the configuration, a parsed YAML file, a CA bundle that was
+read before. Each function acts on modules that Hermes has imported so far, and skips modules that
+this Hermes does not have.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import importlib
 import math
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol.system.quick_yaml import read_yaml_quickly
+from hermes_router_worker.hermes import replacements
 
 
 def everything() -> None:
-    """Take all short cuts whose modules are imported. May be called again after more imports."""
+    """Apply all speed-ups to modules that are imported now; may be called again later."""
     read_yaml_quickly()
     copy_config_fast()
     share_certificates()
@@ -33,35 +34,44 @@ def everything() -> None:
 
 
 def pause_collector() -> None:
-    """Collect no garbage while Hermes is imported: there is none, and looking takes a quarter."""
+    """Stop the garbage collector while Hermes is imported: its useless work takes a quarter."""
     gc.disable()
 
 
 def resume_collector() -> None:
-    """Collect garbage again, but not what is there by now: code, which stays."""
+    """Start the garbage collector again; it ignores the objects that exist now, mostly code."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
+
+
+@contextlib.contextmanager
+def little_to_collect() -> Iterator[None]:
+    """While the block runs, let the collector look only at objects that the block makes."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 # -- the configuration -----------------------------------------------------------------------------
 
 
 def copy_config_fast() -> None:
-    """Have Hermes copy its configuration quickly: a turn asks for a copy some thirty times.
+    """Have Hermes copy its configuration quickly: a turn makes some thirty copies.
 
-    Python's ``deepcopy`` is written for anything; a configuration is mappings, lists and scalars.
+    Python's ``deepcopy`` handles any object; a configuration is only mappings, lists and scalars.
     """
-    module: Any = sys.modules.get("hermes_cli.config")
-    if module is not None and getattr(module, "copy", None) is copy:
-        module.copy = _QuickCopy()
+    if "hermes_cli.config" in sys.modules:
+        replacements.COPY_CONFIG.replace(lambda _copy: _QuickCopy())
 
 
 def compile_config() -> None:
-    """Turn the configuration as it is now into code that builds a copy, for this process's forks.
+    """Compile the current configuration into code that builds a copy, for this process's forks.
 
-    Hermes keeps it between two loads and copies that; when its file changes it makes another, which
-    is copied without the code.
+    Hermes keeps the loaded configuration and copies it. When the file changes, Hermes loads another
+    one, which is copied without the compiled code.
     """
     config: Any = importlib.import_module("hermes_cli.config")
     copier = getattr(config, "copy", None)
@@ -71,7 +81,7 @@ def compile_config() -> None:
 
 
 class _QuickCopy:
-    """Python's ``copy`` module for one other module, with plain data copied the short way."""
+    """Replaces Python's ``copy`` module in one other module; copies plain data quickly."""
 
     def __init__(self) -> None:
         self._known: Any = None
@@ -88,7 +98,7 @@ class _QuickCopy:
             self._known, self._pristine = value, self._build()
 
     def deepcopy(self, value: Any, memo: Any = None) -> Any:
-        """Return a copy that shares nothing that can change."""
+        """Return a copy that shares no changeable object with ``value``."""
         if memo is not None:
             return copy.deepcopy(value, memo)
         if value is self._known and self._build is not None and value == self._pristine:
@@ -97,7 +107,7 @@ class _QuickCopy:
 
 
 def quick_copy(value: Any) -> Any:
-    """Copy plain data; what is not of exactly a plain type is left to ``copy.deepcopy``."""
+    """Copy plain data; leave any value of another type to ``copy.deepcopy``."""
     kind = type(value)
     if kind in _SCALARS:
         return value
@@ -111,9 +121,9 @@ def quick_copy(value: Any) -> Any:
 
 
 def builder(value: Any) -> Callable[[], Any] | None:
-    """Return a function that builds a value equal to ``value`` from nothing; None if it cannot.
+    """Return a function that builds an equal value from nothing; None if that is not possible.
 
-    Executing a literal is some ten times as fast as walking what it stands for.
+    Executing a literal is some ten times as fast as copying the value object by object.
     """
     if not _is_literal(value):
         return None
@@ -140,22 +150,17 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def share_certificates() -> None:
-    """Read each CA bundle once per process: every HTTP client of a turn asks for the same one.
+    """Read each CA bundle once per process: all HTTP clients of a turn use the same one.
 
-    A context with a bundle loaded takes some 20 ms to make. Only contexts with the default
-    verification are shared; a client that asks for another gets its own.
+    To make a context with a loaded bundle takes some 20 ms. Only contexts with the default
+    verification are shared; a client that asks for another verification gets its own.
     """
     _share_httpx_contexts()
-    _check_bundles_once()
-    for name in ("agent.ssl_guard", "agent.ssl_verify"):
-        with contextlib.suppress(ImportError):
-            module: Any = importlib.import_module(name)
-            if getattr(module, "ssl", None) is ssl:
-                module.ssl = _RememberingSsl()
+    replacements.VERIFY_SSL.replace(lambda _ssl: _RememberingSsl())
 
 
 class _RememberingSsl:
-    """Python's ``ssl`` module for one other module, with its default contexts remembered."""
+    """Replaces Python's ``ssl`` module in one other module; remembers its default contexts."""
 
     def __init__(self) -> None:
         self._contexts: dict[tuple[str, int], ssl.SSLContext] = {}
@@ -164,7 +169,7 @@ class _RememberingSsl:
         return getattr(ssl, name)
 
     def create_default_context(self, *args: Any, **kwargs: Any) -> ssl.SSLContext:
-        """Return the context of a bundle file, made once for each state of the file."""
+        """Return the context of a bundle file, made once for each version of the file."""
         if args or set(kwargs) != {"cafile"}:
             return ssl.create_default_context(*args, **kwargs)
         path = str(kwargs["cafile"])
@@ -172,37 +177,6 @@ class _RememberingSsl:
         if key not in self._contexts:
             self._contexts[key] = ssl.create_default_context(cafile=path)
         return self._contexts[key]
-
-
-def _check_bundles_once() -> None:
-    """Have Hermes check a CA bundle again only when its file changed: it does for each client."""
-    with contextlib.suppress(ImportError):
-        module: Any = importlib.import_module("agent.ssl_guard")
-        check = getattr(module, "_validate_bundle_path", None)
-        if check is not None and not hasattr(check, "__wrapped__"):
-            module._validate_bundle_path = _once_per_state(check)
-
-
-def _once_per_state(check: Callable[..., None]) -> Callable[..., None]:
-    passed: set[Any] = set()
-
-    @functools.wraps(check)
-    def checked(label: str, value: str, **options: Any) -> None:
-        state: Any = None
-        with contextlib.suppress(OSError):
-            found = Path(value).expanduser().stat()
-            state = (
-                value,
-                found.st_ino,
-                found.st_mtime_ns,
-                found.st_size,
-                *sorted(options.items()),
-            )
-        if state is None or state not in passed:
-            check(label, value, **options)
-            passed.add(state)
-
-    return checked
 
 
 def _share_httpx_contexts() -> None:

@@ -1,0 +1,38 @@
+"""Hermes's bundled skills: where they are, and how they get into the home."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from hermes_router_worker.json_files import identity
+
+
+def bundled() -> bool:
+    """Say whether this Hermes comes with skills."""
+    return _folder().is_dir()
+
+
+def synced() -> bool:
+    """Say whether the home has the list of bundled skills that were copied into it."""
+    return Path(_module().MANIFEST_FILE).exists()
+
+
+def sync() -> None:
+    """Copy new and changed skills into the home; compares every file of every skill."""
+    _module().sync_skills(quiet=True)
+
+
+def version() -> str:
+    """Return a value that changes when bundled skills may have changed: version and folder."""
+    folder = _folder()
+    return f"{importlib.import_module('hermes_cli').__version__} {folder} {identity(folder)}"
+
+
+def _folder() -> Path:
+    return Path(_module()._get_bundled_dir())
+
+
+def _module() -> Any:
+    return importlib.import_module("tools.skills_sync")

@@ -1,0 +1,146 @@
+"""Hermes's send engine: where it opens connections, reads targets and lists platforms.
+
+Everything in Hermes that sends without an adapter ends in one function of
+``tools.send_message_tool``, which uses the platform's credentials. Here that function calls a
+function of ours.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.patching import missing
+from hermes_router_worker.hermes.session import platforms
+
+#: The module of the engine.
+ENGINE = "tools.send_message_tool"
+
+#: Hermes needs some credential to count a platform as connected; this one opens nothing.
+NO_TOKEN = "held-by-the-gateway"  # noqa: S105 - a placeholder
+
+Send = Callable[[msg.Place, str, list[tuple[str, bool]], bool], Awaitable[dict[str, Any]]]
+"""Sends text and files.
+
+Arguments: place, text, files (each a path, and whether it is a voice message), and whether to send
+the files as documents.
+"""
+
+
+class Targets(Protocol):
+    """Says what a target means if it names no place."""
+
+    def explicit(self, target: Any) -> str:
+        """Return the target with a place in it, if it has none and a place is known."""
+
+    def marked(self, mark: str, platform: str) -> msg.Place | None:
+        """Return the place that a mark after a platform's name stands for; None if it is none."""
+
+    def thread_meant(self, platform: str, chat: str) -> str | None:
+        """Return the thread for a chat that was named without a thread."""
+
+
+def lacking() -> list[str]:
+    """Return which functions, that must be replaced, the engine of this Hermes lacks."""
+    needed = [replacements.SEND_TO_PLATFORM, replacements.HANDLE_SEND]
+    if not replacements.PARSE_TARGET.present():
+        needed.append(replacements.RESOLVE_TARGET)
+    return [patch.where for patch in missing(needed)]
+
+
+def send_by(send: Send) -> None:
+    """Have ``send`` called where the engine would open a connection."""
+
+    async def send_to_platform(
+        platform: Any,
+        pconfig: Any,
+        chat_id: str,
+        message: str,
+        thread_id: str | None = None,
+        media_files: Sequence[tuple[str, bool]] | None = None,
+        force_document: bool = False,  # noqa: FBT001, FBT002 - Hermes's signature
+        **_options: Any,
+    ) -> dict[str, Any]:
+        target = msg.Place(
+            platform=str(getattr(platform, "value", platform)),
+            chat_id=str(chat_id),
+            thread_id=None if thread_id is None else str(thread_id),
+        )
+        files = [(str(path), bool(voice)) for path, voice in media_files or ()]
+        return await send(target, message, files, force_document)
+
+    replacements.SEND_TO_PLATFORM.replace(lambda _: send_to_platform, anew=True)
+
+
+def know_targets(targets: Targets) -> None:
+    """Have ``targets`` asked if a sender names no place, or no thread."""
+    by_name = replacements.RESOLVE_TARGET.present()
+
+    def sending(send: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(send)
+        def handle_send(args: Mapping[str, Any], *more: Any, **options: Any) -> Any:
+            explicit = targets.explicit(args.get("target"))
+            return send(dict(args) | {"target": explicit}, *more, **options)
+
+        return handle_send
+
+    # The third value says whether a chat was named, or, in the newer reader, why none was found.
+    found = None if by_name else True
+
+    def reading(read: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(read)
+        def read_target(platform_name: str, target_ref: str, **options: Any) -> Any:
+            place = targets.marked(target_ref, platform_name)
+            if place is not None:
+                return place.chat_id, place.thread_id, found
+            chat, thread, state = read(platform_name, target_ref, **options)
+            if chat and state == found and thread is None:
+                thread = targets.thread_meant(platform_name, chat)
+            return chat, thread, state
+
+        return read_target
+
+    replacements.HANDLE_SEND.replace(sending, anew=True)
+    reader = replacements.RESOLVE_TARGET if by_name else replacements.PARSE_TARGET
+    reader.replace(reading, anew=True)
+
+
+def connect_platforms(names: Sequence[str], prepare: Callable[[Any, Any], None]) -> None:
+    """Add these platforms, without a credential, to the configuration that senders load.
+
+    ``prepare`` is called with the settings of each platform and Hermes's name of it.
+    """
+
+    def loading(load: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(load)
+        def load_gateway_config(*args: Any, **kwargs: Any) -> Any:
+            config = load(*args, **kwargs)
+            for name in names:
+                platform = platforms.platform_of(name)
+                settings = platforms.settings_of(config, platform)
+                settings.enabled, settings.token = True, NO_TOKEN
+                prepare(settings, platform)
+            return config
+
+        return load_gateway_config
+
+    replacements.LOAD_PLATFORMS.replace(loading, anew=True)
+
+
+def home_channel(platform: Any, home: msg.Place) -> Any:
+    """Return a conversation as the home channel of a platform's settings."""
+    cls = importlib.import_module("gateway.config").HomeChannel
+    fields = {"platform": platform, "chat_id": home.chat_id, "name": home.name or home.chat_id}
+    if "thread_id" in getattr(cls, "__dataclass_fields__", ()):
+        fields["thread_id"] = home.thread_id
+    return cls(**fields)
+
+
+def home_variable(platform: str) -> str:
+    """Return the name of the variable in which Hermes looks for a platform's home channel."""
+    name = getattr(importlib.import_module("gateway.run"), "_home_target_env_var", None)
+    return str(name(platform)) if name is not None else f"{platform.upper()}_HOME_CHANNEL"

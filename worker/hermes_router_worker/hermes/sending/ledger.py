@@ -1,0 +1,106 @@
+"""Hermes's ledger of replies: which process must send which reply, and what has been sent."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes import replacements
+
+_OPEN = "SELECT obligation_id, platform, chat_id, thread_id, content, updated_at"
+_OPEN += " FROM delivery_obligations WHERE state IN ('pending', 'attempting', 'failed')"
+
+_OURS = "_hermes_router_debtors"
+
+
+class Owed(NamedTuple):
+    """A reply in the ledger that is not marked as delivered."""
+
+    id: str
+    place: msg.Place
+    texts: tuple[str, str]
+    """The texts that may have been sent: the reply, and the reply with Hermes's repetition mark."""
+    updated: Any
+
+
+class Owners(Protocol):
+    """Says which processes must still send replies, by process id and start time in the ledger."""
+
+    def stamp(self) -> tuple[int, int | None]:
+        """Return this process's id and start time, for the ledger."""
+
+    def alive(self, pid: Any, started: Any) -> bool:
+        """Say whether the process that must send a reply is alive."""
+
+
+def judge_by(make: Callable[[Owners], Owners]) -> None:
+    """Replace the ledger's own check of processes by what ``make`` returns; once per process."""
+    ledger = _ledger()
+    if not hasattr(ledger, _OURS):
+        owners = make(_Hermes(ledger._owner_stamp, ledger._owner_alive))
+        setattr(ledger, _OURS, owners)
+        replacements.OWNER_STAMP.replace(lambda _: owners.stamp, anew=True)
+        replacements.OWNER_ALIVE.replace(lambda _: owners.alive, anew=True)
+
+
+class _Hermes(NamedTuple):
+    """Hermes's own check of processes."""
+
+    stamp: Callable[[], tuple[int, int | None]]
+    alive: Callable[[Any, Any], bool]
+
+
+def kept() -> bool:
+    """Say whether the profile has ever written a reply into the ledger."""
+    return bool(_ledger()._db_path().exists())
+
+
+def enabled() -> bool:
+    """Say whether the profile keeps the ledger now."""
+    return bool(_ledger().ledger_enabled())
+
+
+def owed() -> Iterator[Owed]:
+    """Yield the replies that are not marked as delivered, of all processes."""
+    ledger = _ledger()
+    with contextlib.closing(ledger._connect()) as connection:
+        rows = connection.execute(_OPEN).fetchall()
+    marker = getattr(ledger, "RECOVERED_MARKER", "")
+    for number, platform, chat, thread, content, updated in rows:
+        place = msg.Place(platform=platform, chat_id=chat, thread_id=thread)
+        yield Owed(number, place, (content, marker + content), updated)
+
+
+def recoverable(platforms: Iterable[str]) -> list[dict[str, Any]]:
+    """Take over the unsent replies of the profile's dead processes on these platforms; blocks.
+
+    Replies that the platform still refuses for some time are left out.
+    """
+    sweep = functools.partial(
+        _ledger().sweep_recoverable, None, deliverable_platforms=set(platforms)
+    )
+    return [row for row in sweep() if not row.get("adopted")]
+
+
+def text_of(row: dict[str, Any]) -> str:
+    """Return the text to send for a row, with a mark if it may be a repetition."""
+    marker = row.get("marker", _ledger().RECOVERED_MARKER) if row["needs_marker"] else ""
+    return str(marker + row["content"])
+
+
+def delivered(number: str) -> None:
+    """Mark a reply as delivered."""
+    _ledger().mark_delivered(number)
+
+
+def failed(number: str, error: str) -> None:
+    """Note that a reply could not be sent."""
+    _ledger().mark_failed(number, error)
+
+
+def _ledger() -> Any:
+    return importlib.import_module("gateway.delivery_ledger")

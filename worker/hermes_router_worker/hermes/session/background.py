@@ -1,0 +1,101 @@
+"""What Hermes runs beside a turn in this process: background processes and delegated tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import queue
+from collections.abc import Callable
+from typing import Any
+
+
+def process_registry() -> Any:
+    """Return Hermes's list of the background processes of this process."""
+    return importlib.import_module("tools.process_registry").process_registry
+
+
+def processes_running() -> bool:
+    """Say whether a background process of this worker runs."""
+    return bool(process_registry().has_any_active())
+
+
+def running_processes() -> list[str]:
+    """Return the ids of the running background processes."""
+    return [found.id for found in list(process_registry()._running.values()) if not found.exited]
+
+
+def command_of(number: str) -> str:
+    """Return the command line of a background process; "" if it is not known."""
+    return str(getattr(process_registry().get(number), "command", ""))
+
+
+def take_waiting_watchers() -> list[Any]:
+    """Take and return the watchers that processes which were taken over still need."""
+    registry = process_registry()
+    waiting, registry.pending_watchers = registry.pending_watchers, []
+    return list(waiting)
+
+
+def delegations_running() -> int:
+    """Return how many delegated tasks run."""
+    return int(importlib.import_module("tools.async_delegation").active_count())
+
+
+def running_delegations() -> list[Any]:
+    """Return the records of the running delegated tasks."""
+    delegations = importlib.import_module("tools.async_delegation")
+    live = getattr(delegations, "_LIVE_STATES", {"running", "finalizing"})
+    return [r for r in delegations.list_async_delegations() if r.get("status") in live]
+
+
+# -- results that wait for their session -----------------------------------------------------------
+
+
+def results_wait() -> bool:
+    """Say whether a result, or a match of a watch pattern, waits to be reported."""
+    return not process_registry().completion_queue.empty()
+
+
+def put_result(event: dict[str, Any]) -> None:
+    """Put a result among those that wait to be reported."""
+    process_registry().completion_queue.put(event)
+
+
+def take_results() -> list[dict[str, Any]]:
+    """Take all results that wait."""
+    return _drained(process_registry().completion_queue)
+
+
+def undelivered_results() -> list[dict[str, Any]]:
+    """Return the results of all sessions of this home that are not delivered yet."""
+    return _found(importlib.import_module("tools.async_delegation").restore_undelivered_completions)
+
+
+def orphaned_results() -> list[dict[str, Any]]:
+    """Return the results of all sessions whose process died; they exist since 0.21.3."""
+    return _found(importlib.import_module("tools.async_delegation").sweep_orphaned_completions)
+
+
+def _found(look_for: Callable[[Any], object]) -> list[dict[str, Any]]:
+    found: queue.Queue[dict[str, Any]] = queue.Queue()
+    look_for(found)
+    return _drained(found)
+
+
+def _drained(events: Any) -> list[dict[str, Any]]:
+    drained: list[dict[str, Any]] = []
+    with contextlib.suppress(queue.Empty):
+        while True:
+            drained.append(events.get_nowait())
+    return drained
+
+
+# -- the words in which people are told ------------------------------------------------------------
+
+
+def watch_reports() -> list[tuple[str, dict[str, Any]]]:
+    """Take the matches of watch patterns: for each, the text for the session and Hermes's event."""
+    run = importlib.import_module("gateway.run")
+    events = run._drain_gateway_watch_events(process_registry().completion_queue)
+    texts = ((run._format_gateway_process_notification(event), event) for event in events)
+    return [(text, event) for text, event in texts if text]

@@ -1,0 +1,80 @@
+"""What Hermes does in a home beside its turns, each chore once: caches, archives, login, skills."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import threading
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+CACHED_HOURS = 24
+
+#: For each module, Hermes's housekeeping of databases; each function checks whether it is due.
+_PRUNING = (
+    ("gateway.run", "_housekeeping_state_db_maintenance"),
+    ("tools.checkpoint_maintenance", "auto_prune_from_config"),
+)
+
+#: For each module, the function that deletes old files of a cache; those after the second are new
+#: in 0.20 to 0.22.
+_CLEANERS = (
+    ("gateway.platforms.base", "cleanup_image_cache"),
+    ("gateway.platforms.base", "cleanup_document_cache"),
+    ("gateway.platforms.base", "cleanup_audio_cache"),
+    ("gateway.platforms.base", "cleanup_video_cache"),
+    ("gateway.platforms.base", "cleanup_screenshot_cache"),
+    ("tools.tool_result_storage", "cleanup_spillover_cache"),
+    ("tools.environments.local", "cleanup_terminal_temp_cache"),
+    ("tools.bot_mode_dm", "cleanup_bot_dm_cache"),
+    ("tools.bot_relay", "cleanup_bot_relay_artifacts"),
+)
+
+#: Threads in which a chore goes on after its call, by the beginning of their names.
+_GOING_ON = ("curator-review",)
+
+
+def going_on() -> bool:
+    """Say whether a chore goes on in a thread; the curator may ask a model."""
+    return any(thread.name.startswith(_GOING_ON) for thread in threading.enumerate())
+
+
+def clean_caches() -> int:
+    """Delete old files in the caches, and shared pastes that have expired."""
+    removed = 0
+    for name, cleaner in _CLEANERS:
+        with contextlib.suppress(ImportError, AttributeError):  # a Hermes without such a cache
+            clean = getattr(importlib.import_module(name), cleaner)
+            removed += clean(max_age_hours=CACHED_HOURS)
+    sweep = getattr(importlib.import_module("hermes_cli.debug"), "_sweep_expired_pastes", None)
+    return int(removed + (sweep()[0] if sweep is not None else 0))
+
+
+def prune_as_housekeeping() -> int:
+    """Archive and prune as Hermes does beside its turns; before 0.21 it did so at its start."""
+    for module, chore in _PRUNING:
+        with contextlib.suppress(ImportError, AttributeError):  # an older Hermes
+            getattr(importlib.import_module(module), chore)()
+    return 0
+
+
+def refresh_login() -> int:
+    """Keep the profile's own login at Nous alive, if it has one; Hermes knows its age limit."""
+    from hermes_cli.nous_auth_keepalive import refresh_nous_auth_keepalive_once
+
+    if (Path(os.environ["HERMES_HOME"]) / "auth.json").exists():
+        refresh_nous_auth_keepalive_once()
+    return 0
+
+
+def tend_skills() -> int:
+    """Let the curator work if its interval is over; it may go on in a thread."""
+    from agent import curator
+
+    def log(summary: str) -> None:
+        logger.info("curator: %s", summary)
+
+    return int(curator.maybe_run_curator(idle_for_seconds=float("inf"), on_summary=log) is not None)

@@ -1,0 +1,58 @@
+"""When a home will have work again, by Hermes's settings and files."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from hermes_router_worker.hermes.upkeep.chores import CACHED_HOURS
+from hermes_router_worker.hermes.upkeep.sessions import open_sessions
+
+_DAY = 86_400.0
+_HOUR = 3600.0
+
+#: Seconds after a change to look at chores whose next time cannot be known in advance.
+_SOON = 300.0
+
+
+def next_times(runner: Any, now: float) -> Iterator[float | None]:
+    """Yield the times when something will be due; None for a chore that has no time of its own."""
+    yield from open_sessions(runner).values()  # a session's process may outlast its end
+    yield _caches_next(now)
+    yield _curator_next()
+    config = importlib.import_module("hermes_cli.config").load_config()
+    for section in ("sessions", "checkpoints"):
+        settings = config.get(section) or {}
+        if settings.get("auto_prune", False):
+            yield now + int(settings.get("min_interval_hours", 24)) * _HOUR
+
+
+def patience(runner: Any) -> float:
+    """Return the seconds after a change in the home after which there may be work."""
+    config = runner.config
+    if not hasattr(config, "get_reset_policy"):
+        return _DAY
+    policies = [config.default_reset_policy]
+    policies += [*config.reset_by_platform.values(), *config.reset_by_type.values()]
+    waits = [_DAY]
+    waits += [p.idle_minutes * 60.0 for p in policies if p.mode in {"idle", "both"}]
+    waits += [_SOON for p in policies if p.mode in {"daily", "both"}]
+    return max(min(waits), _SOON)
+
+
+def _caches_next(now: float) -> float | None:
+    base = importlib.import_module("gateway.platforms.base")
+    ages = []
+    for folder in (base.get_image_cache_dir(), base.get_document_cache_dir()):
+        ages += [path.stat().st_mtime for path in folder.iterdir() if path.is_file()]
+    return max(min(ages) + CACHED_HOURS * _HOUR + 1, now + _HOUR) if ages else None
+
+
+def _curator_next() -> float | None:
+    from agent import curator
+
+    if not curator.is_enabled() or curator.is_paused():
+        return None
+    last = curator._parse_iso(curator.load_state().get("last_run_at"))
+    return None if last is None else last.timestamp() + curator.get_interval_hours() * _HOUR + 1
