@@ -1,4 +1,4 @@
-"""A map that remembers so many things and forgets the oldest."""
+"""A map with a limited number of entries, which drops the oldest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _Value = TypeVar("_Value")
 
 
 class BoundedMap(OrderedDict[_Key, _Value]):
-    """An ordered map of at most ``most`` entries; what is set again counts as new."""
+    """An ordered map of at most ``most`` entries; an entry that is set again counts as new."""
 
     def __init__(self, most: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Every error of the project: one root, one tree.
 
 An error says what happened, where, and what to do about it. ``str(error)`` is ready for a
-terminal; the parts stay available as attributes for logs and ``--json``. Only :class:`RouterError`
-may reach a top-level handler on purpose: anything else is a bug.
+terminal; its parts are attributes, for logs and ``--json``. Only a :class:`RouterError` may reach a
+top-level handler on purpose: any other error there is a bug.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Literal
 import msgspec
 
 Severity = Literal["error", "unusable", "warning"]
-"""``error`` refuses the file; ``unusable`` is a route that can only be answered with a notice (its
-profile or platform does not exist here); ``warning`` is worth a look."""
+"""``error``: the file is refused. ``unusable``: a route whose profile or platform does not exist
+here; its messages get a notice. ``warning``: the file works, but somebody should look at it."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One located finding in a configuration file.
+    """One problem in a configuration file, with its position.
 
     ``line`` and ``column`` count from 1; 0 means the file as a whole. ``path`` is the key path or
     the route (``gateway.profile_routes[2].chat_id``). ``code`` is a stable word for programs.
@@ -48,7 +48,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Return a hint: the nearest allowed word if one is near, and all allowed words."""
+    """Return a hint: the allowed word that is most like ``word``, if any, and all allowed words."""
     words = sorted(allowed)
     close = difflib.get_close_matches(word.strip().lower(), words, n=1, cutoff=0.6)
     guess = f"did you mean {close[0]!r}? " if close else ""
@@ -56,7 +56,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
 
 class RouterError(Exception):
-    """Something this project reports on purpose.
+    """The root of all errors that this project raises on purpose.
 
     ``where`` names the file, process or call to look at; ``hint`` says what to do.
     """
@@ -75,9 +75,9 @@ class RouterError(Exception):
 
 
 class ConfigError(RouterError):
-    """A configuration that cannot be used, with everything that is wrong in it.
+    """The configuration cannot be used; ``problems`` lists everything that is wrong in it.
 
-    ``files`` are the files that were read or should have been: an edit of any of them may mend it.
+    ``files`` are the files that were read, or that are missing: an edit of any may fix the problem.
     """
 
     def __init__(self, problems: Sequence[Problem], *, files: Sequence[str] = ()) -> None:
@@ -88,11 +88,11 @@ class ConfigError(RouterError):
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems that refuse the file, without mere warnings."""
+        """The problems for which the file is refused, without warnings."""
         return tuple(p for p in self.problems if p.severity == "error")
 
     def __str__(self) -> str:
-        """Return the number of errors and every problem, one below the other."""
+        """Return the number of errors, and then every problem on a line of its own."""
         return "\n".join([self.message, *(str(problem) for problem in self.problems)])
 
 
@@ -111,8 +111,7 @@ class ProfileError(RouterError):
 class WorkerError(RouterError):
     """A worker process that did not do its job.
 
-    ``detail`` is what the worker itself said about it (a traceback, the end of its stderr), as
-    text.
+    ``detail`` is the worker's own text about it: a traceback, or the end of its stderr.
     """
 
     def __init__(
@@ -137,11 +136,34 @@ class WorkerError(RouterError):
 
 
 class WorkerStartError(WorkerError):
-    """A worker that could not be started, or ended before it said hello."""
+    """A worker that could not be started, or that ended before its hello."""
+
+
+class NeverReady(WorkerStartError):
+    """A worker that ended before it could do its work; the message says how."""
+
+
+class StartRefused(WorkerStartError):
+    """No worker was started, because the last workers of the profile never got ready.
+
+    The message says why they failed, and when the router tries the next start.
+    """
+
+
+class ShortOfMemory(RouterError):
+    """No turn was begun, because the machine has only ``free`` bytes of free memory."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__(f"too little memory is free: {free} bytes (turn_budget.free_bytes)")
+        self.free = free
 
 
 class TemplateUnfit(WorkerStartError):
-    """A template that may not fork, and another one of the same profile may not either."""
+    """A template cannot fork workers safely. Another template of the profile could not either."""
+
+
+class HermesUpdated(WorkerStartError):
+    """No worker may be started: Hermes on disk is no longer the version that the gateway runs."""
 
 
 class WorkerDied(WorkerError):
@@ -156,7 +178,7 @@ class WorkerDied(WorkerError):
 
 
 class WorkerTimeout(WorkerError):
-    """A worker that took longer than a configured limit; ``phase`` is the setting's name."""
+    """A worker that took longer than ``seconds``; ``phase`` is the name in ``timeouts``."""
 
     def __init__(self, message: str, *, phase: str, seconds: float) -> None:
         super().__init__(message)
@@ -165,7 +187,10 @@ class WorkerTimeout(WorkerError):
 
 
 class WorkerOverLimit(WorkerError):
-    """A worker that used more than it may; ``limit`` is the setting's name, in ``limits``."""
+    """A worker that used more than ``limits`` allows; ``limit`` is the setting's name.
+
+    ``allowed`` is the value of the setting, in its unit.
+    """
 
     def __init__(self, message: str, *, limit: str, allowed: float) -> None:
         super().__init__(message)
@@ -174,11 +199,11 @@ class WorkerOverLimit(WorkerError):
 
 
 class ProtocolError(WorkerError):
-    """A message that the other side of the pipe may not send, or not now."""
+    """The other side of the pipe sent a message that it may not send, or not in this state."""
 
 
 class WrongVersion(ProtocolError):
-    """The worker is of another hermes-router: one that was updated under a gateway that runs."""
+    """The worker is of another version: hermes-router was updated while the gateway ran."""
 
 
 class RelayRefused(RouterError):
@@ -195,7 +220,10 @@ class RelayRefused(RouterError):
 
 @contextlib.contextmanager
 def one_error() -> Iterator[None]:
-    """Raise one error where a task group raises a group: the project's own if there is one."""
+    """Raise a single error instead of the group that a task group raises.
+
+    If the group contains a :class:`RouterError`, that one is raised, else its first error.
+    """
     try:
         yield
     except BaseExceptionGroup as group:

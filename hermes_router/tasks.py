@@ -1,23 +1,26 @@
-"""Tasks that nobody waits for: keeping them until they end, and ending one."""
+"""Keep background tasks until they end, cancel a task, and run what blocks in a thread."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar, TypeVarTuple
+
+import anyio.to_thread
 
 logger = logging.getLogger(__name__)
 
 _Value = TypeVar("_Value")
+_Arguments = TypeVarTuple("_Arguments")
 
 
 class BackgroundTasks:
-    """Tasks of one owner. The event loop itself forgets a task that nobody else holds.
+    """The running tasks of one owner. It holds a reference to each, as the event loop does not.
 
-    ``failure`` is logged, with the traceback, when one fails. Without it whoever is given the task
-    asks it how it went.
+    When a task fails, ``failure`` is logged with the traceback. With ``failure=None`` nothing is
+    logged: the caller of :meth:`start` reads the result of the task.
     """
 
     def __init__(self, failure: str | None = None) -> None:
@@ -27,14 +30,14 @@ class BackgroundTasks:
     def start(
         self, work: Coroutine[Any, Any, _Value], *, name: str | None = None
     ) -> asyncio.Task[_Value]:
-        """Begin some work in the running event loop."""
+        """Start ``work`` as a task in the running event loop, and return the task."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     def __iter__(self) -> Iterator[asyncio.Task[Any]]:
-        """Go through those that have not ended."""
+        """Iterate over the tasks that have not ended."""
         return iter(tuple(self._tasks))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
@@ -44,8 +47,28 @@ class BackgroundTasks:
 
 
 async def cancel(task: asyncio.Task[Any] | None) -> None:
-    """Cancel a task, if there is one, and wait until it has ended; raises what it raises."""
+    """Cancel a task, if there is one, and wait until it has ended.
+
+    Raises:
+        Exception: the error of the task, if it ended with another error than its cancellation.
+    """
     if task is not None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def in_thread(function: Callable[[*_Arguments], _Value], *arguments: *_Arguments) -> _Value:
+    """Run a function that blocks in a thread, and return its result.
+
+    If the machine allows no more threads, it runs in the event loop: late is better than never.
+
+    Raises:
+        Exception: the function's own error.
+    """
+    try:
+        return await anyio.to_thread.run_sync(function, *arguments)
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+    return function(*arguments)

@@ -1,5 +1,5 @@
-"""What routed profiles do by the clock: cron jobs and the maintenance of their homes.
+"""Jobs: the cron jobs of routed profiles, and the maintenance of their homes.
 
-Decides what is due and runs it in job workers; the work itself is Hermes's, in the worker. May use
-``turns`` and all below it. Begin at :mod:`.scheduler`.
+This package decides which job is due and starts a worker for it. Hermes in the worker does the job.
+The package may use ``turns`` and all below it. Begin at :mod:`.scheduler`.
 """

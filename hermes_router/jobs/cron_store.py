@@ -1,8 +1,9 @@
-"""When a profile's cron jobs are due, as far as their store tells.
+"""Compute from the content of Hermes's cron file when a profile's cron jobs are due.
 
-Pure, and without Hermes. It may say "due" too often, for the worker asks
-Hermes's own code again before it runs anything; it must not say "not due" where Hermes would run a
-job. The store lies where the profile's own processes can write: it is judged, never trusted.
+This module reads no files and does not import Hermes. It may call a job due too early, because the
+worker asks Hermes's own code again before it runs the job. But it must never call a job "not due"
+that Hermes would run. The profile's own processes can write the file, so its content is checked,
+never trusted.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-#: Seconds for which Hermes still runs a one-time job whose time has passed without a next run.
+#: Seconds after its time until which Hermes still runs a one-time job without a next run.
 ONE_TIME_GRACE = 120.0
 
-#: Seconds for which a running one-time job is at least left alone, see Hermes's ``run_claim``.
+#: Seconds for which a one-time job is left to the process that runs it, see Hermes's ``run_claim``.
 CLAIM_SECONDS = 1800.0
 
-#: Seconds within which whoever has planned past a run begins it, see Hermes's ``pending_slot``.
+#: Seconds within which a process that has set a job's next run begins the current run, see Hermes's
+#: ``pending_slot``.
 SLOT_SECONDS = 60.0
 
 
@@ -28,9 +30,9 @@ SLOT_SECONDS = 60.0
 class CronJob:
     """A cron job as the gateway sees it.
 
-    ``due`` is the time, in seconds since the epoch, from which a worker may have something to do
-    for it. ``state`` changes whenever Hermes has acted on the job. An empty ``id`` stands for
-    records without one, which Hermes repairs.
+    ``due`` is the Unix time, in seconds, from which a worker may have to run it. ``state`` changes
+    whenever Hermes has worked on the job. An empty ``id`` means that the record has no id; Hermes
+    in the worker repairs such records.
     """
 
     id: str
@@ -45,11 +47,17 @@ def store_of(home: Path) -> Path:
 
 
 def parse_store(content: bytes, now: float) -> list[CronJob]:
-    """Return the jobs of a store that will ever be due; raises ``ValueError`` if it is none."""
+    """Return the jobs in the content of a cron file, without those that never will be due.
+
+    ``now`` is in Unix seconds.
+
+    Raises:
+        ValueError: the content is no list of jobs.
+    """
     data = json.loads(content.decode("utf-8-sig"), strict=False)
     records = data.get("jobs") if isinstance(data, dict) else data
     if not isinstance(records, list):
-        raise ValueError("it holds no list of jobs")  # noqa: TRY004 - like what json raises
+        raise ValueError("it contains no list of jobs")  # noqa: TRY004 - like what json raises
     return list(_wanted(records, now))
 
 
@@ -63,7 +71,10 @@ def _wanted(records: Iterable[Any], now: float) -> Iterable[CronJob]:
 
 
 def due_time(record: Mapping[str, Any], now: float) -> float | None:
-    """Return from when a job may be due, by Hermes's rules; None if it is not by itself."""
+    """Return the time from which a job may be due, by Hermes's rules.
+
+    Returns None if the job is not due before its record changes, for example if it is disabled.
+    """
     if not record.get("enabled", True):
         return None
     schedule = record.get("schedule")
@@ -80,7 +91,10 @@ def due_time(record: Mapping[str, Any], now: float) -> float | None:
 
 
 def _free_again(claim: object, now: float) -> float | None:
-    """Return when a one-time job that somebody runs may be taken up by others."""
+    """Return when another process may run a one-time job that a process has claimed.
+
+    Returns None if no process claims it now.
+    """
     since = moment_of(claim.get("at")) if isinstance(claim, dict) else None
     if since is None or not 0 <= now - since < CLAIM_SECONDS:
         return None
@@ -88,9 +102,10 @@ def _free_again(claim: object, now: float) -> float | None:
 
 
 def _not_begun(slot: object, otherwise: float) -> float:
-    """Return when Hermes takes up a run that it has planned past and that nobody has begun.
+    """Return when Hermes repeats a run that was planned and that no process has begun.
 
-    From 0.22 on Hermes notes such a run in the job. It does that too while it begins one.
+    Hermes 0.22 and newer notes such a run in the job as ``pending_slot``, also while it begins the
+    run. Without such a note this returns ``otherwise``.
     """
     known = isinstance(slot, dict) and moment_of(slot.get("scheduled_at")) is not None
     since = moment_of(slot.get("at")) if isinstance(slot, dict) and known else None
@@ -103,7 +118,10 @@ def _recoverable(run_at: object, now: float) -> float | None:
 
 
 def moment_of(text: object) -> float | None:
-    """Return an ISO time as seconds since the epoch; one without a zone is local."""
+    """Return an ISO 8601 time in Unix seconds; None if ``text`` is no time.
+
+    A time without a zone is local time.
+    """
     try:
         return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
     except (ValueError, OverflowError, OSError):

@@ -1,8 +1,8 @@
-"""One worker that does a job of its profile: a cron job, the home's upkeep, listing its commands.
+"""Run one job of a profile in a worker: a cron job, maintenance of its home, or its command menu.
 
-It is started, watched, logged and ended like the worker of a turn. Nobody waits for it in a chat:
-it occupies no lane and no place among the profile's turns, takes no worker that is prepared for a
-message, and keeps nothing warm.
+The worker is started, watched, logged and ended like the worker of a turn. But no person waits for
+it. So it occupies no lane, does not count as a turn, takes no worker that is prepared for messages,
+and does not keep the profile warm.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a job worker is started for; ``id`` and ``name`` are a cron job's.
+    """The job for which a worker is started. ``upkeep`` is maintenance of the home.
 
-    A ``menu`` is that of the platform ``id``.
+    ``id`` and ``name`` are those of a cron job; for a ``menu``, ``id`` is the platform. With
+    ``lost`` the job is not run: its last worker died for this reason, and Hermes notes that.
     """
 
     kind: Literal["cron", "upkeep", "menu"]
@@ -39,15 +40,15 @@ class JobSpec:
 
     @property
     def key(self) -> str:
-        """What stands in the logs where a turn has its session."""
+        """The name of the job in the logs, in place of a turn's session."""
         return f"{self.kind}:{self.id}" if self.id else self.kind
 
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What came of it. ``outcome`` is ``died`` where the worker never said.
+    """The result of a job. ``outcome`` is ``died`` if the worker ended without a result.
 
-    ``begun``: the job counts as run.
+    ``begun`` is True once the job counts as run. ``detail`` is the error, ``pid`` the worker's.
     """
 
     outcome: Literal["done", "failed", "not_due", "busy", "died"]
@@ -57,9 +58,12 @@ class JobResult:
 
 
 class JobRun(Purpose):
-    """A job and the ``turn`` of its worker; ``result`` is final when the turn has ended."""
+    """A job and the ``turn`` of its worker. When the turn has ended, ``result`` is final.
 
-    tells_people = False  # who started the job knows from its result what is to be told
+    ``on_begin`` is called with the job's name and the worker's pid when the job begins.
+    """
+
+    tells_people = False  # the caller decides by the result what to tell people
     offered_again = False
 
     def __init__(
@@ -71,7 +75,7 @@ class JobRun(Purpose):
         *,
         on_begin: Callable[[str, int], None] = lambda _name, _pid: None,
     ) -> None:
-        # how long a job may take is Hermes's to say, not the limit of a turn that a person awaits
+        # no limit for the turn: Hermes decides how long a job may take
         patient = msgspec.structs.replace(
             settings, timeouts=msgspec.structs.replace(settings.timeouts, turn=0.0)
         )
@@ -82,19 +86,19 @@ class JobRun(Purpose):
 
     @property
     def profile(self) -> Profile:
-        """Whose job it is."""
+        """The profile whose job it is."""
         return self.turn.conversation.profile
 
     async def start(self, workers: WorkerPool, order: WorkerOrder, _warm: Warm, /) -> WorkerProcess:
-        """Take no worker that is prepared for a message, and keep nothing warm."""
+        """Start a worker without taking a ready one, and without keeping the profile warm."""
         return await workers.start_aside(order)
 
     def greeted(self, hello: msg.Hello, /) -> None:
-        """Keep the number of the process."""
+        """Store the worker's pid in the result."""
         self.result = replace(self.result, pid=hello.pid)
 
     def heard(self, message: msg.FromWorker, /) -> bool:
-        """Note that the job counts as run, and what came of it."""
+        """Handle the worker's messages that the job has begun or ended."""
         match message:
             case msg.Begun(name=name):
                 self.result = replace(self.result, begun=True)
@@ -103,26 +107,26 @@ class JobRun(Purpose):
                 self.result = replace(self.result, outcome=outcome, detail=detail)
                 if self.spec.kind == "cron" and outcome in {"done", "failed"}:
                     self.turn.story.job_ended("cron", outcome, detail)
-                else:  # nobody asks for what the gateway does by itself
+                else:  # no report: a person asked only for cron jobs
                     self.turn.story.forget()
             case _:
                 return False
         return True
 
     def judge(self, failure: RouterError | None, /) -> RouterError | None:
-        """Call it a failure when the worker left without a result."""
+        """Return an error if the worker left without a result, unless it was told to end."""
         if self.result.outcome != "died":
             return failure
         if failure is None and not self.turn.stopping:
-            failure = RouterError("the worker left without saying what came of its job")
+            failure = RouterError("the worker ended without the result of its job")
         if failure is not None:
             self.result = replace(self.result, detail=failure.message)
         return failure
 
     def header(self) -> Mapping[str, object]:
-        """Name the job, if it has a name."""
+        """Return the job's name for the first log line, if it has one."""
         return {"job": self.spec.name} if self.spec.name else {}
 
     def outcome(self) -> Mapping[str, object]:
-        """Say what came of the job."""
+        """Return the fields of the log line about the job's result."""
         return {"job": self.spec.key, "outcome": self.result.outcome}

@@ -1,8 +1,8 @@
-"""When a profile's home wants upkeep: decided from file times, a note, and two questions.
+"""Decide when a profile's home needs maintenance (upkeep): by file times, a note and two queries.
 
-Hermes does it in loops of a gateway that lives for ever. Here the worker of an upkeep leaves a note
-of when something will be to do again, and the gateway starts none before that, unless something
-has happened in the home since, or a dead process owes something there.
+Hermes does maintenance in loops of a long-lived gateway. Here a worker does it, and leaves a note
+in the home with the time of the next maintenance. The gateway starts no worker before that time,
+with two exceptions: files in the home have changed since, or a dead process left unfinished work.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the last upkeep of a home left behind, all in seconds.
+    """The note of the last maintenance of a home, all in seconds.
 
-    ``at``: when it ended. ``next``: when something will be to do even if nothing happens until
-    then, or None. ``patience``: how long after a change something may be to do, or None.
+    Attributes:
+        at: when it ended, Unix time.
+        next: when the next one is due even if nothing changes, Unix time; None if never.
+        patience: how long after a change one is due; None if a change makes none due.
     """
 
     at: float
@@ -30,10 +32,10 @@ class Kept:
     patience: float | None = None
 
 
-#: The file in which a worker leaves it, below the home.
+#: The file with the note, below the home.
 KEPT = ("hermes-router", "upkeep.json")
 
-#: What changes in a home when something happens there, that upkeep may have to follow up.
+#: Files and folders in a home whose change may make maintenance due.
 WATCHED = (
     "state.db",
     "state.db-wal",
@@ -47,12 +49,12 @@ WATCHED = (
     "document_cache",
 )
 
-#: Seconds after an upkeep in which a change is its own doing.
+#: Seconds after maintenance in which a change was made by the maintenance itself.
 _OWN_CHANGES = 15.0
 
 
 def parse_kept(content: bytes) -> Kept | None:
-    """Return what an upkeep left, or None where that is not readable."""
+    """Return the note in the content of its file; None if it is not valid."""
     try:
         data = json.loads(content)
         return Kept(float(data["at"]), _number(data.get("next")), _number(data.get("patience")))
@@ -67,11 +69,13 @@ def _number(value: object) -> float | None:
 def upkeep_time(
     kept: Kept | None, changed: float | None, *, interval: float, owed: bool
 ) -> float | None:
-    """Return from when a home wants upkeep; None while it does not by itself.
+    """Return the Unix time from which a home needs maintenance.
 
-    ``changed`` is when something last happened in it, None if never. ``interval`` lies between two
-    upkeeps at least. ``owed`` says that a process ended there with something left to do, which does
-    not wait.
+    Returns None if only a change in the home can make maintenance due.
+
+    ``changed`` is the time of the last change in the home, None if there was none. ``interval`` is
+    the least number of seconds between two maintenances. With ``owed`` a dead process left
+    unfinished work, so maintenance is due at once.
     """
     if owed:
         return 0.0
@@ -85,7 +89,7 @@ def upkeep_time(
     return max(min(times), kept.at + interval) if times else None
 
 
-#: What dead processes may have left undone, by database and question.
+#: The unfinished work that a dead process may have left: database, table and query.
 _OWED = (
     (
         "state.db",
@@ -99,7 +103,7 @@ _OWED = (
     ),
 )
 
-#: Steps of SQLite's machine that one question may take: the databases are the profile's.
+#: Maximum number of SQLite's steps in a query, because the profile can write the databases.
 _MOST_STEPS = 1_000_000
 
 
@@ -110,17 +114,18 @@ _OWED_TO = (
 
 
 def is_owed(home: Path) -> bool:
-    """Say whether a reply or a cron job's end may be missing in a home; blocks for a moment.
+    """Return True if a reply or a cron job in a home may be unfinished. This blocks for a moment.
 
-    It may say so of what a living process is about to finish: the upkeep tells them apart.
+    It is also True for work that a living process is about to finish; the maintenance checks that.
     """
     return any(_answers(home / name, table, query) for name, table, query in _OWED)
 
 
 def owed_replies(home: Path, session: str, since: float) -> list[tuple[Any, ...]]:
-    """Return the replies to a session that were written down since then and not delivered.
+    """Return the undelivered replies to a session that were recorded since then.
 
-    Each with its platform, chat, thread and text. Blocks for a moment.
+    ``since`` is in Unix seconds. Each reply is a tuple of platform, chat, thread and text. This
+    blocks for a moment.
     """
     return _ask(home / "state.db", "delivery_obligations", _OWED_TO, session, since)
 
@@ -130,7 +135,7 @@ def _answers(path: Path, table: str, query: str) -> bool:
 
 
 def _ask(path: Path, table: str, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Return the rows that a question to a profile's database has; none where it fails."""
+    """Return the rows of a query to a profile's database; an empty list if it fails."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return []
@@ -142,4 +147,4 @@ def _ask(path: Path, table: str, query: str, *values: object) -> list[tuple[Any,
                 return []
             return database.execute(query, values).fetchall()
     except (OSError, sqlite3.Error):
-        return []  # the upkeep comes at its time
+        return []  # the next maintenance comes at its usual time

@@ -1,8 +1,8 @@
-"""What routed profiles do by the clock: looks at their homes, and starts job workers.
+"""The scheduler: it checks the homes of routed profiles, and starts a worker for each due job.
 
-A profile without anything due costs some ``stat`` calls per look, and no process. One process does
-one job. Several gateways may do this for one profile: who runs a job is settled in its home, by
-Hermes's own locks and those of :mod:`hermes_router_worker.hermes.cron.cron_lock`.
+For a profile without a due job, a check costs some ``stat`` calls and no process. One process does
+one job. Several gateways may serve one profile. Then locks in the profile's home decide which of
+them runs a job: Hermes's own, and those of :mod:`hermes_router_worker.hermes.cron.cron_lock`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 
-#: Seconds until a job is tried again that looks the same after its worker as before.
+#: Seconds until a job is tried again if its worker has not changed the job's state.
 _LEFT_ALONE = 60.0
 
-#: Seconds until a job is tried again whose worker died before it began; doubled each time.
+#: Seconds until a job is tried again if its worker died; doubled each time up to the second.
 _FIRST_RETRY = 30.0
 _LAST_RETRY = 3600.0
 
-#: The variable of a home's ``.env`` that bounds its cron jobs at once.
+#: The variable in a home's ``.env`` that limits how many of its cron jobs run at once.
 _MOST_AT_ONCE = "HERMES_CRON_MAX_PARALLEL"
 
-#: The shortest pause between two looks.
+#: Seconds between two checks, at least.
 _SHORTEST = 0.05
 
 
@@ -56,7 +56,7 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(slots=True)
 class _Rest:
-    """A job that was tried in vain: not again in this ``state`` before ``until``."""
+    """A job that was tried without effect: in this ``state`` it is not tried before ``until``."""
 
     state: str
     until: float
@@ -65,7 +65,13 @@ class _Rest:
 
 @dataclass(slots=True)
 class _Home:
-    """What is remembered of one profile between looks."""
+    """What the scheduler remembers about one profile's home between two checks.
+
+    ``upkeep`` is when maintenance is due, ``kept_up`` is True while it runs, and ``rest`` is the
+    time before which it does not run again (Unix seconds). ``owed``: a dead process left unfinished
+    work; ``seen`` is False if that must be checked again. ``nudged`` is True if a worker was cut
+    off since the last maintenance began.
+    """
 
     stamp: _Stamp | None = None
     settings_stamps: tuple[_Stamp | None, ...] = ()
@@ -76,6 +82,7 @@ class _Home:
     seen: bool = False
     owed: bool = False
     kept_up: bool = False
+    nudged: bool = False
     rest: float = 0.0
     running: set[str] = field(default_factory=set)
     rests: dict[str, _Rest] = field(default_factory=dict)
@@ -85,9 +92,10 @@ Run = Callable[[Member, JobSpec], Awaitable[JobResult]]
 
 
 class Scheduler:
-    """Starts job workers of the ``members`` by ``run``, while ``may_start`` says so.
+    """Starts workers for the due jobs of the ``members``.
 
-    ``paused`` says of a home that its cron jobs wait; its maintenance does not.
+    ``run`` starts a worker and returns its result. Nothing is started while ``may_start`` returns
+    False. If ``paused`` returns True for a home, its cron jobs wait, but its maintenance does not.
     """
 
     def __init__(
@@ -109,25 +117,25 @@ class Scheduler:
         self._wake = asyncio.Event()
 
     async def serve(self) -> None:
-        """Look and start, until cancelled; jobs that run go on."""
+        """Check the homes and start due jobs, until cancelled. Jobs that run then go on."""
         while True:
+            self._wake.clear()  # before the check: what happens during it starts another one
             try:
                 pause = await self._look()
             except Exception:
-                logger.exception("the look for due jobs failed")
+                logger.exception("the check for due jobs failed")
                 pause = self._schedule().cron
-            self._wake.clear()
             with anyio.move_on_after(pause):
                 await self._wake.wait()
 
     def nudge(self, profile: Profile) -> None:
-        """Look again whether something is owed in a profile's home: something was cut off there."""
+        """Check a profile's home for unfinished work at once: a worker of it was cut off."""
         home = self._homes.setdefault(profile.home, _Home())
-        home.seen, home.rest = False, 0.0
+        home.seen, home.rest, home.nudged = False, 0.0, True
         self._wake.set()
 
     async def _look(self) -> float:
-        """Start what is due; return how long nothing more will be."""
+        """Start all due jobs; return the seconds until the next check."""
         schedule = self._schedule()
         pause = schedule.cron
         if not self._may_start():
@@ -143,14 +151,14 @@ class Scheduler:
         return max(pause, _SHORTEST)
 
     def _start_due(self, member: Member, home: _Home, now: float) -> float:
-        """Start a profile's jobs that are due; return the seconds until its next one."""
+        """Start a profile's due cron jobs; return the seconds until its next one is due."""
         pause = float("inf")
         most = min(member.settings.jobs.concurrent, home.own_limit or sys.maxsize)
         for job in sorted(home.known, key=lambda job: job.due):
             rest = home.rests.get(job.id)
             due = job.due if rest is None or rest.state != job.state else rest.until
             if job.id in home.running or len(home.running) >= most:
-                continue  # its end wakes the next look
+                continue  # the end of a running job starts the next check
             if due > now:
                 pause = min(pause, due - now)
             else:
@@ -168,7 +176,7 @@ class Scheduler:
             self._remember(home, job, result)
         finally:
             home.running.discard(job.id)
-            home.stamp = None  # read the store again, whatever its times say
+            home.stamp = None  # read the file again, even if its time is unchanged
             self._wake.set()
 
     def _remember(self, home: _Home, job: cron_store.CronJob, result: JobResult) -> None:
@@ -180,29 +188,32 @@ class Scheduler:
         home.rests[job.id] = _Rest(job.state, time.time() + pause, tries)
 
     def _start_upkeep(self, member: Member, home: _Home, now: float) -> None:
-        """Start a profile's upkeep: one profile at a time, for nobody waits for it."""
+        """Start a profile's maintenance if it is due; only one profile at a time."""
         wanted = home.upkeep is not None and home.upkeep <= now
         if not (wanted and member.settings.jobs.upkeep):
             return
         if any(other.kept_up for other in self._homes.values()) or now < home.rest:
             return
-        home.kept_up = True
+        home.kept_up, home.nudged = True, False
         self._tasks.start(self._keep_up(member, home))
 
     async def _keep_up(self, member: Member, home: _Home) -> None:
         try:
             result = await self._run(member, JobSpec("upkeep"))
-            home.owed = False
-            home.rest = time.time() + self._schedule().upkeep
+            if not home.nudged:  # else it may have looked before that worker was cut off
+                home.owed = False
+                home.rest = time.time() + self._schedule().upkeep
             if result.outcome == "died":
-                logger.warning("upkeep of %s: %s", member.profile.name, result.detail)
+                logger.warning(
+                    "maintenance of the home of %s: %s", member.profile.name, result.detail
+                )
         finally:
             home.kept_up = False
             home.upkeep = None
             self._wake.set()
 
 
-# -- looking, outside the event loop -----------------------------------------------------------
+# -- checks, outside the event loop ------------------------------------------------------------
 
 
 def _look_at(
@@ -213,7 +224,8 @@ def _look_at(
         if len(home.known) > 1:
             _look_at_limit(member.profile, home)
         if not home.seen:
-            home.owed, home.seen = maintenance.is_owed(member.profile.home), True
+            home.seen = True  # before the query: it may miss what a nudge is about
+            home.owed = maintenance.is_owed(member.profile.home)
         home.upkeep = maintenance.upkeep_time(
             _kept(member.profile.home),
             _changed(member.profile.home),
@@ -223,13 +235,14 @@ def _look_at(
 
 
 def _look_at_jobs(profile: Profile, home: _Home, now: float) -> None:
-    """Read a profile's store if it changed; say once what is wrong with it."""
+    """Read a profile's cron file if it has changed; log each problem with it once."""
     path = cron_store.store_of(profile.home)
     try:
         stamp = _stamp(path)
         if stamp != home.stamp:
+            home.stamp = stamp  # first: the end of a job may ask meanwhile for one more reading
             home.known = cron_store.parse_store(read_small(path), now)
-            home.stamp, home.complaint = stamp, ""
+            home.complaint = ""
     except FileNotFoundError:
         home.known, home.stamp = [], None
     except (OSError, ValueError, RecursionError) as error:
@@ -241,16 +254,16 @@ def _look_at_jobs(profile: Profile, home: _Home, now: float) -> None:
 
 
 def _look_at_limit(profile: Profile, home: _Home) -> None:
-    """Read how many of its cron jobs the profile itself wants to run at once, if that changed."""
+    """Read the profile's own limit of cron jobs at once, if its files have changed."""
     stamps = tuple(_stamp_if_there(profile.home / name) for name in (".env", "config.yaml"))
     if stamps != home.settings_stamps:
         home.settings_stamps, home.own_limit = stamps, own_limit(profile.home)
 
 
 def own_limit(home: Path) -> int | None:
-    """Return a home's own limit of cron jobs at once, by Hermes's rules; None where it has none.
+    """Return a home's own limit of cron jobs at once, by Hermes's rules; None if it has none.
 
-    The variable in ``.env`` counts before the configuration, unless it says nothing of use.
+    A valid number in ``.env`` wins over ``config.yaml``.
     """
     cron = read_profile_config(home / "config.yaml").get("cron")
     named = env_values(home / ".env").get(_MOST_AT_ONCE)

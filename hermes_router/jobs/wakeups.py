@@ -1,9 +1,8 @@
-"""When sessions want to be woken, in a file of the gateway's home.
+"""Remember when sessions must be woken, in a file of the gateway's home.
 
-A session may have a prompt that comes back: ``/loop``, ``/heartbeat``. Its worker says when the
-next one is due before it ends; the gateway starts a worker at that time. Where the session is, the
-gateway knows itself: it keeps the source of the session's last message, and takes none from a
-worker.
+A session may have a recurring prompt (``/loop``, ``/heartbeat``). Before its worker ends, it
+reports when the next prompt is due, and the gateway starts a worker at that time. The gateway
+stores the source of the session's last message, and never uses a source that a worker sends.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ import msgspec
 
 from hermes_router.state.state_file import StateFile
 
-#: Seconds between two wake-ups of a session at least, and after one that came to nothing.
+#: Seconds between two wake-ups of a session, at least; and seconds until a failed one is repeated.
 SHORTEST = 5.0
 RETRY = 60.0
 
-#: Sessions of one profile that are remembered; those that are due last are forgotten.
+#: Maximum number of remembered sessions of a profile; those that are due last are dropped.
 _MOST = 200
 
 
@@ -35,7 +34,7 @@ class _Content(msgspec.Struct, kw_only=True):
 
 
 class Wakeup(NamedTuple):
-    """A session that wants to be woken; ``at`` is in seconds since the epoch."""
+    """A session that must be woken at the Unix time ``at``, in seconds."""
 
     profile: str
     key: str
@@ -44,14 +43,14 @@ class Wakeup(NamedTuple):
 
 
 class Wakeups:
-    """The sessions that want to be woken."""
+    """The sessions that must be woken, stored in ``file``."""
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, _Content)
         self._content = self._file.read()
 
     def note(self, profile: str, key: str, source: Mapping[str, Any], at: float | None) -> None:
-        """Note when a session's next prompt is due; None if it has none any more."""
+        """Store when a session's next prompt is due, in Unix seconds; None removes the session."""
         known = self._content.sessions.get(profile, {})
         if at is None and key not in known:
             return
@@ -64,15 +63,15 @@ class Wakeups:
         self._file.write(self._content, "wake-ups")
 
     def forget(self, wakeup: Wakeup) -> None:
-        """Wake a session no more."""
+        """Remove a session: it is not woken any more."""
         self.note(wakeup.profile, wakeup.key, {}, None)
 
     def put_off(self, wakeup: Wakeup) -> None:
-        """Wake a session again later, unless its worker says another time."""
+        """Wake a session again after 60 s, unless its worker reports another time."""
         self.note(wakeup.profile, wakeup.key, wakeup.source, time.time() + RETRY)
 
     def all(self) -> list[Wakeup]:
-        """Return them all, the next one first."""
+        """Return all sessions that must be woken, the next one first."""
         every = [
             Wakeup(profile, key, note.source, note.at)
             for profile, sessions in self._content.sessions.items()

@@ -1,5 +1,6 @@
-"""What a worker may do to the outside: its adapter calls, executed under a policy.
+"""The relay: it executes a worker's calls on the real adapter, under a policy.
 
-Owns the rules of what a worker may send, where, and how it is shown. Knows the real adapter only as
-an object that it is given. May use ``state`` and ``workers``. Begin at :mod:`.relay`.
+This package owns the rules of what a worker may send, where, and how people see it. It knows the
+real adapter only as an object that callers pass in. It may use ``state`` and ``workers``. Begin at
+:mod:`.relay`.
 """

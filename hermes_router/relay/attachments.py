@@ -1,29 +1,29 @@
-"""The bytes of files that a worker sends, kept on disk until the call that refers to them."""
+"""Keep the files that a worker sends on disk, until the worker's call that uses them."""
 
 from __future__ import annotations
 
 import secrets
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 from hermes_router import scratch
 from hermes_router.errors import ProtocolError, WorkerOverLimit
 from hermes_router.protocol.messages import Chunk, FileRef
 
-#: Files of one worker that may lie here at once; a good one sends one after the other.
+#: Maximum number of files of one worker at a time. A normal worker sends one after the other.
 MOST_FILES = 64
 
 _LONGEST_NAME = 200
 
 
 class Spool:
-    """Files of one worker, in a folder that only the gateway's side knows.
+    """The files of one worker, in a folder whose path no worker is told.
 
-    ``limit`` is the most bytes that may lie here at once, those of files in use included.
-    ``addresses`` says whether the worker may also name a file by an ``http`` address, which the
-    gateway or the platform then fetches: that is a way into the network. ``token`` is different for
-    each worker.
+    At most ``limit`` bytes are kept at once, including files in use. With ``addresses`` the worker
+    may also name a file by an ``http`` address. The gateway or the platform fetches that address,
+    so this gives a worker access to the network. ``token`` is different for each worker.
     """
 
     def __init__(self, *, limit: int, addresses: bool = True) -> None:
@@ -34,27 +34,36 @@ class Spool:
         self._claimed: dict[Path, int] = {}
         self._total = 0
         self._folder: Path | None = None
+        self._counting = threading.Lock()
 
     def append(self, chunk: Chunk) -> None:
-        """Write one piece; raises ``WorkerOverLimit`` or ``ProtocolError`` for too much."""
-        if self._total + len(chunk.data) > self._limit:
-            raise WorkerOverLimit(
-                f"the worker exceeded limits.file_bytes, {self._limit} bytes of files at once",
-                limit="file_bytes",
-                allowed=self._limit,
-            )
-        if chunk.stream not in self._sizes and len(self._sizes) >= MOST_FILES:
-            raise ProtocolError(f"the worker sent more than {MOST_FILES} files at once")
-        self._sizes[chunk.stream] = self._sizes.get(chunk.stream, 0) + len(chunk.data)
-        self._total += len(chunk.data)
+        """Append a chunk to its file. This blocks, so a thread may call it, one chunk at a time.
+
+        Meanwhile the event loop may claim and release other files.
+
+        Raises:
+            WorkerOverLimit: the files together are larger than the limit.
+            ProtocolError: there are too many files.
+        """
+        with self._counting:
+            if self._total + len(chunk.data) > self._limit:
+                raise WorkerOverLimit(
+                    f"the worker exceeded limits.file_bytes, {self._limit} bytes of files at once",
+                    limit="file_bytes",
+                    allowed=self._limit,
+                )
+            if chunk.stream not in self._sizes and len(self._sizes) >= MOST_FILES:
+                raise ProtocolError(f"the worker sent more than {MOST_FILES} files at once")
+            self._sizes[chunk.stream] = self._sizes.get(chunk.stream, 0) + len(chunk.data)
+            self._total += len(chunk.data)
         with self._path(chunk.stream).open("ab") as file:
             file.write(chunk.data)
 
     def claim(self, file: FileRef) -> Path:
-        """Return the complete file's path, under its own name; it is the caller's to release.
+        """Return the path of a complete file, under its own name. The caller must release it.
 
         Raises:
-            ProtocolError: it is not complete, or its name is no bare file name.
+            ProtocolError: the file is not complete, or its name is no plain file name.
         """
         if self._sizes.get(file.stream, 0) != file.size or not _bare(file.name):
             raise ProtocolError(f"file {file.name[:_LONGEST_NAME]!r} did not arrive as announced")
@@ -62,17 +71,19 @@ class Spool:
         source.touch()
         folder = Path(tempfile.mkdtemp(dir=source.parent))
         path = source.rename(folder / file.name)
-        self._sizes.pop(file.stream, None)
-        self._claimed[path] = file.size
+        with self._counting:
+            self._sizes.pop(file.stream, None)
+            self._claimed[path] = file.size
         return path
 
     def release(self, path: Path) -> None:
         """Remove a claimed file."""
-        self._total -= self._claimed.pop(path, 0)
+        with self._counting:
+            self._total -= self._claimed.pop(path, 0)
         shutil.rmtree(path.parent, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove everything."""
+        """Remove all files and their folder."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -83,7 +94,7 @@ class Spool:
 
 
 def _bare(name: str) -> bool:
-    """Say whether a name is a plain, printable file name."""
+    """Return True if a name is a plain, printable file name without a path."""
     return (
         name not in {"", ".", ".."}
         and name.isprintable()

@@ -1,8 +1,9 @@
-"""Files that a card's notice attaches, where a sandbox may have named them.
+"""Copy the files that a kanban notice attaches, if a sandboxed worker may have named them.
 
-Hermes's notifier opens what a finished card names, whoever finished it. Once a sandbox writes to
-the board, only what lies in the board's own folder is sent: a copy of it, made from a descriptor
-whose real path was asked for, so that no link and no exchange leads elsewhere.
+When a card is finished, Hermes's notifier opens the files that the card names. If a sandboxed
+worker can write to the board, only files in the board's own folder are sent. Each is opened, the
+real path of the descriptor is checked, and a copy is made from the descriptor. So neither a link
+nor an exchanged file can lead to another folder.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 def copies(paths: Iterable[str], folder: Path, to: Path, *, most: int) -> list[str]:
-    """Copy those of ``paths`` that lie in ``folder`` to the folder ``to``; return the copies.
+    """Copy those of ``paths`` that are in ``folder`` to the folder ``to``; return the copies.
 
-    Larger ones than ``most`` bytes, and all that is no regular file, are left out. Needs ``/proc``.
+    Files with more than ``most`` bytes, and all that are no regular files, are left out and logged.
+    This needs ``/proc``.
     """
     inside = folder.resolve()
     found = []
@@ -30,7 +32,7 @@ def copies(paths: Iterable[str], folder: Path, to: Path, *, most: int) -> list[s
         try:
             found.append(_copy(path, inside, to / str(number), most))
         except OSError as error:
-            logger.warning("a kanban card's file is not sent: %s: %s", path, error)
+            logger.warning("a file of a kanban card was not sent: %s: %s", path, error)
     return found
 
 
@@ -39,10 +41,10 @@ def _copy(path: str, inside: Path, to: Path, most: int) -> str:
     with os.fdopen(descriptor, "rb") as source:
         real = (proc.SELF / "fd" / str(descriptor)).readlink()
         if not real.is_relative_to(inside):
-            raise PermissionError("it does not lie in the board's folder")
+            raise PermissionError("it is not in the board's folder")
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode) or state.st_size > most:
-            raise PermissionError(f"it is no regular file of at most {most} bytes")
+            raise PermissionError(f"it is not a regular file of at most {most} bytes")
         to.mkdir(mode=0o700)
         copy = to / real.name
         with copy.open("xb") as target:

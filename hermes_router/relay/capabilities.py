@@ -1,6 +1,6 @@
-"""What an adapter can do: which methods a worker may call on it, and what it says of itself.
+"""Find out what an adapter can do: which methods a worker may call, and its capabilities.
 
-The adapter is whatever Hermes has; this module knows it by attribute names only.
+This module imports no adapter of Hermes. It knows adapters by the names of their attributes only.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 
 
 def names_files(adapter: Any, text: object) -> bool:
-    """Say whether the adapter would open files of the gateway's machine that a text names.
+    """Return True if the adapter would open a file of the gateway's machine that a text names.
 
-    A worker sends its files as bytes, and takes such names out of its texts itself.
+    A worker sends its files as bytes, and removes such names from its texts itself.
     """
     platform = getattr(getattr(adapter, "platform", None), "value", None)
     if platform not in TEXT_OPENS_FILES or not isinstance(text, str):
@@ -39,10 +39,10 @@ def names_files(adapter: Any, text: object) -> bool:
 
 
 def relayed_methods(adapter: Any) -> frozenset[str]:
-    """Return the methods that a worker may call on ``adapter``: those that it really has.
+    """Return the names of the methods that a worker may call on ``adapter``.
 
-    A method that the class merely inherits from Hermes's base class is not among them: the base
-    class's own code runs in the worker, and ends in calls that are.
+    A method that the class only inherits from Hermes's base class is left out. The base class's
+    code runs in the worker, and there it calls the methods that are relayed.
     """
     kind = type(adapter)
     names = _RELAYED_BY_CLASS.get(kind)
@@ -58,7 +58,7 @@ def relayed_methods(adapter: Any) -> frozenset[str]:
 
 _RELAYED_BY_CLASS: dict[type, frozenset[str]] = {}
 
-#: What an adapter overrides instead, where the base class's method only composes the text.
+#: For a method of the base class that only writes the text: the method that adapters override.
 _DRAWN_BY = {"send_exec_approval": "_send_exec_approval_prompt"}
 
 
@@ -68,7 +68,7 @@ def _has(kind: type, name: str) -> bool:
 
 
 def _own(kind: type, name: str) -> bool:
-    """Say whether the class has a version of its own, not the abstract adapter's."""
+    """Return True if the class overrides the method of Hermes's abstract adapter."""
     for cls in kind.__mro__:
         if name in vars(cls):
             return cls.__name__ != "BasePlatformAdapter"
@@ -76,7 +76,7 @@ def _own(kind: type, name: str) -> bool:
 
 
 def method_parameters(adapter: Any) -> dict[str, list[str]]:
-    """Return the relayed methods of ``adapter`` with the parameters that each really takes."""
+    """Return, for each relayed method of ``adapter``, the parameters that it accepts."""
     return {
         name: [
             parameter
@@ -89,9 +89,10 @@ def method_parameters(adapter: Any) -> dict[str, list[str]]:
 
 
 def ask_capabilities(adapter: Any, source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the adapter's answers to what Hermes would probe on it, for one session.
+    """Ask the adapter for its capabilities in one session; return the answers by name.
 
-    Telegram's parses the gateway's whole ``config.yaml`` for one of them.
+    Telegram's adapter parses the gateway's whole ``config.yaml`` for one of them, so YAML is read
+    by a fast parser meanwhile.
     """
     with reading_yaml_quickly():
         return {
@@ -130,7 +131,10 @@ def _answer(adapter: Any, capability: Capability, source: Mapping[str, Any]) -> 
 
 
 def _length_function(adapter: Any, name: str, source: Mapping[str, Any]) -> Callable[[str], int]:
-    """Return what counts a text's length in this chat: a connector may front several platforms."""
+    """Return the function that counts a text's length in this chat.
+
+    It depends on the chat, because one adapter may connect several platforms.
+    """
     for_chat = getattr(adapter, f"{name}_for_chat", None)
     if for_chat is None:
         return getattr(adapter, name, len)
@@ -139,16 +143,16 @@ def _length_function(adapter: Any, name: str, source: Mapping[str, Any]) -> Call
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Say whether a function takes a parameter of that name, or any."""
+    """Return True if a function accepts a parameter with this name, or any name."""
     names = _parameters(getattr(function, "__func__", function))
     return names is None or name in names
 
 
 @functools.lru_cache(maxsize=1024)
 def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
-    """Return the names of a function's parameters; None when it takes any, or does not tell.
+    """Return the names of a function's parameters; None if it accepts any name, or if unknown.
 
-    Every worker is told them; to find them out takes as long as the rest of its start message.
+    This is cached: each worker's start message needs it, and it takes half of the message's time.
     """
     try:
         parameters = inspect.signature(function).parameters
@@ -160,7 +164,7 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
 
 
 def required(function: Callable[..., Any]) -> frozenset[str]:
-    """Return the parameters that a call must name; of a method, ``self`` is among them."""
+    """Return the names of the parameters without a default value; for a method, with ``self``."""
     return _required(getattr(function, "__func__", function))
 
 

@@ -1,8 +1,8 @@
-"""Where each of Hermes's slash commands acts when it is typed in a routed conversation.
+"""The table of Hermes's slash commands: which process executes each in a routed conversation.
 
-One table, and a test that fails when the installed Hermes brings a command or an alias that is not
-in it. What is not a command of Hermes - a skill, a command of a profile's plugin, a quick command
-of its configuration - is the profile's, and so acts in the worker.
+A test fails if the installed Hermes has a command or an alias that is not in the table. Other
+commands belong to the profile, and the worker executes them: skills, commands of the profile's
+plugins, and quick commands of its configuration.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Acts(Enum):
-    """The process that a command acts on."""
+    """The process that executes a command."""
 
     GATEWAY = "in the gateway's process, which executes it whoever types it and wherever"
     WORKER = "in a worker of the profile, on the profile and on the session"
@@ -22,7 +22,7 @@ class Acts(Enum):
 
 
 class Command(NamedTuple):
-    """One command: where it acts and why, and its other names."""
+    """One command: the process that executes it, the reason, and its other names."""
 
     acts: Acts
     why: str
@@ -151,14 +151,25 @@ COMMANDS: Mapping[str, Command] = {
     "palette": Command(NOWHERE, _TERMINAL),
 }
 
-#: Commands that the gateway executes, whoever types them and wherever.
+#: Commands that the gateway executes, in every conversation and for every person.
 GATEWAY_COMMANDS = frozenset(name for name, command in COMMANDS.items() if command.acts is GATEWAY)
 
-#: Commands that a worker answers without asking a model: they wait for no other turn.
-WITHOUT_MODEL = frozenset(
+#: Commands for which the worker asks a model, or which only prepare a prompt for it.
+_WITH_MODEL = frozenset(
     (
-        *("profile", "status", "help", "commands", "usage", "whoami", "version", "agents"),
-        *("title", "sessions", "sethome", "model", "reasoning", "fast", "yolo", "verbose"),
-        *("footer", "voice", "topic", "insights", "stop", "approve", "deny", "personality"),
+        *("retry", "compress", "background", "bg", "btw", "queue", "steer", "goal", "moa", "loop"),
+        *("plan", "init", "review", "refine", "learn", "blueprint", "curator"),
     )
 )
+
+#: Commands that a worker answers without a model. They do not wait for other turns.
+WITHOUT_MODEL = (
+    frozenset(name for name, command in COMMANDS.items() if command.acts in {WORKER, BOTH})
+    - _WITH_MODEL
+)
+
+#: Commands that change what the session is or holds. They stay behind the session's own messages.
+IN_ORDER = frozenset({"undo", "branch", "rollback", "resume", "topic", "save"})
+
+#: Commands that also take back the session's messages that wait for a place.
+TAKES_BACK = frozenset({"stop", "new"})

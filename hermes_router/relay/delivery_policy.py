@@ -1,8 +1,8 @@
-"""Where a profile may send: the policy behind every message that leaves its own conversation.
+"""The delivery policy: where a profile may send messages outside of its current conversation.
 
-Pure: it is given the configuration and the conversations that the gateway has seen. By default a
-profile may send to the conversations that are routed to it, and to its home channel; ``deliver``
-in its settings widens that.
+These functions read and write nothing: callers pass the configuration and the conversations that
+the gateway has seen. By default a profile may send to the conversations that are routed to it, and
+to its home channel. The setting ``deliver`` adds more.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from hermes_router.protocol import messages as msg
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, parse_topic
 from hermes_router.state.known_conversations import KnownConversation
 
-#: Conversations that a worker is told of.
+#: Maximum number of conversations that a worker is told.
 _MOST_TOLD = 300
 
-#: Routes of one profile that are looked at for the conversations that they name.
+#: Maximum number of a profile's routes that are searched for the conversations that they name.
 _MOST_NAMED = 300
 
-#: Platforms whose ids are numbers; how a number may be written.
+#: The platforms whose ids are numbers, and the only way in which a number may be written.
 _NUMBERED = frozenset({"telegram", "discord"})
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,24}")
 _PRINTED = re.compile(r"[!-~]+")
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """Who sends: a profile, and the conversation that its work comes from, if it does."""
+    """The sender: a profile, and the conversation that its turn serves (None for a job)."""
 
     profile: str
     origin: Place | None = None
@@ -41,11 +41,11 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
 def settle(
     config: RouterConfig, sender: Sender, target: Place, seen: Iterable[KnownConversation] = ()
 ) -> Place:
-    """Return where a message of ``sender`` for ``target`` goes.
+    """Return the conversation to which a message of ``sender`` for ``target`` goes.
 
-    That is the target itself where the profile may send to it. A target without a thread in the
-    chat of the origin, or else of the home channel, gets that one's thread if it would be refused
-    without: a model that says no thread means the conversation that it is in.
+    This is the target itself, if the profile may send there. Else, if the target names no thread,
+    the thread of the origin is tried, and then that of the home channel, if they are in the same
+    chat. The reason is that a model which names no thread means its own conversation.
 
     Raises:
         RelayRefused: the profile may not send there.
@@ -58,7 +58,7 @@ def settle(
             return place
     raise RelayRefused(
         f"profile {sender.profile} may not send to {spelled(target)}: that conversation is not "
-        f"routed to it. Who runs the gateway can allow it there with "
+        f"routed to it. The gateway's operator can allow it there with "
         f"hermes_router.profiles.{sender.profile}.deliver: [{spelled(target)!r}]",
         call="deliver",
         target=spelled(target),
@@ -69,10 +69,11 @@ def settle(
 def may_send(
     config: RouterConfig, sender: Sender, target: Place, seen: Iterable[KnownConversation] = ()
 ) -> bool:
-    """Say whether a profile may send to a conversation.
+    """Return True if a profile may send to a conversation.
 
-    ``seen`` are conversations that the profile has served: a route may want to know a server or
-    a sender, which the ids of a target do not tell. They are judged by the routes of today.
+    ``seen`` are the conversations that the profile has served. They are needed because a route may
+    depend on the server or the sender, which the target's ids do not tell. The current routes
+    decide whether they still belong to the profile.
     """
     settings = config.settings(sender.profile)
     if settings.deliver == "any" or (sender.origin and _same(sender.origin, target)):
@@ -93,8 +94,8 @@ def home_channels(
 ) -> list[KnownConversation]:
     """Return the profile's home channels, at most one for each platform.
 
-    As configured; else the first conversation of the platform that was used and is still the
-    profile's; else the first that a route names.
+    The configured one counts first. Else it is the first conversation of the platform that the
+    profile has served and that is still routed to it; else the first that a route names.
     """
     homes: dict[str, KnownConversation] = {}
     for known in (*_configured(config, profile), *conversations(config, profile, seen)):
@@ -105,7 +106,7 @@ def home_channels(
 def conversations(
     config: RouterConfig, profile: str, seen: Iterable[KnownConversation]
 ) -> list[KnownConversation]:
-    """Return what is known to be the profile's: what was used, then what routes name."""
+    """Return the profile's conversations: first those it has served, then those its routes name."""
     found: dict[str, KnownConversation] = {}
     for known in seen:
         if _is_of(config, profile, known.place):
@@ -121,7 +122,7 @@ def delivery_scope(
     platforms: Iterable[str],
     seen: Iterable[KnownConversation],
 ) -> msg.DeliveryScope:
-    """Return what a worker is told about where it may send."""
+    """Return the delivery scope that a worker is told; ``platforms`` are those connected now."""
     known = tuple(seen)
     connected = set(platforms)
     homes = home_channels(config, sender.profile, known)
@@ -137,7 +138,7 @@ def delivery_scope(
 
 
 def lasting(config: RouterConfig, profile: str, seen: KnownConversation) -> KnownConversation:
-    """Return a conversation without its sender, unless the sender is why it is the profile's."""
+    """Return a conversation without its sender, unless it is routed by its sender."""
     anyone = msgspec.structs.replace(seen.place, user_id=None)
     if not _is_of(config, profile, anyone):
         return seen
@@ -145,16 +146,16 @@ def lasting(config: RouterConfig, profile: str, seen: KnownConversation) -> Know
 
 
 def spelled(place: Place) -> str:
-    """Return a conversation as targets are written: ``platform:chat:thread``."""
+    """Return the text form of a conversation: ``platform:chat:thread``."""
     return ":".join(filter(None, (place.platform, place.chat_id, place.thread_id)))
 
 
 def parsed(target: str) -> Place:
-    """Return the conversation that a configured target names; see :func:`spelled`."""
+    """Return the conversation that a configured target names; the reverse of :func:`spelled`."""
     platform, _, rest = target.partition(":")
     try:
         chat, thread = parse_topic(platform, rest)
-    except ValueError:  # an id that begins with a word, which names no thread
+    except ValueError:  # the id begins with a word, so it names no thread
         chat, thread = rest, None
     return Place(platform=platform, chat_id=chat, thread_id=thread)
 
@@ -190,11 +191,11 @@ def _named_by_routes(config: RouterConfig, profile: str) -> Iterator[Place]:
 
 
 def _is_unambiguous(config: RouterConfig, target: Place) -> bool:
-    """Say whether nothing but this spelling means this conversation.
+    """Return True if the text of this target is the only way to name its conversation.
 
-    A worker chooses the spelling of a target. Where an adapter reads it as a number, `013` would
-    be another profile's thread 13, and `@name` may be any chat: such a target is judged by a route
-    that is about something else, or by none.
+    A worker chooses the text. If an adapter reads it as a number, `013` is thread 13, perhaps
+    another profile's; and `@name` may be any chat. The routes would then be asked about another
+    text than the adapter uses, so such a target is refused.
     """
     chat, thread = target.chat_id or "", target.thread_id
     match = config.table.match(target)
@@ -211,7 +212,7 @@ def _is_of(config: RouterConfig, profile: str, place: Place) -> bool:
 
 
 def _covers(entry: str, target: Place) -> bool:
-    """Say whether a configured target means this one; one without a thread means the chat."""
+    """Return True if a configured target includes this one; without a thread it is a chat."""
     allowed = parsed(entry)
     if (allowed.platform, allowed.chat_id) != (target.platform, target.chat_id):
         return False

@@ -1,8 +1,8 @@
-"""The last edit of a streamed answer, where the platform would rather have a new message.
+"""Replace the last edit of a streamed answer by a new message, if the adapter prefers that.
 
-Telegram cannot turn a plain preview into a message with tables, so its adapter asks for a fresh
-message instead, by what the text contains. Hermes asks while it streams, in the worker, which
-cannot wait for the real adapter's answer there. So the worker always edits, and the relay asks.
+Telegram cannot edit a plain preview into a message with tables. So its adapter prefers a new
+message for such a text. Hermes asks the adapter while it streams, in the worker, where it cannot
+wait for the real adapter's answer. So the worker always edits, and the relay asks the adapter.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from hermes_router.relay.capabilities import takes
 _REMEMBERED = 256
 
 Replaced = BoundedMap[str, str]
-"""Ids of previews that are gone, with the id of the message that stands in their place."""
+"""Maps the id of a deleted preview to the id of the message that replaced it."""
 
 
 def none_replaced() -> Replaced:
-    """Return an empty map, which forgets the oldest ids."""
+    """Return an empty map, which drops its oldest ids when it is full."""
     return BoundedMap(_REMEMBERED)
 
 
 async def edit(adapter: Any, call: Mapping[str, Any], replaced: Replaced) -> Any:
-    """Edit a message; replace it by a fresh one where the adapter prefers that for this text."""
+    """Edit a message, or replace it by a new one if the adapter prefers that for this text."""
     preview = str(call["message_id"])
     fresh_already = preview in replaced.values()
     if call.get("finalize") and not fresh_already and _prefers_fresh(adapter, call):
@@ -42,7 +42,7 @@ def _prefers_fresh(adapter: Any, call: Mapping[str, Any]) -> bool:
     if ask is None:
         return False
     more = {name: call.get(name) for name in ("metadata", "chat_id") if takes(ask, name)}
-    with contextlib.suppress(Exception):  # an adapter may raise anything; to edit is always right
+    with contextlib.suppress(Exception):  # adapters may raise anything; an edit is never wrong
         return ask(call["content"], **more) is True
     return False
 
@@ -54,10 +54,10 @@ async def _send_fresh(adapter: Any, call: Mapping[str, Any]) -> Any:
         result = await adapter.send(
             chat_id=call["chat_id"], content=call["content"], metadata=metadata
         )
-    except Exception:  # noqa: BLE001 - an adapter may raise anything; the preview is edited then
+    except Exception:  # noqa: BLE001 - adapters may raise anything; then the caller edits
         return None
     if not getattr(result, "success", False) or getattr(result, "message_id", None) is None:
         return None
-    with contextlib.suppress(Exception):  # the answer is there; its preview may stay
+    with contextlib.suppress(Exception):  # the answer is shown; an old preview does no harm
         await adapter.delete_message(chat_id=call["chat_id"], message_id=call["message_id"])
     return result

@@ -1,8 +1,8 @@
-"""In which process each of Hermes's plugin hooks fires for a routed conversation.
+"""The table of Hermes's plugin hooks: in which process each fires for a routed conversation.
 
-A profile's plugins are loaded in its workers, the gateway home's plugins in the gateway. What is
-said here of a hook is who hears it: each time once, and no plugin of a routed profile in the
-gateway's process. A test fails when the installed Hermes brings a hook that is not in the table.
+Workers load the plugins of their profile; the gateway loads the plugins of its own home. Each hook
+fires once in the named process. Plugins of a routed profile never run in the gateway's process. A
+test fails if the installed Hermes has a hook that is not in the table.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 
 class Fires(Enum):
-    """The process in which a hook fires for what happens in a routed conversation."""
+    """The process in which a hook fires for an event of a routed conversation."""
 
     WORKER = "in the profile's worker, for the profile's plugins"
     GATEWAY = "in the gateway, for the plugins of its own home"
     EACH = "in the gateway for its home's plugins, and in the worker for the profile's"
-    NOWHERE = "in neither: what it tells of does not happen there"
+    NOWHERE = "in neither: its event does not happen there"
 
 
 class Hook(NamedTuple):
-    """One hook: in which process it fires, and why there."""
+    """One hook: the process in which it fires, and the reason."""
 
     fires: Fires
     why: str

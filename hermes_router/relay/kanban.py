@@ -1,9 +1,10 @@
-"""Who on the kanban board is told, and where: the relay's policy for the board's notices.
+"""The policy for kanban notices: which subscription of the board the gateway serves.
 
-The gateway tells of a card where its board says so. The board is written by the processes of all
-profiles, so that what stands there is a wish: of a routed profile it is granted where that profile
-may send. Who wished cannot be proved where several profiles write one file; what a worker's Hermes
-writes bears the name of its profile (:mod:`hermes_router_worker.hermes.features.kanban`).
+A subscription on the board asks the gateway to report about a card in a conversation. Processes of
+all profiles write to the board, so a subscription is only a request. The gateway serves a routed
+profile's subscription only if that profile may send to the conversation. The board cannot prove who
+wrote a subscription, because several profiles write to one file. A worker's Hermes writes the name
+of its profile into it (:mod:`hermes_router_worker.hermes.features.kanban`).
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
-#: Whose subscriptions are told of once; afterwards they are refused in silence.
+#: Maximum number of refused subscriptions that are logged, each once.
 _MOST_COMPLAINTS = 1000
 
 
 class Subscriptions:
-    """The subscriptions of one board as this gateway serves them."""
+    """The subscriptions of one board that this gateway serves."""
 
     def __init__(self, seen: Callable[[str], Iterable[KnownConversation]]) -> None:
         """``seen`` returns the conversations that a profile has served."""
@@ -36,14 +37,15 @@ class Subscriptions:
         self._complaints: set[tuple[str, str]] = set()
 
     def served(self, row: Row, config: RouterConfig) -> Row | None:
-        """Return a subscription as Hermes is to see it; None where nobody is to be told.
+        """Return a subscription as Hermes shall see it; None if it is refused.
 
-        One of a routed profile is made the gateway's own: nobody else holds the platform.
+        A routed profile's subscription is changed into one of the gateway, because only the gateway
+        is connected to the platform.
         """
         place = _place(row)
         decision = config.decide(place)
         owner = str(row.get("notifier_profile") or "")
-        # An old Hermes notes no owner: who answers there is taken for it.
+        # An old Hermes writes no owner; then it is the profile that answers in the place.
         if "notifier_profile" not in row and decision.action == "worker":
             owner = decision.profile or ""
         if owner in config.worker_profiles():
@@ -71,16 +73,17 @@ class Subscriptions:
         complaint = (str(row["task_id"]), spelled(place))
         if complaint not in self._complaints and len(self._complaints) < _MOST_COMPLAINTS:
             self._complaints.add(complaint)
-            logger.warning("kanban card %s: %s is not told of it: %s", *complaint, why)
+            logger.warning("kanban card %s: %s gets no notice of it: %s", *complaint, why)
 
     def wakes(self, text: str, place: Place) -> bool | None:
-        """Say whether words of Hermes about a card go on to the session of ``place``.
+        """Return whether a text of Hermes about a card may wake the session of ``place``.
 
-        None where they are about no card of a routed profile.
+        None means that the text is about no card of a routed profile.
         """
         where = (place.platform, str(place.chat_id), str(place.thread_id or ""))
         for known, answer in ((self._woken, True), (self._told, False)):
-            if any(task in text for task, *rest in known if tuple(rest) == where):
+            cards = tuple(known)  # Hermes lists subscriptions in a thread, which may add one now
+            if any(task in text for task, *rest in cards if tuple(rest) == where):
                 return answer
         return None
 

@@ -1,10 +1,10 @@
-"""Which slash commands a chat's menu offers: those of the profiles that answer in it.
+"""Choose the slash commands in a chat's menu: those of the profiles that answer in the chat.
 
-A platform has one menu per chat, even where topics of the chat are answered by different profiles:
-it gets what all of them have, then by turns what only some of them have, as far as there is room.
-What a profile has, its workers say after a turn; it is kept in the gateway's home, with what each
-chat's menu was last set to. A worker is not trusted: a name is a word, a description one short
-line, and both stand in menus of chats of its own profile only.
+A platform has one menu per chat, but different profiles may answer in its topics. The menu gets
+first the commands that all of these profiles have, then by turns a command of each profile, as far
+as there is room. A worker reports its profile's commands after a turn. A file in the gateway's home
+keeps these reports, and the menu that each chat got last. Workers are not trusted: a name must be
+a word, a description one short line, and both appear only in chats of the worker's own profile.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from hermes_router.routing.table import Place
 from hermes_router.state.state_file import StateFile
 
 Commands = list[tuple[str, str]]
-"""Names without a slash, each with its description, in the order of the menu."""
+"""The names of commands without a slash, each with its description, in the order of the menu."""
 
-#: Commands that one profile may offer.
+#: Maximum number of commands that one profile may offer.
 MOST = 100
 
-#: Chats whose menus are remembered; older ones are set again when somebody writes there.
+#: Maximum number of chats whose menus are remembered. The menu of any other chat is set again when
+#: somebody writes there.
 _MOST_CHATS = 2000
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -35,7 +36,10 @@ _DESCRIPTION_CHARS = 256
 
 
 class Offered(msgspec.Struct, frozen=True, kw_only=True):
-    """What a profile offers on a platform, and ``of`` what its worker read that from."""
+    """The commands that a profile offers on a platform.
+
+    ``of`` is the worker's name for the state of the files from which it read the commands.
+    """
 
     of: str
     commands: Commands
@@ -47,20 +51,23 @@ class _Content(msgspec.Struct, kw_only=True):
 
 
 class Menus:
-    """What profiles offer and chats show, in ``file``; a missing or broken one is empty."""
+    """The commands that profiles offer and the menus that chats have, stored in ``file``.
+
+    A missing or broken file counts as empty.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, _Content)
         self._content = self._file.read()
 
     def offered(self, profile: str, platform: str) -> Offered | None:
-        """Return what the profile was last heard to offer, or None."""
+        """Return the last report of the profile's commands, or None."""
         return self._content.offered.get(profile, {}).get(platform)
 
     def offer(
         self, profile: str, platform: str, of: str, commands: Iterable[Sequence[str]]
     ) -> None:
-        """Keep what a worker says that its profile offers."""
+        """Store the commands that a worker reported for its profile."""
         offered = Offered(of=of[:100], commands=usable(commands))
         self._content.offered.setdefault(profile, {})[platform] = offered
         self._write()
@@ -76,7 +83,7 @@ class Menus:
         ]
 
     def show(self, platform: str, chat: str, name: str | None) -> None:
-        """Note that a chat's menu was set, or with None that it has none of its own any more."""
+        """Note that a chat's menu was set to ``name``; None means that its menu was removed."""
         chats = self._content.shown.setdefault(platform, {})
         chats.pop(chat, None)
         if name is not None:
@@ -86,12 +93,12 @@ class Menus:
         self._write()
 
     def _write(self) -> None:
-        """Write the file; a disk that takes no note costs setting menus again."""
+        """Write the file. If that fails, the next gateway sets the menus again."""
         self._file.write(self._content, "menus")
 
 
 def usable(commands: Iterable[Sequence[str]]) -> Commands:
-    """Return what of a worker's list may stand in a menu, each name once."""
+    """Return those of a worker's commands that may appear in a menu, each name once."""
     found: dict[str, str] = {}
     for name, description in itertools.islice(commands, MOST):
         line = " ".join(description.split())[:_DESCRIPTION_CHARS]
@@ -103,10 +110,11 @@ def usable(commands: Iterable[Sequence[str]]) -> Commands:
 def answering(
     config: RouterConfig, platform: str, chat: str, met: Iterable[Place]
 ) -> list[Decision]:
-    """Return who answers in a chat, each once: by its routes, and by the places that were ``met``.
+    """Return the routing decisions for a chat, one for each profile that answers in it.
 
-    Looks at every route: for a thread. The chat's id stands for the sender too, for that is who
-    writes in a direct chat.
+    They are found by all routes that name the chat, and by the places that were ``met`` in it. The
+    chat's id is also tried as the sender's id, because they are equal in a direct chat. This reads
+    every route, so call it in a thread.
     """
     places = [Place(platform, chat, user_id=chat)]
     places += [
@@ -114,7 +122,7 @@ def answering(
         for route in config.table.routes
         if route.enabled and route.platform == platform and route.chat_id == chat
     ]
-    places += sorted(met, key=str)  # always in one order: who restarts sets no other menu
+    places += sorted(met, key=str)  # a fixed order, so that a restart changes no menu
     decisions = (config.decide(place) for place in places)
     found = {(d.action, d.profile): d for d in decisions if d.action != "deny"}
     return list(found.values())
@@ -123,8 +131,8 @@ def answering(
 def union(lists: Sequence[Commands], most: int) -> Commands:
     """Return one menu for the profiles of a chat, of at most ``most`` commands.
 
-    One list stays as it is. Of several, what all have comes first, in the first one's order; then
-    the others' own by turns, so that none takes all the room.
+    A single list stays as it is. With several, the commands that all have come first, in the order
+    of the first list. Then follows one command of each list by turns, so that all get some room.
     """
     if not lists:
         return []
@@ -138,5 +146,5 @@ def union(lists: Sequence[Commands], most: int) -> Commands:
 
 
 def name_of(commands: Commands) -> str:
-    """Return a short name of a menu: two menus with the same name are the same."""
+    """Return a short name for the content of a menu: equal menus have equal names."""
     return hashlib.sha256(msgspec.json.encode(commands)).hexdigest()[:16]

@@ -1,13 +1,12 @@
-"""Prompts that wait for a person: what a worker asked, and how a click finds its way back to it.
+"""Prompts that wait for a person: show a worker's question, and pass the click back to the worker.
 
-The worker waits, the click arrives in the gateway. What the real adapter is given to remember a
-prompt by - a session key, a prompt's id, a callback - is therefore made here: every prompt has an
-id of its own, drawn at random, and what the adapter hands back with a click names that prompt and
-nothing else. A worker cannot choose it, so it can answer nobody else's prompt. It is told of a
-click by the number of its own call.
+The worker waits for an answer, but the click arrives in the gateway. The real adapter remembers a
+prompt by a session key, a prompt id or a callback. This module makes these values: each prompt has
+a random id of its own, and a click names exactly one prompt. A worker cannot choose the id, so it
+cannot answer another worker's prompt. The worker is told about a click by the number of its call.
 
 :class:`PromptRegistry` knows every open prompt of a gateway, :class:`OpenPrompts` those of one
-worker. A prompt closes with its click, when the worker says that nobody waits any more, and when
+worker. A prompt closes when somebody clicks, when the worker says that it waits no more, and when
 the worker ends.
 """
 
@@ -33,16 +32,16 @@ from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 
-#: Prompts of one worker that may be open; a further one closes the oldest.
+#: Maximum number of open prompts of one worker. A further prompt closes the oldest.
 MAX_OPEN = 32
-#: Seconds that the adapter gets to show a prompt: Hermes waits 15, then it falls back to text.
+#: Seconds that the adapter gets to show a prompt. Hermes waits 15 s and then asks by text.
 SHOW_SECONDS = 12.0
-#: Seconds that a person who picked something waits for what the worker says to it.
+#: Seconds that a click in a picker waits for the worker's text.
 PICK_SECONDS = 30.0
-#: The same for a confirmation. Shorter, because an adapter may handle one click after the other;
-#: what comes later is sent by :attr:`OpenPrompts.late`.
+#: The same for a confirmation. It is shorter, because an adapter may handle one click after the
+#: other. A text that comes later is sent by :attr:`OpenPrompts.late`.
 CONFIRM_SECONDS = 5.0
-#: The longest answer text that is shown.
+#: Maximum number of characters of a worker's text that are shown.
 MAX_TEXT = 16_384
 
 _MAX_ITEMS = 1000
@@ -52,28 +51,33 @@ _TOKEN = re.compile(r":hr[0-9a-f]{12}\Z")
 
 Send = Callable[[msg.Message], Awaitable[None]]
 Refuses = Callable[[str], str | None]
-"""Says why a user, by id, may not use the command that a prompt belongs to; None if they may."""
+"""Returns why the user with this id may not use the prompt's command; None if the user may."""
 
 Ask = Callable[..., Awaitable[Any]]
-"""``ask(adapter, method, arguments, key=..., refuses=...)``: show a prompt for one call."""
+"""``ask(adapter, method, arguments, key=..., refuses=...)`` shows a prompt for one call."""
 
 
 class Fronts(Protocol):
-    """Where the click will look a prompt up; told when one opens and when it closes."""
+    """The places in which Hermes's code for a click looks a prompt up."""
 
     def opened(self, prompt: Prompt) -> None:
-        """Make the prompt known, before it is shown; what this raises is the call's failure."""
+        """Make the prompt known, before it is shown. If this raises, the worker's call fails."""
 
     def closed(self, prompt: Prompt) -> None:
-        """Forget the prompt everywhere, so that a late click is told that it is too late.
+        """Remove the prompt, so that the person who clicks later learns that it is too late.
 
-        May be called more than once.
+        This may be called more than once for a prompt.
         """
 
 
 @dataclass(eq=False, slots=True)
 class Prompt:
-    """One open prompt. ``token`` stands for the session key, ``id`` for a prompt's id."""
+    """A question with buttons that a worker has asked in a chat and that nobody has answered yet.
+
+    An adapter keeps a session key and an id with each question. It is given ``token`` and ``id``
+    of ours instead of the worker's, so that an answer is known to be this prompt's.
+    ``call`` is the id of the worker's request, which waits for the answer.
+    """
 
     id: str
     token: str
@@ -84,25 +88,25 @@ class Prompt:
     refuses: Refuses
     arguments: Mapping[str, Any] = field(default_factory=dict)
     users: frozenset[str] | None = None
-    """Who may answer, where the session is one person's; None where it is everybody's."""
+    """The ids of the users who may answer, in one person's session; None if everybody may."""
     message: str = ""
-    """The id of the message that shows it, once the adapter has told it."""
+    """The id of the message that shows the prompt, as soon as the adapter has returned it."""
 
 
 def is_token(name: object) -> bool:
-    """Say whether a session key is one that a prompt was given, open or not."""
+    """Return True if a session key is the token of a prompt, open or closed."""
     return isinstance(name, str) and _TOKEN.search(name) is not None
 
 
-#: Prompts that hold a turn until a person answers.
+#: The methods whose prompts make the turn wait until a person answers.
 _HOLDING = frozenset({"send_exec_approval", "send_clarify"})
 
 
 class PromptRegistry:
     """All open prompts of a gateway.
 
-    ``methods`` are the adapter methods whose clicks can be brought back; a prompt of another one
-    is refused, and Hermes in the worker asks by text instead.
+    ``methods`` are the adapter methods whose clicks the gateway can pass back. A prompt of another
+    method is refused, and Hermes in the worker asks by text instead.
     """
 
     def __init__(self, fronts: Fronts | None = None, methods: frozenset[str] = frozenset()) -> None:
@@ -111,11 +115,11 @@ class PromptRegistry:
         self._open: dict[str, Prompt] = {}
 
     def find(self, name: object) -> Prompt | None:
-        """Return the open prompt with this token or id."""
+        """Return the open prompt with this token or id, or None."""
         return self._open.get(name) if isinstance(name, str) else None
 
     def shown_by(self, adapter: Any, chat_id: object, message_id: object) -> Prompt | None:
-        """Return the open prompt that a message of an adapter's chat shows."""
+        """Return the open prompt that a message in an adapter's chat shows, or None."""
         wanted = str(chat_id), str(message_id)
         return next(
             (
@@ -128,13 +132,13 @@ class PromptRegistry:
         )
 
     def add(self, prompt: Prompt) -> None:
-        """Make a prompt findable."""
+        """Register a prompt, so that its click can find it."""
         self._open[prompt.id] = self._open[prompt.token] = prompt
         if self.fronts is not None:
             self.fronts.opened(prompt)
 
     def remove(self, prompt: Prompt) -> None:
-        """Forget a prompt; also one that was forgotten before the adapter wrote it down."""
+        """Remove a prompt. Call this again if the adapter stores the prompt after its removal."""
         self._open.pop(prompt.id, None)
         self._open.pop(prompt.token, None)
         if self.fronts is None:
@@ -142,14 +146,16 @@ class PromptRegistry:
         try:
             self.fronts.closed(prompt)
         except Exception:
-            logger.exception("prompt %s could not be taken away", prompt.id)
+            logger.exception("prompt %s could not be removed", prompt.id)
 
 
 class OpenPrompts:
-    """The prompts of one worker. Lives in the gateway's event loop.
+    """The prompts of one worker, used in the gateway's event loop.
 
-    ``send`` sends a message to the worker and raises ``OSError`` when it is gone; ``late`` shows a
-    text in the conversation that came too late for the click that caused it.
+    ``send`` sends a message to the worker, and raises ``OSError`` if the worker is gone. ``late``
+    shows a text of the worker in the conversation if the text came too late for its click.
+    ``when_waiting`` is called with True when the turn begins to wait for a person, and with False
+    when it goes on.
     """
 
     def __init__(
@@ -184,19 +190,20 @@ class OpenPrompts:
         refuses: Refuses = lambda _user: None,
         users: frozenset[str] | None = None,
     ) -> Any:
-        """Show a prompt on the real adapter and return what its method returned.
+        """Show a prompt on the real adapter, and return the result of the adapter's method.
 
-        ``key`` is the session key that the gateway itself has for the conversation: adapters read
-        chat and user from it. ``users`` are those who may answer, if not everybody may.
+        ``call`` is the number of the worker's call. ``key`` is the gateway's own session key of the
+        conversation: adapters read chat and user from it. ``refuses`` says which users may not
+        answer; ``users`` are the only ones who may, or None.
 
         Raises:
-            RelayRefused: this gateway cannot bring the click back, or the worker is leaving.
-            TimeoutError: the adapter did not show it in time.
+            RelayRefused: this gateway cannot pass the click back, or the worker is leaving.
+            TimeoutError: the adapter did not show the prompt within 12 s.
         """
         if method.name not in self._registry.methods or self._ended or call in self._open:
             raise RelayRefused(f"{method.name} cannot be asked now", call=method.name)
         self._loop = asyncio.get_running_loop()
-        # The id may travel in a button, where 64 bytes are all that some platforms have.
+        # A button may carry the id, and some platforms allow only 64 bytes there.
         number = f"hr{secrets.token_hex(6)}"
         prompt = Prompt(number, f"{key}:{number}", method.name, call, adapter, self, refuses)
         prompt.users = users
@@ -214,7 +221,7 @@ class OpenPrompts:
             prompt.message = str(getattr(result, "message_id", None) or "")
             return result
         finally:
-            # Also when it was closed meanwhile: the adapter has just written it down.
+            # If it was closed meanwhile, close it again: the adapter has just stored it.
             if not shown or self._open.get(call) is not prompt:
                 self._close(prompt)
 
@@ -243,10 +250,10 @@ class OpenPrompts:
     # -- answers -------------------------------------------------------------------------------
 
     def answer(self, prompt: Prompt, *answer: str, typed: bool = False) -> bool:
-        """Pass a click on without waiting; True if somebody waits for it. From any thread.
+        """Send a click to the worker without waiting; return True if the prompt is open.
 
-        Without an answer the person has cancelled. With ``typed`` they will type the answer: the
-        prompt stays open.
+        An empty ``answer`` means that the person has cancelled. With ``typed`` the person will type
+        the answer, so the prompt stays open. This may be called from any thread.
         """
         if self._loop is None or self._registry.find(prompt.id) is not prompt:
             return False
@@ -257,7 +264,10 @@ class OpenPrompts:
         return True
 
     async def confirmed(self, prompt: Prompt, choice: str) -> str | None:
-        """Pass a confirmation on and return the text that the worker wants shown, if any."""
+        """Send a confirmation to the worker; return the text that the worker wants shown, or None.
+
+        A text that comes after 5 s is shown by ``late``.
+        """
         if self._registry.find(prompt.id) is not prompt:
             return None
         self._close(prompt)
@@ -272,11 +282,11 @@ class OpenPrompts:
             return None
 
     async def picked(self, prompt: Prompt, answer: Sequence[object]) -> str:
-        """Pass a choice on and return the text that the worker wants shown.
+        """Send a choice to the worker; return the text that the worker wants to show.
 
         Raises:
-            PromptGone: nobody waits for it any more.
-            RuntimeError: the worker's own callback failed; the text says how.
+            PromptGone: the worker waits no more, is gone, or did not answer within 30 s.
+            RuntimeError: the worker's own callback failed; the text says why.
         """
         if self._registry.find(prompt.id) is not prompt:
             raise PromptGone("this prompt has expired")
@@ -293,10 +303,10 @@ class OpenPrompts:
         try:
             await self._send(message)
             if self._ended:
-                raise PromptGone("the assistant is gone")
+                raise PromptGone("the assistant has ended")
             return await waiting
         except OSError as error:
-            raise PromptGone("the assistant is gone") from error
+            raise PromptGone("the assistant has ended") from error
         finally:
             self._waiting.pop(message.id, None)
 
@@ -306,9 +316,9 @@ class OpenPrompts:
             if text:
                 await self.late(text)
         except PromptGone:
-            pass  # the end of its worker is reported where it is noticed
+            pass  # the turn reports the end of its worker
         except Exception:
-            logger.exception("a late answer could not be shown")
+            logger.exception("a late answer could not be sent")
 
     def _resolve(
         self, prompt: Prompt, answer: Sequence[str], *, typed: bool = False
@@ -317,13 +327,17 @@ class OpenPrompts:
         return msg.Resolve(id=self._last, call=prompt.call, answer=list(answer), typed=typed)
 
     async def _pass_on(self, message: msg.Resolve) -> None:
-        with contextlib.suppress(OSError):  # its worker's end is reported where it is noticed
+        with contextlib.suppress(OSError):  # the turn reports the end of its worker
             await self._send(message)
 
     # -- what the worker says ------------------------------------------------------------------
 
     def note(self, message: msg.Resolved | msg.Closed) -> None:
-        """Take a worker's word; raises ``ProtocolError`` on an answer to what nobody asked."""
+        """Handle a worker's message about a prompt or a click.
+
+        Raises:
+            ProtocolError: the worker answers a click that was never sent.
+        """
         if isinstance(message, msg.Closed):
             prompt = self._open.get(message.call)
             if prompt is not None:
@@ -340,13 +354,13 @@ class OpenPrompts:
             waiting.set_result(message.value and message.value[:MAX_TEXT])
 
     def end(self) -> None:
-        """Close everything: the worker will resolve nothing any more."""
+        """Close all prompts, because the worker will answer no click any more."""
         self._ended = True
         for prompt in list(self._open.values()):
             self._close(prompt)
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(PromptGone("the assistant is gone"))
+                waiting.set_exception(PromptGone("the assistant has ended"))
 
     # -- internals -----------------------------------------------------------------------------
 
@@ -357,7 +371,7 @@ class OpenPrompts:
         self._registry.remove(prompt)
 
     def _tell_whether_waiting(self) -> None:
-        """Say when the turn begins to wait for a person, and when it goes on. From any thread."""
+        """Call ``when_waiting`` if the turn now begins or ends to wait; from any thread."""
         waits = any(prompt.method in _HOLDING for prompt in list(self._open.values()))
         if waits is not self._waits and self._loop is not None:
             self._waits = waits
@@ -365,11 +379,11 @@ class OpenPrompts:
 
 
 class PromptGone(Exception):
-    """The worker that asked does not wait any more."""
+    """The worker that asked the question does not wait for the answer any more."""
 
 
 def _picked(prompt: Prompt) -> Callable[..., Awaitable[str]]:
-    """Return what the adapter calls with the chat and the choice: it asks the worker."""
+    """Return the callback for an adapter's picker: it passes the choice to the worker."""
 
     async def picked(_chat_id: object, *answer: object, **more: object) -> str:
         return await prompt.owner.picked(prompt, (*answer, *more.values()))
@@ -378,7 +392,11 @@ def _picked(prompt: Prompt) -> Callable[..., Awaitable[str]]:
 
 
 def _items(method: Method, value: object) -> list[dict[str, Any]]:
-    """Return the rows of a picker, with the known fields only."""
+    """Return the rows of a picker with the known fields only.
+
+    Raises:
+        RelayRefused: the worker's value is no list of mappings.
+    """
     if not isinstance(value, list) or any(not isinstance(item, dict) for item in value):
         raise RelayRefused(f"{method.name} takes a list of mappings", call=method.name)
     return [

@@ -1,9 +1,10 @@
-"""Executing a worker's adapter calls on the real adapter, under a policy.
+"""Execute a worker's adapter calls on the real adapter, under a policy.
 
-The worker is not trusted. What it may call is the table of :mod:`hermes_router.protocol.surface`;
-where, is its own conversation: chat and thread are compared, a missing thread is filled in, message
-ids must be ones of this conversation, and no path that a worker names is ever opened. The adapter
-is whatever Hermes has; this module knows it by attribute names only.
+The worker is not trusted. It may call only the methods in the table of
+:mod:`hermes_router.protocol.surface`, and only for its own conversation: chat and thread are
+compared, and a missing thread is filled in. Message ids must belong to this conversation. The relay
+never opens a path that a worker names. This module imports no adapter of Hermes; it knows adapters
+by the names of their attributes only.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from hermes_router.relay.capabilities import names_files, relayed_methods, requi
 from hermes_router.relay.prompts import Ask
 from hermes_router.workers.worker_log import one_line
 
-#: Ids of a conversation's messages that are remembered, for edits, deletions and replies.
+#: Maximum number of remembered message ids of a conversation, for edits, deletions and replies.
 _REMEMBERED_MESSAGES = 4096
 
 _TYPING = frozenset({"send_typing", "stop_typing"})
@@ -40,13 +41,13 @@ _CHAT_PARAMETERS = frozenset({"chat_id"})
 
 
 class MessageIds:
-    """The ids of the messages that are known to be of one conversation, newest last."""
+    """The ids of messages that are known to belong to one conversation, newest last."""
 
     def __init__(self) -> None:
         self._ids: BoundedMap[str, None] = BoundedMap(_REMEMBERED_MESSAGES)
 
     def add(self, ids: Iterable[object]) -> None:
-        """Remember ids; None is skipped, the oldest are forgotten."""
+        """Remember ids; skip None, and drop the oldest ids when there are too many."""
         for number in ids:
             if number is not None:
                 self._ids[str(number)] = None
@@ -59,8 +60,14 @@ class MessageIds:
 class RelayTarget:
     """The conversation that a worker may act on.
 
-    ``attended`` says whether the gateway's own adapter shows "typing" for it at the moment;
-    ``session`` is the session's key.
+    Attributes:
+        user_ids: the users of the session; the worker may address only them.
+        identity: the gateway's values for metadata, such as the workspace; a worker's are replaced.
+        messages: the ids of messages that the worker may edit, delete or reply to.
+        attended: returns True while the gateway's own adapter shows "typing" in the chat.
+        session: the session's key.
+        replaced: previews that were replaced by a new message.
+        typing_paused: True after the worker has paused the typing sign.
     """
 
     profile: str
@@ -75,7 +82,7 @@ class RelayTarget:
     typing_paused: bool = False
 
     def name(self, *parts: object) -> str:
-        """Return a name for something of this conversation that an adapter keeps for a chat."""
+        """Return a name, unique for this conversation, for an object that an adapter keeps."""
         return "/".join((self.profile, self.session, *(one_line(str(part), 100) for part in parts)))
 
 
@@ -89,12 +96,14 @@ class Relay:
     async def execute(
         self, name: str, args: Mapping[str, Any], spool: Spool, ask: Ask | None = None
     ) -> Any:
-        """Call the method ``name``; return its result as plain data.
+        """Call the adapter's method ``name``; return its result as plain data.
 
-        ``ask`` shows a prompt that waits for a person; without it there are no prompts.
+        ``ask`` shows a prompt that waits for a person; without ``ask`` all prompts are refused.
 
         Raises:
-            RelayRefused: the policy does not allow this call; nothing was done.
+            RelayRefused: the policy does not allow this call. The adapter was not called.
+            ProtocolError: a file that the call names did not arrive completely.
+            Exception: the adapter's own error.
         """
         method = ADAPTER_METHODS.get(name)
         if method is None or name not in relayed_methods(self._adapter):
@@ -108,7 +117,9 @@ class Relay:
             kwargs = self._arguments(method, function, args, spool, files)
             if method.kind == "prompt":
                 if ask is None:
-                    raise self._refused(name, "has nobody to wait for it")
+                    raise self._refused(
+                        name, "needs an answer, but the worker does not wait for one"
+                    )
                 value = ask(self._adapter, method, kwargs)
             elif name == "edit_message":
                 value = fresh_finals.edit(self._adapter, kwargs, self._target.replaced)
@@ -119,7 +130,7 @@ class Relay:
         return self._result(method, value)
 
     def resume_typing(self) -> None:
-        """Have the adapter show "typing" again where a worker that is gone had paused it."""
+        """Let the adapter show "typing" again if the worker, now gone, has paused it."""
         if self._target.typing_paused:
             self._target.typing_paused = False
             self._adapter.resume_typing_for_chat(chat_id=self._target.chat_id)
@@ -137,7 +148,8 @@ class Relay:
         unknown = set(args) - set(method.params)
         if unknown:
             raise self._refused(method.name, f"has no parameter {min(unknown)[:100]!r}")
-        # What is None does not cross: an open question has no choices, but they must be passed.
+        # Workers do not send None. So parameters without a default get None here, for example the
+        # choices of an open question.
         needed = dict.fromkeys(set(method.params) & required(function))
         kwargs = needed | {name: value for name, value in args.items() if takes(function, name)}
         self._check_places(method, kwargs)
@@ -157,22 +169,24 @@ class Relay:
         for name in method.places:
             value = kwargs.get(name)
             if name in method.rewrites:
-                continue  # what the worker says there never reaches the adapter
+                continue  # the relay replaces the worker's value
             if name in _CHAT_PARAMETERS:
                 if str(value) != target.chat_id:
-                    raise self._refused(method.name, "acts on its own conversation only", value)
+                    raise self._refused(method.name, "may act only on its own conversation", value)
             elif name == "user_id":
                 if str(value) not in target.user_ids:
-                    raise self._refused(method.name, "may address its own session's users", value)
+                    raise self._refused(
+                        method.name, "may address only users of its own session", value
+                    )
             elif name != "metadata" and value not in (
                 None,
                 target.thread_id,
                 target.chat_id,
-            ):  # it may have no hash
+            ):  # compare only: the value may have no hash
                 raise self._refused(method.name, f"may not choose {name}", value)
 
     def _check_messages(self, method: Method, kwargs: dict[str, Any]) -> None:
-        """Refuse to touch foreign messages; a reply to one merely loses its anchor."""
+        """Refuse ids of other conversations' messages; a reply to one becomes a plain message."""
         for name in method.messages:
             value = kwargs.get(name)
             if value is None:
@@ -183,12 +197,15 @@ class Relay:
             if name == "reply_to":
                 kwargs[name] = None
             else:
-                raise self._refused(method.name, "knows its own conversation's messages", value)
+                raise self._refused(
+                    method.name, "may name only messages of its own conversation", value
+                )
 
     def _rename(self, method: Method, kwargs: dict[str, Any], spool: Spool) -> None:
-        """Give what the adapter keeps for a chat names that no other conversation has.
+        """Replace names and numbers that the adapter keeps for a chat by unique ones.
 
-        Drafts are numbered by each worker anew: their numbers are drawn from the worker's name.
+        Each worker numbers its drafts from the start, so their numbers are made unique by a token
+        of the worker.
         """
         for name in set(method.rewrites) & set(kwargs):
             if method.rewrites[name] == "status_key":
@@ -199,14 +216,14 @@ class Relay:
 
     def _metadata(self, method: Method, given: Any) -> dict[str, Any] | None:
         if given is not None and not isinstance(given, dict):
-            raise self._refused(method.name, "has metadata that is no mapping")
+            raise self._refused(method.name, "has metadata that is not a mapping")
         thread = self._target.thread_id
         metadata: dict[str, Any] = {}
         for name, value in (given or {}).items():
             key = METADATA_KEYS.get(name)
             role = key.role if key is not None else "unknown"
             if role == "place" and value is not None and str(value) != thread:
-                raise self._refused(method.name, "acts on its own conversation only", value)
+                raise self._refused(method.name, "may act only on its own conversation", value)
             if role in {"place", "flag"} or (role == "message" and value in self._target.messages):
                 metadata[name] = value
             elif role == "identity" and name in self._target.identity:
@@ -267,9 +284,10 @@ def _uri(path: Path) -> str:
 
 
 def _is_public(address: str) -> bool:
-    """Say whether this is an ``http`` address that does not lead into the gateway's own network.
+    """Return True if this is an ``http`` address that is not in the gateway's own network.
 
-    A name may still lead there: what fetches it must look at what it resolves to, as Hermes does.
+    A host name may still lead there. The code that fetches it must check the resolved address, as
+    Hermes does.
     """
     try:
         parts = urllib.parse.urlsplit(address)
@@ -281,6 +299,6 @@ def _is_public(address: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_global
     except ValueError:
-        # 127.1, 0x7f000001 and the like are addresses to what fetches it.
+        # The code that fetches it reads 127.1, 0x7f000001 and the like as addresses.
         number = host.replace(".", "").replace("x", "").isalnum() and host[-1].isdigit()
         return not number and host != "localhost" and not host.endswith((".localhost", ".internal"))

@@ -1,4 +1,5 @@
-"""The route table: which profile answers a place. Pure: no files, no processes, no clock.
+"""Routing: the route table, which says which profile answers a place.
 
-Imports nothing of the project but ``errors``. Begin at :mod:`.table`.
+This package uses no files, no processes and no clock. It imports nothing of the project but
+``errors``. Begin at :mod:`.table`.
 """

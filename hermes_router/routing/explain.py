@@ -1,4 +1,4 @@
-"""Why a place is answered as it is: for people, not for messages."""
+"""Explain to people which route wins for a place, and why the others do not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Outcome = Literal["won", "outranked", "mismatch", "disabled"]
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A route near a place: how it fared and why."""
+    """A route that is near a place, with its outcome and the reason in words."""
 
     route: Route
     outcome: Outcome
@@ -30,7 +30,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a place is answered as it is: routes near it, the best first; ``omitted`` more exist."""
+    """The winning route of a place, and the routes near it, best first.
+
+    ``omitted`` is how many further routes are near but not listed.
+    """
 
     place: Place
     match: Match | None
@@ -39,11 +42,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(table: RouteTable, place: Place, *, limit: int = 20) -> Explanation:
-    """Say why *place* is answered as it is.
+    """Explain which route wins for *place*, and why.
 
-    Candidates are the routes of its platform that match it, name nothing but the platform, or
-    share at least one discriminator with it; at most *limit*, the nearest first. Looks at every
-    route.
+    Candidates are the routes of its platform that match the place, that name nothing but the
+    platform, or that share at least one discriminator with it. At most *limit* are returned, the
+    nearest first. This reads every route.
     """
     match = table.match(place)
     near = [(_rank(route, place, match), route) for route in table.routes if _near(route, place)]
@@ -55,7 +58,7 @@ def explain(table: RouteTable, place: Place, *, limit: int = 20) -> Explanation:
 
 
 def _mismatches(route: Route, place: Place) -> list[str]:
-    """Return what *route* requires and *place* does not have, in words."""
+    """Return in words what *route* requires and *place* does not have."""
     wrong: list[str] = []
     for field in DISCRIMINATORS:
         required = getattr(route, field)

@@ -1,27 +1,30 @@
-"""The route table: which profile answers a place. Pure: no files, no Hermes.
+"""The route table: it says which profile answers a place. It uses no files and no Hermes.
 
-A route names a platform and any of guild, chat, thread and sender (``user_id``); everything that it
-names must hold. The most specific matching route wins:
+A route names a platform and any of guild, chat, thread and sender (``user_id``). These are its
+discriminators; a place must have all that the route names. The most specific matching route wins:
 
-* sender counts 16, thread 8, chat 4, guild 2, as ``ProfileRoute.specificity`` of Hermes 0.22.
-  So a route that names a person beats every route that does not, wherever that person writes: who
-  wants a topic to win over a person's rule names the person in the topic's route as well.
-* A route holds for messages that the gateway's own bot received, unless it names another profile's
-  bot (``bot_profile``). A person's private chat has one id with every bot.
-* Every combination of discriminators has a sum of its own. Two routes of equal specificity thus
-  name the same discriminators, and can only meet at one place when they name the same values: that
-  is refused when the table is built. Nothing depends on the order of the file.
-* A chat route also matches places whose *parent* chat it names (threads and forum posts), as
-  upstream's does. At equal specificity the route on the chat itself beats the one on its parent.
+* The specificity is a sum: sender 16, thread 8, chat 4, guild 2, as in
+  ``ProfileRoute.specificity`` of Hermes 0.22. So a route that names a person beats every route that
+  does not, wherever the person writes. For a topic that shall win over a person's route, name the
+  person in the topic's route as well.
+* A route is for messages that the gateway's own bot received, unless it names another profile's
+  bot (``bot_profile``). This is needed because a person's private chat has the same id with every
+  bot.
+* Each combination of discriminators has a different sum. So two routes of equal specificity name
+  the same discriminators. They can match the same place only if they name the same values, and
+  such routes are refused when the table is built. The order in the file never matters.
+* A route with a chat also matches places whose *parent* chat it names (threads and forum posts), as
+  in Hermes. At equal specificity, a route on the chat itself beats a route on the parent chat.
 * On WhatsApp a route may name any id of a person, as :mod:`.whatsapp` says.
 * On Telegram the thread ``general`` of a named chat is its General topic: thread ``1``, or none.
 
 Differences from ``match_profile_route`` of Hermes 0.22 (0.19 knows no sender and no bot):
 
-1. equal specificity: upstream takes the first in the file. Here chat beats parent chat, and equal
-   discriminators are an error (different profiles: a conflict; the same profile: never reached);
-2. the thread ``general`` on Telegram is literal text upstream, which no message ever carries;
-3. a platform in capitals never matches upstream.
+1. With equal specificity, Hermes takes the first route in the file. Here a chat beats a parent
+   chat, and routes with equal discriminators are an error: a conflict if their profiles differ,
+   else the second is never reached.
+2. In Hermes the Telegram thread ``general`` is literal text, which no message ever has.
+3. In Hermes a platform in capitals never matches.
 """
 
 from __future__ import annotations
@@ -40,17 +43,17 @@ _GENERAL_PLATFORM = "telegram"
 
 _GUILD, _CHAT, _THREAD, _USER = 2, 4, 8, 16
 
-#: What each discriminator of a route counts.
+#: How much each discriminator adds to the specificity of a route.
 WEIGHTS = {"guild_id": _GUILD, "chat_id": _CHAT, "thread_id": _THREAD, "user_id": _USER}
 DISCRIMINATORS = tuple(WEIGHTS)
 WORDS = {"guild_id": "guild", "chat_id": "chat", "thread_id": "thread", "user_id": "sender"}
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a message came from: what routes are matched against. Empty ids count as absent.
+    """Where a message came from; routes are matched against it. Empty ids count as absent.
 
-    ``bot`` is the profile whose own bot received it; None for the gateway's bot. ``aliases`` are
-    other ids of the same chat.
+    ``bot`` is the profile whose own bot received the message; None for the gateway's bot.
+    ``aliases`` are further ids of the same chat.
     """
 
     platform: str
@@ -64,7 +67,10 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One rule. Ids are text; ``None`` means "any". ``path`` is its key path in ``file``."""
+    """One route. Ids are text; ``None`` means "any".
+
+    ``path`` is the route's key path in ``file``; ``line`` and ``column`` count from 1.
+    """
 
     platform: str
     profile: str
@@ -82,34 +88,34 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def specificity(self) -> int:
-        """Higher wins: sender 16 + thread 8 + chat 4 + guild 2."""
+        """The sum of sender 16, thread 8, chat 4 and guild 2; the highest sum wins."""
         return sum(weight for field, weight in WEIGHTS.items() if getattr(self, field))
 
     @property
     def where(self) -> str:
-        """``file:line:column``."""
+        """The position of the route: ``file:line:column``."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     @property
     def requires(self) -> tuple[str, ...]:
-        """What it names, in words: ``("chat -100", "thread 6")``."""
+        """What the route names, in words: ``("chat -100", "thread 6")``."""
         named = ((WORDS[field], getattr(self, field)) for field in DISCRIMINATORS)
         bot = (f"bot of {self.bot_profile}",) if self.bot_profile else ()
         return (*(f"{word} {value}" for word, value in named if value), *bot)
 
     @property
     def label(self) -> str:
-        """Its name, or what it matches."""
+        """The name of the route; without a name, what the route matches."""
         return self.name or " ".join((self.platform, *self.requires))
 
     @property
     def is_general(self) -> bool:
-        """Whether it is about the General topic of a Telegram chat."""
+        """True if the route is for the General topic of a Telegram chat."""
         return self.platform == _GENERAL_PLATFORM and self.thread_id == GENERAL
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
-    """The winning route; ``via_parent`` when its chat is the place's parent chat."""
+    """The winning route; ``via_parent`` is True if its chat is the place's parent chat."""
 
     route: Route
     via_parent: bool = False
@@ -121,7 +127,7 @@ class Match(msgspec.Struct, frozen=True, gc=False):
 
 
 _Bot = tuple[str, str | None]
-"""A platform, and the profile whose own bot received a message there, if it was not ours."""
+"""A platform, and the profile whose own bot received the message; None for the gateway's bot."""
 
 
 class _Shape:
@@ -155,7 +161,7 @@ class _Platform:
 class RouteTable:
     """An immutable index of routes; matching takes as long for ten routes as for 100,000.
 
-    ``routes`` are all of them, disabled ones too, the most specific first.
+    ``routes`` are all routes, also the disabled ones, the most specific first.
     """
 
     __slots__ = ("_by_profile", "_platforms", "routes")
@@ -189,8 +195,11 @@ class RouteTable:
 
     @classmethod
     def index(cls, routes: Iterable[Route]) -> tuple[RouteTable, list[Problem]]:
-        """Index *routes*; of routes that meet, keep the first and report the others."""
-        # General comes after the thread 1 that it covers: the order of the file never matters.
+        """Index *routes*; return the table and a problem for each refused route.
+
+        Of several routes that match the same places, the table keeps the first.
+        """
+        # General is inserted after thread 1, which it includes, whatever the order of the file.
         ordered = sorted(routes, key=lambda route: (-route.specificity, route.is_general))
         platforms: dict[_Bot, _Platform] = {}
         problems: list[Problem] = []
@@ -233,15 +242,15 @@ class RouteTable:
 
 
 def parse_topic(platform: str, text: str) -> tuple[str, str | None]:
-    """Split ``chat:thread`` into its ids; the thread is ``None`` when only a chat is named.
+    """Split ``chat:thread`` into its ids; the thread is ``None`` if only a chat is named.
 
-    Chat ids may contain colons: the last one separates, except on Matrix, where a thread is an
-    event id (``$...``) and anything else belongs to the room. ``chat:*`` names the chat whatever
-    it holds.
+    Chat ids may contain colons: the last colon separates. On Matrix a thread is an event id
+    (``$...``), and all else belongs to the room. ``chat:*`` always names a chat, even if its id
+    contains colons.
 
     Raises:
-        ValueError: what stands before the colon is the first part of an id (``group:...``), or one
-            side is empty.
+        ValueError: the text is ambiguous, because ids may begin with the word before the colon
+            (``group:...``), or one side of the colon is empty.
     """
     if text.endswith(":*") and len(text) > 2:
         return text[:-2], None
@@ -268,7 +277,7 @@ _ID_PREFIXES = frozenset({"group", "channel", "user", "dm", "room", "19", "28", 
 def _key(
     mask: int, guild: str | None, chat: str | None, thread: str | None, user: str | None
 ) -> str | None:
-    """Return the index key: one string compares faster in a large, cold table than a tuple."""
+    """Return the index key. It is one string: in a large table this is faster than a tuple."""
     if mask == _CHAT:
         return chat
     if mask == _CHAT | _THREAD:
@@ -280,7 +289,7 @@ def _key(
 
 
 def _chats(place: Place) -> tuple[str, ...]:
-    """Return the chat, then its other ids and its parent, each in the form that routes have."""
+    """Return the chat's id, its other ids and its parent's id, each in the form that routes use."""
     chat, parent = place.chat_id or "", place.parent_chat_id
     if place.platform not in whatsapp.PLATFORMS:
         return (chat, parent) if parent else (chat,)
@@ -308,7 +317,10 @@ def _insert(platform: _Platform, route: Route) -> list[Problem]:
 
 
 def _half_met(first: Route, route: Route) -> bool:
-    """Whether *route* (General) still answers for no thread what *first* answers for thread 1."""
+    """Return True if *route* (General) is still useful beside *first* (thread 1, same profile).
+
+    It then still matches messages without a thread.
+    """
     return route.is_general and not first.is_general and first.profile == route.profile
 
 
@@ -318,7 +330,7 @@ def _bad_id(route: Route) -> Problem:
         line=route.line,
         column=route.column,
         path=route.path,
-        message="an id holds a NUL character, which no message carries",
+        message="an id contains a NUL character, which no message has",
         code="id",
     )
 

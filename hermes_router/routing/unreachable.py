@@ -1,8 +1,9 @@
-"""Routes that no message can reach, for their ids or for their platform.
+"""Find routes that no message can reach, because of their ids or their platform.
 
-Its messages would silently be another profile's, so that it is an error. Only platforms whose ids
-have one certain form are judged: Telegram's and Discord's are whole numbers. Telegram knows no
-guilds. Hermes's API server makes its agents itself, past the place where messages are routed.
+Such a route is an error, because another profile would answer its messages without any notice. Only
+platforms whose ids have one certain form are checked: the ids of Telegram and Discord are whole
+numbers. Telegram has no guilds. Hermes's API server starts its agents itself, so its messages never
+reach the router.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from hermes_router.errors import Problem
 from hermes_router.routing.table import DISCRIMINATORS, GENERAL, Route
 
-#: Every platform that some Hermes from 0.19 to 0.22 has.
+#: All platforms of Hermes 0.19 to 0.22.
 PLATFORMS = frozenset(
     (
         *("a2a", "api_server", "bluebubbles", "buzz", "dingtalk", "discord", "email", "feishu"),
@@ -24,7 +25,7 @@ PLATFORMS = frozenset(
     )
 )
 
-#: What an id of a platform looks like, where it mostly does; another one is worth a look.
+#: The usual form of a platform's ids, and an example; an id of another form gets a warning.
 _LOOKS = {
     ("slack", "chat_id"): (
         re.compile(r"[CGD][A-Z0-9]{2,}"),
@@ -36,8 +37,11 @@ _LOOKS = {
     ),
     ("slack", "user_id"): (re.compile(r"[UW][A-Z0-9]{2,}"), "U0123ABCD: see the person's profile"),
     ("slack", "guild_id"): (re.compile(r"[TE][A-Z0-9]{2,}"), "T0123ABCD"),
-    ("matrix", "chat_id"): (re.compile(r"!.+"), "!abc:server, of the room's settings; never #name"),
-    ("matrix", "thread_id"): (re.compile(r"\$.+"), "$event, of a link to the message"),
+    ("matrix", "chat_id"): (
+        re.compile(r"![^$]+"),
+        "!abc:server, from the room's settings; not #name",
+    ),
+    ("matrix", "thread_id"): (re.compile(r"\$.+"), "$event, from a link to the message"),
     ("matrix", "user_id"): (re.compile(r"@.+:.+"), "@name:server"),
     ("whatsapp", "chat_id"): (
         re.compile(r"\+?[0-9-]+(?::[0-9]+)?(?:@.+)?"),
@@ -49,8 +53,8 @@ _LOOKS = {
 
 _WITHOUT_GUILDS = frozenset({"telegram"})
 _HINTS = {
-    "telegram": "a user's chat is a positive number, a group's a negative one; never @name",
-    "discord": "Copy ID in Discord's developer mode gives it; never a name",
+    "telegram": "a user's chat is a positive number, a group's a negative number; not @name",
+    "discord": "Copy ID in Discord's developer mode shows it; not a name",
 }
 _PAST_THE_ROUTES = {
     "api_server": "enable the API server in a gateway of the profile: hermes -p PROFILE gateway run"
@@ -58,10 +62,13 @@ _PAST_THE_ROUTES = {
 
 
 def unreachable(routes: Iterable[Route]) -> Iterator[Problem]:
-    """Yield a problem for each enabled route whose platform or id no message can carry."""
+    """Yield an error for each platform or id of an enabled route that no message can have."""
     for route in routes:
         if route.platform in _PAST_THE_ROUTES and route.enabled:
-            what = f"{route.platform} answers as the gateway's own profile, whatever the routes say"
+            what = (
+                f"{route.platform} is always answered by the gateway's own profile; routes "
+                "do not apply"
+            )
             yield _problem(route, "platform", what, _PAST_THE_ROUTES[route.platform])
         if route.platform in _HINTS and route.enabled:
             for field in DISCRIMINATORS:
@@ -69,18 +76,20 @@ def unreachable(routes: Iterable[Route]) -> Iterator[Problem]:
                 if field == "guild_id" and text and route.platform in _WITHOUT_GUILDS:
                     yield _problem(route, field, f"{route.platform} has no guilds", "remove it")
                 elif text and not _is_number(text) and not (text == GENERAL and route.is_general):
-                    what = f"{text!r} is no id of {route.platform}, whose ids are numbers"
+                    what = f"{text!r} is not an id of {route.platform}: its ids are numbers"
                     yield _problem(route, field, what, _HINTS[route.platform])
 
 
 def doubtful(routes: Iterable[Route]) -> Iterator[Problem]:
-    """Yield a warning for each id that does not look like one of its platform."""
+    """Yield a warning for each id that has not the usual form of its platform."""
     for route in routes:
         for field in DISCRIMINATORS:
             text = getattr(route, field)
             shape, hint = _LOOKS.get((route.platform, field), (None, ""))
             if text and route.enabled and shape is not None and not shape.fullmatch(text):
-                what = f"the {field} of route {route.label!r}: {text!r} looks like no id of "
+                what = (
+                    f"the {field} of route {route.label!r}: {text!r} does not look like an id of "
+                )
                 yield Problem(
                     file=route.file,
                     line=route.line,
@@ -104,7 +113,7 @@ def _problem(route: Route, field: str, what: str, hint: str) -> Problem:
         line=route.line,
         column=route.column,
         path=route.path,
-        message=f"the {field} of route {route.label!r}: {what}, so that nothing can reach it",
+        message=f"the {field} of route {route.label!r}: {what}, so no message can match it",
         hint=hint,
         code="unreachable",
     )

@@ -1,8 +1,9 @@
-"""Ids of people on WhatsApp: one person has several, and a route may name any of them.
+"""Compare the ids of people on WhatsApp: a person has several ids, and a route may name any.
 
-The same private chat is a phone number, a number with a domain (``@s.whatsapp.net``), or an id that
-hides the number (``@lid``). Hermes takes the first two for one by their form, and the third by
-what the bridge has learned. Groups, broadcasts and newsletters are compared as they are.
+The id of a private chat is a phone number, a number with a domain (``@s.whatsapp.net``), or an id
+that hides the number (``@lid``). Hermes recognises by their form that the first two are equal. For
+the third it uses what its WhatsApp bridge has learned. The ids of groups, broadcasts and
+newsletters are compared as plain text.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ PLATFORMS = frozenset({"whatsapp", "whatsapp_cloud"})
 
 _NO_PERSON = ("@g.us", "@broadcast", "@newsletter")
 
-#: What may stand in an id that Hermes compares by more than its text.
+#: The characters of an id that Hermes compares in this way; other ids are compared as plain text.
 _SOUND = re.compile(r"[A-Za-z0-9@.+\-]+")
 
 
 def same_for_all(platform: str, chat: str) -> str:
-    """Return the form that the ids of one chat share; on other platforms the id itself."""
+    """Return the common form of the ids of one WhatsApp chat; on other platforms, the id itself."""
     if platform not in PLATFORMS or is_no_person(chat):
         return chat
     number = chat.strip().replace("+", "", 1).partition(":")[0].partition("@")[0]
@@ -26,5 +27,5 @@ def same_for_all(platform: str, chat: str) -> str:
 
 
 def is_no_person(chat: str) -> bool:
-    """Say whether an id of WhatsApp is a group's or a list's."""
+    """Return True if a WhatsApp id belongs to a group, a broadcast or a newsletter."""
     return chat.strip().lower().endswith(_NO_PERSON)

@@ -1,5 +1,5 @@
-"""What the gateway remembers on disk, in the ``hermes-router`` folder of its home.
+"""State: the files that the gateway keeps on disk, in the folder ``hermes-router`` of its home.
 
-Small files, each with one owner. May use ``protocol`` for what a worker reads too, and
-``routing``. Begin at :mod:`.state_file`.
+Each file is small and has one owner. This package may use ``protocol``, for files that workers read
+too, and ``routing``. Begin at :mod:`.state_file`.
 """

@@ -1,6 +1,6 @@
-"""A file of JSON lines that one process appends to: what is written survives a kill of the process.
+"""A file of JSON lines to which one process appends; lines survive if the process is killed.
 
-A line that must survive a power cut as well is synced to the disk before the call returns.
+A line that must also survive a power failure is synced to the disk before the call returns.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
 class AppendLog(Generic[_Line]):
-    """Lines of the type ``kind`` in the file ``path``, which is made when it is first needed.
+    """Lines of the type ``kind`` in the file ``path``, which is made at the first write.
 
-    Threads may append at once. One that syncs its line keeps no other waiting.
+    Several threads may append at the same time. A thread that syncs its line blocks no other.
+    ``size`` is the size of the file in bytes, since it was opened.
     """
 
     def __init__(self, path: Path, kind: type[_Line]) -> None:
@@ -36,7 +37,11 @@ class AppendLog(Generic[_Line]):
         self.size = 0
 
     def read(self) -> list[_Line]:
-        """Return the lines; what is cut off or no such line is left out. Raises ``OSError``."""
+        """Return the lines; skip lines that are incomplete or of another type.
+
+        Raises:
+            OSError: the file exists and cannot be read.
+        """
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
@@ -48,10 +53,10 @@ class AppendLog(Generic[_Line]):
         return lines
 
     def append(self, line: _Line, *, sync: bool = False) -> None:
-        """Append a line; with ``sync`` it is on the disk when this returns.
+        """Append a line; with ``sync`` return only when the line is on the disk.
 
         Raises:
-            OSError: it could not be written. A part of it may be there, which :meth:`read` skips.
+            OSError: the line was not written, or only a part of it, which :meth:`read` skips.
         """
         data = self._encoder.encode(line) + b"\n"
         with self._lock:
@@ -59,7 +64,7 @@ class AppendLog(Generic[_Line]):
             try:
                 self._write(file, data)
             except OSError:
-                self._shut()  # the next line begins on a line of its own
+                self._shut()  # reopening the file ends the broken line
                 raise
             synced = os.dup(file) if sync else None
         if synced is not None:
@@ -75,7 +80,11 @@ class AppendLog(Generic[_Line]):
             raise OSError(f"{self._path}: the disk is full")
 
     def replace(self, lines: Iterable[_Line]) -> None:
-        """Write these lines in place of all that is there; raises ``OSError``."""
+        """Replace the content of the file by these lines, and sync it.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         content = b"".join(self._encoder.encode(line) + b"\n" for line in lines)
         with self._lock:
             replace_file(self._path, content)
@@ -88,7 +97,7 @@ class AppendLog(Generic[_Line]):
             self._file = None
 
     def _open(self) -> int:
-        """Return the open file, which ends with a whole line."""
+        """Open the file if needed and return its descriptor; end an incomplete last line."""
         if self._file is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self._path, _FLAGS, 0o600)
@@ -99,5 +108,5 @@ class AppendLog(Generic[_Line]):
 
 
 def _sync(file: int) -> None:
-    """Have what was written on the disk; macOS has only the slower way."""
+    """Sync a file to the disk; macOS has only the slower call for it."""
     os.fdatasync(file) if hasattr(os, "fdatasync") else os.fsync(file)

@@ -1,6 +1,8 @@
-"""What was sent for workers that died before they could cross it off, in the gateway's home.
+"""Remember texts that were sent for workers which died before they could record that.
 
-The profile's next worker is told, and crosses it off, before anything that is owed is sent again.
+Hermes in a worker lists in its profile's database which replies are not sent yet. If the worker
+dies after the gateway has sent a reply, the reply is still in that list. The profile's next worker
+is told these texts, and removes them from the list before it sends the rest again.
 """
 
 from __future__ import annotations
@@ -16,29 +18,29 @@ from hermes_router.protocol.messages import DeliveredText
 from hermes_router.routing.table import Place
 from hermes_router.state.state_file import StateFile
 
-#: Hermes gives up on a reply that has been owed for so long.
+#: The age in seconds from which Hermes does not send a reply again.
 _KEEP_SECONDS = 24 * 3600.0
 
 _MOST = 200
 
-#: Texts sent by one worker whose names are remembered.
+#: Maximum number of one worker's last texts whose names are remembered.
 _SENT_REMEMBERED = 100
 
 
 class DeliveredTexts:
-    """By profile, what its dead workers need not send again; in ``file``."""
+    """For each profile, the texts of dead workers that were already sent, stored in ``file``."""
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, dict[str, list[DeliveredText]])
         self._profiles = self._file.read()
 
     def of(self, profile: str) -> list[DeliveredText]:
-        """Return what a worker of the profile is to be told."""
+        """Return the texts that the profile's next worker must not send again."""
         oldest = time.time() - _KEEP_SECONDS
         return [one for one in self._profiles.get(profile, ()) if one.until > oldest]
 
     def add(self, profile: str, settled: list[DeliveredText]) -> None:
-        """Remember what was sent; a disk that takes no note keeps it until the gateway ends."""
+        """Remember sent texts. If the file cannot be written, they are kept in memory only."""
         if not settled:
             return
         self._profiles[profile] = [*self.of(profile), *settled][-_MOST:]
@@ -46,14 +48,17 @@ class DeliveredTexts:
 
 
 class SentTexts:
-    """The names of the texts that went out for one worker: it may die before it notes that."""
+    """The names of the texts that were sent for one worker, in case the worker dies."""
 
     def __init__(self) -> None:
         self._since = time.time()
         self._names: deque[str] = deque(maxlen=_SENT_REMEMBERED)
 
     def note(self, call: msg.Request, value: Any, origin: Place | None) -> None:
-        """Remember what a call sent, if ``value`` says that it did; a plain text, to ``origin``."""
+        """Remember the text that a call sent, if its result ``value`` reports success.
+
+        ``origin`` is the worker's own conversation, the target of a plain ``send``.
+        """
         if not isinstance(value, dict) or not value.get("success"):
             return
         if isinstance(call, msg.Deliver):
@@ -64,6 +69,6 @@ class SentTexts:
             self._names.append(name_of(here.platform, here.chat_id or "", here.thread_id, text))
 
     def settled(self) -> list[DeliveredText]:
-        """Return it all, as the profile's next worker is told of it."""
+        """Return all remembered texts, in the form for the profile's next worker."""
         until = time.time()
         return [DeliveredText(name=name, since=self._since, until=until) for name in self._names]

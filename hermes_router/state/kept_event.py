@@ -1,7 +1,8 @@
-"""The words of a message that waits for its outcome, in the home of the profile that it is for.
+"""Keep the content of a message without an outcome, in the home of the profile that it is for.
 
-The gateway's ledger knows where a message was sent; what it said is the profile's alone. Whoever
-can write in that home can change what is kept there, so that nothing else is read from it.
+The gateway's ledger stores where a message was sent, but not its text: the text is private to the
+profile. The profile's processes can change these files, so the gateway reads only the content of
+the message from them.
 """
 
 from __future__ import annotations
@@ -25,19 +26,23 @@ _LOOK = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class KeptEvent(msgspec.Struct, frozen=True):
-    """The plain fields of an event; ``files`` says that it had some, which are not kept."""
+    """The plain fields of an event. ``files`` is True if it had files, which are not kept."""
 
     fields: dict[str, Any]
     files: bool = False
 
     @property
     def text(self) -> str:
-        """What the person wrote."""
+        """The text of the message."""
         return str(self.fields.get("text") or "")
 
 
 def keep(home: Path, number: str, fields: Mapping[str, Any], *, files: bool) -> None:
-    """Keep the event of the ledger's entry ``number``; raises ``OSError``. No link is followed."""
+    """Write the event of the ledger's entry ``number`` to a file; follow no link.
+
+    Raises:
+        OSError: the file cannot be written, or exists already.
+    """
     content = msgspec.json.encode(KeptEvent(dict(fields), files))
     with _folder(home) as folder:
         file = os.open(f"{number}.json", _CREATE, 0o600, dir_fd=folder)
@@ -46,7 +51,7 @@ def keep(home: Path, number: str, fields: Mapping[str, Any], *, files: bool) -> 
 
 
 def take(home: Path, number: str) -> KeptEvent | None:
-    """Return what is kept for an entry, or None."""
+    """Return the kept event of an entry; None if there is none, or it cannot be read."""
     try:
         with _folder(home) as folder:
             content = read_small(Path(f"{number}.json"), _MOST_BYTES, folder=folder)
@@ -56,14 +61,14 @@ def take(home: Path, number: str) -> KeptEvent | None:
 
 
 def forget(home: Path, number: str) -> None:
-    """Remove what is kept for an entry."""
+    """Remove the kept event of an entry, if there is one."""
     with contextlib.suppress(OSError), _folder(home) as folder:
         os.unlink(f"{number}.json", dir_fd=folder)
 
 
 @contextlib.contextmanager
 def _folder(home: Path) -> Iterator[int]:
-    """Open the folder, which is made if needed."""
+    """Make the folder if needed, and open it."""
     folder = os.open(home, _LOOK)
     try:
         for part in FOLDER:

@@ -1,8 +1,9 @@
-"""The conversations that routed profiles have served, on disk in the gateway's home.
+"""Remember the conversations that routed profiles have served, in a file of the gateway's home.
 
-They say which conversations are a profile's where a route asks for more than a target's ids tell,
-what people call them, and which was the first: the profile's home channel. Only the gateway writes
-them, so that no worker can make a conversation its own.
+The delivery policy uses them in three ways. A route may depend on more than a target's ids, for
+example on the server or the sender; a known conversation has these too. Known conversations also
+have the names that people gave them. And the first conversation of a profile is its default home
+channel. Only the gateway writes the file, so a worker cannot claim a conversation.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import msgspec
 from hermes_router.routing.table import Place
 from hermes_router.state.state_file import StateFile
 
-#: Conversations that are remembered for each profile: the first one, and the latest.
+#: Maximum number of remembered conversations of a profile: the first one and the newest ones.
 _REMEMBERED = 500
 
 
 class KnownConversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as the gateway has seen it: all that routes may ask for, and its names."""
+    """A conversation that the gateway has seen: its place, its name and its kind of chat."""
 
     place: Place
     name: str = ""
@@ -27,21 +28,23 @@ class KnownConversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownConversations:
-    """What each profile has served, oldest first, in ``file``; a missing or broken one is empty."""
+    """The places in which each profile has answered, stored in ``file``; the first answered first.
+
+    A missing or broken file counts as empty, and is written anew with the next conversation.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, dict[str, list[KnownConversation]])
         self._profiles = self._file.read()
 
     def of(self, profile: str) -> tuple[KnownConversation, ...]:
-        """Return the conversations that a profile has served, the first one first."""
+        """Return the conversations that a profile has served, oldest first."""
         return tuple(self._profiles.get(profile, ()))
 
     def note(self, profile: str, seen: KnownConversation) -> None:
-        """Remember that a profile serves a conversation; its newest names are kept.
+        """Remember that a profile serves a conversation, with its newest name.
 
-        Writes the file when that is news. A full or read-only disk costs the memory of it, not
-        the message.
+        The file is written if something changed. If it cannot be written, only this note is lost.
         """
         known = self._profiles.setdefault(profile, [])
         for index, old in enumerate(known):

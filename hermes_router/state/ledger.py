@@ -1,12 +1,12 @@
-"""The ledger of messages: what became of each routed message, on disk in the gateway's home.
+"""The ledger of messages: a file in the gateway's home with the progress of each routed message.
 
-A message is written down, and synced, before its turn starts. Each later step that matters for its
-outcome is one more line. A gateway that starts reads what the one before it left, and knows of each
-message whether it was answered, answered in part, begun, or not begun.
+A message is written to the file, and synced, before its turn starts. Each later step is one more
+line. A gateway that starts reads the file of the gateway before it. So it knows for each message
+whether it was answered, answered in part, begun or not begun.
 
-The ledger says where a message was sent and who sent it, never what it said: the words lie in the
-profile's home (:mod:`hermes_router.state.kept_event`). It also knows the messages of the last days,
-settled or not, so that one that a platform delivers again starts no second turn.
+The ledger stores where a message was sent and who sent it, but never its text: the text is in the
+profile's home (:mod:`hermes_router.state.kept_event`). The ledger also recognises the messages of
+the last days, so that a message which a platform delivers twice starts only one turn.
 """
 
 from __future__ import annotations
@@ -28,35 +28,37 @@ from hermes_router.state.append_log import AppendLog
 
 logger = logging.getLogger(__name__)
 
-#: Messages that are known again, and for how many seconds: Telegram keeps an update for a day.
+#: Maximum number of messages that are recognised, and for how many seconds. Telegram keeps an
+#: update for a day.
 KNOWN, KNOWN_SECONDS = 4096, 48 * 3600.0
 
-#: Bytes at which the file is written anew, with what still matters.
+#: If the file has more bytes, it is written anew with only the lines that are still needed.
 COMPACT_BYTES = 4 * 1024 * 1024
 
-#: Texts of one message's answer whose names are remembered.
+#: Maximum number of texts of one message's answer whose names are remembered.
 _NAMES = 100
 
 
 class Step(enum.StrEnum):
-    """How far a message has come; a later one replaces an earlier one."""
+    """The progress of a message; a later step replaces an earlier one."""
 
     ACCEPTED = "accepted"  # nothing was done for it yet
     BEGUN = "begun"  # the model was asked: tools may have run
-    SAID = "said"  # something of its answer can be read
-    TRYING = "trying"  # the end of its answer is being sent
-    STALLED = "stalled"  # that takes so long that nobody can say whether it arrives
-    CUT_OFF = "cut_off"  # an orderly stop interrupted it: its session can go on with it
-    RESUMED = "resumed"  # it was gone on with after that, which is done once
-    ANSWERED = "answered"  # the end of its answer was delivered
+    SAID = "said"  # people can read a part of its answer
+    TRYING = "trying"  # the last part of its answer is being sent
+    STALLED = "stalled"  # sending takes so long that nobody knows whether the text arrives
+    CUT_OFF = "cut_off"  # an orderly stop of the gateway interrupted it: its session can resume
+    RESUMED = "resumed"  # a gateway resumed it after such a stop; this happens only once
+    ANSWERED = "answered"  # the last part of its answer was delivered
     SETTLED = "settled"  # it has its outcome
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """By what a platform's message is known again.
+    """The ids by which a message of a platform is recognised.
 
-    ``parts`` are all that were joined into one message, none where the platform gives no ids. Each
-    is an id and what tells apart messages that share it, such as an edit.
+    Several messages of the platform may be joined into one; ``parts`` has an entry for each, and is
+    empty if the platform gives no ids. An entry is an id and a mark, which tells apart messages
+    with the same id, such as an edit.
     """
 
     platform: str
@@ -64,14 +66,14 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[tuple[str, str], ...] = ()
 
     def keys(self) -> list[str]:
-        """Return one short name for each id."""
+        """Return a short name (a hash) for each part."""
         start = f"{self.platform}\0{self.chat_id}\0"
         names = (f"{start}{number}\0{mark}" for number, mark in self.parts)
         return [hashlib.sha256(n.encode("utf-8", "replace")).hexdigest()[:20] for n in names]
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
-    """One line of the file. ``keys``, ``profile``, ``session``, ``source`` come with the first."""
+    """One line of the file. A message's first line has its keys, profile, session and source."""
 
     id: str
     step: Step
@@ -84,7 +86,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
 
 
 class Entry:
-    """One message in the ledger. What it notes is never refused: a full disk costs the note."""
+    """One message in the ledger. Its methods never raise: on a full disk only the note is lost."""
 
     def __init__(self, ledger: Ledger, line: _Line) -> None:
         self.id, self.at = line.id, line.at
@@ -94,18 +96,18 @@ class Entry:
         #: Set when the message has its outcome.
         self.outcome = anyio.Event()
         self.names: list[str] = []
-        #: Whether the disk has it: only then does the next gateway know of the message.
+        #: True if the message is on the disk: only then the next gateway knows it.
         self.recorded = True
         self._before = Step.ACCEPTED
         self._ledger = ledger
 
     def begun(self) -> None:
-        """Note that work has begun that may not be done twice."""
+        """Note that the model was asked: the message may not be served twice."""
         if self.step is Step.ACCEPTED:
             self._ledger.note(self, Step.BEGUN)
 
     def said(self) -> None:
-        """Note that people can read something of the answer."""
+        """Note that people can read a part of the answer."""
         if self.step in {Step.ACCEPTED, Step.BEGUN}:
             self._ledger.note(self, Step.SAID)
 
@@ -115,29 +117,29 @@ class Entry:
             self._ledger.note(self, Step.CUT_OFF)
 
     def resumed(self) -> None:
-        """Note that the work goes on after such a stop."""
+        """Note that a gateway resumed the work after such a stop."""
         if self.step is Step.CUT_OFF:
             self._ledger.note(self, Step.RESUMED)
 
     def trying(self, name: str) -> None:
-        """Note that the end of the answer, the text called ``name``, is sent from now on."""
+        """Note that the last part of the answer is being sent; ``name`` is the name of its text."""
         if self.step not in {Step.TRYING, Step.STALLED, Step.ANSWERED, Step.SETTLED}:
             self._before = self.step
         if self.step is not Step.SETTLED:
             self._ledger.note(self, Step.TRYING, name)
 
     def stalled(self) -> None:
-        """Note that sending takes so long that it may fail."""
+        """Note that the platform takes so long to send that the text may be lost."""
         if self.step is Step.TRYING:
             self._ledger.note(self, Step.STALLED)
 
     def failed(self) -> None:
-        """Note that the end of the answer did not arrive."""
+        """Note that the last part of the answer was not delivered."""
         if self.step in {Step.TRYING, Step.STALLED}:
             self._ledger.note(self, self._before)
 
     def answered(self) -> None:
-        """Note that the end of the answer was delivered."""
+        """Note that the last part of the answer was delivered."""
         if self.step not in {Step.ANSWERED, Step.SETTLED}:
             self._ledger.note(self, Step.ANSWERED)
 
@@ -147,14 +149,14 @@ class Entry:
             self._ledger.note(self, Step.SETTLED)
 
     def apply(self, line: _Line) -> None:
-        """Take over what a line says."""
+        """Update the entry by a line of the file."""
         self.step = line.step
         if line.name:
             self.names = [*self.names, line.name][-_NAMES:]
 
 
 class Ledger:
-    """The messages of one gateway, in ``file``; lives in the gateway's event loop."""
+    """The messages of one gateway, stored in ``file``. It is used in the gateway's event loop."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -170,18 +172,18 @@ class Ledger:
         return list(self._open.values())
 
     def of(self, number: str) -> Entry | None:
-        """Return the open message with this id."""
+        """Return the message with this id that has no outcome yet, or None."""
         return self._open.get(number)
 
     def known(self, identity: Identity) -> bool:
-        """Say whether this message was accepted before: the platform delivers it again."""
+        """Return True if this message was accepted before: the platform delivers it again."""
         keys, oldest = identity.keys(), time.time() - KNOWN_SECONDS
         return bool(keys) and all(self._known.get(key, 0.0) > oldest for key in keys)
 
     def accept(
         self, identity: Identity, *, profile: str, session: str, source: Mapping[str, Any]
     ) -> Entry:
-        """Enter a message; it is known from now on. :meth:`record` puts it on the disk."""
+        """Enter a message and recognise it from now on; :meth:`record` writes it to the disk."""
         line = _Line(
             id=uuid.uuid4().hex[:12],
             step=Step.ACCEPTED,
@@ -197,12 +199,12 @@ class Ledger:
         return entry
 
     def record(self, entry: Entry) -> bool:
-        """Write a new message to the disk and sync it; say whether that was possible. Blocks."""
+        """Write a new message to the disk and sync it; return True if that worked. This blocks."""
         entry.recorded = self._append(_first_line(entry), sync=True)
         return entry.recorded
 
     def note(self, entry: Entry, step: Step, name: str = "") -> None:
-        """Write down a step of a message."""
+        """Write a step of a message to the file; ``name`` is the name of a text that is sent."""
         line = _Line(id=entry.id, step=step, at=time.time(), name=name)
         entry.apply(line)
         if step is Step.SETTLED:
@@ -241,7 +243,7 @@ class Ledger:
             self._known.popitem(last=False)
 
     def _compact(self) -> None:
-        """Write the file anew: what is open, and what is known."""
+        """Write the file anew, with the open messages and the keys of recent messages."""
         oldest = time.time() - KNOWN_SECONDS
         mine = {key for entry in self._open.values() for key in entry.keys}
         lines = [
@@ -259,7 +261,7 @@ class Ledger:
         try:
             self._log.replace(lines)
         except OSError as error:
-            self._log.size = 0  # not again with each line
+            self._log.size = 0  # else each further line would try it again
             self._warn(error)
 
     def _append(self, line: _Line, *, sync: bool = False) -> bool:
@@ -272,10 +274,10 @@ class Ledger:
         return True
 
     def _warn(self, error: OSError) -> None:
-        """Log that the disk takes no notes, once until it does again."""
+        """Log that the file cannot be written; once, until writing works again."""
         level = logging.DEBUG if self._failing else logging.WARNING
         self._failing = True
-        logger.log(level, "%s: what becomes of messages cannot be noted: %s", self._file, error)
+        logger.log(level, "%s: the outcomes of messages cannot be written: %s", self._file, error)
 
 
 def _first_line(entry: Entry) -> _Line:

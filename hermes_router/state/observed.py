@@ -1,4 +1,7 @@
-"""Writing down the chatter of a routed place, and its files, in its profile's home."""
+"""Write the observed messages of a routed place, and their files, into its profile's home.
+
+An observed message is a message of a group that was not for the bot; it is kept as context.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ from typing import Any
 from hermes_router.protocol.files.lock import try_lock
 from hermes_router.protocol.files.observed import FILE_PREFIX, FOLDER, File, file_name
 
-#: Bytes that may wait for one place. Chatter is context, and the newest matters; who reads none of
-#: it for so long gets the oldest.
+#: Maximum bytes that wait for one place. If no worker reads them, later messages are dropped.
 LIMIT = 1024 * 1024
 
-#: Bytes of files that may wait in one home, unless one file may have more. The oldest make room.
+#: Maximum bytes of files that wait in one home, unless one file may be larger. If a new file needs
+#: room, the oldest files are removed.
 FILES_LIMIT = 256 * 1024 * 1024
 
 _ATTEMPTS = 3
@@ -30,13 +33,14 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 def write_down(
     home: Path, source: Mapping[str, Any], entry: Mapping[str, Any], files: Sequence[File] = ()
 ) -> None:
-    """Append one message to what waits for a worker of the place. Does not block.
+    """Append one message to the file that the place's next worker will read. This does not block.
 
-    ``files`` are those of the message, kept by :func:`keep_file`; they go if the message does.
-    No link is followed below ``home``: what lies there is the profile's to change.
+    ``files`` are the files of the message, kept by :func:`keep_file`. If the message cannot be
+    written, they are removed. No link below ``home`` is followed, because the profile's processes
+    can write there.
 
     Raises:
-        OSError: it cannot be written, or the place's file is full.
+        OSError: the message cannot be written, or the place's file is full.
     """
     try:
         _write_down(home, source, {"source": source, "entry": entry, "files": list(files)})
@@ -52,16 +56,16 @@ def _write_down(home: Path, source: Mapping[str, Any], what: Mapping[str, Any]) 
         for _attempt in range(_ATTEMPTS):
             if _append(folder, name, line):
                 return
-    raise BlockingIOError(f"the file for what is overheard in {home} is being taken")
+    raise BlockingIOError(f"a worker is just taking the file of observed messages in {home}")
 
 
 def _append(folder: int, name: str, line: bytes) -> bool:
-    """Append a line; False where a worker has just taken the file."""
+    """Append a line; return False if a worker has just taken the file away."""
     file = os.open(name, _APPEND, 0o600, dir_fd=folder)
     try:
         state = os.fstat(file)
         if not stat.S_ISREG(state.st_mode) or state.st_size + len(line) > LIMIT:
-            raise OSError(f"{name} is full, or no regular file")
+            raise OSError(f"{name} is full, or not a regular file")
         try:
             if not try_lock(file):
                 return False
@@ -80,10 +84,12 @@ def _append(folder: int, name: str, line: bytes) -> bool:
 
 
 def keep_file(home: Path, path: Path, largest: int) -> str:
-    """Copy a file to where it waits for a worker; return its name there. Takes a while.
+    """Copy a file into the profile's home for the next worker; return the copy's name.
+
+    ``largest`` is the largest allowed size of a file, in bytes. This blocks while it copies.
 
     Raises:
-        OSError: it cannot be read or written.
+        OSError: the file cannot be read, or the copy cannot be written.
     """
     stored = f"{FILE_PREFIX}{uuid.uuid4().hex}"
     with path.open("rb") as source, _folder(home) as folder:
@@ -99,7 +105,7 @@ def keep_file(home: Path, path: Path, largest: int) -> str:
 
 
 def _make_room(folder: int, size: int, limit: int) -> None:
-    """Remove the oldest files that wait, until another one is within the limit."""
+    """Remove the oldest waiting files, until ``size`` more bytes are within ``limit``."""
     waiting = []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -124,7 +130,7 @@ def _forget(home: Path, files: Sequence[File]) -> None:
 
 @contextlib.contextmanager
 def _folder(home: Path) -> Iterator[int]:
-    """Open the folder of these files, which is made if needed."""
+    """Make the folder of these files if needed, and open it."""
     folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for part in FOLDER:

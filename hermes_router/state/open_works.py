@@ -1,7 +1,7 @@
-"""Work that lives in workers, on disk: for the case that the gateway dies.
+"""Note the background work in workers on disk, in case the gateway dies.
 
-One small file per worker, in the gateway's home, with what would end with it. A gateway that starts
-finds what the one before it left.
+There is one small file for each worker, in the gateway's home. It lists the work that would end
+with the worker. A gateway that starts reads the files that the gateway before it left.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _Note = TypeVar("_Note")
 
 
 class Works(msgspec.Struct, frozen=True):
-    """What lived in the worker of the conversation at ``source``."""
+    """The background work in the worker of the conversation at ``source``, in words."""
 
     source: dict[str, Any]
     works: list[str]
 
 
 class OpenWorks:
-    """The work that lives in the workers of one gateway, in ``folder``."""
+    """The notes of one gateway about background work in its workers, in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def note(self, turn_id: str, source: Mapping[str, Any], works: Sequence[str]) -> None:
-        """Note the works of a turn's worker in place of what was noted; none are forgotten.
+        """Replace the note about a turn's worker; an empty ``works`` removes the note.
 
-        A full or read-only disk costs the note, not the work.
+        If the disk is full or read-only, only the note is lost, not the work.
         """
         path = self._folder / f"{turn_id}.json"
         try:
@@ -45,10 +45,10 @@ class OpenWorks:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.write_bytes(msgspec.json.encode(Works(dict(source), list(works))))
         except OSError as error:
-            logger.warning("%s: background work could not be noted: %s", self._folder, error)
+            logger.warning("%s: background work could not be written: %s", self._folder, error)
 
     def take(self) -> list[Works]:
-        """Return the works that ended with an earlier gateway untold; forget them."""
+        """Return and remove the notes of an earlier gateway about ended work; nobody was told."""
         return _take_all(self._folder, Works)
 
 

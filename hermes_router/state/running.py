@@ -1,14 +1,13 @@
-"""What the gateway that runs is and does, in a file of its home that only its owner reads.
+"""The record of the running gateway: a file in its home, readable by its owner only.
 
-The gateway writes it when it starts and with each table that it takes or refuses, and removes it
-when it stops. The commands compare it with what is on disk: a gateway may run older code, or an
-older table.
+The gateway writes the file when it starts, and whenever it accepts or refuses a route table. It
+removes the file when it stops. The commands compare the record with the code and configuration on
+disk, because the gateway may still run older code or an older table.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
 import os
 import sys
@@ -23,6 +22,7 @@ from hermes_router.config.model import RouterConfig
 from hermes_router.errors import ConfigError
 from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.protocol.messages import PROTOCOL_VERSION
+from hermes_router.protocol.system import sources
 from hermes_router.protocol.system.pids import is_running, start_time
 from hermes_router.protocol.system.versions import hermes_version, router_version
 
@@ -33,7 +33,7 @@ PLACE = Path("hermes-router", "running.json")
 
 
 class Installed(msgspec.Struct, frozen=True, kw_only=True):
-    """The code of one installation: a Python, versions, and what its source files hold."""
+    """The code of one installation: its Python, its versions, and digests of its source files."""
 
     python: str
     router: str
@@ -44,11 +44,11 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway with the router in it.
+    """A running gateway that has the router.
 
-    ``start_time`` is the system's, to tell the process from a later one of the same number.
-    ``table`` is the digest of the table in force, None if there never was one; ``refused`` says why
-    the last edit was not taken.
+    ``start_time`` is the kernel's start time of the process: it tells the process from a later one
+    with the same pid. ``since`` is in Unix seconds. ``table`` is the digest of the route table in
+    use, None if there never was one. ``refused`` says why the last edit was refused.
     """
 
     pid: int
@@ -62,7 +62,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunningRecord:
-    """Keeps the file of one gateway."""
+    """Writes the record of this gateway."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / PLACE
@@ -75,7 +75,7 @@ class RunningRecord:
         )
 
     def note(self, config: RouterConfig | None, error: ConfigError | None) -> None:
-        """Write the file if the table in force or the refused edit is another than before."""
+        """Write the record if the table in use or the refused edit has changed."""
         of = (id(config), id(error))
         if of == self._of:
             return
@@ -93,7 +93,7 @@ class RunningRecord:
             logger.warning("%s cannot be written: %s", self._path, failure)
 
     def remove(self) -> None:
-        """Remove the file: the gateway stops."""
+        """Remove the record, because the gateway stops."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as failure:
@@ -101,10 +101,10 @@ class RunningRecord:
 
 
 def read(home: Path) -> Running | None:
-    """Return the record of the gateway that runs on ``home``; None without one, or an old one's.
+    """Return the record of the gateway that runs with this home; None if none runs.
 
     Raises:
-        PermissionError: the record is another user's.
+        PermissionError: the record belongs to another user.
     """
     try:
         data = (home / PLACE).read_bytes()
@@ -122,48 +122,21 @@ def read(home: Path) -> Running | None:
 
 
 def installed() -> Installed:
-    """Return what is installed in this Python now: its files, not what was imported from them."""
-    packages = ("hermes_router", "hermes_router_worker")
+    """Return the code that is on disk for this Python now; it may differ from the imported code."""
     return Installed(
         python=sys.executable,
         router=router_version(),
         hermes=hermes_version(),
         protocol=PROTOCOL_VERSION,
-        router_code=_digest(map(_content, (f for name in packages for f in _sources(name)))),
-        hermes_code=_digest(map(_look, _of_hermes())),
+        router_code=_digest(map(sources.content, sources.of_router())),
+        hermes_code=_digest(map(_told_by, sources.of_hermes())),
     )
 
 
-def _folder(package: str) -> Path | None:
-    spec = importlib.util.find_spec(package)
-    return Path(spec.origin).parent if spec and spec.origin else None
-
-
-def _sources(package: str) -> list[Path]:
-    folder = _folder(package)
-    return sorted(folder.rglob("*.py")) if folder else []
-
-
-def _of_hermes() -> list[Path]:
-    """Return files of Hermes that every release of it changes."""
-    folders = [folder for name in ("gateway", "hermes_cli") if (folder := _folder(name))]
-    return [file for folder in folders for file in sorted(folder.glob("*.py"))]
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
-
-
-def _look(file: Path) -> bytes:
-    """Return size and age alone: Hermes is large, and an update writes its files anew."""
-    try:
-        stat = file.stat()
-    except OSError:
-        return b""
-    return f"{file.name} {stat.st_size} {stat.st_mtime_ns}".encode(errors="replace")
+def _told_by(file: Path) -> bytes:
+    """Return a file's name, size and time; an update changes them, and Hermes is large to read."""
+    seen = sources.look(file)
+    return b"" if seen is None else f"{file.name} {seen[0]} {seen[1]}".encode(errors="replace")
 
 
 def _digest(parts: Iterable[bytes]) -> str:

@@ -1,4 +1,4 @@
-"""What the gateway remembers in a file of its home: read once, then written whole."""
+"""A JSON file in the gateway's home, which is read once and then always written as a whole."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ _Content = TypeVar("_Content")
 
 
 class StateFile(Generic[_Content]):
-    """A JSON file at ``path`` whose content is a ``kind``, which can be empty: ``kind()``."""
+    """A JSON file at ``path`` with a value of the type ``kind``; ``kind()`` is the empty value."""
 
     def __init__(self, path: Path, kind: type[_Content]) -> None:
         self._path = path
         self._kind = kind
 
     def read(self) -> _Content:
-        """Return the content; a missing or broken file is empty, a broken one is logged."""
+        """Return the content; a missing or broken file is empty, and a broken one is logged."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=self._kind)
         except FileNotFoundError:
             pass
         except (OSError, msgspec.MsgspecError) as error:
-            logger.warning("%s cannot be read and is begun anew: %s", self._path, error)
+            logger.warning(
+                "%s cannot be read, so it is replaced by an empty one: %s", self._path, error
+            )
         return self._kind()
 
     def write(self, content: _Content, what: str) -> None:
-        """Replace the content; on a full or read-only disk the log says that ``what`` is lost."""
+        """Replace the content. If the file cannot be written, log that ``what`` is lost."""
         try:
             replace_file(self._path, msgspec.json.encode(content))
         except OSError as error:
-            logger.warning("%s: %s could not be noted: %s", self._path, what, error)
+            logger.warning("%s: %s could not be written: %s", self._path, what, error)

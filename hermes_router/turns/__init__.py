@@ -1,5 +1,5 @@
-"""Turns: which worker a message goes to, what the two say, and how it ends for the people.
+"""Turns: this package gives each message to a worker, follows the worker, and notifies people.
 
-May use ``relay``, ``workers`` and all below them; reaches the gateway only through
+It may use ``relay``, ``workers`` and all below them. It reaches the gateway only through
 :mod:`.ports`. Begin at :mod:`.dispatcher`.
 """

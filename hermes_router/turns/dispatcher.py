@@ -1,17 +1,19 @@
-"""Lanes and turns: which worker a message goes to, and when it has to wait.
+"""The dispatcher: it decides which worker gets a message, and when a message has to wait.
 
-A lane is what one session's messages queue in. It is free, or one turn occupies it; messages that
-arrive meanwhile go to that turn's worker, whose Hermes interrupts, queues or steers as the profile
-is configured. A lane is free again as soon as the reply is delivered and the state saved: the old
-worker may finish its post-turn work beside the next turn. Only a worker in which work of the
-session lives on keeps the lane.
+A lane is the queue of one session's messages. A lane is free, or one turn occupies it. Messages
+that arrive during the turn go to its worker, where Hermes interrupts, queues or steers, as the
+profile is configured. A lane is free again as soon as the reply is delivered and the state is
+saved: the old worker may finish its post-turn work beside the next turn. A worker keeps the lane
+only if background work of the session goes on in it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -27,7 +29,7 @@ from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.worker.event_track import Outcome
 from hermes_router.workers import launchers
 
-#: Workers that are tried for one message: one may leave just when it is offered.
+#: How many workers are tried for one message: a worker may leave just when it gets the message.
 _ATTEMPTS = 5
 
 
@@ -36,7 +38,7 @@ class _Lane:
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     turn: Turn | None = None
     stopped: float = 0.0
-    """When a person last said /stop to what waits here, monotonic."""
+    """When a person last sent /stop to the messages that wait here; monotonic seconds."""
 
 
 class Dispatcher:
@@ -52,20 +54,23 @@ class Dispatcher:
 
     @property
     def closing(self) -> bool:
-        """Say whether all workers are being ended: Hermes itself may say no more that it stops."""
+        """True since :meth:`close` began to end all workers.
+
+        Hermes's own flag is not enough: at that time Hermes may no longer report that it stops.
+        """
         return self._closing
 
     @property
     def turns(self) -> frozenset[Turn]:
-        """All turns whose workers still live."""
+        """All turns whose workers are still alive."""
         return frozenset(self._turns)
 
     def waiting(self, profile: str) -> list[float]:
-        """Return when each message came that waits for a free turn of the profile, monotonic."""
+        """Return the arrival times of the profile's messages that wait; monotonic seconds."""
         return self._gates.of(profile).waiting()
 
     def resize(self, turns: int) -> None:
-        """Change how many turns of all profiles run at once; 0 is no limit."""
+        """Set how many turns of all profiles together may run at once; 0 means no limit."""
         self._gates.resize(turns)
 
     def running(self, conversation: Conversation) -> Turn | None:
@@ -81,18 +86,21 @@ class Dispatcher:
         *,
         until_handled: bool = False,
     ) -> Turn:
-        """Give a message to the session's worker, starting one where none runs.
+        """Give a message to the session's worker; start a worker if none runs.
 
-        Returns when the worker has taken the message (and handled it, if wanted), or when it is
-        certain that it will not be answered: then the people in the chat have been told.
+        This returns when the worker has accepted the message; with ``until_handled``, when the
+        worker has also handled it. It also returns when the message will certainly not be
+        answered; then a notice has told the people in the chat, unless the gateway stops.
 
         Raises:
-            TooBusy: the profile's queue is full; the message was not touched.
-            StoppedWaiting: a person stopped it while it waited; it was not touched.
-            WorkerError: worker after worker left without taking the message.
+            TooBusy: the profile's queue is full. No worker got the message.
+            ShortOfMemory: the machine has too little memory for a turn. No worker got the message.
+            StoppedWaiting: a person sent /stop while the message waited. No worker got it.
+            WorkerError: five workers, one after the other, left without accepting the message.
         """
+        told = self._tells_once(conversation)
         for _attempt in range(_ATTEMPTS):
-            turn = await self._turn_for(conversation, settings, inbound)
+            turn = await self._turn_for(conversation, settings, inbound, told)
             verdict = await turn.offer(inbound, until_handled=until_handled)
             if verdict is DeliveryResult.ACCEPTED:
                 return turn
@@ -104,12 +112,12 @@ class Dispatcher:
                 return turn
             self._vacate(conversation, turn)
         raise WorkerError(
-            f"{_ATTEMPTS} workers left without taking a message",
+            f"{_ATTEMPTS} workers ended without accepting the message",
             profile=conversation.profile.name,
         )
 
     async def run_job(self, turn: Turn) -> None:
-        """Let the worker of a job live; it has no lane and no place among the profile's turns."""
+        """Run the worker of a job to its end. A job has no lane, and does not count as a turn."""
         if self._closing:
             return
         self._turns.add(turn)
@@ -119,7 +127,7 @@ class Dispatcher:
             self._turns.discard(turn)
 
     async def close(self, reason: str) -> None:
-        """End all workers: interrupted, saved, and gone when this returns."""
+        """End all workers; return when each has interrupted and saved its work, and has exited."""
         self._closing = True
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._services.workers.close)
@@ -129,8 +137,13 @@ class Dispatcher:
 
     # -- lanes ---------------------------------------------------------------------------------
 
+    def waits(self, conversation: Conversation) -> bool:
+        """Return True if a message of the conversation waits for a place."""
+        gate = self._gates.of(conversation.profile.name)
+        return gate.ahead_of(_lane_key(conversation)) is not None
+
     def stop_waiting(self, conversation: Conversation) -> int:
-        """Have no message of a conversation wait any longer; return how many did."""
+        """Remove all waiting messages of a conversation; return how many waited."""
         lane = self._lanes.get(_lane_key(conversation))
         if lane is None:
             return 0
@@ -141,26 +154,71 @@ class Dispatcher:
         return stopped
 
     async def _turn_for(
-        self, conversation: Conversation, settings: Settings, inbound: EventSender
+        self,
+        conversation: Conversation,
+        settings: Settings,
+        inbound: EventSender,
+        told: Callable[[int], object],
     ) -> Turn:
         lane = self._lanes.setdefault(_lane_key(conversation), _Lane())
         waiting = lane.lock.statistics().tasks_waiting
+        first = self._gates.of(conversation.profile.name).ahead_of(_lane_key(conversation))
+        if first is not None and inbound.at_once:
+            return await self._turn_beside(lane, conversation, settings, inbound)
         if waiting >= max(1, settings.limits.queue):
             profile = conversation.profile.name
             raise TooBusy(profile, settings.limits.queue, ahead=waiting + 1)
+        if first is not None:
+            told(first + 1 + waiting)
         async with lane.lock:
             if inbound.received < lane.stopped:
                 raise StoppedWaiting("it was stopped before it began")
             if lane.turn is None or not lane.turn.open:
-                place = await self._enter(conversation, settings, inbound)
-                lane.turn = Turn(conversation, settings, self._services, received=inbound.received)
-                lane.turn.when_waiting(place.pause)
-                self._run(lane.turn, place)
+                place = await self._enter(conversation, settings, inbound, told)
+                resident = await self._until_free(lane, place)
+                if resident is not None:
+                    return resident
+                return self._begin(lane, place, conversation, settings, inbound)
             return lane.turn
 
-    def _run(self, turn: Turn, place: Place) -> None:
+    async def _turn_beside(
+        self, lane: _Lane, conversation: Conversation, settings: Settings, inbound: EventSender
+    ) -> Turn:
+        """Return a turn for a command while another message of its session waits for a place."""
+        if lane.turn is not None and lane.turn.open:
+            return lane.turn
+        place = await self._enter(conversation, settings, inbound, lambda _ahead: None)
+        return self._begin(lane, place, conversation, settings, inbound)
+
+    async def _until_free(self, lane: _Lane, place: Place) -> Turn | None:
+        """Wait until no command's turn occupies the lane; :meth:`_turn_beside` may have begun one.
+
+        If background work of the session goes on in that turn's worker, leave the place and return
+        the turn: the message belongs there.
+        """
+        with contextlib.ExitStack() as unless_used:
+            unless_used.callback(place.leave)
+            while lane.turn is not None and lane.turn.open:
+                if lane.turn.resident:
+                    return lane.turn
+                await lane.turn.answered.wait()
+            unless_used.pop_all()
+        return None
+
+    def _begin(
+        self,
+        lane: _Lane,
+        place: Place,
+        conversation: Conversation,
+        settings: Settings,
+        inbound: EventSender,
+    ) -> Turn:
+        turn = Turn(conversation, settings, self._services, received=inbound.received)
+        lane.turn = turn
+        turn.when_waiting(place.pause)
         self._turns.add(turn)
         self._tasks.start(self._live(turn, place), name=f"hermes-router-turn-{turn.id}")
+        return turn
 
     async def _live(self, turn: Turn, place: Place) -> None:
         leaving = asyncio.create_task(self._leave(turn, place))
@@ -172,7 +230,7 @@ class Dispatcher:
             self._forget(turn)
 
     def _vacate(self, conversation: Conversation, turn: Turn) -> None:
-        """Take a turn that accepts nothing more out of its lane."""
+        """Free the lane of a turn that accepts no more messages."""
         lane = self._lanes.get(_lane_key(conversation))
         if lane is not None and lane.turn is turn:
             lane.turn = None
@@ -186,14 +244,15 @@ class Dispatcher:
     # -- how many at once ----------------------------------------------------------------------
 
     async def _enter(
-        self, conversation: Conversation, settings: Settings, inbound: EventSender
+        self,
+        conversation: Conversation,
+        settings: Settings,
+        inbound: EventSender,
+        told: Callable[[int], object],
     ) -> Place:
-        gate = self._gates.of(conversation.profile.name)
-
-        def told(ahead: int) -> None:
-            self._tasks.start(conversation.notify(has_to_wait(ahead)))
-
-        return await gate.enter(
+        if not inbound.at_once:
+            await self._services.workers.make_room()
+        return await self._gates.of(conversation.profile.name).enter(
             _lane_key(conversation),
             inbound.received,
             settings.limits,
@@ -201,8 +260,18 @@ class Dispatcher:
             told=told,
         )
 
+    def _tells_once(self, conversation: Conversation) -> Callable[[int], None]:
+        """Return a function that tells one message's chat how many are ahead of it, once."""
+        untold = [conversation.notify]
+
+        def told(ahead: int) -> None:
+            if untold:
+                self._tasks.start(untold.pop()(has_to_wait(ahead)))
+
+        return told
+
     async def _leave(self, turn: Turn, place: Place) -> None:
-        """Free the turn's place as soon as its first answer is out."""
+        """Give the turn's place back as soon as its first answer is delivered."""
         await turn.answered.wait()
         self._services.workers.replenish(turn.conversation.profile.name)
         place.leave()

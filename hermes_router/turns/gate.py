@@ -1,7 +1,8 @@
-"""How many turns run at once, of a profile and of all, and which messages wait for a place.
+"""Limit how many turns run at once, for each profile and for all, and let messages wait.
 
-A turn that waits for a person does no work: it gives its place back, and takes one again after the
-answer, even if the profile then runs one turn more than it may. Lives in one event loop.
+A *place* here is the permission to run one turn. A turn that waits for a person does no work: it
+gives its place back, and takes a place again after the answer. The profile may then run one turn
+more than its limit. All of this is used in one event loop.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from hermes_router.errors import RouterError
 
 
 class TooBusy(RouterError):
-    """As many messages wait for a profile's workers as ``allowed``, and one more came.
+    """One more message came when ``allowed`` messages already waited for a profile's workers.
 
-    ``ahead`` of it are those and the turns that run.
+    ``ahead`` counts the turns that run and the messages that wait before this message.
     """
 
     def __init__(self, profile: str, allowed: int, *, ahead: int) -> None:
-        super().__init__(f"profile {profile}: a message too many to wait (limits.queue: {allowed})")
+        super().__init__(f"profile {profile}: too many messages wait (limits.queue: {allowed})")
         self.allowed, self.ahead = allowed, ahead
 
 
 class StoppedWaiting(RouterError):
-    """A person said /stop while the message waited for a place."""
+    """A person sent /stop while the message waited for a place."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,10 +40,10 @@ class _Waiter:
 
 
 class Gates:
-    """The places of all profiles, of which ``limit`` are taken at once; 0 is no limit.
+    """The places of all profiles: at most ``limit`` are taken at the same time; 0 means no limit.
 
-    A free place goes to the profile that has the fewest turns running, and of those to the one that
-    was given a place the longest ago: a busy profile cannot keep a quiet one waiting.
+    A free place goes to the profile that runs the fewest turns. Among equals it goes to the profile
+    that got its last place the longest ago. So a busy profile cannot keep a quiet one waiting.
     """
 
     def __init__(self, limit: int = 0) -> None:
@@ -50,7 +51,7 @@ class Gates:
         self._gates: dict[str, Gate] = {}
 
     def resize(self, limit: int) -> None:
-        """Change the limit; turns that run go on."""
+        """Change the limit. Turns that run already go on."""
         self._limit = limit
         self.fill()
 
@@ -60,19 +61,22 @@ class Gates:
 
     @property
     def full(self) -> bool:
-        """Say whether no further turn may begin, whosever it is."""
+        """True if no further turn of any profile may begin."""
         return 0 < self._limit <= sum(gate.running for gate in self._gates.values())
 
     def fill(self) -> None:
-        """Give the places that are free to messages that wait."""
+        """Give the free places to waiting messages."""
         while not self.full and (ready := [g for g in self._gates.values() if g.first()]):
             min(ready, key=lambda gate: (gate.running, gate.served)).admit()
 
-    def ahead_of_new(self, gate: Gate) -> int:
-        """Return how many places must be given or left before one for who comes to a gate now."""
+    def ahead_of(self, gate: Gate, before: int) -> int:
+        """Return how many turns are ahead of a message; at ``gate``, ``before`` others are first.
+
+        This simulates which profiles get the next places, until the message would get one.
+        """
         running = {each: each.running for each in self._gates.values()}
         waiting = {each: each.count for each in self._gates.values()}
-        waiting[gate] += 1
+        waiting[gate] = before + 1
         for given in itertools.count(1):
             waits = [each for each in waiting if waiting[each]]
             chosen = min(waits, key=lambda each: (running[each], each.served))
@@ -93,16 +97,16 @@ class Gate:
         self._gates = gates
         self._waiting: list[_Waiter] = []
         self.running = 0
-        #: When it last gave a place: such moments are counted.
+        #: The number of the last place that this gate gave; all gates count together.
         self.served = 0
 
     @property
     def count(self) -> int:
-        """How many messages wait."""
+        """How many messages of the profile wait."""
         return len(self._waiting)
 
     def waiting(self) -> list[float]:
-        """Return when each message came that waits, monotonic."""
+        """Return the arrival times of the waiting messages, oldest first; monotonic seconds."""
         return sorted(waiter.received for waiter in self._waiting)
 
     async def enter(
@@ -114,24 +118,36 @@ class Gate:
         at_once: bool,
         told: Callable[[int], object],
     ) -> Place:
-        """Return a place, when there is one. With ``at_once`` there is always one.
+        """Wait for a place and return it. With ``at_once`` take a place without waiting.
 
-        ``told`` is called with how many messages are ahead, if this one has to wait.
+        If the message has to wait, ``told`` is called once with how many messages are ahead of it.
 
         Raises:
-            TooBusy: as many wait as may.
-            StoppedWaiting: it was told to wait no longer.
+            TooBusy: ``limits.queue`` messages of the profile wait already.
+            StoppedWaiting: :meth:`stop` was called for this lane while the message waited.
         """
         full = self.running >= limits.concurrent_turns
         if not at_once and (full or self._waiting or self._gates.full):
-            ahead = self.running + self.count if full else self._gates.ahead_of_new(self)
+            ahead = self._ahead_of(self.count, limits.concurrent_turns)
             await self._wait(lane, received, limits, ahead, told)
         else:
             self._take()
         return Place(self)
 
+    def ahead_of(self, lane: str) -> int | None:
+        """Return how many messages are ahead of the one that waits of a lane; None if none does."""
+        for before, waiter in enumerate(self._waiting):
+            if waiter.lane == lane:
+                return self._ahead_of(before, waiter.allowed)
+        return None
+
+    def _ahead_of(self, before: int, allowed: int) -> int:
+        if self.running >= allowed:
+            return self.running + before
+        return self._gates.ahead_of(self, before)
+
     def stop(self, lane: str) -> int:
-        """Have the messages of a lane wait no longer; return how many did."""
+        """Remove the waiting messages of a lane; return how many waited."""
         stopped = [one for one in self._waiting if one.lane == lane and not one.place.done()]
         for waiter in stopped:
             waiter.place.set_exception(StoppedWaiting("it was stopped before it began"))
@@ -155,24 +171,24 @@ class Gate:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
-                self.change(-1)  # it was given a place that nobody takes
+                self.change(-1)  # the cancelled task cannot use its place
             raise
         finally:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
 
     def change(self, by: int) -> None:
-        """Take a place, or give one back."""
+        """Add ``by`` to the number of running turns; then give free places to waiting messages."""
         self.running += by
         self._gates.fill()
 
     def first(self) -> _Waiter | None:
-        """Return who waits longest, of those that may have a place of the profile's now."""
+        """Return the oldest waiter that may get a place of the profile now, or None."""
         free = (w for w in self._waiting if not w.place.done() and self.running < w.allowed)
         return next(free, None)
 
     def admit(self) -> None:
-        """Give a place to :meth:`first`."""
+        """Give a place to the waiter that :meth:`first` returns."""
         if (waiter := self.first()) is not None:
             self._waiting.remove(waiter)
             self._take()
@@ -184,15 +200,15 @@ class Gate:
 
 
 class Place:
-    """One turn's place among those of its profile."""
+    """The permission of one turn to run, out of those of its profile."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._held = True
         self._left = False
 
-    def pause(self, waits: bool) -> None:  # noqa: FBT001 - a callback, called with what is now so
-        """Give the place back while the turn ``waits`` for a person; take it again after that."""
+    def pause(self, waits: bool) -> None:  # noqa: FBT001 - a callback that is told the new state
+        """Give the place back while the turn ``waits`` for a person; take it again afterwards."""
         if self._left or waits is not self._held:
             return
         self._held = not waits

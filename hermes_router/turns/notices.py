@@ -1,12 +1,15 @@
-"""What people in a conversation are told when its turn did not end as it should."""
+"""The texts of notices: what the router writes into a chat when a turn waits, fails or is ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from hermes_router.errors import (
+    HermesUpdated,
+    NeverReady,
     ProfileError,
     RouterError,
+    StartRefused,
     WorkerOverLimit,
     WorkerStartError,
     WorkerTimeout,
@@ -15,34 +18,51 @@ from hermes_router.errors import (
 from hermes_router.workers.worker_log import one_line
 
 _USED = {
-    "file_bytes": "sent more of files at once",
+    "file_bytes": "sent more bytes of files at once",
     "memory_bytes": "used more memory",
     "cpu_seconds": "used more CPU time",
     "processes": "started more processes",
     "output_bytes": "wrote more",
 }
 
-_STOPPED = "⚡ Stopped. What waited here is not worked on."
+#: Maximum number of characters of the reason why a worker could not be started.
+_REASON = 200
+
+_STOPPED = "⚡ Stopped. The messages that waited here are not answered."
 
 
 def has_to_wait(ahead: int) -> str:
-    """Return what somebody is told whose message waits until others are done."""
+    """Return the notice for a message that has to wait: ``ahead`` messages are before it."""
     others = "1 message is" if ahead == 1 else f"{ahead} messages are"
-    return f"⏳ {others} ahead of yours. It is worked on after them; /stop takes it back."
+    return f"⏳ {others} ahead of yours. It is answered after them; /stop cancels it."
 
 
 def stopped_waiting() -> str:
-    """Return what somebody is told who stopped what had not begun."""
+    """Return the notice for a person who sent /stop before the waiting messages began."""
     return _STOPPED
 
 
 _TOO_EARLY = " before it was done"
 
+#: This notice does not ask for the message again: before the restart that would not help.
+_UPDATED = (
+    "The gateway was updated while it ran. It cannot answer here until it is restarted: "
+    "hermes gateway restart"
+)
+
 
 def notice(failure: RouterError | None, turn_id: str, *, answered: bool = False) -> str:
-    """Return the line that says why a turn came to nothing, or why its background work ended."""
+    """Return the notice that says why a turn failed.
+
+    With ``answered`` the answer was delivered, and the failure ended only the background work.
+    """
     if isinstance(failure, ProfileError):
         return f"⚠️ This conversation's profile {failure.profile!r} {failure.message}. [{turn_id}]"
+    if isinstance(failure, HermesUpdated | WrongVersion):
+        return f"⚠️ {_UPDATED} [{turn_id}]"
+    if isinstance(failure, StartRefused):
+        who = "The assistant of this conversation"
+        return f"⚠️ {who} cannot be started: {failure.message} [{turn_id}]"
     again = "" if answered else " Please send your message again."
     return f"⚠️ The assistant of this conversation {_what(failure)}.{again} [{turn_id}]"
 
@@ -54,57 +74,70 @@ def _what(failure: RouterError | None) -> str:
         return f"{much} than its limit allows ({allowed}) and was ended"
     if isinstance(failure, WorkerTimeout):
         return f"took longer than allowed ({failure.phase}: {failure.seconds:g} s) and was ended"
-    if isinstance(failure, WorkerStartError | WrongVersion):
+    if isinstance(failure, NeverReady):
+        return f"could not be started: {one_line(failure.message, _REASON)}"
+    if isinstance(failure, WorkerStartError):
         return "could not be started"
     return f"stopped unexpectedly{_TOO_EARLY}"
 
 
 def is_told_in_any_case(failure: RouterError | None) -> bool:
-    """Say whether people are told also when they have their answer: their work was ended."""
+    """Return True if people get the notice even after their answer: background work was ended."""
     if isinstance(failure, WorkerTimeout):
         return failure.phase in {"idle", "resident", "post_turn"}
     return isinstance(failure, WorkerOverLimit)
 
 
 def ended_works(works: Sequence[str], why: str, turn_id: str = "") -> str:
-    """Return the line that names the work that was ended, and says why."""
+    """Return the notice that names the background work that was ended, and says why."""
     mark = f" [{turn_id}]" if turn_id else ""
     return f"⚠️ Ended, because {why}: {'; '.join(works)}.{mark}"
 
 
 def why_ended(failure: RouterError | None, reason: str) -> str:
-    """Say why a worker's work was ended; ``reason`` is what ended it if it did not fail."""
+    """Return why a worker's background work was ended.
+
+    If the worker did not fail, this is ``reason``: the gateway ended it on purpose.
+    """
     if failure is None:
         return reason
     return f"the assistant of this conversation {_what(failure).removesuffix(_TOO_EARLY)}"
 
 
-#: Letters of a message that its writer recognises it by.
+#: Maximum number of characters that are quoted of a message, so that its writer recognises it.
 _QUOTED = 60
 
 
 def cut_off(words: str, *, begun: bool) -> str:
-    """Return the line for a message that ended with a gateway that was cut off.
+    """Return the notice for a message that was lost when the gateway's process was killed.
 
-    ``begun``: a part of its answer can be read.
+    ``words`` is the text of the message. With ``begun`` a part of its answer is in the chat.
     """
     shown = one_line(words, _QUOTED)
     which = f"your message “{shown}”" if shown else "your last message here"
     when = "in the middle of its answer to" if begun else "before it had answered"
-    return f"⚠️ The gateway was cut off {when} {which}. Please send it again."
+    return f"⚠️ The gateway was interrupted {when} {which}. Please send it again."
 
 
 def too_many_wait(allowed: int, turn_id: str, *, ahead: int) -> str:
-    """Return the line for a message that was not taken, because so many wait already."""
+    """Return the notice for a message that was refused, because too many messages wait already."""
     return (
         f"⚠️ Too many messages are waiting (limits.queue: {allowed}): {ahead} are ahead of yours. "
         f"Please try again later. [{turn_id}]"
     )
 
 
-def refused_files(allowed: int, turn_id: str) -> str:
-    """Return the line that says that the kernel refused a process of the turn more open files."""
+def short_of_memory(free: int, turn_id: str) -> str:
+    """Return the notice for a message that was refused, because only ``free`` bytes are free."""
     return (
-        "⚠️ A program of this conversation's assistant was refused more open files "
+        f"⚠️ The machine is short of memory: {free // 1000000} MB are free. No message is "
+        f"answered until more memory is free. Please send your message again later. [{turn_id}]"
+    )
+
+
+def refused_files(allowed: int, turn_id: str) -> str:
+    """Return the notice that the kernel refused more open files to a process of the turn."""
+    return (
+        "⚠️ A program of this conversation's assistant could not open more files "
         f"(limits.open_files: {allowed}). [{turn_id}]"
     )

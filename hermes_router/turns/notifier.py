@@ -1,4 +1,4 @@
-"""Telling the people of a conversation what becomes of a turn, and of the work in its worker."""
+"""Send a conversation the notices about one turn, and about the background work in its worker."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from hermes_router.turns.notices import ended_works, refused_files
 from hermes_router.turns.ports import Conversation
 from hermes_router.workers.worker_log import one_line
 
-# The turn's own: to whoever reads the log, this is a part of it.
+# The logger of the turn: these lines are about the turn.
 logger = logging.getLogger("hermes_router.turns.turn")
 
-#: Works that a worker names, and letters of each, that people are told of.
+#: Maximum number of pieces of background work in a notice, and of characters of each.
 _MOST_WORKS, _WORK_LETTERS = 10, 120
 
 
 class Notifier:
-    """What the people of one conversation hear from the router about one turn.
+    """Sends the notices about one turn to the people of its conversation.
 
-    ``works`` is what lives in its worker and would end with it, in words.
+    ``works`` describes each piece of background work in the worker, in words for people. It would
+    end if the worker ended.
     """
 
     def __init__(self, conversation: Conversation, turn_id: str) -> None:
@@ -30,7 +31,7 @@ class Notifier:
         self._hit = False
 
     async def say(self, text: str) -> bool:
-        """Tell them something; say whether there was a way to."""
+        """Send a notice into the conversation; return True if it could be sent."""
         try:
             return await self._conversation.notify(text)
         except Exception:
@@ -38,7 +39,10 @@ class Notifier:
             return False
 
     async def say_of(self, hit: msg.LimitReached, allowed: int) -> None:
-        """Tell them, once, that a program ran into a limit that ends nobody."""
+        """Tell people, once a turn, that a program needed more open files than it may have.
+
+        This limit ends no worker. Other limits are not reported here.
+        """
         if hit.limit != OPEN_FILES or not allowed or self._hit:
             return
         self._hit = True
@@ -47,7 +51,7 @@ class Notifier:
         await self.say(refused_files(allowed, self._turn_id))
 
     def note_works(self, works: list[str]) -> None:
-        """Remember what lives in the worker; what it says is clipped, it may be anything."""
+        """Remember the worker's background work; each text is shortened, as it may be anything."""
         shown = [one_line(work, _WORK_LETTERS) for work in works[:_MOST_WORKS]]
         if len(works) > _MOST_WORKS:
             shown.append(f"{len(works) - _MOST_WORKS} more")
@@ -56,12 +60,15 @@ class Notifier:
             self._conversation.note_works(self._turn_id, self.works)
 
     def log_ended_works(self, why: str) -> None:
-        """Log what ended with the worker."""
+        """Log the background work that ended with the worker."""
         if self.works:
             who, works = self._conversation.profile.name, "; ".join(self.works)
             logger.warning("turn %s of %s: ended, because %s: %s", self._turn_id, who, why, works)
 
     async def say_ended_works(self, why: str) -> None:
-        """Tell them what ended with the worker; untold, it stays noted for the next gateway."""
+        """Tell people which background work ended with the worker.
+
+        If the notice cannot be sent, the work stays noted, and the next gateway tells them.
+        """
         if self.works and await self.say(ended_works(self.works, why, self._turn_id)):
             self._conversation.note_works(self._turn_id, ())

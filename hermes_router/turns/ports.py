@@ -1,6 +1,6 @@
-"""What a turn needs of its gateway: the conversation that it serves, who sends, who has workers.
+"""The interfaces through which a turn uses its gateway: conversation, delivery and services.
 
-The gateway implements it with real adapters, ``test-route --say`` with a terminal.
+The gateway implements them with real adapters, ``test-route --say`` with a terminal.
 """
 
 from __future__ import annotations
@@ -19,64 +19,75 @@ from hermes_router.workers.pool import WorkerPool
 
 
 class Conversation(Protocol):
-    """What a turn needs of the conversation that it serves."""
+    """The conversation that a turn serves."""
 
     key: str
     profile: Profile
 
     @property
     def sender(self) -> Sender:
-        """Who sends when the worker sends beyond this conversation."""
+        """The sender, for the delivery policy, when the worker sends to another conversation."""
 
     def start_message(
         self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Start | msg.Job:
-        """Return what the worker is told about the session, or about its job."""
+        """Return the message that tells the worker its session or its job.
+
+        ``heartbeat`` is the seconds between two heartbeats; ``linger`` is how many seconds the
+        worker may stay after its answer.
+        """
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
-        """Call the real adapter for the worker; raises ``RelayRefused`` where that is not allowed.
+        """Call a method of the real adapter for the worker; return its result.
 
-        ``ask`` shows a prompt that waits for a person.
-        Whatever else it raises is the adapter's failure and is reported to the worker.
+        ``ask`` shows a prompt that waits for a person's answer.
+
+        Raises:
+            RelayRefused: the relay policy does not allow the call.
+            Exception: the adapter failed; the turn reports this to the worker.
         """
 
     def offered(self, offers: msg.Commands) -> None:
-        """Take note of the commands that the worker says its profile offers."""
+        """Store the commands that the worker's profile offers, as the worker reported them."""
 
     def worker_ended(self) -> None:
-        """Undo what a worker may have left behind on the adapter."""
+        """Undo what the ended worker left on the adapter, for example a paused typing sign."""
 
     async def notify(self, text: str) -> bool:
-        """Tell the people in the conversation something; say whether there was a way to."""
+        """Send a notice into the conversation; return True if it could be sent."""
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        """Remember what lives in a turn's worker, also for a gateway that comes after this one.
+        """Remember the background work in a turn's worker, also for the next gateway.
 
-        No works: there is nothing to remember any more.
+        An empty ``works`` removes the note.
         """
 
     def note_wakeup(self, at: float | None) -> None:
-        """Remember when the session wants to be woken; None if it does not."""
+        """Remember when the session must be woken, in Unix seconds; None if never."""
 
 
 class DeliveryService(Protocol):
-    """Sends for workers to where their profile may send; independent of any conversation."""
+    """Sends for workers to other conversations, within the delivery scope of their profile."""
 
     async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
-        """Return what a worker is told about where it may send."""
+        """Return the delivery scope that a worker is told at its start."""
 
     async def carry(
         self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
     ) -> dict[str, Any]:
-        """Do what a worker asks for; raises ``RelayRefused`` where that is not allowed."""
+        """Send a text or set a reaction for a worker; return the result for it.
+
+        Raises:
+            RelayRefused: the delivery policy does not allow the target.
+        """
 
     def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
-        """Remember what was sent for a worker that died before it could note that."""
+        """Record the texts that were sent for a worker which died before it could record them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnServices:
-    """What all turns of a gateway have in common; ``note`` is told what came of each."""
+    """The services that all turns of a gateway share. ``note`` receives the report of each turn."""
 
     workers: WorkerPool
     delivery: DeliveryService

@@ -1,4 +1,4 @@
-"""What a worker is for, as far as its turn must know: a message of a conversation, or a job."""
+"""The purpose of a worker, as far as its turn must know it: messages or a job."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 
 class Purpose(Protocol):
-    """What differs between the workers of messages and those of jobs."""
+    """The steps of a turn that differ between workers for messages and workers for jobs."""
 
-    #: Whether the conversation is told how the worker ended.
+    #: Whether a notice tells the conversation how the worker ended.
     tells_people: bool
-    #: Whether the next worker does it all if this one ends before it took a message.
+    #: Whether the next worker repeats all if this one ends before it has accepted a message.
     offered_again: bool
 
     async def start(self, workers: WorkerPool, order: WorkerOrder, warm: Warm, /) -> WorkerProcess:
-        """Return a worker; raises as :meth:`WorkerPool.start` does."""
+        """Return a worker, prepared or new; raises the errors of :meth:`WorkerPool.start`."""
 
     def greeted(self, hello: msg.Hello, /) -> None:
-        """Take note of the worker's first message."""
+        """Receive the worker's first message."""
 
     def heard(self, message: msg.FromWorker, /) -> bool:
-        """Take note of a message that only this purpose expects; say whether it was one."""
+        """Handle a message that only this purpose expects; return False for any other message."""
 
     def judge(self, failure: RouterError | None, /) -> RouterError | None:
-        """Return what went wrong, if something did; ``failure`` is what the turn knows of it."""
+        """Return the turn's final error, or None; ``failure`` is the error that the turn found."""
 
     def header(self) -> Mapping[str, object]:
-        """Return what the turn's first log line says besides."""
+        """Return further fields for the turn's first log line."""
 
     def outcome(self) -> Mapping[str, object]:
-        """Return what a log line of its own says at the end; nothing: there is none."""
+        """Return the fields of a log line at the end, for this purpose alone; if empty, no line."""
 
 
 class ForMessages:
@@ -46,24 +46,24 @@ class ForMessages:
     offered_again = True
 
     async def start(self, workers: WorkerPool, order: WorkerOrder, warm: Warm, /) -> WorkerProcess:
-        """Take a prepared worker where there is one."""
+        """Take a prepared worker if there is one, else start one."""
         return await workers.start(order, warm)
 
     def greeted(self, _hello: msg.Hello, /) -> None:
-        """Nothing follows from it."""
+        """Do nothing: only jobs need the worker's first message."""
 
     def heard(self, _message: msg.FromWorker, /) -> bool:
-        """Expect nothing more than every worker says."""
+        """Return False: no message is expected beyond those that every worker sends."""
         return False
 
     def judge(self, failure: RouterError | None, /) -> RouterError | None:
-        """Leave it at what the turn knows."""
+        """Return the error that the turn has found, unchanged."""
         return failure
 
     def header(self) -> Mapping[str, object]:
-        """Say nothing besides."""
+        """Return no further fields."""
         return {}
 
     def outcome(self) -> Mapping[str, object]:
-        """Have no line: the turn's own tells it."""
+        """Return no fields: the turn's own last line says how it ended."""
         return {}

@@ -1,4 +1,7 @@
-"""What came of a turn, for who watches and for who asks later. No text of a message is in it."""
+"""The report of a turn: its outcome, times, model and cost, for status, metrics and records.
+
+No text of a message is in a report.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,16 @@ from hermes_router.workers.worker_log import one_line
 if TYPE_CHECKING:
     from hermes_router.profiles.model import Profile
 
-#: Characters of an error and of a name that a worker chose.
+#: Maximum number of characters of an error, and of a name that a worker chose.
 _ERROR, _NAME = 300, 100
 
-#: What each outcome means, in words.
+#: Each outcome, explained in words for people.
 OUTCOMES = {
     "answered": "answered",
     "interrupted": "interrupted by a person",
-    "stopped": "ended, because the worker was told to go",
+    "stopped": "the gateway asked the worker to end",
     "model_failed": "the model failed",
-    "no_model": "there is no model to ask",
+    "no_model": "there is no key or no model",
     "start_failed": "its worker could not be started",
     "timeout": "it took longer than allowed",
     "limit": "it used more than allowed",
@@ -44,7 +47,7 @@ OUTCOMES = {
     "job_failed": "the job failed",
 }
 
-#: Outcomes that left a person without the answer that was asked for.
+#: The outcomes after which the person did not get the answer.
 FAILED = frozenset(
     {
         *("model_failed", "no_model", "start_failed", "timeout", "limit", "worker_failed"),
@@ -54,18 +57,20 @@ FAILED = frozenset(
 
 
 class TurnReport(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What came of one message of a conversation, or of one cron job.
+    """The report of one answered message of a conversation, or of one cron job.
 
     Attributes:
-        number: a worker that stays for background work answers several times in one turn.
-        at: when the message arrived. ``seconds`` is how long its answer took.
-        start: ``prepared``, ``cold``, or ``none`` where there was no worker.
+        turn: the id of the turn.
+        number: counts the answers of one turn from 1: a resident worker answers several times.
+        at: when the message arrived, ISO 8601 in UTC. ``seconds`` is how long its answer took.
+        start: ``prepared``, ``cold``, or ``none`` if there was no worker.
         outcome: ``answered``, ``interrupted``, ``stopped``, or one of ``FAILED``.
-        error: why it failed, in one line.
-        fallback: the configured model did not answer; ``model`` is the one that did.
-        phases: seconds since the turn began, as in the worker log.
-        exit: how the worker ended; None while it lives.
-        failure: what the worker did wrong after the answer was out.
+        error: why the turn failed, in one line.
+        fallback: True if the configured model did not answer; ``model`` is the one that answered.
+        calls: requests to the model. ``cost`` is in US dollars, None if it is unknown.
+        phases: for each phase, the seconds since the turn began, as in the worker log.
+        exit: how the worker's process ended; None while it is alive.
+        failure: the worker's error after the answer was delivered.
     """
 
     turn: str
@@ -95,16 +100,16 @@ class TurnReport(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def failed(self) -> bool:
-        """Whether somebody should look at it."""
+        """True if the person got no answer, or the worker failed after the answer."""
         return self.outcome in FAILED or bool(self.failure)
 
 
 Note = Callable[[TurnReport, Place | None], None]
-"""Is told a turn's report, and where its message came from, if from anywhere."""
+"""A function that gets the report of a turn, and the place of its message (None for a job)."""
 
 
 def note_nothing(_report: TurnReport, _place: Place | None) -> None:
-    """Tell nobody what came of a turn."""
+    """Ignore the report of a turn."""
 
 
 class _Conversation(Protocol):
@@ -116,7 +121,7 @@ class _Conversation(Protocol):
 
 
 class Story:
-    """Collects what one turn's report says, and tells ``note`` at each answer and at the end."""
+    """Collects the report of one turn, and passes it to ``note`` at each answer and at the end."""
 
     def __init__(
         self, turn_id: str, conversation: _Conversation, *, received: float, note: Note
@@ -130,13 +135,13 @@ class Story:
         self._report = self._begun(received)
 
     def accepted(self) -> None:
-        """Note that the worker took a message."""
+        """Note that the worker accepted a message."""
         if self._told:
             self._report = self._begun(time.monotonic())
         self._report.messages += 1
 
     def ran(self, result: msg.RunResult) -> None:
-        """Note what came of asking the model; of several runs the last one decides."""
+        """Add one run of the agent: calls, tokens and cost add up; the last outcome counts."""
         report = self._report
         report.outcome = result.outcome
         report.error = one_line(result.error, _ERROR)
@@ -150,7 +155,10 @@ class Story:
         report.hermes_session = _name(result.session)
 
     def replied(self, phases: Mapping[str, float], *, cut_off: bool = False) -> None:
-        """Note that the answer is out and the state saved, or that a stop has ``cut_off`` it."""
+        """Note that the answer is delivered and the state saved; report it.
+
+        With ``cut_off`` the gateway's stop interrupted the answer. ``phases`` are seconds.
+        """
         report = self._report
         if self._told or report.seconds is not None:
             return
@@ -160,7 +168,7 @@ class Story:
         self._told = True
 
     def forget(self) -> None:
-        """Nothing came of it: the message goes to another worker."""
+        """Report nothing more about this turn: its message goes to another worker."""
         self._note = note_nothing
 
     def ended(
@@ -171,7 +179,10 @@ class Story:
         *,
         reason: str = "",
     ) -> None:
-        """Note the end of the worker; ``reason`` is why it was told to go, if it was."""
+        """Note and report the end of the worker.
+
+        ``exit_`` says how its process ended. ``reason`` is why the gateway ended the worker, or "".
+        """
         report = self._report
         report.exit = exit_
         if report.seconds is None:
@@ -182,14 +193,14 @@ class Story:
         self._tell(phases)
 
     def job_ended(self, kind: str, outcome: str, detail: str) -> None:
-        """Note what came of a job, which nobody waits for in a chat."""
+        """Note the outcome of a job; ``detail`` is its error."""
         done = outcome == "done"
         self._report.kind = kind
         self._report.outcome = "answered" if done else "job_failed"
         self._report.error = "" if done else one_line(detail, _ERROR)
 
     def summary(self) -> dict[str, object]:
-        """Return what the worker log's last line says."""
+        """Return the fields of the last line about the turn in the worker log."""
         report = self._report
         fields: dict[str, object] = {"outcome": report.outcome}
         if report.model:
@@ -202,7 +213,7 @@ class Story:
 
     @property
     def report(self) -> TurnReport:
-        """What is known so far."""
+        """The report as it is now."""
         return self._report
 
     def _begun(self, received: float) -> TurnReport:
@@ -225,7 +236,7 @@ class Story:
 
 
 def wall_clock(moment: float) -> str:
-    """Return a monotonic moment as reports write it."""
+    """Return a monotonic time as a date and time in UTC, ISO 8601 with milliseconds."""
     when = datetime.fromtimestamp(time.time() - (time.monotonic() - moment), UTC)
     return when.isoformat(timespec="milliseconds")
 
@@ -235,7 +246,10 @@ def _name(text: str) -> str:
 
 
 def _outcome(failure: RouterError | None, reason: str, run: str) -> tuple[str, str]:
-    """Say what came of a message whose answer never got out."""
+    """Return the outcome and the error of a message whose answer was not delivered.
+
+    ``run`` is the outcome of the agent's run, if there was one.
+    """
     if failure is None:
         return (run or "stopped", reason) if reason else (run or "worker_failed", "")
     kinds: dict[type[RouterError], str] = {

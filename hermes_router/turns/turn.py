@@ -1,8 +1,8 @@
-"""The life of one worker: from its start over the turns' messages to its end.
+"""The life of one worker: its start, the messages that it serves, and its end.
 
-A :class:`Turn` never raises: whatever its worker does - dies, hangs, floods, lies - ends in its
-``failure``, a line in the worker log and, if the person in the chat would otherwise wait for
-nothing, a notice there.
+:meth:`Turn.run` never raises. If the worker dies, hangs, sends too much or breaks the protocol, the
+error is in ``failure`` and in the worker log. If a person in the chat waits for an answer that will
+not come, a notice is sent there.
 """
 
 from __future__ import annotations
@@ -15,12 +15,22 @@ from collections.abc import Callable
 
 import anyio
 import anyio.abc
-import anyio.to_thread
 
 from hermes_router.config.settings import Settings
-from hermes_router.errors import RouterError, WorkerDied, WrongVersion, one_error
+from hermes_router.errors import (
+    HermesUpdated,
+    NeverReady,
+    ProtocolError,
+    RouterError,
+    WorkerDied,
+    WorkerStartError,
+    WorkerTimeout,
+    WrongVersion,
+    one_error,
+)
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
+from hermes_router.tasks import in_thread
 from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.purpose import ForMessages, Purpose
@@ -28,6 +38,7 @@ from hermes_router.turns.story import Story
 from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender, PendingEvent
 from hermes_router.turns.worker.worker_session import WorkerSession, greet
 from hermes_router.turns.worker.worker_state import WorkerState
+from hermes_router.workers import running_code
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import exit_text
@@ -36,19 +47,19 @@ logger = logging.getLogger(__name__)
 
 
 class Halt(enum.Enum):
-    """What became of a turn that was told to stop."""
+    """The result of a command that stops a turn."""
 
-    OBEYED = enum.auto()  # Hermes has dealt with it, and nothing of what it stopped runs
-    CUT_OFF = enum.auto()  # Hermes has said so, but something ran on: the tree was ended
-    ENDED = enum.auto()  # the worker did not react at all: the tree was ended
-    REFUSED = enum.auto()  # the worker was leaving: the command was not touched
+    OBEYED = enum.auto()  # Hermes has handled the command, and the stopped work does not run
+    CUT_OFF = enum.auto()  # Hermes has handled it, but work went on: the process tree was ended
+    ENDED = enum.auto()  # the worker did not react: the process tree was ended
+    REFUSED = enum.auto()  # the worker was leaving and did not accept the command
 
 
 class Turn:
     """One worker process and the session that it serves.
 
-    ``ended`` is set when the process and all its tree are gone, ``failure`` says why it failed.
-    ``stopping``: the worker was told to go.
+    ``ended`` is set when the process and its whole process tree are gone. ``failure`` is the error
+    of the turn, or None. ``stopping`` is True once the gateway has told the worker to end.
     """
 
     def __init__(
@@ -86,71 +97,73 @@ class Turn:
         self._receiver, self._telling = self._session.receiver, self._session.telling
         self._told = False
         self.stopping = self._resumes = False
+        self._last = WorkerState.STARTING
         self._reason = "its process was ended"
 
     @property
     def answered(self) -> anyio.Event:
-        """Set when the reply is delivered and the state saved, or that will not happen any more."""
+        """Set when the reply is delivered and the state is saved, or when no reply will come."""
         return self._session.answered
 
     @property
     def open(self) -> bool:
-        """May messages still be offered to the worker?"""
+        """True if messages may still be offered to the worker."""
         return self._session.state.takes_messages
 
     @property
     def resident(self) -> bool:
-        """Does the worker only live for work that outlives the turn?"""
+        """True if all is answered, and the worker stays only for background work."""
         return self._session.state is WorkerState.RESIDENT
 
     def told_of(self, inbound: EventSender) -> bool:
-        """Say whether the notice about the turn's failure was for a message that it never took.
+        """Return True if the notice about the turn's failure was the answer to this message.
 
-        It is for the messages that were taken, else for the one that the worker was started for.
+        If the worker accepted messages, the notice is for those. Else it is for the message that
+        the worker was started for, and this returns True for that message.
         """
         return self._told and not self._receiver.taken.count and self._receiver.first is inbound
 
     @property
     def phases(self) -> dict[str, float]:
-        """What has been reached so far, each with its seconds since the turn began."""
+        """The phases that the turn has reached, each with the seconds since the turn began."""
         return dict(self._log.phases)
 
     @property
     def pid(self) -> int | None:
-        """The worker's process, which is its supervisor's; None before there is one."""
+        """The process id of the worker's supervisor; None before there is a process."""
         return None if self._worker is None else self._worker.pid
 
     @property
     def age(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the turn began."""
         return self._log.age
 
     def when_waiting(self, told: Callable[[bool], None]) -> None:
-        """Have ``told`` called when the turn begins to wait for a person, and when it goes on."""
+        """Call ``told(True)`` when the turn begins to wait for a person, ``told(False)`` after."""
         self._session.prompts.when_waiting = told
 
-    # -- what it is asked for ------------------------------------------------------------------
+    # -- commands of the dispatcher ------------------------------------------------------------
 
     async def offer(
         self, inbound: EventSender, *, until_handled: bool = False, answer: bool = False
     ) -> DeliveryResult:
-        """Hand a message to the worker and say whether it took it.
+        """Offer a message to the worker; return whether the worker accepted it.
 
-        With ``until_handled`` the call returns when Hermes's adapter is through with the message:
-        a command's answer is sent then. With ``answer`` the worker takes it only if the session
-        waits for one.
+        With ``until_handled`` the call returns when the worker's adapter has handled the message:
+        then the answer to a command is sent. With ``answer`` the worker accepts the message only
+        if the session waits for an answer.
         """
-        async with self._calm:  # while the turn is told to stop, nobody knows who will answer
+        async with self._calm:  # wait for a stop that is under way: the worker may end
             pass
         offer = PendingEvent(inbound, answer=answer)
         await self._receiver.offer(offer, until_handled=until_handled)
         return offer.verdict
 
     async def halt(self, command: EventSender) -> Halt:
-        """Hand the worker a command to stop, and see that nothing of the turn runs on.
+        """Offer the worker a command to stop, and ensure that nothing of the turn goes on.
 
-        First it is Hermes's to obey. What still runs after ``timeouts.stop`` is ended with its
-        whole process tree. A message that arrives meanwhile waits for that.
+        Hermes in the worker gets ``timeouts.stop`` seconds to obey. If work still runs then, the
+        worker's whole process tree is ended. Messages that arrive meanwhile wait for the result.
         """
         offer = PendingEvent(command)
         async with self._calm:
@@ -161,15 +174,16 @@ class Turn:
                 if offer.halted:
                     await self.answered.wait()
                 return Halt.OBEYED
-            logger.warning("turn %s: it did not stop; its process tree is ended", self.id)
+            logger.warning("turn %s: it did not stop; the router ends its process tree", self.id)
             self._reason = "it was stopped"
             await self.kill()
             return Halt.CUT_OFF if offer.handled.is_set() else Halt.ENDED
 
     async def stop(self, reason: str, *, resume: bool = False) -> None:
-        """Ask the worker to interrupt its work, to save, and to leave; then see that it does.
+        """Tell the worker to interrupt its work, save its state and exit.
 
-        With ``resume`` the gateway stops, and the next one goes on with what is interrupted.
+        After ``timeouts.stop`` seconds its process tree is ended. With ``resume`` the gateway
+        stops, and the next gateway goes on with the interrupted work.
         """
         self.stopping, self._reason = True, reason
         self._resumes = self._resumes or resume
@@ -182,7 +196,7 @@ class Turn:
         await self.kill()
 
     async def kill(self) -> None:
-        """End the worker's whole tree and wait until nothing of it runs."""
+        """End the worker's whole process tree, and wait until it is gone."""
         self.stopping = True
         if self._worker is not None:
             self._worker.terminate()
@@ -208,7 +222,15 @@ class Turn:
             self.failure = RouterError(f"the router failed: {error!r}")
         finally:
             with anyio.CancelScope(shield=True):
-                await self._close(spool)
+                try:
+                    await self._close(spool)
+                except Exception:
+                    logger.exception("turn %s: its end was not recorded in full", self.id)
+                finally:  # otherwise the conversation would wait for this turn for ever
+                    self._session.hush()
+                    self._receiver.close(stopped=self._resumes)
+                    self._session.let_go()
+                    self.ended.set()
 
     async def _live(self, spool: Spool) -> None:
         try:
@@ -230,15 +252,17 @@ class Turn:
                     tasks.cancel_scope.cancel()
             patience = self._settings.timeouts.stop
         finally:
-            last = self._session.hush()
+            self._last = self._session.hush()
             self._returncode = await worker.end(patience=patience)
             self._log.reached("gone")
-        self._judge(last)
+        self._judge(self._last)
 
     async def _connect(self, worker: WorkerProcess) -> msg.Hello:
-        """Wait for the hello and tell the worker its session."""
+        """Wait for the worker's hello, tell the worker its session, and return the hello."""
         times = self._settings.timeouts
         hello = await greet(worker, self.conversation.profile.name)
+        if not worker.prepared:  # an update may have come while it loaded its modules
+            await running_code.check(self.conversation.profile.name)
         start = self.conversation.start_message(
             turn_id=self.id,
             heartbeat=times.silence / 4,
@@ -248,7 +272,7 @@ class Turn:
         try:
             await worker.send(start)
         except OSError as error:
-            raise WorkerDied("the worker ended before it was told its session") from error
+            raise WorkerDied("the worker ended before it got its session") from error
         self._receiver.connect(worker)
         self._purpose.greeted(hello)
         return hello
@@ -256,9 +280,13 @@ class Turn:
     # -- the end -------------------------------------------------------------------------------
 
     def _judge(self, last: WorkerState) -> None:
-        """Raise what the end of the process means, if it should not have ended so.
+        """Raise an error if the worker's process should not have ended as it did.
 
-        ``last`` is the state in which the worker was heard last.
+        ``last`` is the worker's state at its last message.
+
+        Raises:
+            WorkerOverLimit: a limit ended the process tree.
+            WorkerDied: the process failed, or exited before it had answered.
         """
         over_limit = self._over_limit()
         if over_limit is not None:
@@ -275,21 +303,25 @@ class Turn:
                 f"the worker ended with {exit_text(returncode)}", returncode=returncode
             )
         if not last.answered:
-            raise WorkerDied("the worker left without finishing its turn", returncode=returncode)
+            raise WorkerDied(
+                "the worker ended before it had finished its turn", returncode=returncode
+            )
 
     def _over_limit(self) -> RouterError | None:
         return None if self.stopping else self._session.watch.over_limit(self._returncode)
 
     async def _close(self, spool: Spool) -> None:
-        self.failure = self._purpose.judge(self.failure)
+        self.failure = self._purpose.judge(await self._blame_update(self.failure))
         served = self.answered.is_set() or self._receiver.taken.served
         unanswered = not served and not self.stopping
-        if self._loss_costs_nothing():
+        costs_nothing = self._loss_costs_nothing()
+        await self._note_start(lost=costs_nothing)
+        if costs_nothing:
             logger.warning("turn %s: its prepared worker was lost: %s", self.id, self.failure)
             self.failure, unanswered = None, False
             self.story.forget()
         self._told = unanswered or is_told_in_any_case(self.failure)
-        self._session.hush()  # where no worker came to be
+        self._session.hush()  # needed here if no worker was started
         self._receiver.close(stopped=self._resumes)
         if self.failure is not None:
             logger.error("turn %s of %s: %s", self.id, self.conversation.profile.name, self.failure)
@@ -301,7 +333,7 @@ class Turn:
         )
         self._log_end()
         self._log.close()
-        await anyio.to_thread.run_sync(spool.close)
+        await in_thread(spool.close)
         if self._returncode != 0:
             self._services.delivery.settle(
                 self.conversation.profile.name, self._session.sent.settled()
@@ -309,20 +341,50 @@ class Turn:
         try:
             self.conversation.worker_ended()
         except Exception:
-            logger.exception("turn %s: what its worker left behind could not be undone", self.id)
+            logger.exception("turn %s: the router could not clean up after its worker", self.id)
         await self._account(unanswered=unanswered)
-        self._session.let_go()
-        self.ended.set()
+
+    async def _note_start(self, *, lost: bool) -> None:
+        """Tell the pool if the worker never got ready: the next worker may fail in the same way.
+
+        A prepared worker that was ``lost`` before it accepted a message counts as well. What a
+        worker loads in the background may end it after it has said that it is ready.
+        """
+        if self._worker is None or self.stopping or isinstance(self.failure, HermesUpdated):
+            return
+        if not lost and self._last is not WorkerState.STARTING:
+            return
+        if isinstance(self.failure, WorkerDied | WorkerStartError | WorkerTimeout):
+            await self._services.workers.never_ready(self._order, self.failure.message)
+        if isinstance(self.failure, WorkerDied) and self._purpose.tells_people:
+            self.failure = NeverReady(self.failure.message, detail=self.failure.detail)
+
+    async def _blame_update(self, failure: RouterError | None) -> RouterError | None:
+        """Return ``HermesUpdated`` if the worker accepted nothing and Hermes was updated on disk.
+
+        Else return ``failure`` unchanged: the update is then not the cause.
+        """
+        lost = isinstance(failure, WorkerDied | WorkerStartError | ProtocolError)
+        if lost and self._receiver.accepted == 0:
+            try:
+                await running_code.check(self.conversation.profile.name)
+            except HermesUpdated as error:
+                return error
+        return failure
 
     def _loss_costs_nothing(self) -> bool:
-        """Did a prepared process die without a message? Who offered one will offer it again."""
+        """Return True if a prepared worker died before it accepted a message.
+
+        The dispatcher then offers the message to another worker, and people need no notice.
+        """
         prepared = self._worker is not None and self._worker.prepared
-        told = isinstance(self.failure, WrongVersion) or is_told_in_any_case(self.failure)
+        updated = isinstance(self.failure, HermesUpdated | WrongVersion)
+        told = updated or is_told_in_any_case(self.failure)
         untaken = self._purpose.offered_again and self._receiver.accepted == 0
         return prepared and untaken and not told
 
     async def _account(self, *, unanswered: bool) -> None:
-        """Tell what became of the turn, and of the work that ended with its worker."""
+        """Send the notices about the turn's failure, and about background work that was ended."""
         why = why_ended(self.failure, self._reason)
         self._telling.log_ended_works(why)
         if self._told and self._purpose.tells_people:
@@ -330,7 +392,7 @@ class Turn:
         await self._telling.say_ended_works(why)
 
     def _who(self) -> dict[str, object]:
-        """Return what a turn's header line says; its pid is the supervisor's."""
+        """Return the fields of the turn's first log line; ``pid`` is the supervisor's."""
         worker = self._worker
         return {
             "profile": self.conversation.profile.name,

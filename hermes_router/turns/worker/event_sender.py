@@ -1,4 +1,4 @@
-"""Messages on their way to a turn's worker: sent with their files, then taken or refused by it."""
+"""Send messages with their files to a turn's worker, and wait until it accepts or refuses them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from hermes_router.workers.process import WorkerProcess
 class EventSender:
     """One message for the session, ready for the pipe.
 
-    ``files`` are its attachments' paths, ``received`` is the monotonic time of its arrival,
-    ``refusal`` what the gateway's rules answer to a command in it, if they forbid it. ``too_large``
-    names the files, with their sizes, that stay behind because they are above the limit. ``wake``:
-    it is no message, but the time of the session's recurring prompts. ``at_once``: it asks nothing
-    of a model, and so need not wait for a place among the profile's turns. ``track`` follows what
-    becomes of it.
+    Attributes:
+        fields: the fields of Hermes's event. ``source`` are those of its source.
+        files: the paths of its attachments.
+        received: when it arrived, in monotonic seconds.
+        refusal: the answer to send if the gateway's rules forbid the command in it; else None.
+        too_large: the attachments above the size limit, with their sizes; they are not sent.
+        wake: this is no message of a person: it is time for the session's recurring prompts.
+        at_once: it waits neither for a place among the profile's turns, nor for messages of its
+            session that wait for one: it is a command that needs no model.
+        track: follows the message to its outcome.
     """
 
     fields: Mapping[str, Any]
@@ -42,16 +46,20 @@ class EventSender:
 
 
 class DeliveryResult(enum.Enum):
-    """What became of a message that was offered to a turn's worker."""
+    """Whether a turn's worker accepted the message that was offered to it."""
 
     ACCEPTED = enum.auto()
-    REFUSED = enum.auto()  # untouched: the worker was leaving
-    LOST = enum.auto()  # the worker ended before it took it
+    REFUSED = enum.auto()  # the worker was leaving and did nothing with it
+    LOST = enum.auto()  # the worker ended before it said either
 
 
 @dataclass(slots=True)
 class PendingEvent:
-    """A message that is offered to a worker; ``halted``: it stopped what the worker was doing."""
+    """A message that is offered to a worker, with the worker's decision.
+
+    ``accepted`` is set when ``verdict`` is known, ``handled`` when the worker is done with the
+    message. ``halted`` is True if the message stopped what the worker was doing.
+    """
 
     inbound: EventSender
     answer: bool = False
@@ -62,11 +70,11 @@ class PendingEvent:
 
 
 class EventReceiver:
-    """What one worker is offered, and what it takes.
+    """Offers messages to one worker, and keeps those that the worker accepts.
 
-    ``connected`` is set when the worker knows its session, or when it never will; ``takes`` says
-    whether messages may still be offered. ``first`` is the message that was offered first, for
-    which the worker was started.
+    ``connected`` is set when the worker knows its session, or when it has ended before that.
+    ``takes`` returns whether messages may still be offered. ``accepted`` counts the accepted
+    messages. ``first`` is the first message offered: the worker was started for it.
     """
 
     def __init__(self, takes: Callable[[], bool]) -> None:
@@ -81,14 +89,14 @@ class EventReceiver:
         self._last_id = 0
 
     def connect(self, worker: WorkerProcess) -> None:
-        """Begin to hand over: the worker knows its session."""
+        """Begin to offer messages: ``worker`` now knows its session."""
         self._worker = worker
         self.connected.set()
 
     def close(self, *, stopped: bool = False) -> None:
-        """Let nobody wait: the worker is gone.
+        """End every wait for the worker, because the worker is gone.
 
-        ``stopped``: the gateway's stop ended it.
+        With ``stopped`` the gateway's stop ended the worker.
         """
         self.connected.set()
         self.taken.close(stopped=stopped)
@@ -97,7 +105,10 @@ class EventReceiver:
             offer.handled.set()
 
     async def offer(self, offer: PendingEvent, *, until_handled: bool) -> None:
-        """Hand a message to the worker; its verdict, and when wanted its handling, stand after."""
+        """Offer a message to the worker and wait for its decision; it is then ``offer.verdict``.
+
+        With ``until_handled`` also wait until the worker has handled an accepted message.
+        """
         self.first = self.first or offer.inbound
         await self.connected.wait()
         if not self._takes() or self._worker is None:
@@ -143,7 +154,11 @@ class EventReceiver:
         return msg.FileRef(stream=stream, name=path.name, size=size)
 
     def settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
-        """Tell who offered a message what became of it; nobody may be waiting for that any more."""
+        """Pass the worker's decision about an event to the waiting caller of :meth:`offer`, if any.
+
+        Raises:
+            ProtocolError: no event with this number was sent.
+        """
         if message.event > self._last_id:
             raise ProtocolError(f"the worker answered event {message.event}, which nobody sent")
         offer = self._offers.get(message.event)

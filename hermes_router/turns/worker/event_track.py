@@ -1,8 +1,8 @@
-"""What becomes of the messages that one worker took: answered, untouched, or ended with it.
+"""Follow the messages that one worker accepted, until each is answered, repeated or lost.
 
-A worker works on the messages of its session in the order of their numbers. It says before which
-number all are done, and which still wait in it. Each change is noted in the ledger of messages, if
-the message has an entry there.
+A worker works on the messages of its session in the order of their numbers. It reports a number
+before which all messages are done, and the numbers that still wait. Each change is written to the
+ledger of messages, if the message has an entry there.
 """
 
 from __future__ import annotations
@@ -15,56 +15,60 @@ import anyio
 
 from hermes_router.state.ledger import Entry, Step
 
-#: Seconds after which a reply that is being sent may not arrive any more.
+#: Seconds after which a reply that the platform has not confirmed may be lost.
 _STALLED_SECONDS = 5.0
 
 
 class Outcome(enum.Enum):
-    """What became of a message that was offered to a worker."""
+    """The outcome of a message that was offered to a worker."""
 
     ANSWERED = enum.auto()
-    AGAIN = enum.auto()  # the worker ended before it began with it: the next worker is to serve it
-    ENDED = enum.auto()  # it ended with the worker, and people have been told what there is to say
-    CUT_OFF = enum.auto()  # the gateway's stop ended it: the next gateway goes on with it, or tells
-    CLOSED = enum.auto()  # no worker takes it any more: the gateway stops
+    AGAIN = enum.auto()  # the worker ended before it began the message: the next worker serves it
+    ENDED = enum.auto()  # the worker ended while it worked on it, and people got the notice
+    CUT_OFF = enum.auto()  # the gateway's stop interrupted it: the next gateway resumes it or tells
+    CLOSED = enum.auto()  # the gateway stops, so no worker takes the message any more
 
 
 class EventTrack:
-    """Follows one message; ``settled`` is set when its ``outcome`` is known."""
+    """Follows one message; ``settled`` is set when its ``outcome`` is known.
+
+    ``waiting``: it waits in the worker. ``answered``: its reply was sent. ``reported``: the worker
+    has reported its progress since it accepted the message.
+    """
 
     def __init__(self, entry: Entry | None = None) -> None:
         self.entry = entry
-        #: Whether people were told that no worker gets it, or it needs none.
+        #: True if a notice said that no worker gets the message, or if it needs no worker.
         self.told = False
         self.begin()
 
     def begin(self) -> None:
-        """Follow the message from the start: no worker has it."""
+        """Start to follow the message again: no worker has it now."""
         self.outcome: Outcome | None = None
         self.settled = anyio.Event()
         self.waiting = self.answered = self.reported = False
 
     def finish(self, outcome: Outcome) -> None:
-        """Note the outcome; the first one counts."""
+        """Set the outcome, if none is set yet."""
         if self.outcome is None:
             self.outcome = outcome
             self.settled.set()
 
     @property
     def untouched(self) -> bool:
-        """Say whether nothing was done for the message, and nobody was told anything of it."""
+        """True if no worker has begun the message, and no notice was sent about it."""
         began = self.entry is None or self.entry.step is not Step.ACCEPTED
         done = self.told or self.outcome in {Outcome.ANSWERED, Outcome.ENDED}
         return not (began or done)
 
     def note(self, step: str, *names: str) -> None:
-        """Note a step in the ledger."""
+        """Write a step to the ledger; ``step`` is the name of a method of its entry."""
         if self.entry is not None:
             getattr(self.entry, step)(*names)
 
 
 class TakenEvents:
-    """The messages that one worker has taken and that have no outcome yet, by number."""
+    """The messages that one worker has accepted and that have no outcome yet, by event number."""
 
     def __init__(self) -> None:
         self.count = self._first = 0
@@ -72,35 +76,39 @@ class TakenEvents:
 
     @property
     def served(self) -> bool:
-        """Say whether the worker took messages, and none of them would end unanswered with it."""
+        """True if the worker accepted messages, and its end would leave none of them unanswered."""
         return self.count > 0 and not any(self._lost(n) for n in self._tracks)
 
     def take(self, number: int, track: EventTrack) -> None:
-        """Note that the worker has taken a message."""
+        """Note that the worker has accepted a message."""
         self.count += 1
         self._first = self._first or number
         self._tracks[number] = track
 
     def progress(self, *, done: int, waiting: Collection[int]) -> None:
-        """Note where the worker stands: all before ``done`` are done, those in ``waiting`` wait."""
+        """Note the worker's progress.
+
+        All messages before number ``done`` are done, except those in ``waiting``, which wait.
+        """
         for number, track in list(self._tracks.items()):
             track.reported = True
             waits = number in waiting
             if not waits and number != self._first:
-                track.note("begun")  # only of the first one does the worker say when it asks
+                track.note("begun")  # for the first one, the model request is the sign
             track.waiting = waits
             if number < done and not track.waiting:
                 self._tracks.pop(number).finish(Outcome.ANSWERED)
 
     def all_done(self) -> None:
-        """Note that the worker is idle: each message that it took has its answer."""
+        """Note that the worker is idle, so that each accepted message has its answer."""
         while self._tracks:
             self._tracks.popitem()[1].finish(Outcome.ANSWERED)
 
     def cut_off(self) -> None:
-        """Note that the gateway's stop interrupted what the worker was at.
+        """Note that the gateway's stop interrupted the worker.
 
-        What nobody had begun is served again. What waits in the worker is kept by its session.
+        A message that the worker had not begun is served again. The session keeps the messages
+        that wait in the worker.
         """
         for number, track in self._tracks.items():
             if self._lost(number):
@@ -109,17 +117,18 @@ class TakenEvents:
         self.all_done()
 
     def begun(self) -> None:
-        """Note that the worker does what may not be done twice."""
+        """Note that the worker asks the model: its current messages may not be served twice."""
         self._note("begun")
 
     def said(self) -> None:
-        """Note that the worker has said something in the conversation."""
+        """Note that the worker has sent something to the conversation."""
         self._note("said")
 
     def trying(self, last: int, name: str) -> asyncio.TimerHandle:
-        """Note that the end of an answer is sent from now on; cancel what this returns after it.
+        """Note that the last part of an answer is being sent; return a timer to cancel afterwards.
 
-        It answers the event ``last``, and those before it that are worked on.
+        The answer is for the event ``last``, and for those before it that the worker works on.
+        ``name`` is the name of the text. If the timer runs out, the ledger notes a stalled send.
         """
         self._note("trying", name, upto=last)
         loop = asyncio.get_running_loop()
@@ -129,15 +138,15 @@ class TakenEvents:
         self._note("stalled", upto=last)
 
     def tried(self, last: int, *, success: bool) -> None:
-        """Note what came of sending the end of an answer."""
+        """Note whether the last part of an answer could be sent."""
         self._note("answered" if success else "failed", upto=last)
         for track in self._current(last):
             track.answered = track.answered or success
 
     def close(self, *, stopped: bool = False) -> None:
-        """Settle what the worker had taken: it is gone.
+        """Give every accepted message its outcome, because the worker is gone.
 
-        ``stopped``: the gateway's stop ended it, so that nobody was told.
+        With ``stopped`` the gateway's stop ended the worker, so people got no notice.
         """
         ended = Outcome.CUT_OFF if stopped else Outcome.ENDED
         lost = {number: self._lost(number) for number in self._tracks}
@@ -149,16 +158,16 @@ class TakenEvents:
         self._tracks.clear()
 
     def _lost(self, number: int) -> bool:
-        """Say whether a message ends unanswered with the worker.
+        """Return True if the worker's end leaves a message unanswered that it had begun.
 
-        One that was taken behind another, of which the worker said nothing any more, only waited.
+        A message that was accepted behind another, with no report of the worker since, only waited.
         """
         track = self._tracks[number]
         behind = not track.reported and number != min(self._tracks)
         return not (track.answered or track.waiting or behind)
 
     def _current(self, last: int | None = None) -> list[EventTrack]:
-        """Return what the worker works on, as far as the event ``last``."""
+        """Return the messages that the worker works on; with ``last``, only up to that event."""
         upto = self._tracks.items()
         return [t for n, t in upto if not t.waiting and (last is None or n <= last)]
 

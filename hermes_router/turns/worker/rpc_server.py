@@ -1,7 +1,8 @@
-"""What one worker says, in order; and its calls: a few at once, each answered whatever comes of it.
+"""Read one worker's messages in order, execute its calls, and answer each call.
 
-Who listens does a call itself. Only if the call has to wait for something does another task listen
-meanwhile: a call that is done at once costs neither a task nor a turn of the event loop.
+A few calls run at the same time. The task that reads the messages executes a call itself. Only if
+the call has to wait, another task reads the next messages. So a call that never waits costs neither
+a new task nor a turn of the event loop.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from hermes_router.workers.flow_control import Room
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.worker_log import one_line
 
-# The turn's own: to whoever reads the log, its calls are a part of it.
+# The logger of the turn: these lines are about the turn.
 logger = logging.getLogger("hermes_router.turns.turn")
 
-#: Calls that are executed at once; together they have the bytes of one frame at the most.
+#: Maximum number of calls that run at once. Together they may have the bytes of one frame.
 CALLS_AT_ONCE = 16
 
-#: Lines in the gateway's log about refused and failed calls of one worker.
+#: Maximum number of lines in the gateway's log about one worker's refused and failed calls.
 _LINES = 20
 
 
 class RpcServer:
-    """Has what ``worker`` asks for done by ``do``, and tells it what came of it.
+    """Executes the calls of ``worker`` with ``do``, and sends the worker each result.
 
-    ``noted`` hears of each call before it is done, with the bytes of all calls so far; ``take``
-    gets all other messages, one after the other.
+    ``noted`` gets each call before its execution, and the bytes of all calls so far. ``take`` gets
+    all other messages, one after the other.
     """
 
     def __init__(
@@ -66,28 +67,31 @@ class RpcServer:
 
     @property
     def held_up(self) -> bool:
-        """Say whether the worker is not listened to because what it asked for takes its time."""
+        """True if no message of the worker is read now, because its running calls take long."""
         return self._held and self._doing > 0
 
     # -- listening -----------------------------------------------------------------------------
 
     async def serve(self, tasks: anyio.abc.TaskGroup) -> None:
-        """Listen until the worker closes its end; calls may go on in ``tasks`` after that.
+        """Read messages until the worker closes its end; calls may go on in ``tasks`` after that.
 
-        What ``noted`` and ``take`` raise, and ``ProtocolError``, is raised here or in ``tasks``.
+        Errors of ``noted`` and ``take`` are raised here or in ``tasks``.
+
+        Raises:
+            ProtocolError: the worker sent bytes that are no message (here or in ``tasks``).
         """
         self._tasks = tasks
         await self._listen()
 
     async def _listen(self) -> None:
-        """Take messages, and do calls, while it is this task's to listen: one does at a time."""
+        """Read messages and execute calls while this task is the reader; only one task reads."""
         while True:
             heard = await self._next_call()
             if heard is None:
                 self._end()
                 return
             had_to_wait = await _told_of_waiting(self._execute_in_room(*heard), self._hand_over)
-            del heard  # its memory is free before the next one is read
+            del heard  # free its memory before the next message is read
             if had_to_wait and not await self._take_over():
                 return
 
@@ -96,7 +100,7 @@ class RpcServer:
             await self._listen()
 
     async def _next_call(self) -> tuple[msg.Request, int] | None:
-        """Return the next call and its size, when there is room for it; None at the end."""
+        """Return the next call and its bytes, once there is room for it; None at the end."""
         while True:
             try:
                 message = await self._worker.receive()
@@ -111,7 +115,7 @@ class RpcServer:
                 self._room.enter(size)
                 return message, size
             await self._take(message)
-            del message  # its memory is free before the next one is read
+            del message  # free its memory before the next message is read
 
     async def _wait_for_room(self, size: int) -> None:
         self._held = True
@@ -121,13 +125,13 @@ class RpcServer:
             self._held = False
 
     def _hand_over(self) -> None:
-        """Let another task listen: this one's call has to wait for something."""
+        """Let another task read messages, because the call in this task has to wait."""
         self._listening = False
         if not self._wake() and self._tasks is not None:
             self._tasks.start_soon(self._listen_next)
 
     def _wake(self) -> bool:
-        """Wake a task that rests; False when none does."""
+        """Wake one task that waits to read; return False if no task waits."""
         while self._resting:
             rest = self._resting.pop()
             if not rest.done():
@@ -136,7 +140,7 @@ class RpcServer:
         return False
 
     async def _take_over(self) -> bool:
-        """Wait until nobody listens, and then do; False at the end."""
+        """Wait until no task reads, and become the reader; return False at the end of messages."""
         while self._listening and not self._over:
             rest = asyncio.get_running_loop().create_future()
             self._resting.append(rest)
@@ -154,7 +158,7 @@ class RpcServer:
     async def _execute_in_room(self, call: msg.Request, size: int) -> None:
         try:
             result = await self._execute(call)
-            # When the worker is gone, that is noticed where its messages are read.
+            # If the worker is gone, the reader of its messages notices it.
             with contextlib.suppress(OSError):
                 await self._answer(result)
         finally:
@@ -170,7 +174,7 @@ class RpcServer:
         except asyncio.CancelledError as error:
             if _is_being_cancelled():
                 raise
-            return self._failed(call, error)  # something within the adapter was
+            return self._failed(call, error)  # only a task in the adapter was cancelled
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything
             return self._failed(call, error)
         finally:
@@ -189,19 +193,22 @@ class RpcServer:
             await self._worker.send(msg.Result(call=result.call, error=text))
 
     def _log(self, level: int, what: str, why: str) -> None:
-        """Log what became of a call, a few times: the worker decides how often that is."""
+        """Log a refused or failed call, up to ``_LINES`` lines: a worker could cause any number."""
         self._lines += 1
         if self._lines <= _LINES:
             logger.log(level, "turn %s: %s: %s", self._turn_id, one_line(what), one_line(why))
         if self._lines == _LINES:
-            logger.warning("turn %s: what fails from here on is not logged", self._turn_id)
+            logger.warning("turn %s: further failed calls are not logged", self._turn_id)
 
 
 @types.coroutine
 def _told_of_waiting(
     work: Coroutine[Any, Any, None], waits: Callable[[], None]
 ) -> Generator[Any, Any, bool]:
-    """Do ``work`` in this task; call ``waits`` when it first has to wait. Say whether it had to."""
+    """Run ``work`` in this task; call ``waits`` when it first has to wait.
+
+    Returns True if ``work`` had to wait.
+    """
     try:
         awaited = work.send(None)
     except StopIteration:
@@ -211,7 +218,7 @@ def _told_of_waiting(
         step: Callable[[], Any]
         try:
             sent = yield awaited
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is for the work
+        except BaseException as error:  # noqa: BLE001 - every error is passed on to the work
             step = functools.partial(work.throw, error)
         else:
             step = functools.partial(work.send, sent)

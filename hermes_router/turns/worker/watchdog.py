@@ -1,4 +1,4 @@
-"""How long a worker may take and how much it may use, and which error it is when it goes beyond."""
+"""The time limits and resource limits of one worker, and the errors when it exceeds them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from hermes_router.errors import WorkerOverLimit, WorkerTimeout
 from hermes_router.protocol.limits import limit_of
 from hermes_router.turns.worker.worker_state import WorkerState
 
-#: Seconds that a worker gets on top of its post-turn time, to keep to it by itself.
+#: Seconds beyond ``timeouts.post_turn`` in which a worker may still leave by itself.
 _POST_TURN_MORE = 10.0
 
 
 class Watchdog:
     """The clocks of one worker, and the limits of its profile.
 
-    Whoever reads the worker's messages says what they mean for the clocks: :meth:`heard`, any sign
-    of life; :meth:`said`, something for people.
+    The reader of the worker's messages calls :meth:`heard` for any message, and :meth:`said` for a
+    message that is shown to people.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -27,7 +27,7 @@ class Watchdog:
 
     @property
     def step(self) -> float:
-        """Seconds between two looks at the clocks."""
+        """Seconds between two checks of the clocks."""
         times = (self._times.start, self._times.silence, self._times.turn)
         return min(1.0, *(limit / 4 for limit in times if limit))
 
@@ -36,17 +36,21 @@ class Watchdog:
         self._heard = time.monotonic()
 
     def said(self) -> None:
-        """Note that the worker says something to people."""
+        """Note that the worker sends something to people."""
         self._said = time.monotonic()
 
     def released(self) -> None:
-        """Note that the lane is free, or that the worker takes nothing more."""
+        """Note that all is answered, or that the worker accepts no more messages."""
         self._released = time.monotonic()
 
     def check(self, state: WorkerState, *, held_up: bool) -> None:
-        """Raise ``WorkerTimeout`` for a worker that is silent, or takes too long.
+        """Check the clocks of a worker in ``state``.
 
-        ``held_up``: it is not listened to before the platform has done its part.
+        With ``held_up`` the gateway does not read the worker's messages until a platform has done
+        the running calls; the worker then does not count as silent.
+
+        Raises:
+            WorkerTimeout: the worker was silent too long, or exceeded the limit of its phase.
         """
         now = time.monotonic()
         if state is WorkerState.STARTING:
@@ -62,7 +66,7 @@ class Watchdog:
             raise self._timeout("turn")
 
     def _check_the_rest(self, now: float, *, taking: bool) -> None:
-        """End what stays after the answer: idle residents, and who does not leave by itself."""
+        """Raise ``WorkerTimeout`` if an answered worker stays idle, or stays too long."""
         times = self._times
         if taking and times.idle and now - self._said > times.idle:
             raise self._timeout("idle")
@@ -78,12 +82,16 @@ class Watchdog:
         )
 
     def check_output(self, size: int) -> None:
-        """Raise ``WorkerOverLimit`` if ``size`` bytes are more than a worker may say."""
+        """Check the ``size`` bytes of all calls that the worker has sent.
+
+        Raises:
+            WorkerOverLimit: these are more than ``limits.output_bytes``.
+        """
         if 0 < self._limits.output_bytes < size:
             raise self._over("output_bytes")
 
     def over_limit(self, returncode: int | None) -> WorkerOverLimit | None:
-        """Return the error if a supervisor's return code says that a limit ended the tree."""
+        """Return the error if the supervisor's exit status says that a limit ended the tree."""
         limit = limit_of(returncode)
         return None if limit is None else self._over(limit)
 

@@ -1,4 +1,4 @@
-"""What one worker says, from its hello on, and what that means for its turn."""
+"""Handle the messages of one worker, from its hello on, and keep the worker's state."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import anyio.to_thread
 
 from hermes_router.config.settings import Settings
 from hermes_router.errors import ProtocolError, WorkerDied, WorkerStartError, WrongVersion
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.delivered import name_of
+from hermes_router.relay import attempts
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask, OpenPrompts, Send
 from hermes_router.state.delivered import SentTexts
+from hermes_router.tasks import in_thread
 from hermes_router.turns.notifier import Notifier
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.story import Story
+from hermes_router.turns.worker.answer_attempt import AnswerAttempt
 from hermes_router.turns.worker.event_sender import EventReceiver
 from hermes_router.turns.worker.rpc_server import RpcServer
 from hermes_router.turns.worker.watchdog import Watchdog
@@ -28,22 +30,22 @@ from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import one_line
 
-#: The phase from which on a worker does what may not be done twice.
+#: The phase in which a worker asks the model. From then on its message may not be served twice.
 MODEL_REQUEST = "model_request"
 
-#: Calls that say nothing in the conversation.
+#: Calls that show no text to people.
 _SILENT_CALLS = frozenset(
     {"send_typing", "stop_typing", "pause_typing_for_chat", "resume_typing_for_chat"}
 )
 
 
 async def greet(worker: WorkerProcess, profile: str) -> msg.Hello:
-    """Wait for the worker's hello.
+    """Wait for the worker's hello and return it.
 
     Raises:
-        WorkerStartError: it ended before.
-        WrongVersion: it speaks another protocol.
-        ProtocolError: it says something else, or that it is of another profile.
+        WorkerStartError: the worker ended before it sent a hello.
+        WrongVersion: the worker speaks another version of the protocol.
+        ProtocolError: its first message is no hello, or names another profile.
     """
     async for message in worker.messages():
         if not isinstance(message, msg.Hello):
@@ -57,18 +59,18 @@ def _check(hello: msg.Hello, profile: str) -> None:
     if hello.protocol != msg.PROTOCOL_VERSION:
         raise WrongVersion(
             f"the worker speaks protocol {hello.protocol}, this gateway {msg.PROTOCOL_VERSION}",
-            hint="restart the gateway after hermes-router was updated",
+            hint="hermes-router was updated: restart the gateway",
         )
     if hello.profile != profile:
         raise ProtocolError(f"the worker says that it is {one_line(repr(hello.profile), 100)}")
 
 
 class WorkerSession:
-    """Hears one worker: has done what it asks for, and notes what it says about itself.
+    """Handles all messages of one worker: executes its calls, and follows its state.
 
-    ``state`` says where the worker stands. ``answered`` is set when the reply is delivered and the
-    state saved, and anew for each further message that the worker takes. ``else_noted`` notes a
-    message that only this kind of turn expects, and says whether it was one.
+    ``answered`` is set when the reply is delivered and the state saved. When the worker accepts a
+    further message, ``answered`` is a new event. ``else_noted`` handles a message that only this
+    kind of turn expects, and returns False for any other message.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class WorkerSession:
         self._conversation = conversation
         self._settings = settings
         self._delivery = services.delivery
+        self._workers = services.workers
         self._turn_id = turn_id
         self._log = log
         self._story = story
@@ -100,10 +103,10 @@ class WorkerSession:
         self._calls: RpcServer | None = None
 
     async def keep_watch(self) -> None:
-        """End a worker that gives no sign of life, never gets ready, or exceeds the turn's time.
+        """Check the worker's clocks until it exceeds a time limit.
 
         Raises:
-            WorkerTimeout: it did.
+            WorkerTimeout: the worker was silent, did not get ready, or took too long.
         """
         while True:
             await anyio.sleep(self.watch.step)
@@ -111,12 +114,12 @@ class WorkerSession:
             self.watch.check(self.state, held_up=held_up)
 
     async def serve(self, worker: WorkerProcess, spool: Spool) -> None:
-        """Hear the worker until it closes its end.
+        """Handle the worker's messages until it closes its end.
 
         Raises:
-            ProtocolError: it said what it may not say, or not now.
-            WorkerDied: it said that it cannot go on.
-            WorkerOverLimit: it said too much.
+            ProtocolError: the worker sent a message that it may not send, or not in this state.
+            WorkerDied: the worker reported that it failed.
+            WorkerOverLimit: the worker sent more than ``limits.output_bytes``.
         """
         async with anyio.create_task_group() as tasks:
             do = functools.partial(self._do, spool=spool)
@@ -129,10 +132,10 @@ class WorkerSession:
     async def _take(
         self, message: msg.FromWorker, *, spool: Spool, tasks: anyio.abc.TaskGroup
     ) -> None:
-        """Note what is no call."""
+        """Handle a message that is no call."""
         self.watch.heard()
         if isinstance(message, msg.Chunk):
-            await anyio.to_thread.run_sync(spool.append, message)
+            await in_thread(spool.append, message)
         elif isinstance(message, msg.BackgroundWork):
             self.telling.note_works(message.works)
         elif isinstance(message, msg.NextWakeup):
@@ -148,7 +151,7 @@ class WorkerSession:
             self._note(message)
 
     def _note_call(self, call: msg.Request, said_bytes: int) -> None:
-        """Note that the worker says something, which is all that it has said in ``said_bytes``."""
+        """Note a call; ``said_bytes`` are the bytes of all calls so far."""
         self.watch.heard()
         if not isinstance(call, msg.Call) or call.method not in _SILENT_CALLS:
             self.watch.said()
@@ -164,24 +167,24 @@ class WorkerSession:
         return value
 
     async def _executed(self, call: msg.Call, spool: Spool, ask: Ask) -> Any:
-        """Call the adapter; note what that means for the messages that the worker works on."""
+        """Call the adapter, and note for the worker's messages whether their answer was sent."""
         taken = self.receiver.taken
         if not call.answers:
             value = await self._conversation.execute(call.method, call.args, spool, ask)
             if call.method not in _SILENT_CALLS:
                 taken.said()
             return value
-        stalled, success = taken.trying(call.answers, self._name_of(call)), False
+        answer, success = AnswerAttempt(taken, call.answers, self._name_of(call)), False
         try:
-            value = await self._conversation.execute(call.method, call.args, spool, ask)
+            with attempts.followed_by(answer):
+                value = await self._conversation.execute(call.method, call.args, spool, ask)
             success = isinstance(value, dict) and bool(value.get("success"))
         finally:
-            stalled.cancel()
-            taken.tried(call.answers, success=success)
+            answer.over(success=success)
         return value
 
     def _name_of(self, call: msg.Call) -> str:
-        """Return the name of the text that a call sends, as the worker's ledger would have it."""
+        """Return the name of the text that a call sends, the same as in the worker's ledger."""
         here, text = self._conversation.sender.origin, str(call.args.get("content", ""))
         if here is None:
             return ""
@@ -208,10 +211,12 @@ class WorkerSession:
             case msg.Heartbeat():
                 pass
             case _ if not self._else_noted(message):
-                raise ProtocolError(f"the worker sent {_op(message)} where it makes no sense")
+                raise ProtocolError(
+                    f"the worker sent {_op(message)} in a state in which it is not allowed"
+                )
 
     def _move(self, step: Step | None) -> None:
-        """Go to the state after a step; somebody may wait again, or nobody any more."""
+        """Go to the state after a step, and set or renew ``answered`` to fit the state."""
         self.state = self.state if step is None else after(self.state, step)
         if self.state.answered:
             self.answered.set()
@@ -227,6 +232,7 @@ class WorkerSession:
     def _reached(self, phase: str) -> None:
         self._log.marked(phase)
         if phase == MODEL_REQUEST:
+            self._workers.works(self._conversation.profile)
             self.receiver.taken.begun()
 
     def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
@@ -235,7 +241,8 @@ class WorkerSession:
             self._story.accepted()
 
     def _note_reply(self, *, cut_off: bool) -> None:
-        """Note that all messages are answered or ``cut_off``: the lane is free, or a resident's."""
+        """Note that all messages are answered, or that the gateway's stop ``cut_off`` them."""
+        self._workers.works(self._conversation.profile)
         self._log.reached("reply")
         self.watch.released()
         self.watch.said()
@@ -246,10 +253,10 @@ class WorkerSession:
         self._story.replied(self._log.phases, cut_off=cut_off)
 
     def hush(self) -> WorkerState:
-        """Offer the worker nothing more, and let nobody answer its prompts: it is heard no more.
+        """Handle no more messages of the worker: offer it nothing, and close its prompts.
 
-        Returns the state in which it was heard last. Who waits for its answer goes on waiting until
-        :meth:`let_go`.
+        Returns the worker's state at its last message. Callers that wait for its answer go on
+        waiting until :meth:`let_go`.
         """
         last = self.state
         self._move(Step.ENDS)
@@ -257,7 +264,7 @@ class WorkerSession:
         return last
 
     def let_go(self) -> None:
-        """Have nobody wait for an answer any more."""
+        """End every wait for an answer."""
         self.answered.set()
 
 

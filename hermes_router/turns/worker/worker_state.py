@@ -1,4 +1,4 @@
-"""Where a worker stands, what it may say there, and where it stands after that: one table."""
+"""The table of a worker's states: which step is allowed in each state, and the state after it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from hermes_router.protocol import messages as msg
 
 
 class WorkerState(enum.Enum):
-    """Where a worker stands, from its hello to its end."""
+    """The state of a worker, from its hello to its end."""
 
-    STARTING = "starting"  # Hermes is being built in it; messages may be offered already
+    STARTING = "starting"  # it builds its Hermes; messages may be offered already
     BUSY = "busy"  # it works on messages, and people wait
-    RESIDENT = "resident"  # all is answered; it stays for background work and takes messages
-    FINISHING = "finishing"  # all is answered; it takes nothing more and leaves by itself
-    DRAINING = "draining"  # it has said that it takes nothing more, and people still wait
-    DRAINED = "drained"  # it has said so, and all is answered
-    GONE = "gone"  # it is not heard any more
+    RESIDENT = "resident"  # all is answered; it stays for background work and accepts messages
+    FINISHING = "finishing"  # all is answered; it accepts nothing more and leaves by itself
+    DRAINING = "draining"  # it has said that it accepts nothing more; people still wait
+    DRAINED = "drained"  # it has said that it accepts nothing more, and all is answered
+    GONE = "gone"  # the gateway reads none of its messages any more
 
     @property
     def takes_messages(self) -> bool:
-        """May messages be offered to it?"""
+        """True if messages may be offered to the worker."""
         return self in _TAKING
 
     @property
     def answered(self) -> bool:
-        """Is all that it took answered, so that nobody waits for it?"""
+        """True if every message that the worker accepted is answered, so that nobody waits."""
         return self in _ANSWERED
 
 
@@ -37,7 +37,7 @@ _ANSWERED = frozenset({WorkerState.RESIDENT, WorkerState.FINISHING, WorkerState.
 
 
 class Step(enum.Enum):
-    """What moves a worker from one state to the next."""
+    """An event that moves a worker from one state to the next."""
 
     READY = "ready"
     ACCEPTED = "accepted"
@@ -49,7 +49,7 @@ class Step(enum.Enum):
 
 _S, _D = WorkerState, Step
 
-#: Each step that is allowed in a state, and the state after it. Any other breaks the protocol.
+#: Each step that is allowed in a state, and the state after it. Any other step is a protocol error.
 TRANSITIONS: Mapping[tuple[WorkerState, Step], WorkerState] = MappingProxyType(
     {
         (_S.STARTING, _D.READY): _S.BUSY,
@@ -71,7 +71,11 @@ TRANSITIONS: Mapping[tuple[WorkerState, Step], WorkerState] = MappingProxyType(
 
 
 def after(state: WorkerState, step: Step) -> WorkerState:
-    """Return the state after a step; raises ``ProtocolError`` if it is not allowed here."""
+    """Return the state after a step.
+
+    Raises:
+        ProtocolError: the step is not allowed in this state.
+    """
     try:
         return TRANSITIONS[state, step]
     except KeyError:
@@ -79,7 +83,7 @@ def after(state: WorkerState, step: Step) -> WorkerState:
 
 
 def step_of(message: msg.FromWorker) -> Step | None:
-    """Return the step that a message is; None if it changes nothing about where a worker stands."""
+    """Return the step that a message means; None if the message does not change the state."""
     match message:
         case msg.Ready():
             return Step.READY
