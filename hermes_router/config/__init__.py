@@ -1,5 +1,5 @@
-"""The configuration of the router: reading it, judging it, and following its edits.
+"""The configuration of the router: reading it, checking it, and following its edits.
 
-Owns the gateway home's ``config.yaml`` as far as the router reads it. May use ``routing``,
-``protocol`` and ``errors``. Begin at :mod:`.model`, which is what everybody else sees.
+This package reads the router's parts of the gateway home's ``config.yaml``. It may use ``routing``,
+``protocol`` and ``errors``. Begin at :mod:`.model`, which the other packages use.
 """

@@ -1,4 +1,4 @@
-"""What differs between two configurations, by name: what a reload says."""
+"""What differs between two configurations, by name: a reload logs it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import msgspec
 from hermes_router.config.model import RouterConfig
 from hermes_router.routing.table import Route
 
-#: Lines that a reload logs; a new file may differ in everything.
+#: How many lines a reload logs at most: a new file may differ in everything.
 _MOST = 50
 
-#: Settings that hold for all profiles together.
+#: Settings that apply to all profiles together.
 _FOR_ALL = (
     *("unmatched", "missing_profile", "routes_file"),
-    *("warm_budget", "turn_budget", "schedule"),
+    *("warm_budget", "turn_budget", "metrics", "schedule"),
 )
 
 _Flat = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Collecting the problems of one configuration file while it is read."""
+"""Collect the problems of one configuration file while it is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Report:
-    """The problems found so far, and the readers that add to them and go on."""
+    """The problems found so far; its methods read values, add problems, and go on."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -48,12 +48,12 @@ class Report:
         )
 
     def unknown_key(self, key: Scalar, path: str, allowed: Iterator[str] | tuple[str, ...]) -> None:
-        """Record a key that nothing reads."""
+        """Record a key that the router does not know."""
         hint = nearest(key.text, allowed)
         self.add(key, path, f"unknown key {key.text!r}", hint=hint, code="unknown-key")
 
     def entries(self, node: Mapping, path: str) -> Iterator[tuple[Scalar, Node]]:
-        """Yield a mapping's entries, having recorded its duplicate keys."""
+        """Record a mapping's duplicate keys, then yield its entries."""
         for first, later in node.duplicates:
             message = f"the key {later.text!r} is already on line {first.line}"
             hint = "YAML silently keeps the last one: join them"
@@ -61,7 +61,10 @@ class Report:
         yield from node.entries
 
     def mapping(self, node: Node, path: str) -> Mapping | None:
-        """Return *node* if it is a mapping; null counts as an empty one."""
+        """Return *node* if it is a mapping; null counts as an empty mapping.
+
+        Any other node is recorded as a problem, and None is returned.
+        """
         if isinstance(node, Mapping):
             return node
         if kind(node) != "null":
@@ -69,9 +72,9 @@ class Report:
         return None
 
     def id(self, node: Node, path: str, *, composite: bool = False) -> str | None:
-        """Return an id as text, exactly as it was written.
+        """Return an id as text, exactly as it was written; record a value that cannot be an id.
 
-        *composite* is for ``chat:thread`` keys, which YAML 1.1 may take for base 60 numbers.
+        *composite* is for ``chat:thread`` keys, which YAML 1.1 may read as base 60 numbers.
         """
         if not isinstance(node, Scalar):
             self.add(node, path, f"must be an id, not {describe(node)}", code="id")
@@ -109,7 +112,7 @@ class Report:
         return None
 
     def text(self, node: Node, path: str) -> str:
-        """Return a scalar's text, whatever type YAML sees in it."""
+        """Return a scalar's text, whatever type YAML gives it."""
         if isinstance(node, Scalar):
             return "" if kind(node) == "null" else node.text
         self.add(node, path, f"must be text, not {describe(node)}", code="type")
@@ -117,7 +120,7 @@ class Report:
 
 
 def describe(node: Node) -> str:
-    """Say in words what *node* is: ``the float 1.5``, ``a list``."""
+    """Return words for what *node* is: ``the float 1.5``, ``a list``."""
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Sequence):

@@ -1,4 +1,4 @@
-"""A short value that is the same for configurations that say the same."""
+"""A short value that is the same for configurations with the same content."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import msgspec
 
 from hermes_router.config.model import RouterConfig
 
-#: What a route says; where it is written and what it is called changes nothing.
+#: The fields of a route that count; its name, its line and its file do not.
 _SAID = ("platform", "guild_id", "chat_id", "thread_id", "user_id", "profile", "enabled")
 
 
 def digest(config: RouterConfig) -> str:
-    """Return 16 hexadecimal digits of all that ``config`` says; comments and order say nothing."""
+    """Return 16 hexadecimal digits for a configuration's content, not its comments or order."""
     routes = sorted(
         [str(getattr(route, name) or "") for name in _SAID] for route in config.table.routes
     )
@@ -25,6 +25,7 @@ def digest(config: RouterConfig) -> str:
         config.missing_profile,
         config.warm_budget,
         config.turn_budget,
+        config.metrics,
         config.schedule,
         config.defaults,
         dict(config.profiles),

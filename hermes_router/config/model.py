@@ -1,11 +1,11 @@
-"""The gateway's configuration: the routes and the router's own settings, validated, frozen.
+"""The gateway's configuration: the routes and the router's own settings, checked and frozen.
 
-It is read from the gateway home's ``config.yaml`` (:mod:`hermes_router.config.reader` says which
-parts) and judged as a whole here: routes that contradict each other, profiles that do not exist,
-settings of profiles that no route leads to. All problems are reported at once.
+:mod:`hermes_router.config.reader` reads it from the gateway home's ``config.yaml``. This module
+checks it as a whole: routes that contradict each other, profiles that do not exist, settings of
+profiles that no route names. It reports all problems at once.
 
-A profile or platform that does not exist here does not refuse the file (``severity="unusable"``):
-its messages are answered with a notice, and by nobody else.
+A profile or platform that does not exist does not make the file invalid (``severity="unusable"``).
+Messages for it get a notice, and no other profile answers them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 
 from hermes_router.config.reader import ConfigReader, Unmatched
-from hermes_router.config.settings import Schedule, Settings, TurnBudget, WarmBudget
+from hermes_router.config.settings import Metrics, Schedule, Settings, TurnBudget, WarmBudget
 from hermes_router.errors import ConfigError, Problem, nearest
 from hermes_router.routing.table import Match, Place, RouteTable
 from hermes_router.routing.unreachable import doubtful, unreachable
@@ -30,9 +30,9 @@ Action = Literal["worker", "in_process", "deny"]
 class Decision(msgspec.Struct, frozen=True, gc=False):
     """Who answers a place.
 
-    ``worker``: a worker of ``profile``. ``in_process``: Hermes's own path in the gateway, by a
-    route to the gateway's own profile or because nothing matched. ``deny``: nobody. ``match`` is
-    the route, if it was one.
+    ``worker``: a worker of ``profile``. ``in_process``: Hermes itself in the gateway, by a route to
+    the gateway's own profile or because no route matched. ``deny``: nobody. ``match`` is the route
+    that matched, or None.
     """
 
     action: Action
@@ -41,10 +41,10 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the router was told, validated.
+    """The whole checked configuration of the router.
 
-    ``files`` are the files that it was read from, missing ones too. ``problems`` holds what is
-    worth reporting without refusing the file.
+    ``files`` are the files that were read, including missing ones. ``problems`` holds problems that
+    do not make the file invalid.
     """
 
     path: Path
@@ -55,6 +55,7 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
     routes_file: Path | None = None
     warm_budget: WarmBudget = WarmBudget()
     turn_budget: TurnBudget = TurnBudget()
+    metrics: Metrics = Metrics()
     schedule: Schedule = Schedule()
     defaults: Settings = Settings()
     profiles: Mapping[str, Settings] = MappingProxyType({})
@@ -62,11 +63,11 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[Path, ...] = ()
 
     def settings(self, profile: str) -> Settings:
-        """Return the settings of *profile*: its own on top of the defaults."""
+        """Return the settings of *profile*: the defaults with the profile's own block on top."""
         return self.profiles.get(profile, self.defaults)
 
     def shared(self) -> Iterator[tuple[str, str]]:
-        """Yield each profile with each thing that was explicitly shared with it."""
+        """Yield pairs of a profile and a thing that its settings explicitly share with it."""
         names = dict.fromkeys(
             (*(r.profile for r in self.table.routes if r.enabled), *self.profiles)
         )
@@ -86,7 +87,7 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
         match = self.table.match(place)
         if match is not None:
             return self._by(match.route.profile, match)
-        if place.bot is not None:  # another profile's own bot: its messages are that profile's
+        if place.bot is not None:  # another profile's own bot: that profile answers its messages
             return Decision("in_process")
         policy = self.unmatched.policy(place.platform)
         if policy == "deny":
@@ -109,13 +110,13 @@ def load(
 ) -> RouterConfig:
     """Read the configuration at *config_path* and the routes file that it names.
 
-    A missing file is an empty table. *gateway_profile* is the profile that the gateway process
-    runs as: a route to it is a carve-out, answered in the gateway as if unrouted. Without
-    *known_platforms* or *profile_exists* those questions are not asked; *profile_names* serves
-    hints only. *launcher_obstacle* says why a launcher does not work here, or None.
+    A missing file is an empty table. *gateway_profile* is the profile that the gateway process runs
+    as: the gateway itself answers what is routed to it. Without *known_platforms* or
+    *profile_exists*, platforms or profiles are not checked; *profile_names* is used for hints only.
+    *launcher_obstacle* takes a launcher's name and returns why it does not work here, or None.
 
     Raises:
-        ConfigError: with every problem found.
+        ConfigError: the configuration cannot be used; the error holds all problems.
     """
     path = Path(config_path)
     reader = ConfigReader(path, known_platforms)
@@ -136,6 +137,7 @@ def load(
         routes_file=reader.routes_file,
         warm_budget=reader.warm_budget,
         turn_budget=reader.turn_budget,
+        metrics=reader.metrics,
         schedule=reader.schedule,
         defaults=reader.defaults,
         profiles=MappingProxyType(reader.profiles),
@@ -145,19 +147,22 @@ def load(
 
 
 def vanished(file: Path | str) -> ConfigError | None:
-    """Return why a file that a gateway has read once may not be as it is now: empty, or gone."""
+    """Return an error if a file that the gateway has read before is now empty or gone."""
     try:
         if Path(file).stat().st_size > 0:
             return None
         what = "is empty"
     except OSError:
-        what = "has been removed"
-    hint = "the last good configuration stays in force until there is a new one, or a restart"
+        what = "was removed"
+    hint = (
+        "the last good configuration stays in force until you write a new one, or restart "
+        "the gateway"
+    )
     return ConfigError([Problem(file=str(file), message=f"the file {what}", hint=hint)])
 
 
 def _targets(reader: ConfigReader) -> dict[str, list[Problem]]:
-    """Return each profile that messages may go to, with a problem per place that says so."""
+    """Return each profile that messages may go to, with a problem for each place that names it."""
     targets: dict[str, list[Problem]] = {}
     for route in reader.routes:
         place = Problem(
@@ -193,15 +198,15 @@ def _missing(
 def _unusable(
     reader: ConfigReader, obstacle: Callable[[str], str | None] | None
 ) -> Iterator[Problem]:
-    """Yield the profiles whose launcher does not work on this machine: nothing stands in for it."""
+    """Report profiles whose launcher does not work on this machine: no other replaces it."""
     for profile, places in _targets(reader).items() if obstacle else ():
         launcher = reader.profiles.get(profile, reader.defaults).launcher
         reason = obstacle(launcher) if obstacle else None
         if reason is not None:
             yield msgspec.structs.replace(
                 reader.profile_places.get(profile, places[0]),
-                message=f"launcher: {launcher} does not work here, and no other is used instead; "
-                f"the profile {profile!r} answers with a notice only",
+                message=f"launcher: {launcher} does not work here, and the router uses no other "
+                f"instead; conversations of the profile {profile!r} get a notice only",
                 hint=reason,
                 severity="unusable",
                 code="launcher",
@@ -220,7 +225,7 @@ def _unused(reader: ConfigReader) -> Iterator[Problem]:
         if profile not in targets:
             yield msgspec.structs.replace(
                 place,
-                message=f"settings of the profile {profile!r}, to which no route leads",
+                message=f"there are settings for the profile {profile!r}, but no route leads to it",
                 hint=nearest(profile, targets) if targets else "",
                 severity="warning",
                 code="unused-settings",

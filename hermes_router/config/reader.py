@@ -1,13 +1,13 @@
-"""Which parts of the gateway home's ``config.yaml`` are the router's, and reading them.
+"""Find the router's parts of the gateway home's ``config.yaml``, and read them.
 
-Routes stand at ``gateway.profile_routes`` or top-level ``profile_routes``, in any shape of
-:mod:`hermes_router.config.routes`; in ``topic_profiles`` of a platform's section (at the top level,
-under ``gateway`` or under ``platforms``, there or in its ``extra``); and in the file named by
-``hermes_router.routes_file``, which holds what ``profile_routes`` holds. All of them are joined:
-where Hermes lets a top-level list hide the nested one, both count here.
+Routes may be in four places. ``gateway.profile_routes`` and top-level ``profile_routes`` hold them
+in any form of :mod:`hermes_router.config.routes`. ``topic_profiles`` may be in a platform's
+section: at the top level, under ``gateway`` or under ``platforms``, there or in its ``extra``. The
+file that ``hermes_router.routes_file`` names holds what ``profile_routes`` holds. All routes count
+together. In Hermes, a top-level list hides the nested one; here both count.
 
-The router's own settings are the one top-level block ``hermes_router``. The rest of the file is
-Hermes's and is not judged, except for keys that were surely meant to be these.
+The router's own settings are the top-level block ``hermes_router``. The rest of the file is
+Hermes's and is not checked, except for keys that are nearly one of these names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 
 from hermes_router.config.diagnostics import Report, describe
 from hermes_router.config.routes import TOPICS, RouteReader
-from hermes_router.config.settings import Schedule, Settings, TurnBudget, WarmBudget, apply
+from hermes_router.config.settings import Metrics, Schedule, Settings, TurnBudget, WarmBudget, apply
 from hermes_router.config.yaml import Mapping, Node, Scalar, kind
 from hermes_router.config.yaml import load as load_yaml
 from hermes_router.errors import ConfigError, Problem, nearest
@@ -36,6 +36,7 @@ BLOCK_KEYS = (
     "routes_file",
     "warm_budget",
     "turn_budget",
+    "metrics",
     "schedule",
     "defaults",
     "profiles",
@@ -45,8 +46,8 @@ BLOCK_KEYS = (
 class Unmatched(msgspec.Struct, frozen=True):
     """What happens to messages without a route: ``default``, ``deny`` or a profile's name.
 
-    ``default`` is Hermes's own path, in the gateway process. (A profile that is called ``deny``,
-    and the root profile of a gateway that runs as another, can only be reached by a route.)
+    ``default`` means that Hermes answers in the gateway process. A profile with the name ``deny``,
+    and the root profile if the gateway runs as another profile, can only be reached by a route.
     """
 
     default: str = "default"
@@ -57,15 +58,15 @@ class Unmatched(msgspec.Struct, frozen=True):
         return self.platforms.get(platform, self.default)
 
 
-#: What people write for "nobody"; it would be a profile's name.
+#: Words that people write for "nobody"; each would be read as a profile's name.
 _NOBODY = frozenset({"", "none", "null", "off", "no", "false", "ignore"})
 
 
 class ConfigReader:
-    """One reading of a configuration; what it found is in its attributes.
+    """One reading of a configuration; its attributes hold the result.
 
-    ``policies`` and ``profile_places`` say where a profile was named outside routes, as empty
-    problems.
+    ``policies`` and ``profile_places`` say where the file names a profile outside routes: each
+    place is a ``Problem`` without a message.
     """
 
     def __init__(self, path: Path, known_platforms: Container[str] | None = None) -> None:
@@ -75,6 +76,7 @@ class ConfigReader:
         self.defaults = Settings()
         self.warm_budget = WarmBudget()
         self.turn_budget = TurnBudget()
+        self.metrics = Metrics()
         self.schedule = Schedule()
         self.profiles: dict[str, Settings] = {}
         self.policies: list[tuple[str, Problem]] = []
@@ -96,7 +98,7 @@ class ConfigReader:
         return [problem for reader in self._readers for problem in reader.report.problems]
 
     def read(self) -> None:
-        """Read the file; a missing one holds nothing."""
+        """Read the file; a missing file counts as empty."""
         try:
             root = load_yaml(self._path)
         except FileNotFoundError:
@@ -120,7 +122,7 @@ class ConfigReader:
     def _gateway(self, node: Node) -> None:
         for key, value in self._entries(node, "gateway"):
             if key.text == BLOCK:
-                hint = "it is read at the top level of the file only"
+                hint = "write it at the top level of the file"
                 self._report.add(key, "gateway", f"misplaced key {BLOCK!r}", hint=hint)
             else:
                 self._section(key, value, "gateway.", (ROUTES,))
@@ -137,7 +139,7 @@ class ConfigReader:
             self._platform(key.text, node, path)
 
     def _platform(self, platform: str, node: Node, path: str) -> None:
-        """Read ``topic_profiles`` of what may be a platform's section."""
+        """Read ``topic_profiles`` of a section that may be a platform's."""
         for key, value in self._entries(node, path, judge=False):
             if key.text == "extra":
                 self._platform(platform, value, f"{path}.extra")
@@ -147,7 +149,11 @@ class ConfigReader:
                 self._misspelt(key, f"{path}.{key.text}", (TOPICS,), cutoff=0.93)
 
     def _entries(self, node: Node, path: str, *, judge: bool = True) -> list[tuple[Scalar, Node]]:
-        """Return a section's entries; without *judge*, duplicates of others' keys may stand."""
+        """Return a section's entries.
+
+        With *judge*, duplicate keys are recorded as problems. Without *judge*, they are recorded
+        only if ``topic_profiles`` is among them.
+        """
         if not isinstance(node, Mapping):
             return []
         ours = judge or any(later.text == TOPICS for _, later in node.duplicates)
@@ -155,13 +161,13 @@ class ConfigReader:
 
     def _misspelt(self, key: Scalar, path: str, words: tuple[str, ...], *, cutoff: float) -> None:
         if difflib.get_close_matches(key.text.lower(), words, n=1, cutoff=cutoff):
-            message = f"unknown key {key.text!r}, which nothing reads"
+            message = f"unknown key {key.text!r}, which Hermes and the router do not read"
             self._report.add(key, path, message, hint=nearest(key.text, words), code="unknown-key")
 
     def _block(self, node: Node) -> None:
         mapping = self._report.mapping(node, BLOCK)
         entries = list(self._report.entries(mapping, BLOCK)) if mapping else []
-        # the defaults first: profiles build on them, wherever they stand
+        # the defaults first, wherever they are written: profiles build on them
         for key, value in sorted(entries, key=lambda entry: entry[0].text != "defaults"):
             self._setting(key, value, f"{BLOCK}.{key.text}")
 
@@ -176,6 +182,8 @@ class ConfigReader:
             self.warm_budget = apply(self._report, self.warm_budget, node, path)
         elif key.text == "turn_budget":
             self.turn_budget = apply(self._report, self.turn_budget, node, path)
+        elif key.text == "metrics":
+            self.metrics = apply(self._report, self.metrics, node, path)
         elif key.text == "schedule":
             self.schedule = apply(self._report, self.schedule, node, path)
         elif key.text == "defaults":
@@ -201,7 +209,7 @@ class ConfigReader:
         word = node.text.strip().lower() if isinstance(node, Scalar) else ""
         if word in _NOBODY:
             hint = "deny: nobody answers; default: Hermes answers; or a profile's name"
-            message = f"{word or 'nothing'!r} is no policy"
+            message = f"{word or 'nothing'!r} is not a policy"
             self._report.add(node, path, message, hint=hint, code="policy")
             return "deny"
         policy = self._report.profile(node, path)
@@ -266,7 +274,7 @@ class ConfigReader:
         reader = RouteReader(Report(str(file)), self._known)
         self._readers.append(reader)
         if root is None:
-            hint = "write [] if it is to hold no routes"
+            hint = "write [] for no routes"
             start = Scalar("", plain=True, tag=None, line=1, column=1)
             reader.report.add(start, "", "the routes file is empty", hint=hint, code="empty-file")
         elif isinstance(root, Mapping) and root.key(ROUTES) is not None:

@@ -1,7 +1,7 @@
-"""Adding a route to a configuration's text and removing one; every other byte stays as it is.
+"""Add a route to a configuration's text, or remove one; every other byte stays as it is.
 
-The text is edited where a parser says that the routes are, and read again: unless the result routes
-as before but for that one place, and says the same otherwise, the edit is refused.
+The text is edited at the place where a parser finds the routes, and then read again. The edit is
+refused unless only that one place is routed differently and everything else is the same.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Load = Callable[[str], RouterConfig]
 
 
 class CannotEdit(Exception):
-    """No small edit certainly does what it should; the text says why."""
+    """Raised when no small edit does what it should with certainty; its text says why."""
 
 
 def with_route(text: str, place: Place, profile: str, load: Load, note: str = "") -> str:
     """Return the text with a route for ``place`` to ``profile``, and ``note`` as its comment.
 
     Raises:
-        CannotEdit: the routes are written in a way that this cannot add to.
+        CannotEdit: the routes are written in a form that this function cannot add to.
     """
     _want_one_file(text)
     written = f"{profile}  # {note}" if note else profile
@@ -39,7 +39,11 @@ def with_route(text: str, place: Place, profile: str, load: Load, note: str = ""
 
 
 def without_route(text: str, route: Route, load: Load) -> str:
-    """Return the text without a route; raises ``CannotEdit``."""
+    """Return the text without a route.
+
+    Raises:
+        CannotEdit: no small edit removes the route with certainty.
+    """
     _want_one_file(text)
     place = Place(platform=route.platform, chat_id=route.chat_id, thread_id=route.thread_id)
     new = _same_ends(text, lambda plain: _removed(plain, route.line))
@@ -48,7 +52,7 @@ def without_route(text: str, route: Route, load: Load) -> str:
 
 
 def snippet(place: Place, profile: str) -> str:
-    """Return what to write by hand."""
+    """Return the lines that a person can write by hand."""
     return "gateway:\n" + _block(place, profile, 2)
 
 
@@ -63,11 +67,11 @@ def _check(text: str, new: str, load: Load, wanted: str) -> None:
     except ConfigError as error:
         raise CannotEdit(f"the result would be wrong: {error.problems[0].message}") from error
     if said != [wanted] or _rest(text) != _rest(new):
-        raise CannotEdit("the result would say something else, too")
+        raise CannotEdit("the edit would also change other values")
 
 
 def _rest(text: str) -> Any:
-    """Return all that a text says, but for the routes."""
+    """Return all that a text says, without the routes."""
     values = yaml.safe_load(text) or {}
     gateway = values.get("gateway")
     if isinstance(gateway, dict):
@@ -118,7 +122,7 @@ def _compose(text: str) -> Any:
     try:
         root = yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise CannotEdit("it is no YAML that can be read") from error
+        raise CannotEdit("it is not valid YAML") from error
     if root is None:
         return None
     return root
@@ -126,12 +130,12 @@ def _compose(text: str) -> Any:
 
 def _want_block(node: Any) -> None:
     if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
-        raise CannotEdit("the routes are written in another form than lines below each other")
+        raise CannotEdit("the routes are not written as block mappings or lists, one line each")
 
 
 def _value(mapping: Any, key: str) -> Any:
     if not isinstance(mapping, yaml.MappingNode):
-        raise CannotEdit("the routes are written in another form than lines below each other")
+        raise CannotEdit("the routes are not written as block mappings or lists, one line each")
     found = [value for name, value in mapping.value if str(name.value) == key]
     return found[0] if found else None
 
@@ -141,7 +145,7 @@ def _column(mapping: Any) -> int:
 
 
 def _below(text: str, node: Any, lines: str) -> str:
-    """Put lines behind the last line of a block, in front of comments and blanks that follow."""
+    """Insert lines after the last line of a block, before comments and blank lines that follow."""
     last = node.value[-1]
     deepest = last[1] if isinstance(last, tuple) else last
     while not isinstance(deepest, yaml.ScalarNode) and deepest.value and not deepest.flow_style:
@@ -189,7 +193,7 @@ def _item(place: Place, profile: str, column: int) -> str:
 
 
 def _removed(text: str, number: int) -> str:
-    """Return the text without the block at a line, and without keys that then hold nothing."""
+    """Return the text without the block at a line, and without keys that are empty then."""
     lines = text.splitlines(keepends=True)
     first = _item_start(lines, number - 1)
     end = _end_of_block(lines, first)
@@ -201,7 +205,7 @@ def _removed(text: str, number: int) -> str:
 
 
 def _item_start(lines: list[str], at: int) -> int:
-    """Return where the list item begins that a line belongs to, or the line itself."""
+    """Return the first line of the list item that a line belongs to, or the line itself."""
     column = _indent(lines[at])
     for index in range(at, -1, -1):
         stripped = lines[index].lstrip()
@@ -220,7 +224,7 @@ def _end_of_block(lines: list[str], first: int) -> int:
 
 
 def _empty_parent(lines: list[str], at: int) -> int | None:
-    """Return the key above a removed block, if nothing is left below it."""
+    """Return the key above a removed block if the key is empty now, else None."""
     above = next((i for i in range(at - 1, -1, -1) if _says(lines[i])), None)
     if above is None or not lines[above].split("#")[0].rstrip().endswith(":"):
         return None
@@ -237,7 +241,7 @@ def _indent(line: str) -> int:
 
 
 def read_with(load_file: Callable[[Path], RouterConfig], folder: Path) -> Load:
-    """Return a loader of texts: each is read from a file in ``folder``."""
+    """Return a loader of texts: it writes each text to a file in ``folder`` and reads that."""
 
     def load(text: str) -> RouterConfig:
         file = folder / "config.yaml"

@@ -1,16 +1,19 @@
-"""Reading routes in every shape that people write them.
+"""Read routes in every form in which people write them.
 
-A list, as ``gateway.profile_routes`` of Hermes (``platform``, ``profile``, ``guild_id``,
-``chat_id``, ``thread_id``, ``user_id``, ``bot_profile``, ``name``, ``enabled``), here with
-``scope_id`` too, the newer word for ``guild_id``. Nested: platform -> chat -> thread -> profile; a
-chat may name a profile straight, and ``"*"`` or ``default`` covers the other threads of a chat or
-the other chats of a platform. Flattened: ``topic_profiles: {"chat:thread": profile}``. In the last
-two a route
-that needs more than a profile is a mapping with ``profile``, and ``name``, ``enabled``,
-``user_id``, ``guild_id``.
+List: as Hermes's ``gateway.profile_routes`` (``platform``, ``profile``, ``guild_id``, ``chat_id``,
+``thread_id``, ``user_id``, ``bot_profile``, ``name``, ``enabled``). ``scope_id`` also works; it is
+the newer word for ``guild_id``.
 
-Ids are kept as written, numbers included; platforms and profiles are put in lower case. Whatever
-cannot be meant is recorded with its place, and reading goes on.
+Nested: platform -> chat -> thread -> profile. A chat may name a profile directly. ``"*"`` or
+``default`` stands for the other threads of a chat, or the other chats of a platform.
+
+Flattened: ``topic_profiles: {"chat:thread": profile}``.
+
+In the nested and flattened forms, a route that needs more than a profile is a mapping with
+``profile``, and with ``name``, ``enabled``, ``user_id`` or ``guild_id``.
+
+Ids, also numbers, are kept as they are written; platforms and profiles are put in lower case. A
+value that cannot be meant is recorded with its line, and reading goes on.
 """
 
 from __future__ import annotations
@@ -41,13 +44,13 @@ _ID_KEYS = {
     "thread_id": "thread_id",
     "user_id": "user_id",
 }
-#: Platforms whose chats never have a colon in their ids.
+#: Platforms whose chat ids never contain a colon.
 _NO_COLONS = frozenset({"telegram", "discord", "slack", "mattermost"})
 _FLAT_KEY = re.compile(r"[-+]?[0-9]+:.+")
 
 
 class _Draft(msgspec.Struct):
-    """A route being read: what is known of it so far."""
+    """A route that is being read: the values that are known so far."""
 
     platform: str | None = None
     profile: str | None = None
@@ -62,7 +65,7 @@ class _Draft(msgspec.Struct):
 
 
 class RouteReader:
-    """Reads the routes of one file into ``routes``, its problems into ``report``."""
+    """Reads the routes of one file into ``routes``, and its problems into ``report``."""
 
     def __init__(self, report: Report, known_platforms: Container[str] | None = None) -> None:
         self.report = report
@@ -101,10 +104,8 @@ class RouteReader:
 
     def _platform_entry(self, key: Scalar, node: Node, path: str) -> None:
         if key.text in REST:
-            hint = "what no route matches is governed by hermes_router.unmatched"
-            self.report.add(
-                key, path, "a platform's name is needed here", hint=hint, code="platform"
-            )
+            hint = "for messages without a route, use hermes_router.unmatched"
+            self.report.add(key, path, "write a platform's name here", hint=hint, code="platform")
             return
         platform = self.platform(key, path)
         if (isinstance(node, Scalar) and not is_null(node)) or _is_route(node):
@@ -142,9 +143,9 @@ class RouteReader:
             self._leaf(draft, value, key, f"{path}.{key.text}")
 
     def _is_mistyped(self, key: Scalar, path: str, words: tuple[str, ...]) -> bool:
-        """Report a key that stands for an id and is nearly a route's word: no id is like that."""
+        """Report a key in the place of an id that is nearly a route's word: ids do not look so."""
         text = key.text.lower()
-        letters = text.replace("_", "")  # ids mostly have digits: comparing takes time
+        letters = text.replace("_", "")  # most ids have digits; for those, skip the slow comparison
         if not letters.isalpha() or text in (GENERAL, *REST):
             return False
         if not difflib.get_close_matches(text, words, n=1, cutoff=0.85):
@@ -200,14 +201,14 @@ class RouteReader:
 
     def _id_field(self, draft: _Draft, field: str, key: Scalar, node: Node, path: str) -> None:
         if getattr(draft, field) is not None:
-            message = "guild_id and scope_id are two words for one thing"
+            message = "guild_id and scope_id mean the same"
             self.report.add(key, path, message, hint="keep one of them", code="duplicate-key")
         found = self.report.id(node, path)
         setattr(draft, field, found)
         draft.broken = draft.broken or found is None
 
     def platform(self, node: Node, path: str) -> str | None:
-        """Return a platform's name as Hermes spells it."""
+        """Return a platform's name as Hermes spells it; record a name that is none."""
         if not isinstance(node, Scalar) or kind(node) != "str" or not node.text.strip():
             message = f"must be a platform's name, not {describe(node)}"
             self.report.add(node, path, message, code="platform")
@@ -219,7 +220,7 @@ class RouteReader:
         return name
 
     def _judge_platform(self, name: str, node: Node, path: str) -> None:
-        """Report a platform that this Hermes does not know, or that none is known to know."""
+        """Report a platform that this Hermes does not know, or that no Hermes is known to have."""
         known: Container[str] = PLATFORMS if self._known is None else self._known
         if name in known:
             return
@@ -227,7 +228,7 @@ class RouteReader:
         message = f"this Hermes does not know the platform {name!r}"
         severity: Severity = "unusable"
         if self._known is None:
-            message = f"no Hermes is known to have the platform {name!r}; a plugin may bring it"
+            message = f"no known Hermes has the platform {name!r}; a plugin may add it"
             severity = "warning"
         hint = nearest(name, (str(word) for word in words))
         self.report.add(node, path, message, hint=hint, code="unknown-platform", severity=severity)
@@ -270,9 +271,10 @@ class RouteReader:
 
 
 def _is_topic(platform: str | None, text: str) -> bool:
-    """Say whether a key of the nested mapping is ``chat:thread`` and no chat's own id.
+    """Say whether a key of the nested mapping is ``chat:thread``, and not one chat's id.
 
-    On Matrix the thread is an event's id. Where chats have no colon in their ids, one separates.
+    On Matrix, the thread is an event's id. On platforms whose chat ids have no colon, a colon
+    separates chat and thread.
     """
     if platform == "matrix":
         return ":$" in text
@@ -281,7 +283,7 @@ def _is_topic(platform: str | None, text: str) -> bool:
 
 
 def _is_route(node: Node) -> bool:
-    """Whether a mapping is one route's: it has a route's keys, which are nobody's ids."""
+    """Return whether a mapping is one route: it has a route's keys, and no id is such a word."""
     return isinstance(node, Mapping) and any(key.text in LIST_KEYS for key, _ in node.entries)
 
 

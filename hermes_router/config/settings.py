@@ -1,8 +1,8 @@
-"""The router's settings of one profile, and reading them from located YAML.
+"""The router's settings of one profile, and reading them from YAML with line numbers.
 
-A setting is one line in a struct below: type, default, limits and description. Limits come from its
-type; what spans several settings goes into ``check``. Blocks are applied in layers (the defaults,
-then the profile's own), so that a profile's block holds only what differs.
+A setting is one line in a struct below: type, default, limits and description. Its limits come from
+its type; a ``check`` method checks settings against each other. Blocks are applied in layers: the
+defaults, then the profile's own block. So a profile's block holds only what differs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Name = Annotated[str, Meta(pattern=_NAME)]
 FolderPath = Annotated[str, Meta(pattern=_PATH)]
 Target = Annotated[str, Meta(pattern=_TARGET)]
 
-#: What a worker needs before it does anything: measured with Hermes 0.19, and some more.
+#: The least that a worker needs to start: measured with Hermes 0.19, with a margin.
 _LEAST = {"memory_bytes": 256 * 1024 * 1024, "cpu_seconds": 5.0, "processes": 8, "open_files": 128}
 
 _WORDS = {
@@ -55,12 +55,12 @@ _PLATFORM_SECRETS = re.compile(
 
 
 def is_platform_credential(name: str) -> bool:
-    """Tell whether the environment variable *name* looks like a chat platform's credential."""
+    """Say whether the environment variable *name* looks like a chat platform's credential."""
     return _PLATFORM_SECRETS.search(name) is not None
 
 
 class Finding(Struct, frozen=True):
-    """What a ``check`` objects to, at the key *key* of its block."""
+    """An objection of a ``check``, at the key *key* of its block."""
 
     key: str
     message: str
@@ -79,86 +79,153 @@ class Timeouts(Block, frozen=True, kw_only=True):
     """How long, in seconds, the parts of a turn may take."""
 
     start: Annotated[
-        float, Meta(gt=0, le=_DAY, description="from launching a worker until it is ready")
+        float,
+        Meta(gt=0, le=_DAY, description="seconds from the start of a worker until it is ready"),
     ] = 60.0
     turn: Annotated[
-        float, Meta(ge=0, le=30 * _DAY, description="for a whole turn; 0 is no limit")
+        float, Meta(ge=0, le=30 * _DAY, description="seconds for a whole turn; 0 is no limit")
     ] = 0.0
     silence: Annotated[
-        float, Meta(gt=0, le=_DAY, description="without a sign of life, until a worker is ended")
+        float,
+        Meta(
+            gt=0,
+            le=_DAY,
+            description="seconds without a message or heartbeat, after "
+            "which the router ends a worker",
+        ),
     ] = 300.0
     stop: Annotated[
-        float, Meta(ge=0, le=3600, description="between asking a worker to end and killing it")
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="seconds that a worker has to end by itself before the router kills it",
+        ),
     ] = 5.0
     post_turn: Annotated[
-        float, Meta(ge=0, le=_DAY, description="for what a turn started, after its answer")
+        float,
+        Meta(
+            ge=0,
+            le=_DAY,
+            description="seconds for post-turn work: titles, memory, all "
+            "that a turn does after its answer",
+        ),
     ] = 900.0
     idle: Annotated[
         float,
-        Meta(ge=0, le=30 * _DAY, description="of background work, nothing said; 0 is no limit"),
+        Meta(
+            ge=0,
+            le=30 * _DAY,
+            description="seconds that background work may send nothing; 0 is no limit",
+        ),
     ] = 0.0
     resident: Annotated[
         float,
         Meta(
             ge=0,
             le=30 * _DAY,
-            description="of background work since the last answer; 0 is no limit",
+            description="seconds that background work may last after the last answer; 0 is no "
+            "limit",
         ),
     ] = float(_DAY)
 
 
 class Limits(Block, frozen=True, kw_only=True):
-    """How much may happen at once, and how much one worker with all that it starts may use."""
+    """How much may happen at once, and what one worker with its child processes may use."""
 
     concurrent_turns: Annotated[
-        int, Meta(ge=1, le=1024, description="turns of this profile that run at once")
+        int,
+        Meta(ge=1, le=1024, description="maximum number of turns of the profile that run at once"),
     ] = 4
     queue: Annotated[
-        int, Meta(ge=0, le=10_000, description="messages that wait for a free turn")
+        int,
+        Meta(ge=0, le=10_000, description="maximum number of messages that wait for a free turn"),
     ] = 32
     file_bytes: Annotated[
-        int, Meta(ge=0, le=2**40, description="of files that a worker sends at once")
+        int,
+        Meta(ge=0, le=2**40, description="maximum bytes of the files that a worker sends at once"),
     ] = 256 * 1024 * 1024
     received_bytes: Annotated[
-        int, Meta(ge=0, le=2**40, description="of a file that people send; larger ones stay out")
+        int,
+        Meta(
+            ge=0,
+            le=2**40,
+            description="maximum bytes of a file that people send; the "
+            "worker does not get larger files",
+        ),
     ] = 256 * 1024 * 1024
     memory_bytes: Annotated[
-        int, Meta(ge=0, le=2**50, description="of a worker and all that it starts; 0 is no limit")
+        int,
+        Meta(
+            ge=0,
+            le=2**50,
+            description="maximum memory of a worker and its child "
+            "processes together; 0 is no limit",
+        ),
     ] = 0
     cpu_seconds: Annotated[
         float,
-        Meta(ge=0, le=30 * _DAY, description="of CPU time, all its processes; 0 is no limit"),
+        Meta(
+            ge=0,
+            le=30 * _DAY,
+            description="maximum CPU time of a worker and its child "
+            "processes together; 0 is no limit",
+        ),
     ] = 0.0
     processes: Annotated[
-        int, Meta(ge=0, le=2**22, description="of a worker, itself counted; 0 is no limit")
+        int,
+        Meta(
+            ge=0,
+            le=2**22,
+            description="maximum number of processes of a worker, with "
+            "the worker itself; 0 is no limit",
+        ),
     ] = 1024
     open_files: Annotated[
-        int, Meta(ge=0, le=2**20, description="of each process; 0 is the system's own limit")
+        int,
+        Meta(
+            ge=0,
+            le=2**20,
+            description="maximum number of open files of each process; 0 is the system's own limit",
+        ),
     ] = 0
     output_bytes: Annotated[
         int,
-        Meta(ge=0, le=2**40, description="that it prints, and that it says; 0 is no limit"),
+        Meta(
+            ge=0,
+            le=2**40,
+            description="maximum bytes that a worker prints, and that it sends "
+            "as text; 0 is no limit",
+        ),
     ] = 64 * 1024 * 1024
 
     def of_a_tree(self) -> tuple[tuple[str, float], ...]:
-        """Return what a worker's own side keeps, by name."""
+        """Return the names and values of the limits that the worker's supervisor enforces."""
         return tuple((name, float(getattr(self, name))) for name in KEPT_BY_WORKERS)
 
     def check(self) -> Iterator[Finding]:
-        """Object to what no worker could even start with."""
+        """Object to limits with which no worker could start."""
         for name, least in _LEAST.items():
             if 0 < getattr(self, name) < least:
                 yield Finding(name, f"no worker starts with less than {least}", "0 is no limit")
 
 
 class Env(Block, frozen=True, kw_only=True):
-    """Variables of the gateway's environment that workers get beside the built-in few."""
+    """Variables of the gateway's environment that workers get besides the built-in few."""
 
     pass_: Annotated[
-        tuple[Name, ...], Meta(description="names to pass; platform credentials are refused")
+        tuple[Name, ...],
+        Meta(
+            description="names of the gateway's variables that workers get; "
+            "platform credentials are refused"
+        ),
     ] = msgspec.field(default=(), name="pass")
     force: Annotated[
-        tuple[Name, ...], Meta(description="names to pass even if they are platform credentials")
+        tuple[Name, ...],
+        Meta(
+            description="names of variables that workers get even if they "
+            "look like platform credentials"
+        ),
     ] = ()
 
     @property
@@ -178,71 +245,108 @@ class Log(Block, frozen=True, kw_only=True):
     """The worker log of a profile."""
 
     max_bytes: Annotated[
-        int, Meta(ge=4096, le=2**40, description="size at which it is rotated")
+        int, Meta(ge=4096, le=2**40, description="size in bytes at which the worker log is rotated")
     ] = 10_000_000
-    backups: Annotated[int, Meta(ge=0, le=1000, description="rotated files to keep")] = 3
+    backups: Annotated[
+        int, Meta(ge=0, le=1000, description="number of rotated worker logs to keep")
+    ] = 3
     format: Annotated[
-        Literal["text", "json"], Meta(description="text, or json: one object per line")
+        Literal["text", "json"],
+        Meta(description="format of the worker log: text, or json with one object per line"),
     ] = "text"
 
 
 class Warm(Block, frozen=True, kw_only=True):
-    """Processes that are prepared ahead, so that a turn need not wait for one."""
+    """Processes that are prepared in advance, so that a turn need not wait for one."""
 
-    enabled: Annotated[bool, Meta(description="prepare processes ahead; needs Linux")] = True
-    ready: Annotated[int, Meta(ge=0, le=16, description="workers that wait for a turn")] = 1
+    enabled: Annotated[
+        bool, Meta(description="prepare processes before messages arrive; needs Linux")
+    ] = True
+    ready: Annotated[
+        int, Meta(ge=0, le=16, description="number of prepared workers that wait for a message")
+    ] = 1
     keep: Annotated[
-        float, Meta(ge=0, le=30 * _DAY, description="seconds to stay warm after the last use")
+        float,
+        Meta(
+            ge=0,
+            le=30 * _DAY,
+            description="seconds that the profile stays warm after its last turn",
+        ),
     ] = 3600.0
     max_age: Annotated[
-        float, Meta(gt=0, le=30 * _DAY, description="seconds after which all of it is renewed")
+        float,
+        Meta(gt=0, le=30 * _DAY, description="seconds after which prepared processes are replaced"),
     ] = 3600.0
     mcp: Annotated[
-        bool, Meta(description="start its MCP servers ahead too: a copy for each ready worker")
+        bool,
+        Meta(
+            description="also start the MCP servers in each prepared worker, before a "
+            "message arrives"
+        ),
     ] = False
 
 
 class Bind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file or folder that a sandbox shows beside the built-in ones."""
+    """A file or folder that a sandbox shows besides the built-in ones."""
 
     path: FolderPath
     mode: Literal["ro", "rw"] = "ro"
 
 
 class Sandbox(Block, frozen=True, kw_only=True):
-    """What the launcher ``bubblewrap`` lets a profile see; others take no notice of it."""
+    """What the launcher ``bubblewrap`` lets a profile see; other launchers ignore it."""
 
     binds: Annotated[
-        tuple[Bind, ...], Meta(description="more files or folders: {path: /srv/music, mode: ro|rw}")
+        tuple[Bind, ...],
+        Meta(
+            description="further files or folders that the sandbox shows: "
+            "{path: /srv/music, mode: ro|rw}"
+        ),
     ] = ()
     network: Annotated[
         bool | Literal["on", "off"],
-        Meta(description="on, or off: not even the model is reachable then, unless it is inside"),
+        Meta(
+            description="on or off; with off the model cannot be reached either, unless it "
+            "runs in the sandbox"
+        ),
     ] = True
 
     @property
     def online(self) -> bool:
-        """Whether it has the machine's network; YAML takes a bare ``off`` for false."""
+        """Whether the sandbox has the machine's network; YAML reads a bare ``off`` as false."""
         return self.network in {True, "on"}
 
 
 class Hardening(Block, frozen=True, kw_only=True):
-    """What a worker and all that it starts give up for good."""
+    """Rights that a worker and all its child processes give up for their whole life."""
 
     no_new_privs: Annotated[
-        bool, Meta(description="no program gains privileges; rootless containers need false")
+        bool,
+        Meta(
+            description="no program of a worker can gain privileges; rootless containers need false"
+        ),
     ] = True
 
 
 class Jobs(Block, frozen=True, kw_only=True):
-    """What is done for a profile by the clock, without a message."""
+    """What is done for a profile at set times, without a message."""
 
     cron: Annotated[bool, Meta(description="run the profile's cron jobs when they are due")] = True
     upkeep: Annotated[
-        bool, Meta(description="expire its sessions, clean its caches, tend its skills")
+        bool,
+        Meta(
+            description="do the home's maintenance: expire sessions, clean caches, run "
+            "the curator of skills"
+        ),
     ] = True
     concurrent: Annotated[
-        int, Meta(ge=1, le=256, description="cron jobs at once, beside its turns; others wait")
+        int,
+        Meta(
+            ge=1,
+            le=256,
+            description="maximum number of cron jobs that run at once, in "
+            "addition to turns; others wait",
+        ),
     ] = 4
 
 
@@ -254,28 +358,62 @@ class Schedule(Block, frozen=True, kw_only=True):
     """How often the gateway looks whether a routed profile has something to do."""
 
     cron: Annotated[
-        float, Meta(gt=0, le=3600, description="seconds between two looks for changed cron jobs")
+        float, Meta(gt=0, le=3600, description="seconds between two checks for changed cron jobs")
     ] = 10.0
     upkeep: Annotated[
-        float, Meta(gt=0, le=_DAY, description="seconds between two upkeeps of a profile, at least")
+        float,
+        Meta(
+            gt=0, le=_DAY, description="minimum seconds between two maintenance jobs of a profile"
+        ),
     ] = 300.0
 
 
 class WarmBudget(Block, frozen=True, kw_only=True):
-    """How much may be kept warm at once, over all profiles; the least recently used goes first."""
+    """How much may be prepared at once, over all profiles; the least recently used goes first."""
 
-    profiles: Annotated[int, Meta(ge=0, le=1000, description="profiles that are kept warm")] = 8
+    profiles: Annotated[
+        int, Meta(ge=0, le=1000, description="maximum number of profiles that are kept warm")
+    ] = 8
     memory_bytes: Annotated[
         int,
-        Meta(ge=0, le=2**50, description="of all that is prepared together; 0 is no limit"),
+        Meta(
+            ge=0,
+            le=2**50,
+            description="maximum memory of all prepared processes together; 0 is no limit",
+        ),
     ] = 0
 
 
 class TurnBudget(Block, frozen=True, kw_only=True):
-    """How many turns run at once, over all profiles; a free place goes to who has the fewest."""
+    """How many turns run at once, over all profiles; the profile with fewest turns goes first."""
 
     concurrent_turns: Annotated[
-        int, Meta(ge=0, le=100_000, description="of all profiles; 0: by the machine's memory")
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="maximum number of turns that run at once; 0: by the machine's memory",
+        ),
+    ] = 0
+    free_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**50,
+            description="bytes of memory that must stay free when a turn "
+            "begins; 0: 5 %, at most 512 MB",
+        ),
+    ] = 0
+
+
+class Metrics(Block, frozen=True, kw_only=True):
+    """Where the gateway's figures can be fetched; every user of this machine can fetch them."""
+
+    port: Annotated[
+        int,
+        Meta(
+            ge=0, le=65535, description="port on 127.0.0.1, read when the gateway starts; 0 is none"
+        ),
     ] = 0
 
 
@@ -290,19 +428,29 @@ class Settings(Block, frozen=True, kw_only=True):
     env: Env = Env()
     share: Annotated[
         tuple[Literal["auth", "kanban", "ssh"], ...],
-        Meta(description="what is not its own and it may use: auth, ssh; in a sandbox also kanban"),
+        Meta(
+            description="what the profile may use that is not its own: auth, ssh; in a sandbox "
+            "also kanban"
+        ),
     ] = ()
     deliver: Annotated[
         Literal["own", "any"] | tuple[Target, ...],
-        Meta(description="where it may send: own conversations, any, or these platform:chat too"),
+        Meta(
+            description="where the profile may send: own (its conversations), any, "
+            "or own and a list of platform:chat"
+        ),
     ] = "own"
     home_channel: Annotated[
         Target | None,
-        Meta(description="its home channel, platform:chat; else the first conversation used"),
+        Meta(
+            description="the profile's home channel, platform:chat; "
+            "default: the conversation used first"
+        ),
     ] = None
     jobs: Jobs = Jobs()
     send_tool: Annotated[
-        bool, Meta(description="give the model a tool send_message where Hermes has none")
+        bool,
+        Meta(description="give the model the tool send_message where Hermes does not offer it"),
     ] = False
     log: Log = Log()
     warm: Warm = Warm()
@@ -311,16 +459,16 @@ class Settings(Block, frozen=True, kw_only=True):
 
     @property
     def workers_at_once(self) -> int:
-        """How many workers of the profile there are at the most, but for those about to leave."""
+        """How many workers the profile may have at once, without those that are draining."""
         return self.limits.concurrent_turns + self.jobs.concurrent + self.warm.ready + 1
 
     @property
     def online(self) -> bool:
-        """Whether its processes have the machine's network."""
+        """Whether the profile's processes have the machine's network."""
         return self.launcher != "bubblewrap" or self.sandbox.online
 
     def shared(self) -> Iterator[str]:
-        """Yield, as setting and value, all by which the profile gets more than what is its own."""
+        """Yield, as setting and value, what gives the profile more than its own things."""
         for name in self.env.names:
             yield f"env {name}"
         for name in self.share:
@@ -335,13 +483,13 @@ class Settings(Block, frozen=True, kw_only=True):
             yield f"home_channel {self.home_channel}"
 
     def check(self) -> Iterator[Finding]:
-        """Object to a launcher that does not exist, and to logins that cannot be in its sandbox."""
+        """Object to a launcher that does not exist, and to logins that its sandbox cannot have."""
         if self.launcher not in LAUNCHERS:
             hint = f"allowed: {', '.join(LAUNCHERS)}"
             yield Finding("launcher", f"there is no launcher {self.launcher!r}", hint)
         if self.launcher == "bubblewrap" and "auth" in self.share:
-            message = "the root's logins cannot be shared with a profile in a sandbox"
-            hint = "log the profile in itself: hermes -p PROFILE auth add PROVIDER"
+            message = "a profile in a sandbox cannot use the root's logins"
+            hint = "log the profile in by itself: hermes -p PROFILE auth add PROVIDER"
             yield Finding("share", message, hint)
 
 
@@ -369,7 +517,7 @@ def apply(report: Report, base: B, node: Node, path: str) -> B:
 
 
 def _unit(block: Block, name: str, annotated: Any) -> str:
-    """Return what a number of a setting counts: ``bytes``, ``seconds``, or nothing with a unit."""
+    """Return the unit of a setting's number: ``bytes`` or ``seconds``; "" if it has none."""
     if name.endswith("bytes"):
         return "bytes"
     in_seconds = isinstance(block, Timeouts) or "seconds" in (name, name.rpartition("_")[2])
@@ -407,7 +555,7 @@ def _explained(error: str) -> tuple[str, int | None]:
 
 
 def _check(report: Report, base: Block, block: Block, mapping: Mapping, path: str) -> None:
-    known = set(base.check())  # reported where they were written
+    known = set(base.check())  # reported where these values were written
     for finding in block.check():
         if finding not in known:
             where = mapping.get(finding.key) or mapping

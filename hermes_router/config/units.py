@@ -22,7 +22,7 @@ DURATION_HINT = "seconds as a number, or with a unit: 30s, 5m, 2h, 1d"
 
 
 def size(text: str) -> int | None:
-    """Return the bytes that ``text`` means; None where it means none."""
+    """Return the number of bytes that ``text`` means; None if it is no size."""
     found = _SIZE.fullmatch(text.strip().lower())
     if found is None or (found[3] and not found[2]):
         return None
@@ -31,7 +31,7 @@ def size(text: str) -> int | None:
 
 
 def duration(text: str) -> float | None:
-    """Return the seconds that ``text`` means; None where it means none."""
+    """Return the seconds that ``text`` means; None if it is no duration."""
     text = text.strip().lower()
     parts = list(_PART.finditer(text))
     if not parts or "".join(part[0] for part in parts) != text:

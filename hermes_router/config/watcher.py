@@ -1,9 +1,9 @@
-"""The configuration in force: an edit counts from the next message on, a broken one never does.
+"""The configuration in force: an edit takes effect with the next message, a broken one never.
 
-Asking costs one ``stat`` per watched file. When a file changed, the message that notices waits
-until the new configuration has been read, in a thread; the others meanwhile wait with it and the
-event loop goes on. A file is taken only when it stayed the same while it was read and for a moment
-before, so that a half-written one is not: an editor that truncates and then writes is waited for.
+Asking costs one ``stat`` per watched file. When a file has changed, the message that notices it
+waits until a thread has read the new configuration. Messages that come meanwhile wait too, and the
+event loop goes on. A file counts only if it did not change while it was read, nor shortly before.
+So an editor that first empties the file and then writes it cannot cause a half-read one.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 
 from hermes_router.config.changes import changes
 from hermes_router.config.model import RouterConfig, vanished
 from hermes_router.errors import ConfigError, Problem
+from hermes_router.tasks import in_thread
 
 log = logging.getLogger(__name__)
 
 SETTLED = 0.05
-"""Seconds that a file must have been left alone before what it holds is believed."""
+"""Seconds without a change before a file's content counts."""
 
 PATIENCE = 0.5
-"""Seconds to wait for a file to rest, at most."""
+"""Seconds to wait, at most, for a file to stop changing."""
 
 ATTEMPTS = 3
-"""Readings after which a file that never rests is left for the next message."""
+"""How many times a file that keeps changing is read before the next message tries again."""
 
 Stamp = tuple[int, int, int, int] | None
 Stamps = dict[str, Stamp]
@@ -57,28 +57,32 @@ class ConfigWatcher:
 
     @property
     def error(self) -> ConfigError | None:
-        """Why the last edit was refused; ``None`` when the files as they are are in force."""
+        """Why the last edit was refused; ``None`` if the files as they are now are in force."""
         return self._error
 
     @property
     def snapshot(self) -> RouterConfig | None:
-        """The configuration in force, without looking at the files."""
+        """The configuration in force, without a look at the files; None if there never was one."""
         return self._config
 
     async def fresh(self) -> RouterConfig:
         """Return the configuration of the files as they are now, or else the last good one.
 
         Raises:
-            ConfigError: there never was a good one.
+            ConfigError: no configuration could be read since the start.
         """
         if self._changed():
             async with self._turnstile:
                 if self._changed():
-                    await anyio.to_thread.run_sync(self.reload)
+                    await in_thread(self.reload)
         return self._in_force()
 
     def current(self) -> RouterConfig:
-        """Do what :meth:`fresh` does, reading in the calling thread: not for the event loop."""
+        """Do what :meth:`fresh` does in the calling thread; do not call it on the event loop.
+
+        Raises:
+            ConfigError: no configuration could be read since the start.
+        """
         if self._changed():
             self.reload()
         return self._in_force()
@@ -112,16 +116,16 @@ class ConfigWatcher:
                 self._take(config, error)
                 self._seen = after
                 return
-        if self._config is None:  # better than nothing; the next message looks again
+        if self._config is None:  # better than none; the next message looks again
             self._take(config, error)
 
     def _rested(self) -> Stamps:
-        """Wait until the files have rested for a moment, and return their stamps; else nothing."""
+        """Wait until no file has changed for a moment; return their stamps, or {} after a limit."""
         deadline = time.monotonic() + PATIENCE
         while True:
             stamps = self._stamps()
             age = min(_age(stamp, time.time()) for stamp in stamps.values())
-            if age >= SETTLED or age < 0:  # clocks that disagree tell nothing
+            if age >= SETTLED or age < 0:  # the clocks differ, so an age says nothing
                 return stamps
             if time.monotonic() > deadline:
                 return {}
@@ -132,9 +136,9 @@ class ConfigWatcher:
             config = self._load()
         except ConfigError as error:
             return None, error
-        except Exception as error:  # a bug here must not stop what the last good table can route
-            log.exception("reading %s failed", self._path)
-            message = f"cannot be read, by a fault of the router: {error!r}"
+        except Exception as error:  # with a bug here, the last good table must still route
+            log.exception("the router failed to read %s", self._path)
+            message = f"cannot be read, because of a bug in hermes-router: {error!r}"
             return None, ConfigError([Problem(file=self._path, message=message)])
         gone = self._vanished()
         return (None, gone) if gone else (config, None)
@@ -172,12 +176,12 @@ def _stamp(file: str) -> Stamp:
 
 
 def _age(stamp: Stamp, now: float) -> float:
-    """Return for how long a file has been left alone; a missing one counts as rested."""
+    """Return for how many seconds a file has not changed; a missing file counts as unchanged."""
     return now - max(stamp[0], stamp[3]) / 1e9 if stamp else SETTLED
 
 
 def _unchanged(before: Stamps, after: Stamps, started: float) -> bool:
-    """Whether no file changed while it was read; *before* may not know all of them."""
+    """Return whether no file changed while it was read; *before* may not have all of them."""
     return all(
         before[file] == stamp if file in before else _age(stamp, started) >= SETTLED
         for file, stamp in after.items()

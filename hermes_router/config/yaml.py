@@ -1,9 +1,9 @@
-"""YAML with the place of every node: where a value was written and what exactly was written.
+"""YAML with the line and column of every node, and the exact text that was written.
 
-Hermes reads its config with PyYAML, so this reads the same language (YAML 1.1) with the same
-parser, but keeps each scalar's source text: ``-1003961179976`` is an int there and an id here. The
-tree is built from parser events without recursion, so that hostile nesting is an error and never a
-crash, and aliases share nodes, with a bound on what they expand to.
+Hermes reads its config with PyYAML. This module uses the same language (YAML 1.1) and the same
+parser, but keeps each scalar's source text: ``-1003961179976`` is an int for Hermes and an id here.
+It builds the tree from parser events without recursion, so that very deep nesting gives an error
+and never a crash. Aliases share nodes, and there is a limit on what they expand to.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KNOWN_TAGS = frozenset(
 
 
 class Scalar(msgspec.Struct, frozen=True, gc=False):
-    """A scalar as written. ``plain`` is False when it was quoted or a block."""
+    """A scalar as it was written. ``plain`` is False if it was quoted or a block."""
 
     text: str
     plain: bool
@@ -55,9 +55,9 @@ class Sequence(msgspec.Struct, frozen=True, gc=False):
 
 
 class Mapping(msgspec.Struct, frozen=True, gc=False):
-    """A mapping's entries in file order, merge keys applied, the first of duplicate keys kept.
+    """A mapping's entries in file order, with merge keys applied.
 
-    ``duplicates`` are pairs of (first, later) keys with the same text.
+    Of duplicate keys, the first one counts; ``duplicates`` are pairs of (first, later) keys.
     """
 
     entries: tuple[tuple[Scalar, Node], ...]
@@ -74,13 +74,14 @@ class Mapping(msgspec.Struct, frozen=True, gc=False):
         return next((key for key, _ in self.entries if key.text == name), None)
 
 
-# Nodes hold only what was read before them, so that there are no cycles to look for: the collector
-# would stop all threads, the gateway's loop too, for as long as it looks through a large tree.
+# A node holds only nodes that were read before it, so there are no cycles, and the garbage
+# collector can skip them. It would stop all threads, also the gateway's loop, while it looks
+# through a large tree.
 Node = Scalar | Sequence | Mapping
 
 
 def kind(node: Node) -> str:
-    """Return what YAML 1.1 takes *node* for.
+    """Return the type that YAML 1.1 gives to *node*.
 
     One of ``mapping list str int float bool null timestamp``, or another tag's last part.
     """
@@ -101,7 +102,7 @@ def _implicit_kind(text: str) -> str:
 
 
 def is_null(node: Node | None) -> bool:
-    """Tell whether *node* is absent or written as null or nothing."""
+    """Say whether *node* is absent or null, written out or not."""
     return node is None or kind(node) == "null"
 
 
@@ -146,7 +147,7 @@ def load(path: Path) -> Node | None:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ConfigError: it cannot be read or is not one well-formed YAML document.
+        ConfigError: the file cannot be read or is not one well-formed YAML document.
     """
     try:
         data = _read(path)
@@ -161,7 +162,7 @@ def load(path: Path) -> Node | None:
 
 def _read(path: Path) -> bytes:
     info = path.stat()
-    if not stat.S_ISREG(info.st_mode):  # opening a FIFO would wait for its writer
+    if not stat.S_ISREG(info.st_mode):  # to open a FIFO would wait for its writer
         raise OSError(0, "it is not a regular file")
     if info.st_size > MAX_BYTES:
         raise OSError(0, f"it is larger than {MAX_BYTES // 2**20} MiB")
@@ -172,7 +173,7 @@ def parse(data: bytes | str, file: str) -> Node | None:
     """Parse one YAML document; ``None`` if it holds nothing. *file* is named in errors.
 
     Raises:
-        ConfigError: with the place of what is wrong.
+        ConfigError: with the line and column of the mistake.
     """
     text = _decoded(data, file) if isinstance(data, bytes) else data
     composer = _Composer(file)
@@ -189,14 +190,18 @@ def parse(data: bytes | str, file: str) -> Node | None:
 
 
 def _fail_at_cause(error: yaml.MarkedYAMLError, text: str, file: str) -> NoReturn:
-    """Report what the parser met, at the place where it began and by the name that people know."""
+    """Report the parser's error at the place where its cause is, in words that people know.
+
+    Raises:
+        ConfigError: always.
+    """
     mark = error.problem_mark or error.context_mark
     message, hint = error.problem or error.context or "cannot be parsed", ""
     problem = error.problem or ""
     if "quoted scalar" in (error.context or "") and "end of stream" in problem:
         mark = error.context_mark
         message, hint = (
-            "not valid YAML: a quote is opened here and never closed",
+            "the quote that begins here is not closed",
             "close it, or remove it",
         )
     elif error.context and error.context_mark and "while parsing a flow" in error.context:
@@ -205,12 +210,12 @@ def _fail_at_cause(error: yaml.MarkedYAMLError, text: str, file: str) -> NoRetur
             mark = error.context_mark
             bracket = "[" if kind_of else "{"
             message, hint = (
-                f"not valid YAML: a {bracket} is opened here and never closed",
+                f"the {bracket} that begins here is not closed",
                 "close it",
             )
     elif "cannot start any token" in problem and _char_at(text, mark) == "\t":
         message, hint = (
-            "not valid YAML: a tab: YAML takes spaces alone before what it reads",
+            "a tab: YAML allows only spaces here",
             "write spaces",
         )
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -284,10 +289,10 @@ class _Composer:
         self._aliased = 0
 
     def feed(self, event: yaml.Event) -> None:
-        """Take one parser event."""
+        """Process one parser event."""
         tag = getattr(event, "tag", None)
         if tag not in (None, "!") and tag.removeprefix(_CORE) not in _KNOWN_TAGS:
-            hint = "remove the tag: Hermes ignores all of this file because of it"
+            hint = "remove the tag: because of it, Hermes ignores all of this file"
             self._refuse(event, f"the tag {tag}, which Hermes does not know", hint)
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
@@ -337,7 +342,7 @@ class _Composer:
             self._refuse(event, f"the alias *{event.anchor} names no anchor above it", "")
         known = self._anchors[event.anchor]
         if known is None:
-            self._refuse(event, f"the alias *{event.anchor} stands inside its own anchor", "")
+            self._refuse(event, f"the alias *{event.anchor} is inside its own anchor", "")
         node, size = known
         self._aliased += size
         if self._aliased > MAX_ALIASED:

@@ -1,4 +1,4 @@
-"""Profiles on disk: their homes, what is known of them from outside, and whether they changed.
+"""Profiles on disk: their homes, the settings that the gateway needs, and whether they changed.
 
-Reads and prepares profile homes; may use ``config``. Begin at :mod:`.model`.
+This package reads and prepares profile homes. It may use ``config``. Begin at :mod:`.model`.
 """

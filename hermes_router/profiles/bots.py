@@ -1,4 +1,4 @@
-"""Whether a profile has a bot of its own, which Hermes's gateway serves beside the shared one."""
+"""Find out whether a profile has its own bot, beside the bot that all profiles share."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hermes_router.profiles.env_file import env_values
 
 
 def has_own_bot(home: Path, gateway: Path) -> bool:
-    """Say whether a profile holds a chat platform's credential that the gateway's home does not.
+    """Return True if a profile has a chat platform's credential that the gateway's home has not.
 
-    ``hermes profile create --clone`` copies the gateway's own with the rest, up to Hermes 0.21:
-    that is the shared bot.
+    Up to Hermes 0.21, ``hermes profile create --clone`` also copies the gateway's credentials. Such
+    a copy is the shared bot, not the profile's own.
     """
     own = set(_credentials(home))
     return bool(own) and not own <= set(_credentials(gateway))
 
 
 def _credentials(home: Path) -> Iterator[str]:
-    # It may be a link into a repository of dot-files.
+    # Follow links: .env may be a link into a repository of dot-files.
     named = env_values(Path(os.path.realpath(home / ".env"))).items()
     yield from (value for name, value in named if is_platform_credential(name))
     yield from _in_configuration(home / "config.yaml")

@@ -1,4 +1,4 @@
-"""The few settings of a profile's own ``config.yaml`` that the gateway's side must know."""
+"""Read the few settings of a profile's own ``config.yaml`` that the gateway needs."""
 
 from __future__ import annotations
 
@@ -7,38 +7,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
-
 from hermes_router.config.yaml import load, plain_value
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.profiles.model import Profile
+from hermes_router.tasks import in_thread
 
 logger = logging.getLogger(__name__)
 
-#: A profile's configuration larger than this is not read: its owner could stall the gateway.
+#: A configuration with more bytes is not read, as a profile could block the gateway with it.
 _MAX_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class SessionScope:
-    """Whether the members of a group, or of a thread, have sessions of their own."""
+    """Whether each member of a group, or of a thread, has a separate session.
+
+    ``programs`` are the profile's ``quick_commands`` that run a program: they need no model.
+    """
 
     group_sessions_per_user: bool = True
     thread_sessions_per_user: bool = False
+    programs: frozenset[str] = frozenset()
 
 
 class SessionScopes:
-    """The session scopes of profiles, read again when their configuration changes."""
+    """The session scopes of profiles; a changed configuration is read again."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[tuple[int, int], SessionScope]] = {}
 
     async def of(self, profile: Profile) -> SessionScope:
-        """Return the profile's scope; Hermes's defaults where its configuration says nothing.
+        """Return the profile's session scope; a setting that is missing has Hermes's default.
 
         Raises:
-            ProfileError: the profile's configuration cannot be used. Hermes would go on with its
-                defaults, which are not what the profile's owner chose.
+            ProfileError: the profile's configuration cannot be read. Hermes would use its defaults
+                then, but these may not be what the profile's owner chose.
         """
         path = profile.home / "config.yaml"
         try:
@@ -48,7 +51,7 @@ class SessionScopes:
         stamp = (stat.st_mtime_ns, stat.st_size)
         known = self._known.get(path)
         if known is None or known[0] != stamp:
-            scope = await anyio.to_thread.run_sync(_read, profile, path)
+            scope = await in_thread(_read, profile, path)
             known = self._known[path] = (stamp, scope)
         return known[1]
 
@@ -69,14 +72,21 @@ def _read(profile: Profile, path: Path) -> SessionScope:
         value = values.get(name, gateway.get(name, getattr(default, name)))
         return value if isinstance(value, bool) else getattr(default, name)
 
-    return SessionScope(setting("group_sessions_per_user"), setting("thread_sessions_per_user"))
+    return SessionScope(
+        setting("group_sessions_per_user"), setting("thread_sessions_per_user"), _programs(values)
+    )
+
+
+def _programs(values: dict[str, Any]) -> frozenset[str]:
+    commands = _block(values, "quick_commands")
+    return frozenset(name for name in commands if _block(commands, name).get("type") == "exec")
 
 
 def platform_settings(profile: Profile, platform: str) -> dict[str, Any]:
-    """Return what a profile's configuration says of a platform, wherever Hermes reads it there.
+    """Return a profile's settings of a platform, from all sections in which Hermes looks for them.
 
     Raises:
-        ProfileError: the profile's configuration cannot be used.
+        ProfileError: the profile's configuration cannot be read.
     """
     path = profile.home / "config.yaml"
     if not path.exists():
@@ -103,7 +113,7 @@ def _block(values: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def read_profile_config(path: Path) -> dict[str, Any]:
-    """Return a profile's ``config.yaml`` as plain values; empty when it cannot be used."""
+    """Return a profile's ``config.yaml`` as plain values; an empty mapping if it cannot be read."""
     try:
         return _load(path)
     except (OSError, ConfigError):
@@ -116,5 +126,5 @@ def _load(path: Path) -> dict[str, Any]:
     node = load(path)
     values = plain_value(node) if node is not None else {}
     if not isinstance(values, dict):
-        raise OSError("it is no mapping")
+        raise OSError("it is not a mapping")
     return values

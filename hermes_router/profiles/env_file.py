@@ -1,4 +1,4 @@
-"""Reading a ``.env``, which in a profile's home its own processes can write."""
+"""Read a ``.env`` file safely; the profile's own processes can write the one in its home."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from hermes_router.profiles.small_file import MOST_BYTES, read_small
 
 
 def env_values(path: Path, most: int = MOST_BYTES) -> dict[str, str]:
-    """Return what a ``.env`` of at most ``most`` bytes sets; {} if it cannot be read."""
-    from dotenv import dotenv_values  # noqa: PLC0415 - slow, and not for those who ask for names
+    """Return the names and values that a ``.env`` sets, without empty values.
+
+    Returns an empty mapping if the file cannot be read or has more than ``most`` bytes.
+    """
+    from dotenv import dotenv_values  # noqa: PLC0415 - slow to import, and rarely needed
 
     try:
         text = read_small(path, most).decode("utf-8", "replace")
@@ -21,7 +24,7 @@ def env_values(path: Path, most: int = MOST_BYTES) -> dict[str, str]:
 
 
 def dotenv_names(path: Path) -> dict[str, bool]:
-    """Return the names that a ``.env`` sets, each with whether to something."""
+    """Return the names that a ``.env`` sets; True for each that has a value."""
     try:
         text = path.read_text("utf-8", "replace")
     except OSError:

@@ -1,41 +1,59 @@
-"""Whether a profile, or Hermes itself, changed since something was prepared from it."""
+"""Find out whether a profile or Hermes has changed since a process was prepared from them."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 import os
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from hermes_router.profiles.model import Profile
-from hermes_router.protocol.system.versions import DISTRIBUTION, HERMES_DISTRIBUTIONS
+from hermes_router.protocol.system import sources
+from hermes_router.protocol.system.versions import (
+    DISTRIBUTION,
+    HERMES_DISTRIBUTIONS,
+    hermes_package,
+)
 
-#: What of a profile is read before there is a message.
+#: The files of a profile that a prepared process reads before it gets a message.
 _FILES = ("config.yaml", ".env", "SOUL.md", "auth.json")
 
 _SOURCES = (".py", ".yaml", ".yml", ".md")
-#: Folders, and what of the files below them, at any depth, Hermes reads then, by the name's end.
-#: Whatever else lies there may be a turn's own doing: hooks and plugins keep notes beside their
-#: sources, Hermes counts the uses of skills.
+#: The folders that it reads too, at any depth, with the ends of the names of those files. Turns
+#: themselves may change other files there: hooks and plugins keep notes beside their sources, and
+#: Hermes counts the uses of skills.
 _FOLDERS = {
     "skills": ("SKILL.md", "DESCRIPTION.md"),
     "plugins": _SOURCES,
     "hooks": ("HOOK.yaml", ".py"),
 }
 
-#: Files that are looked at of each folder: a bound on the time it takes.
+#: Maximum number of files of each folder that are checked; this limits the time.
 _MOST_ENTRIES = 5000
 
 Stamp = frozenset[tuple[str, int, int]]
 
 
 def stamp_of(profile: Profile) -> Stamp:
-    """Return a value that changes when anything changes that a prepared process depends on."""
-    paths = [profile.home / name for name in _FILES]
-    for name, ends in _FOLDERS.items():
-        paths += _below(profile.home / name, ends)
+    """Return a value that changes when files change on which a prepared process depends."""
+    return _stamp(profile.home, _FOLDERS)
+
+
+def obstacle_stamp_of(profile: Profile) -> Stamp:
+    """Return a value that changes when a person edits files that may make a worker's start fail.
+
+    Skills are left out, because a start itself copies the skills that Hermes brings, and a failed
+    start copies a part of them.
+    """
+    return _stamp(profile.home, {name: _FOLDERS[name] for name in ("plugins", "hooks")})
+
+
+def _stamp(home: Path, folders: Mapping[str, tuple[str, ...]]) -> Stamp:
+    paths = [home / name for name in _FILES]
+    for name, ends in folders.items():
+        paths += _below(home / name, ends)
     paths += _installations()
     return frozenset(entry for path in paths if (entry := _look(path)) is not None)
 
@@ -43,7 +61,7 @@ def stamp_of(profile: Profile) -> Stamp:
 def _below(folder: Path, ends: tuple[str, ...]) -> list[Path]:
     found: list[Path] = []
     for parent, below, files in os.walk(folder):
-        # Neither Python's caches nor what Hermes has archived is read.
+        # Skip Python's caches and the hidden folders in which Hermes archives files.
         below[:] = (name for name in below if name != "__pycache__" and not name.startswith("."))
         found += (Path(parent, name) for name in files if name.endswith(ends))
         if len(found) > _MOST_ENTRIES:
@@ -60,15 +78,12 @@ def _installations() -> tuple[Path, ...]:
             installed = distribution(name)
             folder = f"{name.replace('-', '_')}-{installed.version}.dist-info"
             found.append(Path(str(installed.locate_file(folder))))
-    gateway = importlib.util.find_spec("gateway")
-    if gateway is not None and gateway.origin:
-        found.append(Path(gateway.origin).with_name("run.py"))
+    package = hermes_package()
+    if package is not None:
+        found.append(package.with_name("gateway") / "run.py")
     return tuple(found)
 
 
 def _look(path: Path) -> tuple[str, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return str(path), stat.st_mtime_ns, stat.st_size
+    seen = sources.look(path)
+    return None if seen is None else (str(path), *seen)

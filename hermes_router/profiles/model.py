@@ -1,8 +1,8 @@
-"""Profiles on disk, and what a worker of one is given: home, HOME, working directory, environment.
+"""Profiles on disk, and the folders and environment variables that their workers get.
 
-An environment is built from scratch. Nothing of the gateway's ``os.environ`` is inherited, because
-Hermes loaded the default profile's ``.env`` into it, overriding: even its PATH may be that
-profile's. What may be passed are the values that the gateway process was started with.
+A worker's environment is built from scratch and inherits nothing of the gateway's ``os.environ``.
+The reason is that Hermes has loaded the default profile's ``.env`` into it, so even PATH may be
+that profile's. Only values that the gateway process was started with may be passed on.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ from pathlib import Path
 
 from hermes_router.errors import ProfileError
 from hermes_router.protocol.system import proc
+from hermes_router.protocol.system.start import WORKER_VARIABLE
 
 PROFILE_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
-#: Marks a worker's environment; its value is the worker's id.
-WORKER_VARIABLE = "HERMES_ROUTER_WORKER"
-
-#: What every worker gets from the environment that the gateway process was started with.
+#: Every worker gets these variables, with the values that the gateway process was started with.
 INHERITED_NAMES = frozenset(
     {
         "PATH",
@@ -56,34 +54,34 @@ INHERITED_NAMES = frozenset(
     }
 )
 _INHERITED_PREFIX = "LC_"
-_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - where private folders are made, not files
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - for private folders, not for files
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile that exists: its name and its Hermes home."""
+    """An existing profile: its name and its Hermes home."""
 
     name: str
     home: Path
 
     @property
     def tool_home(self) -> Path:
-        """HOME of the profile's processes: credentials of command-line tools live there."""
+        """The HOME of the profile's processes, with the credentials of command-line tools."""
         return self.home / "home"
 
     @property
     def workspace(self) -> Path:
-        """The working directory where the profile configures no other."""
+        """The working directory of the profile's processes, unless the profile sets another."""
         return self.home / "workspace"
 
     @property
     def logs(self) -> Path:
-        """Where the profile's log files are."""
+        """The folder of the profile's log files."""
         return self.home / "logs"
 
 
 def hermes_root(home: Path) -> Path:
-    """Return the Hermes root of a Hermes home, which is either that root or a profile below it."""
+    """Return the Hermes root for a home, which is the root itself or a profile's home below it."""
     return home.parent.parent if home.parent.name == "profiles" else home
 
 
@@ -96,7 +94,8 @@ def find(name: str, root: Path) -> Profile:
     """Return the profile ``name`` of the Hermes root ``root``.
 
     Raises:
-        ProfileError: the name is none, or there is no such profile.
+        ProfileError: the name is not valid, there is no such profile, or its home is a link to
+            another profile's home.
     """
     if name == "default":
         return Profile(name, root)
@@ -113,13 +112,13 @@ def find(name: str, root: Path) -> Profile:
 
 
 def _refuse_anothers(name: str, home: Path, root: Path) -> None:
-    """Raise ``ProfileError`` if a link leads to the home of others, or to what holds it."""
+    """Raise ``ProfileError`` if the home is a link to another home, or to a folder with homes."""
     real, real_root = home.resolve(), root.resolve()
     others = {path.resolve() for path in (root / "profiles").iterdir() if path.name != name}
     inside = any(real == other or real.is_relative_to(other) for other in others)
     if inside or real_root.is_relative_to(real) or real == (root / "profiles").resolve():
         raise ProfileError(
-            "has a home that is a link to the home of others",
+            "has a home that is a link to another profile's home or to the root",
             profile=name,
             where=f"{home} -> {real}",
             hint=f"remove the link and create the profile: hermes profile create {name}",
@@ -127,7 +126,7 @@ def _refuse_anothers(name: str, home: Path, root: Path) -> None:
 
 
 def prepare(profile: Profile) -> None:
-    """Create the folders that a worker of the profile needs and that may be missing.
+    """Create the folders that a worker of the profile needs, if they are missing.
 
     Raises:
         ProfileError: the profile's home cannot be written.
@@ -140,7 +139,7 @@ def prepare(profile: Profile) -> None:
             f"has a home that cannot be written: {error}",
             profile=profile.name,
             where=str(profile.home),
-            hint="make the folder and all in it belong to the user that runs the gateway",
+            hint="make the user that runs the gateway the owner of the folder and all in it",
         ) from error
 
 
@@ -155,10 +154,11 @@ def worker_environment(
     """Return the whole environment of a worker of ``profile``.
 
     Args:
-        worker_id: marks the worker and all that descends from it.
-        tmpdir: the worker's private temporary directory.
+        profile: the profile that the worker serves.
+        worker_id: marks the worker and all its descendants.
+        tmpdir: the worker's private temporary folder.
         initial: the environment that the gateway process was started with.
-        passed: further names that the configuration passes on, where they are set.
+        passed: names of further variables to pass on, from the configuration.
     """
     wanted = INHERITED_NAMES.union(passed)
     environment = {
@@ -181,9 +181,9 @@ def worker_environment(
 
 
 def account_home(initial: Mapping[str, str]) -> str:
-    """Return the HOME that the gateway was started with: a worker's guards protect it too.
+    """Return the HOME that the gateway was started with; Hermes in a worker protects it too.
 
-    It goes by the name that Hermes itself gives it in a process whose HOME is a profile's.
+    Workers get it as ``HERMES_REAL_HOME``: Hermes itself uses this name if HOME is a profile's.
     """
     return initial.get("HERMES_REAL_HOME") or initial.get("HOME") or str(Path("~").expanduser())
 
@@ -191,23 +191,23 @@ def account_home(initial: Mapping[str, str]) -> str:
 def initial_environment(gateway_home: Path) -> dict[str, str]:
     """Return the environment that this process was started with, before Hermes changed it.
 
-    Where the system does not tell (it does on Linux), or the process's title was written over it,
-    the current environment without the names that the gateway home's ``.env`` sets stands in.
+    Linux keeps it in ``/proc``. On other systems, or if a process title has overwritten it, this
+    returns the current environment without the names that the gateway home's ``.env`` sets.
     """
     started_with = _proc_environment()
     if "PATH" in started_with:
         return started_with
-    from dotenv import dotenv_values  # noqa: PLC0415 - slow, and for systems without /proc only
+    from dotenv import dotenv_values  # noqa: PLC0415 - slow, and needed without /proc only
 
     overridden = dotenv_values(gateway_home / ".env").keys()
     return {name: value for name, value in os.environ.items() if name not in overridden}
 
 
 def temporary_folder(initial: Mapping[str, str]) -> str | None:
-    """Return where temporary folders of workers are made; None if Python is to find a place.
+    """Return the folder for the temporary folders of workers; None means Python's default.
 
-    By now TMPDIR may be what the default profile's ``.env`` says: ``initial``, the environment that
-    the gateway process was started with, decides.
+    It is chosen by ``initial``, the environment that the gateway process was started with. The
+    current TMPDIR is not used, as it may come from the default profile's ``.env``.
     """
     named = (initial.get(name, "") for name in ("TMPDIR", "TEMP", "TMP"))
     usable = (folder for folder in (*named, *_TEMPORARY) if os.access(folder, os.W_OK | os.X_OK))
@@ -224,7 +224,7 @@ def _proc_environment() -> dict[str, str]:
 
 
 def _python_user_base() -> dict[str, str]:
-    """Keep a ``pip install --user`` importable although HOME is another one."""
+    """Return the variable that keeps ``pip install --user`` packages importable in a worker."""
     base = site.getuserbase() if site.ENABLE_USER_SITE else ""
     if base and any(path.startswith(base + os.sep) for path in sys.path):
         return {"PYTHONUSERBASE": base}

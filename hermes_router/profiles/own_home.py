@@ -1,4 +1,4 @@
-"""What a profile has chosen that the gateway must say for it: home channels, language, deadline."""
+"""Read a profile's own choices that the gateway needs: home channels, language, approval time."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from hermes_router.profiles.env_file import env_values
 from hermes_router.profiles.model import Profile
 from hermes_router.routing.table import Place
 
-#: A larger ``.env`` is not read: its owner could stall the gateway.
+#: A ``.env`` with more bytes is not read, as a profile could block the gateway with it.
 _MOST_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class OwnHome:
-    """A profile's home channel of one platform; ``told`` when the gateway goes and is back."""
+    """A profile's home channel of one platform.
+
+    With ``told`` a message is sent there when the gateway stops and when it is back.
+    """
 
     place: Place
     told: bool = True
 
 
 def own_homes(profile: Profile, variables: Mapping[str, str]) -> list[OwnHome]:
-    """Return the home channels that a profile has chosen; blocks for a moment.
+    """Return the home channels that a profile has chosen. This blocks for a moment.
 
-    ``variables`` names, by platform, the variable of ``.env`` that says it. It counts before
-    ``config.yaml``, as in Hermes.
+    ``variables`` maps each platform to the variable in ``.env`` that names its home channel. The
+    variable wins over ``config.yaml``, as in Hermes.
     """
     environment = env_values(profile.home / ".env", _MOST_BYTES)
     homes = []
@@ -42,7 +45,7 @@ def own_homes(profile: Profile, variables: Mapping[str, str]) -> list[OwnHome]:
 
 
 def display_language(profile: Profile) -> str | None:
-    """Return the language that a profile's own gateway would speak; None for Hermes's default."""
+    """Return the language that the profile has set; None for Hermes's default."""
     display = read_profile_config(profile.home / "config.yaml").get("display")
     language = display.get("language") if isinstance(display, dict) else None
     named = env_values(profile.home / ".env", _MOST_BYTES).get("HERMES_LANGUAGE")
@@ -50,7 +53,7 @@ def display_language(profile: Profile) -> str | None:
 
 
 def approval_seconds(profile: Profile) -> int | None:
-    """Return how long the profile waits for an approval; None for Hermes's default."""
+    """Return how many seconds the profile waits for an approval; None for Hermes's default."""
     approvals = read_profile_config(profile.home / "config.yaml").get("approvals")
     seconds = approvals.get("timeout") if isinstance(approvals, dict) else None
     try:

@@ -1,5 +1,5 @@
-"""Worker processes: started, prepared ahead of time, bounded, logged, and ended.
+"""Workers: this package starts worker processes, prepares them ahead of time, limits and ends them.
 
-Knows processes and messages, not conversations. May use ``profiles``, ``config`` and
+It knows processes and messages, but no conversations. It may use ``profiles``, ``config`` and
 ``protocol``. Begin at :mod:`.process`.
 """

@@ -1,4 +1,4 @@
-"""What one worker's messages may take of the gateway: of its event loop, and of its memory."""
+"""Limit how much of the gateway's event loop and memory the messages of one worker may use."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 import anyio
 
-#: Messages of one worker that are read in a second; a good one sends some dozens. As chunks they
-#: are 512 MB.
+#: Maximum number of messages of one worker that the gateway reads in a second. A normal worker
+#: sends some dozens. As chunks of files they are 512 MB.
 MOST_PER_SECOND = 2000
-#: What a call counts for: more is done for it than for another message.
+#: As how many messages a call counts: the gateway does more for a call.
 CALL = 5
-#: A worker whose messages take long to decode gets this part of the event loop's time.
+#: If a worker's messages take long to decode, they get this part of the event loop's time.
 SHARE = 0.2
 
 _DEBT_SECONDS = 0.005
@@ -19,7 +19,7 @@ _YIELD_EVERY = 16
 
 
 class FlowControl:
-    """Makes a reader wait when it gets more to read than its share."""
+    """Tells the reader of one worker's messages to sleep when the worker exceeds its share."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
@@ -29,9 +29,10 @@ class FlowControl:
         self._unbroken = 0
 
     def pause(self, spent: float, *, weight: int = 1, waits: int = 0) -> float | None:
-        """Return how long to sleep, if at all, after a message that took ``spent`` seconds.
+        """Return how many seconds to sleep after a message; None if the reader may go on at once.
 
-        ``waits`` is how often the reader had to wait so far: each time others had the event loop.
+        ``spent`` is how many seconds the message took to decode, ``weight`` as how many messages it
+        counts. ``waits`` is how often the reader has waited so far: in each wait, other tasks ran.
         """
         now = time.monotonic()
         if now - self._since >= 1:
@@ -46,20 +47,20 @@ class FlowControl:
             debt, self._debt = self._debt, 0.0
             return debt * (1 / SHARE - 1)
         if self._unbroken >= _YIELD_EVERY:
-            # A pipe that is never empty would keep the loop to itself: nothing else waits here.
+            # Without this, a pipe that is never empty would keep other tasks from running.
             self._unbroken = 0
             return 0.0
         return None
 
     async def keep(self, spent: float) -> None:
-        """Sleep after a message, if need be."""
+        """Sleep after a message that took ``spent`` seconds, if the worker exceeds its share."""
         pause = self.pause(spent)
         if pause is not None:
             await anyio.sleep(pause)
 
 
 class Room:
-    """Lets calls in while there is room: for a number of them, and for their bytes together."""
+    """Admits at most ``calls`` calls at a time, with at most ``size`` bytes together."""
 
     def __init__(self, *, calls: int, size: int) -> None:
         self._most_calls = calls
@@ -69,24 +70,24 @@ class Room:
         self._left: anyio.Event | None = None
 
     def has(self, size: int) -> bool:
-        """Say whether a call of ``size`` bytes may be let in; one alone is, however large it is."""
+        """Return True if a call of ``size`` bytes may enter. A single call may have any size."""
         return not self._calls or (
             self._calls < self._most_calls and self._bytes + size <= self._most_bytes
         )
 
     async def wait_for(self, size: int) -> None:
-        """Wait until there is room."""
+        """Wait until a call of ``size`` bytes may enter."""
         while not self.has(size):
             self._left = self._left or anyio.Event()
             await self._left.wait()
 
     def enter(self, size: int) -> None:
-        """Take the room that there is."""
+        """Count a call of ``size`` bytes as running."""
         self._calls += 1
         self._bytes += size
 
     def leave(self, size: int) -> None:
-        """Make room again."""
+        """Count the call as done; callers that wait for room check again."""
         self._calls -= 1
         self._bytes -= size
         if self._left is not None:

@@ -1,8 +1,8 @@
-"""Children that another process starts for us: asked for over a socket, with their descriptors.
+"""Ask another process, over a socket, to start child processes for the gateway.
 
-The other process is a template, or the first process of a sandbox. It reaps what it starts and
-reports how it ended. With its report of a start comes a descriptor of the new process, which means
-the right one in every pid namespace and after every reuse of a pid.
+The other process is a template, or the first process of a sandbox. It reaps its children and
+reports their return codes. When it has started a child, it sends a pidfd of it. Unlike a pid, a
+pidfd means the same process in every pid namespace, and is never reused for another process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class _Reply:
 class ForkServer:
     """Our end of the control socket of a process that starts children.
 
-    ``shared_fate``: its children cannot outlive it, for it is the first of their pid namespace.
+    ``ready`` is set when that process can start children (``prepared``), or has ended (``ended``).
+    ``unfit`` is its reason if it cannot fork safely. With ``shared_fate`` it is the first process
+    of a pid namespace, so its children end with it.
     """
 
     def __init__(self, control: socket.socket, *, shared_fate: bool = False) -> None:
@@ -56,10 +58,12 @@ class ForkServer:
     async def start(
         self, request: msg.Fork | msg.Spawn, log: int, more: Sequence[int] = ()
     ) -> ForkedChild:
-        """Have a child started whose stderr is ``log``, and return it with its two pipe ends.
+        """Ask for a child process, and return it with our ends of its two pipes.
+
+        The descriptor ``log`` becomes its stderr; ``more`` are further descriptors to pass.
 
         Raises:
-            OSError: it was not.
+            OSError: the other process has ended, refused, or did not answer within 10 s.
         """
         child_in, our_out = os.pipe()
         our_in, child_out = os.pipe()
@@ -90,9 +94,9 @@ class ForkServer:
         return reply.child
 
     async def close(self) -> None:
-        """Let go of the socket, which asks the other process to end."""
+        """Close the socket; the other process then ends."""
         self._reader.cancel()
-        await asyncio.wait([self._reader])  # it must let go of the socket before that is closed
+        await asyncio.wait([self._reader])  # it may not read a closed socket
         self._end()
         self._control.close()
 
@@ -157,9 +161,10 @@ class ForkServer:
 
 
 class ForkedChild:
-    """A process that another one started for us, reaps, and reports on.
+    """A process that another process started for us, and whose end that process reports.
 
-    ``descriptor`` is its pidfd; -1 when it had ended before one could be had.
+    ``descriptor`` is its pidfd; -1 if it ended before a pidfd could be opened. ``inbound`` and
+    ``outbound`` are our ends of its pipes. ``keeper`` is set by a sandbox, see :meth:`keep`.
     """
 
     inbound = -1
@@ -178,7 +183,7 @@ class ForkedChild:
 
     @property
     def ended(self) -> bool:
-        """Whether the process has ended, as far as can be told at once."""
+        """True if the process has ended; this never waits."""
         if self._reported.is_set() or self._descriptor < 0:
             return True
         poll = select.poll()
@@ -186,7 +191,7 @@ class ForkedChild:
         return bool(poll.poll(0))
 
     def report(self, returncode: int) -> None:
-        """Note the end that the process's parent saw."""
+        """Note the return code that the parent of the process reports; the first report counts."""
         if not self._reported.is_set():
             self._returncode = returncode
             self._reported.set()
@@ -194,7 +199,7 @@ class ForkedChild:
     async def gone(self) -> None:
         """Wait until the process has ended."""
         if self._descriptor >= 0:
-            # A copy: two tasks may wait for one process, and a loop watches a descriptor once.
+            # A copy, as two tasks may wait, and the event loop watches a descriptor only once.
             copy = os.dup(self._descriptor)
             try:
                 await anyio.wait_readable(copy)
@@ -203,16 +208,19 @@ class ForkedChild:
                 os.close(copy)
 
     async def wait(self) -> int | None:
-        """Return the process's return code when it has ended; None when nobody reports it."""
+        """Wait for the end of the process and return its return code.
+
+        Returns None if no report comes within 1 s after the end.
+        """
         await self.gone()
         with anyio.move_on_after(_REPORT_SECONDS):
             await self._reported.wait()
         return self._returncode
 
     def send_signal(self, number: int) -> None:
-        """Send a signal to the process; nothing happens when it has ended."""
+        """Send a signal to the process; do nothing if it has ended."""
         if self._descriptor >= 0:
-            with contextlib.suppress(OSError):  # it has ended; or what was sent is no pidfd
+            with contextlib.suppress(OSError):  # it has ended, or the descriptor is no pidfd
                 signal.pidfd_send_signal(self._descriptor, number)
 
     def keep(self, other: object) -> None:
@@ -222,7 +230,7 @@ class ForkedChild:
 
 
 def _pid_of(descriptor: int) -> int:
-    """Return the id, as this process sees it, of the process that a pidfd means; 0 if unknown."""
+    """Return the pid of a pidfd, as this process sees it; 0 if unknown."""
     with contextlib.suppress(OSError, ValueError):
         for line in (proc.SELF / "fdinfo" / str(descriptor)).read_text("ascii").splitlines():
             name, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""How much memory trees of processes use, from ``/proc``; what it does not tell counts as none."""
+"""Read from ``/proc`` how much memory process trees use; unreadable processes count as 0 bytes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def footprint(roots: Iterable[int], alone: Iterable[int] = ()) -> int:
-    """Return the bytes that processes use and no file backs: ``roots`` with all that is below them.
+    """Return how many bytes of memory processes use, without memory that is backed by files.
 
-    Of those in ``alone`` what is below them does not count.
-
-    A page that a forked process shares with its parent counts for both: it is the most that may be
-    in use. Processes that are closed to other processes of their user tell this too.
+    Each pid in ``roots`` counts with all its descendants, each pid in ``alone`` without them. A
+    page that a forked process shares with its parent counts twice, so the result is an upper bound.
+    The kernel tells this figure even for processes that other processes may not inspect.
     """
     return sum(map(_anonymous, _trees(roots) | set(alone)))
 

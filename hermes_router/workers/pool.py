@@ -1,10 +1,10 @@
-"""Where workers come from: one that waits, one forked from a template, or a cold start.
+"""The pool of workers: it hands out a ready worker, forks one from a template, or starts one cold.
 
-Per profile that is kept warm there is a template, a process that has imported everything under
-that profile's home, and a few ready workers that it forked. A message consumes a ready worker; when
-it is answered the next one is prepared. Whatever was prepared is thrown away instead of used when
-the profile changed on disk, when it is older than allowed, or when it died: the turn then costs a
-cold start at the most, never an error.
+A profile that is kept warm has a template and a few ready workers. The template is a process that
+has imported Hermes under the profile's home; it forks the ready workers. A message takes a ready
+worker, and after the answer the pool prepares the next one. The pool ends prepared processes
+instead of using them if the profile changed on disk, if they are too old, or if they died. The
+turn then needs a cold start, but does not fail.
 """
 
 from __future__ import annotations
@@ -12,22 +12,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from hermes_router.config.settings import Settings, Warm
-from hermes_router.errors import RouterError, TemplateUnfit
-from hermes_router.profiles.fingerprint import Stamp, stamp_of
+from hermes_router.errors import (
+    HermesUpdated,
+    RouterError,
+    ShortOfMemory,
+    StartRefused,
+    TemplateUnfit,
+)
+from hermes_router.profiles.fingerprint import Stamp, obstacle_stamp_of, stamp_of
 from hermes_router.profiles.model import Profile
 from hermes_router.tasks import BackgroundTasks
+from hermes_router.workers import running_code
 from hermes_router.workers.launchers import launcher
 from hermes_router.workers.memory_usage import footprint
+from hermes_router.workers.memory_watch import MemoryWatch, Room
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
+from hermes_router.workers.start_backoff import StartBackoff
 from hermes_router.workers.template import Template, templates_work_here
 from hermes_router.workers.worker_log import WorkerLog
 
@@ -35,13 +46,19 @@ logger = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 30.0
 
-#: Templates that are started for one preparing; after that, the next turn or sweep tries again.
+#: Seconds between two checks of the free memory.
+_MEMORY_SECONDS = 5.0
+
+#: Seconds that ended prepared processes get to free their memory before a message is refused.
+_ROOM_SECONDS = 3.0
+
+#: Maximum number of templates that are started in a row; the next turn or sweep tries again.
 _TEMPLATE_ATTEMPTS = 2
 
 
 @dataclass(slots=True)
 class _ProfilePool:
-    """What is kept warm for one profile."""
+    """The template and the ready workers of one profile (variables call it a nest)."""
 
     order: WorkerOrder
     warm: Warm
@@ -58,22 +75,25 @@ class _ProfilePool:
 class WorkerPool:
     """The source of all workers of a gateway.
 
-    ``budget`` bounds the profiles that stay warm, ``memory_bytes`` what is prepared for all of them
-    together; 0 of it is no bound.
+    At most ``budget`` profiles are kept warm. All prepared processes together may use
+    ``memory_bytes`` bytes; 0 means no limit.
     """
 
     def __init__(self, initial: Mapping[str, str], *, budget: int) -> None:
         self.budget = budget
         self.memory_bytes = 0
+        self.memory = MemoryWatch()
         self._initial = initial
         self._nests: dict[str, _ProfilePool] = {}
         self._preparing: dict[asyncio.Task[None], anyio.CancelScope] = {}
         self._ending = BackgroundTasks()
+        self._starts: dict[Path, StartBackoff] = {}
+        self._templates: dict[Path, StartBackoff] = {}
         self._sweeper: asyncio.Task[Any] | None = None
         self._closed = False
 
     def order(self, profile: Profile, settings: Settings) -> WorkerOrder:
-        """Return what it takes to start a worker of ``profile``."""
+        """Return the order for a worker of ``profile``: all that its start needs."""
         return WorkerOrder(
             profile=profile,
             launch=launcher(settings.launcher),
@@ -95,12 +115,16 @@ class WorkerPool:
         )
 
     async def start(self, order: WorkerOrder, warm: Warm) -> WorkerProcess:
-        """Return a worker for a message: prepared if one is there, else started now.
+        """Return a worker for a message: a ready one, a forked one, or one that is started now.
 
         Raises:
+            HermesUpdated: Hermes was updated on disk, so no worker may be started.
             ProfileError: the profile's home cannot be used.
             WorkerStartError: the system refused to start a process.
+            StartRefused: the last workers never got ready, and the pause is not over yet.
         """
+        await running_code.check(order.profile.name)
+        await self._refuse_too_early(order)
         nest = self._note_use(order, warm)
         if nest is None:
             return await start_worker(order)
@@ -116,12 +140,34 @@ class WorkerPool:
                 return await self._forked(nest.template, order)
         return await start_worker(order)
 
-    async def start_aside(self, order: WorkerOrder) -> WorkerProcess:
-        """Return a worker for a job: nobody waits for it, so that it takes no ready worker.
+    def works(self, profile: Profile) -> None:
+        """Note that a worker of the profile works: it asks the model, or it has answered."""
+        self._starts.pop(profile.home, None)
 
-        It is forked from a template that is there anyway, and keeps none alive; raises as
-        :meth:`start` does.
+    async def never_ready(self, order: WorkerOrder, why: str) -> None:
+        """Note that a worker ended before it could do its work; ``why`` is the reason."""
+        backoff = self._starts.setdefault(order.profile.home, StartBackoff())
+        backoff.failed(why, await _circumstances(order))
+
+    async def _refuse_too_early(self, order: WorkerOrder) -> None:
+        backoff = self._starts.get(order.profile.home)
+        if backoff is None or not backoff.doubtful:
+            return
+        seconds = backoff.wait(await _circumstances(order))
+        if seconds:
+            raise StartRefused(
+                f"{backoff.why}. The next attempt is in {math.ceil(seconds)} s, or as soon as the "
+                f"profile has changed; {order.log.path} may say more.",
+                profile=order.profile.name,
+            )
+
+    async def start_aside(self, order: WorkerOrder) -> WorkerProcess:
+        """Return a worker for a job. It takes no ready worker, because no person waits for a job.
+
+        The worker is forked if the profile has a template, else started cold. A job does not keep
+        the profile warm. Raises the same errors as :meth:`start`.
         """
+        await running_code.check(order.profile.name)
         nest = self._nests.get(order.profile.name)
         if nest is not None and nest.order == order and not await self._stale(nest):
             template = nest.template
@@ -130,10 +176,30 @@ class WorkerPool:
                     return await self._forked(template, order)
         return await start_worker(order)
 
-    def resize(self, budget: int, memory_bytes: int = 0) -> None:
-        """Set the budget; what no longer fits is let go of, the least recently used first.
+    async def make_room(self) -> None:
+        """Ensure that there is memory for a new turn; end all prepared processes if there is not.
 
-        What is too much memory is let go of at the next sweep.
+        Raises:
+            ShortOfMemory: memory is still short 3 s after the prepared processes were ended.
+        """
+        deadline = time.monotonic() + _ROOM_SECONDS
+        looked = False
+        while (found := self.memory.room(now=looked))[0] is Room.SHORT:
+            self._let_go_of_all()
+            if time.monotonic() >= deadline:
+                raise ShortOfMemory(found[1])
+            await anyio.sleep(_ROOM_SECONDS / 10)
+            looked = True
+
+    def _let_go_of_all(self) -> None:
+        for name in list(self._nests):
+            self._discard(name)
+
+    def resize(self, budget: int, memory_bytes: int = 0) -> None:
+        """Set the limits of the pool: the number of warm profiles, and the bytes they may use.
+
+        Profiles beyond ``budget`` are dropped at once, the least recently used first. Profiles
+        beyond ``memory_bytes`` are dropped at the next sweep.
         """
         self.budget = budget
         self.memory_bytes = memory_bytes
@@ -141,18 +207,19 @@ class WorkerPool:
             self._discard(min(self._nests, key=lambda name: self._nests[name].used))
 
     def keep_warm(self, profile: Profile, settings: Settings) -> None:
-        """Prepare for a profile that nobody has written to yet, while the budget lasts."""
-        if len(self._nests) < self.budget and profile.name not in self._nests:
+        """Prepare workers of a profile before its first message, if the limits allow it."""
+        known = profile.name in self._nests
+        if len(self._nests) < self.budget and not known and self._may_prepare():
             self._note_use(self.order(profile, settings), settings.warm)
             self.replenish(profile.name)
 
     def prepared(self, profile: str) -> bool:
-        """Say whether a worker of the profile can be forked."""
+        """Return True if the profile has a template that can fork a worker now."""
         nest = self._nests.get(profile)
         return nest is not None and nest.template is not None and nest.template.prepared
 
     def idle(self) -> list[tuple[str, str, int, float]]:
-        """Return what waits: each process's profile, its role, its id, the seconds it is there."""
+        """Return each prepared process: its profile, role (template or ready), pid and age in s."""
         found, now = [], time.monotonic()
         for name, nest in self._nests.items():
             age = now - nest.born
@@ -163,17 +230,20 @@ class WorkerPool:
         return found
 
     def replenish(self, profile: str) -> None:
-        """See in the background that the profile has its template and its ready workers."""
+        """Start in the background the template and ready workers that the profile lacks."""
         nest = self._nests.get(profile)
-        if nest is not None and not self._closed:
+        if nest is not None and not self._closed and self._may_prepare():
             self._prepare(self._fill(nest))
 
+    def _may_prepare(self) -> bool:
+        return self.memory.room()[0] is Room.ENOUGH
+
     async def close(self) -> None:
-        """End all that was prepared; nothing of it is left when this returns."""
+        """End all prepared processes; return when all are gone."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        # By its scope: a task that is cancelled from outside would not finish its clean-up.
+        # Cancel the scope, not the task: a cancelled task would not finish its clean-up.
         for scope in self._preparing.values():
             scope.cancel()
         await asyncio.gather(*self._preparing, return_exceptions=True)
@@ -205,7 +275,7 @@ class WorkerPool:
             self._discard(oldest)
 
     async def keep_within_memory(self) -> None:
-        """Let go of the least recently used profiles until the rest fits into the budget."""
+        """Drop the least recently used profiles until the rest fits into ``memory_bytes``."""
         while self.memory_bytes and self._nests:
             nests = self._nests.values()
             ready = [worker.pid for nest in nests for worker in nest.ready]
@@ -215,7 +285,8 @@ class WorkerPool:
                 return
             oldest = min(self._nests, key=lambda name: self._nests[name].used)
             logger.info(
-                "%s is not kept warm: %d bytes are prepared, warm_budget.memory_bytes allows %d",
+                "%s is not kept warm: prepared processes use %d bytes, warm_budget.memory_bytes "
+                "allows %d",
                 *(oldest, used, self.memory_bytes),
             )
             self._discard(oldest)
@@ -226,36 +297,56 @@ class WorkerPool:
         self._clear(nest)
 
     async def _fill(self, nest: _ProfilePool) -> None:
-        """Bring a nest up to what its settings want; a failure is logged and tried again later."""
+        """Start the missing template and ready workers of a profile.
+
+        A failure is logged, and tried again later.
+        """
         async with nest.lock:
             try:
                 if nest.template is not None and await self._stale(nest):
                     self._clear(nest)
+                await running_code.check(nest.order.profile.name)
                 if nest.template is None and await self._worth_a_try(nest):
                     await self._start_template(nest)
-                if nest.template is None:
+                if (template := nest.template) is None:
                     return
                 nest.ready = [worker for worker in nest.ready if not worker.ended]
-                while len(nest.ready) < nest.warm.ready and not nest.gone:
-                    nest.ready.append(await self._forked(nest.template, nest.order))
+                while len(nest.ready) < nest.warm.ready and nest.template is template:
+                    worker = await self._forked(template, nest.order)
+                    if nest.template is template:
+                        nest.ready.append(worker)
+                    else:  # the profile changed, or was dropped, while the worker was forked
+                        self._end(worker.end())
+                self._templates.pop(nest.order.profile.home, None)
+            except HermesUpdated:  # RunningCode.watch logs this once
+                self._clear(nest)
             except TemplateUnfit as error:
                 logger.warning("nothing can be prepared: %s", error)
                 nest.unfit = True
             except RouterError as error:
                 logger.warning("nothing could be prepared: %s", error)
                 self._clear(nest)
+                backoff = self._templates.setdefault(nest.order.profile.home, StartBackoff())
+                backoff.failed(error.message, await _circumstances(nest.order))
             finally:
-                if nest.gone:  # let go of meanwhile: nobody else would end what came since
+                if nest.gone:  # dropped meanwhile: end what was started since
                     self._clear(nest)
 
     async def _worth_a_try(self, nest: _ProfilePool) -> bool:
-        """Say whether a template may do: one that may not fork may not until its home changes."""
+        """Return True if a new template may succeed.
+
+        After a failed start, this is False for a while. After a template that cannot fork safely,
+        it is False until the profile's home changes or the old result is too old.
+        """
+        backoff = self._templates.get(nest.order.profile.home)
+        if backoff is not None and backoff.wait(await _circumstances(nest.order)):
+            return False
         return not nest.unfit or await self._old(nest)
 
     async def _start_template(self, nest: _ProfilePool) -> None:
-        """Start a template, again if its home changed meanwhile: it may know only half of that.
+        """Start a template; start it again if the home changed meanwhile: it may know old files.
 
-        In a new home, and after an update, the change is the template's own: it copies skills.
+        In a new home, and after an update, the template itself changes the home: it copies skills.
         """
         for _attempt in range(_TEMPLATE_ATTEMPTS):
             nest.stamp, nest.unfit = await _stamp(nest), False
@@ -271,18 +362,18 @@ class WorkerPool:
         return worker
 
     async def _stale(self, nest: _ProfilePool) -> bool:
-        """Say whether what is prepared may not be used any more."""
+        """Return True if the prepared processes of a profile may no longer be used."""
         template = nest.template
         return template is None or template.ended or await self._old(nest)
 
     async def _old(self, nest: _ProfilePool) -> bool:
-        """Say whether what was found out when the template started may hold no more."""
+        """Return True if the template is too old, or the profile has changed since its start."""
         if time.monotonic() - nest.born > nest.warm.max_age:
             return True
         return await _stamp(nest) != nest.stamp
 
     def _clear(self, nest: _ProfilePool) -> None:
-        """End what is prepared, in the background; workers that are in use go on."""
+        """End the prepared processes of a profile in the background; workers in use go on."""
         ready, nest.ready = nest.ready, []
         template, nest.template = nest.template, None
         for worker in ready:
@@ -291,10 +382,16 @@ class WorkerPool:
             self._end(template.retire())
 
     async def _sweep(self) -> None:
-        """Let go of profiles that nobody uses, and renew what became stale."""
+        """Drop profiles that were not used for long, and renew prepared processes; run forever."""
+        swept = time.monotonic()
         while True:
-            await anyio.sleep(_SWEEP_SECONDS)
+            await anyio.sleep(_MEMORY_SECONDS)
             now = time.monotonic()
+            if self._nests and not self._may_prepare():
+                self._let_go_of_all()
+            if now - swept < _SWEEP_SECONDS:
+                continue
+            swept = now
             await self.keep_within_memory()
             for name, nest in list(self._nests.items()):
                 if now - nest.used > nest.warm.keep:
@@ -303,14 +400,14 @@ class WorkerPool:
                     self.replenish(name)
 
     def _prepare(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that may be given up."""
+        """Run ``work`` in the background; :meth:`close` cancels it."""
         scope = anyio.CancelScope()
         task = asyncio.create_task(_within(scope, work))
         self._preparing[task] = scope
         task.add_done_callback(self._preparing.pop)
 
     def _end(self, work: Coroutine[Any, Any, Any]) -> None:
-        """End something, which is never given up."""
+        """Run ``work``, which ends a process, in the background; :meth:`close` waits for it."""
         self._ending.start(work)
 
 
@@ -321,3 +418,8 @@ async def _within(scope: anyio.CancelScope, work: Coroutine[Any, Any, None]) -> 
 
 async def _stamp(nest: _ProfilePool) -> Stamp:
     return await anyio.to_thread.run_sync(stamp_of, nest.order.profile)
+
+
+async def _circumstances(order: WorkerOrder) -> object:
+    """Return a value that changes when a failing start may work: settings and relevant files."""
+    return order, await anyio.to_thread.run_sync(obstacle_stamp_of, order.profile)

@@ -1,7 +1,8 @@
-"""One worker process as its parent sees it: messages in and out, the stop ladder, its end.
+"""One worker process as the gateway sees it: send and receive messages, and end the process.
 
-The process that is started is the worker's supervisor; its end is the end of the whole tree. This
-module owns the descriptors and reaps the process. What the messages mean is the turn's business.
+The started process is the worker's supervisor; when the supervisor has ended, the whole process
+tree has ended. This module owns the descriptors and reaps the process. It does not interpret the
+messages: the turn does.
 """
 
 from __future__ import annotations
@@ -17,31 +18,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from hermes_router import scratch
 from hermes_router.config.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 from hermes_router.errors import ProfileError, ProtocolError, WorkerStartError
 from hermes_router.profiles import model
-from hermes_router.profiles.model import WORKER_VARIABLE, Profile
+from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
 from hermes_router.protocol.size_guard import too_heavy
+from hermes_router.protocol.system.start import WORKER_VARIABLE
 from hermes_router.protocol.template import LOG_FORMAT, PREPARE_MCP
+from hermes_router.tasks import in_thread
 from hermes_router.workers.flow_control import CALL, FlowControl
 from hermes_router.workers.launchers import Child, Launch, LaunchSpec
 from hermes_router.workers.worker_log import WorkerLog, one_line
 
-#: Seconds that the system gets to deliver the end of a process that was killed.
+#: Seconds to wait for the end of a process after SIGKILL.
 _REAP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrder:
-    """What it takes to have a worker: whose, started how, with which environment.
+    """All that the start of a worker needs.
 
-    What the worker prints goes into ``log``.
+    Attributes:
+        launch: the launcher that starts the process.
+        initial: the gateway's environment at its start; ``passed`` names what a worker gets of it.
+        log: the worker log, which gets all that the worker prints.
+        grace: seconds between SIGTERM and SIGKILL for the worker's process tree.
+        share: what the profile shares with others, for example ``auth``, ``ssh`` or ``kanban``.
+        limits: name and value of each limit that the supervisor enforces.
+        together: how many workers of the profile may run at once.
+        mcp_ahead: prepared workers start the profile's MCP servers before there is a message.
     """
 
     profile: Profile
@@ -61,13 +71,13 @@ class WorkerOrder:
 class WorkerProcess:
     """A started worker. Use :func:`start_worker`, and :meth:`end` it in any case."""
 
-    #: Was it started before there was a message for it?
+    #: True if the worker was started before there was a message for it.
     prepared = False
 
-    #: The size of the frame that was received last.
+    #: The bytes of the last received frame.
     frame_bytes: int
 
-    #: Is it a template? What it forks carries its mark, and must not end with it.
+    #: True for a template. Its forked workers carry its mark, and must not end with it.
     forks = False
 
     def __init__(self, child: Child, *, order: WorkerOrder, worker_id: str, tmpdir: Path) -> None:
@@ -83,15 +93,19 @@ class WorkerProcess:
         self.frame_bytes = 0
 
     async def send(self, message: msg.Message) -> None:
-        """Send one message; raises ``OSError`` when the worker is gone."""
+        """Send one message to the worker.
+
+        Raises:
+            OSError: the worker is gone.
+        """
         await self._writer.send(msg.encode(message))
 
     async def receive(self) -> msg.FromWorker:
         """Return the worker's next message.
 
         Raises:
-            EndOfFrames: the worker closed its end, as it does when it exits.
-            ProtocolError: what came is no message.
+            EndOfFrames: the worker has closed its end of the pipe, or has exited.
+            ProtocolError: the received bytes are no message.
         """
         try:
             frame = await self._reader.receive()
@@ -105,7 +119,7 @@ class WorkerProcess:
                 profile=self._order.profile.name,
             ) from error
         self.frame_bytes = len(frame)
-        del frame  # its memory is free while what it held is worked on
+        del frame  # free its memory while the message is worked on
         weight = CALL if isinstance(message, msg.Request) else 1
         spent = time.perf_counter() - begun
         pause = self._pace.pause(spent, weight=weight, waits=self._reader.waits)
@@ -114,7 +128,11 @@ class WorkerProcess:
         return message
 
     async def messages(self) -> AsyncIterator[msg.FromWorker]:
-        """Yield messages until the worker closes its end; raises ``ProtocolError``."""
+        """Yield messages until the worker closes its end of the pipe.
+
+        Raises:
+            ProtocolError: the received bytes are no message.
+        """
         while True:
             try:
                 yield await self.receive()
@@ -122,24 +140,24 @@ class WorkerProcess:
                 return
 
     async def end(self, *, patience: float = 0.0) -> int | None:
-        """End the worker and all that descends from it, and return its return code.
+        """End the worker and its whole process tree; return the supervisor's return code.
 
-        The ladder: the pipe is closed and the worker gets ``patience`` seconds to exit by itself;
-        then its supervisor is asked to end the tree, which kills what has not ended within the
-        order's grace time; last, the supervisor itself is killed. None when not even that helped.
+        First the pipe is closed, and the worker gets ``patience`` seconds to exit by itself. Then
+        SIGTERM asks the supervisor to end the tree; the supervisor kills what is left after the
+        order's grace time. Last the supervisor is killed. Returns None if even that did not help.
         """
         with anyio.CancelScope(shield=True):
             self._writer.close()
             returncode = await self._descend(patience)
             self._reader.close()
             if returncode != 0 and not self.forks:
-                await anyio.to_thread.run_sync(sweep, self.worker_id)
-            await anyio.to_thread.run_sync(_remove_tree, self._tmpdir)
+                await in_thread(sweep, self.worker_id)
+            await in_thread(_remove_tree, self._tmpdir)
         return returncode
 
     @property
     def ended(self) -> bool:
-        """Whether the process is known to have ended."""
+        """True if the process is known to have ended; this never waits."""
         return self._child.ended
 
     async def _descend(self, patience: float) -> int | None:
@@ -156,25 +174,27 @@ class WorkerProcess:
         return None
 
     def keep(self, other: Child) -> None:
-        """Keep what the process runs in until ``other``, which it started, has ended too."""
+        """Keep this process's sandbox, if any, until its child ``other`` has ended too."""
         self._child.keep(other)
 
     def terminate(self) -> None:
-        """Have the supervisor end the tree; who reads the messages will see their end."""
+        """Ask the supervisor to end the tree. The reader of the messages then sees their end."""
         self._child.send_signal(signal.SIGTERM)
 
 
 async def start_worker(
     order: WorkerOrder, *, launch: Launch | None = None, control: int | None = None
 ) -> WorkerProcess:
-    """Start a worker, by ``launch`` if that is given; or a template, with its ``control`` socket.
+    """Start a worker and return it; with ``control``, a socket descriptor, start a template.
+
+    ``launch`` replaces the order's launcher.
 
     Raises:
         ProfileError: the profile's home cannot be used.
         WorkerStartError: the system refused to start a process.
     """
     worker_id = uuid.uuid4().hex[:12]
-    log, tmpdir = await anyio.to_thread.run_sync(_lay_out, order)
+    log, tmpdir = await in_thread(_lay_out, order)
     environment = model.worker_environment(
         order.profile,
         worker_id=worker_id,
@@ -204,7 +224,7 @@ async def start_worker(
         child = await (launch or order.launch)(spec)
     except BaseException as error:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(_remove_tree, tmpdir)
+            await in_thread(_remove_tree, tmpdir)
         if not isinstance(error, OSError):
             raise
         raise WorkerStartError(
@@ -219,12 +239,16 @@ async def start_worker(
 
 def _decoded(frame: bytes | bytearray) -> msg.FromWorker:
     if too_heavy(frame):
-        raise FrameError("a message of too many values")
+        raise FrameError("a message with too many values")
     return msg.decode_from_worker(frame)
 
 
 def open_log(order: WorkerOrder) -> int:
-    """Return a descriptor of the profile's worker log; raises ``ProfileError``."""
+    """Prepare the profile's home, open its worker log, and return the descriptor.
+
+    Raises:
+        ProfileError: the home cannot be used, or the log cannot be written.
+    """
     model.prepare(order.profile)
     try:
         return order.log.open()
@@ -237,16 +261,16 @@ def open_log(order: WorkerOrder) -> int:
 
 
 def _lay_out(order: WorkerOrder) -> tuple[int, Path]:
-    """Make what a worker needs before it starts: its log's descriptor and its TMPDIR."""
+    """Open a new worker's log and make its TMPDIR; return the descriptor and the folder."""
     log = open_log(order)
     return log, scratch.make(model.temporary_folder(order.initial))
 
 
 def sweep(worker_id: str) -> list[int]:
-    """Kill what carries a dead worker's mark and was missed by its supervisor; return the ids.
+    """Kill the processes that a dead worker left behind; return their pids.
 
-    The supervisor ends a worker's tree. This is for the case that somebody killed the supervisor.
-    Only where ``/proc`` tells environments.
+    Normally the supervisor ends the worker's tree; this is for a supervisor that was killed. The
+    processes are found by the worker's mark in their environment, so only where ``/proc`` exists.
     """
     mark = f"{WORKER_VARIABLE}={worker_id}".encode()
     killed = []

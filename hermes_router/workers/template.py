@@ -1,4 +1,4 @@
-"""A template process as its parent sees it: asked to fork, told how the forked workers end."""
+"""A template process as the gateway sees it: the gateway asks it to fork workers."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import anyio
 
 from hermes_router.errors import TemplateUnfit, WorkerStartError
 from hermes_router.protocol import template as msg
+from hermes_router.protocol.system.start import WORKER_VARIABLE
 from hermes_router.workers.fork_client import ForkServer
 from hermes_router.workers.launchers import Child, LaunchSpec
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
 
 _PREPARE_SECONDS = 120.0
 
-#: What of a worker's environment is not the template's.
-_OWN_NAMES = ("TMPDIR", "HERMES_ROUTER_WORKER")
+#: The environment variables in which a forked worker differs from its template.
+_OWN_NAMES = ("TMPDIR", WORKER_VARIABLE)
 
 
 def templates_work_here() -> bool:
-    """Say whether this system can fork prepared processes safely."""
+    """Return True if this system can fork prepared processes safely (Linux)."""
     return sys.platform.startswith("linux")
 
 
 class Template:
-    """A prepared process of one profile. Use :meth:`start`, and :meth:`retire` it in the end."""
+    """A process of one profile that forks workers. Use :meth:`start`, and :meth:`retire` it."""
 
     def __init__(self, process: WorkerProcess, control: socket.socket) -> None:
         self._process = process
@@ -34,12 +35,12 @@ class Template:
 
     @property
     def prepared(self) -> bool:
-        """Whether it can fork."""
+        """True if the template can fork workers now."""
         return self._forks.prepared
 
     @property
     def ended(self) -> bool:
-        """Whether it is known to have ended."""
+        """True if the template is known to have ended."""
         return self._forks.ended
 
     @classmethod
@@ -48,8 +49,8 @@ class Template:
 
         Raises:
             ProfileError: the profile's home cannot be used.
-            TemplateUnfit: what the profile has of its own forbids to fork it; so it will next time.
-            WorkerStartError: it could not be started, or not be prepared in time.
+            TemplateUnfit: the profile's own code, such as a plugin, makes a fork unsafe.
+            WorkerStartError: the template could not be started, or was not ready within 120 s.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -71,7 +72,8 @@ class Template:
                 f"the template may not fork: {template._forks.unfit}",
                 profile=order.profile.name,
                 where=str(order.log.path),
-                hint="the profile's workers are started cold; see what its plugins do on import",
+                hint="the profile's workers are started cold; check what its plugins do when "
+                "they are imported",
             )
         if not template.prepared:
             raise WorkerStartError(
@@ -82,7 +84,11 @@ class Template:
         return template
 
     async def launch(self, spec: LaunchSpec) -> Child:
-        """Fork a worker; a launcher like any other. Raises ``OSError`` when it does not."""
+        """Fork a worker from the template; this method can be used as a launcher.
+
+        Raises:
+            OSError: the template refused, or has ended.
+        """
         request = msg.Fork(
             worker_id=spec.worker_id,
             environment={name: spec.environment[name] for name in _OWN_NAMES},
@@ -94,7 +100,7 @@ class Template:
         return child
 
     async def retire(self) -> None:
-        """End the template; workers that it forked go on."""
+        """End the template. The workers that it forked go on."""
         with anyio.CancelScope(shield=True):
             await self._forks.close()
             await self._process.end(patience=1.0)

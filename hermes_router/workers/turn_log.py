@@ -1,7 +1,8 @@
-"""What the worker log says of one turn: its lines, and when it reached which phase."""
+"""Write the lines of one turn to the worker log, with the time of each phase."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -13,19 +14,25 @@ from hermes_router.errors import ProtocolError
 from hermes_router.workers.process import WorkerOrder, open_log
 from hermes_router.workers.worker_log import one_line, write_line
 
-#: What a worker may call a moment or a step, and how many of them the log takes.
+logger = logging.getLogger(__name__)
+
+#: A phase name that a worker may choose, and how many phases the log accepts.
 _PHASE = re.compile(r"[a-z][a-z0-9_.]{0,31}")
 _MOST_PHASES = 32
 
 
 class TurnLog:
-    """The lines of a turn, and its phases: each with its seconds since the turn began."""
+    """Writes the lines of a turn; ``phases`` are the seconds since the turn began, by name.
+
+    ``received`` is when the message arrived, in monotonic seconds.
+    """
 
     def __init__(self, turn_id: str, *, received: float) -> None:
         self._turn_id = turn_id
         self._begun = time.monotonic()
         self._descriptor = -1
         self._as_json = False
+        self._incomplete = False
         self.phases = {"queue": self._begun - received}
 
     @property
@@ -34,21 +41,33 @@ class TurnLog:
         return time.monotonic() - self._begun
 
     async def open(self, order: WorkerOrder) -> None:
-        """Open the profile's worker log; raises ``ProfileError``."""
+        """Open the profile's worker log.
+
+        Raises:
+            ProfileError: the home cannot be used, or the log cannot be written.
+        """
         self._as_json = order.log.as_json
         self._descriptor = await anyio.to_thread.run_sync(open_log, order)
 
     def reached(self, phase: str) -> None:
-        """Note that a phase is reached, the first time that it is."""
+        """Note the time of a phase, the first time that the turn reaches it."""
         self.phases.setdefault(phase, time.monotonic() - self._begun)
 
     def marked(self, phase: str) -> None:
-        """Note a phase that the worker named; raises ``ProtocolError`` on a bad name."""
+        """Note a phase that the worker reported.
+
+        Raises:
+            ProtocolError: the name is not allowed, or there are too many phases.
+        """
         self._check(phase)
         self.reached(phase)
 
     def ready(self, steps: Mapping[str, float]) -> None:
-        """Note that the worker is ready, and its own steps to there; raises ``ProtocolError``."""
+        """Note that the worker is ready; ``steps`` are the seconds of each part of its start.
+
+        Raises:
+            ProtocolError: a name is not allowed, or there are too many phases.
+        """
         for name, seconds in steps.items():
             step = f"ready.{name}"
             self._check(step)
@@ -60,10 +79,22 @@ class TurnLog:
             raise ProtocolError(f"the worker named a phase {one_line(repr(phase), 100)}")
 
     def line(self, what: str, fields: Mapping[str, object]) -> None:
-        """Write one line; nothing where the log could not be opened."""
-        if self._descriptor >= 0:
-            fields = {"turn": self._turn_id, **fields}
+        """Write one line about the turn; do nothing if the log is not open.
+
+        If the disk is full, the line is lost, but the turn goes on. The gateway's log says so once
+        a turn.
+        """
+        if self._descriptor < 0:
+            return
+        fields = {"turn": self._turn_id, **fields}
+        try:
             write_line(self._descriptor, what, fields, as_json=self._as_json)
+        except OSError as error:
+            if not self._incomplete:
+                logger.warning(
+                    "turn %s: lines are missing from the worker log: %s", self._turn_id, error
+                )
+            self._incomplete = True
 
     def end(self, fields: Mapping[str, object]) -> None:
         """Write the turn's last line, with all phases."""

@@ -1,16 +1,18 @@
-"""The per-profile worker log: what each turn's process did, and everything that it printed.
+"""Write and read the worker log of a profile: lines about each turn, and all that workers print.
 
-One file per profile, ``<profile home>/logs/hermes-router-worker.log``: a header line when a turn
-begins, the worker's own stderr, an end line with its exit and durations. The file lies where the
-profile's own processes can write, so that it is opened without following links.
+The file is ``<profile home>/logs/hermes-router-worker.log``. It has a line when a turn begins, the
+worker's stderr, and a line with exit and durations when the turn ends. The profile's own processes
+can write in that folder, so the gateway opens the file without following links.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
 import stat
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +23,7 @@ import msgspec
 
 FILE_NAME = "hermes-router-worker.log"
 
-#: Characters of one value in a log line; a worker may have chosen it.
+#: Maximum number of characters of one value in a log line: a worker may have chosen the value.
 _LONGEST = 1000
 
 _LINE = re.compile(r"(?P<time>\S+) hermes-router (?P<what>begin|worker|end)(?P<pairs>(?: .*)?)")
@@ -30,12 +32,16 @@ _PAIR = re.compile(r' (?P<name>[\w.]+)=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^ "]+))'
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
 
+#: Held while a log is rotated: two turns that begin at once would rotate it twice.
+_rotating = threading.Lock()
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerLog:
-    """One profile's worker log: appended to, and rotated by size between turns.
+    """The worker log of one profile, in ``folder``. It is rotated by size between turns.
 
-    ``backups`` files of ``max_bytes`` bytes are kept beside the current one. With ``as_json`` each
-    line is a JSON object.
+    A file with ``max_bytes`` bytes is rotated; ``backups`` old files are kept. With ``as_json``
+    each line of the gateway is a JSON object.
     """
 
     folder: Path
@@ -49,21 +55,22 @@ class WorkerLog:
         return self.folder / FILE_NAME
 
     def open(self) -> int:
-        """Return a descriptor that appends to the log; it is the worker's stderr.
+        """Rotate the log if needed, and return a descriptor that appends to it (a worker's stderr).
 
         Raises:
             OSError: the log folder or file is a link, or cannot be written.
         """
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            self._rotate(folder)
+            with _rotating:
+                self._rotate(folder)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
             descriptor = os.open(FILE_NAME, flags, 0o600, dir_fd=folder)
         finally:
             os.close(folder)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise OSError(f"{self.path} is no regular file")
+            raise OSError(f"{self.path} is not a regular file")
         os.set_blocking(descriptor, True)
         return descriptor
 
@@ -85,18 +92,34 @@ class WorkerLog:
 def write_line(
     descriptor: int, what: str, fields: Mapping[str, object], *, as_json: bool = False
 ) -> None:
-    """Append one line: time, ``what``, and ``name=value`` pairs, or all that as a JSON object."""
+    """Append a line with the time, the event ``what`` and ``name=value`` pairs.
+
+    With ``as_json`` the line is a JSON object with the same values.
+    """
     moment = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
     if as_json:
         line = {"time": moment, "event": what, **fields}
-        os.write(descriptor, msgspec.json.encode(line) + b"\n")
+        _write(descriptor, msgspec.json.encode({name: _in_json(v) for name, v in line.items()}))
         return
     pairs = " ".join(f"{name}={plain(value)}" for name, value in fields.items())
-    os.write(descriptor, f"{moment} hermes-router {what} {pairs}\n".encode())
+    _write(descriptor, f"{moment} hermes-router {what} {pairs}".encode())
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    data = line + b"\n"
+    if os.write(descriptor, data) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _in_json(value: object) -> object:
+    """Return ``value`` without characters that UTF-8 cannot write, such as bytes of a file name."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def plain(value: object) -> str:
-    """Return ``value`` as one word of a log line: no control character, no space in it."""
+    """Return ``value`` as one word of a log line: shortened, and quoted if it is no plain word."""
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if text.isprintable() and text and not set(text) & set(' "=\\'):
@@ -105,7 +128,7 @@ def plain(value: object) -> str:
 
 
 def one_line(text: str, most: int = _LONGEST) -> str:
-    """Return what an untrusted side said as a part of one log line: printable, and not too long."""
+    """Return an untrusted text for a log line: printable, and cut after ``most`` characters."""
     cut = text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
     return cut if cut.isprintable() else "".join(map(_escaped_in_text, cut))
 
@@ -124,7 +147,7 @@ def _escaped(char: str) -> str:
 
 
 def exit_text(returncode: int | None) -> str:
-    """Say how a process ended: its status, or its signal by name."""
+    """Return how a process ended, in words: its exit status, or the name of its signal."""
     if returncode is None:
         return "unknown"
     if returncode >= 0:
@@ -137,12 +160,13 @@ def exit_text(returncode: int | None) -> str:
 
 @dataclass(slots=True)
 class TurnRecord:
-    """What a worker log tells of one turn; None for what it does not tell (yet).
+    """One turn as a worker log describes it; a value is None if the log does not say it (yet).
 
     ``phases`` are seconds since the turn began: ``start`` (the process exists), ``ready`` (Hermes
-    is up), ``model_request``, ``reply`` (delivered, state saved), ``gone``. But ``queue`` is how
-    long the message had waited before, and ``ready.*`` are the parts of getting ready. ``exit`` is
-    None while the turn runs. ``start`` is ``prepared`` or ``cold``. Times are the gateway's.
+    is built), ``model_request``, ``reply`` (delivered, state saved), ``gone``. Two kinds differ:
+    ``queue`` is how long the message had waited before, and ``ready.*`` are the durations of the
+    parts of ``ready``. ``exit`` is None while the turn runs. ``start`` is ``prepared`` or ``cold``.
+    All times are by the gateway's clock.
     """
 
     turn: str
@@ -162,10 +186,10 @@ class TurnRecord:
 
 
 def read_turns(path: Path) -> list[TurnRecord]:
-    """Return the turns of one worker log, oldest first; none where there is no file.
+    """Return the turns of one worker log, oldest first; an empty list if there is no file.
 
-    The worker's own output stands in the same file, so that a worker can write lines like these.
-    The records are for people and statistics: nothing may be decided by them.
+    A worker prints into the same file, so it can forge such lines. Use the records for people and
+    statistics only, never for decisions.
     """
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
@@ -175,7 +199,7 @@ def read_turns(path: Path) -> list[TurnRecord]:
 
 
 def parse_turns(lines: Iterable[str]) -> list[TurnRecord]:
-    """Return the turns that the lines of a worker log tell of, in the order of their beginnings."""
+    """Return the turns in the lines of a worker log, in the order in which they began."""
     records: dict[str, TurnRecord] = {}
     for line in lines:
         parsed = _parsed(line.rstrip("\n"))
@@ -190,7 +214,7 @@ def parse_turns(lines: Iterable[str]) -> list[TurnRecord]:
 
 
 def _parsed(line: str) -> tuple[str, str, dict[str, str]] | None:
-    """Return what a line of the gateway's own tells of, when, and its values; None for others."""
+    """Return the event, time and values of a line of the gateway; None for any other line."""
     if (match := _LINE.fullmatch(line)) is not None:
         return match["what"], match["time"], pairs_of(match["pairs"])
     if not line.startswith("{"):

@@ -1,8 +1,7 @@
-"""How a worker's process is started: one small module per way, listed here by its name."""
+"""Launchers: each module here starts a worker's process in one way; :func:`launcher` lists them."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +9,18 @@ from typing import Protocol
 
 from hermes_router.config.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 from hermes_router.profiles.model import Profile
+from hermes_router.workers import own_code
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchSpec:
-    """Everything that a launcher must know to start one worker.
+    """All that a launcher needs to start one worker.
 
-    ``log`` is the descriptor that becomes the worker's stderr; the caller keeps and closes it.
-    ``grace`` is how many seconds the tree gets between being asked to end and being killed. With
-    ``control``, the descriptor of a socket, it is a template that is started. ``limits`` are what
-    the worker's supervisor keeps, see :mod:`hermes_router.protocol.limits`; ``together`` is how
-    many workers of the profile there may be at once.
+    ``log`` is the descriptor that becomes the worker's stderr; the caller closes it. ``grace`` is
+    the seconds between SIGTERM and SIGKILL for the process tree. With ``control``, the descriptor
+    of a socket, the launcher starts a template. The worker's supervisor enforces ``limits``, see
+    :mod:`hermes_router.protocol.limits`. ``together`` is how many workers of the profile may run
+    at once.
     """
 
     profile: Profile
@@ -38,7 +38,7 @@ class LaunchSpec:
 
 
 class Child(Protocol):
-    """A started process: two pipe descriptors, which the caller owns, and its end."""
+    """A started process. The caller owns its pipes' descriptors ``inbound`` and ``outbound``."""
 
     pid: int
     inbound: int
@@ -46,54 +46,58 @@ class Child(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Whether the process has ended, as far as can be told at once."""
+        """True if the process has ended; this never waits."""
         ...
 
     async def wait(self) -> int | None:
-        """Return the process's return code when it has ended.
+        """Wait for the end of the process and return its return code.
 
-        It is as :mod:`subprocess` gives it; None when nobody can tell.
+        The code is as in :mod:`subprocess`: negative for a signal. None means unknown.
         """
         ...
 
     def send_signal(self, number: int) -> None:
-        """Send a signal to the process; nothing happens when it has ended."""
+        """Send a signal to the process; do nothing if it has ended."""
 
     def keep(self, other: Child) -> None:
-        """Keep what this process runs in until ``other``, which it started, has ended too."""
+        """Keep this process's sandbox, if any, until its child ``other`` has ended too."""
 
 
 Launch = Callable[[LaunchSpec], Awaitable[Child]]
 
 
 def launcher(name: str) -> Launch:
-    """Return the launcher of that name; raises ``KeyError`` for another."""
+    """Return the launcher with this name.
+
+    Raises:
+        KeyError: there is no such launcher.
+    """
     from hermes_router.workers.launchers import bubblewrap, local  # noqa: PLC0415 - they import this module
 
     return {"local": local.launch, "bubblewrap": bubblewrap.launch}[name]
 
 
 def check(name: str) -> str | None:
-    """Return why this machine cannot start workers that way, and how to mend it; None if it can.
+    """Return why this machine cannot use the launcher, and how to fix it; None if it can.
 
-    It is tried for real, once: the answer is remembered.
+    The first call really tries it; the answer is cached.
     """
     if name != "bubblewrap":
         return None
-    from hermes_router.workers.launchers import bwrap  # noqa: PLC0415 - commands that need none start fast
+    from hermes_router.workers.launchers import bwrap  # noqa: PLC0415 - keeps other commands fast
 
     return bwrap.check()
 
 
 async def close() -> None:
-    """Let go of what launchers keep between two starts; call it when no worker lives any more."""
+    """Close what launchers keep between two starts; call this when no worker runs any more."""
     from hermes_router.workers.launchers import bubblewrap  # noqa: PLC0415 - it imports this module
 
     await bubblewrap.close()
 
 
 def command(spec: LaunchSpec) -> list[str]:
-    """Return the command line of a worker, but for what its launcher adds."""
+    """Return the command line of a worker, without the arguments that its launcher adds."""
     arguments = ["-p", spec.profile.name, "--grace", str(spec.grace)]
     if not spec.hardening.no_new_privs:
         arguments.append("--new-privs")
@@ -101,6 +105,6 @@ def command(spec: LaunchSpec) -> list[str]:
         arguments.append("--share-auth")
     if "ssh" in spec.share:
         arguments.append("--share-ssh")
-    if spec.control is None:  # a template is told them with each fork
+    if spec.control is None:  # a template gets them with each fork
         arguments += [f"--limit={name}={value!r}" for name, value in spec.limits]
-    return [sys.executable, "-P", "-m", "hermes_router_worker", *arguments]
+    return [*own_code.command("hermes_router_worker"), *arguments]

@@ -1,9 +1,10 @@
-"""The kanban board for a sandbox: a folder, for SQLite keeps files beside its database.
+"""Make the kanban board of all profiles available in a sandbox.
 
-Hermes keeps one board for all profiles. What belongs to it lies in a folder of the Hermes root, but
-for the database of the default board: that lies in the root itself, among its secrets, where no
-sandbox looks. So it is moved into the board's folder, once, and a link takes its place: whoever
-opens it there gets the same files as before, also those beside it.
+Hermes keeps one board for all profiles. Its files are in a folder of the Hermes root, except the
+database of the default board. That one is in the root itself, beside secrets, and a sandbox does
+not show the root. SQLite also keeps files beside its database, so showing one file is not enough.
+So this module moves the database into the board's folder, once, and puts a link in its place. A
+program that opens the link uses the same files as before.
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ from hermes_router.errors import ProfileError
 from hermes_router.protocol.files.lock import try_lock
 from hermes_router.workers.launchers.view import View
 
-#: The database, and the file by which Hermes's processes take turns to open it anew.
+#: The database, and the lock file of Hermes's processes for its first opening.
 _NAMES = ("kanban.db", "kanban.db.init.lock")
 
-#: Where Hermes keeps what belongs to the default board besides.
+#: The folder with the other files of the default board.
 _FOLDER = ("kanban", "boards", "default")
 
 
 def show(view: View, root: Path, profile: str, *, patience: float = 10.0) -> None:
-    """Show the board of the Hermes ``root`` for writing; wait so many seconds for who uses it.
+    """Show the board of the Hermes ``root`` in the sandbox, for reading and writing.
+
+    The first time, this moves the database. It waits ``patience`` seconds for programs that use it.
 
     Raises:
-        ProfileError: its database is in use where it is, or there are two.
+        ProfileError: the database stays in use, or there is already one in the board's folder.
     """
     folder = root.joinpath(*_FOLDER)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -39,9 +42,10 @@ def show(view: View, root: Path, profile: str, *, patience: float = 10.0) -> Non
         _move(root / _NAMES[0], folder / _NAMES[0], time.monotonic() + patience)
     except (OSError, sqlite3.Error) as error:
         raise ProfileError(
-            f"is to share the kanban board, whose database cannot be moved to {folder}: {error}",
+            f"shares the kanban board, but its database cannot be moved to {folder}: {error}",
             profile=profile,
-            hint="end what uses the board and write again, or take kanban out of share",
+            hint="end the programs that use the board and send the message again, or remove "
+            "kanban from share",
         ) from error
     view.show(root / _FOLDER[0], "rw")
     for name in _NAMES:
@@ -49,24 +53,28 @@ def show(view: View, root: Path, profile: str, *, patience: float = 10.0) -> Non
 
 
 def _move(database: Path, target: Path, deadline: float) -> None:
-    """Have the database at ``target`` and a link in its place, whatever there is."""
+    """Move the database to ``target``, if it exists, and put a link in its place."""
     if database.is_symlink():
         return
     with _turn(database.with_name(_NAMES[1]), deadline):
-        if database.is_symlink():  # another thread or gateway was first
+        if database.is_symlink():  # another thread or gateway has moved it
             return
         if not database.exists():
             _link(database)
             return
         with _alone(database, deadline):
-            os.link(database, target)  # fails where there is one already: which counts?
+            os.link(database, target)  # fails if the target exists: we cannot choose one
             _link(database)
         _link(database.with_name(_NAMES[1]))
 
 
 @contextlib.contextmanager
 def _turn(lock: Path, deadline: float) -> Iterator[None]:
-    """Keep Hermes's processes from opening the database for the first time."""
+    """Hold Hermes's lock for the first opening of the database.
+
+    Raises:
+        BlockingIOError: another process still holds the lock at the ``deadline`` (monotonic).
+    """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not try_lock(descriptor, deadline - time.monotonic(), pause=0.05):
@@ -78,10 +86,14 @@ def _turn(lock: Path, deadline: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _alone(database: Path, deadline: float) -> Iterator[None]:
-    """Hold the database so that nobody else has it open, with nothing left beside it."""
+    """Open the database for us alone, without SQLite's files beside it.
+
+    Raises:
+        BlockingIOError: another process still uses it at the ``deadline`` (monotonic seconds).
+    """
     with closing(sqlite3.connect(database, timeout=0.2, isolation_level=None)) as connection:
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        while True:  # only who is alone may leave the journal that all share
+        while True:  # SQLite leaves the shared journal (WAL) only if we are alone
             try:
                 (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
                 if mode == "delete":
@@ -97,7 +109,7 @@ def _alone(database: Path, deadline: float) -> Iterator[None]:
 
 
 def _link(path: Path) -> None:
-    """Put a link into the board's folder in the place of a file of the root."""
+    """Replace a file of the root by a link to the file of the same name in the board's folder."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(Path(*_FOLDER, path.name))

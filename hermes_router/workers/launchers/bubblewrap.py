@@ -1,10 +1,11 @@
-"""The ``bubblewrap`` launcher: all workers of a profile in one sandbox of their own.
+"""The ``bubblewrap`` launcher: it starts all workers of a profile in one sandbox.
 
-A sandbox is a set of Linux namespaces that ``bwrap`` makes: its own file system
-(:mod:`hermes_router.workers.launchers.view`), processes, IPC, host name and, if wanted, network.
-Its first process, the keeper, starts workers and templates inside on request. It is closed when
-nothing that was started in it lives any more, it dies with the gateway, and there is one per
-profile: a session's later turn finds the processes and the ``/tmp`` of the earlier ones.
+A sandbox is a set of Linux namespaces that ``bwrap`` makes. It has its own file system
+(:mod:`hermes_router.workers.launchers.view`), processes, IPC and host name. If configured, it has
+no network. The first process of the sandbox starts workers and templates inside on request. There
+is one sandbox for a profile, so a later turn finds the processes and the ``/tmp`` of the turns
+before. The sandbox is closed when all processes that the launcher started in it have ended. It ends
+with the gateway.
 """
 
 from __future__ import annotations
@@ -12,11 +13,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import IO
 
@@ -27,7 +26,7 @@ from hermes_router import scratch
 from hermes_router.errors import WorkerStartError
 from hermes_router.profiles.model import hermes_root
 from hermes_router.protocol import template as msg
-from hermes_router.workers import launchers
+from hermes_router.workers import launchers, own_code
 from hermes_router.workers.fork_client import ForkedChild, ForkServer
 from hermes_router.workers.launchers import Child, LaunchSpec, board, scope
 from hermes_router.workers.launchers.bwrap import NAMESPACES, check
@@ -46,8 +45,8 @@ async def launch(spec: LaunchSpec) -> Child:
     """Start a worker or a template of ``spec.profile`` in that profile's sandbox.
 
     Raises:
-        OSError: the system refused.
-        RouterError: there can be no such sandbox; the reason tells what to mend.
+        OSError: the system refused to start a process.
+        RouterError: the sandbox cannot be made; the message says what to fix.
     """
     key = (asyncio.get_running_loop(), spec.profile, (spec.sandbox, spec.share))
     sandbox = _sandboxes.get(key)
@@ -58,7 +57,7 @@ async def launch(spec: LaunchSpec) -> Child:
 
 
 async def close() -> None:
-    """Close the sandboxes of this loop; none of them is left when this returns."""
+    """Close all sandboxes of this event loop; return when they are gone."""
     loop = asyncio.get_running_loop()
     for (of, *_), sandbox in list(_sandboxes.items()):
         if of is loop:
@@ -73,7 +72,7 @@ def _forget(key: _Key, sandbox: _Sandbox) -> None:
 
 
 class _Sandbox:
-    """One running sandbox and what lives in it."""
+    """One running sandbox, and the processes that were started in it."""
 
     def __init__(self) -> None:
         self.open = True
@@ -84,7 +83,7 @@ class _Sandbox:
         self._tmp: Path | None = None
 
     def begin(self, spec: LaunchSpec, *, forget: functools.partial[None]) -> None:
-        """Start the sandbox, in the background."""
+        """Start the sandbox in the background; :meth:`close` will call ``forget``."""
         self._forget = forget
         self._started = asyncio.create_task(self._start(spec))
 
@@ -92,7 +91,7 @@ class _Sandbox:
         self._starting += 1
         try:
             if self._started is None:
-                raise OSError("the sandbox was not begun")
+                raise OSError("the sandbox was not started")
             server = await asyncio.shield(self._started)
             template = ["--template", "3"] if spec.control is not None else []
             request = msg.Spawn(
@@ -111,7 +110,7 @@ class _Sandbox:
             self._close_if_empty()
 
     def keep(self, child: ForkedChild) -> None:
-        """Stay until ``child`` has ended."""
+        """Keep the sandbox open until ``child`` has ended."""
         task = asyncio.create_task(child.gone())
         self._lives.add(task)
         task.add_done_callback(self._ended)
@@ -125,7 +124,7 @@ class _Sandbox:
             self.close()
 
     def close(self) -> None:
-        """Begin to close it, whatever lives in it."""
+        """Begin to close the sandbox; this ends all processes in it."""
         if self.open:
             self.open = False
             self._forget()
@@ -143,7 +142,7 @@ class _Sandbox:
             line, environment = await anyio.to_thread.run_sync(
                 _line, spec, view, self._tmp, users.fileno()
             )
-            # In this thread, not in one of a pool: bwrap dies with the thread that started it.
+            # In this thread, not in a pool's: bwrap ends with the thread that started it.
             self._process = subprocess.Popen(  # noqa: ASYNC220
                 [*line, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
@@ -167,16 +166,16 @@ class _Sandbox:
             await server.close()
             reason = await anyio.to_thread.run_sync(check)
             raise WorkerStartError(
-                f"there is no sandbox: {reason or 'bwrap failed; the worker log tells more'}",
+                f"there is no sandbox: {reason or 'bwrap failed; see the worker log'}",
                 profile=spec.profile.name,
                 where=str(spec.profile.logs),
             )
         return server
 
     async def _close(self) -> None:
-        """End the sandbox; whatever escaped its worker inside it ends with it."""
+        """End the sandbox and all processes in it, also those that escaped from their worker."""
         if self._started is not None:
-            with contextlib.suppress(Exception):  # its failure was told to those who waited for it
+            with contextlib.suppress(Exception):  # the callers of launch() got this error
                 server = await self._started
                 await server.close()
         process = self._process
@@ -214,16 +213,18 @@ def _users(spec: LaunchSpec) -> IO[bytes]:
 
 
 def _line(spec: LaunchSpec, view: View, tmp: Path, users: int) -> tuple[list[str], dict[str, str]]:
-    environment = {"PATH": spec.environment.get("PATH", os.defpath)}
+    names = ("PATH", "HOME", "HERMES_HOME")
+    environment = {name: spec.environment[name] for name in names if name in spec.environment}
+    environment["TMPDIR"] = _TMP
     return scope.within(spec, _command(spec, view, tmp, users), environment, shared=True)
 
 
 def _command(spec: LaunchSpec, view: View, tmp: Path, users: int) -> list[str]:
-    """Return the command line of a sandbox, but for the number of its control socket."""
+    """Return the command line of a sandbox, without the descriptor of its control socket."""
     network = [] if spec.sandbox.online else ["--unshare-net"]
     special = ["--proc", "/proc", "--dev", "/dev", "--bind", str(tmp), _TMP]
     program = shutil.which("bwrap") or "bwrap"
-    keeper = [sys.executable, "-P", "-m", "hermes_router_worker.process.sandbox_init"]
+    keeper = own_code.command("hermes_router_worker.process.sandbox_init")
     return [
         *(program, *NAMESPACES, *network),
         *(*special, *view.arguments()),

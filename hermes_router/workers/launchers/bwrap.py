@@ -1,4 +1,4 @@
-"""Whether ``bwrap`` works on this machine, and the namespaces that it is asked for."""
+"""Check whether ``bwrap`` works on this machine, and name the namespaces that we ask it for."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ NAMESPACES = (
     *("--cap-drop", "ALL"),
 )
 _HINT = (
-    "install the package bubblewrap, and see that the kernel lets this user make user namespaces "
-    "(sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces, "
-    "kernel.apparmor_restrict_unprivileged_userns); launcher: local is a process without a sandbox"
+    "install the package bubblewrap, and allow this user to create user namespaces (sysctl "
+    "kernel.unprivileged_userns_clone, user.max_user_namespaces, "
+    "kernel.apparmor_restrict_unprivileged_userns); launcher: local is a process without a "
+    "sandbox"
 )
 
 
 @functools.cache
 def check() -> str | None:
-    """Return why there can be no sandbox on this machine, and how to mend it; None if there can."""
+    """Return why this machine cannot run a sandbox, and how to fix it; None if it can."""
     if not sys.platform.startswith("linux"):
         return "the launcher bubblewrap needs Linux; launcher: local works here"
     program = shutil.which("bwrap")
@@ -38,8 +39,8 @@ def check() -> str | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bwrap could not be tried: {error}. To mend it: {_HINT}"
+        return f"bwrap could not be run: {error}. To fix it: {_HINT}"
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()[-300:]
-        return f"bwrap was refused: {said or done.returncode}. To mend it: {_HINT}"
+        return f"bwrap was refused: {said or done.returncode}. To fix it: {_HINT}"
     return None

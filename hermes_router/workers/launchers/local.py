@@ -1,4 +1,4 @@
-"""The ``local`` launcher: a process of the same user, with an environment of its own."""
+"""The ``local`` launcher: it starts a process of the same user, with its own environment."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from hermes_router.workers.launchers import Child, LaunchSpec, scope
 
 
 async def launch(spec: LaunchSpec) -> Child:
-    """Start a worker of ``spec.profile``; raises ``OSError`` when the system refuses."""
-    # Not to be cancelled in between: a process that nobody holds would be left running.
+    """Start a worker of ``spec.profile``.
+
+    Raises:
+        OSError: the system refused to start a process.
+    """
+    # Not cancellable: a cancelled call would leave a process that no object holds.
     return await anyio.to_thread.run_sync(_spawn, spec, abandon_on_cancel=False)
 
 
 def command(spec: LaunchSpec) -> list[str]:
-    """Return the command line of a worker."""
+    """Return the command line of a worker or a template."""
     template = ["--template", str(spec.control)] if spec.control is not None else []
     return [*launchers.command(spec), *template]
 
@@ -70,11 +74,11 @@ class _LocalChild:
         self._process.send_signal(number)
 
     def keep(self, other: Child) -> None:
-        """Nothing: a process needs no other one to live on."""
+        """Do nothing: a local process has no sandbox to keep."""
 
 
 async def _wait_for_end(process: subprocess.Popen[bytes]) -> None:
-    """Wait without a thread where the kernel has descriptors for processes."""
+    """Wait for the end of a process; use no thread if the kernel has pidfds."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except (AttributeError, OSError):

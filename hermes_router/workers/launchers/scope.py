@@ -1,11 +1,11 @@
-"""A control group of the kernel's around what a launcher starts, where systemd makes one.
+"""Put the processes of a launcher into a control group (a systemd scope), if the machine can.
 
-Each worker's supervisor watches its own tree, from look to look, and names the limit that was
-crossed. Where the machine has control groups (v2) and a systemd that answers (the user's, or for
-root the system's), ``systemd-run`` starts the process in a scope, so that nothing slips through
-between two looks: beyond the limit the kernel makes memory slow to get, half as much above it there
-is no more, and threads are bounded too. A template or a sandbox starts several workers in one
-scope: its bounds are the sum of theirs.
+Each worker's supervisor checks its process tree from time to time, and names the limit that was
+exceeded. A control group also holds between two checks. It needs control groups v2 and a systemd
+that answers: the user's, or the system's for root. Then ``systemd-run`` starts the process in a
+scope. Above the memory limit the kernel slows the processes down; they never get more than 1.5
+times the limit. The number of threads is limited too. A template or a sandbox starts several
+workers in one scope, whose limits are the sum of theirs.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from hermes_router.workers.launchers import LaunchSpec
 
 _CHECK_SECONDS = 10.0
 
-#: Threads that a process may have on average: the kernel counts threads, the limit processes.
+#: Threads per process, on average. The kernel limits threads, but our setting limits processes.
 THREADS = 16
 
-#: How ``systemd-run`` finds its systemd; a worker gets none of them.
+#: The variables by which ``systemd-run`` finds systemd; a worker does not get them.
 _BUS = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
-#: With the first, what the kernel kills does not end the scope; systemd 253 and newer.
+#: With the first (systemd 253 and newer), a process that the kernel kills does not end the scope.
 _POLICIES = (("-p", "OOMPolicy=continue"), ())
 
 _PROBE = {"MemoryHigh": 1 << 30, "MemoryMax": 1 << 31, "TasksMax": 512}
@@ -38,7 +38,7 @@ _FILES = ("memory.high", "memory.max", "pids.max")
 
 @functools.cache
 def check() -> str | None:
-    """Return why no control group can be had on this machine; None if one can. It is tried."""
+    """Try to make a control group; return why this machine cannot, or None if it can."""
     if not sys.platform.startswith("linux"):
         return "control groups need Linux"
     if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
@@ -52,9 +52,10 @@ def check() -> str | None:
 def within(
     spec: LaunchSpec, command: list[str], environment: Mapping[str, str], *, shared: bool
 ) -> tuple[list[str], dict[str, str]]:
-    """Return command line and environment that start ``command`` in a scope, if one can be had.
+    """Return the command line and environment that start ``command`` in a scope.
 
-    ``shared``: several workers will live in it.
+    If this machine cannot make scopes, both are returned unchanged. With ``shared`` several workers
+    will run in the scope, so its limits are multiplied.
     """
     properties = _properties(spec, spec.together if shared else 1)
     if not properties or check() is not None:
@@ -87,7 +88,7 @@ def _run(properties: Mapping[str, int], policy: tuple[str, ...]) -> list[str]:
 
 @functools.cache
 def _tried(policy: tuple[str, ...]) -> str | None:
-    """Return why there is no scope with that policy whose limits hold; None if there is."""
+    """Start a scope with this policy and read its limits back; return why it failed, or None."""
     read = "; ".join(
         f'cat "/sys/fs/cgroup$(sed -n s/^0:://p {proc.SELF}/cgroup)/{name}"' for name in _FILES
     )
@@ -101,7 +102,7 @@ def _tried(policy: tuple[str, ...]) -> str | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"systemd-run could not be tried: {error}"
+        return f"systemd-run could not be run: {error}"
     if done.stdout.split() == [str(value) for value in _PROBE.values()]:
         return None
     return f"systemd-run was refused: {done.stderr.strip()[-200:] or done.stdout.strip()[-200:]}"

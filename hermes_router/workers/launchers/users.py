@@ -1,6 +1,6 @@
-"""The list of users in a sandbox: its user's home is the profile's.
+"""Write the list of users for a sandbox, in which our user's home is the profile's home.
 
-Programs that do not ask HOME ask this list: ssh, Java, and others.
+Some programs, such as ssh and Java, read the home folder from this list and ignore HOME.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-#: In parts, because Hermes's scan of new plugins takes its whole name for an attack.
+#: Written in parts, because Hermes's scan of new plugins takes the whole name for an attack.
 USER_FILE = Path("/etc") / "passwd"
 _HOME = 5
-"""Which of a line's seven fields names the home."""
+"""The index of the home folder among the seven fields of a line."""
 
 
 def accounts_home() -> Path:
-    """Return the home of this account as the list names it: HOME may be another one."""
+    """Return the home folder of this user by the list of users; HOME may name another one."""
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
@@ -26,7 +26,10 @@ def accounts_home() -> Path:
 
 
 def user_list(home: Path | None) -> IO[bytes]:
-    """Return a file, to be read from its beginning, with the list; with ``home`` in our line."""
+    """Return an open temporary file with the list of users, at its beginning.
+
+    If ``home`` is given, it is the home folder in our user's line.
+    """
     lines = USER_FILE.read_text("utf-8", "surrogateescape").splitlines()
     if home is not None:
         lines = [_with_home(line, home) for line in lines]

@@ -1,0 +1,77 @@
+"""Hold the code that this process starts its workers from, and build the command that starts it.
+
+The command line imports this module in each call, so this module imports little.
+`running_code.py` copies the code and checks its files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from hermes_router.protocol.system.start import installed
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """Hermes's own launcher, which starts Python code inside Hermes's installation.
+
+    ``command`` is the beginning of the command line; a module and its arguments follow. A sandbox
+    shows the ``folders``, has a writable empty folder at each of ``places``, and shows ``files``
+    with the given contents. ``renewed`` returns True if the installation has other dependencies
+    or plugins than when the gateway started.
+    """
+
+    command: tuple[str, ...]
+    folders: tuple[Path, ...] = ()
+    places: tuple[Path, ...] = ()
+    files: Mapping[Path, bytes] = field(default_factory=dict)
+    renewed: Callable[[], bool] = lambda: False
+
+
+#: A function that returns the launcher for a piece of code; None if Hermes has no launcher.
+FindLauncher = Callable[[str], Launcher | None]
+
+
+class Code(Protocol):
+    """The code that one gateway runs, as `running_code.py` makes it."""
+
+    copy: Path | None
+    launcher: Launcher | None
+    outdated: bool
+
+    def command(self, module: str) -> list[str]:
+        """Return the command that starts one of our modules."""
+
+    def hermes_changed(self) -> bool:
+        """Return True if Hermes on disk differs from the Hermes that the gateway has loaded."""
+
+    def on_disk(self) -> list[str]:
+        """Return a line for each of the router and Hermes that was updated on disk."""
+
+
+_in_use: list[Code] = []
+
+
+def use(code: Code | None) -> None:
+    """Start all workers of this process from ``code``; with None, from the installed packages."""
+    _in_use[:] = [code] if code is not None else []
+
+
+def in_use() -> Code | None:
+    """Return the code that workers are started from; None for the installed packages."""
+    return _in_use[0] if _in_use else None
+
+
+def command(module: str) -> list[str]:
+    """Return the command that starts one of our modules."""
+    code = in_use()
+    return installed(module) if code is None else code.command(module)
+
+
+def outdated() -> bool:
+    """Return True if the last check found that Hermes was updated; do not check again."""
+    code = in_use()
+    return code is not None and code.outdated
