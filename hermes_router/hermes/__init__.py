@@ -1,6 +1,6 @@
-"""The router inside a gateway: the swap, and everything that is done on the gateway's own objects.
+"""The router inside a gateway: it wraps methods of Hermes and acts on the gateway's own objects.
 
-May use every package but ``cli``. What is known of Hermes's code stands in :mod:`.compat`, and
-:mod:`.features` has a module for each feature of Hermes. Begin at :mod:`.install`, then
+This package may use every package but ``cli``. :mod:`.compat` holds what is known of Hermes's code,
+and :mod:`.features` has a module for each feature of Hermes. Begin at :mod:`.install`, then
 :mod:`.router`.
 """

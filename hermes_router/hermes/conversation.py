@@ -9,9 +9,10 @@ from typing import Any
 
 import anyio
 
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.adapters import asked
 from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import event_fields, place_of, source_fields
+from hermes_router.hermes.compat.seams import command_rules, message_sources, sending
 from hermes_router.hermes.features import deadlines
 from hermes_router.hermes.features.adapters import prompts
 from hermes_router.hermes.features.adapters.menus import ChatMenus
@@ -19,6 +20,7 @@ from hermes_router.hermes.features.adapters.own_place import kept_in
 from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
+from hermes_router.relay import attempts
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.capabilities import ask_capabilities, method_parameters
 from hermes_router.relay.delivery_policy import Sender
@@ -29,14 +31,17 @@ from hermes_router.state.open_works import OpenWorks
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What the gateway keeps of conversations on disk, for a gateway that comes after it."""
+    """Files that the gateway keeps about conversations, for the gateway that starts after it."""
 
     works: OpenWorks
     wakeups: Wakeups
 
 
 class GatewayConversation:
-    """One session of a routed profile on one platform; ``personal``: it is one user's of many."""
+    """One session of a routed profile on one platform.
+
+    ``personal`` says that another user of the same place has another session.
+    """
 
     def __init__(
         self,
@@ -50,9 +55,12 @@ class GatewayConversation:
         personal: bool = False,
     ) -> None:
         self.profile = profile
-        #: Who holds it is served again; what waited in a worker that ended is served in its order.
+        #: Held while a message is served again that waited in a worker that ended: one after the
+        #: other.
         self.left_waiting = anyio.Lock()
         self.key = key
+        #: The profile's own commands that run a program.
+        self.programs: frozenset[str] = frozenset()
         self._personal = personal
         self._runner = runner
         self._attended = attended
@@ -62,11 +70,11 @@ class GatewayConversation:
         self._target: RelayTarget | None = None
 
     def event_fields(self, event: Any) -> dict[str, Any]:
-        """Return an event as plain data, without what the gateway's configuration put into it."""
+        """Return an event as plain data, without what the gateway's configuration added to it."""
         return event_fields(event, channel_prompt=own_words(self._runner, event))
 
     def note(self, event: Any) -> None:
-        """Remember where a message is, who speaks, and what may be replied to."""
+        """Remember where a message is, who wrote it, and which messages a reply may refer to."""
         self._event = event
         source = event.source
         if self._target is None:
@@ -84,15 +92,18 @@ class GatewayConversation:
 
     @property
     def sender(self) -> Sender:
-        """Who sends when a worker sends beyond this conversation."""
+        """Return the sender for messages that a worker sends outside this conversation."""
         return Sender(profile=self.profile.name, origin=place_of(self._event.source))
 
     def start_message(
         self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Start:
-        """Return what a worker is told about this session."""
+        """Return the message that tells a worker about this session.
+
+        ``heartbeat`` and ``linger`` are seconds.
+        """
         source = self._event.source
-        adapter = seams.adapter_for(self._runner, source)
+        adapter = sending.adapter_for(self._runner, source)
         fields = dict(source_fields(source))
         return msg.Start(
             turn=turn_id,
@@ -107,43 +118,53 @@ class GatewayConversation:
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
-        """Call the real adapter for a worker; raises ``RelayRefused`` where that is not allowed."""
+        """Call the real adapter for a worker.
+
+        Raises:
+            RelayRefused: the relay does not allow this call.
+            ConnectionError: the gateway is not connected to the platform.
+            RuntimeError: no message has come yet, so no worker can call.
+        """
         if self._target is None:
             raise RuntimeError("a conversation without a message has no worker")
         source = self._event.source
-        adapter = seams.adapter_for(self._runner, source)
+        adapter = sending.adapter_for(self._runner, source)
         if adapter is None:
             raise ConnectionError(f"the gateway is not connected to {source.platform}")
         ask = partial(
             ask,
-            key=self._runner._session_key_for_source(source),
-            refuses=partial(seams.command_refusal, self._runner, source, self._event.get_command()),
+            key=message_sources.session_key_of(self._runner, source),
+            refuses=partial(
+                command_rules.command_refusal, self._runner, source, self._event.get_command()
+            ),
             users=frozenset(self._target.user_ids) if self._personal else None,
         )
+        if not asked.is_followed(adapter):
+            attempts.asks()
         async with deadlines.said_of(self.profile, method):
             with kept_in(self._target.chat_id, self._target.thread_id):
                 return await Relay(adapter, self._target).execute(method, args, spool, ask)
 
     def offered(self, offers: msg.Commands) -> None:
-        """Take note of the commands that the worker says its profile offers."""
+        """Pass on the commands that the profile offers, as its worker reports them."""
         platform = self._event.source.platform.value
         self._menus.offered(self.profile.name, platform, offers)
 
     def worker_ended(self) -> None:
-        """Undo what a worker may have left behind on the adapter."""
-        adapter = seams.adapter_for(self._runner, self._event.source)
+        """Undo what an ended worker may have left on the adapter."""
+        adapter = sending.adapter_for(self._runner, self._event.source)
         if self._target is not None and adapter is not None:
             Relay(adapter, self._target).resume_typing()
 
     async def notify(self, text: str) -> bool:
-        """Tell the people in the conversation something; say whether there was a way to."""
-        return await seams.send_text(self._runner, self._event, text)
+        """Send a notice to the conversation; return whether it was sent."""
+        return await sending.send_text(self._runner, self._event, text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        """Remember what lives in a turn's worker, also for a gateway that comes after this one."""
+        """Write down the background work of a turn's worker, also for the next gateway."""
         self._notes.works.note(turn_id, source_fields(self._event.source), works)
 
     def note_wakeup(self, at: float | None) -> None:
-        """Remember when the session wants to be woken, and where it is."""
+        """Remember when to wake the session next, and where it is; ``None`` forgets it."""
         source = source_fields(self._event.source)
         self._notes.wakeups.note(self.profile.name, self.key, source, at)

@@ -1,4 +1,4 @@
-"""The routed conversations of one gateway: which one a message belongs to, and who attends it."""
+"""Find the routed conversation that a message belongs to, among those of one gateway."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from hermes_router.bounded import BoundedMap
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ProfileError
-from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, seen_of
+from hermes_router.hermes.compat.seams import message_sources, sending
 from hermes_router.hermes.conversation import GatewayConversation, Notes
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features.adapters.menus import ChatMenus
@@ -23,12 +23,12 @@ from hermes_router.profiles.model import Profile
 from hermes_router.relay.delivery_policy import lasting
 from hermes_router.state.known_conversations import KnownConversations
 
-#: Conversations whose message ids are remembered; the least recently used are forgotten.
+#: How many conversations keep their message ids; the least recently used one is forgotten first.
 _REMEMBERED = 2048
 
 
 class Conversations:
-    """Finds the conversation of a message, and lets everybody who remembers places know of it."""
+    """Finds the conversation of a message, and tells the stores that remember places."""
 
     def __init__(
         self,
@@ -55,34 +55,35 @@ class Conversations:
         self._attended: Counter[str] = Counter()
 
     async def of(self, event: Any, profile_name: str) -> GatewayConversation | None:
-        """Return the conversation of a message, or None after saying why nobody serves it."""
+        """Return a message's conversation; None, after a notice, if its profile is unusable."""
         try:
             profile = model.find(profile_name, self._root)
             scope = await self._scopes.of(profile)
         except ProfileError as error:
             place = place_of(event.source)
             turn_id = self._book.untouched(profile_name, place, "unusable", str(error))
-            await seams.send_text(
+            await sending.send_text(
                 self._runner,
                 event,
                 f"⚠️ This conversation is routed to profile {profile_name!r}, which "
                 f"{error.message}. "
-                f"Nobody answers here until that is mended. [{turn_id}]",
+                f"Nobody answers here until that is fixed. [{turn_id}]",
             )
             return None
         per_user = {
             "group_per_user": scope.group_sessions_per_user,
             "thread_per_user": scope.thread_sessions_per_user,
         }
-        key = seams.session_key(event.source, **per_user)
-        personal = seams.is_personal(event.source, **per_user)
+        key = message_sources.session_key(event.source, **per_user)
+        personal = message_sources.is_personal(event.source, **per_user)
         conversation = self._remembered(profile, key, personal=personal)
+        conversation.programs = scope.programs
         self._note(event, conversation)
         return conversation
 
     @contextlib.contextmanager
     def attended(self, conversation: GatewayConversation) -> Iterator[None]:
-        """Let the gateway's own adapter show "typing" there while the block runs."""
+        """Note, while the block runs, that the adapter itself shows "typing" in a conversation."""
         self._attended[conversation.key] += 1
         try:
             yield

@@ -1,9 +1,9 @@
-"""What a gateway left behind that was cut off: each message gets its one outcome from the next one.
+"""Settle the messages that an earlier gateway left open when it was killed or stopped.
 
-The ledger says how far each message had come. One that was answered is settled. One that nobody had
-begun is served now. Of all others people are told, with the words of the message: what was done for
-it may not be done twice. A reply that lies in the profile's own ledger of replies is Hermes's to
-send, and then nothing is told.
+The ledger says how far each message had come. An answered message is settled. A message that no
+worker had begun is served now. For every other message, a notice in the chat quotes it: work that
+was perhaps done must not be done twice. If the reply lies in the profile's own ledger of replies,
+Hermes sends it, and there is no notice.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
 from hermes_router.errors import ProfileError
-from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import event_again, event_to_go_on
+from hermes_router.hermes.compat.seams import (
+    command_rules,
+    gateway_runner,
+    message_sources,
+    sending,
+)
 from hermes_router.jobs.maintenance import owed_replies
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol.delivered import name_of
@@ -29,27 +33,29 @@ from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.kept_event import KeptEvent
 from hermes_router.state.ledger import Entry, Step
 from hermes_router.state.open_works import Works
+from hermes_router.tasks import in_thread
 from hermes_router.turns.notices import cut_off, ended_works
 
 logger = logging.getLogger(__name__)
 
-_WENT = "the gateway that it belonged to was stopped or cut off"
+_WENT = "its gateway stopped or was interrupted"
 
-#: Seconds after which a message is not served any more, and after which nobody is told of it.
+#: Seconds after which a message is no longer served, and after which there is no notice about it.
 _TOO_OLD_TO_SERVE, _TOO_OLD_TO_TELL = 3600.0, 48 * 3600.0
 
-#: Seconds for which the next message of a session waits for one that is served again.
+#: Seconds that the next message of a session waits for a message that is served again.
 _SERVED_SECONDS = 900.0
 
-#: Seconds by which the clocks of two processes may seem to differ.
+#: Seconds by which the clocks of two processes may differ.
 _SLACK = 1.0
 
 
 class CrashRecovery:
     """Settles the messages of one gateway's ledger that an earlier gateway left open.
 
-    ``find`` returns the profile with a name, ``routed`` the name of the one that a source is routed
-    to now. ``pays`` has the profile's owed replies sent, and says False where nobody will.
+    ``find`` returns the profile with a name. ``routed`` returns the name of the profile that a
+    source is routed to now. ``pays`` has a profile's unsent replies sent, and returns False if
+    upkeep is off.
     """
 
     def __init__(
@@ -73,9 +79,10 @@ class CrashRecovery:
                 self._open[entry.profile, entry.session].append(entry)
 
     def _settled(self, entry: Entry) -> bool:
-        """Settle a message that was answered, before anybody sends what is owed a second time.
+        """Settle a message that was answered, so that its reply is not sent a second time.
 
-        A reply that was being sent has arrived, as nearly all have: the gateway died first.
+        A reply whose sending had begun counts as delivered: nearly all such replies had arrived
+        when the gateway died.
         """
         if entry.step not in {Step.ANSWERED, Step.TRYING}:
             return False
@@ -93,11 +100,14 @@ class CrashRecovery:
         try:
             kept_event.forget(self._find(entry.profile).home, entry.id)
         except ProfileError:
-            logger.debug("profile %s is gone, with what it kept", entry.profile)
+            logger.debug(
+                "profile %s does not exist any more, so its unfinished messages are lost",
+                entry.profile,
+            )
 
     async def run(self) -> None:
-        """Serve or tell, when the gateway is up; the messages of one session in their order."""
-        await seams.until_running(self._runner)
+        """Wait until the gateway runs, then settle the messages of each session in their order."""
+        await gateway_runner.until_running(self._runner)
         async with anyio.create_task_group() as tasks:
             for entries in self._open.values():
                 tasks.start_soon(self._recover, entries)
@@ -110,7 +120,7 @@ class CrashRecovery:
                 logger.exception("hermes-router: a message of %s could not be recovered", entry.at)
 
     async def _settle(self, entry: Entry) -> None:
-        kept = await anyio.to_thread.run_sync(self._kept, entry)
+        kept = await in_thread(self._kept, entry)
         if entry.step is Step.ACCEPTED and kept is not None and self._may_serve(entry, kept):
             await self._serve(entry, kept)
             return
@@ -122,7 +132,7 @@ class CrashRecovery:
             return
         if time.time() - entry.at < _TOO_OLD_TO_TELL:
             text = cut_off(kept.text if kept is not None else "", begun=entry.step is Step.SAID)
-            await seams.send_to(self._runner, seams.source_of(entry.source), text)
+            await sending.send_to(self._runner, message_sources.source_of(entry.source), text)
         self._forget(entry)
 
     def _kept(self, entry: Entry) -> KeptEvent | None:
@@ -132,33 +142,38 @@ class CrashRecovery:
             return None
 
     def _may_serve(self, entry: Entry, kept: KeptEvent) -> bool:
-        """Say whether a message can be served now: it is whole, young, and still this profile's."""
+        """Say whether to serve a message now: no files, young, and with an unchanged route."""
         return not kept.files and self._may_go_on(entry)
 
     def _may_go_on(self, entry: Entry) -> bool:
-        """Say whether a message may be worked on now: it is young, and still this profile's."""
-        source = seams.source_of(entry.source)
+        """Say whether to work on a message now: it is young, and its route is unchanged."""
+        source = message_sources.source_of(entry.source)
         return (
             time.time() - entry.at < _TOO_OLD_TO_SERVE
             and self._routed(source) == entry.profile
-            and seams.authorized(self._runner, source)
-            and seams.adapter_for(self._runner, source) is not None
+            and command_rules.authorized(self._runner, source)
+            and sending.adapter_for(self._runner, source) is not None
         )
 
     async def _serve(self, entry: Entry, kept: KeptEvent) -> None:
-        """Hand a message to its adapter as if it came now, and wait until it has its outcome."""
-        logger.info("hermes-router: a message of profile %s is served now", entry.profile)
-        source = seams.source_of(entry.source)
+        """Hand a message to its adapter as if it had just come, and wait for its outcome."""
+        logger.info(
+            "hermes-router: a message of profile %s from before the restart is answered now",
+            entry.profile,
+        )
+        source = message_sources.source_of(entry.source)
         await self._hand_over(entry, event_again(kept.fields, source, entry.id))
 
     async def _go_on(self, entry: Entry) -> None:
-        """Have the session go on with a turn that a stop of the gateway cut off, as Hermes does."""
-        logger.info("hermes-router: a turn of profile %s is gone on with", entry.profile)
+        """Have the session continue a turn that a stop of the gateway cut off, as Hermes does."""
+        logger.info("hermes-router: a turn of profile %s is continued", entry.profile)
         entry.resumed()
-        await self._hand_over(entry, event_to_go_on(seams.source_of(entry.source), entry.id))
+        await self._hand_over(
+            entry, event_to_go_on(message_sources.source_of(entry.source), entry.id)
+        )
 
     async def _hand_over(self, entry: Entry, event: Any) -> None:
-        adapter = seams.adapter_for(self._runner, event.source)
+        adapter = sending.adapter_for(self._runner, event.source)
         await adapter.handle_message(event)
         with anyio.move_on_after(_SERVED_SECONDS):
             await entry.outcome.wait()
@@ -167,8 +182,8 @@ class CrashRecovery:
     async def _hermes_answers(self, entry: Entry) -> bool:
         """Say whether Hermes will send the reply, which lies in the profile's own ledger.
 
-        Where nobody looks there before the profile's next turn, people are told, and it is not
-        sent any more.
+        If no job would look there before the profile's next turn, the reply is marked as delivered:
+        it is not sent any more, and the caller sends a notice instead.
         """
         if entry.step is Step.ACCEPTED:
             return False
@@ -177,7 +192,7 @@ class CrashRecovery:
         except ProfileError:
             return False
         since = entry.at - _SLACK
-        rows = await anyio.to_thread.run_sync(owed_replies, profile.home, entry.session, since)
+        rows = await in_thread(owed_replies, profile.home, entry.session, since)
         if rows and self._pays(profile):
             return True
         named = [
@@ -188,9 +203,11 @@ class CrashRecovery:
 
 
 async def tell_works(runner: Any, works: Iterable[Works]) -> None:
-    """Tell who waits for work that ended with the gateway before."""
-    await seams.until_running(runner)
+    """Tell the conversations whose background work ended with the gateway before."""
+    await gateway_runner.until_running(runner)
     for ended in works:
-        logger.warning("hermes-router: ended with the gateway: %s", "; ".join(ended.works))
+        logger.warning(
+            "hermes-router: background work that ended with the gateway: %s", "; ".join(ended.works)
+        )
         text = ended_works(ended.works, _WENT)
-        await seams.send_to(runner, seams.source_of(ended.source), text)
+        await sending.send_to(runner, message_sources.source_of(ended.source), text)

@@ -1,7 +1,7 @@
-"""Sending for workers: what a profile sends beyond its own conversation, by the real adapter.
+"""Send for workers: messages to places outside their own conversation, by the real adapter.
 
-The gateway's live adapter sends, with its connection and its credentials, which never reach a
-worker. Where it goes is decided by :mod:`hermes_router.relay.delivery_policy`.
+The gateway's live adapter sends, with its connection and its credentials. Workers never get these
+credentials. :mod:`hermes_router.relay.delivery_policy` decides where a profile may send.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from hermes_router.bounded import BoundedMap
 from hermes_router.config.model import RouterConfig
 from hermes_router.errors import RelayRefused
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.seams import sending
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.serialize import plain
 from hermes_router.relay import delivery_policy
@@ -29,7 +29,7 @@ from hermes_router.routing.table import Place
 from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.known_conversations import KnownConversations
 
-#: Conversations whose newest messages are remembered, and how many of each.
+#: How many conversations keep the ids of their newest messages, and how many ids each keeps.
 _REMEMBERED = 2048
 _MESSAGES = 200
 
@@ -38,7 +38,7 @@ _FILMS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".3gp"})
 
 
 class GatewayDelivery:
-    """Executes ``deliver`` and ``react`` of the workers of one gateway."""
+    """Carries out the ``deliver`` and ``react`` messages of the workers of one gateway."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class GatewayDelivery:
         return msgspec.structs.replace(delivery_scope, settled=self._settled.of(sender.profile))
 
     def heard(self, place: Place, message_id: str | None) -> None:
-        """Remember a conversation's newest messages: a reaction is put on one of them."""
+        """Remember a message's id: a reaction is put on one of the newest messages."""
         if message_id is not None:
             name = delivery_policy.spelled(place)
             newest = self._heard.get(name, deque(maxlen=_MESSAGES))
@@ -70,30 +70,32 @@ class GatewayDelivery:
             self._heard[name] = newest
 
     def _reacted_to(self, target: Place, message: msg.React) -> str | None:
-        """Return the message that a reaction is for: the named one, or the newest.
+        """Return the id of the message that a reaction is for: the named one, or the newest.
 
         Raises:
-            RelayRefused: it is not known to be one of the conversation; ids are the chat's.
+            RelayRefused: the named message is not known in that conversation. An id is unique only
+                in its chat, so it could belong to another conversation there.
         """
         heard = self._heard.get(delivery_policy.spelled(target), ())
         if message.message_id is None:
             return heard[-1] if heard else None
         if message.message_id not in heard:
             raise RelayRefused(
-                f"no message {message.message_id!r} is known in {delivery_policy.spelled(target)}",
+                f"the gateway knows no message {message.message_id!r} in "
+                f"{delivery_policy.spelled(target)}",
                 call="react",
                 target=delivery_policy.spelled(target),
             )
         return message.message_id
 
     def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
-        """Remember what was sent for a worker that died."""
+        """Remember the texts that were sent for a worker that died."""
         self._settled.add(profile, sent)
 
     async def carry(
         self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
     ) -> dict[str, Any]:
-        """Do what a worker asks for; return what Hermes's own send engine would return.
+        """Carry out what a worker asks for; return what Hermes's own send engine would return.
 
         Raises:
             RelayRefused: the profile may not send there; nothing was sent.
@@ -105,7 +107,7 @@ class GatewayDelivery:
         )
         seen = self._seen.of(sender.profile)
         target = delivery_policy.settle(await self._config(), sender, wanted, seen)
-        adapter = seams.adapter_named(self._runner, message.platform)
+        adapter = sending.adapter_named(self._runner, message.platform)
         if adapter is None:
             return {"error": f"the gateway is not connected to {message.platform}"}
         if isinstance(message, msg.Deliver) and names_files(adapter, message.text):
@@ -118,24 +120,26 @@ class GatewayDelivery:
                 path = spool.claim(reference)
                 claimed.callback(spool.release, path)
                 files.append((path, index in message.voice))
-            return await _Parcel(adapter, target, message, files).send()
+            return await _Parcel(self._runner, adapter, target, message, files).send()
 
 
 class _Parcel:
-    """One message with its files on its way."""
+    """One message with its files, for one place."""
 
     def __init__(
         self,
+        runner: Any,
         adapter: Any,
         target: Place,
         message: msg.Deliver,
         files: Sequence[tuple[Path, bool]],
     ) -> None:
+        self._runner = runner
         self._adapter = adapter
         self._target = target
         self._message = message
         self._files = files
-        self._metadata = seams.place_metadata(target)
+        self._metadata = sending.place_metadata(target)
         self._sent: list[str] = []
 
     async def send(self) -> dict[str, Any]:
@@ -143,11 +147,11 @@ class _Parcel:
         calls, left_out = self._file_calls()
         text, caption = self._message.text, None
         if len(calls) == 1 and not left_out:
-            caption = seams.caption_of(text, self._files)
+            caption = sending.caption_of(text, self._files)
         if caption is not None:
             calls[0][1]["caption"] = caption
         elif text.strip():
-            chunks = seams.chunks(self._adapter, text)
+            chunks = sending.chunks(self._adapter, text)
             calls = [*(("send", {"content": chunk}) for chunk in chunks), *calls]
         if not calls:
             return self._outcome(error=left_out or "there is nothing to send")
@@ -158,7 +162,7 @@ class _Parcel:
         return self._outcome(warnings=[left_out] if left_out else [])
 
     def _file_calls(self) -> tuple[list[tuple[str, dict[str, Any]]], str]:
-        """Return the calls that send the files, and what is to be said of those that cannot be."""
+        """Return the adapter calls that send the files, and a warning about all other files."""
         able = relayed_methods(self._adapter)
         calls, left_out = [], []
         for path, voice in self._files:
@@ -171,9 +175,9 @@ class _Parcel:
         return calls, f"{self._target.platform} cannot be sent {names}" if names else ""
 
     def _file_call(self, path: Path, *, voice: bool) -> tuple[str, dict[str, Any]]:
-        """Return the adapter's method for a file, with the arguments that are the file's."""
+        """Return the name of the adapter's method for a file, and the arguments with its path."""
         kind = path.suffix.lower()
-        if seams.goes_as_audio(self._adapter, kind, voice=voice):
+        if sending.goes_as_audio(self._adapter, kind, voice=voice):
             return "send_voice", {"audio_path": str(path)}
         if kind in _FILMS and not self._message.as_documents:
             return "send_video", {"video_path": str(path)}
@@ -182,11 +186,17 @@ class _Parcel:
         return "send_document", {"file_path": str(path)}
 
     async def _call(self, name: str, arguments: dict[str, Any]) -> str | None:
-        """Call the adapter; return what failed, or None.
+        """Call the adapter; return the error text, or None.
 
-        An adapter that has just connected refuses for some seconds, and says that it will not.
+        An adapter that has just connected refuses for some seconds and says that a retry helps, so
+        the call is made again. An adapter that the gateway disconnected for its stop is not called:
+        it would wait for a new connection.
         """
-        for seconds in (*seams.RETRY_SECONDS, None):
+        for seconds in (*sending.RETRY_SECONDS, None):
+            if sending.disconnected_for_good(self._runner, self._adapter):
+                return (
+                    f"the gateway stops, and is not connected to {self._target.platform} any more"
+                )
             try:
                 result = await getattr(self._adapter, name)(
                     chat_id=self._target.chat_id, metadata=dict(self._metadata) or None, **arguments
@@ -196,7 +206,7 @@ class _Parcel:
             if result is None or result.success:
                 break
             if seconds is None or not result.retryable:
-                return str(result.error or f"{self._target.platform} did not take it")
+                return str(result.error or f"{self._target.platform} did not accept it")
             await anyio.sleep(seconds)
         number = getattr(result, "message_id", None)
         self._sent += [str(number)] if number is not None else []
@@ -208,9 +218,9 @@ class _Parcel:
         if target.thread_id is not None:
             outcome["thread_id"] = target.thread_id
         if error:
-            partly = f" ({len(self._sent)} parts of it were sent before)" if self._sent else ""
+            partly = f" ({len(self._sent)} of its parts were sent before)" if self._sent else ""
             where = delivery_policy.spelled(target)
-            return outcome | {"error": f"{where} could not be sent to: {error}{partly}"}
+            return outcome | {"error": f"{where} did not get the message: {error}{partly}"}
         outcome |= {"success": True, "message_id": self._sent[-1] if self._sent else None}
         return outcome | ({"warnings": list(warnings)} if warnings else {})
 
@@ -220,11 +230,11 @@ async def _react(
 ) -> dict[str, Any]:
     """Put a reaction on a message, or take it away."""
     try:
-        value = await seams.react(adapter, str(target.chat_id), message_id, message.emoji)
+        value = await sending.react(adapter, str(target.chat_id), message_id, message.emoji)
     except Exception as error:  # noqa: BLE001 - boundary: an adapter may raise anything
         return {"error": f"Reaction failed: {error!r}"}
     if value is None:
         return {"error": f"Platform '{target.platform}' does not support message reactions."}
     if isinstance(value, dict):
         return dict(plain(value))
-    return {"success": True} if value else {"error": "The platform did not take the reaction."}
+    return {"success": True} if value else {"error": "The platform did not accept the reaction."}

@@ -1,8 +1,8 @@
-"""The last thing before Hermes answers a message itself: nothing routed gets past it.
+"""Stop routed messages that reach Hermes's own path, the last moment before Hermes answers.
 
-Hermes asks its ``pre_gateway_dispatch`` hooks about each message that reaches its own path. Where
-the swap works, a routed message never does. Where it came late, the guard installs it and hands the
-message to the router. Where routing cannot work, the guard tells the place so.
+Hermes asks its ``pre_gateway_dispatch`` hooks about each message on that path. With the swap in
+place, no routed message gets there. If the swap is late, the guard installs it and hands the
+message to the router. If routing cannot work, the guard tells the place so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from hermes_router.errors import ConfigError
 from hermes_router.hermes import install
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.hermes.refusal import CLOSED, NO_CONFIGURATION, decide, has_passed, refuse
 from hermes_router.tasks import BackgroundTasks
 
@@ -24,11 +24,11 @@ logger = logging.getLogger(__name__)
 Answer = dict[str, str] | None
 
 _SKIP = {"action": "skip", "reason": "hermes-router"}
-_tasks = BackgroundTasks("hermes-router: a message that the guard took was not served")
+_tasks = BackgroundTasks("hermes-router: a message that the guard took could not be answered")
 
 
 def guard(event: Any, runner: Any) -> Answer:
-    """Return None where Hermes may go on with a message, or what makes Hermes drop it."""
+    """Return None if Hermes may handle a message, or the answer that makes Hermes drop it."""
     if event is None or runner is None or has_passed():
         return None
     try:
@@ -37,7 +37,7 @@ def guard(event: Any, runner: Any) -> Answer:
             return None
         _start(work, runner)
     except Exception:
-        logger.exception("hermes-router: a message is dropped: nobody knows whose it is")
+        logger.exception("hermes-router: a message is dropped: its profile is not known")
     return dict(_SKIP)
 
 
@@ -45,7 +45,7 @@ def _start(work: Coroutine[Any, Any, Any], runner: Any) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:  # Hermes asks its hooks in another thread
-        loop = seams.loop_of(runner)
+        loop = gateway_runner.loop_of(runner)
         if loop is None:
             work.close()
             raise
@@ -55,7 +55,7 @@ def _start(work: Coroutine[Any, Any, Any], runner: Any) -> None:
 
 
 def _taken(event: Any, runner: Any) -> Coroutine[Any, Any, Any] | None:
-    """Return what is to be done with a routed message, or None if Hermes may have it."""
+    """Return a coroutine that serves or refuses a routed message; None if Hermes may have it."""
     why = _closed(runner)
     try:
         decision = decide(event, runner)
@@ -68,12 +68,17 @@ def _taken(event: Any, runner: Any) -> Coroutine[Any, Any, Any] | None:
     router = install.router_of(runner)
     if router.is_the_gateways(event):
         return None
-    logger.warning("hermes-router: a routed message came past the swap, and was taken")
-    return router.handle(event, lambda: refuse(runner, event, CLOSED.format(why="a late swap")))
+    logger.warning(
+        "hermes-router: a routed message reached Hermes's own handler; the guard "
+        "gave it to the router"
+    )
+    return router.handle(
+        event, lambda: refuse(runner, event, CLOSED.format(why="it was loaded late"))
+    )
 
 
 def _closed(runner: Any) -> str | None:
-    """Return why routing does not work, after having tried to install what is not; else None."""
+    """Return why routing does not work, or None; first try to install a missing swap."""
     if not install.swapped(runner):
         try:
             install.install(sys.modules[type(runner).__module__])

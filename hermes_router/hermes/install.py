@@ -1,13 +1,13 @@
-"""The swap: routed messages go to the dispatcher, everything else Hermes's own way, untouched.
+"""The swap: routed messages go to the dispatcher; Hermes handles all others as before.
 
-Two methods of ``GatewayRunner`` are wrapped at class level: the one that handles a message, and the
-one that handles a message while its session is busy. Three more tell when the gateway starts and
-stops. Hermes's own stamping of routes is switched off: one router for each message. A message that
-already carries a profile then comes from that profile's own bot, or from a URL that names it, and
-is none of ours.
+It wraps two methods of ``GatewayRunner`` at class level: the one that handles a message, and the
+one that handles a message while its session is busy. Three more methods are wrapped to learn when
+the gateway starts and stops. Hermes's own choice of a profile is switched off, so that each message
+has one router. A message that already carries a profile came by that profile's own bot, or by a URL
+that names the profile. The router leaves such a message to Hermes.
 
-It may be installed at any time, also when a gateway runs already: what that gateway's adapters hold
-is then exchanged. Where it cannot be installed, routing is closed: see
+The swap may be installed at any time. In a gateway that runs already, it also exchanges the
+handlers that the adapters hold. If it cannot be installed, routing is closed: see
 :mod:`hermes_router.hermes.guard`.
 """
 
@@ -22,33 +22,35 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from hermes_router.errors import ConfigError
-from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.replacing import patches, patching
+from hermes_router.hermes.compat.seams import gateway_runner, required
 from hermes_router.hermes.features.in_process import hold_back_routed_profiles
 from hermes_router.hermes.refusal import CLOSED, NO_CONFIGURATION, decide, passed, refuse
 from hermes_router.hermes.router import GatewayRouter
+from hermes_router.protocol.system.versions import NEWEST_TESTED, hermes_version, untested
 from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 
 _lock = threading.RLock()
 _routers: WeakKeyDictionary[Any, GatewayRouter] = WeakKeyDictionary()
-_tasks = BackgroundTasks("hermes-router: could not start in a gateway that runs already")
+_tasks = BackgroundTasks("hermes-router: the router could not start in the running gateway")
 _MARK = "_hermes_router_swapped"
 _closed: list[str] = []
 
 
 def install(module: ModuleType) -> None:
-    """Swap the dispatcher of ``gateway.run``; a second call does nothing.
+    """Install the swap in ``gateway.run``; a second call does nothing.
 
-    Where that fails, routing is closed, and the log says why.
+    If this Hermes lacks an integration point, routing is closed and the log says why. If the swap
+    fails, routing is closed too, and the error is raised again.
     """
     with _lock:
         runner = getattr(module, "GatewayRunner", None)
         if _closed or (runner is not None and _MARK in vars(runner)):
             return
         try:
-            absent = seams.missing(module)
+            absent = required.missing(module)
             if absent:
                 _close(f"this Hermes lacks {', '.join(absent)}")
                 return
@@ -57,11 +59,22 @@ def install(module: ModuleType) -> None:
             _close(f"the swap failed: {error!r}")
             raise
         setattr(runner, _MARK, True)
-        seams.catch_up(module, _catch_up)
+        _say_if_untested()
+        gateway_runner.catch_up(module, _catch_up)
+
+
+def _say_if_untested() -> None:
+    if untested(hermes_version()):
+        logger.warning(
+            "hermes-router: Hermes %s is newer than any that this hermes-router was tested on (the "
+            "newest is %s). It has all that the router needs: routing is on.",
+            hermes_version(),
+            NEWEST_TESTED,
+        )
 
 
 def swapped(runner: Any) -> bool:
-    """Say whether the dispatcher of this gateway is swapped."""
+    """Say whether the swap is installed in the class of this gateway."""
     return any(_MARK in vars(cls) for cls in type(runner).__mro__)
 
 
@@ -73,8 +86,8 @@ def closed() -> str | None:
 def _close(why: str) -> None:
     _closed.append(why)
     logger.error(
-        "hermes-router: routing is CLOSED: %s. Routed places are told so, and nobody answers them. "
-        "Install a Hermes version that hermes-router supports.",
+        "hermes-router: routing is CLOSED: %s. Routed places get a notice, and nobody answers "
+        "them. Install a Hermes version that hermes-router supports.",
         why,
     )
 
@@ -92,7 +105,7 @@ def _swap() -> None:
 
 
 def router_of(runner: Any) -> GatewayRouter:
-    """Return the router of a gateway, made when it is first asked for."""
+    """Return the router of a gateway; the first call makes it."""
     with _lock:
         router = _routers.get(runner)
         if router is None:
@@ -102,8 +115,10 @@ def router_of(runner: Any) -> GatewayRouter:
 
 def _catch_up(runner: Any) -> None:
     """Take over a gateway that runs already; called on its event loop."""
-    logger.warning("hermes-router: the swap came after the gateway's start; taking over")
-    seams.rewire_adapters(runner)
+    logger.warning(
+        "hermes-router: the plugin was loaded after the gateway's start; the router takes over now"
+    )
+    gateway_runner.rewire_adapters(runner)
     _tasks.start(router_of(runner).start())
 
 
@@ -139,11 +154,17 @@ class _Original:
         *,
         taken: Any = None,
     ) -> Any:
-        """Have the router handle a message; a fault of the router's closes routed places only."""
+        """Have the router handle a message; return ``taken`` if an error was reported to its place.
+
+        If the router fails, a routed place gets a notice, and Hermes handles any other message.
+
+        Raises:
+            Exception: Hermes's own handling failed, after the router had called it.
+        """
         try:
             return await handle(router_of(runner))
         except Exception as error:
-            if self._called:  # Hermes's own fault, for Hermes to handle
+            if self._called:  # the error is Hermes's own, for Hermes to handle
                 raise
             logger.exception("hermes-router: a message could not be handled")
             if await _told(runner, event, error):
@@ -152,7 +173,7 @@ class _Original:
 
 
 async def _told(runner: Any, event: Any, error: Exception) -> bool:
-    """Tell a routed place that its message failed; False if Hermes may handle the message."""
+    """Tell a routed place that its message failed; return False if the place is not routed."""
     try:
         if decide(event, runner) is None:
             return False
@@ -160,37 +181,37 @@ async def _told(runner: Any, event: Any, error: Exception) -> bool:
     except ConfigError:
         await refuse(runner, event, NO_CONFIGURATION)
     except Exception:
-        logger.exception("hermes-router: nobody knows whose a message is; it is dropped")
+        logger.exception("hermes-router: a message is dropped: its profile is not known")
     return True
 
 
 async def _start(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
     try:
         await router_of(runner).start()
-    except Exception:  # each message tries anew, and is refused where that fails too
+    except Exception:  # each message tries again; if that fails too, its place gets a notice
         logger.exception("hermes-router: could not start")
     return await original(runner, *args, **kwargs)
 
 
 async def _stop(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
-    """End background work first: when Hermes has stopped, nobody can be told any more."""
+    """End background work first: after Hermes's stop, no notice can be sent."""
     if not getattr(runner, "_hermes_router_let_go", False):
         runner._hermes_router_let_go = True
         try:
             await router_of(runner).let_go()
-        except Exception:  # a gateway must stop whatever happens
+        except Exception:  # nothing may keep a gateway from stopping
             logger.exception("hermes-router: background work could not be ended")
     return await original(runner, *args, **kwargs)
 
 
 async def _notify(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
-    """Let Hermes tell who has not been told in a language of their own."""
+    """Tell routed places in their profile's language, and let Hermes tell all others."""
     try:
         told = await router_of(runner).notices.tell_turns()
     except Exception:
-        logger.exception("hermes-router: routed places were not told in their language")
+        logger.exception("hermes-router: routed places got no stop notice in their language")
         told = set()
-    with seams.hidden_turns(runner, told):
+    with gateway_runner.hidden_turns(runner, told):
         return await original(runner, *args, **kwargs)
 
 
@@ -201,12 +222,12 @@ async def _wait_for_shutdown(original: Any, runner: Any, *args: Any, **kwargs: A
     finally:
         try:
             await router_of(runner).stop()
-        except Exception:  # a gateway must stop whatever happens
+        except Exception:  # nothing may keep a gateway from stopping
             logger.exception("hermes-router: the workers could not be ended")
 
 
 def _set_session_store(original: Any, adapter: Any, session_store: Any) -> None:
-    """Give an adapter a session store in which routed places are their profiles'."""
+    """Give an adapter a session store that leaves routed places to their profiles."""
     runner = getattr(adapter, "gateway_runner", None)
     if runner is not None and session_store is not None:
         session_store = _store_for(runner, adapter, session_store)
@@ -217,9 +238,9 @@ def _store_for(runner: Any, adapter: Any, session_store: Any) -> Any:
     try:
         return router_of(runner).sessions_for_adapter(adapter, session_store)
     except Exception:
-        logger.exception("hermes-router: an adapter keeps nothing of what it overhears")
+        logger.exception("hermes-router: an adapter cannot keep observed messages")
         return None
 
 
 def _stamp_nothing(_original: Any, _runner: Any, _source: Any, **_more: Any) -> None:
-    """Leave the choice of the profile to the router."""
+    """Do nothing: the router chooses the profile, not Hermes."""

@@ -1,4 +1,4 @@
-"""Serving a routed message: it goes to its session's worker, or people are told why it does not."""
+"""Serve a routed message: its session's worker takes it, or a notice says why none does."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import RouterError, WorkerError
-from hermes_router.hermes.compat import emergency_stop, seams
+from hermes_router.errors import RouterError, ShortOfMemory, WorkerError
+from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, source_fields
+from hermes_router.hermes.compat.seams import (
+    command_rules,
+    gateway_runner,
+    message_sources,
+    sending,
+)
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.features.adapters.stickers import Stickers
 from hermes_router.hermes.message_register import MessageRegister
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
-from hermes_router.relay.commands import WITHOUT_MODEL
+from hermes_router.relay.commands import IN_ORDER, TAKES_BACK, WITHOUT_MODEL
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
-from hermes_router.turns.notices import stopped_waiting, too_many_wait
+from hermes_router.turns.notices import short_of_memory, stopped_waiting, too_many_wait
 from hermes_router.turns.turn import Halt, Turn
 from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.worker.event_track import EventTrack, Outcome
@@ -34,18 +40,28 @@ _DRAINED = (
     "Please resend shortly."
 )
 _LEFT = (
-    "⚠️ Your message was not answered: the assistant of this conversation stopped unexpectedly each "
-    "time before it began with it. Please send it again."
+    "⚠️ Your message was not answered: each time, the assistant of this conversation stopped "
+    "unexpectedly before it began. Please send it again."
 )
-_STOPPED = "⚡ Stopped. The assistant did not react and was ended, with all that it had started."
+_STOPPED = (
+    "⚡ Stopped. The assistant did not react, so it was ended, with all processes that "
+    "it had started."
+)
+_FAILED = (
+    "⚠️ Your message was not taken: the router failed. The gateway's log says why. Please send it "
+    "again."
+)
 
 
-#: Workers that are tried for a message that waited in one that ended.
+#: How many workers are tried for a message that waited in a worker that ended.
 _ATTEMPTS = 2
 
 
 class MessageHandler:
-    """Serves the routed messages of one gateway; ``owed`` hears of profiles whose worker failed."""
+    """Serves the routed messages of one gateway.
+
+    ``owed`` is called with the profile of each worker that failed: it may have left replies unsent.
+    """
 
     def __init__(
         self,
@@ -72,55 +88,77 @@ class MessageHandler:
     async def serve_and_wait(self, event: Any, profile: str) -> None:
         """Serve a message and return when the answer is delivered.
 
-        Meanwhile the gateway's adapter shows "typing" and takes the session for busy.
+        Meanwhile the gateway's adapter shows "typing" and treats the session as busy.
         """
         conversation = await self._conversations.of(event, profile)
         if conversation is None:
             return
         if await self._stopped_waiting(event, conversation):
             return
-        key = self._runner._session_key_for_source(event.source)
+        key = message_sources.session_key_of(self._runner, event.source)
         running = RunningTurn(self._runner, conversation, self._dispatcher)
-        inline = self._dispatcher.running(conversation) is not None and seams.bypasses_running_turn(
-            event.get_command()
-        )
-        if inline:
+        busy = self._dispatcher.running(conversation) is not None
+        bypasses = busy and command_rules.bypasses_running_turn(event.get_command())
+        if bypasses or self._overtakes(event, conversation):
             await self._serve_inline(event, conversation)
             return
         with self._conversations.attended(conversation):
-            seams.count_as_running(self._runner, key, event.source, running)
+            gateway_runner.count_as_running(self._runner, key, event.source, running)
             try:
                 await self._serve_entered(event, conversation, busy=False)
             finally:
-                seams.no_longer_running(self._runner, key, running)
+                gateway_runner.no_longer_running(self._runner, key, running)
 
     async def serve_busy(self, event: Any, profile: str) -> None:
-        """Serve a message that the adapter takes for one more of a session that is busy.
+        """Serve a message that came while the adapter's session was busy.
 
-        The turn before it may be over all the same: it is noted like any other message.
+        The turn before it may be over already, so the message is entered into the ledger like any
+        other. If serving it fails, a notice says so: Hermes, which waits for no result, cannot.
         """
+        try:
+            await self._serve_behind(event, profile)
+        except Exception:
+            logger.exception("hermes-router: a message of profile %s could not be served", profile)
+            await sending.send_text(self._runner, event, _FAILED)
+
+    async def _serve_behind(self, event: Any, profile: str) -> None:
         conversation = await self._conversations.of(event, profile)
         if conversation is None or await self._stopped_waiting(event, conversation):
             return
         await self._serve_entered(event, conversation, busy=True)
 
     async def _stopped_waiting(self, event: Any, conversation: GatewayConversation) -> bool:
-        """Take back what waits for a place if that is what the message says; say whether it was."""
-        if seams.canonical_command(event.get_command()) != "stop":
-            return False
-        if self._dispatcher.running(conversation) is not None:
-            return False
-        if seams.refusal_of(self._runner, event) is not None:
+        """Take back messages that wait for a place, if a command says so; return if that is all.
+
+        ``/stop`` has done its work then, ``/new`` goes on in a worker.
+        """
+        command = command_rules.canonical_command(event.get_command())
+        if command not in TAKES_BACK or command_rules.refusal_of(self._runner, event) is not None:
             return False
         if not self._dispatcher.stop_waiting(conversation):
             return False
         await conversation.notify(stopped_waiting())
-        return True
+        return command == "stop"
+
+    def _overtakes(self, event: Any, conversation: GatewayConversation) -> bool:
+        """Return True for a command that is served before the messages of its session that wait."""
+        return self._at_once(event, conversation) and self._dispatcher.waits(conversation)
+
+    def _at_once(self, event: Any, conversation: GatewayConversation) -> bool:
+        """Return True for a command that waits for no turn, and for no message that waits for one.
+
+        A command that changes the session keeps its order among the session's messages.
+        """
+        command = command_rules.canonical_command(event.get_command())
+        if command in IN_ORDER and self._dispatcher.waits(conversation):
+            return False
+        return command in WITHOUT_MODEL or command in conversation.programs
 
     async def serve_wake(self, event: Any, profile: str) -> bool:
-        """Have a session's recurring prompts looked at; False if the session is busy.
+        """Have a worker run a session's due recurring prompts; return False if the session is busy.
 
-        Nobody waits for that: what goes wrong is in the logs, and the next time comes.
+        Nobody in a chat waits for this. An error goes to the log, and the next time is tried as
+        usual.
         """
         conversation = await self._conversations.of(event, profile)
         turn = None if conversation is None else self._dispatcher.running(conversation)
@@ -128,39 +166,44 @@ class MessageHandler:
             return False
         settings = (await self._watcher.fresh()).settings(profile)
         inbound = EventSender(fields={}, source=source_fields(event.source), wake=True)
-        key = self._runner._session_key_for_source(event.source)
+        key = message_sources.session_key_of(self._runner, event.source)
         running = RunningTurn(self._runner, conversation, self._dispatcher)
-        seams.count_as_running(self._runner, key, event.source, running)
+        gateway_runner.count_as_running(self._runner, key, event.source, running)
         try:
             turn = await self._dispatcher.serve(conversation, inbound, settings)
             await turn.answered.wait()
-        except (TooBusy, WorkerError) as error:
+        except (TooBusy, ShortOfMemory, WorkerError) as error:
             logger.warning("hermes-router: a session was not woken: %s", error)
             return False
         finally:
-            seams.no_longer_running(self._runner, key, running)
+            gateway_runner.no_longer_running(self._runner, key, running)
         return True
 
     async def _serve_entered(
         self, event: Any, conversation: GatewayConversation, *, busy: bool
     ) -> None:
-        """Serve a message that stands in the ledger until it has its outcome.
+        """Keep a message in the ledger until it has its outcome, and serve it meanwhile.
 
-        One that the platform delivers again is not served.
+        A message that the platform delivers again is not served again.
         """
         entry = await self._register.enter(event, conversation)
         if entry is None:
             return
         track = EventTrack(entry)
-        async with self._left_when_done(event, conversation, track):
-            turn = await self._serve(event, conversation, track, busy=busy)
-            await self._see_through(event, conversation, track, turn)
+        try:
+            async with self._left_when_done(event, conversation, track):
+                turn = await self._serve(event, conversation, track, busy=busy)
+                await self._see_through(event, conversation, track, turn)
+        except Exception:
+            if not (track.told or track.outcome in {Outcome.ANSWERED, Outcome.ENDED}):
+                raise
+            logger.exception("hermes-router: a failure after the outcome of a message")
 
     async def _serve_inline(self, event: Any, conversation: GatewayConversation) -> None:
-        """Serve a command for the turn that runs, until the worker has handled it.
+        """Serve a command beside the running turn, until the worker has handled it.
 
-        The adapter takes nothing more before that. What the command has queued is seen through
-        in the background.
+        The adapter takes no other message before that. If the command queued more work, a
+        background task waits for its outcome.
         """
         entry = await self._register.enter(event, conversation)
         if entry is None:
@@ -190,18 +233,18 @@ class MessageHandler:
     async def _left_when_done(
         self, event: Any, conversation: GatewayConversation, track: EventTrack
     ) -> AsyncIterator[contextlib.AsyncExitStack]:
-        """Settle the entry, and drop the adapter's copies of the files, when the block ends."""
+        """Settle the entry, and remove the adapter's copies of the files, when the block ends."""
         async with contextlib.AsyncExitStack() as done:
             done.push_async_callback(self._leave, conversation, track)
-            done.callback(seams.drop_cached_media, event)
+            done.callback(message_sources.drop_cached_media, event)
             yield done
 
     async def _leave(self, conversation: GatewayConversation, track: EventTrack) -> None:
-        """Settle the entry of a message; one that a stop of the gateway leaves open is kept.
+        """Settle the entry of a message, unless a stop of the gateway leaves it open.
 
-        The next gateway serves it, goes on with it, or tells people.
+        The next gateway then serves an open message, continues it, or sends a notice about it.
         """
-        stopping = seams.shutting_down(self._runner) or self._dispatcher.closing
+        stopping = gateway_runner.shutting_down(self._runner) or self._dispatcher.closing
         left_open = track.outcome is Outcome.CUT_OFF or (track.untouched and stopping)
         if track.entry is None or left_open:
             return
@@ -216,13 +259,13 @@ class MessageHandler:
     ) -> None:
         """Wait for the outcome of a message that a turn serves.
 
-        If it only waited in a worker that ended, it is served again, in its order.
+        If the message only waited in a worker that ended, it is served again, in its order.
         """
         if not await self._left_waiting(track, turn):
             return
         async with conversation.left_waiting:
             for _attempt in range(_ATTEMPTS):
-                if seams.shutting_down(self._runner):
+                if gateway_runner.shutting_down(self._runner):
                     return
                 track.begin()
                 turn = await self._serve(event, conversation, track, busy=False)
@@ -234,7 +277,7 @@ class MessageHandler:
     async def _left_waiting(self, track: EventTrack, turn: Turn | None) -> bool:
         """Wait for an outcome; say whether the worker ended before it began with the message.
 
-        What is owed by a worker that failed is looked for at once.
+        After a failed worker, unsent replies of its profile are looked for at once.
         """
         if turn is None:
             return False
@@ -247,11 +290,11 @@ class MessageHandler:
         return False
 
     async def _halted(self, event: Any, conversation: GatewayConversation) -> bool:
-        """Have a running turn stop if that is what the message says; False if it is not done."""
+        """Stop the running turn if the message is ``/stop``; return False if nothing was done."""
         turn = self._dispatcher.running(conversation)
-        if turn is None or seams.canonical_command(event.get_command()) != "stop":
+        if turn is None or command_rules.canonical_command(event.get_command()) != "stop":
             return False
-        refusal = seams.refusal_of(self._runner, event)
+        refusal = command_rules.refusal_of(self._runner, event)
         outcome = await turn.halt(inbound_of(event, refusal=refusal))
         if outcome is Halt.ENDED:
             await conversation.notify(_STOPPED)
@@ -266,18 +309,18 @@ class MessageHandler:
         busy: bool,
         until_handled: bool = False,
     ) -> Turn | None:
-        """Have a worker take a message; None if none did, and people have been told."""
+        """Have a worker take a message; return None, after a notice, if none did."""
         config = await self._watcher.fresh()
         drained = self._drain_answer(busy=busy) or self._paused_answer(event, conversation)
         settings = config.settings(conversation.profile.name)
         largest = settings.limits.received_bytes
         inbound = inbound_of(
             event,
-            refusal=seams.refusal_of(self._runner, event),
+            refusal=command_rules.refusal_of(self._runner, event),
             channel_prompt=own_words(self._runner, event),
             largest=largest,
             sticker=self._stickers.of(event),
-            at_once=seams.canonical_command(event.get_command()) in WITHOUT_MODEL,
+            at_once=self._at_once(event, conversation),
             track=track,
         )
         if drained is not None:
@@ -287,7 +330,7 @@ class MessageHandler:
         if inbound.too_large:
             names = ", ".join(inbound.too_large)
             await conversation.notify(
-                f"⚠️ Files may have {in_words(largest)} here. Not passed on: {names}"
+                f"⚠️ A file may have at most {in_words(largest)} here. Not passed on: {names}"
             )
             if not (event.text or inbound.fields["media_urls"]):
                 track.told = True
@@ -296,34 +339,41 @@ class MessageHandler:
             return await self._dispatcher.serve(
                 conversation, inbound, settings, until_handled=until_handled
             )
-        except StoppedWaiting as error:  # whoever said so has been told
+        except StoppedWaiting as error:  # ``/stop`` has its own notice
             track.told = True
             self._untouched(event, conversation, "stopped", error)
         except TooBusy as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "refused", error)
             await conversation.notify(too_many_wait(error.allowed, turn_id, ahead=error.ahead))
+        except ShortOfMemory as error:
+            track.told = True
+            turn_id = self._untouched(event, conversation, "refused", error)
+            await conversation.notify(short_of_memory(error.free, turn_id))
         except WorkerError as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "start_failed", error)
             await conversation.notify(
-                f"⚠️ Your message was not taken. Please send it again. [{turn_id}]"
+                f"⚠️ Your message could not be accepted. Please send it again. [{turn_id}]"
             )
         return None
 
     def _untouched(
         self, event: Any, conversation: GatewayConversation, outcome: str, error: RouterError
     ) -> str:
-        """Note a message that no worker got; return the id that people are told."""
+        """Record a message that no worker took; return the id that the notice names."""
         profile = conversation.profile.name
         return self._book.untouched(profile, place_of(event.source), outcome, error.message)
 
     async def _offer_in_drain(
         self, event: Any, conversation: GatewayConversation, inbound: EventSender, drained: str
     ) -> None:
-        """Begin nothing new: a turn that runs may take a command, or the answer that it awaits."""
+        """Begin no turn; offer the message to a running one, else say that the gateway drains.
+
+        A running turn takes a command, or the answer that it waits for.
+        """
         running = self._dispatcher.running(conversation)
-        command = seams.bypasses_running_turn(event.get_command())
+        command = command_rules.bypasses_running_turn(event.get_command())
         if running is None or (
             await running.offer(inbound, until_handled=True, answer=not command)
             is not DeliveryResult.ACCEPTED
@@ -331,27 +381,27 @@ class MessageHandler:
             await conversation.notify(drained)
 
     def _paused_answer(self, event: Any, conversation: GatewayConversation) -> str | None:
-        """Return what Hermes says while it is paused; commands and turns that run are let through.
+        """Return Hermes's reply while it is paused; None for commands and for running turns.
 
-        The worker would say it too, but a sandbox hides the root's stop from it.
+        The worker would give this reply too, but a sandbox hides the root's pause file from it.
         """
         running = self._dispatcher.running(conversation)
-        if seams.is_built_in(event.get_command()) or (running is not None and not running.resident):
+        if command_rules.is_built_in(event.get_command()) or (
+            running is not None and not running.resident
+        ):
             return None
         return emergency_stop.paused_reply()
 
     def _drain_answer(self, *, busy: bool) -> str | None:
-        if seams.shutting_down(self._runner):
+        if gateway_runner.shutting_down(self._runner):
             what = "another turn" if busy else "new work"
-            return (
-                f"⏳ Gateway is {self._runner._status_action_gerund()} and is not accepting {what} "
-                "right now."
-            )
-        return _DRAINED if seams.drained_externally(self._runner) else None
+            doing = gateway_runner.going_down(self._runner)
+            return f"⏳ Gateway is {doing} and is not accepting {what} right now."
+        return _DRAINED if gateway_runner.drained_externally(self._runner) else None
 
 
 class RunningTurn:
-    """Stands for a routed turn where Hermes keeps the agents that run."""
+    """Represents a routed turn in Hermes's table of running agents."""
 
     def __init__(
         self, runner: Any, conversation: GatewayConversation, dispatcher: Dispatcher
@@ -365,8 +415,8 @@ class RunningTurn:
         self.profile = conversation.profile
 
     def interrupt(self, reason: str | None = None) -> None:
-        """Interrupt the turn: its worker saves, says its last words, and leaves."""
+        """Interrupt the turn: its worker saves its state, sends its last text, and ends."""
         turn = self._dispatcher.running(self._conversation)
         if turn is not None:
-            resume = seams.shutting_down(self._runner)
+            resume = gateway_runner.shutting_down(self._runner)
             self._tasks.start(turn.stop(reason or "interrupted", resume=resume))

@@ -1,6 +1,6 @@
-"""Entering routed messages into the ledger, and taking them out when they have their outcome.
+"""Enter routed messages into the ledger, and take them out when they have their outcome.
 
-Where a message was sent goes into the gateway's home, what it said into its profile's.
+The gateway's home keeps where a message was sent. The profile's home keeps the text of the message.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import logging
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
 from hermes_router.bounded import BoundedMap
 from hermes_router.hermes.compat.events import (
@@ -20,21 +19,22 @@ from hermes_router.hermes.compat.events import (
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.state import kept_event
 from hermes_router.state.ledger import Entry, Ledger
+from hermes_router.tasks import in_thread
 
 logger = logging.getLogger(__name__)
 
 _UNRECORDED = (
-    "⚠️ Your message is being worked on, but it could not be written down: {path} is full or "
-    "read-only. If the gateway is cut off before the answer, nobody will tell you."
+    "⚠️ Your message is being answered, but the router could not record it: {path} is full or "
+    "read-only. If the gateway is interrupted before the answer, you will get no notice."
 )
 
 
-#: Conversations of which it is remembered that they were told of a disk that takes no notes.
+#: How many conversations are remembered as told that the disk cannot be written.
 _REMEMBERED = 1024
 
 
 class MessageRegister:
-    """The one way into the ledger and out of it, for all routed messages of a gateway."""
+    """Writes all routed messages of a gateway into the ledger, and takes them out again."""
 
     def __init__(self, ledger: Ledger, where: object) -> None:
         self._ledger = ledger
@@ -43,16 +43,19 @@ class MessageRegister:
         self._told: BoundedMap[str, bool] = BoundedMap(_REMEMBERED)
 
     async def enter(self, event: Any, conversation: GatewayConversation) -> Entry | None:
-        """Write a message down before anything is done for it; None if it was there before.
+        """Write a message into the ledger before it is served; return its entry.
 
-        What cannot be written down is served all the same: people are told what that means.
+        Returns None if the ledger has the message already: it is then not served again. A message
+        that cannot be written is served too; a notice tells the conversation what that means.
         """
         resumed = self._ledger.of(entry_number(event))
         if resumed is not None:
             return resumed
         identity = identity_of(event)
         if self._ledger.known(identity):
-            logger.info("hermes-router: %s was delivered again; it is not served twice", identity)
+            logger.info(
+                "hermes-router: the platform delivered %s again; it is not answered twice", identity
+            )
             return None
         entry = self._ledger.accept(
             identity,
@@ -61,28 +64,28 @@ class MessageRegister:
             source=source_fields(event.source),
         )
         async with self._writing:
-            recorded = await anyio.to_thread.run_sync(self._write, entry, event, conversation)
+            recorded = await in_thread(self._write, entry, event, conversation)
         await self._complain(conversation, recorded=recorded)
         return entry
 
     async def leave(self, entry: Entry, conversation: GatewayConversation) -> None:
-        """Note that a message has its outcome."""
+        """Settle the entry of a message that has its outcome, and remove the message's text."""
         entry.settle()
         with anyio.CancelScope(shield=True):
             home = conversation.profile.home
-            await anyio.to_thread.run_sync(kept_event.forget, home, entry.id)
+            await in_thread(kept_event.forget, home, entry.id)
 
     def _write(self, entry: Entry, event: Any, conversation: GatewayConversation) -> bool:
-        """Keep the words first: a message that the ledger has can then be served again."""
+        """Write the text first: a message that is in the ledger can then be served again."""
         try:
             fields, files = conversation.event_fields(event), bool(event.media_urls)
             kept_event.keep(conversation.profile.home, entry.id, fields, files=files)
-        except OSError as error:  # the notice after a crash will have to do without its words
-            logger.warning("hermes-router: a message could not be kept: %s", error)
+        except OSError as error:  # the notice after a crash then cannot quote the message
+            logger.warning("hermes-router: a message could not be written to the ledger: %s", error)
         return self._ledger.record(entry)
 
     async def _complain(self, conversation: GatewayConversation, *, recorded: bool) -> None:
-        """Say in each conversation that the disk takes no notes, once until it does again."""
+        """Tell each conversation once that the disk cannot be written, until a write succeeds."""
         if recorded:
             self._told.clear()
         elif conversation.key not in self._told:

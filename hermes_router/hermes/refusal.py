@@ -1,4 +1,4 @@
-"""Where the router itself does not work: who would answer a message, and saying that nobody does.
+"""Decide and refuse without the router: who would answer a message, and a notice to its place.
 
 The guard and the swap share this. It needs the routes and little of Hermes.
 """
@@ -12,15 +12,15 @@ from contextvars import ContextVar
 from typing import Any
 
 from hermes_router.config.model import Decision
-from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, place_to_route
+from hermes_router.hermes.compat.seams import command_rules, gateway_runner, sending
 from hermes_router.hermes.routes import watcher_of
 
 logger = logging.getLogger(__name__)
 
 NO_CONFIGURATION = (
-    "⚠️ The routes of this bot cannot be read, so that nobody knows who answers here. "
-    "`hermes-router routes` says what to mend; no restart is needed."
+    "⚠️ The routes of this bot cannot be read, so nobody answers here. "
+    "`hermes-router routes` says what to correct; no restart is needed."
 )
 CLOSED = "⚠️ Nobody answers here: hermes-router does not work in this gateway ({why})."
 
@@ -29,7 +29,7 @@ _passed: ContextVar[bool] = ContextVar("hermes_router_passed", default=False)
 
 @contextlib.contextmanager
 def passed() -> Iterator[None]:
-    """Mark what runs in the block: the router saw this message, and left it to Hermes."""
+    """Mark the code in the block: the router saw this message and left it to Hermes."""
     token = _passed.set(True)
     try:
         yield
@@ -38,12 +38,12 @@ def passed() -> Iterator[None]:
 
 
 def has_passed() -> bool:
-    """Say whether the router saw the message that is being handled."""
+    """Say whether the router has already seen the message that is being handled."""
     return _passed.get()
 
 
 def decide(event: Any, runner: Any) -> Decision | None:
-    """Say who answers a message by the routes, or None if Hermes may; needs no router.
+    """Return who answers a message by the routes, or None if Hermes may; needs no router.
 
     Raises:
         ConfigError: the routes could never be read.
@@ -51,18 +51,22 @@ def decide(event: Any, runner: Any) -> Decision | None:
     source = getattr(event, "source", None)
     if source is None or getattr(event, "internal", False):
         return None
-    if not seams.authorized(runner, source):
+    if not command_rules.authorized(runner, source):
         return None
-    decision = watcher_of(seams.hermes_home()).current().decide(place_to_route(source))
+    decision = watcher_of(gateway_runner.hermes_home()).current().decide(place_to_route(source))
     return None if decision.action == "in_process" else decision
 
 
 async def refuse(runner: Any, event: Any, text: str) -> None:
-    """Tell a place one line, by the plainest way that still works."""
+    """Send one line to a place; if Hermes's helper fails, call the adapter directly.
+
+    Raises:
+        Exception: the adapter's own call failed too.
+    """
     try:
-        await seams.send_text(runner, event, text)
+        await sending.send_text(runner, event, text)
     except Exception:
-        logger.exception("hermes-router: a place could not be told: %s", text)
-        adapter = seams.adapter_for(runner, event.source)
-        metadata = seams.place_metadata(place_of(event.source))
+        logger.exception("hermes-router: a notice could not be sent to a place: %s", text)
+        adapter = sending.adapter_for(runner, event.source)
+        metadata = sending.place_metadata(place_of(event.source))
         await adapter.send(event.source.chat_id, text, metadata=metadata or None)

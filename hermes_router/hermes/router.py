@@ -1,4 +1,4 @@
-"""What happens to each message of a gateway that hermes-router is installed in."""
+"""The router of one gateway: it decides for each message who handles it, and starts the workers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from hermes_router import scratch
 from hermes_router.config import model as configuration
 from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes import crash_recovery
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.adapters import asked
 from hermes_router.hermes.compat.events import (
     entry_number,
     named_elsewhere,
     place_to_route,
     source_fields,
 )
+from hermes_router.hermes.compat.home_stamps import HomeStamps
+from hermes_router.hermes.compat.launching import find_launcher
+from hermes_router.hermes.compat.seams import command_rules, gateway_runner, sending
 from hermes_router.hermes.conversation import Notes
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
@@ -53,11 +56,13 @@ from hermes_router.state.known_conversations import KnownConversations
 from hermes_router.state.ledger import Entry, Ledger
 from hermes_router.state.open_works import OpenWorks
 from hermes_router.state.running import RunningRecord
-from hermes_router.tasks import BackgroundTasks
+from hermes_router.tasks import BackgroundTasks, cancel
 from hermes_router.turns.capacity import turns_at_once
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
+from hermes_router.workers import own_code
 from hermes_router.workers.pool import WorkerPool
+from hermes_router.workers.running_code import RunningCode
 
 logger = logging.getLogger(__name__)
 
@@ -65,15 +70,18 @@ _Original = Callable[[], Awaitable[Any]]
 
 
 class GatewayRouter:
-    """Routes the messages of one ``GatewayRunner``; lives as long as it does."""
+    """Routes the messages of one ``GatewayRunner``, for as long as that runner lives."""
 
     def __init__(self, runner: Any) -> None:
-        home = seams.hermes_home()
+        home = gateway_runner.hermes_home()
         self._runner = runner
         self._root = model.hermes_root(home)
         self._watcher = watcher_of(home)
         self._started = False
+        self._watching: asyncio.Task[None] | None = None
         self._record = RunningRecord(home)
+        self._code = RunningCode(home / "hermes-router" / "code", find_launcher)
+        own_code.use(self._code)
         initial = self._initial = model.initial_environment(home)
         self._workers = WorkerPool(initial, budget=0)
         self._seen = KnownConversations(home / "hermes-router" / "conversations.json")
@@ -97,6 +105,7 @@ class GatewayRouter:
             runner, home / "hermes-router" / "menus.json", lambda: self._watcher.snapshot
         )
         self._warmed: configuration.RouterConfig | None = None
+        self._stamps = HomeStamps()
         self._first_menus = FirstMenus(runner, self._menus, self._workers, self._jobs)
         self._tasks = BackgroundTasks("hermes-router: a task failed")
         self._joined = JoinedMessages(self._ledger, self._is_routed)
@@ -128,14 +137,16 @@ class GatewayRouter:
         )
 
     async def start(self) -> None:
-        """Read the routes before the first message, so that what is wrong is in the log at once.
+        """Read the routes before the first message, so that the log shows their mistakes at once.
 
-        A second call does nothing: a late swap starts what the gateway may start as well.
+        A second call does nothing: the gateway calls this when it starts, and so does a swap that
+        comes after the start.
         """
         if self._started:
             return
         self._started = True
         self._tasks.start(asyncio.to_thread(self._remove_left_behind))
+        self._watching = self._tasks.start(self._code.watch())
         self._tasks.start(self._recovery().run())
         if works := self._open_works.take():
             self._tasks.start(crash_recovery.tell_works(self._runner, works))
@@ -149,10 +160,12 @@ class GatewayRouter:
         self._wakeups.start()
 
     def _remove_left_behind(self) -> None:
-        """Remove the temporary folders of gateways that were killed: secrets may lie in them."""
+        """Remove the temporary folders of killed gateways: they may contain secrets."""
         for folder in {model.temporary_folder(self._initial), None}:
             if count := scratch.remove_left_behind(folder):
-                logger.warning("hermes-router: removed %d folders of a gateway that is gone", count)
+                logger.warning(
+                    "hermes-router: removed %d temporary folders of an earlier gateway", count
+                )
 
     def _recovery(self) -> crash_recovery.CrashRecovery:
         return crash_recovery.CrashRecovery(
@@ -170,7 +183,7 @@ class GatewayRouter:
         return decision.profile if decision is not None and decision.action == "worker" else None
 
     def _pays(self, profile: Profile) -> bool:
-        """Have a profile's owed replies sent; False where its upkeep is switched off."""
+        """Have a worker send a profile's unsent replies; return False if its upkeep is off."""
         config = self._watcher.snapshot
         if config is None or not config.settings(profile.name).jobs.upkeep:
             return False
@@ -178,10 +191,10 @@ class GatewayRouter:
         return True
 
     async def _configuration(self) -> configuration.RouterConfig:
-        """Return the configuration in force; see that what is kept warm follows it.
+        """Return the configuration in force; if it is new, adapt workers, limits and menus to it.
 
         Raises:
-            ConfigError: there never was a good one.
+            ConfigError: no configuration could be read since the gateway started.
         """
         try:
             config = await self._watcher.fresh()
@@ -191,6 +204,7 @@ class GatewayRouter:
             self._warmed = config
             budget = config.warm_budget
             self._workers.resize(budget.profiles, budget.memory_bytes)
+            self._workers.memory.reserve = config.turn_budget.free_bytes
             self._dispatcher.resize(turns_at_once(config.turn_budget.concurrent_turns))
             self._tasks.start(self._keep_warm(config))
             self._menus.routes_changed()
@@ -199,13 +213,20 @@ class GatewayRouter:
 
     async def _keep_warm(self, config: configuration.RouterConfig) -> None:
         """Prepare workers of the routed profiles, in the order of their routes."""
+        homes = [gateway_runner.hermes_home()]
         for name in await asyncio.to_thread(config.worker_profiles):
-            with contextlib.suppress(ProfileError):  # told when the routes were read
-                self._workers.keep_warm(model.find(name, self._root), config.settings(name))
+            with contextlib.suppress(ProfileError):  # logged when the routes were read
+                profile = model.find(name, self._root)
+                self._workers.keep_warm(profile, config.settings(name))
+                homes.append(profile.home)
+        await asyncio.to_thread(self._stamps.look, homes)
 
     async def let_go(self) -> None:
-        """End the work that outlives turns, while the people can still be told."""
-        reason = f"the gateway is {self._runner._status_action_gerund()}"
+        """Tell people that the gateway goes down, and end the resident workers.
+
+        Must be called while the adapters can still send.
+        """
+        reason = f"the gateway is {gateway_runner.going_down(self._runner)}"
         await self.notices.going(await self._jobs.members())
         async with anyio.create_task_group() as tasks:
             for turn in self._dispatcher.turns:
@@ -213,14 +234,20 @@ class GatewayRouter:
                     tasks.start_soon(turn.stop, reason)
 
     async def stop(self) -> None:
-        """End every worker."""
-        await self._observing.stop()
-        await self._first_menus.stop()
-        await self._menus.stop()
-        await self._wakeups.stop()
-        await self._jobs.stop()
+        """Stop what the router runs beside the turns, then end every worker."""
+        beside = (self._observing, self._first_menus, self._menus, self._wakeups, self._jobs)
+        for part in beside:
+            try:
+                await part.stop()
+            except Exception:  # its task failed earlier: the workers must be told all the same
+                logger.exception("hermes-router: the task %s had failed", type(part).__name__)
         await self._dispatcher.close("the gateway is stopping")
+        try:
+            await cancel(self._watching)
+        except Exception:
+            logger.exception("hermes-router: the look for updates had failed")
         self._record.remove()
+        self._code.remove()
 
     # -- the two seams -------------------------------------------------------------------------
 
@@ -239,12 +266,12 @@ class GatewayRouter:
         try:
             decision = await self._decide(event, woken=bool(wakes))
         except ConfigError:
-            await seams.send_text(self._runner, event, NO_CONFIGURATION)
+            await sending.send_text(self._runner, event, NO_CONFIGURATION)
             return None
         if decision is None:
             return await original()
-        if seams.restoring(self._runner, event):
-            seams.hold_until_restored(self._runner, event)
+        if gateway_runner.restoring(self._runner, event):
+            gateway_runner.hold_until_restored(self._runner, event)
             return None
         taken = await self._taken_by_gateway(event, decision)
         if taken is not False:
@@ -253,49 +280,53 @@ class GatewayRouter:
         return None if heard is None else await self._handle_heard(heard, decision, original)
 
     def _cut_off(self, event: Any) -> Entry | None:
-        """Return the message whose turn a stop cut off, if an event goes on with it."""
+        """Return the ledger's entry of a turn that a stop cut off, if this event continues it."""
         return self._ledger.of(entry_number(event)) if event.internal else None
 
     async def _go_on(self, event: Any, entry: Entry) -> None:
-        """Go on with a turn that a stop cut off: nobody says anything, and no hook is asked.
+        """Continue a turn that a stop cut off; the event is Hermes's, so no hook sees it.
 
-        Where the place is not that profile's any more, nothing is done.
+        Nothing is done if the place is no longer routed to the profile of that turn.
         """
-        if seams.restoring(self._runner, event):
-            seams.hold_until_restored(self._runner, event)
+        if gateway_runner.restoring(self._runner, event):
+            gateway_runner.hold_until_restored(self._runner, event)
             return
         decision = await self._decide(event, woken=True)
-        allowed = seams.authorized(self._runner, event.source)
+        allowed = command_rules.authorized(self._runner, event.source)
         if allowed and decision is not None and decision.profile == entry.profile:
             await self._handler.serve_and_wait(event, entry.profile)
 
     async def _hooked(self, event: Any) -> Any:
-        """Return a message as the gateway home's hooks leave it; our own guard says nothing."""
+        """Let the hooks of the gateway's home see a message; our own guard lets it pass.
+
+        Returns the message, perhaps rewritten, or None if a hook dropped it.
+        """
         with passed():
-            return await seams.after_hooks(self._runner, event)
+            return await command_rules.after_hooks(self._runner, event)
 
     async def _handle_heard(
         self, event: Any, decision: configuration.Decision, original: _Original
     ) -> Any:
         """Handle a message that the gateway home's hooks let through, perhaps rewritten."""
         taken = await self._taken_by_gateway(event, decision)
-        if taken is not False:  # by a hook: Hermes asks its hooks again and obeys them
+        if taken is not False:  # a hook made it a gateway command: Hermes asks its hooks again
             return await original() if taken is True else taken
-        refusal = seams.refusal_of(self._runner, event)
-        if refusal is not None and seams.is_gateway_command(event.get_command()):
+        refusal = command_rules.refusal_of(self._runner, event)
+        if refusal is not None and command_rules.is_gateway_command(event.get_command()):
             return refusal
         return await self._handler.serve_and_wait(event, decision.profile or "")
 
     async def handle_busy(self, event: Any, original: _Original) -> Any:
         """Handle a message that arrives while the adapter's session is busy.
 
-        Returns at once: the adapter must go on receiving while a worker is being started.
+        Returns before the message is served: the adapter must go on receiving while a worker
+        starts.
         """
         if (entry := self._cut_off(event)) is not None:
-            entry.settle()  # the message that makes the session busy goes on with it
+            entry.settle()  # the message that made the session busy continues that turn
             return True
         if self._command.is_asked(event):
-            await seams.send_text(self._runner, event, await self._command.answer(event))
+            await sending.send_text(self._runner, event, await self._command.answer(event))
             return True
         return await self._handle_busy(event, original)
 
@@ -306,14 +337,14 @@ class GatewayRouter:
         try:
             decision = await self._decide(event, woken=bool(wakes))
         except ConfigError:
-            return True  # whoever made the session busy has been told
+            return True  # the message that made the session busy got the notice
         if decision is None:
             return await original()
         taken = await self._taken_by_gateway(event, decision)
         if taken is True:
             return await original()
         if taken is not False:
-            return await seams.send_text(self._runner, event, taken)
+            return await sending.send_text(self._runner, event, taken)
         heard = await self._hooked(event) if decision.action == "worker" else None
         if heard is not None:
             self._tasks.start(self._handler.serve_busy(heard, decision.profile or ""))
@@ -322,12 +353,13 @@ class GatewayRouter:
     # -- deciding ------------------------------------------------------------------------------
 
     async def _decide(self, event: Any, *, woken: bool) -> configuration.Decision | None:
-        """Return what the routes say, or None where Hermes's own path is to be taken.
+        """Return what the routes say, or None if Hermes is to handle the message itself.
 
-        ``woken``: it is Hermes's word about a card that goes to the session of a routed place.
+        ``woken`` is true for Hermes's own event about a kanban card that goes to the session of a
+        routed place.
 
         Raises:
-            ConfigError: the routes could never be read, so that nobody knows whose message it is.
+            ConfigError: the routes could never be read, so nobody knows which profile answers.
         """
         source = getattr(event, "source", None)
         if source is None or named_elsewhere(source):
@@ -337,31 +369,32 @@ class GatewayRouter:
         try:
             config = await self._configuration()
         except ConfigError:
-            if not seams.authorized(self._runner, source) or self.is_the_gateways(event):
+            if not command_rules.authorized(self._runner, source) or self.is_the_gateways(event):
                 return None
             raise
         decision = config.decide(place_to_route(source))
         if decision.action == "in_process":
             return None
-        return decision if woken or seams.authorized(self._runner, source) else None
+        return decision if woken or command_rules.authorized(self._runner, source) else None
 
     def is_the_gateways(self, event: Any) -> bool:
         """Say whether a message of a routed place is a command for the gateway itself."""
-        command = seams.canonical_command(event.get_command())
+        command = command_rules.canonical_command(event.get_command())
         if command == "whoami":
-            return seams.has_command_rules(self._runner, event.source)
-        return command in GATEWAY_COMMANDS or seams.update_prompt_pending(
+            return command_rules.has_command_rules(self._runner, event.source)
+        return command in GATEWAY_COMMANDS or gateway_runner.update_prompt_pending(
             self._runner, event.source
         )
 
     async def _taken_by_gateway(self, event: Any, decision: configuration.Decision) -> bool | str:
-        """Say whether the gateway's process acts on a message; the text of a refusal if it may not.
+        """Say whether the gateway itself acts on a message.
 
-        What only looks like the answer to an update's question is the profile's to answer.
+        Returns True or False, or the text of a refusal if the sender may not give this command. A
+        message that only looks like the answer to an update's question goes to the profile.
         """
         if not self.is_the_gateways(event):
             return False
-        command = seams.canonical_command(event.get_command())
+        command = command_rules.canonical_command(event.get_command())
         if command == "whoami" or decision.action != "worker":
             return True
         asked = command if command in GATEWAY_COMMANDS else "update"
@@ -377,16 +410,17 @@ class GatewayRouter:
         return None
 
     def sessions_for_adapter(self, adapter: Any, store: Any) -> RoutedSessions:
-        """Return the session store that an adapter is given in place of the gateway's ``store``.
+        """Return the session store that an adapter gets in place of the gateway's ``store``.
 
-        It is the moment at which an adapter is complete: what it does with joined messages, with
-        stickers, with overheard files and with the menus of chats changes too.
+        Hermes asks for it when the adapter is complete. So this also wraps the adapter's methods
+        for joined messages, stickers, observed files, menus, threads and clicks.
         """
         self._joined.take_over(adapter)
         self._stickers.take_over(adapter)
         self._overheard.take_over(adapter)
         self._menus.take_over(adapter)
         self._own_places.take_over(adapter)
+        asked.take_over(adapter)
         prompts.keep_clicks_personal(adapter)
         return RoutedSessions(store, self._home_of, source_fields, self._overheard)
 
@@ -394,7 +428,7 @@ class GatewayRouter:
         return isinstance(self._home_of(source), Path)
 
     def _home_of(self, source: Any) -> Path | bool | None:
-        """Say who keeps what an adapter writes about a place: see ``RoutedSessions``."""
+        """Return who keeps what an adapter writes about a place; see ``RoutedSessions``."""
         config = self._watcher.snapshot
         if named_elsewhere(source):
             return True
@@ -409,7 +443,7 @@ class GatewayRouter:
             return None
 
     def _largest_of(self, source: Any) -> int:
-        """Say how many bytes a file may have that people send to a routed place."""
+        """Return the largest size, in bytes, of a file that people may send to a routed place."""
         config = self._watcher.snapshot
         if config is None:
             return 0

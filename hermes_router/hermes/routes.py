@@ -1,7 +1,7 @@
-"""The routes of the gateway's home, for whoever must know whose a message is.
+"""The one reader of the routes in the gateway's home, for the router and for the guard.
 
-One reader serves the router and the guard, so that both say the same. It needs little of Hermes:
-it works where the router itself cannot.
+Both read the same routes, so both give the same answer. The reader needs little of Hermes: it works
+even if the router itself cannot.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from hermes_router.config import model as configuration
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ProfileError
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.seams import sending
 from hermes_router.profiles import model
 from hermes_router.workers import launchers
 
@@ -25,7 +25,7 @@ _watchers: dict[Path, ConfigWatcher] = {}
 
 
 def watcher_of(home: Path) -> ConfigWatcher:
-    """Return the one reader of the routes of a gateway's home."""
+    """Return the one reader of the routes in a gateway's home."""
     with _lock:
         if home not in _watchers:
             _watchers[home] = _watcher(home)
@@ -48,7 +48,7 @@ def _watcher(home: Path) -> ConfigWatcher:
 
 def _known_platforms() -> frozenset[str] | None:
     try:
-        return seams.known_platforms()
+        return sending.known_platforms()
     except Exception:
         logger.exception("hermes-router: this Hermes does not say which platforms it knows")
         return None

@@ -1,6 +1,6 @@
-"""What the gateway's side and a worker share: messages, their framing, and the surface table.
+"""The protocol that the gateway and a worker share: messages, their frames, and the surface table.
 
-Owns every word that the two processes say to each other; docs/protocol.md describes them. Imports
-nothing of the project, and the worker imports nothing else of the router. Begin at
-:mod:`.messages`.
+This package defines everything that the two processes send to each other; docs/protocol.md
+describes it. It imports nothing of the project, and the worker imports nothing else of the router.
+Begin at :mod:`.messages`.
 """

@@ -1,6 +1,7 @@
-"""What the gateway has sent for a worker that died before it could cross it off.
+"""Recognise texts that the gateway has sent for a worker which died before it could record that.
 
-Both sides name a text in a conversation by the same short hash, so that no text is kept.
+Both sides compute the same short hash as the name of a text in a conversation. So the text itself
+need not be kept.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ from collections.abc import Iterable
 
 from hermes_router.protocol.messages import DeliveredText, Place
 
-#: Seconds by which the clocks of writing down and of sending may seem to differ.
+#: Seconds by which the time of recording and the time of sending may differ by clock errors.
 _SLACK = 1.0
 
 
 def name_of(platform: str, chat_id: str, thread_id: str | None, text: str) -> str:
-    """Return the name of a text that was sent to a conversation."""
+    """Return the name (a hash) of a text that was sent to a conversation."""
     parts = (platform, chat_id, thread_id or "", text)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def is_settled(place: Place, text: str, noted: float, settled: Iterable[DeliveredText]) -> bool:
-    """Say whether a text that was written down at the time ``noted`` is among what was sent."""
+    """Return True if a text is in ``settled``, the texts that were sent already.
+
+    ``noted`` is the Unix time at which the worker recorded the text.
+    """
     name = name_of(place.platform, place.chat_id, place.thread_id, text)
     return any(
         one.name == name and one.since - _SLACK <= noted <= one.until + _SLACK for one in settled

@@ -1,11 +1,11 @@
 """Length-prefixed frames over a pair of pipe descriptors.
 
-A frame is a 4-byte big-endian length and that many bytes. The stream has three ends, told apart
-because they mean different things: a clean end between two frames, a cut frame, and a frame over
-the size limit. Both sides use this module; it knows nothing of what frames contain.
+A frame is a 4-byte big-endian length and that many bytes. A stream can end in three ways, which
+mean different things: a clean end between two frames, a cut frame, or a frame above the size limit.
+Both sides use this module. It does not know what frames contain.
 
-Both sides run on asyncio, and a descriptor that is waited for stays registered with its loop: to
-register it for each frame takes longer than to read the frame.
+Both sides run on asyncio. A descriptor stays registered with the event loop after a wait, because
+to register it again for each frame takes longer than to read the frame.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-#: Bytes that one frame may have; larger things travel as chunks.
+#: Maximum bytes of one frame; larger data is sent as several chunks.
 MAX_FRAME_BYTES = 1024 * 1024
 
 _HEADER_BYTES = 4
@@ -25,18 +25,18 @@ _FINISH_SECONDS = 2.0
 
 
 class FrameError(Exception):
-    """The peer broke the framing: a cut or an oversized frame."""
+    """The peer sent a cut frame or a frame above the size limit."""
 
 
 class EndOfFrames(Exception):
-    """The peer closed its end between two frames."""
+    """The peer closed its end of the pipe between two frames."""
 
 
 class FrameReader:
     """Reads frames from the pipe descriptor ``fd``, which it then owns. One task reads at a time.
 
-    What nobody waits for is left in the pipe, but for what was read together with a frame before.
-    ``waits`` counts how often there was nothing to read, so that others had the event loop.
+    While no task reads, data stays in the pipe, except what was read together with an earlier
+    frame. ``waits`` counts how often there was nothing to read, so that other tasks could run.
     """
 
     def __init__(self, fd: int, *, max_frame: int = MAX_FRAME_BYTES) -> None:
@@ -55,16 +55,17 @@ class FrameReader:
 
         Raises:
             EndOfFrames: the peer closed the stream between two frames.
-            FrameError: the frame is cut or larger than allowed; the stream is of no more use.
+            FrameError: the frame is cut or larger than allowed; the stream cannot be used any more.
+            OSError: this end of the pipe was closed.
         """
         while (frame := self._next()) is None:
-            # A watched pipe was empty a moment ago, and tells when it no longer is.
+            # A registered pipe was empty a moment ago; the event loop tells when it is not.
             if self._loop is not None or not self._fill():
                 await self._wait()
         return frame
 
     def _next(self) -> bytes | bytearray | None:
-        """Return a frame that is there as a whole."""
+        """Return the next frame if it was read completely, else None."""
         if self._large is not None:
             return self._take_large()
         ahead = self._ahead
@@ -83,7 +84,7 @@ class FrameReader:
         return frame
 
     def _begin_large(self, length: int) -> None:
-        """Read the rest of a large frame where it is to be: it is there once, not twice."""
+        """Make a buffer for a large frame and read the rest into it, to avoid a second copy."""
         begun = memoryview(self._ahead)[_HEADER_BYTES:]
         self._large, self._filled = bytearray(length), len(begun)
         self._large[: len(begun)] = begun
@@ -98,7 +99,12 @@ class FrameReader:
         return large
 
     def _fill(self) -> bool:
-        """Read what is there; False when that is nothing."""
+        """Read what is in the pipe; return False if it is empty.
+
+        Raises:
+            EndOfFrames: the peer closed the stream between two frames.
+            FrameError: the stream ended inside a frame.
+        """
         if self._fd < 0:
             raise BrokenPipeError("this end of the pipe is closed")
         try:
@@ -120,7 +126,7 @@ class FrameReader:
     # -- waiting -------------------------------------------------------------------------------
 
     async def _wait(self) -> None:
-        """Wait until a whole frame is there."""
+        """Wait until a whole frame was read."""
         loop = asyncio.get_running_loop()
         if self._fd < 0:
             raise BrokenPipeError("this end of the pipe is closed")
@@ -137,7 +143,7 @@ class FrameReader:
     def _on_readable(self) -> None:
         waiter = self._waiter
         if waiter is None or waiter.done():
-            self._unwatch()  # who is sent more than is read must see the pipe fill up
+            self._unwatch()  # leave it in the pipe, so that the peer has to wait
             return
         try:
             self._fill()
@@ -147,7 +153,7 @@ class FrameReader:
             waiter.set_exception(error)
 
     def _is_whole(self) -> bool:
-        """Say whether there is something to return, or to complain about."""
+        """Return True if :meth:`_next` has a frame, an error, or a large frame to begin."""
         if self._large is not None:
             return self._filled == len(self._large)
         ahead = self._ahead
@@ -162,18 +168,23 @@ class FrameReader:
             self._loop = None
 
     def close(self) -> None:
-        """Close the descriptor, and fail who waits for it; a second call does nothing."""
+        """Close the descriptor; a task that waits in :meth:`receive` gets ``OSError``.
+
+        A second call does nothing.
+        """
         self._unwatch()
         self._fd = _close_once(self._fd)
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(BrokenPipeError("the descriptor was closed meanwhile"))
+            self._waiter.set_exception(
+                BrokenPipeError("the descriptor was closed while a task was reading it")
+            )
 
 
 class FrameWriter:
     """Writes frames to the pipe descriptor ``fd``, which it then owns.
 
-    Several tasks may send: frames never mix. A full pipe makes the sender wait, which is the
-    back-pressure that keeps memory flat on both sides.
+    Several tasks may send at the same time; their frames never mix. If the pipe is full, the sender
+    waits. This back-pressure limits the memory on both sides.
     """
 
     def __init__(self, fd: int, *, max_frame: int = MAX_FRAME_BYTES) -> None:
@@ -187,8 +198,8 @@ class FrameWriter:
         """Write one frame.
 
         Raises:
-            FrameError: the frame is larger than the peer would take.
-            OSError: the peer closed its end (``BrokenPipeError``), or this one is closed.
+            FrameError: the frame is larger than allowed. Nothing was written.
+            OSError: the peer closed its end (``BrokenPipeError``), or this end is closed.
         """
         if len(frame) > self._max_frame:
             raise FrameError(f"a frame of {len(frame)} bytes, {self._max_frame} are allowed")
@@ -203,7 +214,7 @@ class FrameWriter:
         self._in_line += 1
         try:
             if begun:
-                self._lock.acquire_nowait()  # nobody was in line, and it is not to be cancelled
+                self._lock.acquire_nowait()  # no other task waits; it must not be cancelled here
             else:
                 await self._lock.acquire()
             try:
@@ -214,7 +225,7 @@ class FrameWriter:
             self._in_line -= 1
 
     def _write_some(self, data: bytes | memoryview) -> int:
-        """Write what the pipe has room for; return how much that was."""
+        """Write as many bytes as the pipe has room for; return how many."""
         if self._fd < 0:
             raise BrokenPipeError("this end of the pipe is closed")
         try:
@@ -231,9 +242,9 @@ class FrameWriter:
                 raise
 
     async def _finish(self, data: memoryview) -> None:
-        """Complete a frame whose sender was cancelled: half a frame would spoil all that follow.
+        """Complete a frame whose sender was cancelled: after half a frame, no other could be read.
 
-        A peer that does not read could keep the sender for good; then this end is closed instead.
+        If the peer does not read within 2 s, close this end instead.
         """
         with anyio.move_on_after(_FINISH_SECONDS, shield=True):
             while data := data[self._write_some(data) :]:

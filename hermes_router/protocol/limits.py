@@ -1,21 +1,21 @@
-"""How a worker's supervisor tells which limit it ended the worker for: by its exit status.
+"""The exit statuses by which a supervisor tells the gateway for which limit it ended a worker.
 
-It is the one thing about a worker that reaches the gateway however it was started. A worker can end
-with these statuses by itself; all that it gains is a notice in its own conversation.
+The gateway gets the exit status of a worker however it was started. A worker could exit with such a
+status by itself, but that only causes a wrong notice in its own conversation.
 """
 
 from __future__ import annotations
 
-#: Limits that a supervisor watches, each with the exit status that names it.
+#: The limits that a supervisor checks, each with its exit status.
 EXITS = {"memory_bytes": 201, "cpu_seconds": 202, "processes": 203, "output_bytes": 204}
 
-#: The limit that the kernel keeps by itself, for each process: an operation fails, nobody is ended.
+#: The limit that the kernel enforces for each process: an operation fails, but no process is ended.
 OPEN_FILES = "open_files"
 
-#: All limits that a worker's side is told, as names of settings in ``limits``.
+#: All limits that a worker's supervisor is told, by the names of the settings in ``limits``.
 NAMES = (*EXITS, OPEN_FILES)
 
 
 def limit_of(returncode: int | None) -> str | None:
-    """Return the limit that a supervisor's return code names, if it names one."""
+    """Return the limit that a supervisor's return code means, or None."""
     return next((name for name, status in EXITS.items() if status == returncode), None)

@@ -1,40 +1,39 @@
-"""The messages that the gateway's side and a worker exchange.
+"""The messages that the gateway and a worker exchange.
 
-Every message is one msgpack map with an ``op`` field that names it; how maps are framed on the
-pipe is :mod:`hermes_router.protocol.framing`'s business. Each direction has one decoder, and it
-refuses unknown ops and unknown fields: a peer of another version is found at the hello, not by a
-field that was silently ignored.
+Every message is one msgpack map with an ``op`` field that names it. How a map is framed on the pipe
+is defined in :mod:`hermes_router.protocol.framing`. Each direction has one decoder, which refuses
+unknown ops and unknown fields. So a peer of another version is found at its hello, and no field is
+silently ignored.
 
 The order of a worker's life::
 
-    worker  -> hello, ready              (ready: built, holds nothing of any session yet)
+    worker  -> hello, ready              (ready: built, has nothing of any session yet)
     gateway -> start, [chunk ...] event  (the session and its first message)
     worker  -> accepted, handled         (or refused: offer that message to another worker)
-    worker  -> call / [chunk ...] call   (adapter calls; each is answered by result)
+    worker  -> call / [chunk ...] call   (adapter calls; the gateway answers each by result)
     gateway -> [chunk ...] event         (messages that arrive meanwhile; again accepted/refused)
-    worker  -> run_result                (what came of asking the model)
-    worker  -> idle                      (reply delivered, state saved: the lane is free)
+    worker  -> run_result                (the outcome of the agent's run)
+    worker  -> idle                      (reply delivered, state saved; the next turn may begin)
     worker  -> commands                  (if asked: the profile's commands, for the chat's menu)
-    worker  -> call ...                  (post-turn work may still speak)
+    worker  -> call ...                  (post-turn work may still send)
     worker  -> draining, end of stream   (accepts nothing any more, exits)
 
 A call may show a prompt that a person answers by a click. The click arrives in the gateway, which
-sends ``resolve`` with the number of that call; the worker answers ``resolved``. It says ``closed``
-when nobody waits for the prompt any more.
+sends ``resolve`` with the number of that call. The worker answers ``resolved``. It sends ``closed``
+when it waits for the prompt no more.
 
-``deliver`` and ``react`` may come whenever the worker is up: they name a conversation, which need
-not be the worker's own, and are answered by ``result`` like a call.
+A worker may send ``deliver`` and ``react`` at any time while it serves a session or does a job.
+They name a conversation, which need not be the worker's own. The gateway answers by ``result``.
 
-A worker that is to do a job of its profile gets ``job`` in place of ``start``, and no event. It
-says ``begun`` when the job counts as run, ``ended`` with what came of it, and then ``idle`` and
-``draining`` as after a turn.
+A worker for a job gets ``job`` in place of ``start``, and no event. It sends ``begun`` when the job
+counts as run, ``ended`` with the job's outcome, and then ``idle`` and ``draining`` as after a turn.
 
-``progress`` says which events are done and which only wait in the worker: those are served by
-another one if this one dies.
+``progress`` says which events are done, and which only wait in the worker. If the worker dies,
+another worker serves the waiting events.
 
-``heartbeat`` may come at any time, and ``background_work``: what would end with the worker. A
-worker that owns background work says ``idle`` with ``resident`` set and takes further events of
-its session until it says ``draining``.
+A worker may send ``heartbeat`` and ``background_work`` (the work that would end with it) at any
+time. A worker with background work sends ``idle`` with ``resident`` set, and accepts further events
+of its session until it sends ``draining``.
 """
 
 from __future__ import annotations
@@ -45,20 +44,23 @@ import msgspec
 
 PROTOCOL_VERSION = 4
 
-#: Bytes of payload that one :class:`Chunk` carries at the most.
+#: Maximum bytes of data in one :class:`Chunk`.
 CHUNK_BYTES = 256 * 1024
 
 
 class Message(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True
 ):
-    """What every message has: the ``op`` tag, taken from the class."""
+    """The base of all messages: it adds the ``op`` field, with the tag of the class."""
 
 
 class FileRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file whose bytes travelled ahead as chunks of ``stream``.
+    """A file whose bytes were sent before, as chunks.
 
-    ``name`` is a bare file name, never a path: where it is written is the receiver's choice.
+    Attributes:
+        stream: the stream number that those chunks have.
+        name: a plain file name, never a path: the receiver chooses the folder.
+        size: bytes of the whole file.
     """
 
     stream: int
@@ -67,7 +69,7 @@ class FileRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A conversation that a worker may send to, with what people call it."""
+    """A conversation to which a worker may send, with the name that people gave it."""
 
     platform: str
     chat_id: str
@@ -77,7 +79,13 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class DeliveredText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A text sent by the gateway between two times; see :mod:`hermes_router.protocol.delivered`."""
+    """A text that the gateway sent for a worker that died.
+
+    Attributes:
+        name: the text's hash, see :mod:`hermes_router.protocol.delivered`.
+        since: when that worker began, Unix seconds.
+        until: when it ended, Unix seconds.
+    """
 
     name: str
     since: float
@@ -85,16 +93,16 @@ class DeliveredText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class DeliveryScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a worker is told about sending; the gateway decides again when something is sent.
+    """Where a worker may send. The gateway checks again whenever the worker sends something.
 
     Attributes:
-        platforms: those that the gateway is connected to.
-        origin: the conversation that the worker's work comes from, if it comes from one.
+        platforms: the platforms that the gateway is connected to.
+        origin: the conversation that the worker serves, if it serves one.
         homes: the profile's home channel on each platform where it has one.
         places: the conversations that are known to be the profile's.
-        anywhere: the profile may write to every place.
-        tool: the model is to have a tool for it.
-        settled: what was sent for workers that died before they could note it.
+        anywhere: the profile may send to every place.
+        tool: the model gets a tool for sending.
+        settled: texts that were sent for workers which died before they could record that.
     """
 
     platforms: list[str] = []
@@ -107,10 +115,15 @@ class DeliveryScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Sticker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A sticker that the worker is to describe in words, in the message's text.
+    """A sticker, which the worker replaces by a description in the message's text.
 
-    ``mark`` stands in the text where the words belong, ``id`` is the same whoever sends it. The
-    picture is the message's only file; there is none if it could not be fetched.
+    The picture is the message's only file. There is no file if it could not be fetched.
+
+    Attributes:
+        mark: the text that the worker replaces by the description.
+        id: the platform's id of the sticker, the same for every sender.
+        emoji: the emoji that the platform gives for the sticker.
+        set_name: the name of the set that the sticker belongs to.
     """
 
     mark: str
@@ -123,7 +136,7 @@ class Sticker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Chunk(Message, frozen=True, kw_only=True, tag="chunk"):
-    """A piece of the file ``stream``; the message that refers to it follows the last one."""
+    """A piece of the file ``stream``. The message that uses the file follows its last piece."""
 
     stream: int
     data: bytes
@@ -133,7 +146,16 @@ class Chunk(Message, frozen=True, kw_only=True, tag="chunk"):
 
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
-    """The worker's first message: who it is and what it speaks."""
+    """The worker's first message: which profile, protocol and versions it has.
+
+    Attributes:
+        protocol: the version of the protocol; the gateway refuses another than its own.
+        router: the version of hermes-router.
+        hermes: the version of Hermes.
+        python: the version of Python.
+        pid: the worker's own process id.
+        profile: the name of the profile.
+    """
 
     protocol: int
     router: str
@@ -144,21 +166,21 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
 
 
 class Ready(Message, frozen=True, kw_only=True, tag="ready"):
-    """The worker is built and waits for :class:`Start`; ``phases`` are seconds per start step."""
+    """The worker is built and waits for :class:`Start`; ``phases`` are the seconds of each step."""
 
     phases: dict[str, float]
 
 
 class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
-    """Event ``event`` has been handed to Hermes; what follows is the worker's to finish."""
+    """The worker has accepted event ``event``, and passed it to its Hermes."""
 
     event: int
 
 
 class Handled(Message, frozen=True, kw_only=True, tag="handled"):
-    """Hermes's adapter is through with event ``event``: a command is executed, a turn is begun.
+    """The worker's adapter has handled event ``event``: its command is executed, or its turn begun.
 
-    ``halted``: it interrupted the session's run for good, of which nothing may go on.
+    ``halted`` is true if the event has stopped the session's run, so that no part of it may go on.
     """
 
     event: int
@@ -166,16 +188,21 @@ class Handled(Message, frozen=True, kw_only=True, tag="handled"):
 
 
 class Refused(Message, frozen=True, kw_only=True, tag="refused"):
-    """Event ``event`` came too late for this worker and was not touched."""
+    """Event ``event`` came too late for this worker, which has done nothing with it."""
 
     event: int
 
 
 class Call(Message, frozen=True, kw_only=True, tag="call"):
-    """Call ``method`` of the platform's adapter with keyword arguments ``args``.
+    """Call a method of the platform's adapter. The gateway answers with :class:`Result`.
 
-    ``args`` holds plain values; a local file stands as ``{"$file": FileRef as a map}``.
-    ``answers``: it sends the end of an answer to the events up to this one; 0 where it does not.
+    Attributes:
+        id: the number of the call.
+        method: the name of the method.
+        args: the keyword arguments, as plain values. A local file is written as ``{"$file": a
+            FileRef as a map}``.
+        answers: if this call sends the last part of an answer: the last event that it answers; else
+            0.
     """
 
     id: int
@@ -185,11 +212,16 @@ class Call(Message, frozen=True, kw_only=True, tag="call"):
 
 
 class Deliver(Message, frozen=True, kw_only=True, tag="deliver"):
-    """Send something to the place ``platform``, ``chat_id``, ``thread_id``.
+    """Send a text and files to the place ``platform``, ``chat_id``, ``thread_id``.
 
-    ``files`` follow the text; those at the indexes ``voice`` are voice messages. With
-    ``as_documents`` pictures and films are not re-encoded. The value of the :class:`Result` is what
-    Hermes's own send engine returns: a map with ``success``, or with ``error``.
+    The value of the :class:`Result` is that of Hermes's own function for sending: a map with
+    ``success`` or with ``error``.
+
+    Attributes:
+        id: the number of the request; calls, deliveries and reactions count together.
+        files: files that are sent after the text.
+        voice: the indexes of those files that are voice messages.
+        as_documents: send pictures and videos unchanged, as documents.
     """
 
     id: int
@@ -203,9 +235,10 @@ class Deliver(Message, frozen=True, kw_only=True, tag="deliver"):
 
 
 class React(Message, frozen=True, kw_only=True, tag="react"):
-    """Put ``emoji`` on a message, or take the reaction away where there is none.
+    """Set the reaction ``emoji`` on a message; without ``emoji``, remove the reaction.
 
-    Without ``message_id`` it is the conversation's last message. Answered like :class:`Deliver`.
+    Without ``message_id`` the message is the conversation's last one. The gateway answers as it
+    answers :class:`Deliver`.
     """
 
     id: int
@@ -217,12 +250,13 @@ class React(Message, frozen=True, kw_only=True, tag="react"):
 
 
 class Idle(Message, frozen=True, kw_only=True, tag="idle"):
-    """The reply is delivered and the session's state saved.
+    """The reply is delivered and the session's state is saved.
 
-    ``resident`` means that work of this session (say, a background process) lives in this worker,
-    which therefore takes the session's next events itself. With ``cut_off`` there may be no reply:
-    :class:`Finish` interrupted the turn, and Hermes goes on with it when the session is served
-    next.
+    Attributes:
+        resident: background work of this session goes on in this worker, so the worker stays and
+            accepts the session's next events.
+        cut_off: :class:`Finish` interrupted the turn, so there may be no reply. Hermes resumes the
+            turn when the session is served next.
     """
 
     resident: bool = False
@@ -230,10 +264,11 @@ class Idle(Message, frozen=True, kw_only=True, tag="idle"):
 
 
 class Progress(Message, frozen=True, kw_only=True, tag="progress"):
-    """Where the worker stands in the session's events, which it works on in their order.
+    """The worker's progress with the session's events, which it works on in order of their numbers.
 
-    Each event before ``done`` has been worked on to its end. Those in ``waiting`` wait in the
-    worker's memory and are not begun.
+    Attributes:
+        done: all events before this number are done, except those in ``waiting``.
+        waiting: events that wait in the worker's memory and are not begun.
     """
 
     done: int
@@ -241,16 +276,16 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
 
 
 class BackgroundWork(Message, frozen=True, kw_only=True, tag="background_work"):
-    """What lives in the worker now and would end with it, in words for people.
+    """The background work in the worker, which would end with it, in words for people.
 
-    It replaces what the worker said before.
+    This list replaces the list that the worker sent before.
     """
 
     works: list[str]
 
 
 class NextWakeup(Message, frozen=True, kw_only=True, tag="next_wakeup"):
-    """When the session wants to be woken, in seconds since the epoch; None if it does not."""
+    """When the gateway must wake the session, in Unix seconds; None if never."""
 
     at: float | None
 
@@ -258,7 +293,8 @@ class NextWakeup(Message, frozen=True, kw_only=True, tag="next_wakeup"):
 class Commands(Message, frozen=True, kw_only=True, tag="commands"):
     """The slash commands that the profile offers on the session's platform, with descriptions.
 
-    ``of`` names what they were read from: the next :class:`Start` says it again as ``menu``.
+    ``of`` names the state of the files that they were read from. The gateway sends it back as
+    ``menu`` of the next :class:`Start`, so that a worker reports only changes.
     """
 
     of: str
@@ -266,11 +302,11 @@ class Commands(Message, frozen=True, kw_only=True, tag="commands"):
 
 
 class Draining(Message, frozen=True, kw_only=True, tag="draining"):
-    """The worker accepts nothing any more; it finishes what it owes and exits."""
+    """The worker accepts no more events; it finishes what it has accepted, and exits."""
 
 
 class Resolved(Message, frozen=True, kw_only=True, tag="resolved"):
-    """What came of :class:`Resolve` ``id``: a text to show the person, nothing, or an error."""
+    """The worker's answer to :class:`Resolve` ``id``: a text to show, nothing, or an error."""
 
     id: int
     value: str | None = None
@@ -278,21 +314,24 @@ class Resolved(Message, frozen=True, kw_only=True, tag="resolved"):
 
 
 class Closed(Message, frozen=True, kw_only=True, tag="closed"):
-    """Nobody waits any more for the prompt that call ``call`` showed."""
+    """The worker waits no more for the prompt that its call ``call`` showed."""
 
     call: int
 
 
 class Begun(Message, frozen=True, kw_only=True, tag="begun"):
-    """The job ``name`` is claimed: it counts as run now, whatever becomes of the worker."""
+    """The worker has claimed the job ``name``: it counts as run now, even if the worker dies."""
 
     name: str
 
 
 class Ended(Message, frozen=True, kw_only=True, tag="ended"):
-    """What came of a :class:`Job`: ``done``, ``failed``; or untouched, ``not_due`` or ``busy``.
+    """The outcome of a :class:`Job`.
 
-    ``detail`` says why it failed or was left alone, or what upkeep did.
+    Attributes:
+        outcome: with ``not_due`` and ``busy`` the worker did nothing; ``busy`` means that another
+            process does the job.
+        detail: why the job failed or was not done, or what the maintenance did.
     """
 
     outcome: Literal["done", "failed", "not_due", "busy"]
@@ -300,20 +339,24 @@ class Ended(Message, frozen=True, kw_only=True, tag="ended"):
 
 
 class Phase(Message, frozen=True, kw_only=True, tag="phase"):
-    """A moment of the turn for the worker log, for example ``model_request``."""
+    """The turn has reached a phase, for the worker log, for example ``model_request``."""
 
     name: str
 
 
 class RunResult(Message, frozen=True, kw_only=True, tag="run_result"):
-    """What came of one run of the session's agent; said before the :class:`Idle` that follows it.
+    """The outcome of one run of the session's agent; sent before the next :class:`Idle`.
 
     Attributes:
-        outcome: ``no_model``: there was no model to ask, for want of a key, say.
-        error: why it failed, without secrets; empty where it did not.
-        model: the model that was asked last, and ``provider`` who runs it.
-        fallback: the configured model did not answer, and another one was asked.
-        calls: requests to the model. Tokens and ``cost``, in dollars, are of this run alone.
+        outcome: ``no_model`` means that no model could be asked, for example without a key.
+        error: why the run failed, without secrets; empty if it did not fail.
+        model: the model that was asked last.
+        provider: the provider of that model.
+        fallback: the configured model did not answer, and another model was asked.
+        calls: requests to the model in this run.
+        input_tokens: tokens that this run sent.
+        output_tokens: tokens that this run received.
+        cost: cost of this run in US dollars; None if unknown.
         session: Hermes's id of the session.
     """
 
@@ -330,17 +373,17 @@ class RunResult(Message, frozen=True, kw_only=True, tag="run_result"):
 
 
 class LimitReached(Message, frozen=True, kw_only=True, tag="limit_reached"):
-    """The kernel refused a process of the worker more of something; ``limit`` is the setting."""
+    """The kernel refused an operation of the worker; ``limit`` is the setting in ``limits``."""
 
     limit: str
 
 
 class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
-    """The worker's event loop turns; sent every ``Start.heartbeat`` seconds."""
+    """A sign of life: the worker's event loop runs. Sent every ``Start.heartbeat`` seconds."""
 
 
 class Failed(Message, frozen=True, kw_only=True, tag="failed"):
-    """The worker cannot go on; it exits after this."""
+    """The worker has failed and exits after this message."""
 
     error: str
     traceback: str
@@ -350,20 +393,20 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
 
 
 class Start(Message, frozen=True, kw_only=True, tag="start"):
-    """What a worker is told about the session that it serves.
+    """The gateway tells the worker which session it serves.
 
     Attributes:
-        turn: id of the turn, for logs.
-        session_key: Hermes's key of the session, as the profile's own gateway would build it.
+        turn: the id of the turn, for logs.
+        session_key: Hermes's key of the session, as the profile's own gateway would compute it.
         platform: the platform's name as Hermes writes it, for example ``telegram``.
-        methods: adapter methods that the real adapter has and the relay executes, each with the
-            parameters that the real one takes.
-        capabilities: answers to what Hermes probes on an adapter, by name.
+        methods: the methods of the real adapter that the relay executes, each with the parameters
+            that it accepts.
+        capabilities: the real adapter's capabilities, by name.
         heartbeat: seconds between two :class:`Heartbeat`.
         linger: seconds that post-turn work may take before the worker ends it.
         delivery_scope: where the worker may send.
-        menu: what the gateway knows of the profile's :class:`Commands`, empty for nothing; None
-            where it has no use for them.
+        menu: ``of`` of the :class:`Commands` that the gateway knows, empty if it knows none; None
+            if it needs no commands.
     """
 
     turn: str
@@ -378,14 +421,15 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
 
 
 class Job(Message, frozen=True, kw_only=True, tag="job"):
-    """What a worker is told that does a job of its profile instead of serving a session.
+    """The gateway tells the worker to do a job of its profile, instead of serving a session.
 
     Attributes:
-        turn: id of this process's work, for logs.
-        kind: ``cron``, ``upkeep`` of the home, or ``menu``, which :class:`Commands` answers.
-        id: the cron job's id in the profile's store, or the platform of a menu.
-        lost: what became of the worker in which the cron job was begun; it is not run again, its
-            failure is recorded and told.
+        turn: the id of this worker's work, for logs.
+        kind: ``cron``; ``upkeep``, maintenance of the home; or ``menu``, which the worker answers
+            with :class:`Commands`.
+        id: the cron job's id in the profile's cron file, or the platform of a menu.
+        lost: why the worker died that had begun the cron job. The job is not run again; its failure
+            is recorded and reported.
         heartbeat: seconds between two :class:`Heartbeat`.
         linger: seconds that work started by the job may take before the worker ends it.
         delivery_scope: where the worker may send.
@@ -403,12 +447,18 @@ class Job(Message, frozen=True, kw_only=True, tag="job"):
 class Event(Message, frozen=True, kw_only=True, tag="event"):
     """An inbound message of the session.
 
-    ``fields`` are the plain fields of Hermes's ``MessageEvent``, ``source`` those of its
-    ``SessionSource``, ``files`` the attachments, in the order of those of ``media_urls`` that are
-    no web addresses. With ``answer`` it is to be taken only if the session waits for an answer (an
-    approval, a question), and refused otherwise. ``refusal`` is what the gateway's access rules
-    answer if it is a command, ``sticker`` what the worker has to describe. With ``wake`` nobody
-    said anything: the worker is to see what of the session's recurring prompts is due.
+    Attributes:
+        id: the number of the event.
+        answer: accept the event only if the session waits for an answer (an approval, a question),
+            else refuse it.
+        fields: the plain fields of Hermes's ``MessageEvent``.
+        source: the plain fields of Hermes's ``SessionSource``.
+        files: the attachments, in the order of those ``media_urls`` that are no web addresses.
+        refusal: the answer to send if the message is a command that the gateway's access rules
+            forbid.
+        sticker: a sticker that the worker has to describe.
+        wake: this is no message of a person: the worker runs the session's recurring prompts that
+            are due.
     """
 
     id: int
@@ -424,7 +474,7 @@ class Event(Message, frozen=True, kw_only=True, tag="event"):
 class Result(Message, frozen=True, kw_only=True, tag="result"):
     """The answer to a :class:`Call`, :class:`Deliver` or :class:`React`: a value or an error.
 
-    ``refused`` says that the policy did not allow it, and that nothing was done.
+    With ``refused`` the policy did not allow the request, and the gateway did nothing.
     """
 
     call: int
@@ -436,9 +486,12 @@ class Result(Message, frozen=True, kw_only=True, tag="result"):
 class Resolve(Message, frozen=True, kw_only=True, tag="resolve"):
     """A person answered the prompt that the worker showed by its call ``call``.
 
-    ``answer`` is the choice as the adapter has it: one word or text, for a model picker the model
-    and its provider, nothing for a picker that was cancelled. With ``typed`` the person wants to
-    type the answer instead.
+    Attributes:
+        id: the number of the answer.
+        call: the number of the worker's call.
+        answer: the choice as the adapter gives it: one word or text; for a model picker the model
+            and its provider; empty if the person cancelled.
+        typed: the person will type the answer instead.
     """
 
     id: int
@@ -448,9 +501,9 @@ class Resolve(Message, frozen=True, kw_only=True, tag="resolve"):
 
 
 class Finish(Message, frozen=True, kw_only=True, tag="finish"):
-    """Interrupt what runs, say what is to be said, save, and leave.
+    """The worker must interrupt its run, tell people why, save its state, and exit.
 
-    With ``resume`` the gateway stops: the session notes that its turn is to be gone on with.
+    With ``resume`` the gateway stops, and the session notes that its turn must be resumed.
     """
 
     reason: str
@@ -461,7 +514,7 @@ class Finish(Message, frozen=True, kw_only=True, tag="finish"):
 
 
 class Told(Message, frozen=True, kw_only=True, tag="told"):
-    """The worker's first message to a process of its own that connects: where it may send.
+    """The worker tells a process that it started, and that has connected to it, where it may send.
 
     That process sends ``chunk``, ``deliver`` and ``react`` like a worker, and gets ``result``.
     """
@@ -499,7 +552,7 @@ ToWorker = Start | Job | Event | Chunk | Result | Resolve | Finish
 FromChild = Deliver | React | Chunk
 
 Request = Call | Deliver | React
-"""What a worker asks for, and is answered with a :class:`Result`."""
+"""The requests of a worker; the gateway answers each with a :class:`Result`."""
 
 ToChild = Told | Result
 
@@ -511,25 +564,31 @@ _to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
 
 
 def encode(message: Message) -> bytes:
-    """Encode one message."""
+    """Return one message as msgpack bytes, without the frame's length."""
     return _encoder.encode(message)
 
 
 def decode_from_worker(frame: bytes | bytearray | memoryview) -> FromWorker:
-    """Decode what a worker sent; raises ``msgspec.MsgspecError`` on anything else."""
+    """Decode a worker's message; raises ``msgspec.MsgspecError`` for any other bytes."""
     return _from_worker.decode(frame)
 
 
 def decode_to_worker(frame: bytes | bytearray | memoryview) -> ToWorker:
-    """Decode what the gateway sent; raises ``msgspec.MsgspecError`` on anything else."""
+    """Decode the gateway's message to a worker; raises ``msgspec.MsgspecError`` for other bytes."""
     return _to_worker.decode(frame)
 
 
 def decode_from_child(frame: bytes | bytearray | memoryview) -> FromChild:
-    """Decode what a process sent to its worker; raises ``msgspec.MsgspecError``."""
+    """Decode a message to a worker of a process that it started.
+
+    Raises ``msgspec.MsgspecError`` for any other bytes.
+    """
     return _from_child.decode(frame)
 
 
 def decode_to_child(frame: bytes | bytearray | memoryview) -> ToChild:
-    """Decode what a worker sent to a process of its own; raises ``msgspec.MsgspecError``."""
+    """Decode a worker's message to a process that it started.
+
+    Raises ``msgspec.MsgspecError`` for any other bytes.
+    """
     return _to_child.decode(frame)

@@ -1,4 +1,4 @@
-"""Arbitrary values as data that msgpack can carry."""
+"""Convert any value into plain data, which msgpack can encode."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 def plain(value: Any) -> Any:
     """Return ``value`` as plain data: numbers, text, bytes, lists and maps of them.
 
-    Enumerations give their values, paths and moments their text, sets and tuples become lists. What
-    cannot be so carried becomes None.
+    An enumeration becomes its value, a path its text, a date and time its ISO 8601 text. Sets and
+    tuples become lists. A value of any other type becomes None.
     """
     match value:
         case Enum():

@@ -1,19 +1,19 @@
-"""How many values a msgpack frame holds, without making them.
+"""Count the values in a msgpack frame without decoding it.
 
-A value costs a byte in a frame and up to a hundred in memory, and making a million of them takes
-long. So what comes from an untrusted side is counted first.
+A value may have one byte in a frame and a hundred bytes in memory, and to decode a million values
+takes long. So the values in a frame of an untrusted peer are counted first.
 """
 
 from __future__ import annotations
 
-#: Values that one frame may hold; a picker with a thousand rows has some ten thousand.
+#: Maximum number of values in one frame. A picker with 1,000 rows has about 10,000.
 MOST_VALUES = 50_000
 
-#: Frames up to this size need not be counted.
+#: Frames up to this number of bytes are not counted.
 LIGHT_BYTES = 64 * 1024
 
-#: First bytes of values, with how many bytes follow them. Of lists and maps that is their length:
-#: what is in them follows as values of its own.
+#: The first byte of a value, and how many bytes follow it. For lists and maps these bytes are the
+#: length; the items follow as values of their own.
 _FIXED = {
     0xCA: 4,
     0xCB: 8,
@@ -35,13 +35,13 @@ _FIXED = {
     0xDE: 2,
     0xDF: 4,
 }
-#: First bytes of values, with how many bytes tell how many more follow.
+#: The first byte of a value, and in how many bytes its length follows.
 _LENGTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
 _EXTENSIONS = (0xC7, 0xC8, 0xC9)
 
 
 def too_heavy(frame: bytes | bytearray) -> bool:
-    """Say whether a frame holds more values than :data:`MOST_VALUES`; it need not be a good one."""
+    """Return True if a frame, valid msgpack or not, has more than :data:`MOST_VALUES` values."""
     if len(frame) <= LIGHT_BYTES:
         return False
     at, count, end = 0, 0, len(frame)

@@ -1,21 +1,22 @@
-"""What Hermes does with a platform adapter, and which side of the pipe does it for a routed turn.
+"""The surface table: for each name that Hermes uses on a platform adapter, which side handles it.
 
-The gateway holds the *real* adapter, a worker a *pipe* adapter: a subclass of Hermes's
-``BasePlatformAdapter`` that is built from the start message. Three tables decide every name that
-Hermes's core calls or probes on an adapter, and both sides read them:
+The gateway has the *real* adapter. A worker has a *pipe* adapter: a subclass of Hermes's
+``BasePlatformAdapter`` that is built from the start message. Three tables list every name that
+Hermes's core calls or probes on an adapter. Both sides read them:
 
-* :data:`ADAPTER_METHODS`: who executes a method, and what its parameters mean;
-* :data:`CAPABILITIES`: what the gateway asks the real adapter once, and how the worker shows it;
-* :data:`ADAPTER_STATE`: attributes that Hermes reaches into and that never cross.
+* :data:`ADAPTER_METHODS`: which side executes a method, and what its parameters mean;
+* :data:`CAPABILITIES`: what the gateway asks the real adapter once, and how the worker offers it;
+* :data:`ADAPTER_STATE`: attributes that Hermes reads or writes and that never cross the pipe.
 
-:data:`METADATA_KEYS` says what the keys of an outbound ``metadata`` mapping stand for.
+:data:`METADATA_KEYS` says what the keys of an outbound ``metadata`` mapping mean.
 
-Hermes tells capabilities by the *class*: by presence (``getattr(type(adapter), name)``) and by
-identity (``type(adapter).edit_message is BasePlatformAdapter.edit_message``). So the pipe class
-overrides a base method only where the real class does, and has an optional method only where the
-real class has it. Everything else is the base class's own code, which ends in a relayed ``send``.
+Hermes finds an adapter's capabilities by its *class*: by presence (``getattr(type(adapter),
+name)``) and by identity (``type(adapter).edit_message is BasePlatformAdapter.edit_message``). So
+the pipe class overrides a base method only if the real class does, and has an optional method only
+if the real class has it. All other methods are the base class's own code, which at its end calls a
+relayed method such as ``send``.
 
-This file is longer than others because it is a table. It needs no Hermes.
+This file is longer than others because it is a table. It does not import Hermes.
 """
 
 from __future__ import annotations
@@ -27,32 +28,33 @@ from typing import Literal, TypeVar
 import msgspec
 
 Kind = Literal["relay", "prompt", "both", "answered", "local", "gateway", "absent"]
-"""Who executes a method.
+"""Which side executes a method.
 
 ``relay``: the worker calls, the real adapter executes. ``prompt``: the same, and a person's click
-comes back later. ``both``: the base class's code runs in the worker and the real adapter is told
-with a message that nobody waits for. ``answered``: a plain method; its answer travels in the start
-message. ``local``: the base class's code in the worker is right. ``gateway``: only the real adapter
-does this; the pipe adapter's version does nothing. ``absent``: the pipe adapter must not have it,
-so that Hermes takes its own way for platforms without it.
+comes back later. ``both``: the base class's code runs in the worker, and the real adapter is called
+too, but the worker does not wait for it. ``answered``: a plain method; its answer is in the start
+message. ``local``: the base class's code runs in the worker. ``gateway``: only the real adapter
+does this; the pipe adapter's version does nothing. ``absent``: the pipe adapter must not have the
+method, so that Hermes does what it does on platforms without it.
 """
 
 FileShape = Literal["path", "url", "url_batch"]
 """How a parameter names a file.
 
-``path``: a local path or a ``file://`` URL; its bytes cross the pipe. ``url``: an ``http(s)`` URL
-crosses as text, a path or ``file://`` URL as bytes, anything else is refused. ``url_batch``: a list
-of (``url``, alt text) pairs.
+``path``: a local path or a ``file://`` URL; the file's bytes are sent. ``url``: an ``http(s)`` URL
+is sent as text, the file of a path or ``file://`` URL as bytes, and all else is refused.
+``url_batch``: a list of pairs, a ``url`` and its alternative text.
 """
 
 Rewrite = Literal["session_token", "prompt_id", "draft_id", "status_key", "callback", "plain_dicts"]
 """How the relay must change an argument before the real adapter sees it.
 
-``session_token``: a name that only the router resolves, because the key alone does not say which
-worker asked. ``prompt_id``: one that is unique in the gateway; workers count or draw their own.
-``draft_id``: the same for drafts, which a worker counts from 1. ``status_key``: prefixed with the
-conversation, because the adapter keeps one bubble per chat and key. ``callback``: the function
-stays in the worker; the real adapter gets one that asks it. ``plain_dicts``: copied field by field.
+``session_token``: replaced by a name that only the router can resolve, because the session key does
+not say which worker asked. ``prompt_id``: replaced by an id that is unique in the gateway, because
+each worker makes its own ids. ``draft_id``: the same for drafts, which each worker counts from 1.
+``status_key``: prefixed with the conversation, because the adapter keeps one status message for
+each chat and key. ``callback``: the function stays in the worker; the real adapter gets a function
+that asks the worker. ``plain_dicts``: copied field by field.
 """
 
 ResultType = Literal["send_result", "bool", "text", "json", "none"]
@@ -64,19 +66,19 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: as Hermes spells it.
-        kind: who executes it.
+        kind: which side executes it.
         why: the reason, in one line.
-        since: first Hermes release that defines or probes it (0.13.0: or earlier).
+        since: the first Hermes release that defines or probes it (0.13.0 means: or earlier).
         base: ``BasePlatformAdapter`` defines it; else only some adapters have it.
         sync: a plain method, called without ``await``, sometimes from the agent's thread.
         params: parameters in positional order, without ``self``; keyword-only ones follow.
-        optional: parameters that not every adapter accepts: left out unless the real one does.
-        places: parameters that say which conversation is meant; the policy reads these.
-        messages: parameters that hold ids of platform messages.
+        optional: parameters that not every adapter accepts; sent only if the real adapter does.
+        places: parameters that name the conversation; the policy checks these.
+        messages: parameters that are ids of platform messages.
         files: parameters that name files.
         rewrites: parameters that the relay changes.
-        result: what the answer is.
-        opens: the answer names a new place that belongs to the caller from then on.
+        result: the type of the result.
+        opens: the result names a new place, which belongs to the calling conversation from then on.
     """
 
     name: str
@@ -96,12 +98,12 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def crosses(self) -> bool:
-        """Whether a call of it can become a message to the gateway."""
+        """True if the worker sends calls of this method to the gateway."""
         return self.kind in {"relay", "prompt", "both"}
 
 
 class Capability(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that Hermes probes on an adapter and that the gateway answers once per session.
+    """A capability that Hermes probes on an adapter, and that the gateway asks once for a session.
 
     Attributes:
         name: as Hermes spells it; also its key in the start message.
@@ -109,14 +111,14 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
             it with ``args``. ``unit``: read it and name its unit with :func:`length_unit`.
             ``config``: a field of ``adapter.config``. ``extra``: a key of ``adapter.config.extra``.
             ``constant``: do not ask, ``default`` is the answer.
-        shape: type of the answer.
-        expose: how the worker shows it. ``attribute`` and ``property`` go on the class;
+        shape: the type of the answer.
+        expose: how the pipe adapter offers it. ``attribute`` and ``property`` are set on the class;
             ``method`` is a function on the class that returns the answer; ``config`` and ``extra``
             go into the configuration object that the pipe adapter is built with.
-        default: the answer where the real adapter has no such thing, or asking it failed. ``None``
-            with ``expose="attribute"`` means: leave the attribute out.
-        args: what a ``call`` is given, from the start message's source.
-        varies: what else the answer could depend on: ``chat``, ``content`` or ``time``.
+        default: the answer if the real adapter does not have it, or if asking failed. ``None`` with
+            ``expose="attribute"`` means: leave the attribute out.
+        args: the arguments of a ``call``, from the start message's source.
+        varies: what the answer may also depend on: ``chat``, ``content`` or ``time``.
     """
 
     name: str
@@ -131,10 +133,10 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """An attribute that Hermes's core reaches into.
+    """An attribute that Hermes's core reads or writes directly.
 
-    ``worker``: the base class keeps it, in the worker; ``gateway``: only code that serves the real
-    adapter uses it; ``absent``: the pipe adapter must not have it.
+    ``worker``: the base class keeps it in the worker. ``gateway``: only code for the real adapter
+    uses it. ``absent``: the pipe adapter must not have it.
     """
 
     name: str
@@ -146,9 +148,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class MetadataKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key of an outbound ``metadata`` mapping.
 
-    ``place``: must be the caller's own conversation. ``message``: an id of a message of it.
-    ``flag``: free. ``identity``: filled in by the relay from the session's source, whatever the
-    worker says. Keys that are not listed are dropped: an adapter may read one as a destination.
+    ``place``: it must be the worker's own conversation. ``message``: it must be the id of a message
+    of this conversation. ``flag``: any value. ``identity``: the relay replaces the worker's value
+    by that of the session's source. Keys that are not listed are dropped, because an adapter may
+    read such a key as a destination.
     """
 
     name: str
@@ -913,6 +916,14 @@ ADAPTER_METHODS: Mapping[str, Method] = _by_name(
         why="ends the live indicator of a stream whose turn was stopped",
     ),
     *(
+        Method(name=name, kind="absent", base=False, sync=sync, since="0.20.6", why=why)
+        for name, sync, why in (
+            ("interrupt_active_runs", True, "runs of the API server, which a worker has not"),
+            ("auto_thread_info_for_chat", True, "threads that Discord's connector makes by itself"),
+            ("wait_for_auto_thread_info", False, "as auto_thread_info_for_chat"),
+        )
+    ),
+    *(
         Method(name=name, kind="absent", base=False, sync=sync, since="0.21.3", why=why)
         for name, sync, why in (
             ("retire_clarify_card", False, "a click on the old card is told that it is too late"),
@@ -980,7 +991,7 @@ ADAPTER_METHODS: Mapping[str, Method] = _by_name(
 )
 
 
-# -- what is asked once ------------------------------------------------------------------------
+# -- capabilities that are asked once ----------------------------------------------------------
 
 CAPABILITIES: Mapping[str, Capability] = _by_name(
     Capability(
@@ -1327,7 +1338,7 @@ CAPABILITIES: Mapping[str, Capability] = _by_name(
 )
 
 
-# -- what Hermes reaches into ------------------------------------------------------------------
+# -- attributes that Hermes uses directly ------------------------------------------------------
 
 ADAPTER_STATE: Mapping[str, State] = _by_name(
     State(
@@ -1442,7 +1453,8 @@ METADATA_KEYS: Mapping[str, MetadataKey] = _by_name(
     MetadataKey(name="requester_user_id", role="identity", why="who may answer a Matrix prompt"),
 )
 
-#: Fields of a result's `raw_response` that Hermes reads; the rest may be objects and stays.
+#: The fields of a result's `raw_response` that Hermes reads. Others are not sent: they may be
+#: objects, which msgpack cannot encode.
 RAW_RESPONSE_FIELDS = frozenset(
     {
         "message_ids",
@@ -1457,12 +1469,12 @@ RAW_RESPONSE_FIELDS = frozenset(
     }
 )
 
-#: Platforms whose `send` looks for MEDIA directives and paths in the text and opens those files,
-#: in the gateway process. The relay takes them out of a worker's text, or refuses the call.
+#: Platforms whose `send` opens files that the text names by MEDIA directives or paths, in the
+#: gateway's process. A worker removes these from its texts; else the relay refuses the call.
 TEXT_OPENS_FILES = frozenset({"weixin"})
 
-#: Fields of the dicts in a picker's `providers` and `choices`; others do not cross. An endpoint's
-#: address is no business of the other side.
+#: The fields of the dicts in a picker's `providers` and `choices`. Other fields are not sent: the
+#: gateway must not learn the address of an endpoint.
 PICKER_FIELDS = frozenset(
     {
         "slug",
@@ -1489,19 +1501,19 @@ def _utf8_bytes(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-#: The units of length that cross the pipe by name. Hermes compares with the built-in `len`.
+#: The units of text length; the pipe carries only their names. Hermes compares with `len` itself.
 LENGTH_FUNCTIONS: Mapping[str, Callable[[str], int]] = MappingProxyType(
     {"codepoints": len, "utf16": _utf16_units, "utf8": _utf8_bytes}
 )
 
-# One letter, one of two UTF-8 bytes, one of three, one outside the basic plane, a joined sequence.
+# Texts that tell the units apart: one to three UTF-8 bytes, an emoji, a joined sequence, empty.
 _SAMPLES = ("a", "\u00e9", "\u4e2d", "\U0001f600", "x\U0001f468\u200d\U0001f469", "")
 
 
 def length_unit(length: Callable[[str], int]) -> str | None:
-    """Return the name in :data:`LENGTH_FUNCTIONS` of the unit that ``length`` counts in.
+    """Return the name in :data:`LENGTH_FUNCTIONS` of the unit in which ``length`` counts.
 
-    None means that it is neither of them: the caller takes the strictest, ``utf8``.
+    None means that it is none of them; the caller then uses the strictest unit, ``utf8``.
     """
     for unit, known in LENGTH_FUNCTIONS.items():
         if all(length(sample) == known(sample) for sample in _SAMPLES):
@@ -1510,10 +1522,10 @@ def length_unit(length: Callable[[str], int]) -> str | None:
 
 
 def relayed_names() -> frozenset[str]:
-    """Return the methods whose calls can become a message to the gateway."""
+    """Return the names of the methods whose calls a worker sends to the gateway."""
     return frozenset(name for name, method in ADAPTER_METHODS.items() if method.crosses)
 
 
 def decided_names() -> frozenset[str]:
-    """Return every name that one of the tables decides."""
+    """Return every name that is in one of the tables of methods, capabilities and state."""
     return frozenset(ADAPTER_METHODS) | frozenset(CAPABILITIES) | frozenset(ADAPTER_STATE)

@@ -1,4 +1,4 @@
-"""The gateway side's knowledge of Hermes: what it is called, what it takes, and what it returns.
+"""What the gateway side knows of Hermes: its names, arguments and results.
 
-A release of Hermes that moves something is answered here. Begin at :mod:`.seams`.
+When a release of Hermes moves something, the change is made here. Begin at :mod:`.seams`.
 """

@@ -1,7 +1,7 @@
-"""Hermes's emergency stop, from 0.20 on: a file in a home, while which nothing new is begun there.
+"""Hermes's emergency stop (since 0.20): while a file lies in a home, nothing new begins there.
 
-The root's holds for every home. A worker asks Hermes itself; what a sandbox hides from it, and
-what begins without a message, the gateway looks for.
+The file in the root holds for every home. A worker checks this through Hermes itself. The gateway
+checks what a worker cannot see from its sandbox, and what begins without a message.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 
 
 def paused_reply() -> str | None:
-    """Return what Hermes answers to a message while this process's home or the root is paused."""
+    """Return Hermes's answer to a message while this process's home or the root is paused."""
     estop = _module()
     answer: str | None = estop.paused_reply() if estop is not None else None
     return answer
 
 
 def paused(home: Path) -> bool:
-    """Say whether a profile may begin nothing new: it is paused, or all are."""
+    """Say whether a profile may begin nothing new: its home or the root is paused."""
     estop = _module()
     if estop is None:
         return False
     try:
         return bool(estop.is_engaged()) or (home / estop.SENTINEL_NAME).exists()
-    except OSError:  # closed when in doubt, as Hermes is
+    except OSError:  # if in doubt, paused, as in Hermes
         return True
 
 

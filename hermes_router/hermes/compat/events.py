@@ -1,4 +1,4 @@
-"""Hermes's message events as plain data for the pipe."""
+"""Convert Hermes's message events to plain data for the pipe, and back."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from hermes_router.state.ledger import Identity
 from hermes_router.turns.worker.event_sender import EventSender
 from hermes_router.turns.worker.event_track import EventTrack
 
-#: Fields that never cross: the platform's own objects, and what only the gateway may decide.
+#: Fields that never go to a worker: the platform's own objects, and what only the gateway decides.
 _OWN_FIELDS = {"source", "raw_message"}
-#: Where an event that an adapter joined says which messages it is made of.
+#: The attribute of a joined event that lists the messages of which it is made.
 PARTS = "_hermes_router_parts"
 
 _OWN_SOURCE_FIELDS = {"profile", "delivered_via_upstream_relay"}
@@ -31,7 +31,8 @@ _OWN_SOURCE_FIELDS = {"profile", "delivered_via_upstream_relay"}
 def own_bot(source: Any) -> str | None:
     """Return the profile whose own bot received a message; None for the gateway's bot.
 
-    Where the adapter is not known, what the source says of its profile is believed.
+    ``source`` is Hermes's description of where the message came from. If it names no adapter, the
+    profile in it is returned, or None.
     """
     adapter = receiver(source)
     if adapter is None:
@@ -43,12 +44,12 @@ def own_bot(source: Any) -> str | None:
 
 
 def named_elsewhere(source: Any) -> bool:
-    """Say whether a message to the gateway's bot names its profile itself: by its URL."""
+    """Say whether a message to the gateway's bot names its profile itself, by its URL."""
     return bool(getattr(source, "profile", None)) and own_bot(source) is None
 
 
 def receiver(source: Any) -> Any:
-    """Return the adapter that a message came in on, if the source still knows it."""
+    """Return the adapter that received a message, if the source still knows it."""
     reference = getattr(source, "_transport_adapter_ref", None)
     return reference() if callable(reference) else None
 
@@ -67,7 +68,10 @@ def place_of(source: Any) -> Place:
 
 
 def place_to_route(source: Any) -> Place:
-    """Return where a message was sent with every id that a route may name: for deciding only."""
+    """Return the place of a message, with every id by which a configured route may name it.
+
+    Use it to look up the route, not to send: on WhatsApp it also holds other ids of the person.
+    """
     place = place_of(source)
     if place.platform not in whatsapp.PLATFORMS or not place.chat_id:
         return place
@@ -75,7 +79,7 @@ def place_to_route(source: Any) -> Place:
 
 
 def _other_ids(chat: str) -> tuple[str, ...]:
-    """Return a person's other ids on WhatsApp, as the bridge has learned them."""
+    """Return a person's other ids on WhatsApp, as the WhatsApp bridge knows them."""
     if whatsapp.is_no_person(chat):
         return ()
     try:
@@ -86,9 +90,9 @@ def _other_ids(chat: str) -> tuple[str, ...]:
 
 
 def seen_of(source: Any) -> KnownConversation:
-    """Return the conversation of a message as it is remembered.
+    """Return the conversation of a message in the form in which it is remembered.
 
-    Names are those that Hermes's channel directory would show.
+    Its names are those that Hermes's channel directory would show.
     """
     base = source.chat_name or source.user_name or str(source.chat_id)
     thread = getattr(source, "thread_id", None)
@@ -98,14 +102,14 @@ def seen_of(source: Any) -> KnownConversation:
     )
 
 
-#: Where an event that is served again after a crash says which entry of the ledger it is.
+#: The attribute with the ledger's entry number, on an event that is served again after a crash.
 _ENTRY = "hermes_router_entry"
 
 
 def part_of(event: Any) -> tuple[str, str] | None:
-    """Return the id of an event's message with what tells it apart; None where it has no id.
+    """Return an event's message id, and its edit date with its text; None if it has no id.
 
-    That is its edit and its text: the buttons of one card are commands that all have the card's id.
+    The id alone is not enough: each button of a card is a command with the card's id.
     """
     if event.message_id is None:
         return None
@@ -114,7 +118,7 @@ def part_of(event: Any) -> tuple[str, str] | None:
 
 
 def identity_of(event: Any) -> Identity:
-    """Return by what a message is known when the platform delivers it again."""
+    """Return what identifies a message when the platform delivers it again."""
     parts = getattr(event, PARTS, None) or [part_of(event)]
     return Identity(
         platform=event.source.platform.value,
@@ -124,7 +128,7 @@ def identity_of(event: Any) -> Identity:
 
 
 def entry_number(event: Any) -> str:
-    """Return which entry of the ledger an event is that is served again, or nothing."""
+    """Return the number of the ledger's entry for an event that is served again, else ""."""
     return str((getattr(event, "metadata", None) or {}).get(_ENTRY, ""))
 
 
@@ -138,7 +142,7 @@ def event_fields(event: Any, *, channel_prompt: str | None) -> dict[str, Any]:
 
 
 def event_again(fields: Mapping[str, Any], source: Any, number: str) -> Any:
-    """Return the event with these plain fields, as the ledger's entry ``number``. No files."""
+    """Make an event from plain fields, without files, for the ledger's entry ``number``."""
     base = importlib.import_module("gateway.platforms.base")
     names = {field.name for field in dataclasses.fields(base.MessageEvent) if field.init}
     known = {name: value for name, value in fields.items() if name in names}
@@ -149,9 +153,9 @@ def event_again(fields: Mapping[str, Any], source: Any, number: str) -> Any:
 
 
 def event_to_go_on(source: Any, number: str) -> Any:
-    """Return the event by which Hermes goes on with a turn that a stop cut off: nobody said it.
+    """Return Hermes's own event for continuing a turn that a stop cut off; it has no author.
 
-    It is the one that Hermes itself makes for that, as the ledger's entry ``number``.
+    The event names the ledger's entry ``number``.
     """
     base = importlib.import_module("gateway.platforms.base")
     return base.MessageEvent(
@@ -175,9 +179,9 @@ def inbound_of(
 ) -> EventSender:
     """Return the event as it crosses the pipe, with the files that the adapter cached.
 
-    ``refusal`` is what the gateway's rules answer to the command in it. ``channel_prompt``: see
-    :func:`event_fields`. Of files above ``largest`` bytes the text says that they are not there.
-    ``track`` follows what becomes of the message.
+    ``refusal`` is the answer of the gateway's rules to the command in the event.
+    ``channel_prompt``: see :func:`event_fields`. Files above ``largest`` bytes stay behind, and the
+    text says so. ``track`` follows the message to its outcome.
     """
     kept, large = _by_size(_media(event), largest)
     fields = event_fields(event, channel_prompt=channel_prompt) | {
@@ -187,7 +191,10 @@ def inbound_of(
     if entry_number(event):
         fields["metadata"] = {}
     if large and largest is not None:
-        note = f"[Not passed on, for files may have {in_words(largest)} here: {', '.join(large)}]"
+        note = (
+            f"[Not passed on, because a file may have at most {in_words(largest)} here: "
+            f"{', '.join(large)}]"
+        )
         fields["text"] = f"{fields['text'] or ''}\n\n{note}".strip()
         if not kept:
             fields["message_type"] = "text"
@@ -218,9 +225,9 @@ def _media(event: Any) -> list[tuple[str, str]]:
 def _by_size(
     media: list[tuple[str, str]], largest: int | None
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return what crosses, and the names and sizes of files above ``largest`` bytes.
+    """Return the files that cross, and the names and sizes of files above ``largest`` bytes.
 
-    A file that is not there is in neither.
+    A file that does not exist is in neither list.
     """
     kept: list[tuple[str, str]] = []
     large: list[str] = []

@@ -1,9 +1,9 @@
-"""Waiting for the module of the gateway, whatever is imported first and in whichever thread.
+"""Wait for the module ``gateway.run``, in whatever order and thread it is imported.
 
-Plugins are discovered in every Hermes command, before ``gateway.run`` is imported, while it is
-being imported by another thread, or after that. Importing it has effects that belong in a gateway
-only, and whoever imports it may be waiting for the discovery that we are called from: so it is
-never imported here in the calling thread.
+Hermes discovers plugins in every command: before ``gateway.run`` is imported, while another thread
+imports it, or after that. Importing it has effects that belong only in a gateway. The thread that
+imports it may also wait for the discovery that calls this code. So this module never imports
+``gateway.run`` in the calling thread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 Then = Callable[[ModuleType], None]
 
-#: Seconds in which an import that had begun unseen is looked for, and between two looks.
+#: Seconds for which a thread looks for an import that our finder missed, and between two looks.
 _NET_SECONDS = 60.0
 _NET_PAUSE = 0.05
 
@@ -28,7 +28,7 @@ _NET_PAUSE = 0.05
 def when_imported(name: str, then: Then) -> None:
     """Call ``then`` with the module ``name``, now or when it is imported; perhaps more than once.
 
-    In another thread where the module is being imported at this moment.
+    If another thread is importing the module now, ``then`` is called in a thread of its own.
     """
     module = sys.modules.get(name)
     if module is None:
@@ -40,11 +40,11 @@ def when_imported(name: str, then: Then) -> None:
 
 
 def _await_import(name: str, then: Then) -> None:
-    """Wait for an import that has not begun, or that has begun and is not in sight yet."""
+    """Wait for an import that has not begun, or is not in ``sys.modules`` yet."""
     if not any(isinstance(finder, _Waiter) and finder.name == name for finder in sys.meta_path):
         sys.meta_path.insert(0, _Waiter(name, then))
     if threading.current_thread() is not threading.main_thread():
-        # The main thread may have asked the finders already: then ours is not asked.
+        # The main thread may already be past the finders: then it never asks ours.
         _in_thread(_catch, name, then)
 
 
@@ -59,16 +59,16 @@ def _in_thread(target: Callable[[str, Then], None], name: str, then: Then) -> No
 
 
 def _wait_in_thread(name: str, then: Then) -> None:
-    """Wait until whoever imports the module has done so: importing waits for its lock."""
+    """Import the module, which waits for the import that is under way, then call ``then``."""
     try:
         module = importlib.import_module(name)
-    except Exception:  # noqa: BLE001 - told to whoever imports it
+    except Exception:  # noqa: BLE001 - the importing code gets it
         return
     then(module)
 
 
 def _catch(name: str, then: Then) -> None:
-    """Wait for an import that passed our finder by; end when the finder was asked."""
+    """Look for an import that our finder missed; end when the module is there."""
     deadline = time.monotonic() + _NET_SECONDS
     while time.monotonic() < deadline:
         if name in sys.modules:
@@ -78,7 +78,7 @@ def _catch(name: str, then: Then) -> None:
 
 
 class _Waiter(importlib.abc.MetaPathFinder):
-    """Finds one module by the other finders and acts after its execution; then it is gone."""
+    """Finds one module by the other finders, runs ``then`` after its execution, and goes away."""
 
     def __init__(self, name: str, then: Then) -> None:
         self.name = name
@@ -100,7 +100,7 @@ class _Waiter(importlib.abc.MetaPathFinder):
 def _find_by_others(
     name: str, path: Sequence[str] | None, target: ModuleType | None
 ) -> importlib.machinery.ModuleSpec | None:
-    """Ask the finders that are left, in their order: an installation may have one of its own."""
+    """Ask the other finders in their order: an installation may have a finder of its own."""
     for finder in tuple(sys.meta_path):
         find = getattr(finder, "find_spec", None)
         if find is None or isinstance(finder, _Waiter):
@@ -124,5 +124,5 @@ class _ThenLoader(importlib.abc.Loader):
         self._then(module)
 
     def __getattr__(self, name: str) -> Any:
-        # Resources, source and file names of the module stay what its own loader says.
+        # Resources, source and file names of the module come from its real loader.
         return getattr(self._loader, name)

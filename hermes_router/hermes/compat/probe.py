@@ -1,24 +1,28 @@
-"""``python -m hermes_router.hermes.compat.probe``: what the doctor asks the installed Hermes.
+"""``python -m hermes_router.hermes.compat.probe``: ask the installed Hermes for ``doctor``.
 
-Runs in a process of its own, because asking imports Hermes. The arguments are configuration files;
-the answer says of each why Hermes cannot read it. The answer is one line of JSON, the last one on
-standard output; whatever Hermes prints comes before it.
+It runs in a process of its own, because it imports Hermes. The arguments are configuration files.
+For each file, the answer says why Hermes cannot read it, and whether a newer Hermes wrote its home.
+The answer is one line of JSON, the last line on standard output; Hermes may print other lines
+before it.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from hermes_router.hermes.compat import seams
+import msgspec
+
+from hermes_router.hermes.compat.home_stamps import newer_than_installed
+from hermes_router.hermes.compat.replacing import patches
+from hermes_router.hermes.compat.seams import gateway_runner, required, sending
 from hermes_router.protocol.system.versions import hermes_version
 
-#: What each platform's adapter imports from outside Hermes.
+#: The libraries outside Hermes that each platform's adapter imports.
 LIBRARIES = {
     "telegram": ("telegram",),
     "discord": ("discord",),
@@ -26,12 +30,12 @@ LIBRARIES = {
     "matrix": ("mautrix", "nio"),
 }
 
-#: Seconds in which a plugin that Hermes loads beside its start has taken its place.
+#: Seconds that a plugin has to install the swap: Hermes may load it in a thread.
 _SECONDS = 10.0
 
 
 def answer(files: list[str]) -> dict[str, Any]:
-    """Load Hermes as a gateway does and look at it."""
+    """Load Hermes as a gateway does, and return what ``doctor`` wants to know."""
     # Hermes's main module reads -p from here, and sets up the home while it is imported.
     sys.argv = ["hermes", "gateway", "status"]
     importlib.import_module("hermes_cli.main")
@@ -40,22 +44,26 @@ def answer(files: list[str]) -> dict[str, Any]:
     gateway = importlib.import_module("gateway.run")
     return {
         "hermes": hermes_version(),
-        "home": str(seams.hermes_home()),
-        "missing": seams.missing(gateway),
+        "home": str(gateway_runner.hermes_home()),
+        "missing": required.missing(gateway),
+        "replaced": [patch.described() for patch in patches.PATCHES],
         "swapped": _swapped(gateway),
         "plugin": _plugin(plugins),
         "isolation": _isolation(),
         "unreadable": {file: why for file in files if (why := _unreadable(Path(file)))},
+        "newer": {
+            file: found for file in files if (found := newer_than_installed(Path(file).parent))
+        },
         "libraries": {
             platform: any(importlib.util.find_spec(name) for name in names)
             for platform, names in LIBRARIES.items()
         },
-        "platforms": sorted(seams.known_platforms()),
+        "platforms": sorted(sending.known_platforms()),
     }
 
 
 def _swapped(gateway: Any) -> bool:
-    """Say whether the dispatcher has been replaced; Hermes may load plugins in a thread."""
+    """Say whether the swap is installed; wait for it, as Hermes may load plugins in a thread."""
     until = time.monotonic() + _SECONDS
     while time.monotonic() < until:
         if getattr(gateway.GatewayRunner, "_hermes_router_swapped", False):
@@ -65,7 +73,7 @@ def _swapped(gateway: Any) -> bool:
 
 
 def _plugin(plugins: Any) -> dict[str, str] | None:
-    """Return what Hermes says about our plugin; None where it does not know it."""
+    """Return what Hermes says about our plugin; None if it does not know the plugin."""
     manager = plugins.get_plugin_manager()
     for loaded in getattr(manager, "_plugins", {}).values():
         manifest = getattr(loaded, "manifest", None)
@@ -78,22 +86,22 @@ def _plugin(plugins: Any) -> dict[str, str] | None:
 
 
 def _isolation() -> str:
-    """Return where Hermes runs the plugins of others: in its own process, or in another."""
+    """Return where Hermes runs other people's plugins: in its own process, or in another."""
     try:
         config = importlib.import_module("hermes_cli.config").load_config()
         return str((config.get("plugins") or {}).get("isolation") or "")
-    except Exception:  # noqa: BLE001 - a broken configuration is told by `unreadable`
+    except Exception:  # noqa: BLE001 - `unreadable` reports a broken configuration
         return ""
 
 
 def _unreadable(file: Path) -> str:
-    """Return why Hermes's own YAML reader cannot read a file: it then ignores all of it."""
+    """Return why Hermes's YAML reader cannot read a file; Hermes then ignores the whole file."""
     try:
         text = file.read_text("utf-8-sig")
         _load(text)
     except FileNotFoundError:
         return ""
-    except Exception as error:  # noqa: BLE001 - whatever it raises, Hermes goes on without the file
+    except Exception as error:  # noqa: BLE001 - after any error, Hermes goes on without the file
         return " ".join(str(error).split()) or type(error).__name__
     return ""
 
@@ -105,4 +113,4 @@ def _load(text: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"\n{json.dumps(answer(sys.argv[1:]))}\n")
+    sys.stdout.write(f"\n{msgspec.json.encode(answer(sys.argv[1:])).decode()}\n")

@@ -1,11 +1,11 @@
-"""Hiding secrets in what is shown, as Hermes hides them in its own logs."""
+"""Remove secrets from texts that are shown, as Hermes does in its own logs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-#: What is hidden where this Python has no Hermes: less than Hermes knows.
+#: Used if this Python has no Hermes; it finds fewer kinds of secrets than Hermes does.
 _PLAIN = re.compile(
     r"(?i)\b(?P<name>[\w-]*(?:api[_-]?key|token|secret|password|authorization))"
     r"(?P<mid>[\"']?\s*[:=]\s*[\"']?(?:bearer\s+)?)(?P<value>[^\s\"',;]{6,})"
@@ -14,10 +14,10 @@ _PLAIN = re.compile(
 
 
 def hider() -> Callable[[str], str]:
-    """Return a function that returns a text without the secrets that are in it."""
+    """Return a function that takes a text and returns it without secrets."""
     try:
         from agent.redact import redact_sensitive_text
-    except Exception:  # noqa: BLE001 - boundary: another Python, or a Hermes that has no such module
+    except Exception:  # noqa: BLE001 - boundary: no Hermes here, or one that has no such module
         return _hidden_plainly
 
     def hide(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The key of a session, for a place that no message came from."""
+"""Compute the key of a session for a place from which no message came."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.seams import message_sources
 from hermes_router.profiles.config import SessionScope
 
 
@@ -18,12 +18,12 @@ def session_key(source: Mapping[str, Any], scope: SessionScope, home: Path) -> s
     Raises:
         ValueError: this Hermes does not know the platform.
     """
-    # Importing Hermes looks for a home; it is not to guess one.
+    # Hermes looks for a home when it is imported; give it this one, so that it does not guess.
     os.environ.setdefault("HERMES_HOME", str(home))
     platform = importlib.import_module("gateway.config").Platform(source["platform"])
     known = importlib.import_module("gateway.session").SessionSource
     fields = {name: value for name, value in source.items() if name in known.__dataclass_fields__}
-    return seams.session_key(
+    return message_sources.session_key(
         known(**{**fields, "platform": platform}),
         group_per_user=scope.group_sessions_per_user,
         thread_per_user=scope.thread_sessions_per_user,

@@ -1,4 +1,4 @@
-"""What Hermes's features need of the gateway under routing, one module per feature.
+"""Hermes's features under routing, on the gateway side: one module per feature.
 
-Each knows Hermes through :mod:`hermes_router.hermes.compat`. Begin at :mod:`.prompts`.
+Each knows Hermes through :mod:`hermes_router.hermes.compat`. Begin at :mod:`.jobs`.
 """

@@ -1,8 +1,7 @@
-"""What the places of routed profiles hear when the gateway goes, and when it is back.
+"""Tell the places of routed profiles when the gateway goes down, and when it is back.
 
-A profile's own gateway says so where its turns run, and in the home channel that the profile has
-chosen. Here one gateway serves all of them: it says it in the words of Hermes and in the profile's
-language.
+A profile's own gateway would say so where its turns run, and in the profile's home channel. Here
+one gateway serves all profiles: it uses Hermes's texts, in each profile's language.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hermes_router.errors import ConfigError, RouterError
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.seams import gateway_runner, sending, texts
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.jobs.scheduler import Member
 from hermes_router.profiles.model import Profile
@@ -25,7 +24,7 @@ from hermes_router.routing.table import Place
 
 logger = logging.getLogger(__name__)
 
-#: By Hermes's key of the text, what Hermes says in English where it has no such key.
+#: Hermes's keys of the texts; for each key, the English text for a Hermes that lacks the key.
 GOES_DOWN = "gateway.shutdown.notice_shutdown"
 RESTARTS = "gateway.shutdown.notice_restart"
 IS_BACK = "gateway.startup.online"
@@ -36,8 +35,8 @@ _ENGLISH = {
     IS_BACK: "♻️ Gateway online — Hermes is back and ready.",
 }
 
-#: Seconds that a notice may take: a gateway that goes does not wait for long, and an adapter that
-#: has just connected takes nothing for a while.
+#: Seconds that a notice may take. A gateway that goes down does not wait long. After a restart, an
+#: adapter that has just connected refuses messages for a while.
 _GOING_SECONDS = 10.0
 _BACK_SECONDS = 60.0
 
@@ -48,21 +47,20 @@ class HomeNotices:
     def __init__(self, runner: Any, delivery: GatewayDelivery) -> None:
         self._runner = runner
         self._delivery = delivery
-        self._expected = seams.restart_was_planned()
+        self._expected = gateway_runner.restart_was_planned()
 
     async def tell_turns(self) -> set[str]:
-        """Tell the places in which routed turns run, where Hermes would say it in other words.
+        """Tell the places of running routed turns, if the profile's language is not the gateway's.
 
-        Returns the sessions that have been told; Hermes tells the others, as ever.
+        Returns the keys of the sessions that have been told; Hermes tells the others itself.
         """
         key, told = self._gone(), set()
-        for session, turn in list(self._runner._running_agents.items()):
+        for session, turn, source in gateway_runner.running_turns(self._runner):
             profile = getattr(turn, "profile", None)
-            source = self._runner._get_cached_session_source(session)
             if not isinstance(profile, Profile) or source is None or not self._wanted(source):
                 continue
             text = text_of(key, await asyncio.to_thread(display_language, profile))
-            if text != text_of(key, None) and await seams.send_to(self._runner, source, text):
+            if text != text_of(key, None) and await sending.send_to(self._runner, source, text):
                 told.add(session)
         return told
 
@@ -71,28 +69,29 @@ class HomeNotices:
         return bool(getattr(settings, "gateway_restart_notification", True))
 
     def _gone(self) -> str:
-        return RESTARTS if getattr(self._runner, "_restart_requested", False) else GOES_DOWN
+        return RESTARTS if gateway_runner.restart_requested(self._runner) else GOES_DOWN
 
     async def going(self, members: Iterable[Member]) -> None:
-        """Tell them that the gateway goes, unless somebody in a chat made it: Hermes does so too.
+        """Tell home channels that the gateway goes down, unless somebody in a chat asked for that.
 
-        Places where a turn runs hear it from Hermes itself.
+        In that case Hermes sends no such notice either. Hermes itself tells places where a turn
+        runs.
         """
         key = self._gone()
-        if key == RESTARTS and getattr(self._runner, "_restart_command_source", None) is not None:
+        if key == RESTARTS and gateway_runner.restart_was_commanded(self._runner):
             return
         await self._tell(members, key, self._in_turn())
 
     async def back(self, members: Iterable[Member]) -> None:
-        """Tell them that the gateway is back from a restart that nobody in a chat asked for."""
+        """Tell home channels that the gateway is back, if no chat asked for its restart."""
         if self._expected:
-            await seams.until_running(self._runner)
+            await gateway_runner.until_running(self._runner)
             await self._tell(members, IS_BACK, set())
 
     async def _tell(self, members: Iterable[Member], key: str, heard: set[str]) -> None:
         heard |= self._gateways_own()
         variables = {
-            platform.value: seams.home_variable(platform.value)
+            platform.value: sending.home_variable(platform.value)
             for platform in self._runner.adapters
         }
         async with asyncio.TaskGroup() as tasks:
@@ -120,14 +119,13 @@ class HomeNotices:
         except (RouterError, ConfigError, TimeoutError) as error:
             sent = {"error": str(error) or "it took too long"}
         if sent.get("error"):
-            logger.warning("home channel of %s not told: %s", profile.name, sent["error"])
+            logger.warning("the home channel of %s got no notice: %s", profile.name, sent["error"])
         else:
-            logger.info("home channel of %s told: %s", profile.name, parcel.text)
+            logger.info("the home channel of %s got a notice: %s", profile.name, parcel.text)
 
     def _in_turn(self) -> set[str]:
         """Return the places in which a turn runs."""
-        cached = getattr(self._runner, "_get_cached_session_source", lambda _key: None)
-        sources = [cached(key) for key in list(self._runner._running_agents)]
+        sources = [source for _key, _turn, source in gateway_runner.running_turns(self._runner)]
         return {_spelled(source) for source in sources if source is not None}
 
     def _gateways_own(self) -> set[str]:
@@ -136,8 +134,8 @@ class HomeNotices:
 
 
 def text_of(key: str, language: str | None) -> str:
-    """Return Hermes's text in a language; its English one where Hermes has none."""
-    return seams.text_in(key, language) or _ENGLISH[key]
+    """Return Hermes's text in a language; the English text of this module if Hermes has none."""
+    return texts.text_in(key, language) or _ENGLISH[key]
 
 
 def _spelled(place: Any) -> str:

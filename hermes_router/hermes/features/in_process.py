@@ -1,8 +1,8 @@
-"""Keeping the gateway from doing a routed profile's work in its own process.
+"""Keep the gateway from doing a routed profile's work in its own process.
 
-With multiplexing a gateway serves every profile: its cron jobs, hooks, MCP servers, plugins, loops
-and bots. Hermes asks two functions which profiles those are. A routed profile is left out there, as
-if it were parked: its work belongs to its workers.
+With multiplexing, a gateway serves every profile: its cron jobs, hooks, MCP servers, plugins, loops
+and bots. Hermes asks two functions which profiles those are. Both leave out a routed profile, as if
+it were parked: its workers do its work.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.errors import ConfigError
-from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.replacing import patches, patching
+from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.hermes.routes import watcher_of
 from hermes_router.profiles import model
 from hermes_router.profiles.bots import has_own_bot
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 def hold_back_routed_profiles() -> None:
-    """Leave routed profiles out where Hermes lists whom this gateway serves."""
+    """Leave routed profiles out of the functions that list whom this gateway serves."""
     patching.apply(patches.SERVED, _served)
     patching.apply(patches.PARKED, _is_parked)
 
 
 def _served(original: Any, *args: Any, **kwargs: Any) -> list[tuple[str, Path]]:
-    """List the profiles to serve; ``include_parked`` is asked by who wants all that there are."""
+    """List the profiles to serve; a caller that passes ``include_parked`` gets all profiles."""
     rows: list[tuple[str, Path]] = original(*args, **kwargs)
     if kwargs.get("include_parked"):
         return rows
@@ -42,10 +42,10 @@ def _is_parked(original: Any, home: Any) -> bool:
 def is_held_back(profile_home: Path) -> bool:
     """Say whether this gateway must not serve a profile itself.
 
-    While nobody knows the routes it serves no profile but its own. A profile with a bot of its own
-    is served: else nobody would answer there.
+    While no routes could be read, the gateway serves only its own profile. A profile with a bot of
+    its own is served: otherwise nobody would answer that bot's messages.
     """
-    own = seams.hermes_home()
+    own = gateway_runner.hermes_home()
     if profile_home == own:
         return False
     if model.hermes_root(profile_home) != model.hermes_root(own):

@@ -1,14 +1,13 @@
-"""Cron jobs and upkeep of routed profiles, as the gateway starts and ends them.
+"""Start and end the cron jobs and the maintenance of routed profiles.
 
-What is due is :mod:`hermes_router.jobs.scheduler`'s to see; the work is done by Hermes's own code
-in a job worker. This gives that worker what only the gateway has.
+:mod:`hermes_router.jobs.scheduler` sees what is due, and Hermes's own code in a job worker does the
+work. This module gives that worker what only the gateway has.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +16,9 @@ from hermes_router import tasks
 from hermes_router.config.settings import Schedule
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ConfigError, ProfileError, RelayRefused
-from hermes_router.hermes.compat import emergency_stop, seams
+from hermes_router.hermes.compat import emergency_stop
+from hermes_router.hermes.compat.replacing import patches, patching
+from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.jobs.job_run import JobResult, JobRun, JobSpec
 from hermes_router.jobs.scheduler import Member, Scheduler
 from hermes_router.profiles import model
@@ -28,12 +29,13 @@ from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
+from hermes_router.workers import own_code
 
 logger = logging.getLogger(__name__)
 
 
 class JobConversation:
-    """What a job's worker is told and may ask for; it belongs to no chat."""
+    """What a job's worker is told, and what it may ask for; a job belongs to no chat."""
 
     def __init__(
         self, profile: Profile, spec: JobSpec, heard: Callable[[msg.Commands], None] | None = None
@@ -45,13 +47,13 @@ class JobConversation:
 
     @property
     def sender(self) -> Sender:
-        """Who sends: the profile, from no conversation. What a job calls its origin is a claim."""
+        """Return the profile as the sender, with no conversation: a job's origin is not trusted."""
         return Sender(profile=self.profile.name)
 
     def start_message(
         self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Job:
-        """Return what the worker is told about its job."""
+        """Return the message that tells the worker about its job; times are seconds."""
         return msg.Job(
             turn=turn_id,
             kind=self._spec.kind,
@@ -63,7 +65,11 @@ class JobConversation:
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
-        """Refuse: a job acts on no conversation, it delivers."""
+        """Refuse every adapter call: a job has no conversation, it sends by ``deliver``.
+
+        Raises:
+            RelayRefused: always.
+        """
         raise RelayRefused(
             "a job has no conversation of its own",
             call=method,
@@ -72,23 +78,23 @@ class JobConversation:
         )
 
     def offered(self, offers: msg.Commands) -> None:
-        """Hand on what a job was started for; others were not asked."""
+        """Pass the commands on to the caller that started this job to look them up."""
         if self._heard is not None:
             self._heard(offers)
 
     def worker_ended(self) -> None:
-        """Nothing: a job calls no adapter."""
+        """Do nothing: a job calls no adapter."""
 
     async def notify(self, text: str) -> bool:
-        """Log a line: nobody waits for a job in a chat."""
+        """Log a line and return True: nobody waits for a job in a chat."""
         logger.warning("profile %s: %s: %s", self.profile.name, self.key, text)
         return True
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        """Nothing: there is no chat that a later gateway could tell."""
+        """Do nothing: there is no chat that a later gateway could tell."""
 
     def note_wakeup(self, at: float | None) -> None:
-        """Nothing: a job has no session."""
+        """Do nothing: a job has no session."""
 
 
 class Jobs:
@@ -118,16 +124,16 @@ class Jobs:
         )
 
     def start(self) -> None:
-        """Begin to look, as soon as the gateway's platforms are connected."""
-        count_as_running_jobs(self)
+        """Start the scheduler; it waits until the gateway's platforms are connected."""
+        patching.apply(patches.RUNNING_JOBS, lambda own: own() | self.running())
         self._task = asyncio.create_task(self._serve(), name="hermes-router-jobs")
 
     async def stop(self) -> None:
-        """Start no more; what runs is the dispatcher's to end."""
+        """Start no more jobs; the dispatcher ends those that run."""
         await tasks.cancel(self._task)
 
     def running(self) -> frozenset[str]:
-        """Return the cron jobs whose workers live, for Hermes's drain to wait for."""
+        """Return the cron jobs that run now: Hermes's drain waits for them."""
         return frozenset(
             f"{job.profile.name}:{job.spec.id}"
             for job in self._running.values()
@@ -135,20 +141,22 @@ class Jobs:
         )
 
     async def _serve(self) -> None:
-        await seams.until_running(self._runner)
+        await gateway_runner.until_running(self._runner)
         await self.scheduler.serve()
 
     def _may_start(self) -> bool:
         return not (
-            seams.shutting_down(self._runner) or seams.drained_externally(self._runner)
-        ) and bool(getattr(self._runner, "_running", False))
+            gateway_runner.shutting_down(self._runner)
+            or gateway_runner.drained_externally(self._runner)
+            or own_code.outdated()
+        ) and gateway_runner.running(self._runner)
 
     def _schedule(self) -> Schedule:
         config = self._watcher.snapshot
         return config.schedule if config is not None else Schedule()
 
     async def members(self) -> list[Member]:
-        """Return the routed profiles that exist, as the routes say now."""
+        """Return the existing profiles that the current routes name."""
         try:
             config = await self._watcher.fresh()
         except ConfigError:
@@ -163,7 +171,7 @@ class Jobs:
     async def look_up_menu(
         self, member: Member, platform: str, heard: Callable[[msg.Commands], None]
     ) -> None:
-        """Have a worker say what a profile offers in a platform's menu."""
+        """Have a worker report which commands a profile offers in a platform's menu."""
         if self._may_start():
             await self._run(member, JobSpec("menu", platform), heard)
 
@@ -187,20 +195,10 @@ class Jobs:
 
 
 def _report(profile: str, spec: JobSpec, result: JobResult) -> None:
-    """Log how a job ended, a line for each."""
+    """Log the end of a job, one line for each."""
     level = logging.INFO if result.outcome == "done" else logging.WARNING
     if result.outcome in {"not_due", "busy"}:
         level = logging.DEBUG
     what = f"cron job {spec.name!r} ({spec.id})" if spec.kind == "cron" else spec.key
     text = f"{result.outcome}: {result.detail}" if result.detail else result.outcome
     logger.log(level, "profile %s: %s, process %s: %s", profile, what, result.pid, text)
-
-
-def count_as_running_jobs(jobs: Jobs) -> None:
-    """Let Hermes see the jobs of routed profiles where it counts cron jobs that run: its drain."""
-    try:
-        scheduler: Any = importlib.import_module("cron.scheduler")
-        own = scheduler.get_running_job_ids
-    except (ImportError, AttributeError):  # a Hermes whose drain waits for no jobs
-        return
-    scheduler.get_running_job_ids = lambda: own() | jobs.running()

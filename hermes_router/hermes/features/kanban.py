@@ -1,16 +1,16 @@
-"""The one kanban board under routing: cards are worked on as their profile, notices reach topics.
+"""The one kanban board under routing: its cards run as their profile, its notices reach topics.
 
-Hermes's gateway dispatches the cards of all profiles and tells who subscribed to them. Both know
-one home only: a card's process inherits the gateway's environment, and what a routed profile
-subscribed to is left to a gateway of that profile, which there is not. A card that is done also
-wakes the session that made it, in the place of the subscription: that is the routed profile's.
+Hermes's gateway starts the cards of all profiles and sends the notices to subscribers. Both parts
+know one home only. A card's process inherits the gateway's environment. The subscriptions of a
+routed profile are left to a gateway of that profile, but no such gateway exists. A finished card
+also wakes the session that made it, in the place of the subscription; that session belongs to the
+routed profile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
@@ -22,9 +22,11 @@ from typing import Any
 from hermes_router.config.model import RouterConfig
 from hermes_router.config.settings import Limits
 from hermes_router.errors import ProfileError
+from hermes_router.hermes.compat import board
 from hermes_router.hermes.compat.events import place_of
 from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.profiles import model
+from hermes_router.protocol.system.start import WORKER_VARIABLE
 from hermes_router.relay import board_files
 from hermes_router.relay.kanban import Subscriptions
 from hermes_router.state.known_conversations import KnownConversations
@@ -32,11 +34,11 @@ from hermes_router.state.known_conversations import KnownConversations
 logger = logging.getLogger(__name__)
 
 _card_environment: ContextVar[dict[str, str] | None] = ContextVar("card", default=None)
-"""What the process of the card that this thread starts has for an environment."""
+"""The environment for the process of the card that this thread starts."""
 
 
 class Kanban:
-    """The board as one gateway sees it; ``configuration`` returns the one in force, if any."""
+    """The board as one gateway sees it; ``configuration`` returns the one in force, or None."""
 
     def __init__(
         self,
@@ -52,27 +54,29 @@ class Kanban:
         self._subscriptions = Subscriptions(seen.of)
 
     def install(self, runner: Any) -> None:
-        """Follow the board of this process's Hermes; what it lacks is logged."""
+        """Apply the kanban patches to Hermes; a function that is missing is logged."""
         patching.apply(patches.KANBAN_ARTIFACTS, self._attach, owner=runner)
-        if importlib.util.find_spec("hermes_cli.kanban_db") is None:  # a Hermes without a board
-            return
         patching.apply(patches.KANBAN_SPAWN, self._spawn)
         patching.apply(patches.CHILD_ENVIRONMENT, _child_environment)
         patching.apply(patches.KANBAN_SUBSCRIPTIONS, self._list)
         patching.apply(patches.KANBAN_COUNT, self._count)
 
     def wakes(self, event: Any) -> bool | None:
-        """Say whether Hermes's word about a card goes to the session of a routed place.
+        """Say whether Hermes's event about a card goes to the session of a routed place.
 
-        False where a place is told, but its session is not concerned; None where it is about no
-        card of a routed profile.
+        Returns True for that. Returns False if the place gets the notice but its session must not
+        be woken. Returns None for any other event.
         """
         if not event.internal or event.message_id:
             return None
         return self._subscriptions.wakes(event.text, place_of(event.source))
 
     def _spawn(self, original: FunctionType, task: Any, *args: Any, **kwargs: Any) -> Any:
-        """Start the process of a card; that of a routed profile with an environment of its own."""
+        """Start the process of a card; for a routed profile, with that profile's environment.
+
+        Raises:
+            RuntimeError: the profile uses a sandbox, or cannot be used; Hermes reports the card.
+        """
         config = self._configuration()
         name = str(task.assignee or "").strip().lower()
         if config is None or name not in config.worker_profiles():
@@ -80,8 +84,9 @@ class Kanban:
         settings = config.settings(name)
         if settings.launcher != "local":
             raise RuntimeError(
-                f"profile {name!r} works in a sandbox (launcher: {settings.launcher}), and Hermes "
-                "would start a card's process outside of it; assign the card to another profile"
+                f"profile {name!r} works in a sandbox (launcher: {settings.launcher}), and "
+                "Hermes would start the card's process outside of the sandbox; assign the card "
+                "to another profile"
             )
         environment = self._environment(name, settings.env.names)
         logger.info("profile %s: kanban card %s is dispatched", name, task.id)
@@ -101,7 +106,7 @@ class Kanban:
         environment = model.worker_environment(
             profile, worker_id="", tmpdir=tmpdir, initial=self._initial, passed=passed
         )
-        del environment[model.WORKER_VARIABLE]  # it is no worker: it outlives all of them
+        del environment[WORKER_VARIABLE]  # a card's process is no worker: it outlives them
         return environment
 
     async def _attach(
@@ -113,29 +118,28 @@ class Kanban:
         task: Any,
         **to: Any,
     ) -> None:
-        """Attach the files of a card that is done; the board's own only, if a sandbox writes it."""
+        """Attach a finished card's files; if sandboxes write the board, only files of the board."""
         if not self._sandboxes_write():
             await original(adapter=adapter, event_payload=event_payload, task=task, **to)
             return
-        board: Any = importlib.import_module("hermes_cli.kanban_db")
         with tempfile.TemporaryDirectory(prefix="hermes-router-kanban-") as folder:
             files = await asyncio.to_thread(
                 board_files.copies,
                 _named_files(adapter, event_payload, task),
-                board.kanban_home() / "kanban",
+                board.folder(),
                 Path(folder),
                 most=Limits().file_bytes,
             )
             await original(adapter=adapter, event_payload={"artifacts": files}, task=None, **to)
 
     def _sandboxes_write(self) -> bool:
-        """Say whether a profile in a sandbox is given the board."""
+        """Say whether a profile in a sandbox may write the board."""
         config = self._configuration()
         every = [] if config is None else [config.settings(n) for n in config.worker_profiles()]
         return any(one.launcher != "local" and "kanban" in one.share for one in every)
 
     def _list(self, original: FunctionType, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-        """List subscriptions; this gateway serves those of routed profiles, by the policy."""
+        """List subscriptions; those of routed profiles are included as far as the policy allows."""
         config = self._configuration()
         if config is None:
             return original(*args, **kwargs)  # type: ignore[no-any-return]
@@ -144,13 +148,13 @@ class Kanban:
         return [row for row in served if row is not None]
 
     def _count(self, original: FunctionType, *args: Any, **kwargs: Any) -> Any:
-        """Count subscriptions, those of routed profiles too."""
+        """Count subscriptions, including those of routed profiles."""
         config = self._configuration()
         return original(*args, **(kwargs if config is None else _with_owners(kwargs, config)))
 
 
 def _with_owners(asked: Mapping[str, Any], config: RouterConfig) -> dict[str, Any]:
-    """Add the routed profiles to the owners whose subscriptions are asked for, if any are named."""
+    """Add the routed profiles to the owners that the caller names, if the caller names any."""
     owners = asked.get("notifier_profiles")
     if owners is None:
         return dict(asked)
@@ -158,13 +162,13 @@ def _with_owners(asked: Mapping[str, Any], config: RouterConfig) -> dict[str, An
 
 
 def _child_environment(original: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, str]:
-    """Return what a child process inherits; a card's process gets what its profile's does."""
+    """Return what a child process inherits; a card's process gets its profile's environment."""
     environment = _card_environment.get()
     return original(*args, **kwargs) if environment is None else dict(environment)
 
 
 def _named_files(adapter: Any, payload: Any, task: Any) -> list[str]:
-    """Return what Hermes would attach of a card: its artifacts, and paths in what it says."""
+    """Return the files that Hermes would attach: the card's artifacts, and paths in its texts."""
     payload = payload if isinstance(payload, dict) else {}
     listed = payload.get("artifacts")
     named = [str(one) for one in listed] if isinstance(listed, list | tuple) else []
@@ -175,9 +179,9 @@ def _named_files(adapter: Any, payload: Any, task: Any) -> list[str]:
 
 
 def with_environment(function: FunctionType, environment: Mapping[str, str]) -> FunctionType:
-    """Return a function that finds ``environment`` where it reads ``os.environ``.
+    """Return a copy of a function in which ``os.environ`` is ``environment``.
 
-    What it calls is not concerned, and no other thread is.
+    Functions that it calls, and other threads, still see the real ``os.environ``.
     """
     system = importlib.import_module("os")
     view = SimpleNamespace(**vars(system) | {"environ": dict(environment)})

@@ -1,4 +1,4 @@
-"""Seeing a gateway's router from outside: records, figures, the status socket, metrics."""
+"""Show a gateway's router to the outside: records, figures, the status socket, metrics."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.observe import records
 from hermes_router.observe.book import TurnBook
 from hermes_router.observe.figures import Figures
+from hermes_router.observe.metrics_server import MetricsServer
 from hermes_router.observe.overview import Overview
 from hermes_router.observe.records import Records
 from hermes_router.observe.status.server import StatusServer
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Observing:
-    """What watches one gateway's turns; none of it can hold a turn up or end one."""
+    """Watches one gateway's turns; none of its parts can delay a turn or end one."""
 
     def __init__(self, home: Path, watcher: ConfigWatcher) -> None:
         self._home = home
@@ -35,32 +36,38 @@ class Observing:
         self._figures = Figures()
         self.book = TurnBook(Records(self._folder), self._route_of)
         self.book.listen(self._figures.add)
-        self._server: StatusServer | None = None
+        self._servers: list[StatusServer | MetricsServer] = []
         self._remembering: asyncio.Task[None] | None = None
 
     async def start(self, dispatcher: Dispatcher, workers: WorkerPool) -> None:
-        """Answer from now on who asks."""
+        """Start to answer queries on the status socket, and on the configured metrics port."""
         overview = Overview(
             self._home, self._watcher, dispatcher, workers, self._figures, _versions
         )
-        self._server = StatusServer(self._home, overview.answer)
-        await self._server.start()
+        self._servers.append(StatusServer(self._home, overview.answer))
+        config = self._watcher.snapshot
+        if config is not None and config.metrics.port:
+            self._servers.append(MetricsServer(config.metrics.port, overview.metrics))
+        for server in self._servers:
+            await server.start()
         self._remembering = asyncio.create_task(self._remember())
 
     async def stop(self) -> None:
-        """Answer nobody any more."""
+        """Stop answering queries."""
         await tasks.cancel(self._remembering)
-        if self._server is not None:
-            await self._server.stop()
+        for server in self._servers:
+            await server.stop()
 
     async def _remember(self) -> None:
-        """Count for today's figures what an earlier gateway served today."""
+        """Add the turns that an earlier gateway served today to today's figures."""
         midnight = datetime.now(UTC).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         earlier = datetime.now(UTC)
         try:
-            found = await asyncio.to_thread(records.read, self._folder)
+            found = await tasks.in_thread(records.read, self._folder)
         except OSError as error:
-            logger.warning("%s: today's turns are not known: %s", self._folder, error)
+            logger.warning(
+                "%s: the records of today's turns cannot be read: %s", self._folder, error
+            )
             return
         today = records.since(found, midnight)
         self._figures.remember(
@@ -68,7 +75,7 @@ class Observing:
         )
 
     def _route_of(self, place: Place) -> str:
-        """Name the route by which a place is answered, as the table in force says."""
+        """Return the name of the route in force that answers a place."""
         config = self._watcher.snapshot
         match = None if config is None else config.decide(place).match
         return "" if match is None else match.route.name or match.route.path

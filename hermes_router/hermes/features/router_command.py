@@ -1,7 +1,7 @@
-"""``/router`` in a chat: who answers here and why, and what came of the last messages.
+"""``/router`` in a chat: who answers here and why, and how the last messages ended.
 
-It is for those who may give the gateway's own commands here, in routed and in other places: who
-wants to route a place needs its id.
+People who may give the gateway's own commands in a place may use it there. It works in routed and
+in other places: to route a place, you need its id.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from hermes_router.config.model import Decision, RouterConfig
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ConfigError, ProfileError
-from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import place_of, place_to_route
+from hermes_router.hermes.compat.seams import command_rules
 from hermes_router.hermes.features import gateway_commands
 from hermes_router.observe import records
 from hermes_router.profiles import model
@@ -54,16 +54,16 @@ class RouterCommand:
             and not event.internal
             and not getattr(source, "profile", None)
             and event.get_command() == NAME
-            and seams.authorized(self._runner, source)
+            and command_rules.authorized(self._runner, source)
         )
 
     async def answer(self, event: Any) -> str:
-        """Return what is said."""
+        """Return the text of the reply."""
         place = place_of(event.source)
         try:
             config = await self._watcher.fresh()
         except ConfigError:
-            return "The routes cannot be read. `hermes-router routes` says what to mend."
+            return "The routes cannot be read. `hermes-router routes` says what to correct."
         decision = config.decide(place_to_route(event.source))
         refused = await gateway_commands.refusal(
             self._runner, event.source, NAME, self._profile(decision)
@@ -95,7 +95,7 @@ class RouterCommand:
     def _worker(self, profile: str, place: str) -> str:
         for turn in self._dispatcher.turns:
             if turn.conversation.profile.name == profile and turn.story.report.place == place:
-                what = "stays for background work" if turn.resident else "works"
+                what = "stays because of background work" if turn.resident else "works"
                 return f"{what}, turn {turn.id}, for {turn.age:.0f} s"
         waiting = len(self._dispatcher.waiting(profile))
         if waiting:

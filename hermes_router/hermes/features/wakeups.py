@@ -1,7 +1,7 @@
-"""Waking sessions of routed profiles in time: their prompts that come back run in their workers.
+"""Wake sessions of routed profiles in time: a worker runs their recurring prompts.
 
-Hermes looks for due loops and heartbeats in the gateway, and runs them there. Here the gateway only
-knows the time. The worker that it starts asks Hermes what is due, and has it answered.
+Hermes looks for due loops and heartbeats in the gateway, and runs them there. Here the gateway
+knows only the time. It starts a worker; that worker asks Hermes what is due and runs it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ import anyio
 from hermes_router import tasks
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ConfigError, ProfileError
-from hermes_router.hermes.compat import emergency_stop, seams
+from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.events import place_to_route
+from hermes_router.hermes.compat.seams import (
+    command_rules,
+    gateway_runner,
+    message_sources,
+    sending,
+)
 from hermes_router.jobs.wakeups import Wakeup, Wakeups
 from hermes_router.profiles import model
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at least: what a worker says of a next time needs no other signal.
+#: Seconds between two looks. A worker may set a new time without a signal: the next look finds it.
 _LOOK_SECONDS = 1.0
 
 Serve = Callable[[Any, str], Awaitable[bool]]
@@ -45,7 +51,7 @@ class SessionWakeups:
         self._waking = tasks.BackgroundTasks("a session could not be woken")
 
     def start(self) -> None:
-        """Begin, as soon as the gateway's platforms are connected."""
+        """Start to wake sessions, as soon as the gateway's platforms are connected."""
         self._task = asyncio.create_task(self._look_again(), name="hermes-router-wakeups")
 
     async def stop(self) -> None:
@@ -53,7 +59,7 @@ class SessionWakeups:
         await tasks.cancel(self._task)
 
     async def _look_again(self) -> None:
-        await seams.until_running(self._runner)
+        await gateway_runner.until_running(self._runner)
         while True:
             for wakeup in self._wakeups.all():
                 if wakeup.at > time.time():
@@ -63,28 +69,28 @@ class SessionWakeups:
             await anyio.sleep(_LOOK_SECONDS)
 
     async def _wake(self, wakeup: Wakeup) -> None:
-        """Wake a session, unless that may not be now; forget it if it may not be ever."""
-        source = seams.source_of(wakeup.source)
+        """Wake a session, or leave it for later; forget it if its route or sender is not valid."""
+        source = message_sources.source_of(wakeup.source)
         try:
             decision = (await self._watcher.fresh()).decide(place_to_route(source))
             home = model.find(wakeup.profile, self._root).home
         except (ConfigError, ProfileError):
-            return  # people are told when somebody writes
+            return  # the next message in that place gets the notice
         if decision.action != "worker" or decision.profile != wakeup.profile:
             self._wakeups.forget(wakeup)
             return
         if self._must_wait(source) or emergency_stop.paused(home):
             return
-        if not seams.authorized(self._runner, source):
+        if not command_rules.authorized(self._runner, source):
             logger.warning("hermes-router: %s is not woken: its sender is not allowed", wakeup.key)
             self._wakeups.forget(wakeup)
             return
         logger.info("profile %s: session %s is woken", wakeup.profile, wakeup.key)
-        await self._serve(seams.event_without_text(source), wakeup.profile)
+        await self._serve(message_sources.event_without_text(source), wakeup.profile)
 
     def _must_wait(self, source: Any) -> bool:
         return (
-            seams.shutting_down(self._runner)
-            or seams.drained_externally(self._runner)
-            or seams.adapter_for(self._runner, source) is None
+            gateway_runner.shutting_down(self._runner)
+            or gateway_runner.drained_externally(self._runner)
+            or sending.adapter_for(self._runner, source) is None
         )

@@ -1,5 +1,5 @@
-"""The small files that the gateway's side and a profile's workers both keep.
+"""The small files that both the gateway and a profile's workers read or write.
 
-Each module says where one lies, what is in it, and who writes it. May use the standard library
-only. Begin at :mod:`.whole_file`.
+Each module says where a file is, what it contains, and who writes it. This package uses the
+standard library and msgspec only. Begin at :mod:`.whole_file`.
 """

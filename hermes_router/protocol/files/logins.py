@@ -1,4 +1,4 @@
-"""Hermes's files of logins (``auth.json``): doctor and workers must read the same out of them."""
+"""Read Hermes's file of logins (``auth.json``), in the same way for doctor and for workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 def logged_in(store: Path) -> set[str]:
-    """Return the providers that a file of logins has something for; none if it is no such file."""
+    """Return the providers with an entry in a file of logins; an empty set if it is not valid."""
     try:
         content = msgspec.json.decode(store.read_bytes())
     except (OSError, msgspec.DecodeError):

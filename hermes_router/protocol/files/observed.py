@@ -1,12 +1,12 @@
-"""Where the chatter of a routed place waits in its profile's home until a worker takes it.
+"""The files with observed messages of a routed place, in its profile's home for its next worker.
 
-An adapter may keep messages of a group that are not meant for the bot, as context for those that
-are. The gateway appends each to a file of the place, one JSON map per line with ``source`` (the
+An observed message is a message of a group that was not for the bot; an adapter keeps it as
+context. The gateway appends each to a file of the place. A line is a JSON map with ``source`` (the
 plain fields of Hermes's ``SessionSource``) and ``entry`` (what Hermes puts into the transcript).
-The writer holds the file's lock, and writes only while the file has its name. A worker renames the
-file before it reads it, and then waits for the lock: nobody writes to it any more.
+The gateway writes only while it holds the file's lock and the file still has its name. A worker
+first renames the file, and then waits for the lock. After that nobody writes to the file.
 
-Files that came with a message lie in the same folder until then; ``files`` of its line names them.
+The attachments of a message wait in the same folder; ``files`` of its line names them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from typing import TypedDict
 
 FOLDER = ("hermes-router", "observed")
 
-#: How the names of waiting files begin.
+#: The beginning of the names of waiting attachments.
 FILE_PREFIX = "file-"
 
 
 class File(TypedDict):
-    """A file of a message: under which path the text names it, and where it waits."""
+    """An attachment of a message.
+
+    ``named`` is its path in the message's text, ``stored`` its name in the folder where it waits.
+    """
 
     named: str
     stored: str
@@ -30,11 +33,11 @@ class File(TypedDict):
 
 
 def lost(why: str = "it could not be kept") -> str:
-    """Return what a text says in place of the path of a file that is not there."""
-    return f"nowhere, for {why}"
+    """Return the words that replace the path of a missing file in a message's text."""
+    return f"nowhere, because {why}"
 
 
 def file_name(platform: str, chat_id: object, thread_id: object) -> str:
-    """Return the name of a place's file; it tells nothing of the place."""
+    """Return the name of a place's file: a hash, which does not reveal the place."""
     place = "\0".join((platform, str(chat_id), "" if thread_id is None else str(thread_id)))
     return f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.jsonl"

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all; both sides keep such."""
+"""Write a file so that it is never seen half written; both sides use this."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file, readable by nobody else, in place of what is there; raises ``OSError``.
+    """Replace a file, or create it, readable by this user only.
 
-    A reader sees the old or the new content. The name meanwhile is nobody else's: two sandboxed
-    workers of one home may have the same process id.
+    A reader sees either the old or the new content. The temporary name is random, because two
+    sandboxed workers of one home may have the same process id.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)

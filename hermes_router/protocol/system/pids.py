@@ -1,4 +1,4 @@
-"""What the system tells of a process by its number; both sides ask."""
+"""Ask the system about a process by its pid; both sides use this."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def is_running(pid: object) -> bool:
-    """Say whether a process with this number runs; another user's counts, a zombie does not.
+    """Return True if a process with this pid runs, also another user's; a zombie does not run.
 
-    What is no number of a process does not run: records on disk may hold anything.
+    ``pid`` may be any value from a file on disk; for a value that is no pid this returns False.
     """
     if not isinstance(pid, int) or pid <= 0:
         return False
@@ -23,16 +23,16 @@ def is_running(pid: object) -> bool:
 
 
 def parent_of(pid: int) -> int:
-    """Return the number of a process's parent; 0 when it cannot be told."""
+    """Return the pid of a process's parent; 0 if unknown."""
     fields = stat_fields(pid)
     return int(fields[1]) if len(fields) > 1 else 0
 
 
 def stat_fields(pid: int) -> list[bytes]:
-    """Return the fields of ``/proc/<pid>/stat`` from the state on, which is the third.
+    """Return the fields of ``/proc/<pid>/stat``, beginning with the third, the state.
 
-    Empty where there is no such file system, or no such process any more. The command's name, which
-    may hold anything, stands before the state.
+    The field before it, the command's name, may contain any characters. The list is empty if this
+    system has no ``/proc``, or the process has ended.
     """
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
@@ -41,6 +41,6 @@ def stat_fields(pid: int) -> list[bytes]:
 
 
 def start_time(pid: int) -> int | None:
-    """Return when a process started, in the system's own count; None where that is not told."""
+    """Return when a process started, in clock ticks since the system's start; None if unknown."""
     fields = stat_fields(pid)
     return int(fields[19]) if len(fields) > 19 else None

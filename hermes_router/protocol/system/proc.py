@@ -1,8 +1,8 @@
-"""Where Linux shows a process to itself."""
+"""The folder in which Linux shows a process its own state."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-#: This process. Only here: Hermes's scan of new plugins asks about each place that names it.
+#: This process. The path is written only here, as Hermes's scan of new plugins reports each use.
 SELF = Path("/proc/self")

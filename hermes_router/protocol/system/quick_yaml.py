@@ -1,7 +1,7 @@
-"""Reading YAML by libyaml where Hermes reads it by Python's own loader; both sides use it.
+"""Make Hermes read YAML by the fast libyaml instead of the loader in Python; both sides use this.
 
-Hermes parses a whole ``config.yaml`` several times in a turn. It has a quick way of its own for
-some of them (``fast_safe_load``): the two loaders accept the same tags.
+Hermes parses a whole ``config.yaml`` several times in a turn. For some of these reads it uses
+libyaml itself (``fast_safe_load``): the two loaders accept the same tags.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", None)
 
 
 def read_yaml_quickly() -> None:
-    """Have ``yaml.safe_load`` use libyaml from now on, if it is there."""
+    """Make ``yaml.safe_load`` use libyaml from now on, if it is installed."""
     if _LOADER is not None and not hasattr(yaml.safe_load, "__wrapped__"):
         yaml.safe_load = _quick(yaml.safe_load)
 
 
 @contextlib.contextmanager
 def reading_yaml_quickly() -> Iterator[None]:
-    """Do so for the length of a block."""
+    """Make ``yaml.safe_load`` use libyaml inside a ``with`` block."""
     before = yaml.safe_load
     read_yaml_quickly()
     try:
@@ -35,7 +35,10 @@ def reading_yaml_quickly() -> Iterator[None]:
 
 
 def _quick(slow: Any) -> Any:
-    """Return what reads as ``slow`` does; what somebody adds to Python's loader stays known."""
+    """Return a fast function with the results of ``slow``.
+
+    If somebody has added tags to Python's loader, it calls ``slow``, which knows them.
+    """
 
     @functools.wraps(slow)
     def safe_load(stream: Any) -> Any:
@@ -47,7 +50,7 @@ def _quick(slow: Any) -> Any:
 
 
 def _additions() -> tuple[Any, ...]:
-    """Return the tables of Python's loader, which are replaced when somebody adds to them."""
+    """Return the tables of Python's loader; PyYAML replaces a table when somebody adds to it."""
     loader: Any = yaml.SafeLoader
     return (
         loader.yaml_constructors,

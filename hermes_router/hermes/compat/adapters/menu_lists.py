@@ -9,8 +9,18 @@ from typing import Any
 _MODULES = ("hermes_cli.commands_platforms", "hermes_cli.commands")
 
 
+def telegram_client(adapter: Any) -> Any:
+    """Return the client by which Telegram's adapter calls the Bot API, or None."""
+    return getattr(adapter, "_bot", None)
+
+
+def forget_forum(adapter: Any, chat: int) -> None:
+    """Have Telegram's adapter set its own menu in a forum at the next message."""
+    getattr(adapter, "_forum_command_registered", set()).discard(chat)
+
+
 def menu_function(name: str) -> Callable[..., Any] | None:
-    """Return a function of Hermes that lists a menu, or None: this Hermes has none."""
+    """Return a function of Hermes that lists a menu; None if this Hermes has none."""
     for module in _MODULES:
         try:
             found = getattr(importlib.import_module(module), name, None)

@@ -1,7 +1,8 @@
 """What an adapter itself, not a configuration, tells the model about a place.
 
-An adapter writes both into one text, the event's ``channel_prompt``. The configured part is the
-gateway's and stays behind, so each sentence of the adapter's own is made again and looked for.
+An adapter writes its own sentences and the configured text into one field, the event's
+``channel_prompt``. The configured text is the gateway's and must not reach the worker. So each of
+the adapter's own sentences is made again and searched for in the field.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from hermes_router.hermes.compat.seams import adapter_for
+from hermes_router.hermes.compat.seams.sending import adapter_for
 
 logger = logging.getLogger(__name__)
 
 _TELEGRAM = "plugins.platforms.telegram.telegram_context"
 
-#: A message of a group, as far as Telegram's adapter looks at it for these sentences.
+#: A message of a group, with only what Telegram's adapter reads for these sentences.
 _IN_A_GROUP = SimpleNamespace(chat=SimpleNamespace(type="supergroup"))
 
 
@@ -32,14 +33,16 @@ def own_words(runner: Any, event: Any) -> str | None:
         said = [words for words in _sentences(adapter, event.source) if words and words in prompt]
     except Exception as error:  # noqa: BLE001 - boundary: an adapter may raise anything
         logger.warning(
-            "hermes-router: %s does not tell what it says of a place: %r", adapter, error
+            "hermes-router: the sentences that %s writes into prompts could not be read: %r",
+            adapter,
+            error,
         )
         return None
     return "\n\n".join(said) or None
 
 
 def _sentences(adapter: Any, source: Any) -> Iterator[str | None]:
-    """Yield what this adapter could have said: who the bot is, and what overheard chatter is."""
+    """Yield the sentences that this adapter may write: about the bot, and observed messages."""
     slack = getattr(adapter, "_build_identity_prompt", None)
     if slack is not None:
         yield slack(getattr(source, "scope_id", None) or "")

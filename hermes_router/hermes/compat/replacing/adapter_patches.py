@@ -1,7 +1,7 @@
-"""Methods of adapters that the router replaces, and what is said where a Hermes has them no more.
+"""Methods of adapters that the router replaces, and an error log for a Hermes that lacks one.
 
-An adapter without one keeps working, and does for routed places what it does for all. That is the
-wrong profile's doing, so it is said loudly, once for each adapter.
+An adapter without such a method keeps working, but treats routed places like all others. Then the
+wrong profile acts there. So an error is logged, once for each adapter.
 """
 
 from __future__ import annotations
@@ -23,42 +23,42 @@ class Replaced:
     platform: str
     name: str
     sign: str
-    """Attribute that the adapter has in every Hermes whose adapter has the method."""
+    """An attribute that shows the method should exist: each such adapter has had both."""
     without: str
-    """What happens to routed places without it."""
+    """What happens to routed places without the method."""
 
 
 STICKER = Replaced(
     platform="telegram",
     name="_handle_sticker",
     sign="_bot",
-    without="the gateway's own profile looks at the stickers of routed places",
+    without="the gateway's own profile describes the stickers of routed places",
 )
 OBSERVED_MEDIA = Replaced(
     platform="telegram",
     name="_cache_observed_media",
     sign="_observe_unmentioned_group_message",
-    without="files that are overheard in routed places stay in the gateway's home",
+    without="files of observed messages in routed places stay in the gateway's home",
 )
 FORUM_COMMANDS = Replaced(
     platform="telegram",
     name="_ensure_forum_commands",
     sign="_forum_command_registered",
-    without="the adapter may put the gateway's menu over that of a routed forum",
+    without="the adapter may replace the menu of a routed forum by the gateway's",
 )
 
 CLICK = Replaced(
     platform="telegram",
     name="_handle_callback_query",
     sign="_bot",
-    without="anybody who may write can click on the buttons of one person's session",
+    without="everybody who may write can click on the buttons of one person's session",
 )
 
 
 def replace(
     adapter: Any, replaced: Replaced, by: object, around: Callable[[_Method], _Method]
 ) -> None:
-    """Put what ``around`` makes of an adapter's method in its place, once for each ``by``."""
+    """Replace an adapter's method by what ``around`` makes of it, once for each ``by``."""
     original = method_of(adapter, replaced)
     if original is None or getattr(original, "replaced_by", None) is by:
         return
@@ -68,7 +68,7 @@ def replace(
 
 
 def method_of(adapter: Any, replaced: Replaced) -> Any:
-    """Return the method, or None: this adapter has none, or no longer, which is logged."""
+    """Return the method; None if the adapter has none, logged as an error if it should have one."""
     if adapter.platform.value != replaced.platform:
         return None
     method = getattr(adapter, replaced.name, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_router.hermes.compat.replacing.patching import Patch, PatchState, state_of
+from hermes_router.hermes.compat.replacing.patching import Patch
 
 _RUNNER = ("gateway.run:GatewayRunner",)
 _TELEGRAM = ("plugins.platforms.telegram.adapter:TelegramAdapter",)
@@ -17,20 +17,20 @@ HANDLE = Patch(
 HANDLE_BUSY = Patch(
     owners=_RUNNER,
     name="_handle_active_session_busy_message",
-    why="so does a message that arrives while the place is busy",
+    why="the same for a message that arrives during a turn of the place",
     required=True,
 )
 START = Patch(owners=_RUNNER, name="start", why="the router starts with the gateway", required=True)
 STOP = Patch(
     owners=_RUNNER,
     name="stop",
-    why="background work of workers ends while people can still be told",
+    why="background work of workers ends while the gateway can still send notices",
     required=True,
 )
 NOTIFY = Patch(
     owners=_RUNNER,
     name="_notify_active_sessions_of_shutdown",
-    why="places in which a routed turn runs hear in the profile's language that the gateway goes",
+    why="places with a running routed turn get the gateway's stop notice in the profile's language",
 )
 WAIT = Patch(
     owners=_RUNNER,
@@ -41,12 +41,12 @@ WAIT = Patch(
 ROUTE_OF_SOURCE = Patch(
     owners=_RUNNER,
     name="_profile_name_for_source",
-    why="Hermes's own routing is off: one router for each message",
+    why="Hermes's own routing is off, so that one router handles each message",
 )
 SESSION_STORE = Patch(
     owners=("gateway.platforms.base:BasePlatformAdapter",),
     name="set_session_store",
-    why="what an adapter keeps about a routed place goes to the profile's home",
+    why="an adapter stores data about a routed place in the profile's home",
     required=True,
 )
 PARKED = Patch(
@@ -69,59 +69,50 @@ RUNNING_JOBS = Patch(
 STICKER = Patch(
     owners=_TELEGRAM,
     name="_handle_sticker",
-    why="a sticker in a routed place is described by its profile's own model",
-    without="the gateway's own profile looks at the stickers of routed places",
+    why="the profile's own model describes a sticker in a routed place",
+    without="the gateway's own profile describes the stickers of routed places",
 )
 OBSERVED_MEDIA = Patch(
     owners=_TELEGRAM,
     name="_cache_observed_media",
-    why="files that are overheard in a routed place go to the profile's home",
-    without="files that are overheard in routed places stay in the gateway's home",
+    why="files of observed messages in a routed place go to the profile's home",
+    without="files of observed messages in routed places stay in the gateway's home",
 )
 FORUM_COMMANDS = Patch(
     owners=_TELEGRAM,
     name="_ensure_forum_commands",
     why="a routed forum keeps the command menu of its profiles",
-    without="the adapter may put the gateway's menu over that of a routed forum",
+    without="the adapter may replace the menu of a routed forum by the gateway's",
 )
 KANBAN_SPAWN = Patch(
     owners=("hermes_cli.kanban_db_dispatch", "hermes_cli.kanban_db"),
     name="_default_spawn",
     why="a card's process gets the environment of its own profile",
-    without="a card of a routed profile is worked on in the gateway's environment",
+    without="a card of a routed profile runs in the gateway's environment",
 )
 CHILD_ENVIRONMENT = Patch(
     owners=("tools.environments.local",),
     name="build_subprocess_env",
-    why="that environment is made by another module, which reads the gateway's own",
+    why="another module builds that environment from the gateway's own",
     since="0.20",
 )
 KANBAN_SUBSCRIPTIONS = Patch(
     owners=("hermes_cli.kanban_db_notify", "hermes_cli.kanban_db"),
     name="list_notify_subs",
-    why="subscriptions of routed profiles are served by this gateway, under their policy",
-    without="what routed profiles subscribed to on the kanban board is not told",
+    why="this gateway notifies routed profiles that subscribed to cards, under their delivery "
+    "policy",
+    without="routed profiles get no notices of the kanban cards that they subscribed to",
 )
 KANBAN_COUNT = Patch(
     owners=("hermes_cli.kanban_db_notify",),
     name="count_notify_subs",
-    why="a board on which only routed profiles subscribed is looked at, too",
+    why="a board on which only routed profiles subscribed is checked, too",
     since="0.21",
 )
 KANBAN_ARTIFACTS = Patch(
     owners=_RUNNER,
     name="_deliver_kanban_artifacts",
-    why="a card that a sandbox wrote attaches files of the board only",
-)
-APPROVE = Patch(
-    owners=("tools.approval",),
-    name="resolve_gateway_approval",
-    why="a click on a routed profile's approval reaches its worker",
-)
-HAS_APPROVAL = Patch(
-    owners=("tools.approval",),
-    name="has_blocking_approval",
-    why="adapters see that a routed approval is open",
+    why="a card that a sandboxed worker wrote can attach only files of the board",
 )
 APPROVAL_SECONDS = Patch(
     owners=("gateway.platforms.base",),
@@ -129,20 +120,10 @@ APPROVAL_SECONDS = Patch(
     why="a routed profile's approval says how long that profile waits",
     since="0.21.3",
 )
-CLARIFY = Patch(
-    owners=_CLARIFY,
-    name="resolve_gateway_clarify",
-    why="a click on a routed profile's question reaches its worker",
-)
 CLARIFY_TYPED = Patch(
     owners=_CLARIFY,
     name="mark_awaiting_text",
-    why="so does the wish to type the answer",
-)
-CONFIRM = Patch(
-    owners=("tools.slash_confirm",),
-    name="resolve",
-    why="a click on a routed profile's confirmation reaches its worker",
+    why="a click on the choice to type an answer reaches the worker that asked",
 )
 PICKER = Patch(
     owners=_TELEGRAM,
@@ -154,8 +135,14 @@ CHOICE_PICKER = Patch(
     name="_handle_choice_picker_callback",
     why="the same for a picker of a plain choice",
 )
+CLICK = Patch(
+    owners=_TELEGRAM,
+    name="_handle_callback_query",
+    why="only those who may write in a person's own session may click on its buttons",
+    without="everybody who may write can click on the buttons of one person's session",
+)
 
-#: All of them; ``required`` ones come first.
+#: All patches; the required ones come first.
 PATCHES: tuple[Patch, ...] = (
     HANDLE,
     HANDLE_BUSY,
@@ -176,22 +163,14 @@ PATCHES: tuple[Patch, ...] = (
     KANBAN_SUBSCRIPTIONS,
     KANBAN_COUNT,
     KANBAN_ARTIFACTS,
-    APPROVE,
-    HAS_APPROVAL,
     APPROVAL_SECONDS,
-    CLARIFY,
     CLARIFY_TYPED,
-    CONFIRM,
     PICKER,
     CHOICE_PICKER,
+    CLICK,
 )
 
 
 def required() -> tuple[Patch, ...]:
-    """Return those without which routing is closed."""
+    """Return the patches without which routing is closed."""
     return tuple(patch for patch in PATCHES if patch.required)
-
-
-def installed_patches() -> list[PatchState]:
-    """Return each patch with what became of it in this process."""
-    return [state_of(patch) for patch in PATCHES]

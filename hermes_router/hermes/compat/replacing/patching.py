@@ -1,8 +1,8 @@
-"""Replacing functions of Hermes: one way to do it, and one list of what was done.
+"""Replace functions of Hermes: one way to do it, and one list of all replacements.
 
 A :class:`Patch` names a function and says why it is replaced. :func:`apply` puts a wrapper in its
-place, on the module or class whose attribute the callers in Hermes read. A name that a module only
-passes on from another one (PEP 562) is no place to replace it: such a module is skipped.
+place, on the module or class whose attribute the callers in Hermes read. A module that only passes
+a name on from another module (PEP 562) is skipped: its callers read the other module.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from hermes_router.protocol.replacements import Replacement
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class Patch:
     """One function of Hermes that the router replaces."""
 
     owners: tuple[str, ...]
-    """Where it may be, the newest Hermes first: ``module`` or ``module:Class``."""
+    """Where the function may be, the newest Hermes first: ``module`` or ``module:Class``."""
     name: str
     why: str
     """What the replacement is for."""
@@ -37,26 +39,29 @@ class Patch:
     """What happens in a Hermes that lacks the function."""
     since: str = "0.19"
     until: str = ""
-    """The last version that has it; empty while the newest one has it."""
+    """The last Hermes version that has the function; empty while the newest one has it."""
     required: bool = False
-    """Whether routing is closed in a Hermes that lacks it."""
+    """Whether routing is closed in a Hermes that lacks the function."""
 
     @property
     def label(self) -> str:
-        """Its name as people may look it up in Hermes's source."""
+        """Return the function's full name, as people can look it up in Hermes's source."""
         return f"{self.owners[0].replace(':', '.')}.{self.name}"
 
-
-@dataclass(frozen=True, kw_only=True)
-class PatchState:
-    """What became of a patch: ``replaced``, ``missing``, ``overridden`` or ``unused``."""
-
-    patch: Patch
-    state: str
+    def described(self) -> Replacement:
+        """Return what the doctor tells of it. Imports where it may be."""
+        return Replacement(
+            function=self.label,
+            why=self.why,
+            since=self.since,
+            until=self.until or None,
+            required=self.required,
+            found=owner_of(self) is not None,
+        )
 
 
 class _Replacement:
-    """The wrapper that stands in one place; a later ``apply`` exchanges it."""
+    """The wrapper of one patch, in one place; a later ``apply`` exchanges it."""
 
     def __init__(self, patch: Patch, original: Any, wrapper: Wrapper) -> None:
         self.patch = patch
@@ -64,7 +69,7 @@ class _Replacement:
         self.wrapper = wrapper
 
     def function(self) -> Any:
-        """Return what Hermes finds in place of its own function."""
+        """Return the function that Hermes calls instead of its own."""
         original = self.original
         if inspect.iscoroutinefunction(original):
 
@@ -82,15 +87,14 @@ class _Replacement:
 
 
 _lock = threading.RLock()
-_applied: dict[Patch, list[tuple[Any, _Replacement]]] = {}
 _missing: set[Patch] = set()
 
 
 def apply(patch: Patch, wrapper: Wrapper, *, owner: Any = None) -> bool:
-    """Replace a function; say whether this Hermes has it.
+    """Replace a function by a wrapper; return whether this Hermes has the function.
 
-    Done again it exchanges the wrapper. ``owner`` is the class or object to act on, where the patch
-    cannot know it.
+    A second call for the same patch exchanges the wrapper. ``owner`` is the class or object to
+    change, for a patch that cannot name it.
     """
     with _lock:
         owner = owner_of(patch) if owner is None else owner
@@ -104,7 +108,6 @@ def apply(patch: Patch, wrapper: Wrapper, *, owner: Any = None) -> bool:
             return True
         replacement = _Replacement(patch, original, wrapper)
         setattr(owner, patch.name, replacement.function())
-        _applied.setdefault(patch, []).append((owner, replacement))
         return True
 
 
@@ -140,24 +143,12 @@ def _resolve(name: str) -> Any:
 
 
 def _attribute(owner: Any, name: str) -> Any:
-    """Return an attribute; of a module only what it holds itself."""
+    """Return an attribute; of a module, only an attribute that the module itself holds."""
     if inspect.ismodule(owner):
         return vars(owner).get(name)
     return getattr(owner, name, None)
 
 
 def missing(patches: Iterable[Patch]) -> list[str]:
-    """Return the names of those that this Hermes does not have."""
+    """Return the names of the patches whose function this Hermes does not have."""
     return [patch.label for patch in patches if owner_of(patch) is None]
-
-
-def state_of(patch: Patch) -> PatchState:
-    """Say what became of a patch in this process, without importing anything."""
-    places = _applied.get(patch)
-    if not places:
-        return PatchState(patch=patch, state="missing" if patch in _missing else "unused")
-    stands = all(
-        getattr(_attribute(owner, patch.name), _ATTRIBUTE, None) is replacement
-        for owner, replacement in places
-    )
-    return PatchState(patch=patch, state="replaced" if stands else "overridden")

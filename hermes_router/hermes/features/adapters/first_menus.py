@@ -1,9 +1,9 @@
-"""What profiles offer in menus to which nobody has written yet.
+"""Look up what profiles offer in menus before anybody has written to them.
 
-A worker says after a turn what its profile offers. A profile that is kept warm is asked before,
-once: by a job worker that is forked from what is prepared anyway. Whoever writes first is served
-first, and tells it as well. A profile that is not kept warm, or wants no upkeep, gets no process
-before its first turn.
+A worker reports after a turn what its profile offers. A profile with prepared workers is asked
+earlier, once: a job worker, forked from the prepared template, looks it up. Whoever writes first is
+served first, and that turn reports the commands as well. A profile without prepared workers, or
+without upkeep, gets no process before its first turn.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from typing import Any
 import anyio
 
 from hermes_router import tasks
-from hermes_router.hermes.compat import seams
+from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.hermes.features.adapters.menus import ChatMenus
 from hermes_router.hermes.features.jobs import Jobs
 from hermes_router.jobs.scheduler import Member
 from hermes_router.protocol import messages as msg
 from hermes_router.workers.pool import WorkerPool
 
-#: Seconds between two rounds through the profiles, and rounds: what is to be kept warm is by then.
+#: Seconds between two rounds through the profiles, and how many rounds. By then, workers are
+#: prepared, also on a slow machine: one profile is prepared after the other.
 _PAUSE = 10.0
-_ROUNDS = 6
+_ROUNDS = 30
 
 
 class FirstMenus:
-    """Asks the profiles of one gateway; ``begin`` anew when the routes change."""
+    """Asks the profiles of one gateway; call ``begin`` again when the routes change."""
 
     def __init__(self, runner: Any, menus: ChatMenus, workers: WorkerPool, jobs: Jobs) -> None:
         self._runner = runner
@@ -37,17 +38,17 @@ class FirstMenus:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Ask, beside the messages, whoever is kept warm and has not said yet what it offers."""
+        """Ask, beside the messages, the profiles with prepared workers and no report yet."""
         if self._task is not None:
             self._task.cancel()
         self._task = asyncio.create_task(self._ask(), name="hermes-router-first-menus")
 
     async def stop(self) -> None:
-        """Ask nobody any more."""
+        """Ask no more profiles."""
         await tasks.cancel(self._task)
 
     async def _ask(self) -> None:
-        await seams.until_running(self._runner)
+        await gateway_runner.until_running(self._runner)
         for _round in range(_ROUNDS):
             await anyio.sleep(_PAUSE)
             silent = [

@@ -1,7 +1,7 @@
-"""Messages that an adapter joins into one before the router sees them, such as a long text's parts.
+"""Messages that an adapter joins into one before the router sees them, for example a long text.
 
-Each part has an id of its own under which the platform may deliver it again. So the parts are noted
-on the joined event, and a part that was there before is not joined to a message that is new.
+Each part has its own id, and the platform may deliver a part again. So the ids of the parts are
+noted on the joined event. A part that was accepted before is not joined to a new message.
 """
 
 from __future__ import annotations
@@ -12,17 +12,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from hermes_router.hermes.compat.adapters.joining import JOINERS, held
 from hermes_router.hermes.compat.events import PARTS, identity_of, part_of
 from hermes_router.state.ledger import Ledger
 
 logger = logging.getLogger(__name__)
-
-#: The adapters' methods that join events, and where each keeps what it has not handed on, by key.
-_JOINERS = {
-    "_enqueue_text_event": "_pending_text_batches",
-    "_enqueue_photo_event": "_pending_photo_batches",
-    "_queue_media_group_event": "_media_group_events",
-}
 
 
 class JoinedMessages:
@@ -33,30 +27,27 @@ class JoinedMessages:
         self._routed = routed
 
     def take_over(self, adapter: Any) -> None:
-        """Follow what an adapter joins. One that joins nothing keeps all its methods."""
-        for name, waiting in _JOINERS.items():
+        """Wrap the methods by which an adapter joins messages, if it has such methods."""
+        for name in JOINERS:
             original = getattr(adapter, name, None)
             if callable(original) and getattr(original, "replaced_by", None) is not self:
-                method = self._following(original, adapter, waiting)
+                method = self._following(original, functools.partial(held, adapter, name))
                 method.replaced_by = self  # type: ignore[attr-defined]
                 setattr(adapter, name, method)
 
-    def _following(self, original: Any, adapter: Any, waiting: str) -> Callable[..., Any]:
-        """Return the method that joins, and then notes what was joined."""
-
-        def held(args: tuple[Any, ...]) -> Any:
-            key = args[0] if len(args) > 1 else adapter._text_batch_key(args[-1])
-            return getattr(adapter, waiting, {}).get(key)
-
+    def _following(
+        self, original: Any, waiting: Callable[[tuple[Any, ...]], Any]
+    ) -> Callable[..., Any]:
+        """Return a wrapper that calls the joining method and then notes which parts were joined."""
         if inspect.iscoroutinefunction(original):
 
             @functools.wraps(original)
             async def joined_later(*args: Any) -> None:
                 if not self._routed(args[-1].source):
                     await original(*args)
-                elif not self._again(args[-1], held(args)):
+                elif not self._again(args[-1], waiting(args)):
                     await original(*args)
-                    _note(args[-1], held(args))
+                    _note(args[-1], waiting(args))
 
             return joined_later
 
@@ -64,22 +55,24 @@ class JoinedMessages:
         def joined(*args: Any) -> None:
             if not self._routed(args[-1].source):
                 original(*args)
-            elif not self._again(args[-1], held(args)):
+            elif not self._again(args[-1], waiting(args)):
                 original(*args)
-                _note(args[-1], held(args))
+                _note(args[-1], waiting(args))
 
         return joined
 
     def _again(self, event: Any, held: Any) -> bool:
-        """Say whether an event was accepted before, or is a part of the one that is held back."""
+        """Say whether an event was accepted before, or is a part of the event that waits."""
         setattr(event, PARTS, [part_of(event)])
         again = part_of(event) in getattr(held, PARTS, ()) or self._ledger.known(identity_of(event))
         if again:
-            logger.info("hermes-router: a message was delivered again; it is not served twice")
+            logger.info(
+                "hermes-router: the platform delivered a message again; it is not answered twice"
+            )
         return again
 
 
 def _note(event: Any, held: Any) -> None:
-    """Note what an event brought to the one that it was joined to."""
+    """Add the parts of an event to those of the waiting event that it was joined to."""
     if held is not None and held is not event and hasattr(held, PARTS):
         getattr(held, PARTS).extend(getattr(event, PARTS))

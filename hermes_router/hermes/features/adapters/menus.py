@@ -1,8 +1,8 @@
-"""The command menus of routed chats, on the platforms that can scope a menu to a chat.
+"""The command menus of routed chats, on platforms that can set a menu for one chat.
 
-What such a platform can do is one :class:`ChatMenu`; elsewhere nothing is asked and nothing is set.
-Menus follow: a worker that says that its profile's commands changed, the routes, and whoever
-writes in a chat for the first time. All of it is done beside the messages.
+One :class:`ChatMenu` says what such a platform can do; on other platforms nothing is done. A menu
+is set again in three cases: a worker reports that its profile's commands changed, the routes
+changed, or somebody writes in a chat for the first time. All this runs beside the messages.
 """
 
 from __future__ import annotations
@@ -17,20 +17,24 @@ from typing import Any, Protocol
 
 from hermes_router import tasks
 from hermes_router.config.model import Decision, RouterConfig
-from hermes_router.hermes.compat import seams
-from hermes_router.hermes.compat.adapters.menu_lists import menu_function
+from hermes_router.hermes.compat.adapters.menu_lists import (
+    forget_forum,
+    menu_function,
+    telegram_client,
+)
 from hermes_router.hermes.compat.replacing.adapter_patches import FORUM_COMMANDS, replace
+from hermes_router.hermes.compat.seams import gateway_runner, sending
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.menus import Commands, Menus, answering, name_of, union
 from hermes_router.routing.table import Place
 
 logger = logging.getLogger(__name__)
 
-#: Chats, and places of each, that are remembered while the routes are the same.
+#: How many chats, and places of each chat, are remembered while the routes stay the same.
 _MOST_MET = 2048
 _MOST_PLACES = 200
 
-#: Seconds in which a profile is heard once: each time costs the disk and the platform something.
+#: Seconds in which a profile's report counts once: each report writes to the disk and the platform.
 _CALM_SECONDS = 1.0
 
 
@@ -38,22 +42,30 @@ class ChatMenu(Protocol):
     """How an adapter's platform shows a menu in one chat."""
 
     def works(self, adapter: Any) -> bool:
-        """Say whether this adapter, of this Hermes, can."""
+        """Say whether this adapter, in this version of Hermes, can set a menu for one chat."""
 
     def most(self) -> int:
         """Return how many commands a menu may have."""
 
     def own(self) -> Commands:
-        """Return what the gateway's own profile offers; reads files."""
+        """Return the commands of the gateway's own profile; reads files."""
 
     async def show(self, adapter: Any, chat: str, commands: Commands) -> None:
-        """Set the menu of a chat; raises whatever the adapter's library does."""
+        """Set the menu of a chat.
+
+        Raises:
+            Exception: whatever the adapter's library raises.
+        """
 
     async def drop(self, adapter: Any, chat: str) -> None:
-        """Leave a chat to the menu that the adapter gives to all; raises the same."""
+        """Remove the menu of a chat, so that it shows the menu for all chats.
+
+        Raises:
+            Exception: whatever the adapter's library raises.
+        """
 
     def keep(self, adapter: Any, ours: Callable[[str], bool]) -> None:
-        """Have the adapter leave the menus of the chats that are ``ours`` alone."""
+        """Wrap the adapter so that it sets no menu in chats for which ``ours`` is true."""
 
 
 class _Telegram:
@@ -61,12 +73,12 @@ class _Telegram:
 
     def works(self, adapter: Any) -> bool:
         return menu_function("telegram_menu_commands") is not None and callable(
-            getattr(getattr(adapter, "_bot", None), "set_my_commands", None)
+            getattr(telegram_client(adapter), "set_my_commands", None)
         )
 
     def most(self) -> int:
         limit = menu_function("telegram_menu_max_commands")
-        return int(limit()) if limit is not None else 30  # older: what its adapter passes
+        return int(limit()) if limit is not None else 30  # older: the number in its adapter
 
     def own(self) -> Commands:
         listing = menu_function("telegram_menu_commands")
@@ -78,14 +90,14 @@ class _Telegram:
         fitting = [(name.replace("-", "_"), text) for name, text in commands]
         listed = [telegram.BotCommand(name, text) for name, text in fitting]
         scope = telegram.BotCommandScopeChat(chat_id=int(chat))
-        await adapter._bot.set_my_commands(listed, scope=scope)
+        await telegram_client(adapter).set_my_commands(listed, scope=scope)
 
     async def drop(self, adapter: Any, chat: str) -> None:
         telegram: Any = importlib.import_module("telegram")
         scope = telegram.BotCommandScopeChat(chat_id=int(chat))
-        await adapter._bot.delete_my_commands(scope=scope)
-        # forums do not inherit: have the adapter set its own at the next message
-        getattr(adapter, "_forum_command_registered", set()).discard(int(chat))
+        await telegram_client(adapter).delete_my_commands(scope=scope)
+        # Forums do not inherit a menu: have the adapter set its own at the next message.
+        forget_forum(adapter, int(chat))
 
     def keep(self, adapter: Any, ours: Callable[[str], bool]) -> None:
         def around(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +115,7 @@ _MENUS: Mapping[str, ChatMenu] = {"telegram": _Telegram()}
 
 
 class ChatMenus:
-    """The menus of one gateway's routed chats; ``configuration`` says what is in force."""
+    """The menus of one gateway's routed chats; ``configuration`` returns the one in force."""
 
     def __init__(
         self, runner: Any, file: Path, configuration: Callable[[], RouterConfig | None]
@@ -117,21 +129,25 @@ class ChatMenus:
         self._task: asyncio.Task[None] | None = None
 
     def take_over(self, adapter: Any) -> None:
-        """Have an adapter leave the menus of routed chats alone, once they are set."""
+        """Wrap an adapter so that it does not change the menus that the router has set."""
         platform = adapter.platform.value
         menu = _MENUS.get(platform)
         if menu is not None:
             menu.keep(adapter, lambda chat: self._menus.shown(platform, chat) is not None)
 
     def known(self, profile: str, platform: str) -> str | None:
-        """Return what a worker is to compare its commands with; None if nobody wants to know."""
+        """Return the name of the last list of commands that a worker reported.
+
+        The next worker compares its commands with it. Returns an empty text if no worker has
+        reported yet, and None if this platform has no menus.
+        """
         if self._of(platform) is None:
             return None
         offered = self._menus.offered(profile, platform)
         return offered.of if offered is not None else ""
 
     def silent(self, profile: str) -> list[str]:
-        """Return the platforms with menus on which nobody knows yet what a profile offers."""
+        """Return the platforms with menus for which no worker of a profile has reported yet."""
         return [name for name in _MENUS if self.known(profile, name) == ""]
 
     def visited(self, place: Place) -> None:
@@ -147,7 +163,10 @@ class ChatMenus:
             self._refresh([chat])
 
     def offered(self, profile: str, platform: str, offers: msg.Commands) -> None:
-        """Take note of what a worker says that its profile offers; what is lost is said again."""
+        """Note the commands that a worker reports; a report too soon after another one is dropped.
+
+        The next worker then reports the same commands again.
+        """
         now = time.monotonic()
         if platform in _MENUS and now - self._heard.get(profile, -_CALM_SECONDS) >= _CALM_SECONDS:
             self._heard[profile] = now
@@ -155,7 +174,7 @@ class ChatMenus:
             self._refresh([*self._met, *self._menus.chats(), *self._routed()])
 
     def routes_changed(self) -> None:
-        """See that the menus fit the routes that are in force now."""
+        """Set the menus again by the routes that are in force now."""
         self._met.clear()
         self._refresh([*self._menus.chats(), *self._routed()])
 
@@ -166,11 +185,11 @@ class ChatMenus:
 
     def _of(self, platform: str) -> tuple[ChatMenu, Any] | None:
         menu = _MENUS.get(platform)
-        adapter = seams.adapter_named(self._runner, platform) if menu is not None else None
+        adapter = sending.adapter_named(self._runner, platform) if menu is not None else None
         return (menu, adapter) if menu and adapter and menu.works(adapter) else None
 
     def _routed(self) -> list[tuple[str, str]]:
-        """Return the chats that routes name: their menus need not wait until somebody writes."""
+        """Return the chats that routes name: their menus are set before anybody writes there."""
         config = self._configuration()
         routes = config.table.routes if config is not None else ()
         chats = [(r.platform, r.chat_id) for r in routes if r.enabled and r.chat_id]
@@ -184,14 +203,14 @@ class ChatMenus:
             self._task = asyncio.create_task(self._work(), name="hermes-router-menus")
 
     async def _work(self) -> None:
-        await seams.until_running(self._runner)
+        await gateway_runner.until_running(self._runner)
         while self._due:
             platform, chat = next(iter(self._due))
             del self._due[platform, chat]
             try:
                 await self._set(platform, chat)
-            except Exception as error:  # noqa: BLE001 - boundary: a menu is never worth a failure
-                self._met.pop((platform, chat), None)  # again when somebody writes there
+            except Exception as error:  # noqa: BLE001 - boundary: a menu must not fail a turn
+                self._met.pop((platform, chat), None)  # the next message there tries again
                 logger.warning("the menu of chat %s could not be set: %r", chat, error)
 
     async def _set(self, platform: str, chat: str) -> None:
@@ -214,7 +233,7 @@ class ChatMenus:
             logger.info("the menu of chat %s has %d commands", chat, len(commands))
 
     async def _together(self, menu: ChatMenu, platform: str, who: list[Decision]) -> Commands:
-        """Return the menu of a chat that these answer in; empty while none of them is known."""
+        """Return the joint menu of the profiles that answer in a chat; empty if none is known."""
         lists = []
         for decision in who:
             offered = self._menus.offered(decision.profile or "", platform)

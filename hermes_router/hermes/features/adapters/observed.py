@@ -1,10 +1,10 @@
-"""Files that are overheard in routed places: they wait in the profile's home for a worker.
+"""Files of observed messages in routed places: they wait in the profile's home for a worker.
 
-Hermes's Telegram adapter fetches what people show each other in a group that it listens to. It puts
-it into the cache of its own home, and names the path in what it keeps of the message. For a routed
-place the profile's worker must find the file in its own cache, and the gateway keeps none. So the
-adapter's method is wrapped: what it has fetched goes into the profile's home before the message is
-kept.
+Hermes's Telegram adapter downloads what people show each other in a group that it listens to. It
+puts the file into the cache of its own home, and keeps the path in the text of the message. In a
+routed place, the profile's worker must find the file in the profile's cache, and the gateway must
+keep no copy. So the adapter's method is wrapped: the downloaded file moves into the profile's home
+before the message is kept.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.bounded import BoundedMap
-from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.events import in_words
 from hermes_router.hermes.compat.replacing.adapter_patches import OBSERVED_MEDIA, replace
+from hermes_router.hermes.compat.seams import message_sources
 from hermes_router.protocol.files.observed import File, lost
 from hermes_router.state.observed import keep_file
 
@@ -28,10 +28,10 @@ _REMEMBERED = 256
 
 
 class OverheardFiles:
-    """The files that were taken from an adapter, for the messages that are kept next.
+    """Files that were taken from an adapter, until the session store keeps their message.
 
     ``home_of`` is that of :class:`hermes_router.hermes.features.adapters.sessions.RoutedSessions`;
-    ``largest_of`` says how many bytes a file may have in a routed place.
+    ``largest_of`` returns the largest size of a file, in bytes, in a routed place.
     """
 
     def __init__(self, home_of: Callable[[Any], Any], largest_of: Callable[[Any], int]) -> None:
@@ -40,11 +40,11 @@ class OverheardFiles:
         self._kept: BoundedMap[tuple[str, str], list[File]] = BoundedMap(_REMEMBERED)
 
     def take_over(self, adapter: Any) -> None:
-        """Have an adapter that fetches overheard files leave none of a routed place's behind."""
+        """Wrap the method that downloads files, so that a routed place's file leaves the cache."""
 
         def around(original: Callable[..., Any]) -> Callable[..., Any]:
             async def fetch(message: Any, event: Any) -> None:
-                source = seams.shared_source(adapter, event.source)
+                source = message_sources.shared_source(adapter, event.source)
                 if self._home_of(source) is None:
                     return  # nobody keeps the message either
                 await original(message, event)
@@ -57,7 +57,7 @@ class OverheardFiles:
         replace(adapter, OBSERVED_MEDIA, self, around)
 
     async def _move(self, event: Any, home: Path, largest: int) -> None:
-        """Move the files of a message into a home; say in its text which are not there."""
+        """Move the files of a message into a home; its text then names the missing ones."""
         kinds = dict(zip(event.media_urls or (), event.media_types or (), strict=False))
         event.media_urls, event.media_types = [], []
         kept = []
@@ -71,21 +71,21 @@ class OverheardFiles:
             self._kept[str(event.source.chat_id), str(event.message_id)] = kept
 
     def of(self, source: Any, entry: Mapping[str, Any]) -> list[File]:
-        """Return, once, the files of a message that is now kept."""
+        """Return the files of a message and forget them; called when the message is kept."""
         return self._kept.pop((str(source.chat_id), str(entry.get("message_id"))), [])
 
 
 def _moved(home: Path, named: str, kind: str, largest: int) -> File | str:
-    """Move one file; return where it waits, or what the text is to say in place of its path."""
-    path = seams.cached_media(named)
+    """Move one file; return where it waits, or the text that replaces its path."""
+    path = message_sources.cached_media(named)
     if path is None:
         return lost()
     try:
         if path.stat().st_size > largest:
-            return lost(f"files may have {in_words(largest)} here")
+            return lost(f"a file may have at most {in_words(largest)} here")
         return File(named=named, stored=keep_file(home, path, largest), name=path.name, kind=kind)
     except OSError as error:
-        logger.warning("hermes-router: a file that was overheard is not kept: %s", error)
+        logger.warning("hermes-router: a file of an observed message was not kept: %s", error)
         return lost()
     finally:
         path.unlink(missing_ok=True)

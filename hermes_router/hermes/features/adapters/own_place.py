@@ -1,8 +1,8 @@
-"""A message reaches its own topic, or nobody: never the rest of the chat.
+"""Keep a message in its own topic: if the topic is gone, the message is not sent at all.
 
-When a topic is gone, some of Hermes's adapters send the same message again without it. It then
-lands in another topic, which may be another profile's. While an adapter sends into a routed thread,
-what carries its calls refuses those that have lost the thread; the adapter reports a failure.
+When a topic is gone, some of Hermes's adapters send the same message again without it. The message
+then lands in another topic, perhaps another profile's. While an adapter sends into a routed thread,
+its client library refuses calls that have lost the thread. The adapter then reports a failure.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from http import HTTPStatus
 from typing import Any
 
 from hermes_router.config.model import RouterConfig
+from hermes_router.hermes.compat.adapters import own_threads
 from hermes_router.routing.table import GENERAL_THREAD, Place
 
 logger = logging.getLogger(__name__)
 
-#: Calls of Telegram's that put something into a chat, by how their names begin.
+#: Telegram's calls that put something into a chat begin with one of these words.
 _POSTING = ("send", "forward", "copy")
 
 
@@ -35,16 +36,16 @@ class _Thread:
     thread_id: str
 
 
-#: What Google Chat is to do with a message for a thread that it does not have.
+#: What Google Chat does with a message for a thread that does not exist: open a new one, or fail.
 _OR_NEW_THREAD, _OR_FAIL = "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD", "REPLY_MESSAGE_OR_FAIL"
 
 _kept: ContextVar[_Thread | None] = ContextVar("kept_in_thread", default=None)
-"""The thread that a call is for, while it must not leave it."""
+"""The thread that the calls in this context must stay in; None for no thread."""
 
 
 @contextmanager
 def kept_in(chat_id: object, thread_id: object) -> Iterator[None]:
-    """Let nothing that is called in here send into the chat outside the thread, if there is one."""
+    """Allow calls in the block to send into the chat only within the thread, if one is given."""
     named = thread_id is not None and str(thread_id) not in {"", GENERAL_THREAD}
     token = _kept.set(_Thread(str(chat_id), str(thread_id)) if named else None)
     try:
@@ -60,7 +61,7 @@ class OwnPlaces:
         self._config = config
 
     def take_over(self, adapter: Any) -> None:
-        """Have an adapter's methods that send keep to the thread that they are called with."""
+        """Wrap an adapter's sending methods: each call stays in the thread that it names."""
         transport = _TRANSPORTS.get(adapter.platform.value)
         if transport is None or getattr(adapter, "kept_by", None) is self:
             return
@@ -85,14 +86,14 @@ class OwnPlaces:
         return keeping
 
     def _is_routed(self, platform: str, chat: str, thread: str) -> bool:
-        """Say whether the thread, or what is around it, is a profile's."""
+        """Say whether the thread, or the chat around it, is routed."""
         config = self._config()
         if config is None:
             return True
         inside = config.decide(Place(platform=platform, chat_id=chat, thread_id=thread))
         around = config.decide(Place(platform=platform, chat_id=chat))
         if not chat.startswith("-") and inside.profile == around.profile:
-            return False  # a private chat is one person's: what leaves the thread reaches no other
+            return False  # a private chat is one person's: nobody else reads what leaves the thread
         return {inside.action, around.action} != {"in_process"}
 
 
@@ -113,7 +114,7 @@ def _takes_a_thread(method: Any) -> bool:
 
 
 def _replace_once(owner: Any, name: str, wrapped: Callable[[Any], Callable[..., Any]]) -> None:
-    """Put what ``wrapped`` makes of a function in its place, for all adapters together."""
+    """Replace a function, once for all adapters, by what ``wrapped`` returns for it."""
     original = getattr(owner, name)
     if getattr(original, "keeps_threads", False):
         return
@@ -123,7 +124,7 @@ def _replace_once(owner: Any, name: str, wrapped: Callable[[Any], Callable[..., 
 
 
 def _keep_telegram(_adapter: Any) -> None:
-    """Have the Bot API's client refuse what has lost its thread, as Telegram refuses a dead one."""
+    """Have the Bot API's client refuse a call that has lost its thread, as Telegram refuses one."""
     error = importlib.import_module("telegram.error").BadRequest
 
     def wrapped(original: Any) -> Callable[..., Any]:
@@ -141,8 +142,8 @@ def _keep_telegram(_adapter: Any) -> None:
 
 def _log_gone(kept: _Thread, call: str) -> None:
     logger.error(
-        "hermes-router: not sent: topic %s of chat %s is gone, and what was for it goes "
-        "nowhere else (%s)",
+        "hermes-router: not sent: topic %s of chat %s was deleted, and its messages are not "
+        "sent elsewhere (%s)",
         *(kept.thread_id, kept.chat_id, call),
     )
 
@@ -155,30 +156,47 @@ def _has_left(kept: _Thread, endpoint: str, data: dict[str, Any]) -> bool:
 
 
 def _keep_mattermost(adapter: Any) -> None:
-    """Have a post that a dead thread refused not be made in its channel instead."""
-    original = getattr(adapter, "_post_preserving_thread", None)
-    if original is None:
-        return
+    """Wrap an adapter so that a post to a dead thread is not repeated in the channel."""
 
-    @functools.wraps(original)
-    async def post(chat_id: str, payload: dict[str, Any], metadata: Any) -> Any:
-        if _kept.get() is None or not isinstance(metadata, dict):
-            return await original(chat_id, payload, metadata)
-        # Only what is worth a notification falls back to the channel.
-        return await original(chat_id, payload, {**metadata, "notify": False})
+    def around(original: Any) -> Callable[..., Any]:
+        @functools.wraps(original)
+        async def post(chat_id: str, payload: dict[str, Any], metadata: Any) -> Any:
+            if _kept.get() is None or not isinstance(metadata, dict):
+                return await original(chat_id, payload, metadata)
+            # The adapter repeats a post in the channel only if the post notifies people.
+            return await original(chat_id, payload, {**metadata, "notify": False})
 
-    adapter._post_preserving_thread = post
+        return post
+
+    own_threads.replace_mattermost_post(adapter, around)
+
+
+def _keep_feishu(adapter: Any) -> None:
+    """Wrap an adapter so that a voice message for a dead thread is not repeated in the chat."""
+
+    def around(original: Any) -> Callable[..., Any]:
+        @functools.wraps(original)
+        async def send(*, reply_to: Any, metadata: Any, **message: Any) -> Any:
+            kept = _kept.get()
+            if kept is not None and not reply_to and _thread_of(metadata) is None:
+                _log_gone(kept, "message.create")
+                raise RuntimeError("message thread not found; nothing was sent outside it")
+            return await original(reply_to=reply_to, metadata=metadata, **message)
+
+        return send
+
+    own_threads.replace_feishu_send(adapter, around)
 
 
 def _keep_google_chat(adapter: Any) -> None:
-    """Have Google Chat refuse what is for a dead thread, instead of beginning a new one for it.
+    """Have Google Chat refuse a message for a dead thread, instead of opening a new thread.
 
-    The adapter has one typing card for a whole space, and turns it into the reply. A routed
-    thread's reply may not become another thread's card, so that a routed thread has none.
+    The adapter keeps one typing card for a whole space, and turns it into the reply. A routed
+    thread's reply must not replace another thread's card. So a routed thread gets no typing card.
     """
-    adapter._typing_messages = _CardsOfOthers(getattr(adapter, "_typing_messages", {}))
+    own_threads.replace_typing_cards(adapter, _CardsOfOthers)
     if importlib.util.find_spec("googleapiclient") is None:
-        return  # it cannot connect either
+        return  # without this library the adapter cannot connect
     error = importlib.import_module("googleapiclient.errors").HttpError
 
     def wrapped(original: Any) -> Callable[..., Any]:
@@ -201,14 +219,14 @@ def _keep_google_chat(adapter: Any) -> None:
 
 
 class _CardsOfOthers(dict[str, str]):
-    """The typing cards of an adapter, by chat; a call for a routed thread sees and makes none."""
+    """An adapter's typing cards, by chat; calls for a routed thread neither see nor add any."""
 
     def __contains__(self, chat: object) -> bool:
-        """Say that there is a card already, so that a routed thread gets none."""
+        """Return True for a routed thread, so that the adapter makes no card for it."""
         return _kept.get() is not None or super().__contains__(chat)
 
     def __setitem__(self, chat: str, card: str) -> None:
-        """Keep a card, if it is not a routed thread's."""
+        """Keep a card, unless the call is for a routed thread."""
         if _kept.get() is None:
             super().__setitem__(chat, card)
 
@@ -217,12 +235,13 @@ class _CardsOfOthers(dict[str, str]):
         return default if _kept.get() is not None else super().get(chat, default)
 
     def pop(self, chat: str, default: Any = None) -> Any:
-        """Take the chat's card away, and return it."""
+        """Remove the chat's card, and return it."""
         return default if _kept.get() is not None else super().pop(chat, default)
 
 
 _TRANSPORTS = {
     "telegram": _keep_telegram,
     "mattermost": _keep_mattermost,
+    "feishu": _keep_feishu,
     "google_chat": _keep_google_chat,
 }

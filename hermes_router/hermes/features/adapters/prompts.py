@@ -1,50 +1,35 @@
-"""Where clicks arrive in the gateway, and how one on a routed prompt is passed on to its worker.
+"""Pass a click on a routed prompt from the gateway to the worker that showed the prompt.
 
-Adapters resolve a click through three Hermes modules, which they import at that moment:
-``tools.approval``, ``tools.clarify_gateway`` and ``tools.slash_confirm``. Their functions are
-wrapped as attributes of those modules: what names a routed prompt goes to its worker, everything
-else is Hermes's own. Pickers hold a callback instead, and an adapter may keep one picker per chat:
-see :class:`PickerStates`.
+An adapter resolves a click through Hermes's tables of open prompts. A routed prompt is entered
+there too, see :mod:`hermes_router.hermes.compat.clicks`, and its answer goes to its worker. Pickers
+hold a callback instead, and an adapter may keep one picker per chat: see :class:`PickerStates`.
 
-Who may click is decided by the adapter before any of that, with one exception:
-:func:`_guarded_pick`.
+The adapter checks who may click before all of that, with one exception: :func:`_guarded_pick`.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 import logging
+import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from types import ModuleType
 from typing import Any
 
 from hermes_router.bounded import BoundedMap
+from hermes_router.hermes.compat import clicks
 from hermes_router.hermes.compat.replacing.adapter_patches import CLICK, replace
 from hermes_router.relay.prompts import Prompt, PromptRegistry, is_token
 from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 
-#: What a click on a prompt needs of Hermes; a method whose need is not met is asked by text.
-_NEEDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "send_exec_approval": ("tools.approval", ("resolve_gateway_approval",)),
-    "send_clarify": (
-        "tools.clarify_gateway",
-        ("register", "resolve_gateway_clarify", "mark_awaiting_text", "clear_session"),
-    ),
-    "send_slash_confirm": ("tools.slash_confirm", ("resolve",)),
-    "send_model_picker": ("tools.approval", ()),
-    "send_choice_picker": ("tools.approval", ()),
-}
-
-_PICKERS = frozenset({"send_model_picker", "send_choice_picker"})
 _STATE_SUFFIX = "_picker_state"
 _STATE_WORDS = ("approval", "clarify", "confirm", "prompt", "picker")
-_REMEMBERED_PICKERS = 512
-_MAX_POPUP = 200  # characters that Telegram takes for the answer to a click
-_NOT_ASKED = "⛔ Somebody else was asked."
+_REMEMBERED = 512  # pickers, and closed prompts that may still get a late click
+_MAX_POPUP = 200  # characters that Telegram accepts for the answer to a click
+_NOT_ASKED = "⛔ This question is for another person."
 _NOT_YOURS = "⛔ You are not authorized to change this setting."
 
 _registry = PromptRegistry()
@@ -52,78 +37,21 @@ _clicks = BackgroundTasks()
 
 
 def install() -> PromptRegistry:
-    """Wrap the resolvers, once per process, and return the desk of all prompts."""
+    """Prepare for clicks, once per process, and return the registry of all prompts."""
     if _registry.fronts is None:
         _registry.fronts = _HermesFronts()
-        _registry.methods = frozenset(name for name, need in _NEEDS.items() if _met(name, *need))
-        _wrap_resolvers()
+        _registry.methods = clicks.answerable()
+        clicks.note_typed_by(_clarify_by_text)
     return _registry
 
 
 def answerable(methods: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Leave out the prompt methods whose clicks this Hermes gives no way to bring back."""
+    """Leave out prompt methods for which this Hermes cannot return the click to a worker."""
     return {
         name: parameters
         for name, parameters in methods.items()
-        if name not in _NEEDS or name in _registry.methods
+        if name not in clicks.NEEDS or name in _registry.methods
     }
-
-
-def _met(method: str, module_name: str, names: tuple[str, ...]) -> bool:
-    module = _module(module_name)
-    missing = [name for name in names if not callable(getattr(module, name, None))]
-    if missing:
-        logger.warning(
-            "hermes-router: this Hermes lacks %s.%s; routed conversations are asked by text "
-            "where %s would show buttons",
-            module_name,
-            missing[0],
-            method,
-        )
-    return not missing
-
-
-def _module(name: str) -> ModuleType | None:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
-
-
-# -- resolvers -------------------------------------------------------------------------------------
-
-
-def _wrap_resolvers() -> None:
-    wrappers: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-        ("tools.approval", "resolve_gateway_approval", _approve),
-        ("tools.approval", "has_blocking_approval", _has_approval),
-        ("tools.clarify_gateway", "resolve_gateway_clarify", _clarify),
-        ("tools.clarify_gateway", "mark_awaiting_text", _clarify_by_text),
-        ("tools.slash_confirm", "resolve", _confirm),
-    )
-    for module_name, name, wrapper in wrappers:
-        module = _module(module_name)
-        original = getattr(module, name, None)
-        if original is not None:
-            setattr(module, name, functools.partial(wrapper, original))
-
-
-def _approve(original: Callable[..., int], session_key: str, choice: str, *a: Any, **k: Any) -> int:
-    prompt = _registry.find(session_key)
-    if prompt is None:
-        return original(session_key, choice, *a, **k)
-    return int(prompt.owner.answer(prompt, choice))
-
-
-def _has_approval(original: Callable[..., bool], session_key: str) -> bool:
-    return _registry.find(session_key) is not None or original(session_key)
-
-
-def _clarify(original: Callable[..., bool], clarify_id: str, response: Any) -> bool:
-    prompt = _registry.find(clarify_id)
-    if prompt is None:
-        return original(clarify_id, response)
-    return prompt.owner.answer(prompt, "" if response is None else str(response))
 
 
 def _clarify_by_text(original: Callable[..., bool], clarify_id: str) -> bool:
@@ -133,73 +61,96 @@ def _clarify_by_text(original: Callable[..., bool], clarify_id: str) -> bool:
     return original(clarify_id)
 
 
-async def _confirm(
-    original: Callable[..., Any], session_key: str, confirm_id: str, choice: str, *a: Any, **k: Any
-) -> str | None:
-    prompt = _registry.find(session_key)
-    if prompt is None:
-        text: str | None = await original(session_key, confirm_id, choice, *a, **k)
-        return text
-    return await prompt.owner.confirmed(prompt, choice) if prompt.id == confirm_id else None
-
-
 # -- what is known of a prompt in the gateway ------------------------------------------------------
 
 
 class _HermesFronts:
-    """Makes prompts known to Hermes's modules and adapters, and forgets them there."""
+    """Enters prompts into Hermes's modules and adapters, and removes them from there."""
+
+    def __init__(self) -> None:
+        self._expired: deque[tuple[weakref.ref[Any], str, str]] = deque()
 
     def opened(self, prompt: Prompt) -> None:
-        """Do what Hermes or the adapter would have to find when the click comes."""
-        if prompt.method == "send_clarify":
-            # A click looks the text of its choice up here. Under a session key of its own: it
-            # must not look as if a session of the gateway waited for an answer.
-            importlib.import_module("tools.clarify_gateway").register(
-                prompt.id,
-                prompt.token,
-                str(prompt.arguments.get("question", "")),
-                prompt.arguments.get("choices"),
-            )
-        elif prompt.method in _PICKERS:
-            keep_pickers_apart(prompt.adapter)
+        """Enter a prompt where Hermes or the adapter looks it up when the click comes.
+
+        The entry has a session key of the prompt's own. It must not look as if a session of the
+        gateway waited for an answer.
+        """
+        answer = functools.partial(prompt.owner.answer, prompt)
+        match prompt.method:
+            case "send_exec_approval":
+                clicks.open_approval(prompt.token, answer)
+            case "send_clarify":
+                question = str(prompt.arguments.get("question", ""))
+                choices = prompt.arguments.get("choices")
+                clicks.open_question(prompt.id, prompt.token, question, choices, answer)
+            case "send_slash_confirm":
+                confirmed = functools.partial(prompt.owner.confirmed, prompt)
+                clicks.open_confirmation(prompt.token, prompt.id, confirmed)
+            case "send_model_picker" | "send_choice_picker":
+                keep_pickers_apart(prompt.adapter)
 
     def closed(self, prompt: Prompt) -> None:
-        """Let a late click be answered as the adapter answers one that is too late."""
-        if prompt.method == "send_clarify":
-            importlib.import_module("tools.clarify_gateway").clear_session(prompt.token)
-        forget(prompt.adapter, prompt)
+        """Close a prompt, so that the adapter answers a late click with its usual notice.
+
+        Some adapters also remove the buttons after a late click, if they still remember the prompt.
+        For these adapters the newest closed prompts stay remembered, up to ``_REMEMBERED``.
+        """
+        close = _CLOSE.get(prompt.method)
+        if close is not None:
+            close(prompt.token)
+        if clicks.tells_expired(prompt.adapter, prompt.method):
+            self._leave(prompt)
+        else:
+            forget(prompt.adapter, prompt.token, prompt.id)
+
+    def _leave(self, prompt: Prompt) -> None:
+        entry = weakref.ref(prompt.adapter), prompt.token, prompt.id
+        if entry not in self._expired:
+            self._expired.append(entry)
+        while len(self._expired) > _REMEMBERED:
+            reference, token, number = self._expired.popleft()
+            if (adapter := reference()) is not None:  # not one that was replaced since
+                forget(adapter, token, number)
 
 
-def forget(adapter: Any, prompt: Prompt) -> None:
-    """Take a prompt out of whatever the adapter remembers its open prompts in.
+_CLOSE: Mapping[str, Callable[[str], None]] = {
+    "send_exec_approval": clicks.close_approval,
+    "send_clarify": clicks.close_question,
+    "send_slash_confirm": clicks.close_confirmation,
+}
 
-    Adapters keep them in mappings of their own, by the session key, the prompt's id or a number,
-    and the session key is always in it.
+
+def forget(adapter: Any, token: str, number: str) -> None:
+    """Remove a prompt, by its token and id, from all mappings in which the adapter keeps prompts.
+
+    Adapters key these mappings by the session key, the prompt's id or a number. The session key is
+    always in the key or in the value.
     """
     for name, state in list(vars(adapter).items()):
         if isinstance(state, PickerStates):
-            state.retire(prompt.token)
+            state.retire(token)
         elif isinstance(state, dict) and any(word in name for word in _STATE_WORDS):
-            gone = [key for key, value in state.items() if _names(key, value, prompt)]
+            gone = [key for key, value in state.items() if _names(key, value, token, number)]
             for key in gone:
                 state.pop(key, None)
 
 
-def _names(key: object, value: object, prompt: Prompt) -> bool:
+def _names(key: object, value: object, token: str, number: str) -> bool:
     if isinstance(value, Mapping):
         value = value.get("session_key")
     elif not isinstance(value, str):
         value = getattr(value, "session_key", None)
-    return key in (prompt.token, prompt.id) or value == prompt.token
+    return key in (token, number) or value == token
 
 
 # -- whose click it is -----------------------------------------------------------------------------
 
 
 def keep_clicks_personal(adapter: Any) -> None:
-    """Have an adapter refuse a click on a prompt of one person's session by somebody else.
+    """Have an adapter refuse somebody else's click on a person's prompt, and an older button's.
 
-    A typed answer reaches the session of who typed it; a click knows no session.
+    A typed answer reaches the session of the person who typed it. A click names no session.
     """
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -216,6 +167,7 @@ def keep_clicks_personal(adapter: Any) -> None:
 
         return handle
 
+    clicks.number_approvals_apart(adapter)
     replace(adapter, CLICK, _registry, around)
 
 
@@ -226,22 +178,22 @@ def _is_anothers(prompt: Prompt, user: str) -> bool:
 # -- pickers ---------------------------------------------------------------------------------------
 
 _State = dict[str, Any]
-#: The state of the routed picker that a click is being handled for: a list with it or with None.
+#: The state of the routed picker that is being clicked, in a list: adapters take it out.
 _clicked: ContextVar[list[_State | None] | None] = ContextVar("clicked", default=None)
 
 
 class PickerStates(dict[str, Any]):
-    """An adapter's open pickers by chat, with those of routed conversations kept by message.
+    """An adapter's open pickers by chat; those of routed conversations are kept by message.
 
-    An adapter that remembers one picker per chat would have the picker of one topic answer the
-    click in another one, which may belong to another profile. Routed pickers never get into the
-    mapping that the adapter sees, except for the time of a click on their own message; a click on
-    one that is closed finds nothing, and not what else is open in the chat.
+    An adapter that remembers one picker per chat would let the picker of one topic answer a click
+    in another topic, perhaps another profile's. So the adapter does not see routed pickers in this
+    mapping, except while it handles a click on their own message. A click on a closed routed picker
+    finds nothing, and never another picker that is open in the chat.
     """
 
     def __init__(self, states: Mapping[str, Any]) -> None:
         super().__init__(states)
-        self._routed: BoundedMap[tuple[str, str], _State | None] = BoundedMap(_REMEMBERED_PICKERS)
+        self._routed: BoundedMap[tuple[str, str], _State | None] = BoundedMap(_REMEMBERED)
 
     def __setitem__(self, chat: str, state: Any) -> None:
         if isinstance(state, dict) and is_token(state.get("session_key")):
@@ -264,16 +216,19 @@ class PickerStates(dict[str, Any]):
             self.retire(state.get("session_key"))
             prompt = _registry.find(state.get("session_key"))
             if prompt is not None:
-                prompt.owner.answer(prompt)  # cancelled: the worker need not wait any longer
+                prompt.owner.answer(prompt)  # cancelled: the worker stops waiting
         return state if state is not None or not default else default[0]
 
     def routed(self, chat: str, message: str) -> list[_State | None] | None:
-        """Return the routed picker of a message: its state, or None in it once it is closed."""
+        """Return a list with the state of a message's routed picker, or with None if it is closed.
+
+        Returns None if the message shows no routed picker.
+        """
         place = chat, message
         return [self._routed[place]] if place in self._routed else None
 
     def retire(self, token: object) -> None:
-        """Close a picker but remember that its message showed one."""
+        """Close a picker, but remember that its message showed one."""
         for place, state in list(self._routed.items()):
             if state is not None and state.get("session_key") == token:
                 self._routed[place] = None
@@ -299,7 +254,7 @@ def _by_message(adapter: Any, name: str, original: Callable[..., Any]) -> Callab
         if routed is None:
             await original(query, data, chat_id)
             return
-        # As a task: the adapter goes on to the next update while the worker switches its model.
+        # As a task: the adapter handles its next update while the worker switches its model.
         pick = functools.partial(original, query, data, chat_id)
         _clicks.start(_guarded_pick(adapter, routed, pick, query))
 
@@ -313,11 +268,11 @@ def _is_ours(states: Any) -> bool:
 async def _guarded_pick(
     adapter: Any, routed: list[_State | None], original: Callable[[], Any], query: Any
 ) -> None:
-    """Handle a click on a routed picker, by somebody who may.
+    """Handle a click on a routed picker, after a check that this user may click.
 
-    Hermes asks that for its other buttons, but not for the model picker: there anybody in the group
-    could change the model. And a picker does what a command does, so that the gateway's rules for
-    who may use that command hold for the click too.
+    Hermes checks this for its other buttons, but not for the model picker: anybody in the group
+    could change the model. A picker does what a command does. So the gateway's rules about who may
+    use that command apply to the click too.
     """
     try:
         refusal = _refusal(adapter, routed[0], query)
@@ -331,27 +286,9 @@ async def _guarded_pick(
 
 
 def _refusal(adapter: Any, state: _State | None, query: Any) -> str | None:
-    """Return what somebody is told who may not use this picker."""
+    """Return the refusal for a user who may not use this picker, or None."""
     user = getattr(query, "from_user", None)
-    if not _authorized(adapter, query, user):
+    if not clicks.may_click(adapter, query, user):
         return _NOT_YOURS
     prompt = _registry.find(state.get("session_key")) if state is not None else None
     return prompt.refuses(str(getattr(user, "id", ""))) if prompt is not None else None
-
-
-def _authorized(adapter: Any, query: Any, user: Any) -> bool:
-    check = getattr(adapter, "_is_callback_user_authorized", None)
-    if check is None:
-        return True
-    message = getattr(query, "message", None)
-    kind = getattr(getattr(message, "chat", None), "type", None)
-    thread = getattr(message, "message_thread_id", None)
-    return bool(
-        check(
-            str(getattr(user, "id", "")),
-            chat_id=getattr(message, "chat_id", None),
-            chat_type=str(kind) if kind is not None else None,
-            thread_id=str(thread) if thread is not None else None,
-            user_name=getattr(user, "first_name", None),
-        )
-    )

@@ -1,8 +1,9 @@
-"""The session store that adapters get: what they write about a routed place goes to its profile.
+"""The session store for adapters: what they write about a routed place goes to its profile.
 
-Adapters write a little on their own, past the dispatcher: Telegram keeps what people say in a group
-without addressing the bot, as context for when they do. They are given the gateway's store for it.
-Under the router they get :class:`RoutedSessions`, which hands on to that store what is not routed.
+Adapters write a little without the dispatcher. Telegram's adapter, for example, keeps what people
+say in a group without addressing the bot, as context for later. For this, adapters get the
+gateway's session store. Under the router they get :class:`RoutedSessions`, which passes on to that
+store what concerns places that are not routed.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from hermes_router.state.observed import write_down
 
 logger = logging.getLogger(__name__)
 
-#: Returns the home of the profile that a source is routed to, or True for the gateway's own store,
-#: or None where nobody is to keep it.
+#: Returns the home of the profile that a source is routed to, True for the gateway's own store, or
+#: None if nobody may keep messages of that source.
 HomeOf = Callable[[Any], Any]
 
 
 class _Elsewhere(str):
-    """Stands for the id of a session that another profile has; adapters only hand it back."""
+    """A stand-in for the id of another profile's session; adapters only pass it back."""
 
     __slots__ = ("home", "source")
     home: Any
@@ -30,7 +31,7 @@ class _Elsewhere(str):
 
 
 class _Entry:
-    """What adapters take for a routed place's session: they read its id, its key at the most."""
+    """A stand-in for a routed place's session; adapters read its id and sometimes its key."""
 
     def __init__(self, source: Any, home: Any) -> None:
         self.session_id = _Elsewhere("routed")
@@ -40,7 +41,7 @@ class _Entry:
 
 
 class RoutedSessions:
-    """A ``SessionStore`` for adapters; ``home_of`` says whose a source is."""
+    """A ``SessionStore`` for adapters; ``home_of`` says which home a source belongs to."""
 
     def __init__(
         self,
@@ -58,14 +59,14 @@ class RoutedSessions:
         return getattr(self._store, name)
 
     def get_or_create_session(self, source: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the session of a source, or what stands for it where it is not the gateway's."""
+        """Return the gateway's session of a source, or a stand-in if the source is routed."""
         home = self._home_of(source)
         if home is True:
             return self._store.get_or_create_session(source, *args, **kwargs)
         return _Entry(source, home)
 
     def append_to_transcript(self, session_id: Any, message: Any, *args: Any, **kwargs: Any) -> Any:
-        """Append to the gateway's session, or write down what the profile's worker will append."""
+        """Append to the gateway's session, or keep the message for the profile's worker."""
         if not isinstance(session_id, _Elsewhere):
             return self._store.append_to_transcript(session_id, message, *args, **kwargs)
         home, source = session_id.home, session_id.source
@@ -74,17 +75,17 @@ class RoutedSessions:
             try:
                 write_down(home, self._fields_of(source), message, files)
             except OSError as error:
-                logger.warning("hermes-router: what was overheard is not kept: %s", error)
+                logger.warning("hermes-router: an observed message was not kept: %s", error)
         return None
 
     def load_transcript(self, session_id: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the gateway's transcript; of a profile's session nothing is shown here."""
+        """Return the gateway's transcript; return an empty one for a profile's session."""
         if isinstance(session_id, _Elsewhere):
             return []
         return self._store.load_transcript(session_id, *args, **kwargs)
 
     def rewrite_transcript(self, session_id: Any, *args: Any, **kwargs: Any) -> Any:
-        """Rewrite the gateway's transcript; a profile's session is not rewritten from here."""
+        """Rewrite the gateway's transcript; do nothing for a profile's session."""
         if isinstance(session_id, _Elsewhere):
             return None
         return self._store.rewrite_transcript(session_id, *args, **kwargs)

@@ -1,20 +1,20 @@
-"""Stickers of routed places: fetched by the adapter, described by the profile's worker.
+"""Stickers of routed places: the adapter downloads them, the profile's worker describes them.
 
-Hermes's Telegram adapter describes a sticker before it hands the message on: it has the vision
-model of its own process look at it, and keeps the words in its own home. For a routed place that
-is the wrong profile's model, key and home. So the adapter's method is replaced, on the adapter, by
-one that only fetches the picture of a routed sticker; the words are the worker's to find.
+Hermes's Telegram adapter describes a sticker before it hands the message on. It asks the vision
+model of its own process, and keeps the text in its own home. For a routed place, that is the wrong
+profile's model, key and home. So the adapter's method is replaced: for a routed sticker, the new
+method only downloads the picture, and the worker makes the text.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from hermes_router.bounded import BoundedMap
 from hermes_router.hermes.compat.replacing.adapter_patches import STICKER, replace
+from hermes_router.hermes.compat.seams import message_sources
 from hermes_router.protocol import messages as msg
 
 logger = logging.getLogger(__name__)
@@ -24,14 +24,14 @@ _REMEMBERED = 256
 
 
 class Stickers:
-    """The stickers that were fetched and not yet handed on; ``routed`` says whose a source is."""
+    """Stickers that were downloaded and not yet passed on; ``routed`` says whether a source is."""
 
     def __init__(self, routed: Callable[[Any], bool]) -> None:
         self._routed = routed
         self._fetched: BoundedMap[tuple[str, str], msg.Sticker] = BoundedMap(_REMEMBERED)
 
     def take_over(self, adapter: Any) -> None:
-        """Have an adapter that describes stickers leave those of routed places alone."""
+        """Wrap an adapter's method so that it does not describe stickers of routed places."""
 
         def around(original: Callable[..., Any]) -> Callable[..., Any]:
             async def handle(message: Any, event: Any) -> None:
@@ -55,19 +55,18 @@ class Stickers:
         )
         try:
             content = await (await sticker.get_file()).download_as_bytearray()
-            keep = importlib.import_module("gateway.platforms.base").cache_image_from_bytes
-            event.media_urls = [keep(bytes(content), ext=".webp")]
+            event.media_urls = [message_sources.cached_image(bytes(content), ".webp")]
             event.media_types = ["image/webp"]
         except Exception as error:  # noqa: BLE001 - boundary: as Hermes, which then names the emoji
             logger.warning("hermes-router: a sticker could not be fetched: %r", error)
 
     def of(self, event: Any) -> msg.Sticker | None:
-        """Return what is known of the sticker that a message is, or None."""
+        """Return what is known of the sticker in a message, or None."""
         return self._fetched.get(_place(event))
 
 
 def _moves(sticker: Any) -> bool:
-    """Say whether it is animated: Hermes does not look at those, but names the emoji."""
+    """Say whether a sticker is animated: for those, Hermes only names the emoji."""
     return bool(getattr(sticker, "is_animated", False) or getattr(sticker, "is_video", False))
 
 

@@ -1,0 +1,70 @@
+"""Note when an adapter asks its platform to send an answer, and when the platform refuses.
+
+Hermes's Telegram adapter (0.22) lets a second pass between two messages to a chat, and repeats a
+call that was refused after seconds. So the moment in which ``send`` is called says little: whether
+an answer has arrived shows in the requests of its client library. For adapters of other platforms
+an answer counts as asked for when the adapter's method is called.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+from hermes_router.relay import attempts
+
+#: Telegram's methods that show a text to people begin with one of these words.
+_SHOWING = ("send", "edit", "copy", "forward")
+#: Those of them that do not.
+_SIGNS = frozenset({"sendchataction"})
+
+_FOLLOWED = frozenset({"telegram"})
+_OK = 200
+
+
+def is_followed(adapter: Any) -> bool:
+    """Return True if the requests of an adapter's client library are noted."""
+    return adapter.platform.value in _FOLLOWED
+
+
+def take_over(adapter: Any) -> None:
+    """Have the client library of an adapter note what it asks for; once for all adapters."""
+    if not is_followed(adapter):
+        return
+    client = importlib.import_module("telegram.request").HTTPXRequest
+    if not getattr(client.do_request, "notes_attempts", False):
+        noting = _noting(client.do_request)
+        noting.notes_attempts = True
+        client.do_request = noting
+
+
+def _noting(original: Any) -> Any:
+    errors = importlib.import_module("telegram.error")
+
+    @functools.wraps(original)
+    async def do_request(self: Any, url: str, *rest: Any, **options: Any) -> tuple[int, bytes]:
+        if not _shows(url):
+            return await original(self, url, *rest, **options)  # type: ignore[no-any-return]
+        attempts.asks()
+        try:
+            status, answer = await original(self, url, *rest, **options)
+        except errors.NetworkError as error:
+            if _was_unreachable(error, errors):
+                attempts.refused()
+            raise
+        if status != _OK:
+            attempts.refused()
+        return status, answer
+
+    return do_request
+
+
+def _shows(url: str) -> bool:
+    name = url.rpartition("/")[2].lower()
+    return name.startswith(_SHOWING) and name not in _SIGNS
+
+
+def _was_unreachable(error: Exception, errors: Any) -> bool:
+    """Return True if nothing was sent. If a connection breaks later, the text may have arrived."""
+    return not isinstance(error, errors.TimedOut) and "httpx.ConnectError" in str(error)

@@ -1,0 +1,13 @@
+"""Hermes's kanban board."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+
+def folder() -> Path:
+    """Return the folder in which the board keeps its files."""
+    board: Any = importlib.import_module("hermes_cli.kanban_db")
+    return Path(board.kanban_home()) / "kanban"

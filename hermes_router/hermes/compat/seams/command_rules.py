@@ -1,0 +1,116 @@
+"""Who may use the gateway and its commands, by Hermes's own rules and by its plugins' hooks."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import logging
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+def authorized(runner: Any, source: Any) -> bool:
+    """Say whether Hermes lets this sender use the gateway."""
+    of_source = getattr(runner, "_is_user_authorized_for_source", runner._is_user_authorized)
+    return bool(of_source(source))
+
+
+def bypasses_running_turn(command: str | None) -> bool:
+    """Say whether Hermes acts on this command at once although a turn runs."""
+    commands = importlib.import_module("hermes_cli.commands")
+    return bool(command and commands.should_bypass_active_session(command))
+
+
+def canonical_command(command: str | None) -> str | None:
+    """Return the name of a built-in command for one of its aliases; other words unchanged."""
+    if not command:
+        return None
+    definition = importlib.import_module("hermes_cli.commands").resolve_command(command)
+    return definition.name if definition is not None else command
+
+
+def is_built_in(command: str | None) -> bool:
+    """Say whether a word is a command of Hermes itself, or an alias of one."""
+    resolve = importlib.import_module("hermes_cli.commands").resolve_command
+    return bool(command and resolve(command) is not None)
+
+
+def command_refusal(runner: Any, source: Any, command: str | None, user_id: str) -> str | None:
+    """Return why the gateway's rules forbid a command to another user of the place, or None."""
+    check = getattr(runner, "_check_slash_access", None)
+    name = canonical_command(command)
+    if check is None or name is None:
+        return None
+    answer: str | None = check(dataclasses.replace(source, user_id=user_id), name)
+    return answer
+
+
+def refusal_of(runner: Any, event: Any) -> str | None:
+    """Return Hermes's answer if the gateway's rules forbid a message's command, or None.
+
+    The caller asks this too for a word that is no command of the gateway. The word may be a skill,
+    which everybody may use, or a command of the profile, which has rules. Only the worker knows.
+    The worker applies the profile's rules as well, but a profile without rules would allow
+    everything.
+    """
+    source = event.source
+    return command_refusal(runner, source, event.get_command(), source.user_id)
+
+
+def is_gateway_command(command: str | None) -> bool:
+    """Say whether this is a command of Hermes or of a plugin of the gateway's home."""
+    commands = importlib.import_module("hermes_cli.commands")
+    known = getattr(commands, "is_gateway_known_command", None)
+    name = canonical_command(command)
+    return bool(name and (commands.resolve_command(name) or (known is not None and known(name))))
+
+
+def has_command_rules(runner: Any, source: Any) -> bool:
+    """Say whether the gateway has admin rules for the commands of this kind of place."""
+    access = importlib.import_module("gateway.slash_access")
+    return bool(access.policy_for_source(runner.config, source).enabled)
+
+
+def list_allows(lists: dict[str, Any], scope: str, user_id: str, command: str) -> bool | None:
+    """Say whether one list lets a user give a command; None if it has no rules for ``scope``."""
+    access = importlib.import_module("gateway.slash_access")
+    policy = access.policy_from_extra(lists, scope)
+    return bool(policy.can_run(user_id, command)) if policy.enabled else None
+
+
+async def _asked_hooks(name: str, **payload: Any) -> Any:
+    """Call the hooks of plugins, and await those that are coroutines if this Hermes has such."""
+    plugins = importlib.import_module("hermes_cli.plugins")
+    ask = getattr(plugins, "ainvoke_hook", None)
+    return plugins.invoke_hook(name, **payload) if ask is None else await ask(name, **payload)
+
+
+async def after_hooks(runner: Any, event: Any) -> Any:
+    """Let the gateway home's ``pre_gateway_dispatch`` hooks see a message, as Hermes would.
+
+    Returns the message, rewritten if a hook says so, or None if a hook says to skip it. Hermes
+    calls these hooks itself for every message that it handles. This function is for routed
+    messages, which Hermes never handles.
+    """
+    try:
+        results = await _asked_hooks(
+            "pre_gateway_dispatch",
+            event=event,
+            gateway=runner,
+            session_store=runner.session_store,
+        )
+    except Exception as error:  # noqa: BLE001 - boundary: plugins may raise anything
+        logger.warning("pre_gateway_dispatch invocation failed: %s", error)
+        return event
+    for result in results or ():
+        action = result.get("action") if isinstance(result, dict) else None
+        if action == "skip":
+            logger.info("pre_gateway_dispatch skip: reason=%s", result.get("reason"))
+            return None
+        if action == "rewrite":
+            text = result.get("text")
+            return dataclasses.replace(event, text=text) if isinstance(text, str) else event
+        if action == "allow":
+            break
+    return event

@@ -1,0 +1,166 @@
+"""The state of Hermes's ``GatewayRunner``: its start, its stop, and the turns that it counts."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import anyio
+
+logger = logging.getLogger(__name__)
+
+
+def hermes_home() -> Path:
+    """Return the Hermes home of the gateway process, also while it serves another profile."""
+    constants = importlib.import_module("hermes_constants")
+    of_process = getattr(constants, "get_process_hermes_home", constants.get_hermes_home)
+    return Path(of_process())
+
+
+def loop_of(runner: Any) -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that a gateway runs on; None before it runs."""
+    loop: asyncio.AbstractEventLoop | None = getattr(runner, "_gateway_loop", None)
+    return loop
+
+
+def catch_up(module: ModuleType, then: Callable[[Any], None]) -> None:
+    """If a gateway runs already, call ``then`` with it, on its event loop."""
+    reference = getattr(module, "_gateway_runner_ref", None)
+    runner = reference() if callable(reference) else None
+    loop = loop_of(runner) if runner is not None else None
+    if loop is not None:
+        loop.call_soon_threadsafe(then, runner)
+
+
+def rewire_adapters(runner: Any) -> None:
+    """Give the adapters of a running gateway its handlers again: they hold the old ones."""
+    wire = getattr(runner, "_wire_adapter_handlers", None)
+    for adapter in tuple(runner.adapters.values()):
+        if wire is not None:
+            wire(adapter)
+        else:
+            adapter.set_message_handler(runner._handle_message)
+            adapter.set_busy_session_handler(runner._handle_active_session_busy_message)
+            adapter.set_session_store(runner.session_store)
+
+
+def going_down(runner: Any) -> str:
+    """Return Hermes's word for what the gateway is about to do: restarting or shutting down."""
+    return str(runner._status_action_gerund())
+
+
+def restart_requested(runner: Any) -> bool:
+    """Say whether the gateway stops in order to be started again."""
+    return bool(getattr(runner, "_restart_requested", False))
+
+
+def restart_was_commanded(runner: Any) -> bool:
+    """Say whether somebody in a chat asked for this stop."""
+    return getattr(runner, "_restart_command_source", None) is not None
+
+
+def running_turns(runner: Any) -> list[tuple[str, Any, Any]]:
+    """Return the running turns: for each, the session's key, the turn, and its source or None."""
+    cached = getattr(runner, "_get_cached_session_source", lambda _key: None)
+    return [(key, turn, cached(key)) for key, turn in list(runner._running_agents.items())]
+
+
+def restoring(runner: Any, event: Any) -> bool:
+    """Say whether the gateway still restores sessions, and ``event`` is not one that it replays."""
+    return bool(
+        getattr(runner, "_startup_restore_in_progress", False)
+        and not getattr(event, "_hermes_startup_restore_replay", False)
+    )
+
+
+def hold_until_restored(runner: Any, event: Any) -> None:
+    """Queue a message with those that Hermes replays when it has restored its sessions."""
+    runner._queue_startup_restore_event(event)
+
+
+def shutting_down(runner: Any) -> bool:
+    """Say whether the gateway drains because it stops or restarts."""
+    return bool(getattr(runner, "_draining", False))
+
+
+def drained_externally(runner: Any) -> bool:
+    """Say whether another program has asked the gateway to refuse new turns."""
+    return bool(getattr(runner, "_external_drain_active", False))
+
+
+def update_prompt_pending(runner: Any, source: Any) -> bool:
+    """Say whether a running ``/update`` waits for an answer from this conversation."""
+    prompts = getattr(runner, "_update_prompt_pending", None)
+    return bool(prompts and prompts.get(runner._session_key_for_source(source)))
+
+
+def count_as_running(runner: Any, key: str, source: Any, turn: Any) -> None:
+    """Enter a routed turn in Hermes's table of running work, for drain, status, ``/agents``."""
+    runner._running_agents[key] = turn
+    runner._running_agents_ts[key] = time.time()
+    cache = getattr(runner, "_cache_session_source", None)
+    if cache is not None:
+        cache(key, source)
+    _publish_count(runner)
+
+
+def no_longer_running(runner: Any, key: str, turn: Any) -> None:
+    """Remove a routed turn from Hermes's table of running work, if it is still there."""
+    if runner._running_agents.get(key) is turn:
+        runner._running_agents.pop(key, None)
+        runner._running_agents_ts.pop(key, None)
+        _publish_count(runner)
+
+
+@contextmanager
+def hidden_turns(runner: Any, keys: Collection[str]) -> Iterator[None]:
+    """While the block runs, hide some running turns from Hermes when it sends its notices."""
+    if not keys:
+        yield
+        return
+    seen = runner._snapshot_running_agents
+    runner._snapshot_running_agents = lambda: {
+        key: turn for key, turn in seen().items() if key not in keys
+    }
+    try:
+        yield
+    finally:
+        del runner._snapshot_running_agents
+
+
+def _publish_count(runner: Any) -> None:
+    """Have Hermes write how many turns run, as it does at the ends of its own turns."""
+    publish = getattr(runner, "_persist_active_agents", None)
+    if publish is None:
+        return
+    try:
+        publish()
+    except Exception:  # boundary: a count in a file is not worth a turn
+        logger.warning(
+            "hermes-router: the number of running turns could not be written", exc_info=True
+        )
+
+
+def restart_was_planned() -> bool:
+    """Say whether the last gateway stopped to be started again, without a command in a chat."""
+    module = importlib.import_module("gateway.run")
+    return bool(getattr(module, "_planned_restart_notification_pending", lambda: False)())
+
+
+def running(runner: Any) -> bool:
+    """Say whether the gateway's platforms are connected."""
+    return bool(getattr(runner, "_running", False))
+
+
+async def until_running(runner: Any, seconds: float = 120.0) -> None:
+    """Wait until the gateway's platforms are connected, at most ``seconds``."""
+    with anyio.move_on_after(seconds):
+        while not running(runner):  # noqa: ASYNC110 - Hermes has no event
+            await anyio.sleep(0.2)

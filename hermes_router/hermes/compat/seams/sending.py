@@ -1,0 +1,141 @@
+"""The adapters of the gateway's platforms, and how something is sent by one."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from hermes_router.hermes.compat.events import own_bot
+from hermes_router.hermes.compat.seams import gateway_runner
+from hermes_router.routing.table import Place
+
+logger = logging.getLogger(__name__)
+
+
+RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+
+
+def known_platforms() -> frozenset[str]:
+    """Return the names of the platforms that this Hermes knows, plugins included."""
+    config = importlib.import_module("gateway.config")
+    names = {platform.value for platform in config.Platform}
+    registry = importlib.import_module("gateway.platform_registry").platform_registry
+    return frozenset(names | {entry.name for entry in registry.all_entries()})
+
+
+def disconnected_for_good(runner: Any, adapter: Any) -> bool:
+    """Say whether a gateway that stops has disconnected this adapter."""
+    return not gateway_runner.running(runner) and not getattr(adapter, "is_connected", True)
+
+
+def adapter_for(runner: Any, source: Any) -> Any:
+    """Return the current adapter of the bot that received a message, or None."""
+    bot = own_bot(source)
+    if bot is None:
+        return runner.adapters.get(source.platform)
+    return getattr(runner, "_profile_adapters", {}).get(bot, {}).get(source.platform)
+
+
+def adapter_named(runner: Any, platform: str) -> Any:
+    """Return the real adapter of the platform with this name, or None."""
+    return next((a for p, a in runner.adapters.items() if p.value == platform), None)
+
+
+def place_metadata(place: Place) -> dict[str, Any]:
+    """Return metadata that makes an adapter send into the conversation's own thread.
+
+    If a topic is gone, Telegram's adapter sends to the chat itself, which may be another profile's
+    place. It does not do so if the metadata says that the topic was made for this message.
+    """
+    if place.thread_id is None:
+        return {}
+    metadata: dict[str, Any] = {"thread_id": place.thread_id}
+    if place.platform == "telegram":
+        metadata["telegram_dm_topic_created_for_send"] = True
+    return metadata
+
+
+def chunks(adapter: Any, text: str) -> list[str]:
+    """Return a text in pieces that the adapter can send; most adapters split a text themselves."""
+    limit = getattr(adapter, "MAX_MESSAGE_LENGTH", 0)
+    if getattr(adapter, "splits_long_messages", False) or not limit:
+        return [text]
+    pieces: list[str] = adapter.truncate_message(text, limit)
+    return pieces
+
+
+def caption_of(text: str, files: Sequence[tuple[Path, bool]]) -> str | None:
+    """Return the text if Hermes would send it as the caption of the one file, else None."""
+    module = importlib.import_module("tools.send_message_tool")
+    limit = getattr(module, "_TELEGRAM_CAPTION_LIMIT", 1024)
+    named = [(str(path), voice) for path, voice in files]
+    caption: str | None = module._media_caption_split(text, named, max_caption_len=limit)[0]
+    return caption
+
+
+def goes_as_audio(adapter: Any, extension: str, *, voice: bool) -> bool:
+    """Say whether the platform plays a file of this kind, instead of offering it for download."""
+    base = importlib.import_module("gateway.platforms.base")
+    return bool(base.should_send_media_as_audio(adapter.platform, extension, is_voice=voice))
+
+
+async def react(adapter: Any, chat_id: str, message_id: str | None, emoji: str | None) -> Any:
+    """Put a reaction on a message, or remove it; return the adapter's result.
+
+    ``emoji`` is None to remove the reaction. Returns None if the adapter cannot do this. Adapters
+    with a public method find the newest message themselves. Telegram's adapter has only a private
+    method, for its own signs of progress, and that method needs a message id.
+    """
+    public = getattr(adapter, "add_reaction" if emoji else "remove_reaction", None)
+    emojis = {"emoji": emoji} if emoji else {}
+    if public is not None:
+        return await public(chat_id=chat_id, message_id=message_id, **emojis)
+    own = getattr(adapter, "_set_reaction" if emoji else "_clear_reactions", None)
+    if own is None or adapter.platform.value != "telegram":
+        return None
+    if message_id is None:
+        return {
+            "error": "Give a message id: no message has been received here since the "
+            "gateway started."
+        }
+    return await own(chat_id, message_id, **emojis)
+
+
+async def send_text(runner: Any, event: Any, text: str) -> bool:
+    """Send a line of the router's own into the conversation of ``event``; see ``send_to``."""
+    return await send_to(runner, event.source, text, anchor=runner._reply_anchor_for_event(event))
+
+
+async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = None) -> bool:
+    """Send a short text of the router's own to the place of ``source``; return whether it was sent.
+
+    ``anchor`` is the id of the message that it belongs to, for platforms that need one to find the
+    thread. An adapter that has just connected refuses for some seconds: sends are repeated after
+    each of ``RETRY_SECONDS``, while the adapter says that a retry may help.
+    """
+    adapter = adapter_for(runner, source)
+    if adapter is None:
+        logger.error("no adapter for %s: not sent: %s", source.platform, text)
+        return False
+    metadata = runner._thread_metadata_for_source(source, anchor)
+    result = await adapter.send(source.chat_id, text, metadata=metadata)
+    for seconds in RETRY_SECONDS:
+        if result is None or result.success or not result.retryable:
+            break
+        await anyio.sleep(seconds)
+        result = await adapter.send(source.chat_id, text, metadata=metadata)
+    if result is not None and not result.success:
+        logger.error("%s refused (%s): not sent: %s", source.platform, result.error, text)
+        return False
+    return True
+
+
+def home_variable(platform: str) -> str:
+    """Return the name of the variable in which Hermes looks for a platform's home channel."""
+    name = getattr(importlib.import_module("gateway.run"), "_home_target_env_var", None)
+    return str(name(platform)) if name is not None else f"{platform.upper()}_HOME_CHANNEL"
