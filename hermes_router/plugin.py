@@ -1,7 +1,8 @@
-"""The Hermes plugin: swaps the gateway's dispatcher as soon as there is a gateway to swap it in.
+"""The Hermes plugin: it replaces the gateway's dispatcher as soon as the gateway's module exists.
 
-Two things stand between a routed place and the default profile's answer: the swap itself, and a
-hook of Hermes that is asked about every message that reaches Hermes's own path.
+Two things keep the default profile from answering in a routed place. The first is the replaced
+dispatcher (the *swap*). The second is a Hermes hook, the *guard*: Hermes asks it about every
+message that reaches Hermes's own path.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _HOOK = "pre_gateway_dispatch"
 def register(context: Any) -> None:
     """Install the swap; Hermes calls this once per discovery, for each profile that it serves.
 
-    In a worker nothing is installed: a worker that routed would start workers. The guard comes
-    first: it holds whatever fails after it.
+    In a worker this does nothing: a worker that routed messages would start further workers. The
+    guard is installed first: it works even if a later step fails.
     """
     if _in_worker():
         return
@@ -31,7 +32,9 @@ def register(context: Any) -> None:
     try:
         _await_gateway()
     except Exception:
-        logger.exception("hermes-router: cannot be loaded: routed places are not answered")
+        logger.exception(
+            "hermes-router: the plugin could not be loaded: routed places are not answered"
+        )
     add_command = getattr(context, "register_cli_command", None)
     if add_command is not None:
         add_command(
@@ -39,24 +42,27 @@ def register(context: Any) -> None:
             help="Routes of this gateway: hermes-router's own commands",
             setup_fn=_describe_command,
             handler_fn=_run_command,
-            description="What `hermes-router` does, inside `hermes`.",
+            description="The commands of `hermes-router`, inside `hermes`.",
         )
 
 
 def _in_worker() -> bool:
     try:
-        from hermes_router.profiles.model import WORKER_VARIABLE
+        from hermes_router.protocol.system.start import WORKER_VARIABLE
     except Exception:
-        logger.exception("hermes-router: cannot be loaded")
+        logger.exception("hermes-router: the plugin could not be loaded")
         return False
     return bool(os.environ.get(WORKER_VARIABLE))
 
 
 def _guard(context: Any) -> None:
-    """Have Hermes ask about messages that reach its own path: the swap may be late or absent."""
+    """Make Hermes ask us about each message on its own path, as the swap may be late or fail."""
     add_hook = getattr(context, "register_hook", None)
     if add_hook is None:
-        logger.error("hermes-router: this Hermes has no hooks: a late swap would not be noticed")
+        logger.error(
+            "hermes-router: this Hermes has no hooks, so the router cannot check that "
+            "it gets every message"
+        )
         return
     add_hook(_HOOK, _before_dispatch)
 
@@ -66,7 +72,7 @@ def _before_dispatch(**payload: Any) -> Any:
     try:
         from hermes_router.hermes.guard import guard
     except Exception:
-        logger.exception("hermes-router: cannot be loaded: no message is answered until it can")
+        logger.exception("hermes-router: the plugin could not be loaded: no message is answered")
         return {"action": "skip", "reason": "hermes-router cannot be loaded"}
     return guard(payload.get("event"), payload.get("gateway"))
 
@@ -80,15 +86,17 @@ def _await_gateway() -> None:
 
 
 def _prepare() -> None:
-    """Import what the swap needs, so that it is done at once when the gateway's module is there."""
+    """Import the modules of the swap early, so that the swap itself takes no time."""
     try:
         importlib.import_module("hermes_router.hermes.install")
     except Exception:
-        logger.exception("hermes-router: cannot be loaded: routed places are not answered")
+        logger.exception(
+            "hermes-router: the plugin could not be loaded: routed places are not answered"
+        )
 
 
 def _install(module: ModuleType) -> None:
-    """Install the swap; a failure closes routed places, and never ends the gateway."""
+    """Install the swap. If this fails, routed places get no answer; the gateway goes on."""
     try:
         from hermes_router.hermes import install
 

@@ -1,8 +1,8 @@
-"""Temporary folders of one gateway, which the next one removes if this one could not.
+"""Make the temporary folders of one gateway, and remove those that dead gateways left.
 
-What a worker keeps in its TMPDIR may be secret: Hermes writes the environment of a terminal there.
-Each folder's name has the gateway's key in it. The gateway holds a lock on a file with that key; a
-gateway that starts removes the folders of each key whose lock nobody holds.
+A worker's TMPDIR may contain secrets: Hermes writes the environment of a terminal there. The name
+of each folder contains the gateway's key. The gateway holds a lock on a file with that key. A
+gateway that starts removes the folders of each key whose lock no process holds.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ _START = SCRATCH_PREFIX
 _LOCK = "lock"
 
 _lock = threading.Lock()
-#: By folder: this process's key there.
+#: This process's key in each folder.
 _keys: dict[Path, str] = {}
 
 
 def make(folder: str | None, what: str = "") -> Path:
-    """Make an empty folder that only this user can enter, in ``folder`` or where Python makes them.
+    """Make an empty folder that only this user can enter, and return its path.
 
-    The name is short: Hermes's tools put Unix sockets there, whose paths may have 107 characters.
+    It is in ``folder``, or in Python's default temporary folder. Its name is short: Hermes's tools
+    put Unix sockets there, whose paths may have at most 107 characters.
     """
     base = Path(folder or tempfile.gettempdir())
     return Path(tempfile.mkdtemp(prefix=f"{_START}{_key(base)}-{what}", dir=base))
 
 
 def remove_left_behind(folder: str | None) -> int:
-    """Remove what gateways that are gone have left in a folder; return how many folders it was."""
+    """Remove the temporary folders of dead gateways in ``folder``; return how many there were."""
     base, count = Path(folder or tempfile.gettempdir()), 0
     for file in base.glob(f".{_START}*.{_LOCK}"):
         key = file.name.removeprefix(f".{_START}").removesuffix(f".{_LOCK}")
@@ -62,7 +63,7 @@ def _remove_all(base: Path, key: str) -> int:
 
 
 def _key(base: Path) -> str:
-    """Return this process's key in a folder, whose lock it holds as long as it lives."""
+    """Return this process's key in a folder. The process holds the key's lock until it ends."""
     with _lock:
         if base not in _keys:
             _keys[base] = _new_key(base)
@@ -70,14 +71,18 @@ def _key(base: Path) -> str:
 
 
 def _new_key(base: Path) -> str:
-    """Make a key's file and lock it. Without a lock the folders are this gateway's to remove."""
+    """Make the file of a new key, lock it, and return the key.
+
+    If the file cannot be made, no later gateway finds the key: then only this gateway removes the
+    folders.
+    """
     while True:
         key = secrets.token_hex(2)
         flags = os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC
         try:
             lock = os.open(base / f".{_START}{key}.{_LOCK}", flags, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(lock).st_nlink:  # nobody removed it before it was locked
+            if os.fstat(lock).st_nlink:  # no other gateway removed the file before the lock
                 atexit.register(_release, base, key, os.getpid())
                 return key
         except FileExistsError:

@@ -1,4 +1,4 @@
-"""The ``hermes-router`` command; ``hermes router`` is the same one inside Hermes."""
+"""The ``hermes-router`` command; ``hermes router`` is the same command inside Hermes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``hermes-router`` with the given or the process's arguments; return the exit status."""
     try:
-        from hermes_router.cli import entry  # noqa: PLC0415 - Ctrl-C may come while it is imported
+        from hermes_router.cli import entry  # noqa: PLC0415 - Ctrl-C may come during this import
     except KeyboardInterrupt:
         return 130
     return entry.main(arguments)

@@ -1,8 +1,8 @@
-"""The report of a bug: a file with where it happened, and nothing of what the user typed or has.
+"""Report a bug in a file that says where it happened, without the user's input and data.
 
-It holds versions, the platform, the command's name, the names of the options that were given, and
-the places in the code: no values of arguments, no environment, and not the exception's text, which
-may quote a configuration. That text is shown on the terminal only.
+The report holds versions, the platform, the command's name, the names of the given options, and the
+places in the code. It holds no values of arguments, no environment, and not the exception's text,
+which may quote a configuration. That text goes to the terminal only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ISSUES = "the project's issue tracker"
 
 
 def report(error: BaseException, argv: Sequence[str]) -> None:
-    """Write the report and say on standard error what happened and where the report is."""
+    """Write the report; say on standard error what happened and where the report is."""
     print(
         output.clean(f"ERROR: a bug in hermes-router: {type(error).__name__}: {error}"),
         file=sys.stderr,
@@ -34,7 +34,7 @@ def report(error: BaseException, argv: Sequence[str]) -> None:
     if path is None:
         print(text, file=sys.stderr)
     where = f"the report {path}" if path is not None else "the report above"
-    output.tip(f"please send {where} to {ISSUES}; it holds no names, ids or secrets of yours")
+    output.tip(f"please send {where} to {ISSUES}; it contains none of your names, ids or secrets")
 
 
 def _lines(error: BaseException, argv: Sequence[str]) -> Iterator[str]:
@@ -55,7 +55,7 @@ def _lines(error: BaseException, argv: Sequence[str]) -> Iterator[str]:
 
 
 def _is_ours(option: str) -> bool:
-    """Whether it can be an option's name: a mistyped secret may begin with dashes too."""
+    """Return whether a text can be an option's name; a mistyped secret may begin with dashes."""
     return option.removeprefix("--") in _OPTIONS
 
 
@@ -68,7 +68,7 @@ _OPTIONS = frozenset(
 
 
 def _place(filename: str) -> str:
-    """Return a source file's name from its package on: the rest may name the user."""
+    """Return a source file's name from its package on: the part before it may name the user."""
     parts = Path(filename).parts
     roots = [index for index, part in enumerate(parts) if part in {"site-packages", "lib"}]
     ours = [index for index, part in enumerate(parts) if part.startswith("hermes_router")]
@@ -92,6 +92,6 @@ def _write(text: str) -> Path | None:
 
 
 def state_folder() -> Path:
-    """Return the folder that reports are written to."""
+    """Return the folder for reports."""
     base = os.environ.get("XDG_STATE_HOME", "")
     return (Path(base) if base else Path.home() / ".local" / "state") / "hermes-router"

@@ -1,4 +1,4 @@
-"""Where the command begins and ends: one place that turns errors into messages and statuses."""
+"""Where a command begins and ends: this module turns errors into messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    # What is no command's name tells argparse nothing that it would need the others for.
+    # Only the options of commands that occur in the arguments are needed to parse them.
     parser = build_parser([name for name in COMMANDS if name in argv])
     options = parser.parse_args(argv)
     if options.version:
@@ -37,7 +37,8 @@ def _run(argv: list[str]) -> int:
 
 
 def run_in_hermes(options: argparse.Namespace) -> NoReturn:
-    """Run ``hermes router``: ``hermes`` itself returns 0 whatever a plugin's command returns."""
+    """Run ``hermes router`` and exit: ``hermes`` returns 0 whatever a plugin's command returns."""
+    output.called_by_hermes()
     if options.router_command is None:
         options.router_help(sys.stderr)
         sys.exit(status.WRONG)
@@ -45,9 +46,9 @@ def run_in_hermes(options: argparse.Namespace) -> NoReturn:
 
 
 def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:
-    """Return what ``action`` returns, or the status of what it raised, having told the user.
+    """Return what ``action`` returns; report an exception and return its exit status.
 
-    A mistake of the user is a message; anything else is a bug, and leaves a report.
+    A mistake of the user gives a message. Any other exception is a bug and gives a report.
     """
     output.prepare()
     try:
@@ -60,13 +61,13 @@ def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return status.INTERRUPTED
-    except BrokenPipeError:  # the reader has seen enough
+    except BrokenPipeError:  # the reader of the output has ended
         output.write_no_more()
         return status.PIPE_CLOSED
     except (PermissionError, FileNotFoundError) as error:
         output.complain(_of_system(error))
         return status.NEGATIVE
-    except Exception as error:  # noqa: BLE001 - the top level: whatever is left is a bug
+    except Exception as error:  # noqa: BLE001 - the top level: any other exception is a bug
         from hermes_router.cli import crash  # noqa: PLC0415 - for this case only
 
         crash.report(error, argv)
@@ -74,10 +75,12 @@ def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:
 
 
 def _of_system(error: OSError) -> RouterError:
-    """Return an error of the system as a sentence: somebody's private folder is no bug of ours."""
+    """Return a system's error as an error for the user: a closed folder is no bug of ours."""
     if isinstance(error, PermissionError):
         hint = "run this as the user that runs the gateway"
-        return RouterError("may not be read by this user", where=str(error.filename), hint=hint)
-    hint = "it has been removed meanwhile; go to a folder that is there, and run this again"
+        return RouterError(
+            "this user has no permission to read it", where=str(error.filename), hint=hint
+        )
+    hint = "it was removed; change to a folder that exists, and run this again"
     where = str(error.filename or "the working directory")
-    return RouterError("is not there", where=where, hint=hint)
+    return RouterError("does not exist", where=where, hint=hint)

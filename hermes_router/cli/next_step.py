@@ -1,4 +1,4 @@
-"""What somebody wants to do next who types ``hermes-router`` alone."""
+"""Suggest the next command to somebody who types only ``hermes-router``."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from hermes_router.errors import ConfigError
 
 
 def next_step() -> str:
-    """Return the next command, and why; nothing where that cannot be told."""
+    """Return the next command and the reason; an empty text if no step can be suggested."""
     try:
         loaded = loading.load(None)
     except CommandError:
         return "hermes-router doctor  (there is no Hermes home yet)"
     if loaded.config is None:
-        return "hermes-router routes  (the configuration has a mistake)"
+        return "hermes-router routes  (the configuration has an error)"
     if not _is_enabled(loaded):
-        return "hermes-router enable  (the plugin is not switched on)"
+        return "hermes-router enable  (the plugin is not enabled)"
     if not len(loaded.config.table):
         return "hermes-router init  (no place has a route yet)"
     if loaded.gateway is None:
-        return "hermes gateway run  (no gateway runs)"
-    return "hermes-router status  (a gateway runs)"
+        return "hermes gateway run  (no gateway is running)"
+    return "hermes-router status  (a gateway is running)"
 
 
 def _is_enabled(loaded: loading.Loaded) -> bool:

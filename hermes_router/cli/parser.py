@@ -1,4 +1,4 @@
-"""The commands and their command lines. A command's module is imported when it is used.
+"""The commands and their command lines; a command's module is imported only when it is used.
 
 Each module has ``configure(parser)``, which describes its command line, and ``run(options)``, which
 returns the exit status.
@@ -15,19 +15,19 @@ from typing import Any, NoReturn
 from hermes_router.cli.status import WRONG, CommandError
 from hermes_router.cli.terminal import output
 
-#: Command name to what it does; its module is named like it, with underscores.
+#: The name of each command, with one line about it. Its module has the same name, with underscores.
 COMMANDS = {
-    "init": "map the conversations that Hermes has seen to profiles, and switch the router on",
-    "test-route": "say who would answer a message, and why",
-    "routes": "list the routes in force, or check a file",
+    "init": "map the conversations that Hermes has seen to profiles, and enable the router",
+    "test-route": "show who would answer a message, and why",
+    "routes": "list the routes that are in force, or check a file",
     "route": "add a route to the gateway's configuration, or remove one",
-    "status": "say what the running gateway's router does now",
-    "turns": "list what came of the routed messages",
-    "logs": "show the gateway's, the workers' and the profiles' logs as one",
+    "status": "show what the router of the running gateway does now",
+    "turns": "list the outcomes of the routed messages",
+    "logs": "show the logs of the gateway, the workers and the profiles as one",
     "metrics": "print the running gateway's figures for Prometheus",
-    "doctor": "look for what keeps routed conversations from working",
-    "enable": "switch the plugin on in the gateway's configuration",
-    "disable": "undo enable, and remove what the router keeps",
+    "doctor": "check whether routed conversations can work",
+    "enable": "enable the plugin in the gateway's configuration",
+    "disable": "undo enable, and with --purge remove the router's files",
     "completion": "print a completion script for a shell",
 }
 
@@ -37,21 +37,21 @@ _EPILOG = """examples:
   hermes-router doctor
   hermes-router COMMAND --help
 
-exit status: 0 yes or done, 1 no, 2 a mistake in the configuration or the command line,
-3 the profile that is to answer cannot, 4 a turn failed, 5 warnings only (doctor),
-70 a bug, 130 interrupted
+exit status: 0 yes or done, 1 no, 2 an error in the configuration or the command line,
+3 the profile cannot answer, 4 a turn failed, 5 warnings only (doctor), 70 a bug,
+130 interrupted
 """
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps examples as they are written, and gives option names some room."""
+    """Keeps line breaks in examples, and leaves a wide column for option names."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26, width=100)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors look like all others; options are not abbreviated."""
+    """A parser that reports errors like all our commands; options cannot be abbreviated."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", _Formatter)
@@ -59,12 +59,12 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str, hint: str = "") -> NoReturn:
-        """Report a wrong command line and exit: inside ``hermes`` no handler of ours is near."""
+        """Report a wrong command line and exit: inside ``hermes``, nobody catches our errors."""
         output.complain(CommandError(message, hint=f"{hint}see {self.prog} --help"))
         self.exit(WRONG)
 
     def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse, and refuse what is left over here, where it is known what was meant."""
+        """Parse; refuse unknown arguments here, where the option that was meant is known."""
         options, rest = super().parse_known_args(*args, **kwargs)
         if rest:
             hint = _guess(rest[0], self._option_string_actions)
@@ -86,7 +86,7 @@ def _guess(word: str, words: Iterable[str]) -> str:
 
 
 def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:
-    """Return the command line's parser; only the commands in ``wanted`` are told in full."""
+    """Return the command line's parser; only commands in ``wanted`` get their options."""
     parser = Parser(
         prog="hermes-router",
         description="Each routed conversation of a Hermes gateway is answered by a process of its "
@@ -99,7 +99,7 @@ def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:
 
 
 def add_commands(parser: argparse.ArgumentParser, wanted: Collection[str] = COMMANDS) -> None:
-    """Add the commands to a parser of ours, or to the one of ``hermes router``."""
+    """Add the commands to our own parser, or to the parser of ``hermes router``."""
     commands = parser.add_subparsers(
         title="commands", dest="router_command", metavar="COMMAND", parser_class=Parser
     )
@@ -128,19 +128,19 @@ def module(command: str) -> ModuleType:
 
 
 def add_home_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--home``, which every command that reads a gateway's files has."""
+    """Add ``--home``, for commands that read a gateway's files."""
     parser.add_argument(
         "--home",
         metavar="DIR",
-        help="the Hermes home of the gateway (otherwise HERMES_HOME, or ~/.hermes and the profile "
-        "that `hermes profile use` made the active one)",
+        help="the Hermes home of the gateway (default: HERMES_HOME, else ~/.hermes and the "
+        "profile that `hermes profile use` made active)",
     )
 
 
 def add_offline_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--offline``, which every command has that asks what the gateway does."""
+    """Add ``--offline``, for commands that ask what the gateway does."""
     parser.add_argument(
-        "--offline", action="store_true", help="look at files alone, not at the gateway that runs"
+        "--offline", action="store_true", help="read files only, do not look at the running gateway"
     )
 
 

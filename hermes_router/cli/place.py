@@ -1,6 +1,7 @@
-"""A place as people have it on their clipboard, read as ``platform:chat[:thread]``.
+"""Read a place as people copy it, a link for example, as ``platform:chat[:thread]``.
 
-Raises of all functions: ``ValueError``, whose text says what is wrong and what to write.
+Every function raises ``ValueError`` for a text that is no place. The error's text says what is
+wrong and what to write.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _DISCORD_LINK = re.compile(
 
 
 def understood(text: str) -> str:
-    """Return the place in ``text`` as the command line writes it."""
+    """Return the place in ``text`` in the form of the command line."""
     text = text.strip()
     link = _TELEGRAM_LINK.fullmatch(text)
     if link is not None:
@@ -31,29 +32,28 @@ def understood(text: str) -> str:
         return text
     rest = re.sub(r"\s*:\s*", ":", rest.strip())
     if any(c.isspace() for c in rest) and platform.strip().lower() in {"telegram", "discord"}:
-        raise ValueError("has spaces inside an id")
+        raise ValueError("contains spaces inside an id")
     return f"{platform.strip()}:{_numbered(platform.strip().lower(), rest)}"
 
 
 def _numbered(platform: str, rest: str) -> str:
-    """Read ``chat/thread`` as ``chat:thread``, and refuse names, where ids are numbers."""
+    """Read ``chat/thread`` as ``chat:thread``; refuse names on platforms whose ids are numbers."""
     if platform not in {"telegram", "discord"}:
         return rest
     rest = re.sub(r"^(-?[0-9]+)/([0-9]+|general)$", r"\1:\2", rest)
     if rest.startswith("@") or re.fullmatch(r"[A-Za-z_#]\w*", rest):
         raise ValueError(
-            f"names {rest}, and {platform} has numbers: a message carries no name. "
-            "docs/ids.md says how to find them"
+            f"names {rest}, but ids of {platform} are numbers. docs/ids.md says how to find them"
         )
     return rest
 
 
 def _telegram(rest: str) -> str:
-    """Read the path of a link: ``c/CHAT/THREAD/MESSAGE``, whose chat lacks its -100."""
+    """Read the path of a link: ``c/CHAT/THREAD/MESSAGE``; a link's chat id lacks its -100."""
     parts = rest.split("/")
     if parts[0] != "c" or len(parts) < 2 or not parts[1].isdigit():
         raise ValueError(
-            "is a link to a public chat, which names no id: docs/ids.md says how to find it"
+            "is a link to a public chat, which contains no id. docs/ids.md says how to find the id"
         )
     chat = f"telegram:-100{parts[1]}"
     if len(parts) > 3 or (len(parts) == 3 and parts[2].isdigit() and len(parts[2]) < 1):

@@ -6,15 +6,15 @@ from hermes_router.errors import ConfigError, ProfileError, RouterError
 
 OK = 0
 NEGATIVE = 1
-"""The question was answered with no: unmatched, findings that are errors, a refused edit."""
+"""The answer is no: no route matches, a finding is an error, or an edit was refused."""
 WRONG = 2
 """The configuration or the command line is wrong."""
 UNUSABLE = 3
-"""A profile that is to answer cannot."""
+"""A profile that is to answer cannot answer."""
 TURN_FAILED = 4
 """``--say``: a worker was started and gave no answer."""
 WARNINGS = 5
-"""``doctor``: nothing is broken, and something is worth a look."""
+"""``doctor``: nothing is broken, but there are warnings."""
 BUG = 70
 NO_OUTPUT = 74
 INTERRUPTED = 130
@@ -32,7 +32,7 @@ class CommandError(RouterError):
 
 
 def status_of(error: RouterError) -> int:
-    """Return the exit status that an error means."""
+    """Return the exit status for an error."""
     if isinstance(error, CommandError):
         return error.status
     if isinstance(error, ConfigError):

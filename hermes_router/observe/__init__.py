@@ -1,5 +1,5 @@
-"""Seeing what the router does and did: records of turns, their figures, the joined logs.
+"""Observation of the router: records of turns, their figures, the status and the joined logs.
 
-The gateway writes here; the commands of :mod:`hermes_router.cli` read. Nothing here decides
-anything about a turn.
+The gateway writes with this package; the commands of :mod:`hermes_router.cli` read with it. Nothing
+here makes a decision about a turn.
 """

@@ -1,4 +1,4 @@
-"""What the gateway notes of each routed turn: a record, a line in its log, today's figures."""
+"""Note the outcome of each routed turn: a record, a line in the gateway's log, and figures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hermes_router.workers.worker_log import one_line
 
 logger = logging.getLogger("hermes_router.turns")
 
-#: Failures of which no other line of the gateway's log speaks: the turn itself went its way.
+#: Failures for which the gateway's log has no other line, because the turn itself did not fail.
 _SAID_HERE_ALONE = frozenset({"model_failed", "no_model", "job_failed"})
 
 
 class TurnBook:
-    """Notes what came of turns. ``route_of`` says by which route a place is answered now."""
+    """Notes the outcomes of turns. ``route_of`` returns the name of the route of a place."""
 
     def __init__(self, records: Records, route_of: Callable[[Place], str]) -> None:
         self._records = records
@@ -28,18 +28,18 @@ class TurnBook:
         self._listeners: list[Callable[[TurnReport], None]] = []
 
     def listen(self, listener: Callable[[TurnReport], None]) -> None:
-        """Have ``listener`` told of each report that counts a turn: of each turn once."""
+        """Call ``listener`` with one report for each answer or failure of a turn."""
         self._listeners.append(listener)
 
     def note(self, report: TurnReport, place: Place | None) -> None:
-        """Note what came of a turn; never raises, whatever is in the report."""
+        """Note the report of a turn. This never raises: a failure is logged."""
         try:
             self._note(report, place)
-        except Exception:  # boundary: what watches a turn must not end it
-            logger.exception("turn %s could not be noted", report.turn)
+        except Exception:  # boundary: observation must not end a turn
+            logger.exception("the record of turn %s could not be written", report.turn)
 
     def untouched(self, profile: str, place: Place, outcome: str, error: str) -> str:
-        """Note a message that no worker got; return the id by which it is found."""
+        """Note a message that no worker got; return the id of its report."""
         report = TurnReport(
             turn=uuid.uuid4().hex[:8],
             profile=profile,
@@ -56,7 +56,7 @@ class TurnBook:
         report.route = self._route_of(place) if place is not None else ""
         self._records.add(report)
         if report.seconds is not None and report.exit is not None:
-            return  # it was told when the answer was out
+            return  # it was noted when the answer was delivered
         _log(report)
         for listener in self._listeners:
             listener(report)

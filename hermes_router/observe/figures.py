@@ -1,4 +1,4 @@
-"""Figures of the routed messages: of today for ``status``, since the start for metrics."""
+"""Count the routed messages: those of today for ``status``, those since the start for metrics."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import msgspec
 from hermes_router.observe.records import arrived
 from hermes_router.turns.story import TurnReport
 
-#: Messages of one profile that today's figures are made from.
+#: Maximum number of messages from which today's figures of a profile are computed.
 _MOST_TODAY = 10_000
 
-#: Upper bounds of the histograms, in seconds.
+#: The upper bounds of the histograms' buckets, in seconds.
 BUCKETS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 
 class Today(msgspec.Struct, frozen=True, kw_only=True):
-    """A profile's day so far; times to reply in seconds."""
+    """A profile's figures of today; the times to reply are in seconds."""
 
     turns: int = 0
     failed: int = 0
@@ -28,7 +28,7 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Histogram(msgspec.Struct):
-    """How many values were at most each of ``BUCKETS``, and their sum."""
+    """A histogram: for each of ``BUCKETS``, how many values were at most that; and their sum."""
 
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * len(BUCKETS))
     count: int = 0
@@ -43,7 +43,7 @@ class Histogram(msgspec.Struct):
 
 
 class Figures:
-    """Counts what it is told of."""
+    """Counts outcomes, times and tokens of the reports that it gets."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -55,12 +55,12 @@ class Figures:
         )
 
     def remember(self, reports: Iterable[TurnReport]) -> None:
-        """Take what an earlier gateway recorded: it counts for today only."""
+        """Add the records of earlier gateways; they count for today's figures only."""
         for report in reports:
             self._note_day(report)
 
     def add(self, report: TurnReport) -> None:
-        """Count one message."""
+        """Count the report of one message."""
         self.outcomes[report.profile, report.outcome] += 1
         if report.seconds is not None:
             self.seconds[report.profile, "total"].add(report.seconds)
@@ -72,7 +72,7 @@ class Figures:
         self._note_day(report)
 
     def today(self, profile: str) -> Today:
-        """Return a profile's day so far."""
+        """Return a profile's figures of today."""
         start = datetime.now(UTC).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         day = self._days[profile]
         while day and (arrived(day[0]) or start) < start:
@@ -92,7 +92,7 @@ class Figures:
 
 
 def _at(values: Sequence[float], share: float) -> float | None:
-    """Return the smallest value that so large a share of the values does not exceed."""
+    """Return the quantile ``share`` (0 to 1) of sorted values; None without values."""
     if not values:
         return None
     return values[min(len(values) - 1, int(share * len(values)))]

@@ -1,4 +1,4 @@
-"""The log files of a gateway and of its routed profiles: read from their end, followed, rotated."""
+"""Read and follow the log files of a gateway and its routed profiles, also across rotations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from hermes_router.observe.log_lines import Entry, entries
 from hermes_router.workers.worker_log import FILE_NAME
 
-#: Bytes from a file's end that are read where only the last lines are wanted.
+#: Bytes that are read from a file's end if only the last lines are wanted.
 TAIL_BYTES = 1024 * 1024
 
-#: Rotated files that are looked at, and bytes of a piece that is read while following.
+#: How many rotated files are read, and how many bytes at a time while following a file.
 _BACKUPS, _PIECE = 9, 4 * 1024 * 1024
 
 HERMES_LOG = "agent.log"
@@ -21,7 +21,7 @@ HERMES_LOG = "agent.log"
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """One log, by the path of its current file; ``source`` is as in :class:`Entry`."""
+    """One log: the path of its current file, its source (see :class:`Entry`) and its profile."""
 
     path: Path
     source: str
@@ -29,7 +29,7 @@ class LogFile:
 
 
 def log_files(home: Path, root: Path, profiles: list[str]) -> list[LogFile]:
-    """Return the logs of the gateway at ``home`` and of profiles; some may not exist yet."""
+    """Return the logs of the gateway at ``home`` and of the profiles; they may not exist yet."""
     files = [LogFile(home / "logs" / HERMES_LOG, "gateway", "")]
     for name in profiles:
         logs = root / "profiles" / name / "logs"
@@ -39,7 +39,7 @@ def log_files(home: Path, root: Path, profiles: list[str]) -> list[LogFile]:
 
 
 def read(file: LogFile, *, whole: bool) -> list[Entry]:
-    """Return a log's entries: of its last part, or of all that rotation has kept."""
+    """Return the entries of a log's last 1 MiB; with ``whole``, of all that rotation has kept."""
     lines: list[str] = []
     for path in _with_backups(file.path) if whole else [file.path]:
         lines += _text(path, None if whole else TAIL_BYTES).splitlines()
@@ -47,7 +47,7 @@ def read(file: LogFile, *, whole: bool) -> list[Entry]:
 
 
 def _with_backups(path: Path) -> Iterator[Path]:
-    """Yield the oldest file first."""
+    """Yield the rotated files of a log and its current file, oldest first."""
     for number in range(_BACKUPS, 0, -1):
         if (older := path.with_name(f"{path.name}.{number}")).is_file():
             yield older
@@ -69,7 +69,10 @@ def _text(path: Path, most: int | None) -> str:
 
 @dataclass(slots=True)
 class Follower:
-    """Reads what is appended to one log, also across a rotation; begins at its end."""
+    """Reads what is appended to one log, also across a rotation.
+
+    With ``at_end`` it skips the lines that are there at the start.
+    """
 
     file: LogFile
     at_end: bool = True
@@ -79,7 +82,7 @@ class Follower:
     _waiting: list[str] = field(default_factory=list)
 
     def poll(self) -> list[Entry]:
-        """Return the entries that have come since this was last asked."""
+        """Return the entries that were added since the last call."""
         lines = self._read() if self._descriptor >= 0 else []
         if self._rotated():
             self._open()
@@ -87,7 +90,7 @@ class Follower:
         return list(entries(lines, self.file.source, self.file.profile))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -111,7 +114,7 @@ class Follower:
             os.lseek(self._descriptor, 0, os.SEEK_END)
 
     def _read(self) -> list[str]:
-        """Return the whole lines that are there; a file that was cut is read from its beginning."""
+        """Return the new whole lines; a file that has become shorter is read from its beginning."""
         if os.fstat(self._descriptor).st_size < os.lseek(self._descriptor, 0, os.SEEK_CUR):
             os.lseek(self._descriptor, 0, os.SEEK_SET)
         data = self._rest + os.read(self._descriptor, _PIECE)

@@ -1,6 +1,6 @@
-"""The lines of the gateway's log, of worker logs and of profiles' logs, as one kind of entry.
+"""Parse the lines of the gateway's log, worker logs and profiles' logs into one kind of entry.
 
-Whoever writes a log may write anything into it: nothing may be decided by what is read here.
+A process may write anything into its log. So use entries for people only, never for decisions.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import msgspec
 from hermes_router.turns.story import FAILED
 from hermes_router.workers.worker_log import pairs_of
 
-#: Levels, the least first.
+#: The log levels, the lowest first.
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
-#: Lines of one entry, a traceback for example, that are kept.
+#: Maximum number of lines of one entry; an entry with a traceback has many.
 _MOST_LINES = 500
 
 _OWN = re.compile(r"(?P<time>\S+T\S+) hermes-router (?P<event>[a-z]+)(?P<pairs>(?: .*)?)")
@@ -33,9 +33,9 @@ _WORD = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 
 
 class Entry(msgspec.Struct, kw_only=True):
-    """One entry of a log: a line, and those that belong to it.
+    """One entry of a log: its first line, and the lines that belong to it.
 
-    ``time`` is seconds since the epoch; ``source`` is ``gateway``, ``worker`` or ``profile``.
+    ``time`` is in Unix seconds; ``source`` is ``gateway``, ``worker`` or ``profile``.
     """
 
     time: float
@@ -46,12 +46,12 @@ class Entry(msgspec.Struct, kw_only=True):
     lines: list[str]
 
     def at_least(self, level: str) -> bool:
-        """Say whether it is of that level or a higher one."""
+        """Return True if the entry has this level or a higher one."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
 
 
 def entries(lines: Iterable[str], source: str, profile: str) -> Iterator[Entry]:
-    """Yield the entries of a log; lines that begin none belong to the one before."""
+    """Yield the entries of a log; a line that begins no entry belongs to the entry before it."""
     current: Entry | None = None
     for line in lines:
         text = line.rstrip("\n")
@@ -82,7 +82,7 @@ def _hermes_line(line: str, source: str) -> _Made | None:
     match = _HERMES.match(line)
     if match is None:
         return None
-    # In a profile's log Hermes writes what it likes; only the mark behind the level is ours.
+    # In a profile's log only the tag after the level is ours; the text may name any turn.
     named = _TAGGED.search(match["tag"]) or (
         _NAMED.search(match["text"]) if source == "gateway" else None
     )

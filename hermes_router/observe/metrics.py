@@ -1,4 +1,4 @@
-"""The router's figures as OpenMetrics text. The names are documented and stay."""
+"""Write the router's figures as OpenMetrics text. The names are documented and do not change."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ _Sample = tuple[str, _Labels, float]
 
 
 def text(now: Status, figures: Figures) -> str:
-    """Return all figures; the last line says that nothing is missing."""
+    """Return all figures as OpenMetrics text; the last line ``# EOF`` marks that it is complete."""
     lines = [line for family in _families(now, figures) for line in family]
     return "\n".join([*lines, "# EOF", ""])
 
 
 def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:
-    yield _family("info", "gauge", "Versions of what runs.", [("", dict(now.versions), 1.0)])
-    yield _family("uptime_seconds", "gauge", "Since the router started.", [("", {}, now.uptime)])
+    yield _family(
+        "info",
+        "gauge",
+        "Versions of the running router, Hermes and Python.",
+        [("", dict(now.versions), 1.0)],
+    )
+    yield _family(
+        "uptime_seconds", "gauge", "Seconds since the router started.", [("", {}, now.uptime)]
+    )
     yield _family("routes", "gauge", "Routes in force.", [("", {}, now.configuration.routes)])
     broken = float(bool(now.configuration.error))
     about = "1 if the last edit of the configuration was refused."
@@ -27,7 +34,7 @@ def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:
     yield _family(
         "turns",
         "counter",
-        "Routed messages by what came of them.",
+        "Routed messages by outcome.",
         [
             ("_total", {"profile": profile, "outcome": outcome}, number)
             for (profile, outcome), number in sorted(figures.outcomes.items())
@@ -36,7 +43,7 @@ def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:
     yield _family(
         "tokens",
         "counter",
-        "Tokens of the models.",
+        "Tokens that the models read and wrote.",
         [
             ("_total", {"profile": profile, "kind": kind}, number)
             for (profile, kind), number in sorted(figures.tokens.items())
@@ -45,7 +52,7 @@ def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:
     yield _family(
         "phase_seconds",
         "histogram",
-        "When a phase was reached; total is from the arrival to the answer.",
+        "Seconds until a phase was reached; total is from the arrival to the answer.",
         _histograms(figures),
     )
     yield from _of_profiles(now)
@@ -58,11 +65,11 @@ def _of_profiles(now: Status) -> Iterator[Iterator[str]]:
         for role in ("template", "ready", "busy", "resident", "leaving", "job")
         for found in [[worker for worker in profile.workers if worker.role == role]]
     ]
-    yield _family("workers", "gauge", "Processes by what they do.", roles)
+    yield _family("workers", "gauge", "Processes by role.", roles)
     yield _family(
         "memory_bytes",
         "gauge",
-        "Memory of a profile's processes that no file backs.",
+        "Anonymous memory of a profile's processes.",
         [
             ("", {"profile": profile.name}, float(sum(w.memory for w in profile.workers)))
             for profile in now.profiles
@@ -77,7 +84,7 @@ def _of_profiles(now: Status) -> Iterator[Iterator[str]]:
     yield _family(
         "waiting_seconds",
         "gauge",
-        "How long the oldest of them has waited.",
+        "Seconds that the oldest waiting message has waited.",
         [
             ("", {"profile": profile.name}, max(profile.waiting, default=0.0))
             for profile in now.profiles

@@ -1,4 +1,4 @@
-"""What a gateway's router does now, put together for who asks."""
+"""Build the status of the running router for clients of the status socket and for metrics."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ from hermes_router.errors import ProfileError
 from hermes_router.observe import metrics
 from hermes_router.observe.figures import Figures
 from hermes_router.observe.processes import Usage, usage
-from hermes_router.observe.status import messages as status
+from hermes_router.observe.status import messages
 from hermes_router.profiles import model
 from hermes_router.protocol.messages import PROTOCOL_VERSION
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.turn import Turn
+from hermes_router.workers import own_code
 from hermes_router.workers.pool import WorkerPool
 
 _MOST_WAITING = 1000
 
 
 class Overview:
-    """Answers what is asked on the status socket. ``versions`` are the router's and Hermes's."""
+    """Answers requests for status and metrics.
+
+    ``versions`` returns the versions of the router and of Hermes.
+    """
 
     def __init__(
         self,
@@ -47,25 +51,29 @@ class Overview:
         self._versions = versions
         self._begun = time.monotonic()
 
-    async def answer(self, ask: status.Ask) -> status.Answer:
-        """Return what a client asked for."""
-        now = await self.now()
+    async def answer(self, ask: messages.Ask) -> messages.Answer:
+        """Return the status or the metrics, as the client asked."""
         if ask.ask == "metrics":
-            return status.Answer(metrics=metrics.text(now, self._figures))
-        return status.Answer(status=now)
+            return messages.Answer(metrics=await self.metrics())
+        return messages.Answer(status=await self.now())
 
-    async def now(self) -> status.Status:
-        """Return the whole state."""
+    async def metrics(self) -> str:
+        """Return the figures as OpenMetrics text."""
+        return metrics.text(await self.now(), self._figures)
+
+    async def now(self) -> messages.Status:
+        """Return the status of the router now."""
         workers = self._all_workers()
         pids = [worker.pid for _name, worker in workers if worker.pid]
         used = await anyio.to_thread.run_sync(usage, pids)
         versions = await anyio.to_thread.run_sync(self._versions)
+        updated = await anyio.to_thread.run_sync(_updated)
         config = self._watcher.snapshot
         profiles = [
             self._profile(name, config, _with_usage(name, workers, used))
             for name in self._names(config, [name for name, _worker in workers])
         ]
-        return status.Status(
+        return messages.Status(
             pid=os.getpid(),
             home=str(self._home),
             uptime=round(time.monotonic() - self._begun, 1),
@@ -77,6 +85,7 @@ class Overview:
             configuration=self._configuration(config),
             profiles=profiles,
             closed=list(self._closed(config, profiles)),
+            updated=updated,
             outcomes=self._outcomes(),
         )
 
@@ -84,24 +93,24 @@ class Overview:
         routed = [] if config is None else config.worker_profiles()
         return list(dict.fromkeys([*routed, *working]))
 
-    def _all_workers(self) -> list[tuple[str, status.Worker]]:
+    def _all_workers(self) -> list[tuple[str, messages.Worker]]:
         found = [(turn.conversation.profile.name, _worker(turn)) for turn in self._dispatcher.turns]
         found += [
-            (name, status.Worker(pid=pid, role=role, age=round(age, 1)))
+            (name, messages.Worker(pid=pid, role=role, age=round(age, 1)))
             for name, role, pid, age in self._workers.idle()
         ]
         return sorted(found, key=lambda pair: (pair[1].role, pair[1].pid))
 
     def _profile(
-        self, name: str, config: RouterConfig | None, workers: list[status.Worker]
-    ) -> status.Profile:
+        self, name: str, config: RouterConfig | None, workers: list[messages.Worker]
+    ) -> messages.Profile:
         problem = self._problem(name)
         routes = 0
         if config is not None:
             routes = sum(r.enabled and r.profile == name for r in config.table.routes)
         settings = Settings() if config is None else config.settings(name)
         waiting = self._dispatcher.waiting(name)[:_MOST_WAITING]
-        return status.Profile(
+        return messages.Profile(
             name=name,
             routes=routes,
             usable=not problem,
@@ -120,11 +129,11 @@ class Overview:
             return error.message
         return ""
 
-    def _configuration(self, config: RouterConfig | None) -> status.Configuration:
+    def _configuration(self, config: RouterConfig | None) -> messages.Configuration:
         error = "" if self._watcher.error is None else str(self._watcher.error)
         if config is None:
-            return status.Configuration(file=str(self._home / "config.yaml"), error=error)
-        return status.Configuration(
+            return messages.Configuration(file=str(self._home / "config.yaml"), error=error)
+        return messages.Configuration(
             file=str(config.path),
             routes=len(config.table),
             unmatched=config.unmatched.default,
@@ -134,12 +143,14 @@ class Overview:
             problems=[str(problem) for problem in config.problems],
         )
 
-    def _closed(self, config: RouterConfig | None, profiles: list[status.Profile]) -> Iterator[str]:
+    def _closed(
+        self, config: RouterConfig | None, profiles: list[messages.Profile]
+    ) -> Iterator[str]:
         if config is None:
-            yield "every place: the routes could never be read"
+            yield "every routed place: the routes could not be read since the start"
         for profile in profiles:
             if not profile.usable:
-                yield f"what is routed to {profile.name}: the profile {profile.problem}"
+                yield f"places of {profile.name}: the profile {profile.problem}"
         if config is not None and config.unmatched.default == "deny":
             yield "places without a route: unmatched is deny"
 
@@ -150,7 +161,7 @@ class Overview:
         return counts
 
 
-def _worker(turn: Turn) -> status.Worker:
+def _worker(turn: Turn) -> messages.Worker:
     report, phases = turn.story.report, turn.phases
     role = "busy"
     if report.session.partition(":")[0] in {"cron", "upkeep", "menu"}:
@@ -160,7 +171,7 @@ def _worker(turn: Turn) -> status.Worker:
     elif turn.answered.is_set():
         role = "leaving"
     reached = {name: at for name, at in phases.items() if "." not in name and name != "queue"}
-    return status.Worker(
+    return messages.Worker(
         pid=turn.pid or 0,
         role=role,
         turn=turn.id,
@@ -171,10 +182,15 @@ def _worker(turn: Turn) -> status.Worker:
 
 
 def _with_usage(
-    name: str, workers: list[tuple[str, status.Worker]], used: Mapping[int, Usage]
-) -> list[status.Worker]:
+    name: str, workers: list[tuple[str, messages.Worker]], used: Mapping[int, Usage]
+) -> list[messages.Worker]:
     mine = [worker for of, worker in workers if of == name]
     for worker in mine:
         if worker.pid in used:
             worker.memory, worker.cpu = used[worker.pid].memory, round(used[worker.pid].cpu, 2)
     return mine
+
+
+def _updated() -> list[str]:
+    code = own_code.in_use()
+    return [] if code is None else code.on_disk()

@@ -1,4 +1,4 @@
-"""What trees of processes use, in one look at ``/proc``; elsewhere nothing is known."""
+"""Read from ``/proc`` how much memory and CPU time process trees use; without it, all is 0."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _PARENT, _USER, _SYSTEM = 1, 11, 12
 
 
 class Usage(NamedTuple):
-    """Bytes that no file backs, and seconds of CPU time."""
+    """The memory in bytes, without memory that is backed by files, and the CPU time in seconds."""
 
     memory: int
     cpu: float
 
 
 def usage(roots: Iterable[int]) -> dict[int, Usage]:
-    """Return what each of these processes uses together with all that is below it.
+    """Return the usage of each of these processes, together with its descendants.
 
-    What is itself one of ``roots`` does not count for the process above it.
+    A descendant that is itself in ``roots`` counts only for itself.
     """
     wanted = set(roots)
     below: defaultdict[int, list[int]] = defaultdict(list)

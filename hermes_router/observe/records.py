@@ -1,7 +1,8 @@
-"""The records of turns: one file of JSON lines per profile, in the gateway's home, of bounded size.
+"""The records of turns: a file of JSON lines for each profile, in the gateway's home.
 
-A turn is noted when its answer is out and again when its worker has ended: the later line of a
-turn and number is the whole story. A full disk costs the record, never the turn.
+The size of a file is limited. A turn is recorded when its answer is delivered, and again when its
+worker has ended. Of lines with the same turn and number, the last one is complete. If the disk is
+full, only the record is lost, not the turn.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from hermes_router.turns.story import TurnReport
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of a profile's file; there is one older one beside it. Some 10,000 turns.
+#: Bytes at which a profile's file is rotated, some 10,000 turns; one older file is kept.
 MAX_BYTES = 4 * 1024 * 1024
 _NO_PROFILE = "_"
-"""Names the file of what is routed to names that no profile can have."""
+"""The name of the file for turns whose profile has no valid name."""
 
 _ENDING, _OLDER = ".jsonl", ".jsonl.1"
 
@@ -31,7 +32,7 @@ _decoder = msgspec.json.Decoder(TurnReport)
 
 
 def folder_of(home: Path) -> Path:
-    """Return where the records of a gateway lie."""
+    """Return the folder with the records of a gateway."""
     return home / "hermes-router" / "turns"
 
 
@@ -44,7 +45,7 @@ class Records:
         self._broken = False
 
     def add(self, report: TurnReport) -> None:
-        """Append one line; what cannot be written is logged once."""
+        """Append one report. If it cannot be written, log that once."""
         try:
             self._append(report.profile, _encoder.encode(report) + b"\n")
             self._broken = False
@@ -68,7 +69,7 @@ class Records:
 
 
 def read(folder: Path, profile: str | None = None) -> list[TurnReport]:
-    """Return the recorded turns, of one profile or of all, in the order of their arrival."""
+    """Return the recorded turns of one profile or of all, in the order in which they arrived."""
     found: dict[tuple[str, int], TurnReport] = {}
     for path in _files(folder, profile):
         for report in _lines(path):
@@ -77,14 +78,14 @@ def read(folder: Path, profile: str | None = None) -> list[TurnReport]:
 
 
 def since(reports: Iterable[TurnReport], moment: datetime | None) -> list[TurnReport]:
-    """Return those that arrived at ``moment`` or later."""
+    """Return the reports whose message arrived at ``moment`` or later; all for None."""
     if moment is None:
         return list(reports)
     return [report for report in reports if (at := arrived(report)) and at >= moment]
 
 
 def arrived(report: TurnReport) -> datetime | None:
-    """Return when a turn's message arrived; None if the record does not say."""
+    """Return when a turn's message arrived; None if the record has no valid time."""
     try:
         return datetime.fromisoformat(report.at)
     except ValueError:
@@ -102,7 +103,7 @@ def _files(folder: Path, profile: str | None) -> list[Path]:
 
 
 def _lines(path: Path) -> Iterator[TurnReport]:
-    """Yield what can be read; a line that was cut off by a full disk is left out."""
+    """Yield the reports of a file; skip lines that are incomplete or broken."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:  # just rotated

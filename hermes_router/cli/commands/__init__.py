@@ -1,4 +1,4 @@
-"""One module per command: ``configure(parser)`` describes its options, ``run(options)`` does it.
+"""One module per command: ``configure`` describes its options, ``run`` carries it out.
 
 Commands may use everything below :mod:`hermes_router.cli`. Begin at :mod:`.test_route`.
 """

@@ -1,6 +1,6 @@
-"""``hermes-router completion``: completion scripts, written from the commands' own descriptions.
+"""``hermes-router completion``: print completion scripts, made from the commands' own parsers.
 
-The scripts are static: completing starts no Python. After an update, generate them again.
+The scripts are static: to complete a word starts no Python. After an update, generate them again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EPILOG = """examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
-    parser.add_argument("shell", choices=tuple(_SHELLS), help="the shell that is to load it")
+    parser.add_argument("shell", choices=tuple(_SHELLS), help="the shell that loads the script")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,11 +34,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 class _Option(msgspec.Struct, frozen=True):
-    """An option: its spellings, what it is for, and what its value is."""
+    """An option: its spellings, its help text, and the kind of its value."""
 
     names: tuple[str, ...]
     about: str
-    value: str  # "" for none, else FILE, DIR or another word
+    value: str  # "" for no value, else FILE, DIR or another word
     choices: tuple[str, ...]
 
 
@@ -52,7 +52,7 @@ class _Command(msgspec.Struct, frozen=True):
 
 
 def _commands() -> Iterator[_Command]:
-    """Yield the commands, the nameless top level first."""
+    """Yield the commands; the first one, without a name, is ``hermes-router`` itself."""
     top = build_parser()
     yield _command("", "", top, tuple(COMMANDS))
     (children,) = (a for a in top._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001 - argparse has no public way to ask
@@ -115,7 +115,7 @@ def _bash_value(option: _Option) -> str:
     kind = {"FILE": "-f", "DIR": "-d"}.get(option.value)
     if kind is None:
         return ""
-    # One name per line: names may hold spaces.
+    # One name per line, because names may contain spaces.
     files = f"local IFS=$'\\n'; COMPREPLY=($(compgen {kind} -- \"$current\"));"
     return f"compopt -o filenames 2>/dev/null; {files}"
 

@@ -1,4 +1,4 @@
-"""``hermes-router disable``: everything that ``enable`` and the router did, undone."""
+"""``hermes-router disable``: undo everything that ``enable`` and the router did."""
 
 from __future__ import annotations
 
@@ -22,25 +22,28 @@ from hermes_router.cli.terminal.output import say, tip
 from hermes_router.workers.worker_log import FILE_NAME
 
 _EPILOG = """\
-It takes the plugin's name out of plugins.enabled, takes away the markers that `enable` put into
-profiles, and has the platforms forget the command menus of routed chats. With --purge it also
-removes what the router keeps: its folder in each home, its worker logs, its crash reports. Routes
-and the block `hermes_router` stay in config.yaml: they are yours. Before you restart the gateway,
-think of who answers then: Hermes itself, or for routes that only the router reads, the default
-profile.
+It removes the plugin's name from plugins.enabled, the markers that `enable` wrote into profiles,
+and the command menus that the router set in routed chats. With --purge it also removes the files
+of the router: its folder in each home, its worker logs and its crash reports. Your routes and the
+block `hermes_router` stay in config.yaml. Decide who answers before you restart the gateway:
+Hermes itself answers by its own routes, and the default profile answers where only the router had
+a route.
 
 examples:
   hermes-router disable
   hermes-router disable --purge
 
-exit status: 0 it is disabled, 1 it could not be, 2 a mistake in the command line or the file
+exit status: 0 it is disabled, 1 it could not be disabled, 2 an error in the command line or in
+config.yaml
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
-    parser.add_argument("--purge", action="store_true", help="remove state and logs of ours, too")
+    parser.add_argument(
+        "--purge", action="store_true", help="remove the router's files and logs, too"
+    )
     commands.add_home_option(parser)
 
 
@@ -50,9 +53,9 @@ def run(options: argparse.Namespace) -> int:
     pid = running_gateway(home.path)
     if options.purge and loading.recorded(home, pid) is not None:
         raise CommandError(
-            "the gateway that runs still uses what --purge removes",
+            "the running gateway still uses the files that --purge removes",
             where=f"process {pid}",
-            hint=f"{home.router('disable')}; {home.restart}; then this again",
+            hint=f"{home.router('disable')}; {home.restart}; then run this again",
         )
     _disable(home)
     for name in unpark(home.root):
@@ -64,9 +67,9 @@ def run(options: argparse.Namespace) -> int:
             _remove(path)
             say(f"removed {path}")
     if pid is not None:
-        tip(f"the gateway goes on as it is until: {home.restart}")
+        tip(f"the running gateway does not change until you restart it: {home.restart}")
     elif options.purge:
-        tip(f"the code itself: {_uninstall()}")
+        tip(f"to remove the code: {_uninstall()}")
     return status.OK
 
 
@@ -80,7 +83,7 @@ def _disable(home: GatewayHome) -> None:
 
 
 def ours(home: GatewayHome) -> Iterator[Path]:
-    """Yield what the router keeps outside its own code, as far as it is there."""
+    """Yield the files and folders that the router keeps outside its own code, if they exist."""
     homes = [home.root, *sorted((home.root / "profiles").glob("*"))]
     for folder in homes:
         if (folder / "hermes-router").is_dir():

@@ -1,29 +1,30 @@
-"""``hermes-router doctor``: everything that keeps routed conversations from working."""
+"""``hermes-router doctor``: find everything that keeps routed conversations from working."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.commands.enable import PLUGIN, plugin_lists
 from hermes_router.cli.commands.routes import TOLD_WITH_THE_PROFILE
-from hermes_router.cli.inspect import admins, ask, credentials, loading, machine
+from hermes_router.cli.inspect import admins, ask, credentials, loading, machine, replaced
 from hermes_router.cli.inspect.findings import Finding, of_problem, say_finding
 from hermes_router.cli.inspect.homes import hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.terminal.output import counted, paint, say, say_json
+from hermes_router.cli.terminal.pager import paged
 from hermes_router.errors import ConfigError
 from hermes_router.protocol.system.versions import hermes_version
 
 _EPILOG = """\
-It looks at the plugin and at Hermes (which is imported for that, in a process of its own), at what
-the running gateway does, at the routes, at every profile that a route leads to, and at what this
-machine can do. It mends nothing. What is wrong is told profile by profile; with -v also what is
-fine.
+It checks the plugin, Hermes (a separate process imports it), the running gateway, the routes,
+every profile with a route, and this machine. It changes nothing. It lists errors and warnings by
+profile. With -v it also lists passed checks, and the functions of Hermes that a gateway or a
+worker replaces ($PAGER shows them).
 
 examples:
   hermes-router doctor
@@ -31,7 +32,7 @@ examples:
   hermes-router doctor --home ~/.hermes
   hermes-router doctor --json
 
-exit status: 0 all is well, 1 something is broken, 5 nothing is broken, and there are warnings
+exit status: 0 no errors or warnings, 1 at least one error, 5 warnings only
 """
 
 
@@ -40,27 +41,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     commands.add_home_option(parser)
     commands.add_offline_option(parser)
-    commands.add_verbose_option(parser, "say also what is fine")
+    commands.add_verbose_option(parser, "also list the checks that passed")
     commands.add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look, and print what was found; return the exit status."""
+    """Check the installation and print the findings; return the exit status."""
     loaded = loading.load(options.home, offline=options.offline)
-    findings = list(look(loaded))
+    answers = ask.probe(loaded)
+    listed = {side: answer.replaced for side, answer in answers.items()}
+    findings = list(look(loaded, answers))
     result = _status(findings)
     if options.json:
-        say_json(_fields(loaded, findings, result))
+        say_json(_fields(loaded, findings, result) | {"replaced": replaced.fields(listed)})
+    elif options.verbose:
+        with paged():
+            _show(loaded, findings, everything=True)
+            replaced.show(listed)
     else:
-        _show(loaded, findings, everything=options.verbose)
+        _show(loaded, findings, everything=False)
     return result
 
 
-def look(loaded: Loaded) -> Iterator[Finding]:
-    """Yield everything that there is to say."""
+def look(loaded: Loaded, answers: Mapping[str, ask.Answer]) -> Iterator[Finding]:
+    """Yield all findings."""
     yield from _enabled(loaded)
     yield _gateway(loaded)
-    yield from ask.look(loaded)
+    yield from ask.look(loaded, answers)
     yield from _routes(loaded)
     yield from credentials.look(loaded)
     yield from _profiles(loaded)
@@ -84,11 +91,13 @@ def _enabled(loaded: Loaded) -> Iterator[Finding]:
     try:
         enabled, disabled = plugin_lists(loaded.home.config)
     except ConfigError as error:
-        yield _error("plugin-enabled", f"cannot be told: {error.message}", where, "mend the file")
+        yield _error(
+            "plugin-enabled", f"cannot be checked: {error.message}", where, "correct the file"
+        )
         return
     if PLUGIN in disabled:
-        mend = f"take it out of plugins.disabled, which wins over plugins.enabled; then {enable}"
-        yield _error("plugin-enabled", f"{PLUGIN} stands in plugins.disabled", where, mend)
+        mend = f"remove it from plugins.disabled, which overrides plugins.enabled; then {enable}"
+        yield _error("plugin-enabled", f"{PLUGIN} is in plugins.disabled", where, mend)
     elif PLUGIN in enabled:
         yield _ok("plugin-enabled", "the plugin is enabled in the gateway's configuration")
     else:
@@ -97,7 +106,7 @@ def _enabled(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _gateway(loaded: Loaded) -> Finding:
-    """Say whether the gateway that runs does what the files say."""
+    """Report whether the running gateway does what the files say."""
     serving = loaded.serving
     words = {"without-router": "error", "refused": "error", "older": "warning", "hidden": "warning"}
     severity: Any = words.get(serving.state, "ok" if serving.state == "serving" else "info")
@@ -116,7 +125,7 @@ def _gateway(loaded: Loaded) -> Finding:
 def _routes(loaded: Loaded) -> Iterator[Finding]:
     for problem in loaded.problems:
         if problem.code == "unknown-platform" and hermes_installed():
-            continue  # Hermes was asked, and knows better than our list
+            continue  # Hermes was asked, and its answer is newer than our list
         if problem.code not in TOLD_WITH_THE_PROFILE:
             yield of_problem(problem)
     config = loaded.config
@@ -126,13 +135,16 @@ def _routes(loaded: Loaded) -> Iterator[Finding]:
     if len(config.table):
         yield _ok("routes", f"{counted(len(config.table), 'route')} in {where}")
     elif config.worker_profiles():
-        yield _ok("routes", f"no routes, unmatched messages have a profile, in {where}")
+        yield _ok("routes", f"no routes, but a profile for unmatched messages, in {where}")
     else:
-        mend = "write gateway.profile_routes; see configs/example.yaml of hermes-router"
+        mend = (
+            "add routes: hermes-router route add PLACE PROFILE, or gateway.profile_routes "
+            "as in configs/example.yaml"
+        )
         yield Finding(
             check="routes",
             severity="warning",
-            what="there are no routes: every message is answered by the gateway itself",
+            what="there are no routes: the gateway itself answers every message",
             where=where,
             mend=mend,
         )
@@ -146,7 +158,7 @@ def _profiles(loaded: Loaded) -> Iterator[Finding]:
         facts = loaded.look_at(name)
         yield from facts.findings
         if facts.usable and not any(f.severity == "warning" for f in facts.findings):
-            what = f"usable: model {facts.model}, works in {facts.cwd}"
+            what = f"usable: model {facts.model}, working directory {facts.cwd}"
             yield Finding(check="profile", severity="ok", what=what, profile=name)
 
 
@@ -168,7 +180,7 @@ def _show(loaded: Loaded, findings: list[Finding], *, everything: bool) -> None:
     fine = [finding for finding in findings if finding.severity == "ok"]
     if fine and not everything:
         names = dict.fromkeys(finding.profile or _short(finding.check) for finding in fine)
-        say(f"\nfine: {', '.join(names)} (-v says more)")
+        say(f"\npassed: {', '.join(names)} (-v for details)")
 
 
 def _short(check: str) -> str:
@@ -179,7 +191,7 @@ def _verdict(findings: list[Finding]) -> str:
     counts = _counts(findings)
     if counts["error"]:
         return f"broken: {counted(counts['error'], 'error')}, {_warnings(counts)}"
-    return f"works, {_warnings(counts)}" if counts["warning"] else "all is well"
+    return f"works, with {_warnings(counts)}" if counts["warning"] else "no errors or warnings"
 
 
 def _warnings(counts: dict[str, int]) -> str:

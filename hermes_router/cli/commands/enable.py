@@ -1,4 +1,4 @@
-"""``hermes-router enable``: the plugin's name into ``plugins.enabled``, the rest as it was."""
+"""``hermes-router enable``: add the plugin's name to ``plugins.enabled``; keep the rest."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from hermes_router.cli.status import CommandError
 from hermes_router.cli.terminal.output import say, tip
 from hermes_router.config.yaml import load, plain_value
 
-#: The name of our entry point, which is the plugin's name for Hermes.
+#: The name of our entry point; Hermes uses it as the plugin's name.
 PLUGIN = "hermes-router"
 
 _EPILOG = """\
-It does what `hermes plugins enable hermes-router` does from Hermes 0.18.2 on, with every Hermes.
-The file keeps its comments, its order and its mode; a second call changes nothing. Where the edit
-cannot be made safely nothing is written, and you are told what to write. Routed profiles without a
-bot of their own are parked (Hermes's own marker): a gateway without the router does not serve them.
+It edits config.yaml as `hermes plugins enable hermes-router` does, with every version of Hermes.
+The file keeps its comments, its order and its mode; a second call changes nothing. If the edit is
+not safe, it writes nothing and prints what you have to write. It parks routed profiles that have
+no bot of their own (Hermes's own marker): a gateway without the router does not serve them.
 Run it again after you have added a route to another profile.
 
 examples:
   hermes-router enable
   hermes-router enable --home ~/.hermes
 
-exit status: 0 it is enabled, 1 it could not be, 2 a mistake in the command line or the file
+exit status: 0 it is enabled, 1 it could not be enabled, 2 an error in the command line or the file
 """
 
 
@@ -56,12 +56,12 @@ def run(options: argparse.Namespace) -> int:
         raise wrong_interpreter()
     home = gateway_home(options.home)
     switch_on(home)
-    tip(f"write routes ({home.router('routes')} shows them), then: {home.restart}")
+    tip(f"add routes ({home.router('routes')} lists them), then: {home.restart}")
     return status.OK
 
 
 def switch_on(home: GatewayHome) -> None:
-    """Put the plugin's name into the configuration, and park the routed profiles.
+    """Add the plugin's name to the configuration, and park the routed profiles.
 
     Raises:
         CommandError: the file cannot be edited.
@@ -70,12 +70,12 @@ def switch_on(home: GatewayHome) -> None:
     enabled, disabled = plugin_lists(file)
     if PLUGIN in disabled:
         raise CommandError(
-            f"{PLUGIN} stands in plugins.disabled, which wins over plugins.enabled",
+            f"{PLUGIN} is in plugins.disabled, which overrides plugins.enabled",
             where=str(file),
-            hint="take it out there, then run this again",
+            hint="remove it there, then run this again",
         )
     if PLUGIN in enabled:
-        say(f"{PLUGIN} is enabled already in {file}")
+        say(f"{PLUGIN} is already enabled in {file}")
     else:
         edit(file, with_plugin)
         say(f"enabled {PLUGIN} in {file}")
@@ -83,7 +83,7 @@ def switch_on(home: GatewayHome) -> None:
 
 
 def _park(home: GatewayHome) -> None:
-    """Have Hermes leave the routed profiles alone: without the router nobody answers for them."""
+    """Have Hermes not serve the routed profiles: without the router, nobody answers for them."""
     config, _ = loading.read(home.config, home)
     parked = list(park(home, config.worker_profiles())) if config else []
     if parked:
@@ -94,7 +94,7 @@ def _park(home: GatewayHome) -> None:
 
 
 def plugin_lists(file: Path) -> tuple[list[Any], list[Any]]:
-    """Return ``plugins.enabled`` and ``plugins.disabled`` of a configuration; [] where it has none.
+    """Return a configuration's ``plugins.enabled`` and ``plugins.disabled``; [] if missing.
 
     Raises:
         ConfigError: the file cannot be read as YAML.
@@ -112,8 +112,12 @@ def plugin_lists(file: Path) -> tuple[list[Any], list[Any]]:
 
 
 def edit(file: Path, change: Callable[[str, str], str]) -> None:
-    """Change the plugin's place in a configuration; raises ``CommandError`` if that is unsafe."""
-    # The file may be a link into a repository of dot-files: what it points to is replaced.
+    """Edit a configuration with ``change``, which takes the text and the plugin's name.
+
+    Raises:
+        CommandError: the edit is unsafe, or the file cannot be written.
+    """
+    # The file may be a link, for example into a repository of dot-files: replace the linked file.
     target = Path(os.path.realpath(file))
     try:
         old = target.read_bytes() if target.exists() else b""
@@ -123,7 +127,7 @@ def edit(file: Path, change: Callable[[str, str], str]) -> None:
         raise CommandError(
             f"cannot be edited safely: {error}",
             where=str(file),
-            hint=f"write it yourself, under the top-level key `plugins`: enabled: [{PLUGIN}]",
+            hint=f"edit it yourself: write under the top-level key `plugins`: enabled: [{PLUGIN}]",
         ) from error
     except OSError as error:
         raise CommandError(
@@ -134,7 +138,7 @@ def edit(file: Path, change: Callable[[str, str], str]) -> None:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    """Write a file whole or not at all, with the mode and owner that it had; 0600 if it is new."""
+    """Write a file whole or not at all; keep its mode and owner, or use 0600 for a new file."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

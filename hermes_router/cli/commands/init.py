@@ -34,10 +34,10 @@ from hermes_router.relay.delivery_policy import spelled
 from hermes_router.routing.table import Place
 
 _EPILOG = """\
-It lists the conversations that Hermes has seen, lets you say which profile answers where, writes
-the routes (every other byte of config.yaml stays), switches the plugin on, parks the routed
-profiles, and runs `doctor`. On a terminal it asks; elsewhere, or with --map, the flags say all. It
-can be run again. A conversation that is not listed: write a message there first.
+It lists the conversations that Hermes has seen and asks which profile answers each. Then it writes
+the routes (every other byte of config.yaml stays), enables the plugin, parks the routed profiles,
+and runs `doctor`. It asks on a terminal only; elsewhere, or with --map, the options decide. You
+can run it again. If a conversation is not listed, write a message there first.
 
 examples:
   hermes-router init
@@ -45,7 +45,7 @@ examples:
   hermes-router init --create career --map telegram:-1003961179976:6=career
   hermes-router init --undo
 
-exit status: 0 done, 1 nothing was changed, or doctor found what is broken, 2 a mistake in the
+exit status: 0 done, 1 nothing was changed, or doctor found an error, 2 an error in the
 configuration or the command line
 """
 
@@ -54,9 +54,9 @@ _CREATE_SECONDS = 300
 
 
 class _Done(msgspec.Struct, frozen=True, kw_only=True):
-    """What the last ``init`` changed: the file as it was, as it became, and the new profiles.
+    """What the last ``init`` changed: the file before and after, and the new profiles.
 
-    ``routes`` has who answered each place before, by a route of its own; ``NOBODY`` if by none.
+    ``routes`` says which profile's own route answered each place before; ``NOBODY`` if none did.
     """
 
     before: str
@@ -71,28 +71,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list the conversations, change nothing")
-    what.add_argument("--undo", action="store_true", help="take the last init back")
-    what.add_argument("--dry-run", action="store_true", help="print the new file, change nothing")
+    what.add_argument("--undo", action="store_true", help="undo the last init")
+    what.add_argument("--dry-run", action="store_true", help="print the new file, write nothing")
     parser.add_argument(
         *("--map", "-m"),
         action="append",
         default=[],
         metavar="PLACE=PROFILE",
-        help="who answers where; may be given again",
+        help="this profile answers in this place; can be repeated",
     )
     parser.add_argument(
         "--create",
         action="append",
         default=[],
         metavar="NAME",
-        help="make this profile, with the model and key of the gateway's; may be given again",
+        help="create this profile, with the model and key of the gateway's profile; can be "
+        "repeated",
     )
     commands.add_json_option(parser)
     commands.add_home_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what was asked for; return the exit status."""
+    """Carry out the command; return the exit status."""
     home = gateway_home(options.home)
     if options.undo:
         return _undo(home)
@@ -121,7 +122,7 @@ def _carry_out(
     if new != before:
         replace_text(home, before, new)
     for place, profile in mapping.items():
-        now = "not routed any more" if profile == NOBODY else f"routed to {profile}"
+        now = "no longer routed" if profile == NOBODY else f"routed to {profile}"
         say(f"{spelled(place)} is {now}")
     was_on = enable.PLUGIN in enable.plugin_lists(home.config)[0]
     enable.switch_on(home)
@@ -132,8 +133,8 @@ def _carry_out(
             before=before, after=after, routes=routes, switched_on=not was_on, created=created
         )
         _note(home, done)
-        tip(f"to take all of this back: {home.router('init --undo')}")
-    tip(f"a gateway loads plugins when it starts: {home.restart}")
+        tip(f"to undo all of this: {home.router('init --undo')}")
+    tip(f"a gateway loads plugins only when it starts: {home.restart}")
     looked = argparse.Namespace(home=_home_option(home), offline=False, verbose=False, json=False)
     return NEGATIVE if doctor.run(looked) == NEGATIVE else OK
 
@@ -165,7 +166,10 @@ def _list(
     else:
         say("Hermes has seen no conversation yet: write a message to the bot, then run this again")
     if not options.list:
-        tip(f"no terminal to ask at: {home.router('init --map PLACE=PROFILE')}")
+        tip(
+            "there is no terminal to ask on; use options: "
+            f"{home.router('init --map PLACE=PROFILE')}"
+        )
     return result
 
 
@@ -174,25 +178,33 @@ def _mapping(words: list[str]) -> Mapping:
     for word in words:
         place, equals, profile = word.rpartition("=")
         if not equals or not profile:
-            hint = "like --map telegram:-1003961179976:6=career"
-            raise CommandError(f"{word!r} names no place and profile", hint=hint, status=WRONG)
+            hint = "write, for example: --map telegram:-1003961179976:6=career"
+            raise CommandError(f"{word!r} is not PLACE=PROFILE", hint=hint, status=WRONG)
         found[place_of(place)] = profile.strip()
     return found
 
 
 def _want_profiles(home: GatewayHome, mapping: Mapping, create: list[str]) -> None:
-    """Refuse names that cannot be meant before anything is changed."""
+    """Refuse names of profiles that cannot be meant, before anything is changed.
+
+    Raises:
+        CommandError: a name is not valid, or there is no such profile.
+    """
     for name in create:
         if not PROFILE_NAME.match(name) or name == NOBODY:
-            raise CommandError(f"{name!r} can be no profile's name", status=WRONG)
+            raise CommandError(f"{name!r} is not a valid profile name", status=WRONG)
     for profile in mapping.values():
         if profile not in {NOBODY, *create} and not loading.exists(profile, home.root):
-            hint = f"{home.router(f'init --create {profile} ...')} makes it"
+            hint = f"{home.router(f'init --create {profile} ...')} creates it"
             raise CommandError(f"there is no profile {profile!r}", hint=hint)
 
 
 def _create(home: GatewayHome, name: str) -> bool:
-    """Have Hermes make a profile with the model and key of the gateway's; False: it is there."""
+    """Have Hermes make a profile with the gateway's model and key; return False if it exists.
+
+    Raises:
+        CommandError: Hermes did not create the profile.
+    """
     if loading.exists(name, home.root):
         return False
     words = ["profile", "create", name, "--clone-from", home.profile]
@@ -209,8 +221,8 @@ def _create(home: GatewayHome, name: str) -> bool:
         said = (done.stderr or done.stdout).strip().splitlines()
         reason = said[-1] if said else f"status {done.returncode}"
         hint = f"HERMES_HOME={home.root} hermes {' '.join(words)}"
-        raise CommandError(f"Hermes did not make the profile {name!r}: {reason}", hint=hint)
-    say(f"made the profile {name}, with the model and key of {home.profile}")
+        raise CommandError(f"Hermes did not create the profile {name!r}: {reason}", hint=hint)
+    say(f"created the profile {name}, with the model and key of the profile {home.profile}")
     return True
 
 
@@ -232,7 +244,7 @@ def _undo(home: GatewayHome) -> int:
     try:
         done = msgspec.json.decode(file.read_bytes(), type=_Done)
     except (FileNotFoundError, msgspec.DecodeError) as error:
-        raise CommandError("there is no init to take back", where=str(file)) from error
+        raise CommandError("there is no init to undo", where=str(file)) from error
     now = read_text(home.config)
     if now == done.after:
         replace_text(home, now, done.before)
@@ -240,23 +252,26 @@ def _undo(home: GatewayHome) -> int:
         _take_out(home, now, done)
     _park_again(home)
     file.unlink()
-    say(f"{home.config} routes as before")
+    say(f"{home.config} has the routes that it had before")
     if done.created:
         names = ", ".join(done.created)
-        say(f"kept: {counted(len(done.created), 'new profile')} ({names}); hermes profile delete")
-    tip(f"a gateway that runs goes on as it is until: {home.restart}")
+        say(
+            f"kept: {counted(len(done.created), 'new profile')} ({names}); to remove one: hermes "
+            "profile delete NAME"
+        )
+    tip(f"the running gateway does not change until you restart it: {home.restart}")
     return OK
 
 
 def _take_out(home: GatewayHome, now: str, done: _Done) -> None:
-    """Take back what init wrote into a file that a person or Hermes has changed since."""
+    """Undo the edit of init in a file that a person or Hermes has changed since."""
     replace_text(home, now, first_routes.written(home, now, dict(done.routes), ()))
     if done.switched_on and enable.PLUGIN in enable.plugin_lists(home.config)[0]:
         enable.edit(home.config, without_plugin)
 
 
 def _park_again(home: GatewayHome) -> None:
-    """Leave those profiles parked that the file as it was routes with the plugin switched on."""
+    """Park again the profiles that the restored file routes while it enables the plugin."""
     list(unpark(home.root))
     config, _ = loading.read(home.config, home)
     enabled, _ = enable.plugin_lists(home.config)

@@ -1,4 +1,4 @@
-"""``hermes-router logs``: the gateway's log, the worker logs and the profiles' logs as one."""
+"""``hermes-router logs``: show the gateway's, the workers' and the profiles' logs as one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from hermes_router.observe.log_files import Follower, LogFile, log_files, read
 from hermes_router.observe.log_lines import LEVELS, Entry
 
 _EPILOG = """\
-Joined in time: the gateway's own log, and of each profile its worker log and its own agent.log.
-Secrets are hidden as Hermes hides them in its logs.
+It merges, in order of time, the gateway's log and each profile's worker log and agent.log.
+It hides secrets as Hermes does in its logs.
 
 examples:
   hermes-router logs
@@ -36,16 +36,24 @@ _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
-    parser.add_argument("profile", nargs="?", metavar="PROFILE", help="of this profile only")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on; Ctrl-C ends it")
-    parser.add_argument("--turn", metavar="ID", help="the story of one turn")
     parser.add_argument(
-        "--since", type=moments.moment, metavar="TIME", help="10m, 2h, 3d, today, 14:30, or a date"
+        "profile", nargs="?", metavar="PROFILE", help="only entries of this profile"
     )
     parser.add_argument(
-        "--level", type=str.upper, choices=LEVELS, default="DEBUG", help="this level and higher"
+        "-f", "--follow", action="store_true", help="print new entries until Ctrl-C"
     )
-    parser.add_argument("-n", "--lines", type=int, default=100, help="entries to begin with (100)")
+    parser.add_argument("--turn", metavar="ID", help="all entries of one turn")
+    moments.add_since_option(parser)
+    parser.add_argument(
+        "--level",
+        type=str.upper,
+        choices=LEVELS,
+        default="DEBUG",
+        help="only this level and higher",
+    )
+    parser.add_argument(
+        "-n", "--lines", type=int, default=100, help="the number of entries to begin with (100)"
+    )
     commands.add_home_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
 
@@ -73,7 +81,7 @@ def _files(home: GatewayHome, options: argparse.Namespace) -> list[LogFile]:
 
 
 def _first(files: list[LogFile], options: argparse.Namespace, shower: _Shower) -> list[Entry]:
-    """Return what there is already and is wanted, in the order of time."""
+    """Return the entries that exist already and are wanted, in the order of time."""
     whole = options.since is not None or options.turn is not None
     found = [entry for file in files for entry in read(file, whole=whole)]
     wanted = shower.wanted(found)
@@ -99,7 +107,7 @@ class _Shower:
         self._turns: set[str] = set()
 
     def wanted(self, found: Iterable[Entry]) -> list[Entry]:
-        """Return the entries that were asked for, in the order of time."""
+        """Return the entries that the options ask for, in the order of time."""
         ordered = sorted(found, key=lambda entry: entry.time)
         self._turns.update(e.turn for e in ordered if e.turn and e.source != "gateway")
         return [entry for entry in ordered if self._is_wanted(entry)]
@@ -146,7 +154,7 @@ class _Shower:
 def _say_nothing(options: argparse.Namespace) -> int:
     if options.turn is None:
         if not options.json:
-            say("no such lines; the logs are written when a gateway runs: hermes gateway run")
+            say("no matching entries; a running gateway writes the logs: hermes gateway run")
         return OK
-    tip(f"no log tells of turn {options.turn}; which turns there were says: hermes-router turns")
+    tip(f"no log has an entry of turn {options.turn}; to list the turns: hermes-router turns")
     return NEGATIVE

@@ -13,21 +13,25 @@ from hermes_router.observe.status.client import ask
 from hermes_router.protocol.files.whole_file import replace_file
 
 _EPILOG = """\
-For the textfile collector of node exporter, every minute, by cron or a systemd timer:
+For node exporter's textfile collector, let cron or a systemd timer run this each minute:
 
   hermes-router metrics --output /var/lib/node_exporter/textfile/hermes_router.prom
 
 examples:
   hermes-router metrics
 
-exit status: 0 done, 1 no gateway runs, or it does not answer
+exit status: 0 done, 1 no gateway is running, or it does not answer
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
-    parser.add_argument("--output", metavar="FILE", help="write them there, as a whole or not")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the figures to this file, which is replaced in one step",
+    )
     commands.add_home_option(parser)
 
 
@@ -39,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         return OK
     path = Path(options.output).expanduser()
     try:
-        # The old text format, which the collector reads, knows no last line.
+        # The collector reads the old text format, which has no last line ``# EOF``.
         replace_file(path, text.replace("# EOF\n", "").encode())
         path.chmod(0o644)
     except OSError as error:

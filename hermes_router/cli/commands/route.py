@@ -1,4 +1,4 @@
-"""``hermes-router route``: add a route, remove one, or take the last such edit back."""
+"""``hermes-router route``: add a route, remove one, or undo the last such edit."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from hermes_router.relay.delivery_policy import parsed, spelled
 from hermes_router.routing.table import Place
 
 _EPILOG = """\
-PLACE is platform:chat or platform:chat:thread; `/router` in the chat says which one it is. The rest
-of config.yaml stays byte for byte as it is; what it was is kept beside it. A gateway that runs
-follows at the next message.
+PLACE is platform:chat or platform:chat:thread; `/router` in the chat shows it. The command changes
+no other byte of config.yaml, and keeps a copy of the old file beside it. A running gateway uses
+the new routes from the next message on.
 
 examples:
   hermes-router route add telegram:-1003961179976:6 career
   hermes-router route remove telegram:-1003961179976:6
   hermes-router route undo
 
-exit status: 0 done, 1 it cannot be done, 2 a mistake in the configuration or the command line
+exit status: 0 done, 1 it cannot be done, 2 an error in the configuration or the command line
 """
 
 _BACKUP = "config.yaml.before-hermes-router"
@@ -39,8 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("action", choices=("add", "remove", "undo"), help="what to do")
     parser.add_argument("place", nargs="?", metavar="PLACE", help="the conversation")
-    parser.add_argument("profile", nargs="?", metavar="PROFILE", help="who is to answer there")
-    parser.add_argument("--dry-run", action="store_true", help="print the new file, change nothing")
+    parser.add_argument(
+        "profile", nargs="?", metavar="PROFILE", help="the profile that answers there"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the new file, write nothing")
     commands.add_home_option(parser)
 
 
@@ -63,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
         say(new.removesuffix("\n"))
         return OK
     replace_text(home, text, new)
-    done = "routed to " + options.profile if options.profile else "not routed any more"
-    say(f"{spelled(place)} is {done}; a running gateway follows at the next message")
-    tip("to take it back: hermes-router route undo")
+    done = "routed to " + options.profile if options.profile else "no longer routed"
+    say(f"{spelled(place)} is {done}; a running gateway uses this from the next message on")
+    tip("to undo this: hermes-router route undo")
     return OK
 
 
@@ -80,11 +82,13 @@ def _edited(
     route = route_at(config, place)
     if options.action == "remove":
         if route is None:
-            raise CommandError(f"no route is for {spelled(place)}", hint="hermes-router routes")
+            raise CommandError(
+                f"there is no route for {spelled(place)}", hint="hermes-router routes"
+            )
         return route_edit.without_route(text, route, load)
     if route is not None:
-        message = f"{spelled(place)} is routed to {route.profile!r} already"
-        raise CommandError(message, hint="hermes-router route remove, then add")
+        message = f"{spelled(place)} is already routed to {route.profile!r}"
+        raise CommandError(message, hint="first: hermes-router route remove PLACE; then add it")
     if not loading.exists(options.profile, home.root):
         hint = f"hermes profile create {options.profile}"
         raise CommandError(f"there is no profile {options.profile!r}", hint=hint)
@@ -92,26 +96,42 @@ def _edited(
 
 
 def place_of(text: str) -> Place:
-    """Return the conversation that a person names; raises ``CommandError``."""
+    """Return the conversation that a person names.
+
+    Raises:
+        CommandError: the text names no place.
+    """
     place = parsed(text)
     if not place.platform or not place.chat_id or text != text.strip():
-        hint = "like telegram:-1003961179976:6; /router in the chat says it"
-        raise CommandError(f"{text!r} is no place", hint=hint, status=WRONG)
+        hint = "write, for example, telegram:-1003961179976:6; /router in the chat shows its place"
+        raise CommandError(f"{text!r} is not a place", hint=hint, status=WRONG)
     return place
 
 
 def read_text(file: Path) -> str:
-    """Return a configuration's text, "" if there is none; raises ``CommandError``."""
+    """Return a configuration's text; "" if there is no file.
+
+    Raises:
+        CommandError: the file cannot be read.
+        PermissionError: this user may not read it; the command line tells that alike everywhere.
+    """
     try:
         return file.read_bytes().decode()
     except FileNotFoundError:
         return ""
+    except PermissionError:
+        raise
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"cannot be read: {error}", where=str(file)) from error
+        why = error.strerror if isinstance(error, OSError) else f"it is not UTF-8: {error}"
+        raise CommandError(f"cannot be read: {why}", where=str(file)) from error
 
 
 def replace_text(home: GatewayHome, old: str, new: str) -> None:
-    """Write a configuration whole; what it was is kept beside it. Raises ``CommandError``."""
+    """Write a configuration as a whole; keep the old text in a file beside it.
+
+    Raises:
+        CommandError: the file cannot be written.
+    """
     try:
         target = home.config.resolve()
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
@@ -125,10 +145,10 @@ def replace_text(home: GatewayHome, old: str, new: str) -> None:
 def _undo(home: GatewayHome) -> int:
     backup = home.path / _BACKUP
     if not backup.exists():
-        raise CommandError("there is nothing to take back", where=str(backup))
+        raise CommandError("there is no edit to undo", where=str(backup))
     before = read_text(backup)
     replace_text(home, read_text(home.config), before)
-    say(f"{home.config} is as it was; `route undo` once more brings the edit back")
+    say(f"{home.config} is restored; to repeat the edit, run `route undo` again")
     with contextlib.suppress(OSError):
         backup.chmod(0o600)
     return OK

@@ -1,4 +1,4 @@
-"""``hermes-router routes``: the table in force, or a check of a file that is to become it."""
+"""``hermes-router routes``: show the table in force, or check a file before it is used."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from hermes_router.errors import ConfigError, Problem
 from hermes_router.routing.table import DISCRIMINATORS, WEIGHTS, Route
 
 _EPILOG = """\
-The most specific route comes first. TAKES FROM is the wider route that would answer the same
-messages without it. A broken configuration is reported with every mistake in it; a running gateway
-keeps the last good table until it is mended.
+The most specific route comes first. TAKES FROM is the less specific route that would match the
+same messages without it. The command reports every error in a configuration; a running gateway
+keeps the last good route table until you correct them.
 
-A table that is longer than the terminal is shown by $PAGER; PAGER=cat shows it as it is.
+$PAGER shows a table that is longer than the terminal; PAGER=cat prints it directly.
 
---check reads FILE alone, as CI does: what is on this machine is not asked, unless --home is given.
+--check reads FILE alone, for use in CI. It does not look at this machine unless you give --home.
 
 examples:
   hermes-router routes
@@ -56,22 +56,26 @@ examples:
   hermes-router routes --check config.yaml
   hermes-router routes --check config.yaml --strict
 
-exit status: 0 all is well, 1 warnings (with --strict), 2 the configuration is broken, 3 a route
+exit status: 0 no errors, 1 warnings (with --strict), 2 an error in the configuration, 3 a route
 leads to a profile that cannot answer
 """
 
 
-#: Problems of the configuration that are findings about a profile, too.
+#: Problems of the configuration that are also findings about a profile.
 TOLD_WITH_THE_PROFILE = frozenset({"missing-profile", "launcher"})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
-    parser.add_argument("--profile", metavar="NAME", help="only what leads to this profile")
+    parser.add_argument("--profile", metavar="NAME", help="only the routes to this profile")
     parser.add_argument("--platform", metavar="NAME", help="only the routes of this platform")
-    parser.add_argument("--check", metavar="FILE", help="check this file, and change nothing")
-    parser.add_argument("--strict", action="store_true", help="with --check: warnings count")
+    parser.add_argument("--check", metavar="FILE", help="check this file only")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="with --check: exit with status 1 if there are warnings",
+    )
     commands.add_home_option(parser)
     commands.add_offline_option(parser)
     commands.add_json_option(parser)
@@ -82,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     if options.check is not None:
         return _check(options)
     if options.strict:
-        raise CommandError("--strict goes with --check", status=status.WRONG)
+        raise CommandError("--strict works only together with --check", status=status.WRONG)
     loaded = loading.load(options.home, offline=options.offline)
     table = _Table(loaded, options.profile, options.platform)
     if options.json:
@@ -148,14 +152,14 @@ def _checked_fields(
 def _counted(problems: Iterable[Problem]) -> str:
     words = [problem.severity for problem in problems]
     counts = [f"{words.count(word)} {word}" for word in dict.fromkeys(words)]
-    return ", ".join(counts) or "nothing to report"
+    return ", ".join(counts) or "no errors or warnings"
 
 
 # -- the table ---------------------------------------------------------------------------------
 
 
 class _Table:
-    """The routes, those of one profile or platform alone if wanted, and their profiles."""
+    """The routes and their profiles, or only those of one profile or platform."""
 
     def __init__(
         self, loaded: Loaded, profile: str | None = None, platform: str | None = None
@@ -276,7 +280,8 @@ class _Table:
             say(f"{severity('warning')}: {wrong.message} ({wrong.where})")
             say(f"    {wrong.hint}")
         if any(facts.findings for facts in self.profiles.values()):
-            say(paint("hermes-router doctor says more about the profiles", "dim"))
+            doctor = self.loaded.home.router("doctor")
+            say(paint(f"{doctor} shows more about the profiles", "dim"))
 
 
 def _show_broken(loaded: Loaded) -> None:
@@ -286,7 +291,10 @@ def _show_broken(loaded: Loaded) -> None:
 
 
 def _policies(config: RouterConfig) -> str:
-    said = {"default": "default: Hermes answers, in the gateway", "deny": "deny: nobody answers"}
+    said = {
+        "default": "default: Hermes answers, in the gateway",
+        "deny": "deny: nobody answers",
+    }
     unmatched = config.unmatched
     words = [said.get(unmatched.default, f"profile {unmatched.default}")]
     words += [f"{name}: {policy}" for name, policy in unmatched.platforms.items()]
@@ -308,7 +316,8 @@ def _profile_fields(facts: ProfileFacts) -> dict[str, Any]:
 def wider_routes(routes: Iterable[Route]) -> dict[int, Route]:
     """Return, by a route's ``id()``, the enabled route that would answer without it.
 
-    That is the most specific one that names a part of what it names, with the same values.
+    That route is the most specific one whose fields are a part of this route's fields, with the
+    same values.
     """
     enabled = [route for route in routes if route.enabled]
     by_key = {_key(route, DISCRIMINATORS): route for route in enabled}

@@ -1,20 +1,20 @@
-"""``test-route --say``: one real turn, with this terminal in the platform's place.
+"""``test-route --say``: run one real turn, with this terminal instead of the platform.
 
-Unless it is to be kept, the turn has a chat of its own, whose id occurs nowhere else: no session
-that exists can be touched, and what the turn leaves under that id is removed when it is over.
+Without ``--keep``, the turn has a chat of its own, whose id occurs nowhere else. So the turn
+touches no existing session, and all it leaves under that id is removed at its end.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.status import OK, TURN_FAILED, CommandError
 from hermes_router.cli.terminal.output import complain, paint, say, say_fields, say_json, tip
 from hermes_router.errors import RelayRefused, RouterError
+from hermes_router.hermes.compat.launching import find_launcher
 from hermes_router.hermes.compat.session_keys import session_key
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScopes
@@ -40,9 +41,11 @@ from hermes_router.turns.ports import TurnServices
 from hermes_router.turns.story import OUTCOMES
 from hermes_router.turns.turn import Turn
 from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.workers import own_code
 from hermes_router.workers.pool import WorkerPool
+from hermes_router.workers.running_code import RunningCode
 
-#: What a plain terminal can do of what platforms can: text, edits, and naming a file.
+#: The methods of platforms that a plain terminal has: text, edits, and showing a file's name.
 _METHODS = (
     *("send", "edit_message", "delete_message"),
     *("send_image", "send_image_file", "send_animation", "send_voice", "send_video"),
@@ -55,10 +58,14 @@ _FORGET_SECONDS = 60
 
 
 def run(options: argparse.Namespace, answer: Answer) -> int:
-    """Have the place's worker answer ``options.say``; return the exit status."""
+    """Have the place's worker answer ``options.say``; return the exit status.
+
+    Raises:
+        CommandError: the gateway itself answers this place, or this Python has no Hermes.
+    """
     if answer.profile is None or answer.profile.profile is None:
         raise CommandError(
-            "nothing to run: this place is answered by the gateway itself, not by a worker"
+            "--say cannot run here: the gateway itself answers this place, not a worker"
         )
     if not hermes_installed():
         raise wrong_interpreter()
@@ -67,10 +74,11 @@ def run(options: argparse.Namespace, answer: Answer) -> int:
         answer.show_decision()
         say(f"\n{paint('you', 'bold')}: {options.say}")
     turn = _OneTurn(options, answer, answer.profile.profile)
-    try:
-        asyncio.run(turn.run())
-    finally:
-        removed = None if options.keep else turn.forget()
+    with _as_in_a_gateway():
+        try:
+            asyncio.run(turn.run())
+        finally:
+            removed = None if options.keep else turn.forget()
     if options.json:
         say_json(answer.fields(turn.fields(removed)))
     else:
@@ -78,8 +86,19 @@ def run(options: argparse.Namespace, answer: Answer) -> int:
     return turn.status
 
 
+@contextlib.contextmanager
+def _as_in_a_gateway() -> Iterator[None]:
+    """Have workers start in the block as a gateway with this code would start them."""
+    with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
+        own_code.use(RunningCode(Path(folder), find_launcher))
+        try:
+            yield
+        finally:
+            own_code.use(None)
+
+
 class _Terminal:
-    """The terminal as a conversation: what a worker sends is shown, and kept for the end."""
+    """The terminal as a conversation: it shows what a worker sends, and keeps it for the end."""
 
     def __init__(
         self, profile: Profile, place: Place, key: str, chat_type: str, *, quiet: bool
@@ -95,13 +114,13 @@ class _Terminal:
 
     @property
     def sender(self) -> Sender:
-        """Who sends."""
+        """Return the profile as the sender."""
         return Sender(profile=self.profile.name, origin=self._place)
 
     def start_message(
         self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Start:
-        """Return what the worker is told."""
+        """Return the message that tells the worker about the session; times are seconds."""
         methods = {
             name: list(ADAPTER_METHODS[name].params) for name in _METHODS if name in ADAPTER_METHODS
         }
@@ -123,9 +142,13 @@ class _Terminal:
         spool: Spool,
         ask: Ask,  # noqa: ARG002 - a terminal shows no buttons
     ) -> Any:
-        """Show what would be sent; answer as a platform would."""
+        """Show what a worker sends; return what a platform would return.
+
+        Raises:
+            RelayRefused: a terminal has no such method.
+        """
         if method not in _METHODS:
-            raise RelayRefused("is not what a terminal does", call=method)
+            raise RelayRefused("does not work in a terminal", call=method)
         if method == "send_typing":
             return None
         if method == "get_chat_info":
@@ -138,8 +161,8 @@ class _Terminal:
             return True
         return {"success": True, "message_id": number}
 
-    async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:  # noqa: ARG002 - there is but one
-        """Return what the worker is told about sending: the terminal is all there is."""
+    async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:  # noqa: ARG002 - only one exists
+        """Return where the worker may send: only to this terminal."""
         place = self._place
         here = msg.Place(
             platform=place.platform,
@@ -153,11 +176,11 @@ class _Terminal:
 
     async def carry(
         self,
-        sender: Sender,  # noqa: ARG002 - there is but one
+        sender: Sender,  # noqa: ARG002 - only one exists
         message: msg.Deliver | msg.React,
         spool: Spool,
     ) -> dict[str, Any]:
-        """Show what would be sent, and where to."""
+        """Show what the worker would send to another place, and to which."""
         number = str(len(self.texts) + 1)
         where = spelled(
             Place(platform=message.platform, chat_id=message.chat_id, thread_id=message.thread_id)
@@ -170,24 +193,24 @@ class _Terminal:
         return {"success": True, "message_id": number}
 
     def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
-        """Forget it: what was shown is all."""
+        """Do nothing: no later turn needs these texts."""
 
     def offered(self, offers: msg.Commands) -> None:
-        """Nothing: a terminal has no menu."""
+        """Do nothing: a terminal has no menu."""
 
     def worker_ended(self) -> None:
-        """Nothing: a terminal shows no typing."""
+        """Do nothing: a terminal shows no typing."""
 
     async def notify(self, text: str) -> bool:
-        """Show what the gateway would say."""
+        """Show a notice of the gateway; return True."""
         self._note("notice", str(len(self.texts) + 1), text, [])
         return True
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        """Nothing: what ends is shown at once."""
+        """Do nothing: the terminal shows at once when work ends."""
 
     def note_wakeup(self, at: float | None) -> None:
-        """Nothing: nobody looks at the clock in a terminal."""
+        """Do nothing: no process of a terminal wakes sessions."""
 
     def _note(self, method: str, number: str, text: str, files: list[str]) -> None:
         before = self.texts.get(number, "")
@@ -221,7 +244,7 @@ class _OneTurn:
         self._place = place
         key = _session_key(self._source(), profile, answer)
         self._terminal = _Terminal(profile, place, key, self._chat_type, quiet=options.json)
-        # A budget of none: nothing is prepared for a next turn that never comes.
+        # A budget of 0: no worker is prepared, because there is no next turn.
         services = TurnServices(WorkerPool(self._initial, budget=0), self._terminal)
         self._turn = Turn(self._terminal, self._settings, services, received=time.monotonic())
 
@@ -231,13 +254,21 @@ class _OneTurn:
         return TURN_FAILED if self._turn.failure or self._turn.story.report.failed else OK
 
     async def run(self) -> None:
-        """Run the worker to its end; a cancelled run ends it first."""
+        """Offer the message to a worker, and return when that worker has ended.
+
+        If this call is cancelled, it returns when the worker was made to end. What came of the turn
+        is in the turn.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._turn.run())
             await self._turn.offer(self._inbound())
             await self._turn.answered.wait()
             if not self._turn.ended.is_set() and not self._options.json:
-                say(paint("answered; waiting for the worker to finish (Ctrl-C ends it)", "dim"))
+                say(
+                    paint(
+                        "answered; waiting for the worker to finish (Ctrl-C ends the worker)", "dim"
+                    )
+                )
 
     def _inbound(self) -> EventSender:
         return EventSender(
@@ -268,20 +299,14 @@ class _OneTurn:
         return bool(self._options.keep) and self._chat_type == "dm"
 
     def forget(self) -> int | None:
-        """Remove what the turn left under its chat's id; None when that failed."""
+        """Remove what the turn left under its chat's id; return a count, or None if that failed."""
         with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
             environment = model.worker_environment(
                 self._profile, worker_id=self._mark, tmpdir=Path(folder), initial=self._initial
             )
             try:
                 done = subprocess.run(
-                    [
-                        sys.executable,
-                        "-P",
-                        "-m",
-                        "hermes_router_worker.home.purge_session",
-                        self._mark,
-                    ],
+                    [*own_code.command("hermes_router_worker.home.purge_session"), self._mark],
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
@@ -295,13 +320,13 @@ class _OneTurn:
     # -- telling ---------------------------------------------------------------------------------
 
     def show_end(self, removed: int | None) -> None:
-        """Print the times, and what became of the session."""
-        say("\nseconds since the start, when each was reached")
+        """Print the times, and whether the session was kept or removed."""
+        say("\nseconds from the start to each phase")
         say_fields([(name, f"{seconds:.2f}") for name, seconds in self._turn.phases.items()])
         if self._options.keep:
-            say("the session is kept: it is the one of the place")
+            say("the session is kept: it is the place's real session")
         elif removed is None:
-            tip(f"the session could not be removed; it is the one of chat {self._mark}")
+            tip(f"the session could not be removed; it belongs to chat {self._mark}")
         else:
             say("the turn's session is removed")
         report, failure = self._turn.story.report, self._turn.failure
@@ -309,7 +334,7 @@ class _OneTurn:
             failure = RouterError(f"turn {report.turn}: {OUTCOMES[report.outcome]}: {report.error}")
         if failure is not None:
             complain(failure)
-            tip(f"the worker's own words are in {self._profile.logs / 'hermes-router-worker.log'}")
+            tip(f"the worker log is {self._profile.logs / 'hermes-router-worker.log'}")
 
     def fields(self, removed: int | None) -> dict[str, Any]:
         """Return what the JSON answer says about the turn."""
@@ -341,14 +366,14 @@ def _session_key(source: Mapping[str, Any], profile: Profile, answer: Answer) ->
 
 
 def _shown(method: str, before: str, text: str) -> str:
-    """Return what is new: a stream's edits repeat all that was there."""
+    """Return the new part of a text: each edit of a stream repeats the earlier text."""
     if method == "edit_message" and before and text.startswith(before):
         return f"… {text[len(before) :]}" if text != before else "(the same text)"
     return text
 
 
 def _described_file(value: Any, spool: Spool) -> str:
-    """Take a file that the worker sent out of the spool; return its name and size."""
+    """Remove a file that the worker sent from the spool; return its name and size."""
     if not (isinstance(value, dict) and set(value) == {"$file"}):
         return ""
     reference = msgspec.convert(value["$file"], msg.FileRef)

@@ -20,14 +20,14 @@ from hermes_router.observe.status.client import NoAnswer, ask
 from hermes_router.observe.status.messages import Profile, Status, Worker
 
 _EPILOG = """\
-MEM and CPU are of a worker with all that it started. Times to reply are of today.
+MEM and CPU count a worker and all processes that it started. Reply times are of today.
 
 examples:
   hermes-router status
   hermes-router status --watch
   hermes-router status --json
 
-exit status: 0 it runs, 1 it does not run, or does not answer
+exit status: 0 the gateway runs, 1 it does not run, or does not answer
 """
 
 _SECONDS = 2.0
@@ -37,7 +37,9 @@ _HEAD = ("PROFILE", "PID", "ROLE", "TURN", "PLACE", "PHASE", "AGE", "MEM", "CPU"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
-    parser.add_argument("-w", "--watch", action="store_true", help="go on; Ctrl-C ends it")
+    parser.add_argument(
+        "-w", "--watch", action="store_true", help="refresh every two seconds until Ctrl-C"
+    )
     commands.add_home_option(parser)
     commands.add_json_option(parser)
 
@@ -47,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     home = gateway_home(options.home)
     if options.watch:
         if options.json:
-            raise CommandError("--watch shows a live view: it does not go with --json")
+            raise CommandError("--watch shows a live view: it does not work with --json")
         return _watch(home)
     try:
         now = _ask(home)
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 def _ask(home: GatewayHome) -> Status:
     answer = ask(home.path).status
     if answer is None:
-        raise NoAnswer("does not answer", "the gateway answered something else")
+        raise NoAnswer("does not answer", "the gateway sent an invalid answer")
     return answer
 
 
@@ -93,7 +95,7 @@ def _show_none(error: NoAnswer, *, as_json: bool) -> int:
 
 
 def _watch(home: GatewayHome) -> int:
-    """Show the state again and again, in place where the output is a terminal."""
+    """Show the state again and again; on a terminal, each time in the same place."""
     in_place = sys.stdout.isatty()
     while True:
         if in_place:
@@ -115,7 +117,9 @@ def show(now: Status) -> None:
     say(f"{running} for {moments.span(now.uptime)}, pid {now.pid}  ({versions})")
     say(f"{config.file}: {_counted(config.routes, 'route')}, unmatched: {config.unmatched}")
     if config.error:
-        say(paint("the last edit is not in force:", "red") + f" {config.error}")
+        say(paint("the last edit of the configuration was refused:", "red") + f" {config.error}")
+    for line in now.updated:
+        say(paint(line, "yellow"))
     for closed in now.closed:
         say(f"{paint('closed:', 'yellow')} {closed}")
     say()

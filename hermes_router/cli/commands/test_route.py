@@ -14,11 +14,12 @@ from hermes_router.cli.terminal.output import say_json, tip
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, parse_topic
 
 _EPILOG = """\
-PLACE is PLATFORM:CHAT or PLATFORM:CHAT:THREAD. Ids may hold colons: the last one separates the
+PLACE is PLATFORM:CHAT or PLATFORM:CHAT:THREAD. Ids may contain colons: the last one separates the
 thread, on Matrix the ":$" before an event id; "PLATFORM:CHAT:*" names the chat alone.
 
---say starts a real worker: its tools, its memory and its model's bill are real. Its session is one
-of its own, which is removed afterwards; only with --keep it is the place's real session.
+--say starts a real worker: it can use its tools, change its memory, and its model costs money. It
+uses a temporary session, which is removed afterwards; with --keep it uses the place's real
+session.
 
 examples:
   hermes-router test-route telegram:-1003961179976:6
@@ -29,36 +30,36 @@ examples:
   hermes-router test-route telegram:-1003961179976:6 --config draft.yaml
   hermes-router test-route telegram:-1003961179976:6 --say "hello"
 
-exit status: 0 routed, 1 unmatched (Hermes answers, or nobody), 2 a mistake in the configuration or
-the command line, 3 the route's profile is unusable; with --say also 4, there was no answer
+exit status: 0 routed, 1 unmatched (Hermes answers, or nobody), 2 an error in the configuration or
+the command line, 3 the route's profile cannot be used; with --say also 4, there was no answer
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
-    parser.add_argument("place", metavar="PLACE", help="where the message is, see below")
-    parser.add_argument("--user", metavar="ID", help="who sends it")
-    parser.add_argument("--guild", metavar="ID", help="the server or workspace that it is in")
-    parser.add_argument("--parent", metavar="ID", help="the chat that a thread or post belongs to")
+    parser.add_argument("place", metavar="PLACE", help="where the message arrives, see below")
+    parser.add_argument("--user", metavar="ID", help="the id of the sender")
+    parser.add_argument("--guild", metavar="ID", help="the server or workspace of the chat")
+    parser.add_argument("--parent", metavar="ID", help="the chat that contains the thread or post")
     parser.add_argument("--config", metavar="FILE", help="read this file, not the gateway's")
     commands.add_home_option(parser)
     commands.add_offline_option(parser)
-    commands.add_verbose_option(parser, "say why, and what a worker would get")
-    parser.add_argument("--say", metavar="TEXT", help="have a worker answer TEXT, here")
+    commands.add_verbose_option(parser, "also show the reasons, and what a worker would get")
+    parser.add_argument("--say", metavar="TEXT", help="let a worker answer TEXT in this terminal")
     parser.add_argument(
-        "--keep", action="store_true", help="with --say: in the place's real session"
+        "--keep", action="store_true", help="with --say: use the place's real session"
     )
     parser.add_argument(
         "--chat-type",
         choices=("dm", "group", "channel", "thread", "forum"),
-        help="with --say: what kind of chat it is (otherwise guessed)",
+        help="with --say: the type of the chat (default: derived from PLACE)",
     )
     commands.add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Answer; return the exit status."""
+    """Print the answer; return the exit status."""
     place = place_of(options)
     _check(options)
     loaded = loading.load(options.home, options.config, offline=options.offline)
@@ -72,22 +73,24 @@ def run(options: argparse.Namespace) -> int:
     else:
         answer.show(why=options.verbose)
         if options.say is not None:
-            tip("nothing was said: --say needs a place that a worker answers")
+            tip("no turn was run: --say needs a place that a worker answers")
     return answer.status
 
 
 def _check(options: argparse.Namespace) -> None:
     if options.say is None and (options.keep or options.chat_type):
-        raise CommandError("--keep and --chat-type go with --say", status=status.WRONG)
+        raise CommandError(
+            "--keep and --chat-type work only together with --say", status=status.WRONG
+        )
     if options.say is not None and not options.say.strip():
-        raise CommandError("--say needs something to say", status=status.WRONG)
+        raise CommandError("--say needs a text", status=status.WRONG)
 
 
 def place_of(options: argparse.Namespace) -> Place:
     """Return the place that the command line names.
 
     Raises:
-        CommandError: it names none.
+        CommandError: the command line names no place.
     """
     try:
         text = understood(options.place)

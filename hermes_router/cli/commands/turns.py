@@ -1,4 +1,4 @@
-"""``hermes-router turns``: what came of the routed messages."""
+"""``hermes-router turns``: list how the routed messages ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hermes_router.observe import records
 from hermes_router.turns.story import TurnReport
 
 _EPILOG = """\
-Each line is one routed message, the newest last. `hermes-router logs --turn ID` tells its story.
+Each line is one routed message, the newest last. `hermes-router logs --turn ID` shows its log.
 
 examples:
   hermes-router turns
@@ -28,20 +28,20 @@ _SLOW_SECONDS = 10.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.epilog = _EPILOG
-    parser.add_argument("--profile", metavar="NAME", help="of this profile only")
-    parser.add_argument("--failed", action="store_true", help="only what somebody should look at")
+    parser.add_argument("--profile", metavar="NAME", help="only turns of this profile")
+    parser.add_argument("--failed", action="store_true", help="only failed turns")
     parser.add_argument(
         "--slow",
         nargs="?",
         type=float,
         const=_SLOW_SECONDS,
         metavar="SECONDS",
-        help="only what took at least so long (10), the slowest last",
+        help="only turns that took at least this many seconds (10), the slowest last",
     )
+    moments.add_since_option(parser)
     parser.add_argument(
-        "--since", type=moments.moment, metavar="TIME", help="10m, 2h, 3d, today, 14:30, or a date"
+        "-n", "--lines", type=int, default=20, help="the number of turns to list (20); 0 for all"
     )
-    parser.add_argument("-n", "--lines", type=int, default=20, help="how many (20); 0 for all")
     commands.add_home_option(parser)
     commands.add_json_option(parser)
 
@@ -86,7 +86,7 @@ def _show(turns: list[TurnReport]) -> None:
 
 
 def outcome(turn: TurnReport) -> str:
-    """Return in a few words what came of a turn."""
+    """Return in a few words how a turn ended."""
     words = turn.outcome.replace("_", " ")
     if turn.fallback:
         words += f" by the fallback {turn.model}"
@@ -96,8 +96,13 @@ def outcome(turn: TurnReport) -> str:
 
 def _say_nothing(found: list[TurnReport], options: argparse.Namespace) -> None:
     if found:
-        say("no such turn" + (" failed" if options.failed else ""))
+        say("no matching turn" + (" failed" if options.failed else ""))
     elif options.profile:
-        say(f"no message was routed to {options.profile!r} yet; see: hermes-router routes")
+        say(
+            f"no message was routed to {options.profile!r} yet; to see the routes: hermes-router "
+            "routes"
+        )
     else:
-        say("no message was routed yet; where one would go says: hermes-router test-route PLACE")
+        say(
+            "no message was routed yet; to see who would answer one: hermes-router test-route PLACE"
+        )

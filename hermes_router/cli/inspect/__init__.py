@@ -1,4 +1,4 @@
-"""What commands look at without starting anything: homes, the machine, profiles, versions.
+"""What commands check without starting anything: homes, the machine, profiles, versions.
 
-It reads files and asks the system; it writes nothing. Begin at :mod:`.homes`.
+This package reads files and asks the operating system; it writes nothing. Begin at :mod:`.homes`.
 """

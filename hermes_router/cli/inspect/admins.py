@@ -1,4 +1,4 @@
-"""Whether everybody who may write to the bot may command its gateway, too."""
+"""Check whether everybody who may write to the bot may also command the gateway."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ADMINS = ("allow_admin_from", "group_allow_admin_from")
 
 
 def look(loaded: Loaded) -> Iterator[Finding]:
-    """Warn where everybody who may write may also restart the gateway of several profiles."""
+    """Warn if everybody who may write may also restart the gateway of several profiles."""
     config = loaded.config
     if config is None or len(config.worker_profiles()) < 2:
         return
@@ -26,14 +26,14 @@ def look(loaded: Loaded) -> Iterator[Finding]:
             if not any(platform_settings(gateway, platform).get(name) for name in _ADMINS)
         ]
     except ProfileError:
-        return  # told with the configuration
+        return  # reported with the configuration
     if open_to_all:
         yield Finding(
             check="gateway-commands",
             severity="warning",
-            what="everybody who may write on "
-            f"{', '.join(open_to_all)} may /restart and /update the gateway of all profiles",
+            what=f"everybody who may write on {', '.join(open_to_all)} may restart and update "
+            "the gateway of all profiles (/restart, /update)",
             where=str(loaded.home.config),
-            mend="name the gateway's admins: platforms.<platform>.extra.allow_admin_from and "
+            mend="list the gateway's admins in platforms.<platform>.extra.allow_admin_from and "
             "group_allow_admin_from",
         )

@@ -1,7 +1,8 @@
-"""Who would answer a message in a place: what the route table, the profile and Hermes say to it."""
+"""Who would answer a message in a place: by the route table, the profile and Hermes."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from hermes_router.errors import nearest
 from hermes_router.profiles import model
 from hermes_router.routing.explain import Explanation, explain
 from hermes_router.routing.table import Place
+from hermes_router.routing.unreachable import PLATFORMS
 from hermes_router.workers.worker_log import FILE_NAME
 
 
@@ -63,14 +65,14 @@ class Answer:
 
     @property
     def unmatched_policy(self) -> str | None:
-        """What is done with the platform's messages that no route matches."""
+        """What happens to messages of this platform that match no route."""
         config = self.loaded.config
         return config.unmatched.policy(self.place.platform) if config else None
 
     # -- JSON ----------------------------------------------------------------------------------
 
     def fields(self, said: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the answer as docs/cli.md describes it; ``said`` is what ``--say`` came to."""
+        """Return the answer as docs/cli.md describes it; ``said`` is the result of ``--say``."""
         match = self.decision.match if self.decision else None
         explanation = self.explanation
         return {
@@ -112,7 +114,7 @@ class Answer:
             return None
         started_with, source = self.started_with()
         settings = self.settings
-        # Other launchers take no notice of what a sandbox is to show.
+        # Other launchers ignore the sandbox settings.
         sandboxed = settings.sandbox if settings.launcher == "bubblewrap" else Sandbox()
         return {
             "home": str(facts.profile.home),
@@ -138,22 +140,22 @@ class Answer:
         }
 
     def started_with(self) -> tuple[Mapping[str, str], str]:
-        """Return the environment that workers' variables are taken from, and whose it is."""
+        """Return the environment from which workers take variables, and whose environment it is."""
         gateway = self.loaded.gateway
         started_with = environment_of(gateway) if gateway is not None else {}
         source = f"gateway {gateway}" if started_with else "this shell"
         return started_with or model.initial_environment(self.loaded.home.path), source
 
     def unknown(self) -> list[str]:
-        """Return what cannot be known from here, in sentences."""
+        """Return, in sentences, what cannot be found out from here."""
         unknown = []
         if not hermes_installed():
             unknown.append(
-                "Hermes is not installed in this Python: whether it knows the platform, and which "
-                "model it would choose where the profile names none, is unknown"
+                "Hermes is not installed in this Python: the command cannot say whether Hermes "
+                "knows the platform, and which model it uses if the profile names none"
             )
         if self.place.user_id is None and self._has_sender_routes():
-            unknown.append("who sends it: some routes name a sender; add --user ID")
+            unknown.append("the sender is not known, and some routes name one; add --user ID")
         return unknown
 
     def _has_sender_routes(self) -> bool:
@@ -164,7 +166,7 @@ class Answer:
     # -- for people ----------------------------------------------------------------------------
 
     def show(self, *, why: bool = False) -> None:
-        """Print the answer: who, by which route, and whether the gateway does it; or also why."""
+        """Print who answers, by which route, whether the gateway agrees, and maybe why."""
         if self.loaded.error is not None:
             complain(self.loaded.error)
             return
@@ -201,9 +203,9 @@ class Answer:
             return
         say_fields([("no route", f"unmatched: {self.unmatched_policy}")])
         platforms = {route.platform for route in self.loaded.in_force().table.routes}
-        if platforms and self.place.platform not in platforms:
-            hint = nearest(self.place.platform, platforms).replace("allowed:", "routes exist for:")
-            say(f"  no route is about the platform {self.place.platform!r}: {hint}")
+        platform = self.place.platform
+        if platforms and platform not in platforms:
+            say(f"  no route names the platform {platform!r}: {_other(platform, platforms)}")
 
     def _show_candidates(self) -> None:
         explanation = self.explanation
@@ -230,7 +232,7 @@ class Answer:
             [
                 ("home", worker["home"]),
                 ("HOME", worker["HOME"]),
-                ("cwd", worker["cwd"] or "decided by the profile's remote terminal"),
+                ("cwd", worker["cwd"] or "the profile's remote terminal decides"),
                 ("launcher", worker["launcher"] + (", kept warm" if worker["warm"] else "")),
                 ("model", worker["model"] or "none chosen"),
                 ("provider", worker["provider"] or "chosen by Hermes"),
@@ -240,7 +242,7 @@ class Answer:
                 ("passed", self._passed(worker)),
                 ("shared", ", ".join(worker["share"]) or "nothing"),
                 ("binds", ", ".join(f"{b['path']} ({b['mode']})" for b in worker["binds"])),
-                ("network", "" if worker["network"] else "none: not even the model is reached"),
+                ("network", "" if worker["network"] else "none: the worker cannot reach its model"),
                 ("delivers to", deliver if isinstance(deliver, str) else ", ".join(deliver)),
                 ("log", worker["log"]),
             ]
@@ -254,13 +256,21 @@ class Answer:
 
 
 _SHELLS = (
-    "no gateway runs: a worker's variables depend on what the gateway is started with; the names "
-    "shown are this shell's"
+    "no gateway is running: the variable names are those of this shell; a worker gets those "
+    "that the gateway was started with"
 )
 _HEADLINES = {
     "worker": "answered by a worker of profile {profile}",
-    "in_process": "answered by the gateway itself, profile {profile}: a route says so",
+    "in_process": "answered by the gateway itself, profile {profile}, by a route",
     "unmatched": "unmatched: answered by the gateway itself, profile {profile}",
     "denied": "unmatched: denied, nobody answers",
-    "unusable": "routed to profile {profile}, which is unusable: the sender gets a notice",
+    "unusable": "routed to profile {profile}, which cannot be used: the sender gets a notice",
 }
+
+
+def _other(asked: str, routed: set[str]) -> str:
+    """Return a hint that names what the routes have instead, or the platform that was meant."""
+    slips = [name for name in sorted(routed - PLATFORMS) if asked in PLATFORMS]
+    for name in difflib.get_close_matches(asked, slips, n=1):
+        return f"the routes name the platform {name!r}, which no Hermes has; check its spelling"
+    return nearest(asked, routed).replace("allowed:", "routes exist for:")

@@ -1,66 +1,131 @@
-"""What the installed Hermes itself says: it is asked in a process of its own, not guessed about."""
+"""Ask the installed Hermes about itself: one process for each side of the router."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from hermes_router.cli.inspect import layouts, loading
+from hermes_router.cli.inspect import layouts, loading, replaced
 from hermes_router.cli.inspect.findings import Finding, of_problem
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.inspect.loading import Loaded
+from hermes_router.protocol.replacements import Replacement
+from hermes_router.protocol.system.versions import NEWEST_TESTED, untested
 
 _PROBE_SECONDS = 120
+_GATEWAY, _WORKER = "hermes_router.hermes.compat.probe", "hermes_router_worker.hermes.probe"
 
 
-def look(loaded: Loaded) -> Iterator[Finding]:
+class Answer(msgspec.Struct, frozen=True):
+    """The answer of one probe, and the functions of Hermes that its side replaces.
+
+    Both are empty if the probe gave no answer; ``trouble`` says why.
+    """
+
+    said: dict[str, Any] = {}
+    replaced: list[Replacement] = []
+    trouble: str = ""
+
+
+def look(loaded: Loaded, answers: Mapping[str, Answer]) -> Iterator[Finding]:
     """Yield what Hermes says about itself, the plugin, the files and the platforms."""
-    if not hermes_installed():
+    if not answers:
         error = wrong_interpreter()
         yield _error("hermes", error.message, error.where, error.hint)
         return
-    answer, trouble = probe(loaded)
-    if answer is None:
+    answer, trouble = answers["gateway"].said, answers["gateway"].trouble
+    if trouble:
         mend = f"{loaded.home.hermes('doctor')}: Hermes itself does not start"
-        yield _error("hermes", f"Hermes could not be asked: {trouble}", sys.executable, mend)
+        yield _error("hermes", f"Hermes could not be checked: {trouble}", sys.executable, mend)
         return
     yield Finding(
         check="hermes", severity="ok", what=f"Hermes {answer['hermes']} in {sys.executable}"
     )
+    workers = list(_workers(answers["worker"]))
+    if not any(finding.severity == "error" for finding in workers):
+        yield from _untested(answer)
     yield from _files(answer)
+    yield from _newer_homes(answer)
     yield from _plugin(loaded, answer)
+    yield from replaced.look("seams", "a gateway", _optional(answers["gateway"]))
+    yield from workers
     yield from _platforms(loaded, answer)
+
+
+def _untested(answer: dict[str, Any]) -> Iterator[Finding]:
+    """Report a Hermes version on which none of our tests ran, although it has all that we need."""
+    if untested(answer["hermes"]) and not answer["missing"]:
+        what = (
+            f"Hermes {answer['hermes']} is newer than any that this hermes-router was tested on "
+            f"(the newest is {NEWEST_TESTED}); it has all that the router needs"
+        )
+        mend = "if a routed conversation behaves unexpectedly, look for a newer hermes-router"
+        yield _warning("hermes-untested", what, sys.executable, mend)
+
+
+def _optional(answer: Answer) -> list[Replacement]:
+    """Return what is not required: of the others :func:`_plugin` tells all at once."""
+    return [one for one in answer.replaced if not one.required]
+
+
+def _workers(answer: Answer) -> Iterator[Finding]:
+    """Say whether this Hermes has what a worker replaces."""
+    if answer.trouble:
+        what = f"the functions of Hermes that a worker needs could not be checked: {answer.trouble}"
+        mend = "run the command again; if that does not help, install the router again"
+        yield _error("worker-seams", what, sys.executable, mend)
+        return
+    lacking = list(replaced.look("worker-seams", "a worker", answer.replaced))
+    what = "this Hermes has every function that a worker replaces"
+    yield from lacking or [Finding(check="worker-seams", severity="ok", what=what)]
+
+
+def _newer_homes(answer: dict[str, Any]) -> Iterator[Finding]:
+    for file, found in answer["newer"].items():
+        what = f"a newer Hermes than the installed {answer['hermes']} wrote this home: {found}"
+        mend = "install that Hermes again: an older one may lose what the newer one keeps"
+        yield _warning("home-newer", what, str(Path(file).parent), mend, _profile_of(file))
 
 
 def _files(answer: dict[str, Any]) -> Iterator[Finding]:
     for file, why in answer["unreadable"].items():
-        what = f"Hermes cannot read it and goes on without all of it: {why}"
-        profile = Path(file).parent.name if Path(file).parent.parent.name == "profiles" else None
-        yield _error("config-ignored", what, file, "mend the file", profile)
+        what = f"Hermes cannot read it and ignores all of it: {why}"
+        yield _error("config-ignored", what, file, "correct the file", _profile_of(file))
+
+
+def _profile_of(file: str) -> str | None:
+    """Return the profile that a configuration file belongs to; None for the gateway's own."""
+    home = Path(file).parent
+    return home.name if home.parent.name == "profiles" else None
 
 
 def _plugin(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:
-    """Say whether Hermes loads the plugin, and the plugin takes its place; if not, why."""
+    """Report whether Hermes loads the plugin and the plugin installs the swap; if not, why."""
     if answer["missing"]:
         what = f"this Hermes ({answer['hermes']}) lacks {', '.join(answer['missing'])}; "
-        mend = "install a Hermes that hermes-router supports, or a newer hermes-router"
-        yield _error("seams", f"{what}routing is off", sys.executable, mend)
+        yield _error("seams", f"{what}routing is off", sys.executable, replaced.MEND)
         return
     yield Finding(
-        check="seams", severity="ok", what="this Hermes has every seam that the router needs"
+        check="seams",
+        severity="ok",
+        what="this Hermes has every integration point that the router needs",
     )
     if answer["isolation"] == "host":
-        what = "plugins.isolation is host: plugins run in another process, where none can route"
+        what = (
+            "plugins.isolation is host: plugins run in another process, in which the router "
+            "cannot route messages"
+        )
         mend = f"{loaded.home.hermes('config set plugins.isolation off')}, and restart the gateway"
         yield _error("plugin-loads", what, str(loaded.home.config), mend)
     elif answer["swapped"]:
-        what = "Hermes loads the plugin, and the plugin takes its place"
+        what = "Hermes loads the plugin, and the plugin takes over its message handler"
         yield Finding(check="plugin-loads", severity="ok", what=what)
     else:
         yield _not_loaded(loaded, answer["plugin"])
@@ -68,16 +133,16 @@ def _plugin(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:
 
 def _not_loaded(loaded: Loaded, plugin: dict[str, str] | None) -> Finding:
     if plugin is None:
-        mend = f"install it again: {layouts.of_python(Path(sys.executable)).install}"
+        mend = f"install it again: {layouts.here().install}"
         return _error("plugin-loads", "Hermes does not find the plugin", sys.executable, mend)
-    why = plugin["error"] or "it gives no reason"
+    why = plugin["error"] or "Hermes gives no reason"
     mend = f"{loaded.home.router('enable')}; else see {loaded.home.path / 'logs' / 'agent.log'}"
     where = str(loaded.home.config)
     return _error("plugin-loads", f"Hermes does not load the plugin: {why}", where, mend)
 
 
 def _platforms(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:
-    """Report routes for platforms that this Hermes does not have, or whose library is missing."""
+    """Report routes for platforms that this Hermes lacks, or whose library is missing."""
     known = frozenset(answer["platforms"])
     config, error = loading.read(loaded.file, loaded.home, known)
     problems = config.problems if config else error.problems if error else ()
@@ -86,24 +151,34 @@ def _platforms(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:
     routed = {route.platform for route in config.table.routes} if config else set()
     for platform in sorted(routed & answer["libraries"].keys()):
         if not answer["libraries"][platform]:
-            what = f"the library of the platform {platform} is missing: no message comes from there"
+            what = (
+                f"the library of the platform {platform} is missing: no message can arrive from it"
+            )
             mend = loaded.home.hermes("gateway setup")
             yield _error("platform-library", what, sys.executable, mend)
 
 
-def probe(loaded: Loaded) -> tuple[dict[str, Any] | None, str]:
-    """Ask Hermes in a process of its own; return its answer, or None and what happened."""
+def probe(loaded: Loaded) -> dict[str, Answer]:
+    """Ask Hermes for the gateway and for its workers; return nothing where there is no Hermes."""
+    if not hermes_installed():
+        return {}
     environment = {**os.environ, "HERMES_HOME": str(loaded.home.path)}
-    # The home has been chosen: the sticky profile must not choose again.
+    # The home is already chosen: Hermes must not apply the active profile to it again.
     environment["HERMES_S6_SUPERVISED_CHILD"] = "1"
     profiles = loaded.config.worker_profiles() if loaded.config else []
     homes = [loaded.home.path, *(loaded.home.root / "profiles" / name for name in profiles)]
+    files = [str(home / "config.yaml") for home in homes]
+    with ThreadPoolExecutor(1) as beside:
+        worker = beside.submit(_ask, environment, _WORKER)
+        gateway = _ask(environment, _GATEWAY, *files)
+        return {"gateway": gateway, "worker": worker.result()}
+
+
+def _ask(environment: Mapping[str, str], module: str, *arguments: str) -> Answer:
+    """Have a module look at Hermes in a process of its own; return its answer."""
     try:
         done = subprocess.run(
-            [
-                *(sys.executable, "-P", "-m", "hermes_router.hermes.compat.probe"),
-                *(str(home / "config.yaml") for home in homes),
-            ],
+            [sys.executable, "-P", "-m", module, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -111,12 +186,23 @@ def probe(loaded: Loaded) -> tuple[dict[str, Any] | None, str]:
             check=False,
         )
         lines = done.stdout.splitlines()
-        return msgspec.json.decode(lines[-1] if lines else b"", type=dict[str, Any]), ""
+        said = msgspec.json.decode(lines[-1] if lines else b"", type=dict[str, Any])
+        return Answer(said, msgspec.convert(said.get("replaced"), list[Replacement]))
     except subprocess.TimeoutExpired:
-        return None, f"no answer within {_PROBE_SECONDS} s"
+        return Answer(trouble=f"no answer within {_PROBE_SECONDS} s")
     except msgspec.DecodeError:
         words = done.stderr.decode(errors="replace").strip().splitlines()
-        return None, words[-1] if words else f"it ended with status {done.returncode}"
+        return Answer(
+            trouble=words[-1] if words else f"the check ended with status {done.returncode}"
+        )
+    except OSError as error:
+        return Answer(trouble=f"no process could be started: {error}")
+
+
+def _warning(check: str, what: str, where: str, mend: str, profile: str | None = None) -> Finding:
+    return Finding(
+        check=check, severity="warning", what=what, where=where, mend=mend, profile=profile
+    )
 
 
 def _error(check: str, what: str, where: str, mend: str, profile: str | None = None) -> Finding:

@@ -1,4 +1,4 @@
-"""Whether the gateway has the bots of the platforms that are routed."""
+"""Check whether the gateway has a bot on each platform that has routes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hermes_router.config.yaml import load, plain_value
 from hermes_router.errors import ConfigError
 from hermes_router.profiles.env_file import dotenv_names
 
-#: The variable with the bot's token, by platform.
+#: For each platform, the variable with the bot's token.
 TOKENS = {
     "telegram": "TELEGRAM_BOT_TOKEN",
     "discord": "DISCORD_BOT_TOKEN",
@@ -38,21 +38,21 @@ def look(loaded: Loaded) -> Iterator[Finding]:
             yield Finding(
                 check="platform-bot",
                 severity="warning",
-                what=f"no bot for {platform} was found: {name} is not set",
+                what=f"there is no bot for {platform}: {name} is not set",
                 where=str(loaded.home.path / ".env"),
                 mend=loaded.home.hermes("gateway setup"),
             )
 
 
 def values_of(file: Path) -> dict[str, str]:
-    """Return what a ``.env`` sets."""
+    """Return the variables that a ``.env`` file sets."""
     import dotenv  # noqa: PLC0415 - slow
 
     return {name: value or "" for name, value in dotenv.dotenv_values(file).items()}
 
 
 def sections(file: Path) -> dict[str, Any]:
-    """Return what the configuration says of each platform, wherever it stands."""
+    """Return each platform's section of the configuration, from wherever Hermes reads it."""
     try:
         node = load(file)
     except (ConfigError, OSError):

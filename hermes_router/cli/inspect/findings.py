@@ -1,4 +1,4 @@
-"""What a look at an installation finds: what, where, how bad, and how to mend it."""
+"""One finding about an installation: what is wrong, where, how bad it is, and how to fix it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from hermes_router.cli.terminal.output import say, severity
 from hermes_router.errors import Problem
 
 Severity = Literal["ok", "info", "warning", "error"]
-"""``error``: something does not work. ``warning``: it works, and should not stay so. ``info``:
-worth knowing. ``ok``: looked at and fine."""
+"""How bad a finding is.
+
+``error``: something does not work. ``warning``: it works, but should be changed. ``info``: worth
+knowing. ``ok``: checked and fine.
+"""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding. ``check`` is a stable word for programs, ``profile`` whom it is about."""
+    """One finding. ``check`` is a stable word for programs, ``profile`` is its subject."""
 
     check: str
     severity: Severity
@@ -25,7 +28,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
 
     def fields(self) -> dict[str, Any]:
-        """Return it as the JSON answers show it."""
+        """Return the finding as the JSON answers show it."""
         fields: dict[str, Any] = msgspec.to_builtins(self)
         return fields
 

@@ -1,13 +1,12 @@
-"""Which Hermes home the gateway uses, whether one runs there, and whether Hermes is installed.
+"""Which Hermes home the gateway uses, whether a gateway runs there, and whether Hermes is here.
 
-The home is found as ``hermes gateway run`` without ``-p`` finds it (read in 0.13 to 0.19): an
-``HERMES_HOME`` that is a profile's home is taken as it is; otherwise the root's ``active_profile``
-file decides, unless a supervisor started the gateway (``HERMES_S6_SUPERVISED_CHILD``).
+The home is found as ``hermes gateway run`` without ``-p`` finds it (read in 0.13 to 0.19). An
+``HERMES_HOME`` that is a profile's home is used directly. Otherwise the file ``active_profile`` in
+the root decides, unless a supervisor started the gateway (``HERMES_S6_SUPERVISED_CHILD``).
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shlex
 import sys
@@ -20,6 +19,7 @@ import msgspec
 from hermes_router.cli.status import NEGATIVE, WRONG, CommandError
 from hermes_router.profiles import model
 from hermes_router.protocol.system.pids import is_running, start_time
+from hermes_router.protocol.system.versions import hermes_package
 
 
 class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,23 +30,23 @@ class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def config(self) -> Path:
-        """Its configuration file."""
+        """The gateway's configuration file."""
         return self.path / "config.yaml"
 
     @property
     def root(self) -> Path:
-        """The Hermes root, in which the profiles are."""
+        """The Hermes root, which holds the profiles."""
         return model.hermes_root(self.path)
 
     @property
     def profile(self) -> str:
-        """The profile that the gateway itself is."""
+        """The profile that the gateway itself runs as."""
         return model.profile_name_of(self.path)
 
     def hermes(self, words: str, profile: str | None = None) -> str:
-        """Return the `hermes` command that acts on a profile here, the gateway's by default.
+        """Return the `hermes` command that acts on a profile here, by default the gateway's.
 
-        It names the home where a plain `hermes` would take another one.
+        The command names the home if a plain `hermes` would use another home.
         """
         name = self.profile if profile is None else profile
         which = "" if name == "default" else f"-p {shlex.quote(name)} "
@@ -60,12 +60,12 @@ class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def restart(self) -> str:
-        """The command that restarts its gateway."""
+        """The command that restarts this home's gateway."""
         return self.hermes("gateway restart")
 
 
 def gateway_home(option: str | None = None) -> GatewayHome:
-    """Return the gateway's home: ``option`` if given, else what the environment says.
+    """Return the gateway's home: ``option`` if given, else the one that the environment names.
 
     Raises:
         CommandError: there is no such folder, or the active profile does not exist.
@@ -78,7 +78,7 @@ def gateway_home(option: str | None = None) -> GatewayHome:
         raise CommandError(
             "there is no Hermes home",
             where=f"{home.path} ({home.chosen_by})",
-            hint="run hermes once, or name the gateway's home with --home or HERMES_HOME",
+            hint="run hermes once, or give the gateway's home by --home or HERMES_HOME",
             status=WRONG,
         )
     return home
@@ -110,7 +110,7 @@ def _of_active(root: Path, name: str) -> GatewayHome:
         raise CommandError(
             f"the active profile {name!r} does not exist",
             where=str(file),
-            hint="hermes profile use default, or name the gateway's home with --home",
+            hint="run: hermes profile use default, or give the gateway's home by --home",
             status=WRONG,
         )
     return GatewayHome(path=home, chosen_by=f"{file}")
@@ -134,7 +134,8 @@ def _below(path: Path, folder: Path) -> bool:
 def running_gateway(home: Path) -> int | None:
     """Return the process id of the gateway that runs on a home, or None.
 
-    By Hermes's pid file, checked against the process: ids are used again.
+    It comes from Hermes's pid file and is checked against the process, because a system reuses
+    process ids.
     """
     record = _pid_record(home / "gateway.pid")
     pid = record.get("pid")
@@ -147,7 +148,7 @@ def running_gateway(home: Path) -> int | None:
 
 
 def environment_of(pid: int) -> dict[str, str]:
-    """Return what a process was started with, where the system tells; else nothing."""
+    """Return the environment with which a process was started; empty if the system hides it."""
     try:
         block = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -173,7 +174,7 @@ def _command_line(pid: int) -> str:
             Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         )
     except OSError:
-        import subprocess  # noqa: PLC0415 - only where there is no /proc
+        import subprocess  # noqa: PLC0415 - only on systems without /proc
 
         listing = subprocess.run(
             ["/bin/ps", "-o", "command=", "-p", str(pid)],
@@ -190,16 +191,16 @@ def _command_line(pid: int) -> str:
 
 def hermes_installed() -> bool:
     """Say whether this Python has Hermes, without importing it."""
-    return importlib.util.find_spec("hermes_cli") is not None
+    return hermes_package() is not None
 
 
 def wrong_interpreter(besides: str = "", *, status: int = NEGATIVE) -> CommandError:
-    """Return the error that this Python has no Hermes, with the way to mend it."""
+    """Return the error that this Python has no Hermes, with the way to fix it."""
     from hermes_router.cli.inspect import layouts  # noqa: PLC0415 - for an error only
 
     return CommandError(
-        f"{besides}Hermes is not installed in this Python, so that it cannot load hermes-router "
-        "from here",
+        f"{besides}Hermes is not installed in this Python, so it cannot load hermes-router from "
+        "here",
         where=sys.executable,
         hint=f"install into Hermes's own Python, from a clone: {layouts.found().install}",
         status=status,

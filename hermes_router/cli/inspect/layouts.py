@@ -1,7 +1,10 @@
-"""How Hermes was put on this machine, and the commands that install the router into it.
+"""How Hermes was installed on this machine, and the command that installs the router into it.
 
-``hermes`` on PATH is a script of Python's (pip, uv), a shell script with one ``exec`` line (older
-install scripts), or a shell script of Hermes's own package manager ("managed").
+``hermes`` on PATH is one of three: a script of Python's (pip, uv), a shell script with one ``exec``
+line (older install scripts), or a shell script of Hermes's own package manager ("managed").
+
+``python3 layouts.py CLONE`` prints the command that installs a clone of the router. It needs
+nothing but Python, because a new image with Hermes has no file of the router yet.
 """
 
 from __future__ import annotations
@@ -9,20 +12,21 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
-#: Where a person finds the router's code: there is none of it on a package index.
+#: Stands for the folder of the router's clone: the router is not on a package index.
 CLONE = "PATH_OF_YOUR_CLONE"
 
 _MOST_SHIMS = 4
 _MOST_BYTES = 64 * 1024
 
 
-class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """One Hermes: how it was installed, its command and its Python, each where it is known."""
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """One Hermes: how it was installed, its command and its Python, if they are known."""
 
     kind: Literal["managed", "pip", "uv", "unknown"]
     command: Path | None = None
@@ -30,8 +34,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def install(self) -> str:
-        """The command that installs the router into it, from a clone of the router."""
-        clone = CLONE
+        """The command that installs the router into this Hermes, from a clone of the router."""
+        return self.install_from(CLONE)
+
+    def install_from(self, clone: str) -> str:
+        """Return the command that installs the router from the folder ``clone``."""
         if self.kind == "managed":
             name = shlex.quote(str(self.command or "hermes"))
             return f"{name} plugins install file://{clone} --enable --yes-deps"
@@ -45,6 +52,14 @@ def found(command: str | None = None) -> Layout:
     """Return the layout of ``command``, or of the ``hermes`` that comes first on PATH."""
     path = command or shutil.which("hermes")
     return _look(Path(path)) if path else Layout(kind="unknown")
+
+
+def here() -> Layout:
+    """Return the layout of the Hermes in the Python that runs this."""
+    command, python = found(), Path(sys.executable)
+    if command.python is not None and command.python.resolve() == python.resolve():
+        return command
+    return of_python(python)
 
 
 def _look(command: Path) -> Layout:
@@ -70,7 +85,7 @@ def _look(command: Path) -> Layout:
 
 
 def of_python(python: Path, command: Path | None = None) -> Layout:
-    """Return the layout of the Hermes in a Python, which has pip or needs uv."""
+    """Return the layout of the Hermes in a Python; without pip, that Python needs uv."""
     return Layout(kind="pip" if _has_pip(python) else "uv", command=command, python=python)
 
 
@@ -83,7 +98,7 @@ def _text(path: Path) -> str:
 
 
 def _shebang(text: str) -> list[str]:
-    """Return the words of the first line; what ``env`` is to start, instead of ``env``."""
+    """Return the words of the first line; after ``env``, the words that ``env`` starts."""
     first = text.partition("\n")[0]
     words = first.removeprefix("#!").split() if first.startswith("#!") else []
     if words and Path(words[0]).name == "env":
@@ -93,7 +108,7 @@ def _shebang(text: str) -> list[str]:
 
 
 def _exec_words(text: str) -> list[str]:
-    """Return what the last ``exec`` of a shell script starts, without settings and options."""
+    """Return the command of a shell script's last ``exec``, without variables and options."""
     words = _words(text)
     if "exec" not in words:
         return []
@@ -105,7 +120,7 @@ def _exec_words(text: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """Split a script as a shell does; its quotes may hold several lines."""
+    """Split a script into words as a shell does; a quoted word may span several lines."""
     try:
         return shlex.split(text, comments=True)
     except ValueError:
@@ -117,8 +132,12 @@ def _is_python(word: str) -> bool:
 
 
 def _has_pip(python: Path) -> bool:
-    """Say whether a Python can run pip, without starting it."""
+    """Say whether a Python has pip, without starting it."""
     folder = python.parent.parent
     if not (folder / "pyvenv.cfg").exists():
         return True
     return any(folder.glob("lib*/python3*/site-packages/pip/__init__.py"))
+
+
+if __name__ == "__main__":
+    print(found().install_from(shlex.quote(sys.argv[1])))

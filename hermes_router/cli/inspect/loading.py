@@ -1,4 +1,4 @@
-"""The configuration as the gateway would read it, and how it is shown."""
+"""Read the configuration as the gateway would, and convert it for JSON answers."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from hermes_router.workers import launchers
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway's home and its configuration, or why that cannot be used.
+    """A gateway's home and its configuration, or the error that makes it unusable.
 
-    ``gateway`` is the process id of the gateway that runs there, if one does.
+    ``gateway`` is the process id of the gateway that runs there, or None.
     """
 
     home: GatewayHome
@@ -36,7 +36,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that was found in the configuration."""
+        """All problems that were found in the configuration."""
         found = self.config or self.error
         return found.problems if found is not None else ()
 
@@ -44,7 +44,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         """Return the configuration.
 
         Raises:
-            ConfigError: it cannot be used.
+            ConfigError: the configuration cannot be used.
         """
         if self.config is None:
             raise self.error or ConfigError([])
@@ -57,7 +57,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         return look_at(profile, home.root, settings, lambda name, words: home.hermes(words, name))
 
     def described(self) -> dict[str, Any]:
-        """Return what the JSON answers say about it."""
+        """Return what the JSON answers say about the configuration."""
         files = self.config.files if self.config else self.error.files if self.error else ()
         return {
             "file": str(self.file),
@@ -73,9 +73,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 def load(
     home_option: str | None, config_option: str | None = None, *, offline: bool = False
 ) -> Loaded:
-    """Read the configuration of the gateway's home, or the file that was named instead.
+    """Read the configuration of the gateway's home, or the file that the user named.
 
-    The gateway that runs is asked what it does, but for ``offline`` and for a file that was named.
+    The running gateway is asked what it does, unless ``offline`` is true or the user named a file.
 
     Raises:
         CommandError: there is no such home or file.
@@ -97,7 +97,10 @@ def load(
 
 
 def recorded(home: GatewayHome, pid: int | None) -> Running | PermissionError | None:
-    """Return what the gateway of a home wrote about itself, or why this user may not read it."""
+    """Return the record that a home's gateway wrote about itself; None if there is none.
+
+    Returns a ``PermissionError`` if this user may not read the record.
+    """
     try:
         record = running.read(home.path)
     except PermissionError as error:
@@ -119,7 +122,7 @@ def _asked(
 def read(
     file: Path, home: GatewayHome | None, platforms: frozenset[str] | None = None
 ) -> tuple[RouterConfig | None, ConfigError | None]:
-    """Return the configuration in ``file`` or its error; without a home, profiles go unasked."""
+    """Return the configuration in ``file`` or its error; without a home, no profile is checked."""
     try:
         return (
             configuration.load(
@@ -137,7 +140,7 @@ def read(
 
 
 def exists(name: str, root: Path) -> bool:
-    """Say whether a root has a profile."""
+    """Say whether a root has a profile with this name."""
     try:
         model.find(name, root)
     except ProfileError:
@@ -146,7 +149,7 @@ def exists(name: str, root: Path) -> bool:
 
 
 def names(root: Path) -> list[str]:
-    """Return the names of a root's profiles, without the default one."""
+    """Return the names of a root's profiles, without the default profile."""
     try:
         return sorted(path.name for path in (root / "profiles").iterdir() if path.is_dir())
     except OSError:

@@ -1,4 +1,4 @@
-"""What this machine can do for workers: the launchers, and the limits that it enforces."""
+"""What this machine can do for workers: the launchers, and the limits that it can enforce."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hermes_router.workers.template import templates_work_here
 
 
 def look() -> Iterator[Finding]:
-    """Yield what each launcher and each limit depends on, and whether it is there."""
+    """Yield for each launcher and each limit what it needs, and whether the machine has it."""
     for name in LAUNCHERS:
         yield _launcher(name)
     yield _whole_tree()
@@ -25,8 +25,9 @@ def look() -> Iterator[Finding]:
     yield _feature(
         "warm-workers",
         there=templates_work_here(),
-        yes="workers can be prepared ahead of messages",
-        no="workers cannot be prepared ahead here: each turn starts its own, which takes seconds",
+        yes="workers can be prepared before messages arrive",
+        no="workers cannot be prepared before messages arrive here: each turn starts a worker, "
+        "which takes seconds",
     )
     yield _temporary_folder()
     yield from _limits()
@@ -38,27 +39,35 @@ def _control_groups() -> Finding:
     return _feature(
         "limit-control-groups",
         there=obstacle is None,
-        yes="behind limits.memory_bytes and limits.processes stand control groups (systemd-run)",
-        no=f"no control groups behind limits.memory_bytes and limits.processes: {obstacle}",
+        yes="control groups (systemd-run) also enforce limits.memory_bytes and limits.processes",
+        no=f"control groups cannot enforce limits.memory_bytes and limits.processes: {obstacle}",
     )
 
 
 def _limits() -> Iterator[Finding]:
-    """Say what keeps each limit."""
+    """Report which mechanism enforces each limit."""
     shown = (proc.SELF / "status").exists()
     seconds = "four times a second while it works" if shown else "every two seconds"
-    looks = f"each worker's supervisor looks {seconds} ({'/proc' if shown else 'ps'}) and ends it"
-    rough = "" if shown else "; shared memory is counted for each process, ended processes not"
+    looks = (
+        f"each worker's supervisor checks {seconds} ({'/proc' if shown else 'ps'}) and "
+        "ends the worker"
+    )
+    rough = (
+        ""
+        if shown
+        else ("; it counts shared memory for each process, and does not count ended processes")
+    )
     kernel = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     most = "without a bound" if kernel == resource.RLIM_INFINITY else f"up to {kernel}"
     for check, what in {
-        "limits": "turns at once, waiting messages, file sizes and all timeouts: the gateway",
+        "limits": "turns at once, waiting messages, file sizes and all timeouts: enforced by "
+        "the gateway",
         "limit-memory": f"limits.memory_bytes: {looks}{rough}",
-        "limit-cpu": f"limits.cpu_seconds: {looks}; behind it RLIMIT_CPU, for each process",
+        "limit-cpu": f"limits.cpu_seconds: {looks}; also RLIMIT_CPU, for each process",
         "limit-processes": f"limits.processes: {looks}; threads are not counted",
         "limit-open-files": f"limits.open_files: RLIMIT_NOFILE, for each process, {most}",
-        "limit-output": "limits.output_bytes: the supervisor counts what is printed, the gateway "
-        "what is said",
+        "limit-output": "limits.output_bytes: the supervisor counts printed output, the gateway "
+        "counts sent text",
     }.items():
         yield Finding(check=check, severity="ok", what=what)
 
@@ -73,7 +82,9 @@ def _launcher(name: str) -> Finding:
     return Finding(
         check=f"launcher-{name}",
         severity="info" if obstacle else "ok",
-        what=f"{name} does not work: {obstacle}" if obstacle else f"{name} works: it was tried",
+        what=f"{name} does not work: {obstacle}"
+        if obstacle
+        else f"{name} works: a trial succeeded",
     )
 
 
@@ -83,7 +94,8 @@ def _whole_tree() -> Finding:
         "limit-process-tree",
         there=linux,
         yes="a worker's whole process tree ends with it (subreaper)",
-        no="no subreapers on this system: a process that detached itself from a worker is missed",
+        no="no subreapers on this system: the router cannot end a process that detached itself "
+        "from a worker",
     )
 
 
@@ -91,8 +103,8 @@ def _strays() -> Finding:
     return _feature(
         "limit-strays",
         there=(proc.SELF / "environ").exists(),
-        yes="what a killed supervisor leaves behind is found and ended (/proc)",
-        no="no /proc: what a killed supervisor leaves behind is not found",
+        yes="the router finds and ends the processes of a killed supervisor (/proc)",
+        no="no /proc: the router cannot find the processes of a killed supervisor",
     )
 
 
@@ -107,9 +119,9 @@ def _temporary_folder() -> Finding:
     return Finding(
         check="temporary-folder",
         severity="error",
-        what="the folder for temporary files cannot be written",
+        what="the router cannot write the folder for temporary files",
         where=folder,
-        mend="start the gateway with TMPDIR set to a folder that can be",
+        mend="start the gateway with TMPDIR set to a folder that its user can write",
     )
 
 

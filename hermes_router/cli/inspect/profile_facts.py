@@ -1,9 +1,10 @@
-"""What can be known of a routed profile without starting anything, and what is wrong with it."""
+"""What is known of a routed profile without starting anything, and what is wrong with it."""
 
 from __future__ import annotations
 
 import functools
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from hermes_router.protocol.files.logins import logged_in
 from hermes_router.workers import launchers
 from hermes_router.workers.worker_log import FILE_NAME
 
-# No regular expressions: compiling them is what test-route would spend its time on.
+# No regular expressions: compiling them would take most of test-route's time.
 _MODEL_SECRETS = ("_KEY", "_TOKEN", "_SECRET")
 _NO_CWD = frozenset({"", ".", "auto", "cwd"})
 _LOCAL_HOSTS = ("localhost", "127.", "[::1]", "0.0.0.0", "host.docker.internal")  # noqa: S104 - not bound to
@@ -32,9 +33,9 @@ _LOCAL_HOSTS = ("localhost", "127.", "[::1]", "0.0.0.0", "host.docker.internal")
 class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A profile as a worker would find it.
 
-    ``profile`` is None when there is no such profile. ``key_from`` says where a key for the model
-    may come from; ``dotenv`` are the names that the profile's ``.env`` sets. ``findings`` holds
-    nothing that is fine.
+    ``profile`` is None if there is no such profile. ``key_from`` names the places that may hold a
+    key for the model. ``dotenv`` are the names that the profile's ``.env`` sets. ``findings`` holds
+    only what is not fine.
     """
 
     name: str
@@ -49,7 +50,7 @@ class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def usable(self) -> bool:
-        """Whether a worker of it can serve, as far as can be seen from here."""
+        """Whether a worker of this profile can serve, as far as can be seen from here."""
         return not any(finding.severity == "error" for finding in self.findings)
 
 
@@ -62,7 +63,8 @@ def look_at(
 ) -> ProfileFacts:
     """Return the facts about the profile ``name`` of a Hermes root.
 
-    ``hermes`` gives the `hermes` command that does something in a profile of that root.
+    ``hermes`` takes a command's words and a profile's name, and returns the full `hermes` command
+    for that profile of the root.
     """
     try:
         return _Look(profiles.find(name, root), root, settings, hermes).facts()
@@ -70,7 +72,7 @@ def look_at(
         closed = Finding(
             check="profile-private",
             severity="error",
-            what="this user may not look into its home, so that nothing of it is known",
+            what="this user has no permission to read its home, so it was not checked",
             where=str(error.filename or root / "profiles" / name),
             mend="run this as the user that runs the gateway",
             profile=name,
@@ -82,14 +84,22 @@ def look_at(
             severity="error",
             what=f"the profile {error.message}",
             where=error.where,
-            mend=f"{_guess(name, root)}{hermes('default', f'profile create {name}')}",
+            mend=_mend(name, root, hermes("default", f"profile create {name}")),
             profile=name,
         )
         return ProfileFacts(name=name, profile=None, findings=(missing,))
 
 
+def _mend(name: str, root: Path, create: str) -> str:
+    """Return how to fix a profile that does not exist, or is only a link to another home."""
+    link = root / "profiles" / name
+    if link.is_symlink():
+        return f"rm {shlex.quote(str(link))}; {create}"
+    return f"{_guess(name, root)}{create}"
+
+
 def _guess(name: str, root: Path) -> str:
-    """Return a hint at the profile whose name is nearest, if one is near."""
+    """Return a hint that names the profile with the nearest name, if one is near."""
     import difflib  # noqa: PLC0415 - for an error only
 
     try:
@@ -97,7 +107,7 @@ def _guess(name: str, root: Path) -> str:
     except OSError:
         return ""
     close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}? or create it: " if close else ""
+    return f"did you mean {close[0]!r}? Or create it: " if close else ""
 
 
 class _Look:
@@ -129,7 +139,10 @@ class _Look:
         self._judge_tokens()
         if gateway is not None:
             what = f"the profile has a gateway of its own running, process {gateway}"
-            why = "both serve it side by side; a message comes to whichever bot it was sent to"
+            why = (
+                "both serve the profile; the bot that a message was sent to decides which "
+                "one answers"
+            )
             self._add("own-gateway", "info", what, str(home / "gateway.pid"), why)
         return ProfileFacts(
             name=name,
@@ -165,18 +178,18 @@ class _Look:
             return {}
         except ConfigError as error:
             problem = error.problems[0]
-            mend = problem.hint or "mend the file; Hermes would ignore all of it"
+            mend = problem.hint or "correct the file; Hermes ignores all of it"
             self._add("profile-config", "error", problem.message, problem.where, mend)
             return {}
         values = plain_value(node) if node is not None else {}
         if isinstance(values, dict):
             return values
         what = "its configuration is not a mapping"
-        self._add("profile-config", "error", what, str(path), "mend the file")
+        self._add("profile-config", "error", what, str(path), "correct the file")
         return {}
 
     def _model(self) -> tuple[str | None, str | None]:
-        """Return model and provider, where Hermes reads them."""
+        """Return the model and the provider, from where Hermes reads them."""
         section = self._values.get("model")
         if isinstance(section, str):
             return section or None, _text(self._values.get("provider"))
@@ -186,7 +199,7 @@ class _Look:
         return next((name for name in named if name), None), _text(section.get("provider"))
 
     def _keys(self) -> Iterator[str]:
-        """Yield where a key may come from; only Hermes knows which one the provider takes."""
+        """Yield places that may hold a key; only Hermes knows which one the provider uses."""
         home = self._profile.home
         for section in ("model", "providers", "custom_providers"):
             if _has_key(self._values.get(section)):
@@ -203,7 +216,7 @@ class _Look:
             yield "the root's logins, shared"
 
     def _cwd(self) -> Path | None:
-        """Return the working directory; None where only a remote terminal knows it."""
+        """Return the working directory; None if only a remote terminal knows it."""
         terminal = self._values.get("terminal")
         terminal = terminal if isinstance(terminal, dict) else {}
         backend = _text(terminal.get("backend")) or "local"
@@ -214,8 +227,8 @@ class _Look:
             return self._profile.workspace
         path = Path(self._expanded(wanted))
         if not path.is_dir():
-            what = f"its working directory (terminal.cwd) {path} is no folder"
-            mend = f"make it, or the worker starts in {self._profile.workspace}"
+            what = f"its working directory (terminal.cwd) {path} is not a folder"
+            mend = f"create it; until then the worker starts in {self._profile.workspace}"
             self._add(
                 "profile-workspace", "warning", what, str(self._profile.home / "config.yaml"), mend
             )
@@ -229,11 +242,13 @@ class _Look:
         return text
 
     def _judge_launcher(self) -> None:
-        """Report a launcher that does not work here: no other stands in for it."""
+        """Report a launcher that does not work here: no other launcher replaces it."""
         launcher = self._settings.launcher
         obstacle = launchers.check(launcher)
         if obstacle is not None:
-            what = f"its launcher, {launcher}, does not work here: it answers with a notice only"
+            what = (
+                f"its launcher {launcher} does not work here: its conversations get a notice only"
+            )
             where = f"hermes_router.profiles.{self._profile.name}.launcher"
             self._add("profile-launcher", "error", what, where, obstacle)
 
@@ -252,16 +267,19 @@ class _Look:
                 )
                 shared += ".share: [auth]"
             mend = f"{self._hermes('setup')}{shared}"
-            what = "no key or login for a model was found"
+            what = "there is no key or login for its model"
             self._add("profile-key", "error", what, str(self._profile.home), mend)
 
     def _judge_login(self, provider: str | None) -> None:
-        """Say whether it would need the root's login, which Hermes alone would give it."""
+        """Report a provider whose login is only in the root: a worker does not get that login."""
         own, roots = (logged_in(home / "auth.json") for home in (self._profile.home, self._root))
         if "auth" in self._settings.share or provider not in roots - own:
             return
         name = self._profile.name
-        what = f"only the root is logged in with {provider}, and its login is not shared"
+        what = (
+            f"only the root is logged in with {provider}, and the root's login is not shared "
+            "with the profile"
+        )
         share = f"hermes_router.profiles.{name}.share: [auth]"
         mend = f"{self._hermes(f'auth add {provider}')}; or {share}"
         self._add("profile-login", "warning", what, str(self._root / "auth.json"), mend)
@@ -273,20 +291,23 @@ class _Look:
         folders = (profile.home, profile.tool_home, profile.workspace, profile.logs)
         for folder in folders:
             if folder.exists() and not (folder.is_dir() and _writable(folder)):
-                what = f"{folder.name} cannot be written" if folder.is_dir() else "is no folder"
-                mend = "give it to the user that runs the gateway: chown -R USER DIR"
+                what = f"{folder.name} cannot be written" if folder.is_dir() else "is not a folder"
+                mend = "make the user that runs the gateway its owner: chown -R USER DIR"
                 self._add("profile-writable", "error", what, str(folder), mend)
         self._judge_log()
         self._judge_permissions()
 
     def _judge_permissions(self) -> None:
-        """Report what others of this machine may use; nothing in a closed home is open."""
+        """Report files that other users may read or write; inside a closed home, none can be."""
         home = self._profile.home
         secrets = (home / ".env", home / "auth.json", home / "config.yaml")
         for path, wanted in ((home, 0o700), *((path, 0o600) for path in secrets)):
             mode = _mode(path)
             if mode is not None and mode & 0o077:
-                what = f"others of this machine may use it: {mode:04o} instead of {wanted:04o}"
+                what = (
+                    f"other users of this machine may use it: its mode is {mode:04o} instead "
+                    f"of {wanted:04o}"
+                )
                 self._add(
                     "profile-permissions", "warning", what, str(path), f"chmod {wanted:o} {path}"
                 )
@@ -294,11 +315,11 @@ class _Look:
                 return
 
     def _judge_log(self) -> None:
-        """Say what keeps the worker log from being opened: links are not followed."""
+        """Report what makes the worker log impossible to open: the router follows no links."""
         log = self._profile.logs / FILE_NAME
         for path in (self._profile.logs, log):
             if path.is_symlink():
-                what = "is a link, which the router does not follow for the worker log"
+                what = "is a link, and the router writes no worker log through a link"
                 self._add("profile-log", "error", what, str(path), f"rm {path}")
 
     def _judge_tokens(self) -> None:
@@ -307,8 +328,8 @@ class _Look:
             name for name, is_set in self._dotenv.items() if is_set and is_platform_credential(name)
         ]
         if found:
-            what = f"a chat platform's credentials lie in its .env: {', '.join(found)}"
-            mend = "remove them: a worker needs none, and its tools can read them"
+            what = f"its .env contains credentials of a chat platform: {', '.join(found)}"
+            mend = "remove them: a worker does not need them, and its tools can read them"
             self._add("platform-token", "warning", what, str(file), mend)
 
 
@@ -316,7 +337,7 @@ def worker_names(
     profile: Profile, settings: Settings, initial: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the names of the variables that a worker would be started with."""
-    # Names only: the values of this call are not a worker's.
+    # Only the names are used: a real worker gets other values.
     environment = profiles.worker_environment(
         profile,
         worker_id="",
@@ -328,7 +349,7 @@ def worker_names(
 
 
 def _is_local(url: str) -> bool:
-    """Whether a model's address is on this machine, where models mostly need no key."""
+    """Return whether a model's address is on this machine, where models mostly need no key."""
     return url.partition("://")[2].startswith(_LOCAL_HOSTS)
 
 

@@ -1,8 +1,8 @@
 """The conversations that Hermes has seen, from the files in the gateway's home that name them.
 
-Hermes notes a conversation with its session (``state.db``, before that ``sessions.json``), and
-every few minutes in ``channel_directory.json``, which also has channels where nobody wrote yet.
-A file that is missing, locked or of another shape adds nothing.
+Hermes writes a conversation down with its session, in ``state.db`` (older versions:
+``sessions.json``). Every few minutes it also writes ``channel_directory.json``, which includes
+channels without any message. A file that is missing, locked or has another layout adds nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WHERE session_key IS NOT NULL AND chat_id IS NOT NULL ORDER BY started_at DESC L
 
 
 class SeenConversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as a route would name it; ``name`` and ``kind`` are Hermes's words for it."""
+    """A conversation with the ids for a route; ``name`` and ``kind`` come from Hermes."""
 
     place: Place
     name: str = ""
@@ -33,7 +33,7 @@ class SeenConversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conversations(home: Path) -> list[SeenConversation]:
-    """Return each conversation once, by platform, chat and thread."""
+    """Return each conversation once, in the order of platform, chat and thread."""
     found: dict[Place, SeenConversation] = {}
     for seen in (*_of_sessions(home), *_of_session_file(home), *_of_directory(home)):
         known = found.get(seen.place)
@@ -82,7 +82,7 @@ def _of_directory(home: Path) -> Iterator[SeenConversation]:
 
 
 def _without(ident: Any, thread: Any) -> str:
-    """Return the chat's id of ``chat:thread``."""
+    """Return the chat's id from ``chat:thread``."""
     return str(ident or "").removesuffix(f":{thread}") if thread else str(ident or "")
 
 
@@ -93,7 +93,7 @@ def _seen(platform: str, told: dict[str, Any], kind: str) -> Iterator[SeenConver
     thread = str(told.get("thread_id") or "") or None
     if platform == "telegram" and thread == GENERAL_THREAD:
         thread = GENERAL
-    if thread == chat:  # Discord: a thread is a channel of its own
+    if thread == chat:  # in Discord, a thread is a channel of its own
         thread = None
     place = Place(platform=platform, chat_id=chat, thread_id=thread)
     yield SeenConversation(place=place, name=_name(told, thread), kind=kind)

@@ -1,4 +1,4 @@
-"""What the running gateway does, compared with the files that the commands read."""
+"""Compare what the running gateway does with the files that the commands read."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ State = Literal["offline", "not-running", "without-router", "hidden", "older", "
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer: one word for programs, a sentence for people, and what to do about it.
+    """The result: one word for programs, a sentence for people, and what to do about it.
 
-    ``offline``: it was not asked. ``hidden``: its record is another user's. ``older``: it runs
-    older code or an older table. ``refused``: it keeps the last good table, for the file is broken.
+    ``offline``: the gateway was not asked. ``hidden``: its record belongs to another user.
+    ``older``: it runs older code or an older table. ``refused``: its file is broken, so it keeps
+    the last good table.
     """
 
     state: State
@@ -29,11 +30,11 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fine(self) -> bool:
-        """Whether the files say what happens."""
+        """Whether the gateway does what the files say, as far as is known."""
         return self.state in {"offline", "serving", "not-running"}
 
     def fields(self) -> dict[str, Any]:
-        """Return it as the JSON answers show it."""
+        """Return the result as the JSON answers show it."""
         record = self.record
         return {
             "state": self.state,
@@ -58,7 +59,10 @@ def compare(
     config: RouterConfig | None,
     restart: str,
 ) -> Serving:
-    """Compare the gateway ``pid`` and its record with ``config``; ``restart`` restarts it."""
+    """Compare the gateway ``pid`` and its record with ``config``.
+
+    ``restart`` is the command that restarts that gateway.
+    """
     if pid is None:
         return Serving(state="not-running", what="not running")
     if record is None or record.pid != pid:
@@ -72,10 +76,10 @@ def compare(
 
 
 def hidden(pid: int | None) -> Serving:
-    """Return the answer for a gateway whose record this user may not read."""
+    """Return the result for a gateway whose record this user may not read."""
     return Serving(
         state="hidden",
-        what="what it runs is in a file of another user",
+        what="another user owns the file that says what it runs",
         mend="run this as the user that runs the gateway",
         pid=pid,
     )
@@ -90,19 +94,19 @@ def _compared(record: Running, config: RouterConfig | None, restart: str) -> Ser
         state, mend = "older", restart
         what = f"running, process {record.pid}, with an older {' and an older '.join(older)}"
     elif record.refused or config is None:
-        state, mend = "refused", "mend the file; no restart is needed"
+        state, mend = "refused", "correct the file; no restart is needed"
         kept = f"an older table of {_routes(record.routes)}" if record.table else "no table"
         what = f"running, process {record.pid}, with {kept}: it refuses the file"
     elif record.table != digest(config):
-        state, mend = "older", "the next message makes it read the file"
+        state, mend = "older", "nothing: the gateway reads the file at the next message"
         what = f"running, process {record.pid}, with an older table of {_routes(record.routes)}"
     return Serving(state=state, what=what, mend=mend, pid=record.pid, record=record)
 
 
 def _older(record: Running) -> dict[str, bool]:
-    """Say of router and Hermes whether what is installed now differs from what runs."""
+    """Say for router and Hermes whether the installed version differs from the running one."""
     now = running.installed()
-    if now.python != record.code.python:  # another installation: its files say nothing
+    if now.python != record.code.python:  # another installation: its versions say nothing
         return {}
     return {
         "router": now.router_code != record.code.router_code,
@@ -115,9 +119,9 @@ def _routes(count: int) -> str:
 
 
 def kept(record: Running | None, pid: int | None) -> str:
-    """Say what a gateway does while its file is broken."""
+    """Return a sentence about what a gateway does while its file is broken."""
     if record is not None and record.table is not None:
-        return f"the gateway keeps its last good table, of {_routes(record.routes)}, meanwhile"
+        return f"until then the gateway keeps its last good table, of {_routes(record.routes)}"
     if record is None and pid is not None:
-        return "the gateway keeps its last good table, if it had one, meanwhile"
-    return "a gateway with this file answers in no place until it is mended"
+        return "until then the gateway keeps its last good table, if it had one"
+    return "a gateway that starts with this file answers in no place until you correct it"

@@ -1,4 +1,4 @@
-"""``--version``: the router, the Hermes that it is installed beside, the worker protocol."""
+"""``--version``: versions of the router, of the Hermes beside it, and of the worker protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hermes_router.protocol.system.versions import hermes_version, router_versio
 
 
 def versions() -> dict[str, str]:
-    """Return name and version of what matters when something does not fit together."""
+    """Return the name and version of each part that must fit the others."""
     return {
         "hermes-router": router_version(),
         "hermes-agent": hermes_version() or "not installed in this Python",

@@ -1,4 +1,4 @@
-"""Which profile is to answer where: asked of a person, and written into the configuration."""
+"""Ask a person which profile is to answer where, and write the routes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from hermes_router.relay.delivery_policy import spelled
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, Route
 
 Mapping = dict[Place, str]
-"""Place to the profile that is to answer there; ``NOBODY`` takes a route away."""
+"""A place and the profile that is to answer there; ``NOBODY`` removes the place's route."""
 
 NOBODY = "-"
-_DONE, _NEW = "done", "+"  # no profile can have this name
+_DONE, _NEW = "done", "+"  # no profile can have such a name
 
 
 def answers(config: RouterConfig, place: Place) -> str:
-    """Return the profile whose route takes a conversation, whoever writes there; else ``-``."""
+    """Return the profile whose route answers every sender in a conversation; else ``-``."""
     if place.thread_id == GENERAL:
         place = Place(place.platform, place.chat_id, GENERAL_THREAD)
     match = config.table.match(place)
@@ -38,7 +38,7 @@ def answers(config: RouterConfig, place: Place) -> str:
 
 
 def route_at(config: RouterConfig, place: Place) -> Route | None:
-    """Return the route that names just this place, and no sender."""
+    """Return the route that names exactly this place, and no sender."""
     ids = (place.platform, place.chat_id, place.thread_id)
     for route in config.table.routes:
         if (route.platform, route.chat_id, route.thread_id) == ids and route.user_id is None:
@@ -47,7 +47,11 @@ def route_at(config: RouterConfig, place: Place) -> Route | None:
 
 
 def ask(home: GatewayHome, conversations: Sequence[SeenConversation]) -> tuple[Mapping, list[str]]:
-    """Let a person map conversations; return the mapping, and the profiles that are to be made."""
+    """Let a person map conversations; return the mapping, and the profiles to create.
+
+    Raises:
+        CommandError: Hermes has seen no conversation yet.
+    """
     if not conversations:
         hint = "write a message to the bot in that conversation, then run this again"
         raise CommandError("Hermes has seen no conversation yet", hint=hint, status=NEGATIVE)
@@ -56,7 +60,7 @@ def ask(home: GatewayHome, conversations: Sequence[SeenConversation]) -> tuple[M
     new: list[str] = []
     while True:
         labels = [(seen.place, _label(seen, config, mapping)) for seen in conversations]
-        end = f"Done: {len(mapping)} to change" if mapping else "Done: nothing to change"
+        end = f"Done: {len(mapping)} to change" if mapping else "Done: no changes"
         chosen = choose.one_of("Which conversation?", [*labels, (_DONE, end)])
         if not isinstance(chosen, Place):
             return mapping, new
@@ -88,7 +92,7 @@ def _ask_profile(home: GatewayHome, new: list[str], now: str) -> str:
 
 
 def reverse(home: GatewayHome, text: str, mapping: Mapping) -> Mapping:
-    """Return the mapping that takes ``mapping`` back from what it makes of ``text``."""
+    """Return the mapping that undoes ``mapping`` for the configuration ``text``."""
     with loader(home) as load:
         config = load(text)
     routes = {place: route_at(config, place) for place in mapping}
@@ -101,7 +105,7 @@ def written(
     """Return the configuration's text with the mapping's routes, each with its place's name.
 
     Raises:
-        CommandError: the routes are written in a way that no small edit can change.
+        CommandError: the routes are written in a form that no small edit can change.
     """
     names = {seen.place: one_line(seen.name) for seen in conversations}
     with loader(home) as load:
@@ -117,17 +121,23 @@ def written(
 def by_hand(
     home: GatewayHome, place: Place, profile: str | None, error: CannotEdit
 ) -> CommandError:
-    """Return the refusal of an edit, with what to write for ``profile`` to answer there, if any."""
+    """Return the error for an edit that was refused, with the lines to write by hand.
+
+    ``profile`` is the profile that is to answer there; None if the route is to be removed.
+    """
     hint = "edit it by hand"
     if profile is not None:
         hint = f"write this by hand:\n{route_edit.snippet(place, profile)}".rstrip()
-    message = f"cannot be edited without risk: {error}"
+    message = f"cannot be edited safely: {error}"
     return CommandError(message, where=str(home.config), hint=hint)
 
 
 @contextlib.contextmanager
 def loader(home: GatewayHome) -> Iterator[route_edit.Load]:
-    """Give what reads a configuration's text as the one of this home; raises ``ConfigError``."""
+    """Yield a function that reads a configuration's text as this home's configuration.
+
+    The function raises ``ConfigError``.
+    """
     with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
         yield route_edit.read_with(
             functools.partial(configuration.load, gateway_profile=home.profile), Path(folder)

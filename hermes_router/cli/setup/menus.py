@@ -1,4 +1,4 @@
-"""Having a platform forget the command menus that the router set in routed chats."""
+"""Remove the command menus that the router set in routed chats from a platform."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECONDS = 15
 
 
 def forget(home: GatewayHome) -> Iterator[str]:
-    """Delete the menus of all chats on record, and the record; yield what came of it."""
+    """Delete the menus of all chats on record, and the record; yield a line for each result."""
     file = home.path / "hermes-router" / "menus.json"
     if not file.exists():
         return
@@ -30,7 +30,7 @@ def forget(home: GatewayHome) -> Iterator[str]:
     section = sections(home.config).get("telegram")
     token = _token(home, section)
     if not token:
-        yield f"the menus of {counted(len(chats), 'chat')} stay: no token of the bot was found"
+        yield f"the menus of {counted(len(chats), 'chat')} stay: the bot's token was not found"
         return
     extra = section.get("extra") if isinstance(section, dict) else None
     base = str((extra or {}).get("base_url") or _API) if isinstance(extra, dict) else _API
@@ -42,7 +42,10 @@ def forget(home: GatewayHome) -> Iterator[str]:
             left += 1
     yield f"menus removed in {counted(len(chats) - left, 'chat')}"
     if left:
-        yield f"the menus of {counted(left, 'chat')} stay: Telegram did not take it; run it again"
+        yield (
+            f"the menus of {counted(left, 'chat')} stay: Telegram refused to remove them; "
+            "run this again"
+        )
 
 
 def _token(home: GatewayHome, section: Any) -> str:
@@ -55,7 +58,7 @@ def _token(home: GatewayHome, section: Any) -> str:
 
 def _delete(url: str, chat: str) -> bool:
     body = json.dumps({"scope": {"type": "chat", "chat_id": int(chat)}}).encode()
-    request = urllib.request.Request(  # noqa: S310 - the platform's own address, of the configuration
+    request = urllib.request.Request(  # noqa: S310 - the platform's own address, as configured
         url, data=body, headers={"Content-Type": "application/json"}
     )
     try:

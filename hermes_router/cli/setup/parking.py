@@ -1,8 +1,8 @@
-"""Marking profiles, so that a gateway without the router does not serve them.
+"""Park profiles, so that a gateway without the router does not serve them.
 
-``gateway.parked`` is Hermes's own marker (from 0.21.5 on): its gateway leaves such a profile alone,
-and rejects its own routes to it. What the marker holds does not matter to Hermes; ours names us, so
-that only ours is taken away again.
+``gateway.parked`` is Hermes's own marker (since 0.21.5). Its gateway does not serve such a profile,
+and rejects its own routes to it. Hermes does not read the marker's content. Ours holds our name, so
+that only our markers are removed again.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def park(home: GatewayHome, profiles: Iterable[str]) -> Iterator[str]:
 
 
 def unpark(root: Path) -> Iterator[str]:
-    """Take our markers away; yield the profiles that had one.
+    """Remove our markers; yield the profiles that had one.
 
     Raises:
-        OSError: one cannot be removed.
+        OSError: a marker cannot be removed.
     """
     for marker in sorted((root / "profiles").glob(f"*/{MARKER}")):
         if marker.read_bytes() == _OURS:

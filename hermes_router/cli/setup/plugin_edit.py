@@ -1,7 +1,7 @@
-"""Putting a name into ``plugins.enabled`` of a YAML text, touching nothing else.
+"""Add a name to ``plugins.enabled`` of a YAML text, and remove it; change nothing else.
 
-The text is edited where a parser says that the list is, and parsed again: unless the result holds
-exactly what the text held and the name, the edit is refused.
+The text is edited at the place where a parser finds the list, and then parsed again. The edit is
+refused unless the result holds exactly the old content with the name added or removed.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import yaml
 
 
 class CannotEdit(Exception):
-    """The edit would not do what it should; the text says why."""
+    """Raised when an edit would not do what it should; its text says why."""
 
 
 def with_plugin(text: str, name: str) -> str:
     """Return ``text`` with ``name`` in ``plugins.enabled``.
 
     Raises:
-        CannotEdit: that cannot be done by a small edit whose effect is certain.
+        CannotEdit: no small edit does this with certainty.
     """
     before = _values(text)
     new = _edited(text.replace("\r\n", "\n"), name)
@@ -28,7 +28,7 @@ def with_plugin(text: str, name: str) -> str:
     wanted = {**before, "plugins": {**(before.get("plugins") or {})}}
     wanted["plugins"]["enabled"] = [*(wanted["plugins"].get("enabled") or []), name]
     if _values(new) != wanted:
-        raise CannotEdit("the result would say something else")
+        raise CannotEdit("the edit would also change other values")
     return new
 
 
@@ -36,7 +36,7 @@ def without_plugin(text: str, name: str) -> str:
     """Return ``text`` without ``name`` in ``plugins.enabled``.
 
     Raises:
-        CannotEdit: that cannot be done by a small edit whose effect is certain.
+        CannotEdit: no small edit does this with certainty.
     """
     before = _values(text)
     new = _removed(text.replace("\r\n", "\n"), name)
@@ -45,7 +45,7 @@ def without_plugin(text: str, name: str) -> str:
     wanted = {**before, "plugins": {**before["plugins"]}}
     wanted["plugins"]["enabled"] = [item for item in before["plugins"]["enabled"] if item != name]
     if _values(new) != wanted:
-        raise CannotEdit("the result would say something else")
+        raise CannotEdit("the edit would also change other values")
     return new
 
 
@@ -55,7 +55,7 @@ def _removed(text: str, name: str) -> str:
     items = enabled.value
     found = [i for i, item in enumerate(items) if item.value == name]
     if len(found) != 1:
-        raise CannotEdit("it is not there exactly once")
+        raise CannotEdit("the entry is not there exactly once")
     index = found[0]
     start, end = items[index].start_mark.index, items[index].end_mark.index
     if enabled.flow_style:
@@ -66,7 +66,7 @@ def _removed(text: str, name: str) -> str:
     line = text.rfind("\n", 0, start) + 1
     line_end = text.find("\n", end)
     rest = text[line_end + 1 :] if line_end >= 0 else ""
-    if len(items) == 1:  # a key with nothing below it would say null
+    if len(items) == 1:  # a key without a value would mean null
         return f"{text[: line - 1].rstrip()} []\n{rest}"
     return text[:line] + rest
 
@@ -75,11 +75,11 @@ def _values(text: str) -> dict[Any, Any]:
     try:
         values = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise CannotEdit(f"it is no YAML that can be read: {error}") from error
+        raise CannotEdit(f"it is not valid YAML: {error}") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise CannotEdit("it is not a mapping")
+        raise CannotEdit("the file is not a mapping")
     plugins = values.get("plugins")
     if plugins is not None and not isinstance(plugins, dict):
         raise CannotEdit("plugins is not a mapping")
@@ -97,7 +97,7 @@ def _edited(text: str, name: str) -> str:
     if plugins is None:
         block = not root.flow_style
         return _appended(text, f"plugins:\n  enabled:\n    - {name}\n", allowed=block)
-    if isinstance(plugins, yaml.ScalarNode):  # `plugins:` with nothing, or null
+    if isinstance(plugins, yaml.ScalarNode):  # `plugins:` without a value, or null
         return _replaced(text, plugins, f"\n  enabled:\n    - {name}", f"{{enabled: [{name}]}}")
     enabled = _value(plugins, "enabled")
     if enabled is None:
@@ -115,7 +115,11 @@ def _value(mapping: Any, key: str) -> Any:
 
 
 def _appended(text: str, block: str, *, allowed: bool) -> str:
-    """Return ``text`` with a top-level block below it."""
+    """Return ``text`` with a top-level block added at its end.
+
+    Raises:
+        CannotEdit: ``allowed`` is false.
+    """
     if not allowed or any(line.startswith(("---", "...")) for line in text.splitlines()[1:]):
         raise CannotEdit("nothing can be added below it")
     gap = "" if not text or text.endswith("\n") else "\n"
@@ -123,7 +127,10 @@ def _appended(text: str, block: str, *, allowed: bool) -> str:
 
 
 def _replaced(text: str, node: Any, nothing: str, something: str) -> str:
-    """Return ``text`` with a null replaced; ``nothing`` is for one that is not written out."""
+    """Return ``text`` with a null value replaced.
+
+    ``nothing`` replaces a null that is not written out, ``something`` a written one.
+    """
     start, end = node.start_mark.index, node.end_mark.index
     return text[:start] + (something if end > start else nothing) + text[end:]
 

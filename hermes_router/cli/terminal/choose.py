@@ -1,4 +1,4 @@
-"""Asking on a terminal: arrows and Enter choose, Ctrl-C leaves. prompt_toolkit is Hermes's own."""
+"""Ask on a terminal: arrow keys and Enter choose, Ctrl-C leaves. Hermes brings prompt_toolkit."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ T = TypeVar("T")
 
 
 def can_ask() -> bool:
-    """Say whether a person sits at a terminal, for questions and for answers."""
+    """Say whether standard input and standard output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def one_of(question: str, options: Sequence[tuple[T, str]], default: T | None = None) -> T:
-    """Let the person choose one of the options (value, label); return its value.
+    """Let the person choose one of the options, pairs of (value, label); return its value.
 
     Raises:
         CommandError: this Python has no prompt_toolkit.
-        KeyboardInterrupt: the person has left.
+        KeyboardInterrupt: the person pressed Ctrl-C.
     """
     try:
-        from prompt_toolkit.shortcuts import choice  # noqa: PLC0415 - slow, and for a person only
+        from prompt_toolkit.shortcuts import choice  # noqa: PLC0415 - slow, for a person only
     except ImportError as error:
         raise _needs_flags() from error
     labels = [(value, clean(label)) for value, label in options]
@@ -33,14 +33,19 @@ def one_of(question: str, options: Sequence[tuple[T, str]], default: T | None = 
 
 
 def text(question: str) -> str:
-    """Let the person type a line; raises as :func:`one_of` does."""
+    """Let the person type a line and return it.
+
+    Raises:
+        CommandError: this Python has no prompt_toolkit.
+        KeyboardInterrupt: the person pressed Ctrl-C.
+    """
     try:
-        from prompt_toolkit import prompt  # noqa: PLC0415 - slow, and for a person only
+        from prompt_toolkit import prompt  # noqa: PLC0415 - slow, for a person only
     except ImportError as error:
         raise _needs_flags() from error
     return prompt(f"{clean(question)} ").strip()
 
 
 def _needs_flags() -> CommandError:
-    hint = "say it by flags: hermes-router init --map PLACE=PROFILE"
-    return CommandError("this Python has no prompt_toolkit to ask with", hint=hint)
+    hint = "use options instead: hermes-router init --map PLACE=PROFILE"
+    return CommandError("this Python has no prompt_toolkit, which the questions need", hint=hint)

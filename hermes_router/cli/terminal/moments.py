@@ -1,4 +1,4 @@
-"""Moments as people give them to ``--since``, and as tables show them."""
+"""Points in time: as people give them to ``--since``, and as tables show them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def moment(text: str) -> datetime:
-    """Return the moment that ``10m``, ``2h``, ``today``, ``14:30`` or ``2026-01-31 14:30`` names.
+    """Return the time that ``10m``, ``2h``, ``today``, ``14:30`` or ``2026-01-31 14:30`` names.
 
     Raises:
-        argparse.ArgumentTypeError: it names none.
+        argparse.ArgumentTypeError: the text names no time.
     """
     now = datetime.now(UTC).astimezone()
     if (ago := _AGO.fullmatch(text.strip())) is not None:
@@ -27,12 +27,22 @@ def moment(text: str) -> datetime:
             return now.replace(hour=hour, minute=minute, second=0, microsecond=0)
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError) as error:
-        message = f"{text!r} is no moment: write 10m, 2h, 3d, today, 14:30 or 2026-01-31T14:30"
+        message = f"{text!r} is not a time: write 10m, 2h, 3d, today, 14:30 or 2026-01-31T14:30"
         raise argparse.ArgumentTypeError(message) from error
 
 
+def add_since_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--since``, for commands that list what has happened."""
+    parser.add_argument(
+        "--since",
+        type=moment,
+        metavar="TIME",
+        help="from then on: 10m, 2h, 3d, today, 14:30, or a date",
+    )
+
+
 def local(at: datetime | None) -> str:
-    """Return a moment for a table: the time of day, with the date unless that is today."""
+    """Return a time for a table: the time of day, with the date unless that is today."""
     if at is None:
         return "?"
     shown = at.astimezone()
@@ -41,7 +51,7 @@ def local(at: datetime | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return a duration in at most six characters."""
+    """Return a duration, given in seconds, in at most six characters."""
     if seconds is None:
         return ""
     if seconds < 100:

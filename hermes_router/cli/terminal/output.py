@@ -1,11 +1,12 @@
-"""What commands write: answers to standard output, errors to standard error, colour on terminals.
+"""Write answers to standard output, errors to standard error, with colour on terminals.
 
-Colour is off where NO_COLOR is set to anything, where TERM is ``dumb``, and in files and pipes.
+Colour is off if NO_COLOR is set to anything, if TERM is ``dumb``, and in files and pipes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -25,19 +26,28 @@ _SEVERITIES = {
 }
 
 
+#: Finds one of our commands in a hint, with the command's first word.
+_OWN_COMMAND = re.compile(
+    r"\bhermes-router (--?[a-z-]+|completion|disable|doctor|enable|init|logs|metrics|routes?|status"
+    r"|test-route|turns)\b"
+)
+#: The name under which the user started this command, unless it is ``hermes-router``.
+_names: list[str] = []
+
+
 def prepare() -> None:
-    """Let standard output show, as an escape, a character that its encoding does not have."""
+    """Have standard output escape characters that its encoding does not have."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
 
 
 def write(text: str) -> None:
-    """Write a text and an end of line to standard output, as it is.
+    """Write a text and an end of line to standard output, unchanged.
 
     Raises:
-        CommandError: it cannot be written: the disk is full, say.
-        BrokenPipeError: nobody reads it any more.
+        CommandError: the text cannot be written, for example because the disk is full.
+        BrokenPipeError: the reader of the output has ended.
     """
     try:
         print(text)
@@ -48,7 +58,12 @@ def write(text: str) -> None:
 
 
 def flush() -> None:
-    """Write out what is left; raises as :func:`write` does. A closed standard output is none."""
+    """Write out what is still buffered; do nothing if standard output is closed.
+
+    Raises:
+        CommandError: the text cannot be written.
+        BrokenPipeError: the reader of the output has ended.
+    """
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -59,7 +74,7 @@ def flush() -> None:
 
 
 def write_no_more() -> None:
-    """Drop what could not be written: Python must not try again when it ends."""
+    """Drop the buffered text that cannot be written: Python must not try again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -69,7 +84,7 @@ def _unwritable(error: OSError) -> CommandError:
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """Return ``text`` in a style where ``stream`` (standard output) shows colours."""
+    """Return ``text`` in a style if ``stream`` (by default standard output) shows colours."""
     if not text or style not in _CODES or not _shows_colour(stream or sys.stdout):
         return text
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
@@ -99,7 +114,7 @@ def say_fields(fields: Iterable[tuple[str, str]], indent: str = "  ") -> None:
 
 
 def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write rows in columns that are as wide as what is in them."""
+    """Write rows in columns; each column is as wide as its widest cell."""
     lines = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(head, *lines, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) > _room():
@@ -111,7 +126,7 @@ def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _say_records(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write each row as lines of its own: the terminal is narrower than the table."""
+    """Write each row as lines of its own, for a terminal that is narrower than the table."""
     for row in rows:
         first, *rest = ((name.lower(), cell) for name, cell in zip(head, row, strict=True) if cell)
         say(f"{first[1]}  {rest[0][1]}" if rest else first[1])
@@ -119,7 +134,7 @@ def _say_records(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _room() -> int:
-    """Return how many columns a line of standard output may have; files have no bound."""
+    """Return how many columns a line of standard output may have; a file has no limit."""
     if os.environ.get("COLUMNS", "").isdigit():
         return int(os.environ["COLUMNS"])
     try:
@@ -129,7 +144,7 @@ def _room() -> int:
 
 
 def width(text: str) -> int:
-    """Return how many columns of a terminal a text takes: wide characters take two, marks none."""
+    """Return how many terminal columns a text takes: wide characters take two, marks none."""
     if text.isascii():
         return len(text)
     import unicodedata  # noqa: PLC0415 - for such a text only
@@ -139,24 +154,24 @@ def width(text: str) -> int:
 
 
 def one_line(text: str) -> str:
-    """Return a text of somebody else as one line: what would steer the terminal is shown."""
+    """Return somebody else's text as one line; control characters become visible escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def say_json(value: Any) -> None:
-    """Write a value as JSON, indented; keys stay in the order that they were put in."""
+    """Write a value as indented JSON; keys stay in the order in which they were added."""
     try:
         write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-    except UnicodeEncodeError:  # a file's name or an argument that is no UTF-8
+    except UnicodeEncodeError:  # the name of a file, or an argument, that is not UTF-8
         import json  # noqa: PLC0415 - for this case only
 
         write(json.dumps(msgspec.to_builtins(value), indent=2))
 
 
 def complain(error: RouterError) -> None:
-    """Write an error and what to do about it to standard error."""
+    """Write an error, and how to fix it, to standard error."""
     where = f"{error.where}: " if error.where and not isinstance(error, ConfigError) else ""
     _tell("ERROR", "red", f"{where}{error.message}")
     if isinstance(error, ConfigError):
@@ -167,7 +182,7 @@ def complain(error: RouterError) -> None:
 
 
 def complain_of(problem: Problem) -> None:
-    """Write one located problem of a configuration to standard error."""
+    """Write one problem of a configuration, with its file and line, to standard error."""
     path = f"{problem.path}: " if problem.path else ""
     word = severity(problem.severity, sys.stderr)
     print(clean(f"  {problem.where}: {word}: {path}{problem.message}"), file=sys.stderr)
@@ -181,15 +196,22 @@ def tip(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Write something worth knowing to standard error."""
+    """Write a line of information to standard error."""
     _tell("NOTE", "cyan", text)
 
 
-def clean(text: str) -> str:
-    """Return ``text`` without control characters other than newlines, tabs and our own colours.
+def called_by_hermes() -> None:
+    """Have hints name ``hermes router``: its caller may not have ``hermes-router`` on PATH."""
+    _names.append("hermes router")
 
-    What is shown comes from files and from models: it must not steer the terminal.
+
+def clean(text: str) -> str:
+    """Return ``text`` without control characters, except newlines, tabs and our own colours.
+
+    Texts come from files and from models, and must not be able to control the terminal.
     """
+    if _names:
+        text = _OWN_COMMAND.sub(rf"{_names[-1]} \1", text)
     if text.isprintable():
         return text
     text = "".join(c if c.isprintable() or c in "\n\t\x1b" else f"\\x{ord(c):02x}" for c in text)

@@ -1,4 +1,4 @@
-"""A long answer on a terminal goes through the person's pager, as git's and gh's does."""
+"""Show a long answer on a terminal through the person's pager, as git and gh do."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from collections.abc import Iterator
 
 from hermes_router.cli.terminal.output import write
 
-#: What less is told, where the person has told it nothing: leave if all fits, colours, no clearing.
+#: Options for less if the person has set none: quit if all fits, show colours, do not clear.
 _LESS = "FRX"
 
 
 class _Kept(io.StringIO):
-    """What a command writes, kept; it answers questions about colour and width as a terminal."""
+    """A buffer for a command's output; asked about colour and width, it acts as a terminal."""
 
     def __init__(self, terminal: int) -> None:
         super().__init__()
         self._terminal = terminal
 
     def isatty(self) -> bool:
-        """Say yes."""
+        """Return True: the buffer stands for a terminal."""
         return True
 
     def fileno(self) -> int:
@@ -35,9 +35,9 @@ class _Kept(io.StringIO):
 
 @contextlib.contextmanager
 def paged() -> Iterator[None]:
-    """Show what is written in here by ``$PAGER`` (or less), if it is longer than the terminal.
+    """Show the block's output through ``$PAGER`` (or less), if it is longer than the terminal.
 
-    In a pipe or a file, and with ``PAGER=cat`` or an empty one, it is written as it is.
+    In a pipe or a file, or if ``PAGER`` is ``cat`` or empty, the output is written unchanged.
     """
     command = shlex.split(os.environ.get("PAGER", "less"))
     if (
@@ -62,5 +62,5 @@ def _show(text: str, command: list[str]) -> None:
         return
     sys.stdout.flush()
     environment = {"LESS": _LESS, **os.environ}
-    # Whoever leaves the pager early has seen enough.
+    # A person may leave the pager before the end of the text.
     subprocess.run(command, input=text, text=True, errors="replace", env=environment, check=False)

@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: the widest columns give way, wide characters count as two."""
+"""Tables that fit the terminal: the widest columns are cut, wide characters count as two."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEAST = 8
 
 
 def show(head: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Sequence[str] = ()) -> None:
-    """Print rows in columns; ``styles`` is a style for each row. A pipe gets them uncut."""
+    """Print rows in columns; ``styles`` has a style for each row. A pipe gets the rows uncut."""
     cells = [[_one_line(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(head, *cells, strict=True)]
     if sys.stdout.isatty():
@@ -25,7 +25,7 @@ def show(head: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Sequence
 
 
 def fit(widths: list[int], columns: int) -> None:
-    """Make the widest columns narrower until the row has that many columns."""
+    """Make the widest columns narrower until a row has at most ``columns`` columns."""
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - columns
     while over > 0 and max(widths) > _LEAST:
         widest = widths.index(max(widths))
@@ -41,7 +41,7 @@ def width(text: str) -> int:
 
 
 def cut(text: str, most: int) -> str:
-    """Return a text that takes at most so many columns; an ellipsis says that it was longer."""
+    """Return a text cut to at most ``most`` columns; a cut text ends in an ellipsis."""
     if width(text) <= most:
         return text
     kept, used = "", 1

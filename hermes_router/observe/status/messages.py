@@ -1,7 +1,7 @@
-"""What a running gateway says about itself when it is asked; the socket's messages.
+"""The messages of the status socket, on which a running gateway reports its state.
 
-A client sends one line of JSON, :class:`Ask`, and gets one line, :class:`Answer`. It can change
-nothing.
+A client sends one line of JSON, an :class:`Ask`, and gets one line, an :class:`Answer`. A client
+cannot change anything.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from hermes_router.turns.story import TurnReport
 VERSION = 1
 ASKS = ("status", "metrics")
 
-#: Bytes of a request; an answer may be larger.
+#: Maximum bytes of a request and of an answer.
 MAX_REQUEST = 4096
 MAX_ANSWER = 16 * 1024 * 1024
 
 
 def socket_of(home: Path) -> Path:
-    """Return where the gateway of a home listens."""
+    """Return the path of the status socket of a home's gateway."""
     return home / "hermes-router" / "status.sock"
 
 
 class Worker(msgspec.Struct, kw_only=True):
-    """A process of a profile, with all below it. ``age`` is in seconds, ``memory`` in bytes.
+    """A process of a profile, with its descendants.
 
-    ``role`` is ``template``, ``ready``, ``busy``, ``resident``, ``leaving`` or ``job``.
+    ``role`` is ``template``, ``ready``, ``busy``, ``resident``, ``leaving`` or ``job``. ``age`` and
+    ``cpu`` are in seconds, ``memory`` is in bytes.
     """
 
     pid: int
@@ -43,7 +44,7 @@ class Worker(msgspec.Struct, kw_only=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """A routed profile. ``waiting`` has the seconds that each waiting message has waited."""
+    """A routed profile. ``waiting`` has the seconds that each waiting message has waited so far."""
 
     name: str
     routes: int = 0
@@ -57,7 +58,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """The configuration in force. ``error`` says why the last edit of the file is not."""
+    """The configuration in use. ``error`` says why the last edit of the file was refused."""
 
     file: str = ""
     routes: int = 0
@@ -69,7 +70,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. ``closed`` says what is not answered, and why."""
+    """The status of the router. ``closed`` says which places get no answer, and why.
+
+    ``uptime`` is in seconds. ``updated`` has a line for each of the router and Hermes that was
+    updated on disk.
+    """
 
     pid: int
     home: str
@@ -78,18 +83,19 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     configuration: Configuration = Configuration()
     profiles: list[Profile] = []
     closed: list[str] = []
+    updated: list[str] = []
     outcomes: dict[str, int] = {}
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client wants: ``status``, or ``metrics`` as text."""
+    """A client's request: ``status``, or ``metrics`` as text."""
 
     version: int = VERSION
     ask: str = "status"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What it gets: one of the three."""
+    """The answer; one of ``status``, ``metrics`` and ``error`` is set."""
 
     version: int = VERSION
     status: Status | None = None
@@ -103,15 +109,15 @@ _answer = msgspec.json.Decoder(Answer)
 
 
 def encode(message: Ask | Answer) -> bytes:
-    """Return one line."""
+    """Return a message as one line of JSON."""
     return _encoder.encode(message) + b"\n"
 
 
 def decode_ask(line: bytes) -> Ask:
-    """Return what a client wants; raises ``msgspec.MsgspecError``."""
+    """Return the request in a line; raises ``msgspec.MsgspecError`` if it is none."""
     return _ask.decode(line)
 
 
 def decode_answer(line: bytes) -> Answer:
-    """Return what a gateway answered; raises ``msgspec.MsgspecError``."""
+    """Return the answer in a line; raises ``msgspec.MsgspecError`` if it is none."""
     return _answer.decode(line)

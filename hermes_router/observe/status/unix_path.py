@@ -1,4 +1,4 @@
-"""Unix sockets below folders with long names: the system takes 107 characters of a path."""
+"""Short names for Unix sockets in deep folders: the system allows a path of 107 bytes only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _MOST = 100
 
 @contextlib.contextmanager
 def short(path: Path) -> Iterator[str]:
-    """Give a name of ``path`` that a socket can be bound or connected to; raises ``OSError``."""
+    """Yield a short name of ``path`` that a socket can be bound or connected to.
+
+    Raises:
+        OSError: the path is too long, and this system has no short name for it.
+    """
     if len(os.fsencode(path)) <= _MOST:
         yield str(path)
         return
@@ -22,7 +26,7 @@ def short(path: Path) -> Iterator[str]:
     try:
         shown = SELF / "fd" / str(folder)
         if not shown.exists():
-            raise OSError(f"{path} is too long a name for a socket")
+            raise OSError(f"{path} is too long for the path of a socket")
         yield str(shown / path.name)
     finally:
         os.close(folder)

@@ -1,0 +1,26 @@
+"""Share answers between clients, so that each answer is made at most twice a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+_FRESH_SECONDS = 0.5
+
+
+class Fresh:
+    """Keeps the newest answer to each question for 0.5 s; makes one answer at a time."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[float, bytes]] = {}
+        self._making = asyncio.Lock()
+
+    async def of(self, question: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Return the answer to a question; call ``make`` if the kept answer is too old."""
+        async with self._making:
+            made, answer = self._made.get(question, (0.0, b""))
+            if time.monotonic() - made > _FRESH_SECONDS or not answer:
+                answer = await make()
+                self._made[question] = (time.monotonic(), answer)
+            return answer
