@@ -20,10 +20,12 @@ import psutil
 from tests.kit.roots.homes import MARKER, HermesRoot
 from tests.kit.roots.ordinary_user import as_ordinary_user
 
-START_TIMEOUT = 90.0
-STOP_TIMEOUT = 40.0
+START_TIMEOUT = 180.0
+STOP_TIMEOUT = 90.0
 _TAIL_LINES = 40
 _TICK = 0.02
+_LOOK = 0.1
+"""Seconds between two looks at all processes, which take some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,18 @@ class Proc:
     pid: int
     ppid: int
     cmdline: str
+
+    @property
+    def role(self) -> str:
+        """What a process of the router's says that it does: `busy`, `ready`, `template`, ..."""
+        name, _, _profile, role, *_ = [*self.cmdline.split(), "", "", "", ""]
+        return role if name == "hermes_router_worker" else ""
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether it is a template that cannot fork yet: later it shows another command line."""
+        program, *arguments = self.cmdline.split() or [""]
+        return Path(program).name.startswith("python") and "--template" in arguments
 
 
 class GatewayFailedError(RuntimeError):
@@ -173,7 +187,7 @@ class Gateway:
         errors = self.root.log("errors.log").splitlines()[-lines:]
         return "\n".join(["--- gateway.log", *shown, "--- errors.log", *errors])
 
-    def wait_log(self, text: str, timeout: float = 60.0, *, log: str | None = None) -> str:
+    def wait_log(self, text: str, timeout: float = 120.0, *, log: str | None = None) -> str:
         """Return the first line with this text, from its output or a log file of the root.
 
         A log file cannot wake a waiter, so this one looks every few milliseconds. Raises
@@ -192,7 +206,7 @@ class Gateway:
         """Return the processes below the gateway, itself excluded."""
         return [proc for p in self._below(self.pid) if (proc := _look(p)) is not None]
 
-    def wait_process(self, text: str, timeout: float = 60.0) -> Proc:
+    def wait_process(self, text: str, timeout: float = 120.0) -> Proc:
         """Return the first process below the gateway whose command line contains a string.
 
         Raises TimeoutError listing those that are there.
@@ -207,11 +221,22 @@ class Gateway:
                 raise TimeoutError(f"no process with {text!r} among {tree}")
             time.sleep(_TICK)
 
+    def wait_prepared(self, timeout: float = 30.0) -> None:
+        """Return when each template that the gateway has started can fork workers, or has ended.
+
+        A message before that would have a worker started beside the templates, which takes as much
+        processor time as one of them. A gateway that is too slow is not waited for any longer.
+        """
+        deadline = time.monotonic() + timeout
+        while any(proc.is_preparing for proc in self.tree()) and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+
     def leftovers(self) -> list[psutil.Process]:
         """Return all processes that were started for this root, wherever they hang in the tree."""
-        return [p for p in psutil.process_iter() if self._is_ours(p)]
+        tests = _own_lineage()
+        return [p for p in psutil.process_iter() if p.pid not in tests and self._is_ours(p)]
 
-    def wait_no_leftovers(self, timeout: float = 30.0) -> None:
+    def wait_no_leftovers(self, timeout: float = 60.0) -> None:
         """Return when no process of this root is left besides the gateway itself.
 
         Raises TimeoutError listing those that are.
@@ -234,8 +259,6 @@ class Gateway:
         A worker's environment is made from scratch and lacks the marker, but its home or its
         temporary folder lies in the test's folder, which no other process has.
         """
-        if process.pid in _own_lineage():
-            return False
         try:
             environ = process.environ()
         except (psutil.Error, OSError):

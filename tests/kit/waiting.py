@@ -9,7 +9,7 @@ _TICK = 0.02
 
 
 def wait_until(
-    condition: Callable[[], object], seconds: float = 60.0, what: str = "it did not come"
+    condition: Callable[[], object], seconds: float = 120.0, what: str = "it did not come"
 ) -> None:
     """Look until a condition holds; raises TimeoutError with ``what`` is wrong if it never does."""
     deadline = time.monotonic() + seconds

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The Hermes that was asked for, as `make setup HERMES=0.22` does; empty for the project's own.
+#: The Hermes that was asked for, as `make setup HERMES=0.19` does; empty for the project's own.
 HERMES = os.environ.get("HERMES", "")
 VENV = ROOT / ".venvs" / HERMES if HERMES else ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
@@ -37,9 +37,11 @@ PROGRAMS = {"bwrap": "bubblewrap", "ngircd": "ngircd"}
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 STAMP = VENV / ".hermes-router-setup"
 
-FITTING = ((3, 11), (3, 12), (3, 13))
+#: Only the newest Hermes runs on Python 3.14.
+OLD = HERMES not in {"", "0.22"}
+FITTING = ((3, 11), (3, 12), (3, 13)) if OLD else ((3, 11), (3, 12), (3, 13), (3, 14))
 GATEWAY = f"gateway-{HERMES}" if HERMES else "gateway"
-NEEDS = "Python 3.11, 3.12 or 3.13 with its venv module"
+NEEDS = f"Python 3.11 to 3.{FITTING[-1][1]} with its venv module"
 HOW_TO_GET_ONE = """\
 TIP: any of these gives one; then run make again:
        apt install python3.11 python3.11-venv
@@ -122,13 +124,13 @@ def _find_python() -> str:
 
 
 def _candidates() -> Iterator[str]:
-    for name in ("python3.13", "python3.12", "python3.11", "python3"):
+    for name in ("python3.13", "python3.12", "python3.11", "python3.14", "python3"):
         found = shutil.which(name)
         if found:
             yield found
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
     uv = Path.home() / ".local/share/uv/python"
-    for minor in ("3.13", "3.12", "3.11"):
+    for minor in ("3.13", "3.12", "3.11", "3.14"):
         for folder, pattern in ((pyenv, f"{minor}.*"), (uv, f"cpython-{minor}.*")):
             yield from map(str, sorted(folder.glob(f"{pattern}/bin/python3"), reverse=True))
 
@@ -307,7 +309,7 @@ def _run(argv: list[str], failure: str) -> None:
         raise SetupError(
             f"{failure} (exit {status}).\n"
             "TIP: the lines above say why; it needs a network and about 400 MB of disk. "
-            "Run make again when that is mended."
+            "Run make again after you have fixed that."
         )
 
 

@@ -31,7 +31,7 @@ __all__ = ["FakeModel", "ModelRequest", "Reply"]
 
 _LONGEST_HOLD = 300.0
 _TICK = 0.005
-_TIMEOUT = 60.0
+_TIMEOUT = 120.0
 
 Answer = Reply | Callable[[ModelRequest], Reply | None]
 

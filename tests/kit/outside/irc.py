@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 _SERVER = shutil.which("ngircd", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
-_SECONDS = 60.0
+_SECONDS = 120.0
 _CONFIG = """\
 [Global]
 Name = irc.kit.test

@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-_START_TIMEOUT = 30.0
-_STOP_TIMEOUT = 30.0
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 60.0
 
 
 class _Server(uvicorn.Server):

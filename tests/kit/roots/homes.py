@@ -2,7 +2,7 @@
 
 Nothing that runs in such a root reaches for a public address: measured with an audit hook on name
 look-ups and connects in a gateway that answered messages, a tool call and `/model`: none. The
-same in Hermes 0.19.0 with these switches off, and what the switch is:
+same in Hermes 0.19.0 and 0.22.2 with these switches off, and what the switch is:
 
 - api.telegram.org: `platforms.telegram.extra.base_url` and `base_file_url` name the fake. An
   `extra.fallback_ips` with a public address keeps the adapter from asking DNS-over-HTTPS for some,
@@ -10,6 +10,8 @@ same in Hermes 0.19.0 with these switches off, and what the switch is:
 - github.com, at start (tirith, a command scanner, is downloaded): `security.tirith_enabled`.
 - the package index, in the first turn (`pip install edge-tts` into the running environment):
   `HERMES_DISABLE_LAZY_INSTALLS=1`.
+- pypi.org, soon after the start (0.22: are there newer plugins?):
+  `plugins.auto_update_check_hours`.
 - models.dev, by `/model`: not asked while `models_dev_cache.json` in the home is younger than
   an hour and not empty, so one with a made-up provider is written.
 - hermes-agent.nousresearch.com and raw.githubusercontent.com, by `/model`:
@@ -242,6 +244,9 @@ def _quiet() -> Config:
         "security": {"tirith_enabled": False},
         "model_catalog": {"enabled": False},
         "onboarding": {"profile_build": "off"},
+        "plugins": {"auto_update_check_hours": 0},
+        # Each process would run pip and two Pythons to tell the model which of them there are.
+        "agent": {"environment_probe": False},
         # Hermes 0.22 offers tools of plugins and servers by a search; tests look for their names.
         "tools": {"tool_search": {"enabled": "off"}},
     }

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ORDINARY_UID = 61_000 + os.getpid() % 1000 if os.geteuid() == 0 else os.geteuid()
 """The user's id; no other user of the machine has it, so that limits count its processes alone."""
 
@@ -89,7 +89,7 @@ def obstacle() -> str | None:
         as_ordinary_user([sys.executable, "-c", "import hermes_router"]),
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip()
 

@@ -10,11 +10,15 @@ from tests.kit.telegram.types import FORUM
 
 
 def in_process(
-    root: HermesRoot, topics: Mapping[int, str], chats: Mapping[int, str] | None = None
+    root: HermesRoot,
+    topics: Mapping[int, str],
+    chats: Mapping[int, str] | None = None,
+    other_bots: Mapping[int, str] | None = None,
 ) -> None:
     """Let Hermes's own multiplexing gateway serve topics of the forum, without the router.
 
-    `chats` are other chats that are routed as a whole.
+    `chats` are other chats that are routed as a whole. `other_bots` names topics whose route is for
+    the bot of another profile, too: since 0.22 a route is for one bot.
     """
     routes = [
         {
@@ -25,6 +29,12 @@ def in_process(
             "thread_id": str(topic),
         }
         for topic, profile in topics.items()
+    ]
+    routes += [
+        route | {"name": f"{route['name']}-{bot}", "bot_profile": bot}
+        for topic, bot in (other_bots or {}).items()
+        for route in routes
+        if route["thread_id"] == str(topic)
     ]
     routes += [
         {"name": profile, "platform": "telegram", "profile": profile, "chat_id": str(chat)}

@@ -127,7 +127,7 @@ class CronStore:
         job = self.job(number)
         return job is None or (not job["enabled"] and job["state"] == "completed")
 
-    def wait_run(self, number: str, count: int = 1, timeout: float = 90.0) -> list[Job]:
+    def wait_run(self, number: str, count: int = 1, timeout: float = 150.0) -> list[Job]:
         """Return the runs of a job when so many have ended and the store says so."""
         deadline = time.monotonic() + timeout
         while True:

@@ -20,7 +20,7 @@ from tests.kit.telegram.users import TelegramUsers
 __all__ = ["FORUM", "TOKEN", "USER", "FakeTelegram"]
 
 _BACKGROUND = frozenset({"getupdates", "sendchataction", "getme", "getwebhookinfo"})
-_TIMEOUT = 60.0
+_TIMEOUT = 120.0
 
 
 class FakeTelegram(TelegramUsers):

@@ -30,7 +30,7 @@ from hermes_router.workers.worker_log import WorkerLog
 from tests.kit.roots.homes import HermesRoot
 from tests.kit.telegram.types import FORUM, USER
 
-SECONDS = 60.0
+SECONDS = 120.0
 """How long anything of a worker may take."""
 
 _numbers = itertools.count(1)

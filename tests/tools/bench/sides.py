@@ -101,6 +101,8 @@ def build(
     root = HermesRoot(base, telegram=telegram, model=model)
     for number in range(setup.profiles):
         root.add_profile(profile_name(number))
+    for home in (root, *root.profiles.values()):
+        home.configure({"agent": {"environment_probe": True}})  # as people have it
     if setup.tool:
         for home in (root, *root.profiles.values()):
             _add_tool(home)

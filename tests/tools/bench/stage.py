@@ -15,7 +15,7 @@ from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
 from tests.tools.bench import processes, sides
 from tests.tools.bench.sides import Setup
 
-TURN_SECONDS = 90.0
+TURN_SECONDS = 150.0
 """Longest wait for one answer."""
 
 _QUIET_CPU = 0.025

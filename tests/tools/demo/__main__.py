@@ -18,7 +18,7 @@ from tests.tools.demo.outside import Footprint
 from tests.tools.demo.screen import Screen
 from tests.tools.demo.verdict import Check, World, judge
 
-TALK_SECONDS = 300.0
+TALK_SECONDS = 500.0
 """Longest duration of all conversations together."""
 
 SECRET = "HERMES_ROUTER_DEMO_SECRET"

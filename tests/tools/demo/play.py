@@ -13,7 +13,7 @@ from hermes_router.workers.worker_log import FILE_NAME, read_turns
 from tests.kit import Gateway, HermesRoot, Message
 from tests.tools.demo.stage import WHERE, WHO, Place
 
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 120.0
 """Longest wait for one answer."""
 
 

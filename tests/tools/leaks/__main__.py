@@ -19,6 +19,7 @@ from tests.tools.leaks import table
 from tests.tools.leaks.row import LOCAL, SANDBOX, SIDES, Row
 from tests.tools.leaks.rows import ROWS
 from tests.tools.leaks.suite import run
+from tests.tools.leaks.world import ALL_WARM
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # In one piece: the sides say so at the same time.
         sys.stderr.write(f"{time.monotonic() - begun:5.0f} s  {what}\n")
 
-    warm = options.warm == "on"
-    results = run(rows, ROWS, {side: obstacle(side) for side in sides}, progress, warm=warm)
+    results = run(rows, ROWS, {side: obstacle(side) for side in sides}, progress, warm=options.warm)
     wrong = table.complaints(rows, results)
     if options.json:
         print(json.dumps({"rows": table.as_data(rows, results), "wrong": wrong}, indent=1))
@@ -67,7 +67,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", help="the rows with these keys, like E1,F7")
     parser.add_argument("--sides", help=f"some of {','.join(SIDES)}")
     parser.add_argument(
-        "--warm", choices=("on", "off"), default="on", help="whether workers are prepared ahead"
+        "--warm",
+        type=int,
+        default=ALL_WARM,
+        metavar="N",
+        help="for so many profiles, from alice on, are workers prepared ahead",
     )
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print JSON")

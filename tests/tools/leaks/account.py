@@ -58,7 +58,7 @@ def lost_topic(side: Side) -> str:
     held = side.hold(f"hold {mark}")
     topic, seq = side.say(BOB, f"hold {mark}"), side.telegram.seq
     try:
-        side.model.wait_chat(f"hold {mark}", after=seen, timeout=60)
+        side.model.wait_chat(f"hold {mark}", after=seen, timeout=150)
         side.telegram.delete_topic(topic)
     finally:
         held.set()

@@ -9,15 +9,31 @@ from tests.kit import DEFAULT_KEY, USER
 from tests.tools.leaks.policy import STRANGER
 from tests.tools.leaks.row import IN_PROCESS, LOCAL, SANDBOX, Row
 from tests.tools.leaks.side import Side
-from tests.tools.leaks.world import ALICE, BOB, CAROL, DEFAULT, ERIN, EXPLICIT, NOBODY, World
+from tests.tools.leaks.world import (
+    ALICE,
+    BOB,
+    CAROL,
+    DEFAULT,
+    ERIN,
+    ERINS_BOT,
+    EXPLICIT,
+    NOBODY,
+    World,
+)
 
 ONE_BOT = "the gateway connects its own bot; a profile with a bot of its own has its own gateway"
-ERINS_BOT = "7654321:kit-bot-token_of_erin_BBBBBBBBBBBBBBBB"
 
 
 def missing_profile(side: Side) -> str:
-    seen, mark = side.model.seq, side.mark()
-    side.ask(NOBODY, f"hello {mark}")
+    """Look who answers there: Hermes 0.22 says nothing at all, the router says why nobody does."""
+    seen, seq, mark = side.model.seq, side.telegram.seq, side.mark()
+    topic = side.say(NOBODY, f"hello {mark}")
+
+    def told() -> bool:
+        return any(message.seq > seq for message in side.telegram.transcript(thread_id=topic))
+
+    if not side.wait(told, 15) and side.name != IN_PROCESS:
+        side.unsure("the place is not told why nobody answers")
     asked = [r for r in side.model.requests("chat", after=seen) if mark in r.last_user]
     return "the launch profile answers" if any(r.api_key == DEFAULT_KEY for r in asked) else ""
 
@@ -54,7 +70,7 @@ def stop_command(side: Side) -> str:
     seen, seq, mark = side.model.seq, side.telegram.seq, side.mark()
     hold = side.hold(f"hold {mark}")
     topic = side.say(ALICE, f"hold {mark}")
-    side.model.wait_chat(f"hold {mark}", timeout=90, after=seen)
+    side.model.wait_chat(f"hold {mark}", timeout=150, after=seen)
     side.ask(BOB, "/stop")
     threading.Event().wait(1.0)  # what would be stopped has the time for it
     hold.set()
@@ -80,16 +96,19 @@ def plant_admin(world: World) -> None:
 
 
 def plant_own_bot(world: World) -> None:
-    """Give erin a bot of her own, whatever the gateway makes of it."""
+    """Give erin a bot of her own with a list of users, whatever the gateway makes of it."""
     config = world.root.config["platforms"]["telegram"]
     world[ERIN].configure({"platforms": {"telegram": dict(config) | {"token": ERINS_BOT}}})
-    world[ERIN].env({"TELEGRAM_BOT_TOKEN": ERINS_BOT})
+    world[ERIN].env({"TELEGRAM_BOT_TOKEN": ERINS_BOT, "TELEGRAM_ALLOWED_USERS": str(USER)})
 
 
 def receiving_bot(side: Side) -> str:
     """Write to the gateway's bot in a place that is routed to erin."""
-    mark = side.mark()
-    said = side.ask(ERIN, f"[[say done {mark}]]", contains=f"done {mark}")
+    mark, seen = side.mark(), side.model.seq
+    said = side.ask(ERIN, f"{mark} [[say done {mark}]]", contains=f"done {mark}")
+    asked = [r for r in side.model.requests("chat", after=seen) if mark in r.last_user]
+    if {request.api_key for request in asked} != {f"key-of-{ERIN}"}:
+        side.unsure("it is not erin who answers")
     return "" if said.token == side.world.root.token else "another bot answers"
 
 
@@ -100,7 +119,7 @@ def own_bot(side: Side) -> str:
         mark, seen = side.mark(), side.model.seq
         text = f"which of you? [[say done {mark}]]"
         side.telegram.say(text, chat_id=USER, bot_token=token)
-        said = side.telegram.wait_reply(USER, None, contains=f"done {mark}", timeout=90)
+        said = side.telegram.wait_reply(USER, None, contains=f"done {mark}", timeout=150)
         keys = {r.api_key for r in side.model.requests("chat", after=seen) if mark in r.last_user}
         if keys != {f"key-of-{name}"} or said.token != token:
             wrong.append(f"{', '.join(sorted(keys))} answers {name}'s")
@@ -125,7 +144,7 @@ def restart_by_anybody(side: Side) -> str:
     """Say it as somebody who may write, but is not in the gateway's list of admins."""
     seq = side.telegram.seq
     side.telegram.say("/restart", chat_id=STRANGER)
-    side.telegram.wait_reply(STRANGER, None, after=seq, timeout=60)
+    side.telegram.wait_reply(STRANGER, None, after=seq, timeout=150)
     return "the gateway restarts" if side.wait(lambda: not side.gateway.running, 5) else ""
 
 
@@ -135,6 +154,7 @@ ROWS = (
         what="a route to a profile that does not exist is answered by another",
         probe=missing_profile,
         upstream=(83377, 106019),
+        leaked_until="0.19",
     ),
     Row(
         key="R3",
@@ -148,18 +168,21 @@ ROWS = (
         what="`/model` shows another profile's model",
         probe=partial(shown_model, command="/model"),
         upstream=(92530,),
+        leaked_until="0.19",
     ),
     Row(
         key="R3s",
         what="`/status` shows another profile's model",
         probe=partial(shown_model, command="/status"),
         upstream=(86946, 92530),
+        leaked_until="0.19",
     ),
     Row(
         key="C7",
         what="`/model --global`, `/reasoning --global` write another profile's config.yaml",
         probe=model_for_good,
         upstream=(81764, 87939, 75684, 72476),
+        leaked_until="0.19",
     ),
     Row(
         key="R7",
@@ -174,6 +197,7 @@ ROWS = (
         plant=plant_own_bot,
         probe=receiving_bot,
         upstream=(49634, 59310, 70620, 65939),
+        leaked_until="0.19",
     ),
     Row(
         key="S3",
@@ -189,6 +213,7 @@ ROWS = (
         plant=plant_explicit,
         probe=route_to_default,
         upstream=(79113,),
+        leaked_until="0.19",
     ),
     Row(
         key="A5s",

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from tests.kit.model.directives import tool
 from tests.kit.outside.portal import login_of
 from tests.tools.leaks.row import Row
 from tests.tools.leaks.side import Side, found
@@ -91,9 +92,15 @@ def plant_own_keys(world: World) -> None:
 
 
 def key_of_an_earlier_turn(side: Side) -> str:
-    """Have alice's turn be the first to import a module of Hermes that loads a `.env`."""
+    """Have alice's turn be the first to import a module of Hermes that loads a `.env`.
+
+    Her own turn finds the key where Hermes 0.19 has it, or by Hermes's look-up of secrets.
+    """
     code = "import os; result = os.environ.get('LEAK_OF_ALICE')"
-    own = side.inside(ALICE, f"import trajectory_compressor; {code}")
+    look = (
+        "from agent.secret_scope import get_secret; result = result or get_secret('LEAK_OF_ALICE')"
+    )
+    own = side.inside(ALICE, f"import trajectory_compressor; {code}; {look}")
     shown = side.inside(BOB, code) + side.run(BOB, 'echo "[$LEAK_OF_ALICE]"')
     if "key-only" not in own:
         side.unsure(f"alice does not see her own key: {own}")
@@ -118,11 +125,8 @@ def knob(side: Side) -> str:
     """Let a turn make more steps than the gateway's own profile allows itself."""
     seen = side.model.seq
     mark = side.mark()
-    steps = " ".join(
-        f"[[tool inside {json.dumps({'code': f'result = {number}'})}]]"
-        for number in range(KNOB + 2)
-    )
-    side.ask(BOB, f"{steps} [[say done {mark}]]", timeout=120)
+    steps = " ".join(tool("inside", code=f"result = {number}") for number in range(KNOB + 2))
+    side.ask(BOB, f"{steps} [[say done {mark}]]", timeout=150)
     requests = [r for r in side.model.requests("chat", after=seen) if mark in r.last_user]
     most = max((len(r.tool_results) for r in requests), default=0)
     return "" if most == KNOB + 2 else f"HERMES_MAX_ITERATIONS={KNOB} ends the turn"
@@ -213,6 +217,7 @@ ROWS = (
         plant=plant_launch_env,
         probe=in_terminal,
         upstream=(76163, 82936, 83007),
+        leaked_until="0.19",
     ),
     Row(
         key="E1c",
@@ -244,12 +249,14 @@ ROWS = (
         what="a variable exported in another profile's shell",
         probe=exported_variable,
         upstream=(76393,),
+        leaked_until="0.19",
     ),
     Row(
         key="E2h",
         what="HERMES_HOME of another profile in the shell",
         probe=hermes_home,
         upstream=(76393,),
+        leaked_until="0.19",
     ),
     Row(
         key="E3",
@@ -257,6 +264,7 @@ ROWS = (
         plant=plant_own_keys,
         probe=key_of_an_earlier_turn,
         upstream=(77562, 77969, 107692),
+        leaked_until="0.19",
     ),
     Row(
         key="E4",
@@ -264,6 +272,7 @@ ROWS = (
         plant=plant_reference,
         probe=reference_in_config,
         upstream=(84079,),
+        leaked_until="0.19",
     ),
     Row(
         key="E5",
@@ -271,6 +280,7 @@ ROWS = (
         plant=plant_knob,
         probe=knob,
         upstream=(116886, 116893, 116898, 116900),
+        leaked_until="0.19",
     ),
     Row(
         key="E6",

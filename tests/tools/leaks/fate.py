@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from tests.kit import DEFAULT_KEY
+from tests.kit.model.directives import tool
 from tests.tools.leaks.row import LOCAL, SANDBOX, SIDES, Row
 from tests.tools.leaks.side import Side, found
 from tests.tools.leaks.world import ALICE, BOB, BROKEN, PROCESSES, World, plant_file
@@ -34,8 +35,11 @@ def ends(code: str) -> Callable[[Side], str]:
 
 def _ends(side: Side, code: str) -> str:
     mark, seq = side.mark(), side.telegram.seq
-    tool = f"[[tool inside {json.dumps({'code': code})}]]"
-    topic = side.say(ALICE, f"{tool} [[say done {mark}]]")
+    once = side.world[ALICE].path / "workspace" / f"once-{mark}"
+    # Hermes 0.22 takes the turn up again when the gateway starts: it must not end it for ever.
+    code = f"open({str(once)!r}, 'x').close()\n{code}"
+    call = tool("inside", code=code)
+    topic = side.say(ALICE, f"{call} [[say done {mark}]]")
 
     def over() -> bool:
         replies = side.telegram.transcript(thread_id=topic)
@@ -98,7 +102,7 @@ def _occupy(side: Side, code: str) -> _Occupied:
     folder = side.world[ALICE].path / "workspace"
     begun, over = folder / f"begun-{mark}", folder / f"over-{mark}"
     whole = f"open({str(begun)!r}, 'w').close()\n{code}\nopen({str(over)!r}, 'w').close()"
-    topic = side.say(ALICE, f"[[tool inside {json.dumps({'code': whole})}]] [[say done {mark}]]")
+    topic = side.say(ALICE, f"{tool('inside', code=whole)} [[say done {mark}]]")
     if not side.wait(begun.exists, 60):
         side.unsure("alice's tool did not begin")
     return _Occupied(side, topic, mark, seq, over)
@@ -209,7 +213,7 @@ def fork_bomb(side: Side) -> str:
     mark, seen, most = side.mark(), side.model.seq, 0
     call = json.dumps({"command": f"bash {side.world[ALICE].path}/workspace/bomb.sh"})
     topic = side.say(ALICE, f"[[tool terminal {call}]] [[say done {mark}]]")
-    side.model.wait_chat(mark, timeout=60, after=seen)
+    side.model.wait_chat(mark, timeout=150, after=seen)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and most < _BOMB and (not most or _sleepers(side)):
         most = max(most, len(_sleepers(side)))
@@ -255,7 +259,7 @@ def restart_notice(side: Side) -> str:
     mark, seen, seq = side.mark(), side.model.seq, side.telegram.seq
     hold = side.hold(f"hold {mark}")
     topic = side.say(BOB, f"hold {mark}")
-    side.model.wait_chat(f"hold {mark}", timeout=90, after=seen)
+    side.model.wait_chat(f"hold {mark}", timeout=150, after=seen)
     psutil.Process(side.gateway.pid).terminate()
 
     def told() -> bool:
@@ -284,7 +288,7 @@ ROWS = (
         plant=plant_broken,
         probe=broken_configuration,
         upstream=(52796, 50051, 59798, 85413),
-        unseen="Hermes 0.19 goes on without a profile whose configuration cannot be read",
+        unseen="Hermes goes on without a profile whose configuration cannot be read",
     ),
     Row(
         key="A4",

@@ -9,9 +9,9 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from tests.kit import FORUM, Call
-from tests.tools.leaks.row import Row
+from tests.tools.leaks.row import IN_PROCESS, Row
 from tests.tools.leaks.side import Side
-from tests.tools.leaks.world import BOB, DEFAULT, ERIN
+from tests.tools.leaks.world import BOB, DEFAULT, ERIN, ERINS_BOT
 
 _JOB_SECONDS = 150.0
 """In which a job that is due each minute runs."""
@@ -40,7 +40,7 @@ def completion(side: Side) -> str:
 def background_task(side: Side) -> str:
     """Have bob do something beside the conversation, and look who does it and who tells."""
     mark, seen, seq = side.mark(), side.model.seq, side.telegram.seq
-    topic = side.say(BOB, f"/background beside {mark}")
+    topic = side.say(BOB, f"/bg beside {mark}")
 
     def told() -> bool:
         replies = side.telegram.transcript(thread_id=topic)
@@ -139,7 +139,10 @@ def cron_job(side: Side) -> str:
 
 
 def cron_message(side: Side, profile: str) -> str:
-    """Make a job that reports to a topic, and look where and by which bot it arrives."""
+    """Make a job that reports to a topic, and look where and by which bot it arrives.
+
+    A gateway that connects erin's bot has to send by it; the router connects the gateway's own.
+    """
     jobs = _jobs(side)
 
     def told() -> list[Call]:
@@ -150,7 +153,10 @@ def cron_message(side: Side, profile: str) -> str:
         return "its message never arrives"
     place = (FORUM, jobs.topics[profile])
     wrong = [] if all(call.place == place for call in told()) else ["it arrives elsewhere"]
-    if any(call.token != side.world.root.token for call in told()):
+    token = side.world.root.token
+    if side.name == IN_PROCESS and profile == ERIN:
+        token = ERINS_BOT
+    if any(call.token != token for call in told()):
         wrong.append("another bot posts it")
     return ", ".join(wrong)
 
@@ -184,13 +190,14 @@ ROWS = (
         what="the title of a conversation is asked for with another profile's login",
         probe=auxiliary_model,
         upstream=(107611, 108453, 108935),
-        unseen="Hermes 0.19 asks for it with the login that the conversation has",
+        unseen="Hermes asks for it with the login that the conversation has",
     ),
     Row(
         key="E9",
-        what="`/background` in a profile's place is dropped, or done by another",
+        what="`/bg` in a profile's place is dropped, or done by another",
         probe=background_task,
         upstream=(60726, 61276, 74964, 100950),
+        leaked_until="0.19",
     ),
     Row(
         key="E9t",
@@ -204,17 +211,20 @@ ROWS = (
         what="a profile's cron job does not run, or in another's home and environment",
         probe=cron_job,
         upstream=(69377, 74878, 108748),
+        leaked_until="0.19",
     ),
     Row(
         key="K3",
         what="a cron job's message of a profile with a bot of its own leaves by the wrong one",
         probe=partial(cron_message, profile=ERIN),
         upstream=(99028, 83182, 98156),
+        leaked_until="0.19",
     ),
     Row(
         key="K4",
         what="a cron job's message of a profile without a bot is blocked, or misses its topic",
         probe=partial(cron_message, profile=BOB),
         upstream=(97476, 101404),
+        leaked_until="0.19",
     ),
 )

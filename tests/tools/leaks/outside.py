@@ -101,6 +101,8 @@ def plant_browsers(world: World) -> None:
         path = OVERRIDDEN["PATH"] if name == DEFAULT else os.environ.get("PATH", os.defpath)
         path = f"{Path(sys.executable).parent}:{path}:{folder}"
         home.env({"PATH": path, "AGENT_BROWSER_EXECUTABLE_PATH": str(browser)})
+        # Hermes 0.22 drives another browser tool unless told; 0.19 has this one only.
+        home.configure({"browser": {"backend": "off"}})
     world.root.env({"AGENT_BROWSER_PROFILE": "/saved/logins-of-default"})
 
 
@@ -162,12 +164,14 @@ ROWS = (
         what="containers of one profile with the folders of another",
         probe=containers,
         upstream=(101132, 95470, 96992),
+        leaked_until="0.19",
     ),
     Row(
         key="S12",
         what="the launch profile's browser, with its saved logins",
         plant=plant_browsers,
         probe=browser_session,
+        leaked_until="0.19",
     ),
     Row(
         key="R8",
@@ -175,5 +179,6 @@ ROWS = (
         plant=plant_webhook,
         probe=foreign_address,
         upstream=(72041, 92871),
+        leaked_until="0.19",
     ),
 )

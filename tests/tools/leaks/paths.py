@@ -79,23 +79,27 @@ _PLACES = """
 import importlib
 from pathlib import Path
 names = {
-    "tools.tts_tool": "DEFAULT_OUTPUT_DIR",
-    "tools.checkpoint_manager": "CHECKPOINT_BASE",
-    "tools.process_registry": "CHECKPOINT_PATH",
-    "tools.skills_tool": "HERMES_HOME",
-    "gateway.hooks": "HOOKS_DIR",
-    "gateway.sticker_cache": "CACHE_PATH",
-    "gateway.mirror": "_SESSIONS_DIR",
-    "gateway.channel_directory": "DIRECTORY_PATH",
-    "gateway.platforms.base": "IMAGE_CACHE_DIR",
+    "tools.tts_tool": ("_default_output_dir", "DEFAULT_OUTPUT_DIR"),
+    "tools.checkpoint_manager": ("_resolve_checkpoint_base", "CHECKPOINT_BASE"),
+    "tools.process_registry": ("_checkpoint_path", "CHECKPOINT_PATH"),
+    "tools.skills_tool": ("_skills_dir", "HERMES_HOME"),
+    "gateway.hooks": ("_resolve_hooks_dir", "HOOKS_DIR"),
+    "gateway.sticker_cache": ("_resolve_cache_path", "CACHE_PATH"),
+    "gateway.mirror": ("_resolve_sessions_index", "_SESSIONS_DIR"),
+    "gateway.channel_directory": ("_directory_path", "DIRECTORY_PATH"),
+    "gateway.platforms.base": ("get_image_cache_dir", "IMAGE_CACHE_DIR"),
 }
-paths = {n: Path(getattr(importlib.import_module(n), c)) for n, c in names.items()}
+def used(module, asked, kept):
+    module = importlib.import_module(module)
+    return Path(getattr(module, asked)() if hasattr(module, asked) else getattr(module, kept))
+paths = {name: used(name, *found) for name, found in names.items()}
 result = "places: " + " ".join(n for n, p in paths.items() if not p.is_relative_to(%r))
 """
+"""Where modules look: what they ask for at each call, and where nothing does, what they keep."""
 
 
 def module_paths(side: Side) -> str:
-    """Ask the modules that keep a path from their import which of them lie outside the home."""
+    """Ask modules that keep a path from their import which of them use one outside the home."""
     shown = side.inside(BOB, _PLACES % str(side.world[BOB].path))
     if "places:" not in shown:
         side.unsure(shown)
@@ -107,15 +111,16 @@ def inbound_file(side: Side) -> str:
     side.telegram.say_document(
         b"inbound-content", f"{mark}.txt", f"read {mark}", thread_id=side.world.fresh_topic(BOB)
     )
-    request = side.model.wait_chat(mark, timeout=90, after=seen, done=True)
+    request = side.model.wait_chat(mark, timeout=150, after=seen, done=True)
     homes = {str(side.world[name].path) + "/": name for name in (BOB, ALICE)}
     body = request.body.decode()
     if any(f"{home}cache" in body or f"{home}document" in body for home in homes):
         return ", ".join(
             name for home, name in homes.items() if name != BOB and f"{home}cache" in body
         )
-    root = side.world.root.path
-    return "in the cache of the launch home" if str(root) in body and mark in body else ""
+    if str(side.world.root.path) not in body:
+        side.unsure("the model is not told where the file is")
+    return "in the cache of the launch home"
 
 
 def plant_secrets(world: World) -> None:
@@ -174,6 +179,8 @@ def logs(side: Side) -> str:
     side.turn(BOB, f"logged-{mark}")
     homes = {name: side.world[name].path / "logs" for name in (DEFAULT, ALICE, BOB)}
     texts = {name: _logged(folder) for name, folder in homes.items()}
+    if not any(f"logged-{mark}" in text for text in texts.values()):
+        side.unsure("it is in nobody's log")
     return ", ".join(
         f"in {name}'s log" for name in (DEFAULT, ALICE) if f"logged-{mark}" in texts[name]
     )
@@ -191,6 +198,7 @@ ROWS = (
         plant=plant_launch_cwd,
         probe=working_directory,
         upstream=(68559, 84517),
+        leaked_until="0.19",
     ),
     Row(
         key="F1r",
@@ -198,36 +206,42 @@ ROWS = (
         plant=plant_remote_terminal,
         probe=terminal_backend,
         upstream=(94200, 79117),
+        leaked_until="0.19",
     ),
     Row(
         key="F3",
         what="context files (AGENTS.md) of the launch directory in the prompt",
         probe=context_file,
         upstream=(88635, 90058, 108708),
+        leaked_until="0.19",
     ),
     Row(
         key="F4",
         what="paths that modules keep from their import (audio, images, hooks, stickers, ...)",
         probe=module_paths,
         upstream=(99634, 56508, 101254, 108453),
+        leaked_until="0.19",
     ),
     Row(
         key="F4p",
         what="`processes.json`: a background process in another profile's records",
         probe=process_list,
         upstream=(99634,),
+        leaked_until="0.19",
     ),
     Row(
         key="F4c",
         what="checkpoints of a workspace in another profile's home",
         probe=checkpoints,
         upstream=(99634,),
+        leaked_until="0.19",
     ),
     Row(
         key="F6",
         what="an inbound document in another profile's cache",
         probe=inbound_file,
         upstream=(101134, 101369),
+        leaked_until="0.19",
     ),
     Row(
         key="F7",
@@ -269,5 +283,6 @@ ROWS = (
         what="what a profile says in another one's logs",
         probe=logs,
         upstream=(84954, 80884),
+        leaked_until="0.19",
     ),
 )

@@ -174,8 +174,8 @@ def overheard(side: Side) -> str:
     mark, seen = side.mark(), side.model.seq
     side.telegram.say(f"overheard-{mark}", chat_id=GROUP)
     side.telegram.say(f"{BOT} what was that? [[say done {mark}]]", chat_id=GROUP)
-    request = side.model.wait_chat("what was that?", timeout=90, after=seen, done=True)
-    side.telegram.wait_reply(GROUP, None, contains=f"done {mark}", timeout=90)
+    request = side.model.wait_chat("what was that?", timeout=150, after=seen, done=True)
+    side.telegram.wait_reply(GROUP, None, contains=f"done {mark}", timeout=150)
     wrong = []
     if f"overheard-{mark}" not in request.body.decode():
         wrong.append("bob does not get it")
@@ -198,8 +198,8 @@ def auto_skill(side: Side) -> str:
 def channel_prompt(side: Side) -> str:
     mark, seen = side.mark(), side.model.seq
     side.telegram.say(f"{BOT} hello [[say done {mark}]]", chat_id=GROUP)
-    request = side.model.wait_chat(mark, timeout=90, after=seen, done=True)
-    side.telegram.wait_reply(GROUP, None, contains=f"done {mark}", timeout=90)
+    request = side.model.wait_chat(mark, timeout=150, after=seen, done=True)
+    side.telegram.wait_reply(GROUP, None, contains=f"done {mark}", timeout=150)
     return found(request.body.decode(), "channel-prompt-of-default")
 
 
@@ -212,13 +212,14 @@ ROWS = (
         plant=plant_allowlist,
         probe=command_allowlist,
         upstream=(108708,),
+        leaked_until="0.19",
     ),
     Row(
         key="C1a",
         what="a dangerous command is approved by another profile's settings, or from its place",
         probe=approval_elsewhere,
         upstream=(108708,),
-        unseen="a routed place is never asked there: such commands are refused",
+        unseen="its own place is asked, and no other; 0.19 refuses such commands there",
     ),
     Row(
         key="C2",
@@ -226,6 +227,7 @@ ROWS = (
         plant=plant_redaction,
         probe=redaction,
         upstream=(108708,),
+        leaked_until="0.19",
     ),
     Row(
         key="C3",
@@ -233,13 +235,14 @@ ROWS = (
         plant=plant_prompt,
         probe=system_prompt,
         upstream=(108708,),
+        leaked_until="0.19",
     ),
     Row(
         key="C4",
         what="the prompt names another profile as the active one",
         probe=profile_name,
         upstream=(76065,),
-        unseen="Hermes 0.19 builds a turn's prompt in the turn's own context",
+        unseen="Hermes builds a turn's prompt in the turn's own context",
     ),
     Row(
         key="C5",
@@ -247,6 +250,7 @@ ROWS = (
         plant=plant_zone,
         probe=time_zone,
         upstream=(108708,),
+        leaked_until="0.19",
     ),
     Row(
         key="C6",
@@ -254,6 +258,7 @@ ROWS = (
         plant=plant_footer,
         probe=display,
         upstream=(58395, 92722, 108453),
+        leaked_until="0.19",
     ),
     Row(
         key="C6f",
@@ -261,6 +266,7 @@ ROWS = (
         plant=plant_fallback,
         probe=fallback_model,
         upstream=(58395,),
+        leaked_until="0.19",
     ),
     Row(
         key="C8",
@@ -275,6 +281,7 @@ ROWS = (
         what="what is overheard in a routed group goes to the launch profile",
         plant=plant_group,
         probe=overheard,
+        leaked_until="0.19",
     ),
     Row(
         key="X2",
@@ -286,5 +293,6 @@ ROWS = (
         what="the launch profile's skill for a routed topic (auto-skill)",
         plant=plant_auto_skill,
         probe=auto_skill,
+        leaked_until="0.19",
     ),
 )

@@ -46,7 +46,7 @@ def working(side: Side) -> Iterator[list[int]]:
     mark, seen, seq = side.mark(), side.model.seq, side.telegram.seq
     hold = side.hold(f"hold {mark}")
     topic = side.say(ALICE, f"hold {mark}")
-    side.model.wait_chat(f"hold {mark}", timeout=90, after=seen)
+    side.model.wait_chat(f"hold {mark}", timeout=150, after=seen)
     try:
         yield [side.gateway.pid] if side.name == IN_PROCESS else _workers(side)
     finally:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, Message, ModelRequest, Reply
+from tests.kit.model.directives import tool
 from tests.kit.model.types import text_of
 from tests.kit.outside.portal import FakePortal
 from tests.tools.leaks.row import ProbeError, Row
-from tests.tools.leaks.world import BOB, DEFAULT, World
+from tests.tools.leaks.world import ALL_WARM, BOB, DEFAULT, World
 
-ANSWER_SECONDS = 90.0
+ANSWER_SECONDS = 150.0
 _LOOK = 0.05
 _ATTEMPTS = 4
 
@@ -30,7 +31,7 @@ _ATTEMPTS = 4
 class Side:
     """One gateway with its servers. `ask` and its kin make real turns of a profile."""
 
-    def __init__(self, name: str, planted: Iterable[Row], *, warm: bool = True) -> None:
+    def __init__(self, name: str, planted: Iterable[Row], *, warm: int = ALL_WARM) -> None:
         self.name = name
         self.planted = planted
         self.warm = warm
@@ -75,6 +76,7 @@ class Side:
 
         What a multiplexing gateway receives for other profiles while it starts is lost.
         """
+        self.gateway.wait_prepared()
         mark = self.mark()
         self.ask(DEFAULT, f"ready? [[say done {mark}]]", contains=f"done {mark}")
         for attempt in range(1, _ATTEMPTS + 1):
@@ -135,6 +137,7 @@ class Side:
             raise ProbeError(
                 f"{profile}'s turn did not reach the model:\n{self.model.listing(seen)}"
             )
+        _check_answered_by(profile, requests)
         return requests[-1]
 
     def call(self, name: str, tool: str, topic: int | None = None, /, **arguments: Any) -> str:
@@ -146,12 +149,13 @@ class Side:
     ) -> list[str]:
         """Have a profile's agent call tools in one turn; return the results."""
         mark, seen, seq = self.mark(), self.model.seq, self.telegram.seq
-        steps = " ".join(f"[[tool {name} {json.dumps(arguments)}]]" for name, arguments in tools)
+        steps = " ".join(tool(name, **arguments) for name, arguments in tools)
         topic = self.say(profile, f"{steps} [[say done {mark}]]", topic)
         self.telegram.wait_reply(
             FORUM, topic, contains=f"done {mark}", after=seq, timeout=ANSWER_SECONDS
         )
         requests = [r for r in self.model.requests("chat", after=seen) if mark in r.last_user]
+        _check_answered_by(profile, requests)
         results = max((r.tool_results for r in requests), key=len, default=[])
         if len(results) < len(tools):
             raise ProbeError(f"{profile}'s tools gave {len(results)} results: {results}")
@@ -229,6 +233,13 @@ def _allow_core_dumps() -> None:
     """Let what is started from here have core dumps as far as it may: a row looks at that."""
     most = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+
+
+def _check_answered_by(profile: str, requests: Iterable[ModelRequest]) -> None:
+    """Raise ProbeError if another profile made a turn: what is not found there proves nothing."""
+    foreign = {request.api_key for request in requests} - {f"key-of-{profile}"}
+    if foreign:
+        raise ProbeError(f"{profile}'s turn was made with {', '.join(sorted(foreign))}")
 
 
 def _users(request: ModelRequest) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.kit.model.directives import tool
 from tests.tools.leaks.row import SAME_USER, NotApplicableError, Row
 from tests.tools.leaks.side import Side, found
 from tests.tools.leaks.world import ALICE, BOB, CAROL, DEFAULT, DORA, World, plant_file
@@ -44,14 +44,18 @@ def search_by_words(side: Side) -> str:
 
 
 def search_by_id(side: Side) -> str:
-    """Ask for a conversation by its id, which Hermes looks up in every profile."""
+    """Ask for a conversation by its id, and by its id and its profile.
+
+    Hermes 0.19 looks up an id in every profile, 0.22 only in the one that the agent names.
+    """
     side.turn(ALICE, "remember wombatalice well")
     homes = [side.world[name].path for name in (ALICE, DEFAULT)]
     if not side.wait(lambda: any(session_of(home, "wombatalice") for home in homes), 20):
         side.unsure("the conversation is stored nowhere")
     number = next(filter(None, (session_of(home, "wombatalice") for home in homes)))
-    shown = side.call(BOB, "session_search", session_id=number)
-    return "alice's conversation" if "remember wombatalice" in shown else ""
+    asked: list[dict[str, str]] = [{"session_id": number}, {"session_id": number, "profile": ALICE}]
+    shown = side.calls(BOB, [("session_search", arguments) for arguments in asked])
+    return "alice's conversation" if "remember wombatalice" in str(shown) else ""
 
 
 def session_of(home: Path, mark: str) -> str:
@@ -177,11 +181,12 @@ def plant_toolsets(world: World) -> None:
 
 
 def toolsets(side: Side) -> str:
+    """Look for the tool of the toolset `todo`: `todo`, or `todo_list` since Hermes 0.21."""
     of_alice, of_bob = side.turn(ALICE, "hello").tools, side.turn(BOB, "hello").tools
-    leaked = []
-    if "todo" in of_bob:
+    leaked, todo = [], {"todo", "todo_list"}
+    if todo & set(of_bob):
         leaked.append("a toolset that bob disables is offered to him")
-    if "todo" not in of_alice:
+    if not todo & set(of_alice):
         leaked.append("alice lacks what bob disables")
     if "clarify" not in of_bob:
         leaked.append("bob lacks what alice disables")
@@ -297,7 +302,7 @@ def delegated_child(side: Side) -> str:
     """Let a child agent ask in which home it works, and look at what its request carries."""
     mark, seen = side.mark(), side.model.seq
     code = "from hermes_constants import get_hermes_home; result = f'child:{get_hermes_home()}!'"
-    goal = f"child {mark} [[tool inside {json.dumps({'code': code})}]]"
+    goal = f"child {mark} {tool('inside', code=code)}"
     side.call(BOB, "delegate_task", goal=goal)
 
     def ended() -> list[str]:
@@ -320,16 +325,18 @@ ROWS = (
         what="a transcript in another profile's session store",
         probe=transcripts,
         upstream=(66887, 87723, 88532, 80635),
+        leaked_until="0.19",
     ),
     Row(
         key="S1s",
         what="`session_search` finds another profile's conversation",
         probe=search_by_words,
         upstream=(66887, 87723),
+        leaked_until="0.19",
     ),
     Row(
         key="S4",
-        what="`session_search` by the id of another profile's conversation",
+        what="`session_search` by id and profile of another profile's conversation",
         probe=search_by_id,
         upstream=(65693,),
         by_design=SAME_USER,
@@ -339,7 +346,7 @@ ROWS = (
         what="a memory in another profile's files or prompt",
         probe=memory_files,
         upstream=(69123, 108319),
-        unseen="Hermes 0.19 looks up the folder of memories for each call",
+        unseen="Hermes looks up the folder of memories for each call",
     ),
     Row(
         key="S5p",
@@ -347,6 +354,7 @@ ROWS = (
         plant=plant_memory_provider,
         probe=memory_provider,
         upstream=(965, 1011, 69123),
+        leaked_until="0.19",
     ),
     Row(
         key="S7",
@@ -354,19 +362,21 @@ ROWS = (
         plant=plant_skills,
         probe=skill_commands,
         upstream=(67277, 95388, 110695, 81640),
+        leaked_until="0.19",
     ),
     Row(
         key="S7t",
         what="skills of another profile in `skills_list`, `skill_view`",
         probe=skill_tools,
         upstream=(67277,),
-        unseen="Hermes 0.19 looks up the folder of skills for each call",
+        unseen="Hermes looks up the folder of skills for each call",
     ),
     Row(
         key="S8",
         what="another profile's plugin tool of the same name",
         probe=same_tool,
         upstream=(65593, 73352, 112759, 117703),
+        leaked_until="0.19",
     ),
     Row(
         key="S9",
@@ -374,7 +384,7 @@ ROWS = (
         plant=plant_toolsets,
         probe=toolsets,
         upstream=(106005, 91415),
-        unseen="Hermes 0.19 remembers tools by the configuration that they were made for",
+        unseen="Hermes remembers tools by the configuration that they were made for",
     ),
     Row(
         key="S10",
@@ -382,6 +392,7 @@ ROWS = (
         plant=plant_mcp,
         probe=mcp_login,
         upstream=(67605, 95518, 105396, 91654),
+        leaked_until="0.19",
     ),
     Row(
         key="S11",
@@ -389,12 +400,14 @@ ROWS = (
         plant=plant_hooks,
         probe=deny_hook,
         upstream=(92672, 111878),
+        leaked_until="0.19",
     ),
     Row(
         key="S11e",
         what="another profile's event hook gets the messages",
         probe=event_hook,
         upstream=(56508,),
+        leaked_until="0.19",
     ),
     Row(
         key="S13",
@@ -407,5 +420,6 @@ ROWS = (
         what="a delegated child works as another profile",
         probe=delegated_child,
         upstream=(111617,),
+        leaked_until="0.19",
     ),
 )

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from tests.tools.leaks.row import Cell, NotApplicableError, ProbeError, Row, State
 from tests.tools.leaks.side import Side
+from tests.tools.leaks.world import ALL_WARM
 
 Results = dict[str, dict[str, Cell]]
 """Cells by row key and side."""
@@ -22,12 +23,12 @@ def run(
     obstacles: Mapping[str, str | None],
     progress: Callable[[str], None],
     *,
-    warm: bool = True,
+    warm: int = ALL_WARM,
 ) -> Results:
     """Probe each row on each side, in homes that hold what all `planted` rows plant.
 
-    `obstacles` has the sides; where one cannot be had, it says why, and its cells too. With `warm`
-    the router prepares workers ahead, as it does unless it is configured otherwise.
+    `obstacles` has the sides; where one cannot be had, it says why, and its cells too. The router
+    prepares workers ahead for `warm` profiles, as it does for eight unless it is told otherwise.
     """
     results: Results = {row.key: {} for row in rows}
     lock = threading.Lock()

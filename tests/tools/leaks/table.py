@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tests.tools.leaks.row import HEADINGS, IN_PROCESS, SIDES, Cell, Row, State, complaint
+from tests.tools.leaks.row import HEADINGS, IN_PROCESS, SIDES, Cell, Row, State, complaint, no_leak
 from tests.tools.leaks.suite import Results
 
 _LONGEST = 120
@@ -54,6 +54,7 @@ def as_data(rows: Sequence[Row], results: Results) -> list[dict[str, Any]]:
             "what": row.what,
             "upstream": list(row.upstream),
             "unseen": row.unseen,
+            "leaked_until": row.leaked_until,
             "by_design": dict(row.by_design),
             "cells": {
                 side: {
@@ -75,8 +76,8 @@ def _shown(row: Row, side: str, cell: Cell | None) -> str:
     text = " ".join(str(cell).split()).replace("|", "/")
     if side in row.by_design and cell.text:
         text += f" ({row.by_design[side]})"
-    if side == IN_PROCESS and cell.state is State.ISOLATED:
-        text += f": {row.unseen}"
+    if side == IN_PROCESS and cell.state is State.ISOLATED and no_leak(row):
+        text += f": {no_leak(row)}"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

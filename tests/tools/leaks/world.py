@@ -23,6 +23,8 @@ ALICE, BOB, CAROL, DORA, ERIN, FRANK, BROKEN, NOBODY = (
 `frank` a provider but no login, `broken` an unreadable configuration, `nobody` a route but no home.
 """
 
+ERINS_BOT = "7654321:kit-bot-token_of_erin_BBBBBBBBBBBBBBBB"
+
 PROCESSES = 150
 """How many alice may have in one worker."""
 
@@ -37,6 +39,10 @@ EXPLICIT = 1999
 
 WITH_SKILL = _FIRST + 2 * TOPICS_EACH - 1
 """A topic of bob's for which the gateway's configuration names a skill."""
+
+ALL_WARM = 8
+"""Workers are prepared for so many profiles by default; there are fewer."""
+
 _ROUTED = (ALICE, BOB, CAROL, DORA, ERIN, FRANK, BROKEN, NOBODY)
 
 TOOLS = '''"""Tools of the leak suite: `inside` runs code in the agent's own process."""
@@ -75,7 +81,7 @@ class World:
         model: FakeModel,
         portal: FakePortal,
         *,
-        warm: bool = True,
+        warm: int = ALL_WARM,
     ) -> None:
         self.side = side
         self.warm = warm
@@ -116,10 +122,11 @@ class World:
     def finish(self) -> None:
         """Write the routes, when everything is planted."""
         if self.side == IN_PROCESS:
-            routed.in_process(self.root, self.topics, self.chats)
+            routed.in_process(self.root, self.topics, self.chats, {EXPLICIT: ERIN})
         else:
             settings = {
-                "defaults": {"launcher": self.side, "warm": {"enabled": self.warm}},
+                "defaults": {"launcher": self.side},
+                "warm_budget": {"profiles": self.warm},
                 "profiles": {ALICE: {"limits": {"processes": PROCESSES}}},
             }
             routed.by_router(self.root, self.topics, settings, self.chats)

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from hermes_router.protocol.system.versions import hermes_version
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -27,6 +29,8 @@ class Difference:
     """Scenarios that it may be found in; all, if empty."""
     lines: bool = False
     """Whole lines are dropped where the expression is found."""
+    until: str = ""
+    """The last Hermes that has it; all, if empty."""
 
     def applies_to(self, title: str) -> bool:
         """Say whether it may be found in this scenario."""
@@ -40,8 +44,16 @@ class Difference:
             return [line for line in lines if not pattern.search(line)], found
         return [pattern.sub(self.becomes, line) for line in lines], found
 
+    def is_past(self) -> bool:
+        """Say whether the installed Hermes is one that does not have it any more."""
+        return bool(self.until) and _minor(hermes_version()) > _minor(self.until)
 
-DIFFERENCES: tuple[Difference, ...] = (
+
+def _minor(version: str | None) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version or "")[:2])
+
+
+_ALL: tuple[Difference, ...] = (
     Difference(
         "HOME",
         "A worker's HOME is the profile's own: that is what workers are for.",
@@ -58,6 +70,16 @@ DIFFERENCES: tuple[Difference, ...] = (
         routed=r"^answerCallbackQuery .*already been resolved",
         titles=("a click after a typed answer", "approval, then /stop"),
         lines=True,
+        until="0.20",
+    ),
+    Difference(
+        "late click on a confirmation",
+        "Hermes confirms a click on a confirmation that was answered by a word, though it decides "
+        "nothing any more. A routed prompt closes with its answer: the click is told so.",
+        plain=r"^answerCallbackQuery .*Cancelled|^    .*Cancelled.* Ada",
+        routed=r"^answerCallbackQuery .*already been resolved",
+        titles=("a click after a typed answer to a confirmation",),
+        lines=True,
     ),
     Difference(
         "model picker",
@@ -67,6 +89,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         routed=r"^answerCallbackQuery (.*not authorized to change|\{\}$)",
         titles=("a stranger's click on the model picker",),
         lines=True,
+        until="0.19",
     ),
     Difference(
         "local address",
@@ -77,21 +100,49 @@ DIFFERENCES: tuple[Difference, ...] = (
         lines=True,
     ),
     Difference(
+        "attachment left out",
+        "Hermes only logs that a file of an answer is not attached. Where a profile is routed to, "
+        "the conversation is told which file, and why.",
+        routed=r"^    .*was not attached: there is no such file"
+        r"|^message .*\"disable_notification\": true, \"message_thread_id\": \"<place>\"\}$",
+        titles=("names a file that is not there",),
+        lines=True,
+    ),
+    Difference(
         "/agents",
         "Hermes counts the loops of its own process among the jobs, and so never says that nothing "
         "runs. A worker has none of these loops.",
-        plain=r"^    .*Gateway async jobs",
-        routed=r"^    .*Gateway async jobs",
+        plain=r"^    .*(Gateway|Agents) async jobs",
+        routed=r"^    .*(Gateway|Agents) async jobs",
         titles=("a command by another name", "each command from a on, without arguments"),
         lines=True,
+    ),
+    Difference(
+        "paused",
+        "While Hermes is paused, the gateway answers for a routed profile by a notice, and its "
+        "notices make no sound.",
+        plain=r"\"disable_notification\": true, ",
+        routed=r"\"disable_notification\": true, ",
+        titles=("a message while all is paused",),
+    ),
+    Difference(
+        "/context",
+        "Hermes counts in memory what `/context` details: in a gateway that was restarted, and in "
+        "a worker, it shows the short form between turns.",
+        plain=r"\\n\\nContext threshold .*(?=\"\})",
+        routed=r"\\n\\nContext detail after first(?=\"\})",
+        titles=("/context in a conversation",),
     ),
     Difference(
         "/usage",
         "Hermes counts in memory what `/usage` details: in a gateway that was restarted, and in a "
         "worker, it shows the short form between turns.",
-        plain=r"^    .*Session Token Usage",
-        routed=r"^    .*Session Info",
+        plain=r"^    .*(Session Token Usage|Usage header session(?! info))",
+        routed=r"^    .*(Session Info|Usage header session info)",
         titles=("/usage and after",),
         lines=True,
     ),
 )
+
+DIFFERENCES: tuple[Difference, ...] = tuple(d for d in _ALL if not d.is_past())
+"""Those that the installed Hermes has."""

@@ -30,9 +30,12 @@ _CREATES = re.compile(r"send(?!chataction|messagedraft)", re.IGNORECASE)
 #: What a probe finds that has seconds for it depends on how busy the machine is.
 _PROBED = re.compile(r"(?:\\n)*Python toolchain: [^\"\\]*")
 _STEADY: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\d{8}_\d{6}_[0-9a-f]+"), "<session>"),
+    (re.compile(r"\b\d{8}\\?_\d{6}\\?_[0-9a-f]+"), "<session>"),
     (re.compile(r"\bcall_\d+_\d+\b"), "<tool call>"),
     (re.compile(r"\b(?:bg|proc|deleg|task)(?:\\?_[0-9a-f]{6,})+"), "<job>"),
+    (re.compile(r"\bsa(\\?-)\d+\\?-[0-9a-f]{8}\b"), r"sa\1<job>"),
+    (re.compile(r"(pid\\*\": )\d+"), r"\1<pid>"),
+    (re.compile(r"(HERMES\\?_CWD\\?_)[0-9a-f]{6,}"), r"\1<hash>"),
     (re.compile(r"\b\d{1,3}(?:,\d{3})+\b"), "<count>"),
     # An estimate that Hermes makes from the length of all that it keeps, times included.
     (re.compile(r"(\\?~)\d+\b"), r"\1<count>"),
@@ -50,6 +53,8 @@ _STEADY: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"tts_\d{8}_\d{6}[0-9_]*"), "tts_<time>"),
     (re.compile(r"127(?:\\?\.0){2}\\?\.1:\d+"), "<server>"),
 )
+#: From 0.22 on, Hermes tells the model which message corrects a turn that runs.
+_MESSAGE_ID = re.compile(r"""(message\\*_id\\*": \\*"?)(\d+)""")
 
 
 @dataclass
@@ -222,7 +227,10 @@ class Record:
         text = text.replace(_escaped(self._base), "<base>")
         for pattern, name in _STEADY:
             text = pattern.sub(name, text)
-        return text
+        return _MESSAGE_ID.sub(self._message, text)
+
+    def _message(self, found: re.Match[str]) -> str:
+        return found[1] + self._names.get(int(found[2]), found[2])
 
     # -- the model
 

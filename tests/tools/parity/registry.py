@@ -46,3 +46,14 @@ def scenario(
         return play
 
     return enter
+
+
+def talk(*texts: str) -> Play:
+    """Say these one after the other, each when the turn before has ended."""
+
+    def play(scene: Scene) -> None:
+        for text in texts:
+            scene.ask(text, contains="" if text.startswith("/") else text)
+            scene.settle()
+
+    return play

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,12 +18,9 @@ ASIDE = 1_999
 """The topic in which no scenario plays."""
 
 _READING_SECONDS = 0.4
+_BEHIND_SECONDS = 30.0
+_MOVED = re.compile(rb"yielded_to_background.{0,40}?(proc_[0-9a-f]+)")
 _ATTEMPTS = 5
-
-
-def tool(name: str, /, **arguments: object) -> str:
-    """Return the directive that makes the model call a tool."""
-    return f"[[tool {name} {json.dumps(arguments)}]]"
 
 
 @dataclass
@@ -172,6 +169,24 @@ class Scene:
     def settle(self) -> None:
         """Wait until nothing goes on any more."""
         self.side.wait_settled(WAIT_SECONDS)
+        if self._moved_behind():
+            self._ends_are_told()
+            self.side.wait_settled(WAIT_SECONDS)
+
+    def _ends_are_told(self) -> None:
+        """Wait until the model knows the end of what runs behind; it may have been stopped."""
+        deadline = time.monotonic() + _BEHIND_SECONDS
+        while self._moved_behind() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def _moved_behind(self) -> set[bytes]:
+        """Return the commands whose end the model is still to be told.
+
+        From Hermes 0.22 on, a command goes on in the background if a message comes while it runs.
+        """
+        bodies = [request.body for request in self.model.requests(after=self.asked)]
+        moved = {number for body in bodies for number in _MOVED.findall(body)}
+        return {n for n in moved if not any(b"Background process " + n in body for body in bodies)}
 
     def restart(self, meanwhile: Callable[[], object]) -> None:
         """Stop the gateway, do something, and start it again."""

@@ -72,7 +72,13 @@ FIRST_TIME = Setting("tips have not been shown", {"onboarding": {"seen": None}})
 QUEUE = Setting("busy: queue", {"display": {"busy_input_mode": "queue"}})
 STEER = Setting("busy: steer", {"display": {"busy_input_mode": "steer"}})
 
-NO_QUESTIONS = Setting("no confirmations", {"approvals": {"destructive_slash_confirm": False}})
+NO_QUESTIONS = Setting(
+    "no confirmations",
+    {
+        "approvals": {"destructive_slash_confirm": False},
+        "loops": {"min_interval_seconds": 5},
+    },
+)
 
 RESETS = Setting(
     "sessions that end by themselves",

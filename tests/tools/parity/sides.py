@@ -19,9 +19,12 @@ FIRST_USER = 8_800_000
 """Ids of the direct chats count from here."""
 
 OWN_MODEL = "gpt-of-career"
-"""A name for which Hermes offers /fast."""
+"""A name for which Hermes offers /fast until 0.20."""
 
 Name = Literal["plain", "routed"]
+
+_LAST_MESSAGE = {"plain": 20_000, "routed": 30_000}
+"""Ids of messages count from here: never alike, as nothing that is compared may depend on them."""
 
 
 @dataclass
@@ -82,6 +85,7 @@ class Side:
 def running(name: Name, base: Path, setting: Setting, users: int) -> Iterator[Side]:
     """Start one side in a folder of its own; `users` direct chats may be used."""
     with FakeTelegram() as telegram, FakeModel(models=(OWN_MODEL, "other-model")) as model:
+        telegram.world.last_message = _LAST_MESSAGE[name]
         root = HermesRoot(base, telegram=telegram, model=model)
         career = root.add_profile(PROFILE, model=OWN_MODEL, api_key="career-key")
         allowed = [str(FIRST_USER + number) for number in range(users)]
@@ -105,6 +109,7 @@ def running(name: Name, base: Path, setting: Setting, users: int) -> Iterator[Si
                 }
             )
         with gateway:
+            gateway.wait_prepared()
             yield Side(name, telegram, model, root, gateway)
 
 

@@ -1,7 +1,8 @@
 """`make versions`: run the contract tests and the core scenarios on each Hermes version.
 
 Each version has an environment of its own, `.venvs/0.22`, which `make setup HERMES=0.22` makes.
-Prints a table, and exits with 1 when a test failed.
+Prints a table, and exits with 1 when a test failed. With ``--write`` the README tells of it too;
+what a run left out, by ``--only`` or ``--part``, stays there as it was.
 """
 
 from __future__ import annotations
@@ -11,28 +12,33 @@ import os
 import subprocess
 import sys
 import tempfile
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.tools.versions import table
-from tests.tools.versions.scenarios import CONTRACT, SCENARIOS, SMOKE
+from tests.tools.versions import results, table
+from tests.tools.versions.environments import ROOT, own_version, versions
+from tests.tools.versions.scenarios import CONTRACT, REQUIRED, SCENARIOS, SMOKE
 from tests.tools.versions.table import Outcome
 
-ROOT = Path(__file__).parents[3]
-ENVIRONMENTS = ROOT / "tests" / "environments.toml"
-
+_FEW = 5
+_WHOLE_RUN = {0, 1}
+"""Exit statuses of a pytest that came to its end: all passed, or some failed."""
 _SETUP_SECONDS = 1200.0
-_CONTRACT_SECONDS = 900.0
+_CONTRACT_SECONDS = 1800.0
 _SCENARIO_SECONDS = 3600.0
-_VERSION = "import hermes_cli; print(hermes_cli.__version__)"
+_VERSIONS = "import platform, hermes_cli; print(hermes_cli.__version__, platform.python_version())"
 
 
 def main() -> int:
     """Run what was asked for; return the exit status."""
     options = _options()
-    outcomes = [_try_version(version, options) for version in options.only or versions()]
-    print(table.markdown(outcomes) if options.markdown else table.plain(outcomes))
+    outcomes = []
+    for version in options.only or versions():
+        outcomes.append(_try_version(version, options))
+        if options.write and not outcomes[-1].trouble:
+            results.write(outcomes[-1:], part=bool(options.part))
+    summaries = [outcome.summary() for outcome in outcomes]
+    print(table.markdown(summaries) if options.markdown else table.plain(outcomes))
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
@@ -40,25 +46,17 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.versions", description=__doc__)
     parser.add_argument("--only", action="append", choices=versions(), help="this version")
     parser.add_argument("--others", action="store_true", help="not the project's own version")
-    parser.add_argument("--smoke", action="store_true", help="of the scenarios a smoke turn only")
+    parser.add_argument("--smoke", action="store_true", help="what is required, and a smoke turn")
+    parser.add_argument("--part", action="append", help="'contract', or a word of a scenario")
+    parser.add_argument("--jobs", default="2", help="how many processes run tests, 2 by default")
     parser.add_argument("--markdown", action="store_true", help="print the README's table")
+    parser.add_argument("--write", action="store_true", help="write the README's table anew")
     options = parser.parse_args()
+    if options.write and options.smoke:
+        parser.error("--smoke leaves tests out that the README's table counts")
     if options.others:
         options.only = [version for version in versions() if version != own_version()]
     return options
-
-
-def versions() -> list[str]:
-    """Return the versions that have an environment, oldest first."""
-    groups = tomllib.loads(ENVIRONMENTS.read_text("utf-8"))["dependency-groups"]
-    return sorted(name.removeprefix("gateway-") for name in groups if name.startswith("gateway-"))
-
-
-def own_version() -> str:
-    """Return the version that the project's own environment has."""
-    groups = tomllib.loads(ENVIRONMENTS.read_text("utf-8"))["dependency-groups"]
-    included: str = groups["gateway"][0]["include-group"]
-    return included.removeprefix("gateway-")
 
 
 def _try_version(version: str, options: argparse.Namespace) -> Outcome:
@@ -70,14 +68,27 @@ def _try_version(version: str, options: argparse.Namespace) -> Outcome:
     if trouble:
         outcome.trouble = trouble
         return outcome
-    outcome.hermes = _output([str(python), "-c", _VERSION])
-    _say(f"{version}: Hermes {outcome.hermes}, contract tests")
-    _run(outcome, python, [CONTRACT], _CONTRACT_SECONDS)
-    wanted = {SMOKE: SCENARIOS[SMOKE]} if options.smoke else SCENARIOS
-    tests = [test for listed in wanted.values() for test in listed]
-    _say(f"{version}: {len(wanted)} scenarios, {len(tests)} tests")
-    _run(outcome, python, tests, _SCENARIO_SECONDS)
+    outcome.hermes, _, found = _output([str(python), "-c", _VERSIONS]).partition(" ")
+    outcome.python = ".".join(found.split(".")[:2])
+    _say(f"{version}: Hermes {outcome.hermes}, Python {found}")
+    for tests, seconds in _wanted(options):
+        _say(f"{version}: {', '.join(tests) if len(tests) < _FEW else f'{len(tests)} tests'}")
+        _run(outcome, [str(python), "-m", "pytest", "-n", options.jobs], tests, seconds)
     return outcome
+
+
+def _wanted(options: argparse.Namespace) -> Iterator[tuple[list[str], float]]:
+    """Yield the tests that were asked for and their time: without a gateway, then with one."""
+    parts, smoke = options.part or [], options.smoke
+    if "contract" in parts or not parts:
+        yield [*REQUIRED] if smoke else [CONTRACT], _CONTRACT_SECONDS
+    wanted = [SMOKE] if smoke else [title for title in SCENARIOS if _asked_for(title, parts)]
+    if tests := [test for title in wanted for test in SCENARIOS[title]]:
+        yield tests, _SCENARIO_SECONDS
+
+
+def _asked_for(title: str, parts: Sequence[str]) -> bool:
+    return not parts or any(part in title for part in parts)
 
 
 def _set_up(version: str) -> str:
@@ -90,20 +101,23 @@ def _set_up(version: str) -> str:
     return f"make setup HERMES={version} failed" if done.returncode else ""
 
 
-def _run(outcome: Outcome, python: Path, tests: Sequence[str], seconds: float) -> None:
+def _run(outcome: Outcome, pytest: list[str], tests: Sequence[str], seconds: float) -> None:
     """Run some tests in a version's Python, and take in what came of them."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"]
-        command += ["--dist", "loadfile", f"--junitxml={report}", *tests]
+        command = [*pytest, "-q", "-p", "no:cacheprovider", "--dist", "loadfile"]
+        command += [f"--junitxml={report}", *tests]
         try:
-            subprocess.run(command, cwd=ROOT, stdout=sys.stderr, timeout=seconds, check=False)
+            done = subprocess.run(
+                command, cwd=ROOT, stdout=sys.stderr, timeout=seconds, check=False
+            )
         except subprocess.TimeoutExpired:
             outcome.trouble = f"the tests did not end within {seconds:.0f} s"
+        else:
+            if done.returncode not in _WHOLE_RUN:
+                outcome.trouble = f"pytest ended with status {done.returncode} before its end"
         if report.exists():
             outcome.add(report.read_text("utf-8"))
-        elif not outcome.trouble:
-            outcome.trouble = "pytest could not run the tests; what it printed says why"
 
 
 def _output(command: Sequence[str]) -> str:

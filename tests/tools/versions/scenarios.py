@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 _BACKGROUND = "tests/gateway/turns/test_background.py::"
 _BAD = "tests/gateway/failures/test_bad_worker.py::"
+_CLOSED = "tests/gateway/routing/test_closed.py::"
 _CONTINUITY = "tests/gateway/turns/test_continuity.py::"
 _CRON = "tests/gateway/delivery/test_cron.py::"
 _DRAIN = "tests/gateway/restart/test_drain.py::"
@@ -18,6 +19,7 @@ _KANBAN = "tests/gateway/delivery/test_kanban.py::"
 _LIGHT = "tests/gateway/turns/test_first_light.py::"
 _LIVE = "tests/gateway/routing/test_routing_live.py::"
 _MEDIA = "tests/gateway/turns/test_media.py::"
+_PARKED = "tests/gateway/routing/test_nothing_in_process.py::"
 _PROMPTS = "tests/gateway/turns/test_prompts.py::"
 _RESTORE = "tests/gateway/restart/test_restore.py::"
 _SANDBOX = "tests/gateway/isolation/test_sandbox.py::"
@@ -97,6 +99,12 @@ SCENARIOS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "closed: the configuration was never valid": (
             f"{_LIVE}test_a_gateway_that_starts_with_a_broken_file_answers_nowhere_until_it_is_mended",
         ),
+        "closed: a required point of Hermes is missing, or the router fails": (
+            f"{_CLOSED}test_a_routed_place_never_gets_the_default_profiles_answer",
+        ),
+        "closed: the router is not loaded, and routed profiles are parked": (
+            f"{_PARKED}test_without_the_router_a_parked_profile_is_not_served",
+        ),
         "closed: the worker is of another version, or dies": (
             f"{_BAD}test_a_worker_of_another_version_is_ended_with_a_clear_line",
             f"{_TROUBLE}test_a_killed_worker_is_reported_and_leaves_nothing",
@@ -106,3 +114,8 @@ SCENARIOS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 #: Where the tests of what Hermes has and does lie, without a gateway.
 CONTRACT = "tests/contract"
+
+#: Of them, what a routed message needs on any Hermes: `--smoke` tries no more than these.
+REQUIRED = tuple(
+    f"{CONTRACT}/seams/test_{name}.py" for name in ("replacements", "swap", "hooks", "commands")
+)

@@ -8,6 +8,7 @@ from tests.tools.parity.scenarios import (
     media_in,
     media_out,
     prompts,
+    since_020,
     state,
     streaming,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "media_in",
     "media_out",
     "prompts",
+    "since_020",
     "state",
     "streaming",
 ]

@@ -9,8 +9,9 @@ from contextlib import closing
 from datetime import datetime, timedelta
 
 from tests.kit import Reply
+from tests.kit.model.directives import tool
 from tests.tools.parity.registry import scenario
-from tests.tools.parity.scene import Scene, tool
+from tests.tools.parity.scene import Scene
 from tests.tools.parity.settings import NO_QUESTIONS, RESETS
 
 

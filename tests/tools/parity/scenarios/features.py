@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 from tests.kit import Home
+from tests.kit.model.directives import tool
 from tests.tools.parity.registry import scenario
-from tests.tools.parity.scene import Scene, tool
+from tests.tools.parity.scene import Scene
 from tests.tools.parity.settings import FURNISHED
 
 _CODE = "from hermes_tools import terminal\nprint(terminal('echo from-code')['output'])\n"
@@ -49,11 +49,6 @@ _TALKS: Sequence[tuple[str, tuple[str, ...]]] = (
         "a personality",
         ("/personality", "/personality pirate", "ahoy", "/personality none", "no more"),
     ),
-    ("a subagent", (tool("delegate_task", goal=f"look around {_WITH_TOOLS}"),)),
-    (
-        "two subagents at once",
-        (tool("delegate_task", tasks=[{"goal": "look left"}, {"goal": "look left"}]),),
-    ),
     ("code that calls tools", (tool("execute_code", code=_CODE),)),
     ("the browser", (tool("browser_navigate", url="http://127.0.0.1:9/"),)),
 )
@@ -61,15 +56,32 @@ for _title, _texts in _TALKS:
     scenario(_title, point=9, setting=FURNISHED)(_says(*_texts))
 
 
+def _delegates(**arguments: object) -> Callable[[Scene], None]:
+    """Have the agent start subagents, and wait until it has answered to their report."""
+
+    def play(scene: Scene) -> None:
+        answer = scene.ask(tool("delegate_task", **arguments), contains="tool said")
+        if "dispatched" in answer.text:  # from Hermes 0.22 on the report comes by itself
+            scene.answer(after=answer.seq)
+        scene.settle()
+
+    return play
+
+
+_LOOK = {"goal": "look at what lies to the left of the boat"}  # Hermes refuses short ones
+scenario("a subagent", point=9, setting=FURNISHED)(_delegates(goal=f"look around {_WITH_TOOLS}"))
+scenario("two subagents at once", point=9, setting=FURNISHED)(_delegates(tasks=[_LOOK, _LOOK]))
+
+
 @scenario("memory files, in this session and the next", point=9, setting=FURNISHED)
 def memory(scene: Scene) -> None:
     for target, content in (("memory", "The tide is high."), ("user", "Ada likes tea.")):
         kept = {"action": "add", "target": target, "content": content}
-        _says(f"[[tool memory {json.dumps(kept)}]]")(scene)
+        _says(tool("memory", **kept))(scene)
     _says("in this session", "/new", "in the next", "/memory")(scene)
     scene.note(*_lines(scene.side.profile, "memories/MEMORY.md", "memories/USER.md"))
     gone = {"action": "remove", "target": "memory", "old_text": "The tide is high."}
-    _says(f"[[tool memory {json.dumps(gone)}]]", "/new", "without it")(scene)
+    _says(tool("memory", **gone), "/new", "without it")(scene)
 
 
 @scenario("event hooks", point=9, setting=FURNISHED)

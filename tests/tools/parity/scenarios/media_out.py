@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tests.kit import Reply
+from tests.kit.model.directives import tool
 from tests.tools.parity.registry import scenario
 from tests.tools.parity.scenarios.media_in import PICTURE, other_picture
-from tests.tools.parity.scene import Scene, tool
+from tests.tools.parity.scene import Scene
 from tests.tools.parity.settings import STREAMING
 
 _KINDS: Sequence[tuple[str, str, bytes]] = (

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from tests.tools.parity.registry import scenario
-from tests.tools.parity.scene import Scene, tool
+from tests.kit.model.directives import tool
+from tests.tools.parity.registry import scenario, talk
+from tests.tools.parity.scene import Scene
 from tests.tools.parity.settings import NO_QUESTIONS
-
-
-def _holds(*texts: str) -> Callable[[Scene], None]:
-    """Play these messages one after the other, each after the turn before has ended."""
-
-    def play(scene: Scene) -> None:
-        for text in texts:
-            scene.ask(text, contains="" if text.startswith("/") else text)
-            scene.settle()
-
-    return play
-
 
 _TALKS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("/model", ("/model other-model", "one", "two", "/new", "three")),
@@ -40,21 +29,21 @@ _TALKS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("/new", ("one", "/new", "two")),
 )
 for _title, _texts in _TALKS:
-    scenario(_title + " and after", point=5, setting=NO_QUESTIONS)(_holds(*_texts))
+    scenario(_title + " and after", point=5, setting=NO_QUESTIONS)(talk(*_texts))
 
 
 @scenario("/model holds in the next turn", point=5, quick=True)
 def model_holds(scene: Scene) -> None:
-    _holds("/model other-model", "one")(scene)
+    talk("/model other-model", "one")(scene)
 
 
 @scenario("/yolo and after", point=5, setting=NO_QUESTIONS)
 def yolo(scene: Scene) -> None:
-    _holds("/yolo")(scene)
+    talk("/yolo")(scene)
     command = tool("terminal", command=f"rm -r {scene.file('one').name}")
     scene.ask(command, contains="tool said")
     scene.settle()
-    _holds("/new")(scene)
+    talk("/new")(scene)
     command = tool("terminal", command=f"rm -r {scene.file('two').name}")
     prompt = scene.prompt(command, contains="rm -r")
     scene.click(prompt, "Deny")
@@ -67,7 +56,7 @@ def approved_until_new(scene: Scene) -> None:
     scene.say("/approve session")
     scene.answer("tool said")
     scene.settle()
-    _holds("/new")(scene)
+    talk("/new")(scene)
     prompt = scene.prompt(
         tool("terminal", command=f"rm -r {scene.file('two').name}"), contains="rm -r"
     )

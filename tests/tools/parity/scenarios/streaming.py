@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 from tests.kit import Reply, ToolCall
+from tests.kit.model.directives import tool
 from tests.tools.parity.registry import scenario
-from tests.tools.parity.scene import Scene, hold, tool
+from tests.tools.parity.scene import Scene, hold
 from tests.tools.parity.settings import DRAFTS, STREAMING
 
 _WORDS = " ".join(f"word{number}" for number in range(1, 61))

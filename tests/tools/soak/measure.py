@@ -1,0 +1,71 @@
+"""What a gateway uses while nothing happens, and whether that grows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from tests.kit import Gateway
+
+#: How much more a gateway may use at its second rest than at its first one.
+MORE_MIB, MORE_DESCRIPTORS, MORE_THREADS, MORE_CHILDREN = 24.0, 12, 8, 4
+
+_SETTLE_SECONDS = 40.0
+_TICK = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Of one gateway, at rest."""
+
+    messages: int
+    """That were written by then, in all lives."""
+    mib: float
+    descriptors: int
+    threads: int
+    children: int
+
+    def line(self) -> str:
+        """Return it as a person reads it."""
+        return (
+            f"{self.messages} messages: {self.mib:.0f} MiB, {self.descriptors} descriptors, "
+            f"{self.threads} threads, {self.children} processes below it"
+        )
+
+
+def at_rest(gateway: Gateway, messages: int) -> Use:
+    """Wait until no worker is in a turn and nothing is started or ended; say what is used."""
+    deadline, before = time.monotonic() + _SETTLE_SECONDS, -1
+    while time.monotonic() < deadline:
+        tree = gateway.tree()
+        still = len(tree) == before and not any(p.role == "busy" for p in tree)
+        if still:
+            break
+        before = len(tree)
+        time.sleep(_TICK * 5)
+    return use(gateway, messages)
+
+
+def use(gateway: Gateway, messages: int) -> Use:
+    """Return what a gateway uses now."""
+    process = psutil.Process(gateway.pid)
+    return Use(
+        messages=messages,
+        mib=process.memory_info().rss / 2**20,
+        descriptors=process.num_fds(),
+        threads=process.num_threads(),
+        children=len(gateway.tree()),
+    )
+
+
+def growth(early: Use, late: Use) -> list[str]:
+    """Say what of a gateway is not flat between two rests of one life."""
+    grown = [
+        ("MiB", late.mib - early.mib, MORE_MIB),
+        ("descriptors", late.descriptors - early.descriptors, MORE_DESCRIPTORS),
+        ("threads", late.threads - early.threads, MORE_THREADS),
+        ("children", late.children - early.children, MORE_CHILDREN),
+    ]
+    return [f"{what} grew by {by:.0f}" for what, by, allowed in grown if by > allowed]

@@ -1,0 +1,41 @@
+"""The place of a soak: a Hermes root with its profiles, and a chat for each conversation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.kit import FakeModel, FakeTelegram, HermesRoot
+from tests.tools.soak.plan import Plan
+from tests.tools.soak.said import Conversation
+
+#: In each profile: messages wait for the turn before them, and answers grow while they are made.
+_PROFILE = {
+    "display": {"busy_input_mode": "queue"},
+    "streaming": {"enabled": True, "transport": "edit", "edit_interval": 0.3},
+}
+
+
+def conversations(plan: Plan) -> list[Conversation]:
+    """Return the conversations, dealt out to the profiles in turn."""
+    return [
+        Conversation(number, f"profile{number % plan.profiles}")
+        for number in range(plan.conversations)
+    ]
+
+
+def build(
+    base: Path, telegram: FakeTelegram, model: FakeModel, talks: list[Conversation]
+) -> HermesRoot:
+    """Write the root; the gateway is not started."""
+    root = HermesRoot(base, telegram=telegram, model=model)
+    for name in dict.fromkeys(talk.profile for talk in talks):
+        root.add_profile(name, config=_PROFILE)
+    routes = {str(talk.chat): talk.profile for talk in talks}
+    root.configure(
+        {
+            "plugins": {"enabled": ["hermes-router"]},
+            "hermes_router": {"defaults": {"jobs": {"upkeep": False}}},
+            "gateway": {"profile_routes": {"telegram": routes}},
+        }
+    )
+    return root
