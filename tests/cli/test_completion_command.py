@@ -22,7 +22,7 @@ _hermes_router
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     done = subprocess.run(
-        ["bash", "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=20
+        ["bash", "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=200
     )
     return done.stdout.split("\n")[:-1]
 
@@ -68,7 +68,7 @@ def test_every_script_is_one_that_its_shell_reads(
         pytest.skip(f"no {shell} here")
     file = tmp_path / "script"
     file.write_text(installation.run("completion", shell).out)
-    subprocess.run([shell, "-n", str(file)], check=True, timeout=20)
+    subprocess.run([shell, "-n", str(file)], check=True, timeout=200)
 
 
 def test_another_shell_is_refused_with_those_that_there_are(installation: Installation) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tests.cli.conftest import CONFIG, ROOT, Installation, build
 from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 TEXT = (ROOT / "docs" / "cli.md").read_text("utf-8")
 _BLOCK = re.compile(
@@ -77,7 +77,7 @@ def _run(root: HermesRoot, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -171,6 +171,9 @@ def test_doctor_prints_the_documented_keys(documented: Installation) -> None:
     assert list(answer["counts"]) == ["error", "warning", "info", "ok"]
     for finding in answer["findings"]:
         assert list(finding) == _keys("### A finding")
+    assert list(answer["replaced"]) == ["gateway", "worker"]
+    for one in (one for side in answer["replaced"].values() for one in side):
+        assert list(one) == _keys("### A replaced function")
 
 
 def test_the_documented_settings_of_an_outcome_are_all_there_are() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import CONFIG, Installation
 
-pytestmark = pytest.mark.timeout(240)  # each look imports Hermes
+pytestmark = pytest.mark.timeout(600)  # each look imports Hermes
 
 
 ADMINS = "platforms: {telegram: {extra: {allow_admin_from: ['1']}}}\n"
@@ -33,14 +34,24 @@ def test_a_healthy_installation_is_status_0(healthy: Installation) -> None:
     shown = healthy.run("doctor")
     assert shown.status == 0, shown.out
     lines = shown.out.splitlines()
-    assert lines[1] == "all is well"
-    assert lines[3].startswith("fine: plugin-enabled, hermes, seams, plugin-loads, routes, career,")
+    assert lines[1] == "no errors or warnings"
+    assert lines[3].startswith("passed: plugin-enabled, hermes, seams, plugin-loads, worker-seams")
     assert len(lines) == 4
     shown = healthy.run("doctor", "-v")
     assert "the plugin is enabled in the gateway's configuration" in shown.out
-    assert "this Hermes has every seam that the router needs" in shown.out
-    assert "Hermes loads the plugin, and the plugin takes its place" in shown.out
+    assert "this Hermes has every integration point that the router needs" in shown.out
+    assert "Hermes loads the plugin, and the plugin takes over its message handler" in shown.out
     assert "usable: model small-model" in shown.out
+    _, gateway, worker = shown.out.split("\nfunctions of Hermes that a ")
+    for text, side, function in (
+        (gateway, "gateway", "gateway.run.GatewayRunner._handle_message"),
+        (worker, "worker", "gateway.session.SessionStore._save"),
+    ):
+        first, head, *rows = text.splitlines()
+        assert first == f"{side} replaces"
+        assert head.split() == ["FUNCTION", "REASON", "VERSIONS", "REQUIRED", "HERE"]
+        (row,) = (row for row in rows if row.startswith(f"{function} "))
+        assert re.split(r" {2,}", row)[2:] == ["0.19 and newer", "yes", "yes"]
 
 
 def test_everything_that_is_wrong_is_told_with_its_mending(healthy: Installation) -> None:
@@ -133,8 +144,8 @@ def test_a_seam_that_is_missing_is_named(healthy: Installation) -> None:
     (patch / "usercustomize.py").write_text("")
     (patch / "sitecustomize.py").write_text(
         """\
-import hermes_router.hermes.compat.seams as seams
-seams.RUNNER_METHODS = (*seams.RUNNER_METHODS, "_method_of_another_hermes")
+from hermes_router.hermes.compat.seams import required
+required.RUNNER_METHODS = (*required.RUNNER_METHODS, "_method_of_another_hermes")
 """
     )
     healthy.extra["PYTHONPATH"] = str(patch)
@@ -142,6 +153,87 @@ seams.RUNNER_METHODS = (*seams.RUNNER_METHODS, "_method_of_another_hermes")
     assert finding["severity"] == "error"
     assert "GatewayRunner._method_of_another_hermes" in finding["what"]
     assert "routing is off" in finding["what"]
+
+
+def test_what_a_worker_replaces_and_this_hermes_lacks_is_told(healthy: Installation) -> None:
+    patch = healthy.base / "patch"
+    patch.mkdir()
+    (patch / "usercustomize.py").write_text("")
+    (patch / "sitecustomize.py").write_text(
+        """\
+from hermes_router_worker.hermes import patching, replacements
+store = "gateway.session:SessionStore"
+replacements.NEEDED = patching.Patch(owner=store, name="_gone", why="rows would be lost")
+replacements.USED = patching.Patch(owner=store, name="_less", why="it is quicker", required=False)
+"""
+    )
+    healthy.extra["PYTHONPATH"] = str(patch)
+    shown = healthy.run("doctor", "--json")
+    assert shown.status == 1
+    told = {f["severity"]: f for f in shown.json["findings"] if f["check"] == "worker-seams"}
+    assert set(told) == {"error", "warning"}
+    needed, used = told["error"]["what"], told["warning"]["what"]
+    assert needed.endswith("SessionStore._gone, which a worker must replace: rows would be lost")
+    assert used.endswith("SessionStore._less, which a worker replaces: it is quicker")
+    assert all(finding["where"] and finding["mend"] for finding in told.values())
+    listed = {one["function"]: one for one in shown.json["replaced"]["worker"]}
+    assert listed["gateway.session.SessionStore._gone"] == {
+        "function": "gateway.session.SessionStore._gone",
+        "why": "rows would be lost",
+        "since": "0.19",
+        "until": None,
+        "required": True,
+        "found": False,
+        "missing": True,
+    }
+    assert listed["gateway.session.SessionStore._save"]["found"]
+    assert not any(one["missing"] for one in shown.json["replaced"]["gateway"])
+
+
+def test_a_worker_side_that_cannot_be_asked_is_told(healthy: Installation) -> None:
+    patch = healthy.base / "patch"
+    patch.mkdir()
+    (patch / "usercustomize.py").write_text("")
+    (patch / "sitecustomize.py").write_text(
+        """\
+from hermes_router_worker.hermes import replacements
+del replacements.all_patches
+"""
+    )
+    healthy.extra["PYTHONPATH"] = str(patch)
+    shown = healthy.run("doctor", "-v")
+    assert shown.status == 1
+    assert (
+        "the functions of Hermes that a worker needs could not be checked: AttributeError: "
+        in shown.out
+    )
+    assert "Traceback" not in shown.out
+    assert "functions of Hermes that a gateway replaces" in shown.out
+    assert "functions of Hermes that a worker replaces" not in shown.out
+
+
+def test_a_hermes_that_no_test_ran_on_and_homes_of_a_newer_one_are_told(
+    healthy: Installation,
+) -> None:
+    patch = healthy.base / "patch"
+    patch.mkdir()
+    (patch / "usercustomize.py").write_text("")
+    (patch / "sitecustomize.py").write_text(
+        """\
+import hermes_router.protocol.system.versions as versions
+versions.NEWEST_TESTED = "0.1.0"
+"""
+    )
+    healthy.extra["PYTHONPATH"] = str(patch)
+    config = healthy.profile("career") / "config.yaml"
+    config.write_text(f"_config_version: 9999\n{config.read_text()}")
+    shown = healthy.run("doctor", "--json")
+    told = {finding["check"]: finding for finding in shown.json["findings"]}
+    assert shown.status == 5
+    assert told["hermes-untested"]["severity"] == told["home-newer"]["severity"] == "warning"
+    assert "the newest is 0.1.0" in told["hermes-untested"]["what"]
+    assert told["home-newer"]["profile"] == "career"
+    assert "config.yaml has version 9999" in told["home-newer"]["what"]
 
 
 def test_a_hermes_that_does_not_start_is_told(healthy: Installation) -> None:

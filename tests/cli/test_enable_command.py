@@ -88,7 +88,7 @@ def test_the_file_keeps_its_mode_its_comments_and_its_place(installation: Instal
     assert sorted(path.name for path in installation.base.glob(".dotfiles*")) == []
     again = installation.run("enable")
     assert again.status == 0
-    assert "is enabled already" in again.out
+    assert "is already enabled" in again.out
     assert repository.read_text() == wanted
 
 

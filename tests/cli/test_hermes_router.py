@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import CHAT, Installation, Shown
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 def hermes(installation: Installation, *arguments: str) -> Shown:
@@ -21,7 +21,7 @@ def hermes(installation: Installation, *arguments: str) -> Shown:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     assert "Traceback" not in done.stderr
@@ -32,7 +32,7 @@ def test_hermes_router_is_the_same_command(installation: Installation) -> None:
     for arguments in (("routes",), ("test-route", f"telegram:{CHAT}:6")):
         ours, theirs = installation.run(*arguments), hermes(installation, *arguments)
         assert theirs.status == ours.status
-        assert theirs.out == ours.out
+        assert theirs.out == ours.out.replace("hermes-router doctor", "hermes router doctor")
 
 
 def test_statuses_and_errors_are_the_commands_own(installation: Installation) -> None:
@@ -67,3 +67,14 @@ def test_the_parser_is_described_only_when_hermes_asks() -> None:
     parser = argparse.ArgumentParser("hermes router")
     registered[0]["setup_fn"](parser)
     assert parser.parse_args(["routes", "--json"]).router_command == "routes"
+
+
+def test_a_slip_in_the_routes_is_not_what_was_meant(installation: Installation) -> None:
+    installation.config.write_text('profile_routes: {telegramm: {"5": career}}\n')
+    told = installation.run("test-route", "telegram:5").out
+    assert (
+        "the routes name the platform 'telegramm', which no Hermes has; check its spelling" in told
+    )
+    assert "did you mean" not in told
+    installation.config.write_text('profile_routes: {telegram: {"5": career}}\n')
+    assert "routes exist for: telegram" in installation.run("test-route", "slack:C05ABC").out

@@ -109,7 +109,7 @@ def test_flags_map_switch_on_and_are_taken_back(seen: Installation) -> None:
 
 def test_a_route_is_changed_and_taken_away(seen: Installation) -> None:
     assert "routed to finance" in seen.run("init", "--map", f"telegram:{CHAT}:6=finance").out
-    assert "not routed any more" in seen.run("init", "--map", f"telegram:{CHAT}:6=-").out
+    assert "no longer routed" in seen.run("init", "--map", f"telegram:{CHAT}:6=-").out
     places = {place: profile for place, _, profile in listed(seen)}
     assert places[NEW] == "finance"  # the chat's own route
     assert "6: career" not in seen.config.read_text()
@@ -141,9 +141,9 @@ def test_what_cannot_be_taken_back_is_said(seen: Installation) -> None:
     ("arguments", "status", "words"),
     [
         (("--map", f"{NEW}=nobody"), 1, "no profile 'nobody'"),
-        (("--map", NEW), 2, "names no place and profile"),
-        (("--map", "nonsense=career"), 2, "no place"),
-        (("--create", "Not A Name"), 2, "can be no profile's name"),
+        (("--map", NEW), 2, "is not PLACE=PROFILE"),
+        (("--map", "nonsense=career"), 2, "not a place"),
+        (("--create", "Not A Name"), 2, "is not a valid profile name"),
         (("--list", "--undo"), 2, "not allowed with"),
     ],
 )
@@ -160,7 +160,7 @@ def test_a_profile_is_made_with_the_gateways_model(seen: Installation) -> None:
     with seen.config.open("a") as file:
         file.write("model: {default: the-model, provider: custom}\n")
     shown = seen.run("init", "--create", "kid", "--map", f"{NEW}=kid")
-    assert "made the profile kid" in shown.out, shown.err
+    assert "created the profile kid" in shown.out, shown.err
     assert "the-model" in (seen.profile("kid") / "config.yaml").read_text()
     assert "kid" in seen.run("init", "--undo").out
     assert seen.profile("kid").is_dir()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -106,7 +104,7 @@ def test_a_profile_whose_launcher_does_not_work_here_is_unusable(
     env = installation.environ(PATH=str(empty))
     shown = installation.run("test-route", PLACE, env=env)
     assert shown.status == 3
-    assert "its launcher, bubblewrap, does not work here" in shown.out
+    assert "its launcher bubblewrap does not work here" in shown.out
     assert "install the package bubblewrap" in shown.out
     (row,) = (
         line
@@ -149,7 +147,7 @@ MODEL_LINE = "model: {default: m, provider: custom, base_url: 'http://localhost:
         ("default", "unmatched", 1, "unmatched: answered by the gateway itself, profile default"),
         ("deny", "denied", 1, "unmatched: denied, nobody answers"),
         ("career", "worker", 0, "answered by a worker of profile career"),
-        ("absent", "unusable", 3, "routed to profile absent, which is unusable"),
+        ("absent", "unusable", 3, "routed to profile absent, which cannot be used"),
         ("{telegram: deny}", "denied", 1, "denied"),
         ("{irc: deny}", "unmatched", 1, "unmatched"),
     ],
@@ -256,9 +254,9 @@ def test_an_unknown_platform_is_told_beside_those_that_have_routes(
         ([PLACE, "--user"], "expected one argument"),
         ([PLACE, "--jsno"], "unrecognized arguments: --jsno"),
         ([PLACE, "extra"], "unrecognized arguments: extra"),
-        ([PLACE, "--keep"], "go with --say"),
-        ([PLACE, "--say", " "], "--say needs something to say"),
-        ([PLACE, "--chat-type", "dm"], "go with --say"),
+        ([PLACE, "--keep"], "together with --say"),
+        ([PLACE, "--say", " "], "--say needs a text"),
+        ([PLACE, "--chat-type", "dm"], "together with --say"),
         ([PLACE, "--config", "nowhere.yaml"], "there is no such file"),
         ([PLACE, "--home", "nowhere"], "there is no Hermes home"),
     ],
@@ -346,7 +344,7 @@ def _imported(installation: Installation, *arguments: str) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip() for line in lines}
@@ -361,13 +359,13 @@ def test_it_imports_nothing_that_it_does_not_need(installation: Installation) ->
         assert f"hermes_router.cli.{command}" not in imported
 
 
-def _fastest(command: list[str], env: dict[str, str], times: int) -> float:
-    taken = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        subprocess.run(command, env=env, check=True, capture_output=True, timeout=60)
-        taken.append(time.perf_counter() - begun)
-    return min(taken)
+def _cost(command: list[str], env: dict[str, str]) -> float:
+    """Run a command; return its processor time in seconds, whoever else uses the machine."""
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_utime + used.ru_stime
 
 
 def test_it_takes_little_longer_than_a_python_that_only_imports_its_parsers(
@@ -377,9 +375,10 @@ def test_it_takes_little_longer_than_a_python_that_only_imports_its_parsers(
     python, env = list(without_hermes.python), without_hermes.environ()
     command = [*python, "-m", "hermes_router.cli", "test-route", PLACE]
     base = [*python, "-c", "import msgspec, yaml"]
-    _fastest(command, env, 2)  # the byte code is compiled, the files are cached
-    ratios = [_fastest(command, env, 4) / _fastest(base, env, 4) for _ in range(3)]
-    assert statistics.median(ratios) < 2.3, ratios
+    _cost(command, env)  # the byte code is compiled, the files are cached
+    costs = [(_cost(command, env), _cost(base, env)) for _ in range(12)]
+    ours, theirs = map(min, zip(*costs, strict=True))
+    assert ours / theirs < 2.3, costs
 
 
 def test_a_profile_that_cannot_be_written_is_unusable(installation: Installation) -> None:

@@ -25,10 +25,10 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(installation: Installat
     for arguments, status, words in (
         (("add", PLACE, "nobody"), 1, "no profile 'nobody'"),
         (("add", f"telegram:{CHAT}:6", "finance"), 1, "already"),
-        (("remove", PLACE), 1, "no route is for"),
-        (("add", "nonsense", "career"), 2, "no place"),
+        (("remove", PLACE), 1, "there is no route for"),
+        (("add", "nonsense", "career"), 2, "not a place"),
         (("add", PLACE), 2, "add PLACE PROFILE"),
-        (("undo",), 1, "nothing to take back"),
+        (("undo",), 1, "no edit to undo"),
     ):
         done = installation.run("route", *arguments)
         assert (done.status, words in done.err) == (status, True), done

@@ -81,7 +81,10 @@ def test_a_broken_file_is_told_and_what_a_running_gateway_does(installation: Ins
     assert shown.status == 2
     assert "unknown key 'profil'" in shown.err
     assert "did you mean 'profile'?" in shown.err
-    assert "NOTE: a gateway with this file answers in no place until it is mended" in shown.err
+    assert (
+        "NOTE: a gateway that starts with this file answers in no place until you correct it"
+        in shown.err
+    )
     assert installation.run("routes", "--json").json["exit_status"] == 2
 
 
@@ -130,7 +133,7 @@ def test_a_check_needs_no_home_and_asks_for_no_profile(installation: Installatio
     env = {"PATH": os.environ["PATH"], "HOME": str(installation.base / "nobody")}
     shown = installation.run("routes", "--check", str(installation.config), env=env)
     assert shown.status == 0
-    assert "5 routes, nothing to report" in shown.out
+    assert "5 routes, no errors or warnings" in shown.out
 
 
 def test_a_check_asks_for_the_profiles_of_a_home_that_is_named(installation: Installation) -> None:
@@ -158,7 +161,7 @@ def test_a_strict_check_counts_warnings(installation: Installation) -> None:
     installation.config.write_text(CONFIG + block)
     plain = installation.run("routes", "--check", str(installation.config))
     assert plain.status == 0
-    assert "to which no route leads" in plain.err
+    assert "but no route leads to it" in plain.err
     assert installation.run("routes", "--check", str(installation.config), "--strict").status == 1
 
 
@@ -167,7 +170,7 @@ def test_a_strict_check_counts_warnings(installation: Installation) -> None:
     [
         (["--check", "nowhere.yaml"], "there is no such file"),
         (["--check", "."], "it is not a regular file"),
-        (["--strict"], "--strict goes with --check"),
+        (["--strict"], "--strict works only together with --check"),
         (["--check"], "expected one argument"),
         (["telegram:1"], "unrecognized arguments"),
     ],
@@ -178,3 +181,29 @@ def test_a_wrong_command_line_is_one_message(
     shown = installation.run("routes", *arguments)
     assert shown.status == 2
     assert complaint in shown.err
+
+
+def test_a_home_that_is_a_link_is_mended_in_two_steps(installation: Installation) -> None:
+    (installation.home / "profiles" / "absent").symlink_to("..")
+    shown = installation.run("routes", "--home", str(installation.home))
+    assert "a link to another profile's home or to the root" in shown.out
+    link = installation.home / "profiles" / "absent"
+    create = f"HERMES_HOME={installation.home} hermes profile create absent"
+    assert f"rm {link}; {create}" in shown.out
+    assert "did you mean" not in shown.out
+    assert f"hermes-router doctor --home {installation.home} shows more" in shown.out
+
+
+def test_twenty_thousand_routes_are_shown_in_part(installation: Installation) -> None:
+    profiles = ("career", "finance", "finance")
+    chats = {
+        str(-1001000000000 - chat): {str(topic): profiles[topic % 3] for topic in range(100)}
+        for chat in range(200)
+    }
+    routes = {"gateway": {"profile_routes": {"telegram": chats}}}
+    installation.config.write_text(json.dumps(routes))
+    shown = installation.run("routes", "--profile", "career", "--platform", "telegram")
+    assert "6800 routes of 20000" in shown.out
+    assert len([line for line in shown.out.splitlines() if "career" in line]) == 6800
+    (one,) = installation.run("test-route", "telegram:-1001000000199:99").out.splitlines()[:1]
+    assert "career" in one

@@ -25,7 +25,7 @@ class Distributions:
 
 def build(target: str, source: Path, folder: Path) -> Path:
     argv = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
-    subprocess.run(argv, cwd=source, check=True, capture_output=True, timeout=60)
+    subprocess.run(argv, cwd=source, check=True, capture_output=True, timeout=200)
     (built,) = folder.iterdir()
     return built
 
@@ -56,8 +56,8 @@ def wheel_python(distributions: Distributions, tmp_path_factory: pytest.TempPath
     place = tmp_path_factory.mktemp("fresh") / "venv"
     python = place / "bin" / "python"
     make = [sys.executable, "-m", "venv", "--without-pip", str(place)]
-    subprocess.run(make, check=True, capture_output=True, timeout=60)
+    subprocess.run(make, check=True, capture_output=True, timeout=200)
     install = [sys.executable, "-m", "pip", "--python", str(python), "install"]
     install += ["--quiet", "--no-index", "--no-deps", str(distributions.wheel)]
-    subprocess.run(install, check=True, capture_output=True, timeout=100)
+    subprocess.run(install, check=True, capture_output=True, timeout=200)
     return python

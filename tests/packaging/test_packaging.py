@@ -45,7 +45,7 @@ def run_elsewhere(python: Path | str, *arguments: str) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     argv = [str(python), *arguments]
     done = subprocess.run(
-        argv, cwd=os.sep, env=environment, capture_output=True, text=True, check=True, timeout=60
+        argv, cwd=os.sep, env=environment, capture_output=True, text=True, check=True, timeout=200
     )
     return done.stdout
 
@@ -226,7 +226,7 @@ def test_the_project_is_gated_by_check_and_test_alone() -> None:
 def test_every_target_sets_itself_up(target: str) -> None:
     out = subprocess.run(
         ["make", "--dry-run", target],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=200,
     ).stdout  # fmt: skip
     setup, run = out.find("setup_venv.py"), out.find(".venv/bin/python -m")
     assert 0 <= setup < run
@@ -236,6 +236,6 @@ def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     out = subprocess.run(
-        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=200
     ).stdout
     assert re.findall(r"^  make ([\w-]+) ", out, re.MULTILINE) == phony.split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import os
 import shutil
 import signal
@@ -91,12 +92,14 @@ class Tree:
 
     def run(self, python: str | None = None) -> tuple[int, str]:
         process = self.start(python)
-        out, _ = process.communicate(timeout=100)
+        out, _ = process.communicate(timeout=200)
         return process.returncode, out
 
-    def installed(self) -> str:
-        pip = [str(self.venv / "bin/python"), "-m", "pip", "list", "--format=freeze"]
-        return subprocess.run(pip, capture_output=True, text=True, check=True, timeout=60).stdout
+    def installed(self) -> set[str]:
+        """Return what pip has recorded there; asking pip itself takes seconds."""
+        [site] = self.venv.glob("lib/python3*/site-packages")
+        found = importlib.metadata.distributions(path=[str(site)])
+        return {f"{one.name}=={one.version}" for one in found}
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ def test_it_makes_the_environment_once_and_mends_only_what_changed(tree: Tree) -
     status, out = tree.run()
     assert status == 0, out
     assert [line[7:12] for line in out.splitlines() if "/3]" in line] == ["[1/3]", "[2/3]", "[3/3]"]
-    assert {"hermes-agent==1", "small==1"} <= set(tree.installed().split())
+    assert {"hermes-agent==1", "small==1"} <= tree.installed()
 
     assert tree.run() == (0, "")
     assert tree.run(python="") == (0, "")  # without $PYTHON: the one that it was made with
@@ -129,7 +132,7 @@ def test_it_makes_the_environment_once_and_mends_only_what_changed(tree: Tree) -
     status, out = tree.run()
     assert status == 0, out
     assert [line[7:12] for line in out.splitlines() if "/3]" in line] == ["[3/3]"]
-    assert "small==2" in tree.installed().split()
+    assert "small==2" in tree.installed()
 
 
 def test_a_set_up_that_was_killed_is_made_again_from_scratch(tree: Tree) -> None:
@@ -139,7 +142,7 @@ def test_a_set_up_that_was_killed_is_made_again_from_scratch(tree: Tree) -> None
         if "[2/3]" in line:
             break
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=200)
     assert process.returncode == -signal.SIGKILL
     (tree.venv / "half").mkdir()
 
@@ -147,7 +150,7 @@ def test_a_set_up_that_was_killed_is_made_again_from_scratch(tree: Tree) -> None
     assert status == 0, out
     assert "(from scratch)" in out
     assert not (tree.venv / "half").exists()
-    assert "small==1" in tree.installed().split()
+    assert "small==1" in tree.installed()
 
 
 def test_a_step_that_fails_says_what_to_do(tree: Tree) -> None:
@@ -172,7 +175,7 @@ def test_an_environment_that_somebody_else_made_is_left_alone(tree: Tree) -> Non
     ("answer", "reason"),
     [
         ('{"version": [3, 10, 4], "base": "x", "missing": []}', "is Python 3.10.4"),
-        ('{"version": [3, 14, 0], "base": "x", "missing": []}', "is Python 3.14.0"),
+        ('{"version": [3, 15, 0], "base": "x", "missing": []}', "is Python 3.15.0"),
         (
             '{"version": [3, 12, 1], "base": "x", "missing": ["ensurepip"]}',
             "is Python 3.12.1 without ensurepip",
@@ -187,5 +190,5 @@ def test_a_python_that_does_not_fit_is_refused_with_the_reason(
     status, out = tree.run(python)
     assert status == 1
     assert f"{python}: {reason}" in out
-    assert "needs Python 3.11, 3.12 or 3.13" in out
+    assert "needs Python 3.11 to 3.14" in out
     assert not tree.venv.exists()

@@ -34,7 +34,7 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) 
     killed, left = start(tmp_path)
     alive, kept = start(tmp_path)
     killed.kill()
-    killed.wait(10)
+    killed.wait(60)
     mine = scratch.make(str(tmp_path))
     (tmp_path / "hermes-router-of-somebody").mkdir()
     assert (left / "secret").exists()
@@ -47,7 +47,7 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) 
         assert scratch.remove_left_behind(str(tmp_path)) == 0
     finally:
         alive.kill()
-        alive.wait(10)
+        alive.wait(60)
     assert scratch.remove_left_behind(str(tmp_path)) == 1
     assert len(list(tmp_path.glob(".hermes-router-*.lock"))) == 1
 
@@ -66,7 +66,7 @@ def test_an_orderly_end_leaves_nothing_and_no_end_hides_what_is_left(tmp_path: P
 def test_no_link_is_followed(tmp_path: Path) -> None:
     killed, left = start(tmp_path)
     killed.kill()
-    killed.wait(10)
+    killed.wait(60)
     elsewhere = tmp_path / "elsewhere"
     left.rename(elsewhere)
     left.symlink_to(elsewhere)

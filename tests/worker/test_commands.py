@@ -22,6 +22,10 @@ SIDE_QUESTIONS = any(command.name == "btw" for command in COMMAND_REGISTRY)
         ("/usage", ()),
         ("/title a good title", ("a good title",)),
         ("/voice status", ("oice",)),
+        ("/memory", ("memory",)),
+        ("/kanban", ("kanban",)),
+        ("/reload-skills", ("kills",)),
+        ("/new", ()),
     ],
     ids=lambda value: value.split()[0] if isinstance(value, str) else "",
 )
@@ -56,6 +60,18 @@ def test_a_question_beside_the_turn_is_answered_before_the_worker_leaves(
     assert asked
     side_question = command == "/btw" and SIDE_QUESTIONS
     assert any(b"alabaster" in body for body in asked) is side_question
-    answer = "ok" if side_question else "echo: which word was it?"
     last = [call for call in turn.calls if call.method == "send"][-1]
-    assert answer in str(last.args["content"])
+    assert "which word was it?" in str(last.args["content"])  # the model repeats what it is asked
+
+
+@pytest.mark.skipif(not SIDE_QUESTIONS, reason="Hermes has these commands from 0.21 on")
+def test_the_conversation_of_earlier_workers_can_be_reviewed(
+    place: Place, model: FakeModel
+) -> None:
+    place.ask("the word is alabaster")
+    for command, kind in (("/refine", "review"), ("/review the word", "chat"), ("/btw eh", "chat")):
+        seq = model.seq
+        place.say(command).wait_gone()
+        asked = [one for one in model.requests(kind, after=seq) if b"alabaster" in one.body]
+        assert asked, model.listing(seq)
+    assert "Current Session Context" in asked[0].system  # as in a turn

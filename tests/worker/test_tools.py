@@ -9,5 +9,5 @@ from tests.kit.workers.real_worker import Place
 def test_a_turn_may_schedule_jobs(place: Place, model: FakeModel) -> None:
     seq = model.seq
     place.ask("what can you do?")
-    request = model.wait_chat("what can you do?", timeout=30, after=seq)
+    request = model.wait_chat("what can you do?", timeout=150, after=seq)
     assert [name for name in request.tools if name.startswith("cronjob")]

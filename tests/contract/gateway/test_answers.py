@@ -12,7 +12,7 @@ from typing import Any
 import gateway.run
 import pytest
 
-from hermes_router_worker.hermes.session import answers
+from hermes_router_worker.hermes.session import answers, questions
 
 TREE = ast.parse(Path(gateway.run.__file__).read_text("utf-8"))
 
@@ -36,35 +36,48 @@ def words(node: ast.AST) -> Iterator[str]:
         yield from (str(word.value) for word in node.elts if isinstance(word, ast.Constant))
 
 
-#: From 0.21.3 on Hermes has functions that tell its words; before, they stand in its code.
-TELLS = hasattr(gateway.run.GatewayRunner, "_plaintext_approval_words")
+RUNNER = gateway.run.GatewayRunner
+#: Hermes 0.22 has functions that tell its words. 0.21 has tables of them, older ones have them in
+#: the code of a method.
+TELLS = hasattr(RUNNER, "_plaintext_approval_words")
 
 
 @pytest.fixture
 def runner() -> Any:
     """The real class, without what its constructor sets up."""
-    return object.__new__(gateway.run.GatewayRunner)
+    return object.__new__(RUNNER)
+
+
+def table(name: str) -> set[str]:
+    return set(getattr(RUNNER, name, ()))
+
+
+def approval_words(runner: Any) -> set[str]:
+    if TELLS:
+        return set(runner._plaintext_approval_words())
+    in_code = {*sets_called("_approve_words", "_deny_words"), *sets_compared_with("_raw_text")}
+    return table("_PLAINTEXT_APPROVAL_WORDS") or in_code
+
+
+def confirmation_words(runner: Any) -> set[str]:
+    if TELLS:
+        return set(runner._slash_confirm_text_choices())
+    return table("_SLASH_CONFIRM_TEXT_CHOICES") or set(sets_compared_with("_norm_reply"))
 
 
 def test_the_words_for_approvals_are_those_of_hermes(runner: Any) -> None:
-    known = {*sets_called("_approve_words", "_deny_words"), *sets_compared_with("_raw_text")}
-    assert set(answers.approval_words(runner)) == (
-        set(runner._plaintext_approval_words()) if TELLS else known
-    )
-    assert {"yes", "no", "👍"} <= set(answers.approval_words(runner))
-    assert bool(known) is not TELLS
+    words = approval_words(runner)
+    assert {"yes", "no", "👍"} <= words
+    assert set(answers.approval_words(runner)) == words
 
 
 def test_the_words_for_confirmations_are_those_of_hermes(runner: Any) -> None:
-    words = set(sets_compared_with("_norm_reply"))
-    commands = set(sets_compared_with("_cmd_reply"))
-    assert bool(words and commands) is not TELLS
-    if TELLS:
-        words = set(runner._slash_confirm_text_choices())
-        commands = set(runner._SLASH_CONFIRM_CMD_CHOICES)
+    words = confirmation_words(runner)
+    commands = table("_SLASH_CONFIRM_CMD_CHOICES") or set(sets_compared_with("_cmd_reply"))
+    assert words
+    assert "cancel" in commands
     assert set(answers.confirmation_words(runner)) == words
     assert set(answers.confirmation_commands(runner)) == commands
-    assert "cancel" in commands
 
 
 @pytest.mark.skipif(not TELLS, reason="this Hermes reads English words only")
@@ -97,7 +110,7 @@ def test_only_what_answers_is_awaited(monkeypatch: pytest.MonkeyPatch, what: str
             get_pending=lambda _key: {"id": 1} if what == "confirm" else None
         ),
     }
-    monkeypatch.setattr(answers, "_module", modules.__getitem__)
+    monkeypatch.setattr(questions, "_module", modules.__getitem__)
     texts = ("yes", "whatever I like", "/cancel", "/skill now", "a new task")
     awaited = [text for text in texts if answers.is_awaited(object(), "key", event(text))]
     expected = {

@@ -11,7 +11,7 @@ COMMON = """
 import json, os, subprocess
 from pathlib import Path
 from types import SimpleNamespace
-from hermes_router.hermes.compat import patches, patching
+from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.features.kanban import Kanban
 from hermes_cli import kanban_db as board
 
@@ -80,7 +80,7 @@ def run(tmp_path: Path, code: str) -> list[object]:
         env=environment | {"GATEWAYS_SECRET": "x", "TELEGRAM_BOT_TOKEN": "1:a"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from plugins.platforms.telegram.adapter import TelegramAdapter
 
-from hermes_router.hermes.compat import seams
 from hermes_router.hermes.compat.replacing import patches
 from hermes_router.hermes.compat.replacing.patching import owner_of
+from hermes_router.hermes.compat.seams import texts
 from hermes_router.hermes.features import deadlines
 from hermes_router.profiles.model import Profile
 
@@ -53,7 +53,7 @@ async def test_the_profiles_time_counts_while_its_approval_is_shown(
     (profile.home / "config.yaml").write_text(f"approvals: {{timeout: {written}}}\n")
     before = asked()
     async with deadlines.said_of(profile, "send_exec_approval"):
-        assert asked() == (seconds or seams.default_approval_seconds())
+        assert asked() == (seconds or texts.default_approval_seconds())
     async with deadlines.said_of(profile, "send"):
         assert asked() == before
     assert asked() == before

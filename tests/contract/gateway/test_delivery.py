@@ -158,7 +158,7 @@ async def test_what_was_sent_before_a_failure_is_told(
     adapter.failing = frozenset({"send_document"})
     answer = await carried(delivery, adapter, "two", "a.pdf", "b.pdf")
     assert "sms:5" in answer["error"]
-    assert "1 parts of it were sent before" in answer["error"]
+    assert "1 of its parts were sent before" in answer["error"]
     assert [name for name, _ in adapter.calls] == ["send", "send_document"]
 
 
@@ -187,3 +187,23 @@ async def test_a_platform_that_is_not_connected_is_an_error(
 ) -> None:
     answer = await carried(delivery, Plain(Platform.EMAIL), "hello")
     assert answer == {"error": "the gateway is not connected to sms"}
+
+
+class Leaving(Plain):
+    """Is disconnected by a gateway that stops while a text is on its way."""
+
+    is_connected = True
+
+    async def send(self, chat_id: str, content: str, **_: Any) -> SendResult:
+        self.is_connected = False
+        self._done("send", {"chat_id": chat_id, "content": content})
+        return SendResult(success=False, error="not connected", retryable=True)
+
+
+async def test_an_adapter_that_the_stop_of_the_gateway_disconnected_is_not_tried_again(
+    delivery: Callable[[Plain], GatewayDelivery],
+) -> None:
+    adapter = Leaving()
+    answer = await carried(delivery, adapter, "too late")
+    assert "the gateway stops" in answer["error"]
+    assert len(adapter.calls) == 1

@@ -21,7 +21,7 @@ def test_hermes_hands_over_to_no_platform_that_the_profile_has_not_itself(tmp_pa
         env={"HERMES_HOME": str(home), "HOME": str(tmp_path), "TELEGRAM_HOME_CHANNEL": "-100"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=True,
     )
     said = ("'telegram' is not configured/enabled in the gateway", "handoff.platform_not_enabled")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -9,13 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import IO, Any
 
 import pytest
 from gateway import delivery_ledger
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.delivered import is_settled, name_of
+from hermes_router_worker.home import lock
 from hermes_router_worker.send import ledger
 
 PLACE = msg.Place(platform="telegram", chat_id="-100", thread_id="6")
@@ -161,3 +164,44 @@ def test_a_text_is_settled_only_between_its_times() -> None:
     assert not is_settled(PLACE, "y", 150.0, settled)
     assert not is_settled(PLACE, "x", 50.0, settled)
     assert not is_settled(PLACE, "x", 250.0, settled)
+
+
+def test_two_threads_that_enter_replies_at_once_share_one_lock(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second lock would replace the file of the first, and end with its own object."""
+    taken: list[Path] = []
+    threads: list[Thread] = []
+
+    def hold_slowly(path: Path) -> IO[bytes]:
+        taken.append(path)
+        if len(taken) == 1:
+            threads.append(Thread(target=delivery_ledger._owner_stamp))
+            threads[0].start()
+            threads[0].join(0.5)  # for ever, if the other thread has to wait for this one
+        return lock.hold_for_life(path)
+
+    monkeypatch.setattr(ledger, "hold_for_life", hold_slowly)
+    pid, started = delivery_ledger._owner_stamp()
+    threads[0].join(60)
+    assert taken == [home / "hermes-router" / "debtors" / f"{pid}-{started}.lock"]
+    assert lock.is_held(taken[0])
+
+
+def test_two_workers_may_ask_at_once_whether_a_third_lives(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither takes the other's look at the lock for the life of the third."""
+    path, flock = home / "of-a-dead-one.lock", fcntl.flock
+    path.touch()
+    others: list[bool] = []
+
+    def look_meanwhile(file: Any, how: int) -> None:
+        flock(file, how)
+        if not others:
+            others.append(True)
+            others[0] = lock.is_held(path)
+
+    monkeypatch.setattr(fcntl, "flock", look_meanwhile)
+    assert not lock.is_held(path)
+    assert others == [False]

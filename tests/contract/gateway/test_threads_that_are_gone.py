@@ -122,7 +122,7 @@ async def test_a_reply_to_a_routed_thread_that_is_gone_is_not_sent(
     done = await adapter.send(SPACE, "private words", metadata={"thread_id": ROUTED})
     assert not done.success
     assert google.said == []
-    assert f"topic {ROUTED} of chat {SPACE} is gone" in caplog.text
+    assert f"topic {ROUTED} of chat {SPACE} was deleted" in caplog.text
     await adapter.send(SPACE, "hello", metadata={"thread_id": UNROUTED})  # Hermes's own way
     assert google.said == [("POST", "a new thread", "hello")]
 

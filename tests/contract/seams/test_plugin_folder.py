@@ -44,7 +44,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `git clone` gives: the tracked files of this tree, as they are now."""
     folder = tmp_path_factory.mktemp("plugins") / "hermes-router"
     listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=30
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=200
     ).stdout
     for name in os.fsdecode(listed).split("\0")[:-1]:
         if (ROOT / name).is_file():
@@ -63,7 +63,8 @@ def test_the_manifest_is_true(tree: Path) -> None:
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("tools.plugin_guard") is None, reason="this Hermes does not scan"
+    importlib.util.find_spec("hermes_cli.plugins_discovery") is None,
+    reason="before 0.21 Hermes does not scan, or by rules that call our documentation critical",
 )
 def test_the_scan_before_an_installation_lets_us_in(tree: Path) -> None:
     """At most it asks, about as few lines as can be; the documentation says which."""
@@ -103,7 +104,7 @@ def found_plugins(home: Path) -> list[tuple[str, str, bool, str]]:
     done = subprocess.run(
         [sys.executable, "-P", "-c", FIND],
         env={"PATH": os.environ["PATH"], "HOME": str(home), "HERMES_HOME": str(home)},
-        cwd=home, capture_output=True, text=True, timeout=100, check=False,
+        cwd=home, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [tuple(item) for item in json.loads(done.stdout.splitlines()[-1])]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -36,6 +37,7 @@ NO_STEPS = frozenset(
         *("escape", "realpath", "dirname", "exc_info", "is_alive", "fn", "is_linux"),
         *("get_process_hermes_home", "_get_process_hermes_home", "read_yaml_layers", "_raw_cfg"),
         *("_load_bridge_config", "_status_template_to_regex", "load_gateway_config_for_runner"),
+        *("read_user_config_raw", "_float_env", "_read_raw_early", "makedirs"),
         # time, locks and the loop, without saying what runs
         *("time", "monotonic", "sleep", "Event", "Lock", "Thread", "ref", "OrderedDict", "done"),
         *("current_thread", "main_thread", "get_running_loop", "run_in_executor", "create_task"),
@@ -57,6 +59,8 @@ NO_STEPS = frozenset(
         # parsing the command line
         *("_exec_in_container", "_coalesce_session_name_args", "_plugin_cli_discovery_needed"),
         *("_run_and_exit_oneshot", "_add_portal_parser", "_add_session_filter_args"),
+        *("_resolve_deferred_platform_cli_command", "_primary_message_handler"),
+        *("_multiplex_profile_homes", "_primary_platform_event_handler"),
         *("_build_kanban_parser", "_build_project_parser", "_bundles_register", "_lsp_register"),
         *("_register_checkpoints_cli", "_register_curator_cli", "_register_journey_cli"),
         *("_build_cli_parser", "_parse_cli_args", "_run_oneshot_from_args", "_default_to_chat"),
@@ -206,10 +210,15 @@ def _root() -> Path:
     return Path(next(iter(spec.submodule_search_locations))).parent
 
 
+@functools.cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def _body(root: Path, where: str) -> Sequence[ast.stmt]:
     """The statements of a place of the table, such as ``gateway.run:GatewayRunner.start``."""
     module, _, path = where.partition(":")
-    body = ast.parse((root / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")).body
+    body = _parsed(root / f"{module.replace('.', '/')}.py").body
     for name in path.split(".") if path else ():
         body = _named(body, name) or (_of_mixins(root, name) if "." in path else [])
     return _until_running(body)
@@ -223,20 +232,20 @@ def _named(body: Sequence[ast.stmt], name: str) -> list[ast.stmt]:
 def _of_mixins(root: Path, name: str) -> list[ast.stmt]:
     """A method of the runner that is in one of its base classes, in a module of its own."""
     for file in sorted(root.glob("gateway/run_*.py")):
-        for node in ast.parse(file.read_text("utf-8")).body:
+        for node in _parsed(file).body:
             if isinstance(node, ast.ClassDef) and (found := _named(node.body, name)):
                 return found
     return []
 
 
-def _helpers(root: Path, where: str) -> dict[str, Function]:
+@functools.cache
+def _helpers(root: Path, module: str) -> dict[str, Function]:
     """The functions of the gateway's modules, or of the place's own, that a start may be in."""
-    module = where.partition(":")[0].replace(".", "/")
     files = root.glob("gateway/run*.py") if module == "gateway/run" else [root / f"{module}.py"]
     return {
         node.name: node
         for file in files
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        for node in ast.walk(_parsed(file))
         if isinstance(node, Function) and node.name.startswith(FOLLOWED)
     }
 
@@ -264,7 +273,8 @@ def _no_step(name: str, where: str) -> bool:
 def derived(root: Path, where: str) -> Iterator[tuple[str, int]]:
     """Yield each start-up step of one place, and its line. What has a row is a step."""
     rows = _rows(where)
-    steps = Steps(_helpers(root, where), rows, assignments=where != startup_table.INIT)
+    helpers = _helpers(root, where.partition(":")[0].replace(".", "/"))
+    steps = Steps(helpers, rows, assignments=where != startup_table.INIT)
     for statement in _body(root, where):
         steps.visit(statement)
     for name, line in steps.found.items():

@@ -66,7 +66,7 @@ def run(tmp_path: Path, code: str, **variables: str) -> list[str]:
         env=environment | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -3,14 +3,20 @@
 Real processes, each with a headless runner of the real Hermes on the same home. A round sends each
 of them one operation at the same time and waits for both: that is the barrier, and they loaded the
 home at different times. The same rounds without the guards lose data, or the test shows nothing.
+
+The processes are forked from one that has imported Hermes and done nothing else. So all tests have
+one path for their home, because modules of Hermes may keep it; each test begins with an empty one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
+import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +27,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 pytest.importorskip("gateway", reason="needs hermes-agent")
@@ -37,7 +44,7 @@ from hermes_router_worker.home.process_records import adopt_processes
 from hermes_router_worker.home.session_rows import guard_sessions, merge_rows
 
 ROUNDS = 200
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
 
 CONFIG = """\
 model: {default: kit-model, provider: custom, base_url: "http://127.0.0.1:9/v1", api_key: none,
@@ -49,16 +56,70 @@ model_catalog: {enabled: false}
 Reply = dict[str, Any]
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("base")
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(base: Path, zygote: Zygote) -> Path:
     """A profile home with nothing in it but a configuration."""
-    home = tmp_path / "root" / "profiles" / "career"
+    for left in base.iterdir():
+        shutil.rmtree(left)
+    return _lay_out(base)
+
+
+def _lay_out(base: Path) -> Path:
+    home = base / "root" / "profiles" / "career"
     home.mkdir(parents=True)
     (home / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    for folder in FOLDERS:
+        (base / folder.lower()).mkdir()
     return home
 
 
 # --- the processes --------------------------------------------------------------------------------
+
+
+READY = b"ready"
+
+
+class Zygote:
+    """The process that the others are forked from."""
+
+    def __init__(self, home: Path) -> None:
+        self._control, theirs = socket.socketpair()
+        command = [sys.executable, "-P", __file__, str(theirs.fileno())]
+        with theirs:
+            self._process = subprocess.Popen(
+                command, env=_environment(home), pass_fds=[theirs.fileno()]
+            )
+        assert self._control.recv(10) == READY, "its traceback is above"
+
+    def fork(self, *arguments: str) -> tuple[int, int, int]:
+        """Return a new process: its id, and the ends of its pipes to write to and to read from."""
+        (inwards, write), (read, outwards) = os.pipe(), os.pipe()
+        socket.send_fds(self._control, [json.dumps(arguments).encode()], [inwards, outwards])
+        os.close(inwards)
+        os.close(outwards)
+        return int(self._control.recv(100)), write, read
+
+    def end(self) -> None:
+        self._control.close()
+        self._process.wait(ANSWER_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def zygote(base: Path) -> Iterator[Zygote]:
+    zygote = Zygote(_lay_out(base))
+    yield zygote
+    zygote.end()
+
+
+@pytest.fixture(autouse=True)
+def forked(zygote: Zygote, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where workers come from."""
+    monkeypatch.setattr(Worker, "zygote", zygote, raising=False)
 
 
 class Worker:
@@ -67,24 +128,23 @@ class Worker:
     It answers once by itself, when it is ready.
     """
 
-    def __init__(self, home: Path, thread_id: str, *, guarded: bool = True) -> None:
-        command = [sys.executable, "-P", __file__, thread_id, "guarded" if guarded else "bare"]
-        self._process = subprocess.Popen(
-            command, env=_environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+    zygote: Zygote
+
+    def __init__(self, thread_id: str, *, guarded: bool = True) -> None:
+        pid, write, read = self.zygote.fork(thread_id, "guarded" if guarded else "bare")
+        self._process = _Process(pid)
+        self._requests, self._answers = os.fdopen(write, "wb"), os.fdopen(read, "rb")
 
     def send(self, *request: Any) -> None:
         """Start one operation."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        self._process.stdin.flush()
+        self._requests.write(json.dumps(request).encode() + b"\n")
+        self._requests.flush()
 
     def ask(self) -> Reply:
         """Wait for the answer to the oldest request."""
-        assert self._process.stdout is not None
-        watchdog = threading.Timer(ANSWER_SECONDS, self._process.kill)
+        watchdog = threading.Timer(ANSWER_SECONDS, self.signal, [signal.SIGKILL])
         watchdog.start()
-        line = self._process.stdout.readline()
+        line = self._answers.readline()
         watchdog.cancel()
         assert line, "the worker ended; its traceback is above"
         reply: Reply = json.loads(line)
@@ -97,12 +157,14 @@ class Worker:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process alone."""
-        self._process.send_signal(number)
+        self._process.signal(number)
 
     def end(self) -> None:
         """Kill the process and wait for its end."""
-        self._process.kill()
-        self._process.wait(ANSWER_SECONDS)
+        self._process.signal(signal.SIGKILL)
+        self._process.wait()
+        self._requests.close()
+        self._answers.close()
 
 
 @contextmanager
@@ -111,21 +173,18 @@ def working(home: Path, *threads: str, guarded: bool = True) -> Iterator[list[Wo
     with ExitStack() as stack:
         workers = []
         for thread in threads:
-            workers.append(Worker(home, thread, guarded=guarded))
+            workers.append(Worker(thread, guarded=guarded))
             stack.callback(workers[-1].end)
         for worker in workers:
             worker.ask()
         yield workers
 
 
+FOLDERS = ("HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME")
+
+
 def _environment(home: Path) -> dict[str, str]:
-    base = home.parents[2]
-    folders = {
-        name: str(base / name.lower())
-        for name in ("HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME")
-    }
-    for folder in folders.values():
-        Path(folder).mkdir(exist_ok=True)
+    folders = {name: str(home.parents[2] / name.lower()) for name in FOLDERS}
     search = os.pathsep.join([str(Path(hermes_router_worker.__file__).parents[1]), *sys.path])
     return {
         **folders,
@@ -480,6 +539,38 @@ def test_one_process_at_a_time_holds_the_lock_of_a_home_and_a_dead_one_does_not(
             assert nested
 
 
+async def test_a_function_that_waits_under_its_lock_keeps_no_thread_from_another_lock(
+    home: Path,
+) -> None:
+    """It may wait for such a thread: then both would wait for ever."""
+
+    def in_a_thread() -> bool:
+        with home_lock(home) as got:
+            return got
+
+    async def function() -> bool:
+        return await asyncio.to_thread(in_a_thread)
+
+    with anyio.fail_after(60):
+        assert await guards._serialised(function, home)()
+
+
+async def test_a_function_that_waits_under_its_lock_runs_in_one_task_at_a_time(home: Path) -> None:
+    steps: list[str] = []
+
+    async def function(name: str) -> None:
+        steps.append(f"{name} begins")
+        await asyncio.sleep(0)
+        steps.append(f"{name} ends")
+
+    serialised = guards._serialised(function, home)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serialised, "first")
+            tasks.start_soon(serialised, "second")
+    assert [step.split()[1] for step in steps] == ["begins", "ends"] * 2
+
+
 def test_a_lock_holder_that_is_stopped_delays_its_siblings_but_does_not_stop_them(
     home: Path,
 ) -> None:
@@ -626,24 +717,55 @@ def test_a_missing_point_is_named_with_the_version_of_hermes() -> None:
 def _kill(pids: list[int]) -> None:
     """Kill processes that are not ours to wait for, and see them end."""
     for pid in pids:
-        with suppress(ProcessLookupError), closing(_Ending(pid)) as ending:
-            os.kill(pid, signal.SIGKILL)
-            ending.wait()
+        with suppress(ProcessLookupError):
+            process = _Process(pid)
+            process.signal(signal.SIGKILL)
+            process.wait()
 
 
-class _Ending:
-    """The end of a process that is no child, seen through a descriptor (Linux)."""
+class _Process:
+    """A process that is no child of ours, by a descriptor (Linux)."""
 
     def __init__(self, pid: int) -> None:
         self._fd = os.pidfd_open(pid)
 
+    def signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._fd, number)
+
     def wait(self) -> None:
+        """Wait for its end; raises AssertionError if it does not come."""
         ready, _, _ = select.select([self._fd], [], [], ANSWER_SECONDS)
         assert ready
 
-    def close(self) -> None:
+    def __del__(self) -> None:
         os.close(self._fd)
 
 
+def _fork_workers(control: socket.socket) -> None:
+    """Import Hermes, and fork for each message: its arguments, with its stdin and stdout."""
+    import gateway.run
+
+    assert gateway.run
+    assert threading.active_count() == 1, threading.enumerate()
+    control.send(READY)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps them
+    while True:
+        message, pipes, _, _ = socket.recv_fds(control, 1000, 2)
+        if not message:
+            return
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            control.close()
+            for target, pipe in enumerate(pipes):
+                os.dup2(pipe, target)
+            _serve(*json.loads(message))
+            return
+        control.send(str(pid).encode())
+        for pipe in pipes:
+            os.close(pipe)
+
+
 if __name__ == "__main__":
-    _serve(*sys.argv[1:])
+    _fork_workers(socket.socket(fileno=int(sys.argv[1])))

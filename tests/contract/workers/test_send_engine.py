@@ -6,11 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes.sending import directory
+from hermes_router_worker.send import engine
 from hermes_router_worker.send.command import mean_the_origin
 
 HOME = msg.Place(platform="telegram", chat_id="-100", thread_id="7", name="home")
@@ -19,7 +22,8 @@ ORIGIN = msg.Place(platform="telegram", chat_id="-200", thread_id="8", name="her
 CODE = """
 import json, sys
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.send import engine, tools
+from hermes_router_worker.hermes.sending import tools
+from hermes_router_worker.send import engine
 from cron import scheduler
 
 class Noting:
@@ -43,6 +47,27 @@ for arguments in json.loads(sys.argv[1]):
     else:
         tool.send_message_tool(arguments)
 """
+
+
+def test_two_workers_that_start_at_once_both_keep_what_they_add_to_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERMES_HOME", str(tmp_path))
+    read, threads = directory._read, list[Thread]()
+
+    def read_meanwhile(path: Path) -> dict[str, Any]:
+        found = read(path)
+        if not threads:
+            threads.append(Thread(target=engine._add_to_directory, args=([ORIGIN],)))
+            threads[0].start()
+            threads[0].join(0.5)  # for ever, if the other worker has to wait for this one
+        return found
+
+    monkeypatch.setattr(directory, "_read", read_meanwhile)
+    engine._add_to_directory([HOME])
+    threads[0].join(60)
+    entries = read(tmp_path / "channel_directory.json")["platforms"]["telegram"]
+    assert [entry["name"] for entry in entries] == ["home", "here"]
 
 
 def sent(tmp_path: Path, scope: msg.DeliveryScope, *arguments: dict[str, Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,24 @@ def test_scripts_that_start_each_other_are_not_followed_for_ever(tmp_path: Path)
     script(one, f"#!/bin/sh\nexec {two}\n")
     script(two, f"#!/bin/sh\nexec {one}\n")
     assert layouts.found(str(one)).kind == "unknown"
+
+
+def test_this_python_is_looked_at_through_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import sys\nimport hermes_bootstrap\n"
+    script(tmp_path / "hermes", f"#!/bin/sh\nexec {sys.executable} -I -c '{code}' \"$@\"\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert layouts.here().kind == "managed"
+    script(tmp_path / "hermes", "#!/bin/sh\nexec /another/python -m hermes_cli.main\n")
+    assert layouts.here().python == Path(sys.executable)
+
+
+def test_of_several_hermes_the_first_on_the_path_is_meant(
+    venv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = script(tmp_path / "other/bin/hermes", "#!/opt/other/bin/python\n")
+    for first, python in ((other, Path("/opt/other/bin/python")), (venv / "bin/hermes", None)):
+        monkeypatch.setenv("PATH", f"{first.parent}:{venv}/bin:{other.parent}")
+        assert layouts.found().command == first
+        assert layouts.found().python == (python or venv / "bin/python")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hermes_router.cli.parser import COMMANDS
 from hermes_router.cli.terminal import output
 
 
@@ -28,3 +29,15 @@ def test_a_narrow_terminal_gets_records(
 def test_one_is_not_many() -> None:
     assert output.counted(1, "route") == "1 route"
     assert output.counted(2, "route") == "2 routes"
+
+
+def test_hints_name_the_command_that_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    hint = "hermes-router enable --home x, then hermes-router routes; hermes-router is a plugin"
+    monkeypatch.setattr(output, "_names", [])
+    assert output.clean(hint) == hint
+    output.called_by_hermes()
+    assert output.clean(hint) == (
+        "hermes router enable --home x, then hermes router routes; hermes-router is a plugin"
+    )
+    for name in COMMANDS:
+        assert output.clean(f"hermes-router {name}") == f"hermes router {name}"

@@ -70,8 +70,20 @@ def test_chat_and_thread_in_one_key(
 
 def test_an_id_that_looks_like_none_of_its_platform_is_told(tmp_path: Path) -> None:
     (told,) = problems(tmp_path, "profile_routes: {slack: {general-talk: a}}\n")
-    assert "looks like no id of slack" in told
+    assert "does not look like an id of slack" in told
     assert "warning" in told
+
+
+@pytest.mark.parametrize(
+    ("platform", "chat"),
+    [("slack", "C456:1700000000.000100"), ("matrix", "!room:example.org:$ev")],
+)
+def test_chat_and_thread_in_one_id_of_a_list_are_told(
+    tmp_path: Path, platform: str, chat: str
+) -> None:
+    route = f'{{platform: {platform}, chat_id: "{chat}", profile: a}}'
+    (told,) = problems(tmp_path, f"profile_routes: [{route}]\n")
+    assert f"does not look like an id of {platform}" in told
 
 
 def test_a_platform_that_no_hermes_has_is_told_offline(tmp_path: Path) -> None:
@@ -82,8 +94,8 @@ def test_a_platform_that_no_hermes_has_is_told_offline(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "where", "what"),
     [
-        ('a: 1\nb: "open\nc: 2\n', "2:4", "a quote is opened here and never closed"),
-        ("a: [1,\nb: 2\n", "1:4", "a [ is opened here and never closed"),
+        ('a: 1\nb: "open\nc: 2\n', "2:4", "the quote that begins here is not closed"),
+        ("a: [1,\nb: 2\n", "1:4", "the [ that begins here is not closed"),
         ("a:\n\tb: 1\n", "2:1", "a tab"),
         ("a: !secret b\n", "1:4", "the tag !secret, which Hermes does not know"),
         ("a: 1\n".encode("utf-16"), "1:1", "UTF-16 text"),
@@ -95,6 +107,7 @@ def test_a_broken_file_is_told_at_its_cause(
     (told,) = problems(tmp_path, text)
     assert told.startswith(f"{where}: ")
     assert what in told
+    assert told.count("not valid YAML") <= 1
 
 
 @pytest.mark.parametrize("word", ["none", "null", "ignore", "off"])

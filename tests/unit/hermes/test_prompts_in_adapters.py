@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -91,7 +93,7 @@ async def test_each_click_finds_the_picker_of_its_message(adapter: Adapter) -> N
 
 
 async def test_a_click_on_a_closed_picker_does_not_find_another_one(adapter: Adapter) -> None:
-    forget(adapter, a_prompt(2))
+    forget(adapter, a_prompt(2).token, a_prompt(2).id)
     for message in (2, 3, 3):
         await clicked(adapter, message)
     assert adapter.seen == [None, "routed 3", None]
@@ -142,6 +144,46 @@ def test_a_prompt_is_forgotten_in_all_shapes_that_adapters_keep() -> None:
 
     state = {name: one | shapes(kept)[name] for name, one in shapes(gone).items()}
     adapter = SimpleNamespace(**state, _messages={1: gone.token}, _approval_counter=3)
-    forget(adapter, gone)
+    forget(adapter, gone.token, gone.id)
     assert {name: vars(adapter)[name] for name in state} == shapes(kept)
     assert adapter._messages == {1: gone.token}
+
+
+class AnAdapter(SimpleNamespace):
+    """As adapters are, and unlike its base: something that may be referred to weakly."""
+
+
+def test_what_an_adapter_tells_too_late_clicks_from_is_left_for_so_many_prompts() -> None:
+    adapter = AnAdapter(_clarify_state={}, _notify_clarify_expired=None, _approval_state={})
+    fronts = prompts._HermesFronts()
+
+    def close(number: int, method: str) -> Prompt:
+        prompt = a_prompt(number, adapter)
+        prompt.method = method
+        adapter._clarify_state[prompt.id] = adapter._approval_state[number] = prompt.token
+        fronts.closed(prompt)
+        fronts.closed(prompt)
+        return prompt
+
+    close(0, "send_exec_approval")  # this adapter would confirm a late click
+    assert adapter._clarify_state == adapter._approval_state == {}
+    first, *_, last = [close(number, "send_clarify") for number in range(1, 600)]
+    assert first.id not in adapter._clarify_state
+    assert adapter._clarify_state[last.id] == last.token
+    assert len(adapter._clarify_state) == len(adapter._approval_state) == 512
+
+
+def test_an_adapter_that_was_replaced_is_not_kept_for_late_clicks() -> None:
+    adapter = AnAdapter(_clarify_state={}, _notify_clarify_expired=None)
+    left, fronts = weakref.ref(adapter), prompts._HermesFronts()
+    for number in range(600):
+        prompt = a_prompt(number, adapter)
+        prompt.method = "send_clarify"  # of which this adapter tells late clicks
+        fronts.closed(prompt)
+    assert fronts._expired
+    del adapter, prompt
+    gc.collect()
+    assert left() is None
+    later = a_prompt(600, AnAdapter(_clarify_state={}, _notify_clarify_expired=None))
+    later.method = "send_clarify"
+    fronts.closed(later)  # the oldest makes room for it, and its adapter is gone

@@ -62,7 +62,7 @@ async def test_a_job_outlasts_the_limit_of_a_turn(profile: Profile, worker: Use)
     [
         ("os.kill(os.getpid(), signal.SIGKILL)", False, "SIGKILL"),
         ("say(msg.Begun(name='x')); os.kill(os.getpid(), signal.SIGKILL)", True, "SIGKILL"),
-        ("say(msg.Idle()); say(msg.Draining())", False, "without saying"),
+        ("say(msg.Idle()); say(msg.Draining())", False, "without the result"),
         ("say(msg.Failed(error='oh', traceback=''))", False, "oh"),
         ("say(msg.Start)", False, "status 1"),
     ],

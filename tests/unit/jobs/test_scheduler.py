@@ -11,15 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
+import anyio.from_thread
 import pytest
 
 from hermes_router.config.settings import Jobs, Schedule, Settings
+from hermes_router.jobs import maintenance
 from hermes_router.jobs.job_run import JobResult, JobSpec
 from hermes_router.jobs.scheduler import Member, Scheduler
 from hermes_router.profiles.model import Profile
 from tests.kit.state.ledger import obligations
 
-LONG = 20.0
+LONG = 60.0
 
 
 class Place:
@@ -241,6 +243,35 @@ async def test_what_a_dead_process_owes_gets_an_upkeep_once(tmp_path: Path) -> N
         assert len(place.started) == 1
         place.scheduler.nudge(place.profile)
         await place.until_started(2)
+
+
+async def test_a_worker_that_is_cut_off_during_an_upkeep_gets_another_one(tmp_path: Path) -> None:
+    """The first may have looked for unsent replies before that worker left one."""
+    obligations(tmp_path, "attempting")
+    async with served(tmp_path, Jobs()) as place:
+        await place.until_started(1)
+        place.scheduler.nudge(place.profile)
+        place.gate.set()
+        await place.until_started(2)
+
+
+async def test_a_worker_that_is_cut_off_during_a_look_starts_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Path] = []
+
+    def is_owed(home: Path) -> bool:
+        looks.append(home)
+        if len(looks) == 1:  # the worker left its reply just after this query
+            anyio.from_thread.run_sync(place.scheduler.nudge, place.profile)
+        return len(looks) > 1
+
+    monkeypatch.setattr(maintenance, "is_owed", is_owed)
+    async with served(tmp_path, Jobs()) as place:
+        place.scheduler._schedule = lambda: Schedule(cron=3600.0)
+        place.gate.set()
+        assert await place.until_started(1) == [""]
+    assert looks == [tmp_path] * 2
 
 
 async def test_a_used_home_gets_its_upkeep_when_it_is_quiet(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.profiles.fingerprint import _installations, stamp_of
+from hermes_router.profiles.fingerprint import _installations, obstacle_stamp_of, stamp_of
 from hermes_router.profiles.model import Profile, find
 
 
@@ -92,14 +92,15 @@ def _install_again(site: Path) -> None:
 def hermes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a folder in which a Hermes is installed that is found before any other."""
     site = tmp_path / "site"
-    (site / "gateway").mkdir(parents=True)
-    (site / "gateway" / "__init__.py").touch()
+    for package in ("gateway", "hermes_cli"):
+        (site / package).mkdir(parents=True)
+        (site / package / "__init__.py").touch()
     (site / "gateway" / "run.py").write_text("x = 1", "utf-8")
     (site / "hermes_agent-9.0.dist-info").mkdir()
     metadata = "Metadata-Version: 2.1\nName: hermes-agent\nVersion: 9.0\n"
     (site / "hermes_agent-9.0.dist-info" / "METADATA").write_text(metadata, "utf-8")
     monkeypatch.syspath_prepend(site)
-    monkeypatch.delitem(sys.modules, "gateway", raising=False)
+    monkeypatch.delitem(sys.modules, "hermes_cli", raising=False)
     _installations.cache_clear()
     yield site
     _installations.cache_clear()
@@ -157,3 +158,11 @@ def test_what_a_turn_leaves_by_itself_is_no_change(
     before = stamp_of(profile)
     change(profile.home)
     assert stamp_of(profile) == before
+
+
+def test_skills_that_a_failing_start_copies_keep_no_worker_from_starting(profile: Profile) -> None:
+    before = obstacle_stamp_of(profile)
+    _add_skill(profile.home)
+    assert obstacle_stamp_of(profile) == before
+    _edit_hook(profile.home)
+    assert obstacle_stamp_of(profile) != before

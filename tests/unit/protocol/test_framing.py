@@ -64,7 +64,7 @@ async def poured(pipe: Pipe, most: int) -> int:
 
 
 async def received(pipe: Pipe) -> bytes:
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         return bytes(await pipe.reader.receive())
 
 
@@ -138,7 +138,7 @@ async def test_a_sender_that_is_cancelled_leaves_no_half_frame(pipe: Pipe) -> No
 
 
 async def test_a_peer_that_does_not_read_costs_a_cancelled_sender_its_pipe(pipe: Pipe) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pipe.writer.send, bytes(300_000))
             await anyio.wait_all_tasks_blocked()

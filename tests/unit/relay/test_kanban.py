@@ -100,3 +100,22 @@ def test_a_hermes_that_notes_no_owner_is_served_where_a_profile_answers(
     old = {name: value for name, value in row(CAREER, None).items() if name != "notifier_profile"}
     assert subscriptions.served(old, loaded) is not None
     assert subscriptions.wakes("card t_1 is done", Place("telegram", *CAREER))
+
+
+def test_a_subscription_that_comes_while_a_text_is_looked_at_disturbs_nothing(
+    subscriptions: Subscriptions, loaded: model.RouterConfig
+) -> None:
+    """Hermes lists subscriptions in a thread. Here the look itself lets one more be listed."""
+
+    class Text(str):
+        __slots__ = ()
+
+        def __contains__(self, task: str) -> bool:  # type: ignore[override]
+            subscriptions.served(row(CAREER, "career") | {"task_id": "t_3"}, loaded)
+            return super().__contains__(task)
+
+    for task in ("t_1", "t_2"):
+        subscriptions.served(row(CAREER, "career") | {"task_id": task}, loaded)
+    place = Place("telegram", *CAREER)
+    assert subscriptions.wakes(Text("card t_9 is done"), place) is None
+    assert subscriptions.wakes("card t_3 is done", place)

@@ -142,7 +142,7 @@ def test_a_folder_that_is_a_file_costs_the_note_and_is_said_once(
     entry.settle()
     assert ledger.open == []
     entered(ledger, "2")
-    warnings = [r for r in caplog.records if "cannot be noted" in r.message and r.levelno >= 30]
+    warnings = [r for r in caplog.records if "cannot be written" in r.message and r.levelno >= 30]
     assert len(warnings) == 1
     (tmp_path / "hermes-router").unlink()
     assert entered(ledger, "3").recorded

@@ -187,7 +187,7 @@ class World:
         turn = Turn(self.place, settings, self.services, received=0.0)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(turn.run)
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 await turn.offer(EventSender({"text": "hi"}, {}))
                 await turn.ended.wait()
         return turn

@@ -46,7 +46,7 @@ class PromptRegistry:
     async def serving(self) -> AsyncIterator[RpcServer]:
         worker = cast("WorkerProcess", self.worker)
         calls = RpcServer(self.do, worker, turn_id="t", noted=self.noted, take=self.take)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as outer:
 
                 async def serve() -> None:

@@ -13,12 +13,14 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from hermes_router.errors import WorkerError
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.turn import Halt
+from hermes_router.turns.turn import Halt, Turn
 from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.workers import turn_log
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
 
 
@@ -44,6 +46,48 @@ async def test_a_good_turn_ends_without_a_word(scene: Scene, worker: Use) -> Non
     assert 'exit="status 0"' in log_of(scene)
 
 
+GOOD = ANSWER + "say(msg.Idle()); say(msg.Draining())"
+
+
+async def test_a_full_disk_costs_the_lines_of_the_log_and_not_the_turn(
+    scene: Scene, worker: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    monkeypatch.setattr(turn_log, "write_line", lambda _to, *_, **__: os.write(full, b"line"))
+    worker(GOOD)
+    with anyio.fail_after(60):
+        turn = await serve(scene)
+    os.close(full)
+    assert turn.failure is None
+    assert scene.notices == []
+
+
+@pytest.mark.parametrize("step", ["_loss_costs_nothing", "_log_end"])
+async def test_a_turn_ends_whatever_fails_at_its_end(
+    scene: Scene, worker: Use, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(_turn: Turn) -> None:
+        raise RuntimeError("at the end")
+
+    monkeypatch.setattr(Turn, step, fail)
+    worker(GOOD)
+    with anyio.fail_after(60):
+        turn = await serve(scene)
+    assert turn.ended.is_set()
+
+
+async def test_whoever_offers_a_message_hears_of_workers_whose_end_fails(
+    scene: Scene, worker: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_turn: Turn) -> None:
+        raise RuntimeError("at the end")
+
+    monkeypatch.setattr(Turn, "_loss_costs_nothing", fail)
+    worker("raise SystemExit(1)")
+    with anyio.fail_after(60), pytest.raises(WorkerError, match="without accepting the message"):
+        await serve(scene)
+
+
 BAD_FRAMES = {
     "cut": ("hello(); raw(b'\\0\\0\\0\\x09abc')", "ended inside a frame"),
     "oversize": ("hello(); raw(b'\\x7f\\0\\0\\0')", "are allowed"),
@@ -61,7 +105,7 @@ BAD_FRAMES = {
         "hello(); raw(frame(msgspec.msgpack.encode({'op': 'call', 'id': 1})))",
         "method",
     ),
-    "second-hello": ("hello(); hello()", "sent hello where it makes no sense"),
+    "second-hello": ("hello(); hello()", "sent hello in a state in which it is not allowed"),
     "answer-to-no-event": ("hello(); say(msg.Accepted(event=77))", "event 77"),
     "chunk-without-end": (
         "hello()\nfor i in range(10): say(msg.Chunk(stream=1, data=b'x' * 200_000))",
@@ -102,7 +146,7 @@ say(msg.Idle()); say(msg.Draining())
 async def test_a_worker_that_never_gets_ready_is_ended_in_time(scene: Scene, worker: Use) -> None:
     worker("time.sleep(60)")
     times = replace(QUICK.timeouts, start=1.0)
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         turn = await serve(scene, replace(QUICK, timeouts=times))
     assert "timeouts.start" in str(turn.failure)
     assert "start: 1 s" in scene.notices[0]
@@ -111,7 +155,7 @@ async def test_a_worker_that_never_gets_ready_is_ended_in_time(scene: Scene, wor
 async def test_a_worker_without_a_sign_of_life_is_ended(scene: Scene, worker: Use) -> None:
     worker(ANSWER + "os.kill(os.getpid(), signal.SIGSTOP)")
     times = replace(QUICK.timeouts, silence=1.0)
-    with anyio.fail_after(15):
+    with anyio.fail_after(60):
         turn = await serve(scene, replace(QUICK, timeouts=times))
     assert "timeouts.silence" in str(turn.failure)
     assert len(scene.notices) == 1
@@ -120,7 +164,7 @@ async def test_a_worker_without_a_sign_of_life_is_ended(scene: Scene, worker: Us
 async def test_a_worker_that_ignores_signals_is_ended(scene: Scene, worker: Use) -> None:
     worker("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ANSWER + "time.sleep(60)")
     times = replace(QUICK.timeouts, turn=1.5)
-    with anyio.fail_after(15):
+    with anyio.fail_after(60):
         turn = await serve(scene, replace(QUICK, timeouts=times))
     assert "timeouts.turn" in str(turn.failure)
 

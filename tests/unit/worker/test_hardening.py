@@ -124,7 +124,7 @@ def test_the_tree_ends_with_the_gateway_where_the_kernel_does_not_help() -> None
         assert process.stdin is not None
         pids = [int(word) for word in process.stdout.readline().split()]
         process.stdin.close()  # as the end of the gateway does
-        process.wait(20)
+        process.wait(60)
         gone, alive = psutil.wait_procs([p for p in map(_process, pids) if p is not None], 10)
         for left in alive:
             left.kill()

@@ -1,4 +1,4 @@
-"""What is done the short way has the same result: copies, parsed YAML, checks of CA bundles."""
+"""What is done the short way has the same result: copies, and parsed YAML."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes_router.protocol.system.quick_yaml import reading_yaml_quickly
-from hermes_router_worker.startup import speedups
-from hermes_router_worker.startup.speedups import builder, quick_copy
+from hermes_router_worker.hermes.startup import speedups
+from hermes_router_worker.hermes.startup.speedups import builder, quick_copy
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 PLAIN = st.recursive(
@@ -124,23 +124,3 @@ def test_a_tag_that_somebody_added_to_pythons_loader_is_known(
     constructors = yaml.SafeLoader.yaml_constructors | {"!mine": lambda _loader, node: node.value}
     monkeypatch.setattr(yaml.SafeLoader, "yaml_constructors", constructors)
     assert yaml.safe_load("!mine x") == "x"
-
-
-def test_a_bundle_is_checked_again_when_its_file_changed(tmp_path: Path) -> None:
-    bundle, checked = tmp_path / "bundle.pem", []
-    bundle.write_text("one")
-
-    def check(label: str, value: str, **_options: Any) -> None:
-        checked.append(label)
-        if "wrong" in Path(value).read_text():
-            raise ValueError(value)
-
-    once = speedups._once_per_state(check)
-    once("A", str(bundle))
-    once("A", str(bundle), require_substantial=False)
-    once("A", str(bundle))
-    assert checked == ["A", "A"]
-    bundle.write_text("wrong now")
-    for _attempt in range(2):
-        with pytest.raises(ValueError, match=r"bundle\.pem"):
-            once("A", str(bundle))

@@ -49,14 +49,14 @@ def test_a_worker_that_has_work_is_looked_at_closely() -> None:
     with _begin("tell_work_begins()\n" + _TOO_MANY) as process:
         said = time.monotonic()
         _say(process)
-        assert process.wait(20) == EXITS["processes"]
-        assert time.monotonic() - said < 2.5
+        assert process.wait(60) == EXITS["processes"]
+        assert time.monotonic() - said < 4.0  # one that waits is looked at each 5 s
 
 
 def test_a_worker_that_does_not_say_that_it_works_keeps_the_limits_too() -> None:
     with _begin(_TOO_MANY) as process:
         _say(process)
-        assert process.wait(20) == EXITS["processes"]
+        assert process.wait(60) == EXITS["processes"]
 
 
 @needs_proc
@@ -69,7 +69,7 @@ def test_a_worker_that_waits_costs_next_to_nothing() -> None:
         assert supervisor.num_ctx_switches().voluntary - before <= 2
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(("name", "kept"), [("hermes-router-1a2b-w-x", False), ("tmp", True)])

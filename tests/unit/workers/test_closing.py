@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from hermes_router.config.settings import Settings
-from hermes_router.profiles.model import WORKER_VARIABLE, Profile
+from hermes_router.profiles.model import Profile
+from hermes_router.protocol.system.start import WORKER_VARIABLE
 from hermes_router.workers import launchers, pool
 from hermes_router.workers.launchers import Child, LaunchSpec, local
 from hermes_router.workers.pool import WorkerPool
@@ -48,7 +49,7 @@ def of_a_worker(process: psutil.Process) -> bool:
 async def test_closing_while_a_template_starts_leaves_nothing(
     profile: Profile, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = anyio.Event()
+    begun, before = anyio.Event(), psutil.Process().children(recursive=True)
 
     async def launch(spec: LaunchSpec) -> Child:
         child = await local.launch(spec)
@@ -60,12 +61,13 @@ async def test_closing_while_a_template_starts_leaves_nothing(
     monkeypatch.setattr(pool, "templates_work_here", lambda: True)
     workers = WorkerPool({**os.environ, "TMPDIR": str(scratch)}, budget=1)
     workers.keep_warm(profile, Settings())
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         await begun.wait()
         assert folders(scratch)
         await workers.close()
     assert not folders(scratch)
-    assert not [p for p in psutil.Process().children(recursive=True) if of_a_worker(p)]
+    left = [p for p in psutil.Process().children(recursive=True) if p not in before]
+    assert not [p for p in left if of_a_worker(p)]
 
 
 async def test_a_start_that_is_given_up_leaves_no_folder(
@@ -88,9 +90,10 @@ async def test_closing_the_launchers_ends_a_sandbox_with_all_that_is_in_it(
 ) -> None:
     monkeypatch.setattr(launchers, "command", lambda _spec: SLEEPS)
     order = order_in(scratch, profile, Settings(launcher="bubblewrap"))
+    before = psutil.Process().children(recursive=True)
     with anyio.fail_after(60):
         worker = await start_worker(order)
-        below = psutil.Process().children(recursive=True)
+        below = [p for p in psutil.Process().children(recursive=True) if p not in before]
         assert len(below) >= 2, "the sandbox's first process and the worker"
         await launchers.close()
         assert await worker.end() != 0

@@ -117,7 +117,7 @@ def test_a_network_is_switched_off_in_any_spelling(tmp_path: Path, written: str)
 
 def test_the_roots_logins_cannot_be_shared_with_a_sandbox(tmp_path: Path) -> None:
     block = "hermes_router: {profiles: {kids: {launcher: bubblewrap, share: [auth]}}}\n"
-    with pytest.raises(ConfigError, match="cannot be shared with a profile in a sandbox"):
+    with pytest.raises(ConfigError, match="a profile in a sandbox cannot use the root's logins"):
         load(tmp_path, block)
     assert list(load(tmp_path, block.replace("bubblewrap", "local")).shared()) == [
         ("kids", "share auth")

@@ -19,10 +19,11 @@ import pytest
 from msgspec.structs import replace
 
 from hermes_router.config.settings import Settings, Warm
-from hermes_router.errors import TemplateUnfit
+from hermes_router.errors import ShortOfMemory, TemplateUnfit
 from hermes_router.profiles.model import Profile
 from hermes_router.workers import pool
 from hermes_router.workers.memory_usage import footprint
+from hermes_router.workers.memory_watch import Memory, MemoryWatch, Room
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 from hermes_router.workers.template import Template
@@ -165,13 +166,46 @@ async def test_what_was_not_used_for_long_is_let_go_of(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(pool, "_MEMORY_SECONDS", 0.01)
     monkeypatch.setattr(kept.source, "replenish", lambda _name: None)
     kept.nest("second").used -= WARM.keep + 1
     sweeping = asyncio.create_task(kept.source._sweep())
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         await kept.ready["second"].gone.wait()
     sweeping.cancel()
     assert kept.names == ["first", "third"]
+
+
+async def test_short_memory_costs_what_is_prepared_before_a_turn_is_refused(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [10]
+    kept.source.memory = MemoryWatch(lambda: Memory(free[0], 1000))
+    kept.source.memory.reserve = 100
+    monkeypatch.setattr(pool, "_ROOM_SECONDS", 0.2)
+    with pytest.raises(ShortOfMemory):
+        await kept.source.make_room()
+    assert kept.names == []
+    free[0] = 150
+    await kept.source.make_room()
+    assert not kept.source._may_prepare()
+    free[0] = 900
+    assert kept.source.memory.room(now=True)[0] is Room.ENOUGH
+    assert kept.source._may_prepare()
+
+
+async def test_what_is_prepared_is_let_go_of_when_memory_gets_tight(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.source.memory = MemoryWatch(lambda: Memory(150, 1000))
+    kept.source.memory.reserve = 100
+    monkeypatch.setattr(pool, "_MEMORY_SECONDS", 0.01)
+    sweeping = asyncio.create_task(kept.source._sweep())
+    with anyio.fail_after(60):
+        for worker in kept.ready.values():
+            await worker.gone.wait()
+    sweeping.cancel()
+    assert kept.names == []
 
 
 async def test_a_profile_that_cannot_be_prepared_is_tried_again_when_it_changed(
@@ -210,6 +244,34 @@ async def test_other_settings_are_another_preparation(kept: Kept) -> None:
     assert await kept.take(order, off) is kept.started[1]
     await kept.source.close()
     assert kept.ready["first"].gone.is_set()
+
+
+@pytest.mark.parametrize("what", ["changed", "dropped"])
+async def test_a_worker_whose_profile_changes_while_it_is_forked_is_ended(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    nest, forked = kept.nest("first"), Prepared(os.getpid())
+    forking, go_on = anyio.Event(), anyio.Event()
+
+    async def fork(_template: object, _order: object) -> Prepared:
+        forking.set()
+        await go_on.wait()
+        return forked
+
+    monkeypatch.setattr(kept.source, "_forked", fork)
+    nest.ready = []
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kept.source._fill, nest)
+            await forking.wait()
+            if what == "dropped":
+                kept.source._discard("first")
+            else:
+                kept.source._clear(nest)  # as the profile's next message does
+            go_on.set()
+    assert nest.ready == []
+    await kept.source.close()
+    assert forked.gone.is_set()
 
 
 def _order_of(kept: Kept) -> WorkerOrder:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -40,6 +43,30 @@ def test_interleaved_turns_are_told_apart() -> None:
     assert (second.turn, second.pid, second.exit) == ("bb", 12, "SIGKILL")
     assert second.failure == "it died"
     assert second.phases == {"gone": 0.9}
+
+
+def test_a_log_is_rotated_once_where_two_turns_begin_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second rotation would put the fresh log in the place of the one that was just put away."""
+    log = WorkerLog(tmp_path, max_bytes=5, backups=1)
+    log.path.write_text("a full log\n")
+    threads: list[Thread] = []
+    look = os.stat
+
+    def look_meanwhile(*args: Any, **options: Any) -> os.stat_result:
+        found = look(*args, **options)
+        if args[0] == FILE_NAME and not threads:
+            threads.append(Thread(target=lambda: os.close(log.open())))
+            threads[0].start()
+            threads[0].join(0.5)  # for ever, if the other turn has to wait for this one
+        return found
+
+    monkeypatch.setattr(os, "stat", look_meanwhile)
+    os.close(log.open())
+    threads[0].join(60)
+    assert log.path.with_name(f"{FILE_NAME}.1").read_text() == "a full log\n"
+    assert log.path.read_text() == ""
 
 
 def test_a_running_turn_has_no_exit() -> None:
@@ -80,6 +107,24 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (record.profile, record.session, record.exit) == ("career", "a b=c", "status 0")
     assert record.began is not None
     assert record.phases == {"gone": 0.5}
+
+
+def test_a_file_name_that_is_no_text_is_written_as_json_too(tmp_path: Path) -> None:
+    log = WorkerLog(tmp_path, max_bytes=4096, backups=1, as_json=True)
+    descriptor = log.open()
+    write_line(descriptor, "end", {"turn": "a", "failure": "no file \udcff"}, as_json=True)
+    os.close(descriptor)
+    assert json.loads(log.path.read_text())["failure"] == "no file \\udcff"
+
+
+def test_a_line_that_did_not_fit_on_the_disk_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descriptor = WorkerLog(tmp_path, max_bytes=4096, backups=1).open()
+    monkeypatch.setattr(os, "write", lambda _to, data: len(data) - 1)
+    with pytest.raises(OSError, match="No space left"):
+        write_line(descriptor, "end", {"turn": "a"})
+    os.close(descriptor)
 
 
 def test_a_full_log_is_rotated_before_the_next_turn_and_the_oldest_is_dropped(

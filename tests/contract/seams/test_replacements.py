@@ -1,0 +1,30 @@
+"""Each function that is replaced is where its entry says, in the versions that its entry names."""
+
+from __future__ import annotations
+
+import pytest
+
+from hermes_router.hermes.compat.replacing import patches, patching
+from hermes_router_worker.hermes import replacements
+from hermes_router_worker.hermes.patching import Patch
+
+
+def of_workers(patch: object) -> str:
+    return patch.where if isinstance(patch, Patch) else str(patch)
+
+
+@pytest.mark.parametrize("patch", replacements.all_patches(), ids=of_workers)
+def test_what_a_worker_replaces_is_there(patch: Patch) -> None:
+    told = patch.described()
+    assert told.found == told.expected()
+
+
+@pytest.mark.parametrize("patch", patches.PATCHES, ids=lambda patch: patch.label)
+def test_what_the_gateway_replaces_is_there(patch: patching.Patch) -> None:
+    told = patch.described()
+    assert told.found == told.expected()
+
+
+def test_no_function_stands_in_a_list_twice() -> None:
+    labels = [patch.label for patch in patches.PATCHES]
+    assert len(labels) == len(set(labels))

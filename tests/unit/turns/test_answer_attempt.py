@@ -1,0 +1,70 @@
+"""How far is a message in the ledger while the platform takes its answer, or refuses it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hermes_router.relay import attempts
+from hermes_router.state.ledger import Entry, Identity, Ledger, Step
+from hermes_router.turns.worker.answer_attempt import AnswerAttempt
+from hermes_router.turns.worker.event_track import EventTrack, TakenEvents
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> Entry:
+    identity = Identity(platform="telegram", chat_id="1", parts=(("1", ""),))
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    made = ledger.accept(identity, profile="career", session="key", source={"chat_id": "1"})
+    made.begun()
+    return made
+
+
+def step(entry: Entry) -> Step:
+    return entry.step
+
+
+@pytest.fixture
+async def answer(entry: Entry) -> AnswerAttempt:
+    taken = TakenEvents()
+    taken.take(1, EventTrack(entry))
+    return AnswerAttempt(taken, 1, "its text")
+
+
+async def test_an_answer_is_tried_from_when_the_platform_is_asked(
+    answer: AnswerAttempt, entry: Entry
+) -> None:
+    assert step(entry) is Step.BEGUN
+    with attempts.followed_by(answer):
+        attempts.asks()
+    assert (step(entry), entry.names) == (Step.TRYING, ["its text"])
+    answer.over(success=True)
+    assert step(entry) is Step.ANSWERED
+
+
+async def test_a_refused_answer_is_not_tried_until_the_platform_is_asked_again(
+    answer: AnswerAttempt, entry: Entry
+) -> None:
+    answer.asks()
+    answer.refused()
+    assert step(entry) is Step.BEGUN
+    answer.asks()
+    assert step(entry) is Step.TRYING
+    answer.over(success=False)
+    assert step(entry) is Step.BEGUN
+
+
+async def test_what_comes_after_the_answer_changes_nothing(
+    answer: AnswerAttempt, entry: Entry
+) -> None:
+    answer.asks()
+    answer.over(success=True)
+    answer.refused()
+    answer.asks()
+    assert step(entry) is Step.ANSWERED
+
+
+def test_what_is_sent_outside_of_an_answer_is_not_followed() -> None:
+    attempts.asks()
+    attempts.refused()

@@ -1,0 +1,159 @@
+"""A command that needs no model, while a message of its own session waits for a place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+from msgspec.structs import replace
+
+from hermes_router.profiles.model import Profile
+from hermes_router.turns.dispatcher import Dispatcher
+from hermes_router.turns.gate import StoppedWaiting
+from hermes_router.turns.turn import Turn
+from hermes_router.turns.worker.event_sender import EventSender
+from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use
+
+NARROW = replace(QUICK, limits=replace(QUICK.limits, concurrent_turns=2))
+
+#: Says what it was told, and goes on as long as there is no file of that name.
+HELD = (
+    ANSWER
+    + """
+text = got.fields["text"]
+say(msg.Call(id=1, method=text, args={})); hear()
+while text.startswith("held") and not os.path.exists(os.path.join(HELD_IN, text)): time.sleep(0.01)
+say(msg.Call(id=2, method=text + " done", args={})); hear()
+"""
+)
+LEAVES = "say(msg.Idle()); say(msg.Draining())"
+STAYS = """
+say(msg.Idle(resident=True))
+more = event(); say(msg.Accepted(event=more.id)); say(msg.Handled(event=more.id))
+say(msg.Call(id=3, method=more.fields["text"], args={})); hear()
+say(msg.Idle()); say(msg.Draining())
+"""
+
+
+class Lane:
+    """A conversation whose message waits, because turns of two others have the places."""
+
+    def __init__(self, profile: Profile, folder: Path) -> None:
+        self.dispatcher = Dispatcher(HOST)
+        self.scene = Scene(profile)
+        self.others = [Scene(profile, key=f"agent:main:telegram:group:1:{n}") for n in (7, 13)]
+        self._folder = folder
+        self.waiting: asyncio.Task[Turn]
+
+    async def fill(self) -> None:
+        for other in self.others:
+            await self.say("held elsewhere", other)
+        self.waiting = asyncio.create_task(self.say("waits", self.scene))
+        while not self.dispatcher.waiting("career"):  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+
+    async def say(self, text: str, scene: Scene, *, at_once: bool = False) -> Turn:
+        inbound = EventSender({"text": text}, {}, at_once=at_once)
+        return await self.dispatcher.serve(scene, inbound, NARROW)
+
+    async def free_places(self) -> None:
+        """Let the other turns end; the message that waits then gets a place."""
+        self.release("held elsewhere")
+        while self.dispatcher.waiting("career"):  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+
+    def release(self, text: str) -> None:
+        (self._folder / text).touch()
+
+    @property
+    def said(self) -> list[str]:
+        return [name for name, _ in self.scene.calls]
+
+
+@pytest.fixture
+async def lane(profile: Profile, tmp_path: Path) -> AsyncIterator[Lane]:
+    lane = Lane(profile, tmp_path)
+    yield lane
+    await lane.dispatcher.close("the end of the test")
+
+
+def held_in(folder: Path, then: str = LEAVES) -> str:
+    return HELD.replace("HELD_IN", repr(str(folder))) + then
+
+
+async def test_it_is_served_before_the_message_that_waits(
+    lane: Lane, worker: Use, tmp_path: Path
+) -> None:
+    worker(held_in(tmp_path))
+    await lane.fill()
+    assert lane.dispatcher.waits(lane.scene)
+    command = await lane.say("/profile", lane.scene, at_once=True)
+    await command.answered.wait()
+    assert lane.said == ["/profile", "/profile done"]
+    assert not lane.waiting.done()
+    lane.release("held elsewhere")
+    later = await lane.waiting
+    await later.ended.wait()
+    assert later is not command
+    assert lane.said[2:] == ["waits", "waits done"]
+    assert not lane.dispatcher.waits(lane.scene)
+
+
+async def test_the_message_begins_when_the_command_is_answered(
+    lane: Lane, worker: Use, tmp_path: Path
+) -> None:
+    worker(held_in(tmp_path))
+    await lane.fill()
+    await lane.say("held command", lane.scene, at_once=True)
+    await lane.free_places()
+    await anyio.sleep(0.2)
+    assert not lane.waiting.done()
+    lane.release("held command")
+    await (await lane.waiting).ended.wait()
+    assert lane.said.index("held command done") < lane.said.index("waits")
+
+
+async def test_the_message_goes_to_the_commands_worker_if_that_stays(
+    lane: Lane, worker: Use, tmp_path: Path
+) -> None:
+    worker(held_in(tmp_path, STAYS))
+    await lane.fill()
+    command = await lane.say("/profile", lane.scene, at_once=True)
+    await command.answered.wait()
+    lane.release("held elsewhere")
+    assert await lane.waiting is command
+    await command.ended.wait()
+    assert lane.said == ["/profile", "/profile done", "waits"]
+
+
+async def test_a_message_that_is_cancelled_behind_a_command_keeps_no_place(
+    lane: Lane, worker: Use, tmp_path: Path
+) -> None:
+    worker(held_in(tmp_path))
+    await lane.fill()
+    command = await lane.say("held command", lane.scene, at_once=True)
+    await lane.free_places()
+    await anyio.sleep(0.1)
+    lane.waiting.cancel()
+    lane.release("held command")
+    await command.ended.wait()
+    with anyio.fail_after(20):
+        for other in lane.others:
+            await lane.say("held again", other)
+
+
+async def test_each_message_of_a_session_that_waits_is_told_once_how_many_are_ahead(
+    lane: Lane, worker: Use, tmp_path: Path
+) -> None:
+    worker(held_in(tmp_path))
+    await lane.fill()
+    second = asyncio.create_task(lane.say("waits too", lane.scene))
+    await anyio.wait_all_tasks_blocked()
+    assert [text.split()[1] for text in lane.scene.notices] == ["2", "3"]
+    assert lane.dispatcher.stop_waiting(lane.scene) == 2
+    for message in (lane.waiting, second):
+        with pytest.raises(StoppedWaiting):
+            await message

@@ -1,0 +1,100 @@
+"""A worker that is accepting a message does not end before it has begun with it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes.features import idle_agent, wakeups
+from hermes_router_worker.hermes.session import continuation
+from hermes_router_worker.session import event_receiver
+from hermes_router_worker.session.event_receiver import EventReceiver
+
+
+class FullPipe:
+    """A pipe to a gateway that reads nothing for a while."""
+
+    def __init__(self, *coming: msg.ToWorker) -> None:
+        self.room, self.waits = asyncio.Event(), asyncio.Event()
+        self.sent: list[msg.Message] = []
+        self._coming = list(coming)
+
+    async def receive(self) -> msg.ToWorker:
+        if not self._coming:
+            await asyncio.Event().wait()
+        return self._coming.pop(0)
+
+    async def send(self, message: msg.Message) -> None:
+        self.waits.set()
+        await self.room.wait()
+        self.sent.append(message)
+
+
+async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fired = asyncio.Event()
+
+    async def fire(_runner: Any, _source: Any) -> None:
+        fired.set()
+
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    monkeypatch.setattr(event_receiver, "build_source", lambda fields: fields)
+    monkeypatch.setattr(wakeups, "fire", fire)
+    link = FullPipe(msg.Event(id=1, wake=True, fields={}, source={}, files=[]))
+    receiver = EventReceiver(
+        cast("Any", link),
+        SimpleNamespace(gateway_runner=None),
+        cast("Any", None),
+        cast("Any", None),
+        changed=asyncio.Event(),
+        finish=asyncio.Event(),
+    )
+    reading = asyncio.create_task(receiver.read())
+    with anyio.fail_after(60):
+        await link.waits.wait()
+        assert receiver.handling()
+        link.room.set()
+        await fired.wait()
+    reading.cancel()
+    assert link.sent[0] == msg.Accepted(event=1)
+
+
+async def test_no_turn_begins_while_a_command_has_the_sessions_agent_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handled: list[str] = []
+    builds, built = asyncio.Event(), asyncio.Event()
+
+    async def prepare(_runner: Any, event: str) -> None:
+        if event == "/btw":
+            builds.set()
+            await built.wait()
+
+    async def handle_message(event: str) -> None:
+        handled.append(event)
+
+    monkeypatch.setattr(idle_agent, "prepare", prepare)
+    monkeypatch.setattr(continuation, "is_over", lambda _runner, _event: False)
+    receiver = EventReceiver(
+        cast("Any", None),
+        SimpleNamespace(gateway_runner=None, handle_message=handle_message),
+        cast("Any", None),
+        cast("Any", None),
+        changed=asyncio.Event(),
+        finish=asyncio.Event(),
+    )
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receiver._hand_over, "/btw", "event 1")
+            await builds.wait()
+            tasks.start_soon(receiver._hand_over, "a message", "event 2")
+            await anyio.wait_all_tasks_blocked()
+            assert handled == []
+            built.set()
+    assert handled == ["/btw", "a message"]
