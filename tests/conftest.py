@@ -11,28 +11,26 @@ import pytest
 
 from tests.kit.roots import texts
 
-_HOME = pytest.StashKey[str]()
+# A Hermes that is imported here has a home of its own, not the developer's. It would also move
+# temporary files into its home, where a socket's path gets too long. That must be so before the
+# conftest of any folder is read.
+os.environ.setdefault("TMPDIR", tempfile.gettempdir())
+#: Made by this process; one of xdist's has the home of its parent.
+_HOME = ""
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _HOME = os.environ["HERMES_HOME"] = tempfile.mkdtemp(prefix="hermes-router-tests-")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Take Ctrl-C: what a shell starts in the background ignores it, and so would our children.
-
-    A Hermes that is imported here has a home of its own, not the developer's. It would also move
-    temporary files into its home, where a socket's path gets too long.
-    """
+def pytest_configure() -> None:
+    """Take Ctrl-C: what a shell starts in the background ignores it, and so would our children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(texts.environ())
-    os.environ.setdefault("TMPDIR", tempfile.gettempdir())
-    if not hasattr(config, "workerinput"):  # a process of xdist's has the home of its parent
-        config.stash[_HOME] = tempfile.mkdtemp(prefix="hermes-router-tests-")
-        os.environ["HERMES_HOME"] = config.stash[_HOME]
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
+def pytest_unconfigure() -> None:
     """Remove that home."""
-    home = config.stash.get(_HOME, None)
-    if home is not None:
-        shutil.rmtree(home, ignore_errors=True)
+    if _HOME:
+        shutil.rmtree(_HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,15 +19,38 @@ import pytest
 
 from hermes_router.workers.worker_log import FILE_NAME
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, HermesRoot, Message
+from tests.kit.model.directives import tool
 from tests.kit.outside.portal import FakePortal
 from tests.kit.waiting import wait_until
 
 CAREER, SYSTEMS, UNROUTED, MISSING = 6, 13, 20, 30
 """Topics of the forum; `MISSING` is routed to a profile that does not exist."""
 
+ONE_GATEWAY = importlib.util.find_spec("hermes_cli.gateway_multiplex_mode") is not None
+"""Does this Hermes's gateway serve the bots of all profiles? 0.21.5 and newer do, by default."""
+
+MULTIPLEXING = (True,) if ONE_GATEWAY else (False, True)
+"""Values of `multiplex_profiles` that differ: such a Hermes writes true over a false."""
+
 ROUTES = {str(CAREER): "career", str(SYSTEMS): "systems", str(MISSING): "nobody"}
-ANSWER_SECONDS = 90.0
+ANSWER_SECONDS = 150.0
 _MOMENT = 3.0
+
+#: Steps of a message whose answer can be read, while its turn may go on; and seconds that a turn
+#: may take from there to its end.
+_ANSWERED = frozenset({"trying", "answered"})
+_END_SECONDS = 20.0
+
+#: Seconds for a test and its fixtures. Where the machine is busy, a gateway takes a minute to start
+#: and a worker half a minute.
+_TEST_SECONDS = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test of this folder as much time as one that starts several gateways needs."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(_TEST_SECONDS), append=False)
 
 
 @dataclass
@@ -65,17 +91,31 @@ class Stage:
 
     def run(self, command: str, thread: int = CAREER) -> str:
         """Have the profile's agent run a command in its terminal; return what came of it."""
-        said = f"[[tool terminal {json.dumps({'command': command})}]]"
+        said = tool("terminal", command=command)
         return self.ask(said, thread, contains="tool said").text
 
-    def wait_answered(self, timeout: float) -> bool:
-        """Wait until the gateway takes no routed message for open; say whether that came."""
-        ledger, deadline = (
-            self.root.path / "hermes-router" / "ledger.jsonl",
-            time.monotonic() + timeout,
+    def outside(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the gateway's environment, and in no folder of the project's."""
+        return subprocess.run(
+            command,
+            env=self.root.gateway_environ(),
+            cwd=self.root.base,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
         )
-        while open_messages(ledger):
-            if time.monotonic() > deadline:
+
+    def wait_answered(self, timeout: float) -> bool:
+        """Wait until the gateway takes no routed message for open; say whether that came.
+
+        A turn whose answer can be read gets some seconds more to its end.
+        """
+        ledger, begun = self.root.path / "hermes-router" / "ledger.jsonl", time.monotonic()
+        while steps := open_steps(ledger):
+            answered = not _ANSWERED.isdisjoint(steps.values())
+            if time.monotonic() - begun > max(timeout, _END_SECONDS * answered):
                 return False
             time.sleep(0.02)
         return True
@@ -90,7 +130,7 @@ class Stage:
         lines = [line for line in self.worker_log(profile).splitlines() if " worker turn=" in line]
         return int(lines[-1].split(" pid=")[1].split()[0])
 
-    def wait_settled(self, profile: str, timeout: float = 60.0) -> None:
+    def wait_settled(self, profile: str, timeout: float = 120.0) -> None:
         """Wait until each turn of a profile is at its end, which means that its worker is gone.
 
         Processes that are prepared for the next message may be there.
@@ -104,15 +144,24 @@ class Stage:
 
 def open_messages(ledger: Path) -> list[str]:
     """Return the ids of the messages that have no outcome yet, as a gateway's ledger says."""
+    return list(open_steps(ledger))
+
+
+def open_steps(ledger: Path) -> dict[str, str]:
+    """Return how far each message without an outcome has come."""
     steps: dict[str, str] = {}
-    for line in ledger.read_text().splitlines() if ledger.is_file() else ():
+    for line in ledger.read_text("utf-8", "replace").splitlines() if ledger.is_file() else ():
         with suppress(ValueError):
             steps |= {(entry := json.loads(line))["id"]: entry["step"]}
-    return [number for number, step in steps.items() if number and step != "settled"]
+    return {number: step for number, step in steps.items() if number and step != "settled"}
 
 
 def _closed(log: str) -> bool:
     return log.count(" hermes-router begin ") == log.count(" hermes-router end ")
+
+
+LAUNCHER = os.environ.get("LAUNCHER", "local")
+"""The launcher of profiles for which a test names none."""
 
 
 def build_stage(base: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
@@ -123,13 +172,23 @@ def build_stage(base: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
     root.configure(
         {
             "plugins": {"enabled": ["hermes-router"]},
-            "hermes_router": {"defaults": {"jobs": {"upkeep": False}}},
+            "hermes_router": {"defaults": {"jobs": {"upkeep": False}, "launcher": LAUNCHER}},
             "gateway": {"profile_routes": {"telegram": {str(FORUM): ROUTES}}},
         }
     )
     for topic in (CAREER, SYSTEMS, UNROUTED, MISSING):
         telegram.add_topic(topic, f"topic {topic}")
     return Stage(telegram, model, root)
+
+
+def start_cold(stage: Stage, *profiles: str) -> Stage:
+    """Have nothing prepared for profiles that a file hardly talks to.
+
+    Each start of the gateway would spend some 5 s of processor time on each of them.
+    """
+    cold = {name: {"warm": {"enabled": False}} for name in profiles}
+    stage.root.configure({"hermes_router": {"profiles": cold}})
+    return stage
 
 
 STREAMED = " ".join(f"word{number}" for number in range(1, 41)) + " THE END"
@@ -189,4 +248,5 @@ def ordinary() -> bool:
 def stage(prepared: Stage, ordinary: bool) -> Iterator[Stage]:
     with Gateway(prepared.root, ordinary_user=ordinary) as gateway:
         prepared.gateway = gateway
+        gateway.wait_prepared()
         yield prepared

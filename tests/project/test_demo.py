@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[2]
 WORLD = World(Path("/demo"), "token", gateway_pid=100)
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_the_demo_succeeds_and_leaves_nothing(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "me"), "TMPDIR": str(tmp_path)}
     (tmp_path / "me").mkdir()
@@ -33,7 +33,7 @@ def test_the_demo_succeeds_and_leaves_nothing(tmp_path: Path) -> None:
         env={**environ, "LANG": "C.UTF-8"},
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

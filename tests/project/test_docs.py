@@ -13,6 +13,7 @@ import pytest
 
 from hermes_router.config import model
 from hermes_router.errors import (
+    HermesUpdated,
     ProfileError,
     RouterError,
     WorkerDied,
@@ -156,7 +157,7 @@ def run(command: str, environ: dict[str, str]) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -190,6 +191,9 @@ COMMANDS: dict[str, Callable[[dict[str, str]], None]] = {
     ),
     "hermes plugins install file:///path/to/hermes-router --enable --yes-deps": shown_by(
         "tests/contract/seams/test_plugin_folder.py::test_the_scan_before_an_installation_lets_us_in"
+    ),
+    "hermes router init": shown_by(
+        "tests/cli/test_managed_layout.py::test_init_makes_a_profile_and_its_route"
     ),
     "hermes-router init": shown_by(
         "tests/gateway/operate/test_init.py::test_from_a_bot_that_answers_to_a_routed_conversation"
@@ -244,6 +248,7 @@ def test_every_message_of_the_protocol_is_explained() -> None:
     [
         ProfileError("has a home that cannot be written: …", profile="x"),
         WorkerStartError("any"),
+        HermesUpdated("any"),
         Timeout("any", phase="start", seconds=60),
         WorkerDied("any"),
         WorkerOverLimit("any", limit="memory_bytes", allowed=600_000_000),
@@ -258,14 +263,14 @@ def test_the_notices_are_the_codes(failure: RouterError) -> None:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("hermes/conversations.py", "Nobody answers here until that is mended."),
+        ("hermes/conversations.py", "Nobody answers here until that is fixed."),
         ("turns/notices.py", "⚠️ Too many messages are waiting (limits.queue: "),
         ("hermes/message_handler.py", "⏳ This agent is draining for a maintenance action"),
         ("hermes/install.py", "routing is CLOSED"),
-        ("turns/watchdog.py", "the worker exceeded timeouts."),
-        ("turns/watchdog.py", "the worker exceeded limits."),
+        ("turns/worker/watchdog.py", "the worker exceeded timeouts."),
+        ("turns/worker/watchdog.py", "the worker exceeded limits."),
         ("turns/notifier.py", "reached limits.open_files"),
-        ("turns/notices.py", "was refused more open files"),
+        ("turns/notices.py", "could not open more files"),
         ("workers/process.py", "the worker broke the protocol: "),
         ("config/watcher.py", "nothing is routed"),
         ("config/watcher.py", "the last good one stays in force"),

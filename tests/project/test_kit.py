@@ -126,7 +126,7 @@ def test_a_command_reaches_hermes_as_a_command(kit: Kit) -> None:
 
 def test_streaming_shows_as_edits_of_one_message(kit: Kit) -> None:
     topic = kit.topic()
-    reply = kit.ask("[[tokens 30]] [[stream 0.05]]", "word30", topic)
+    reply = kit.ask("[[tokens 30]] [[stream 0.15]]", "word30", topic)
     assert len(reply.edits) > 1
     assert reply.edits[0].startswith("word1 ")
     assert reply.text == " ".join(f"word{number}" for number in range(1, 31))
@@ -252,12 +252,13 @@ def test_profiles_are_laid_out_as_hermes_does(tmp_path: Path) -> None:
         root = HermesRoot(tmp_path, tg, model)
         command = [sys.executable, "-m", "hermes_cli.main", "profile", "create", "theirs"]
         subprocess.run(
-            command, env=root.gateway_environ(), check=True, capture_output=True, timeout=60
+            command, env=root.gateway_environ(), check=True, capture_output=True, timeout=200
         )
         ours = root.add_profile("ours", env={"ONLY_OURS": "1"}, config={"display": {"x": 1}})
     theirs = root.path / "profiles" / "theirs"
     ours_more = {"config.yaml", "models_dev_cache.json"}
-    assert _layout(ours.path) - ours_more == _layout(theirs)
+    # Hermes 0.22 also writes at once what others write at a profile's first start.
+    assert _layout(ours.path) - ours_more <= _layout(theirs)
     assert set(PROFILE_DIRS) <= _layout(theirs)
     assert (ours.path / ".env").stat().st_mode == (theirs / ".env").stat().st_mode
     assert "ONLY_OURS=1" in (ours.path / ".env").read_text()
@@ -310,7 +311,7 @@ def test_updates_wait_for_the_bot_they_are_for_and_are_kept_until_confirmed() ->
         tg.wait_polling()
         tg.say("not yours", bot_token=other)
         tg.say("/start@kit_1_bot now", thread_id=3)
-        (update,) = waiting.result(10).json()["result"]
+        (update,) = waiting.result(60).json()["result"]
         (again,) = call(tg, "getUpdates").json()["result"]
         confirmed = call(tg, "getUpdates", offset=update["update_id"] + 1)
         assert tg.pending(other) == 1
@@ -321,12 +322,23 @@ def test_updates_wait_for_the_bot_they_are_for_and_are_kept_until_confirmed() ->
     assert (message["message_thread_id"], message["is_topic_message"]) == (3, True)
 
 
+def test_what_is_said_together_comes_in_one_answer() -> None:
+    with FakeTelegram() as tg, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(call, tg, "getUpdates", timeout=10)
+        tg.wait_polling()
+        with tg.together():
+            tg.say("one")
+            tg.say("two")
+        texts = [update["message"]["text"] for update in waiting.result(60).json()["result"]]
+        assert texts == ["one", "two"]
+
+
 def test_a_second_poller_of_one_bot_ends_the_first() -> None:
     with FakeTelegram() as tg, ThreadPoolExecutor(1) as pool:
         first = pool.submit(call, tg, "getUpdates", timeout=10)
         tg.wait_polling()
         call(tg, "getUpdates")
-        assert first.result(10).status_code == 409
+        assert first.result(60).status_code == 409
 
 
 def test_waiting_in_vain_lists_the_calls() -> None:

@@ -17,7 +17,7 @@ from tests.kit.roots import ordinary_user
 
 ROOT = Path(__file__).resolve().parents[2]
 OBSTACLE = ordinary_user.obstacle()
-_SECONDS = 120.0
+_SECONDS = 200.0
 
 
 def below(folder: Path) -> list[psutil.Process]:
@@ -40,7 +40,7 @@ def wait(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(OBSTACLE is not None, reason=f"NOT SHOWN: {OBSTACLE}")
 @pytest.mark.parametrize(
     ("arguments", "number"),

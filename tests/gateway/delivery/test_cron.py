@@ -18,6 +18,7 @@ from toolsets import _HERMES_CORE_TOOLS
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.kit.model.directives import tool
 from tests.kit.state.cron_store import BLOCKING, CronStore, begun, running_job
 from tests.kit.waiting import wait_until
 
@@ -64,7 +65,7 @@ def start_hermes(stage: Stage, *command: str) -> subprocess.Popen[str]:
 
 def hermes(stage: Stage, *command: str) -> str:
     """Return what a Hermes command of the profile says."""
-    return start_hermes(stage, *command).communicate(timeout=60)[0]
+    return start_hermes(stage, *command).communicate(timeout=200)[0]
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +198,7 @@ def test_a_job_that_another_hermes_runs_is_left_alone(
     finally:
         cron.move(number, 3600)
         (tmp_path / "go").touch()
-        other.wait(60)
+        other.wait(200)
     assert begun(tmp_path).count("begun") == 1
 
 
@@ -227,12 +228,12 @@ def test_a_job_made_in_a_topic_is_answered_there_by_the_profiles_model(
     stage: Stage, cron: CronStore
 ) -> None:
     call = {"action": "create", "name": "brief", "schedule": "every 2h", "prompt": "the brief"}
-    stage.ask(f"[[tool {CRON_TOOL} {json.dumps(call)}]]", CAREER)
+    stage.ask(tool(CRON_TOOL, **call), CAREER)
     (job,) = (job for job in cron.jobs() if job["name"] == "brief")
     assert job["origin"]["thread_id"] == str(CAREER)
     seq, asked = stage.telegram.seq, stage.model.seq
     cron.move(job["id"], -5)
-    answer = stage.telegram.wait_reply(FORUM, CAREER, contains="the brief", after=seq, timeout=90)
+    answer = stage.telegram.wait_reply(FORUM, CAREER, contains="the brief", after=seq, timeout=150)
     assert "Cronjob Response: brief" in answer.text
     (request,) = stage.model.requests("chat", after=asked)
     assert (request.model, request.api_key) == ("career-model", "career-key")
@@ -273,7 +274,7 @@ def test_what_a_jobs_script_prints_its_model_reads(stage: Stage, cron: CronStore
 def test_a_failure_is_told_in_the_topic(stage: Stage, cron: CronStore) -> None:
     seq = stage.telegram.seq
     cron.add_script("broken", "echo oh no; exit 3", due=-5, deliver="origin", origin=origin(CAREER))
-    answer = stage.telegram.wait_reply(FORUM, CAREER, contains="broken", after=seq, timeout=90)
+    answer = stage.telegram.wait_reply(FORUM, CAREER, contains="broken", after=seq, timeout=150)
     assert "oh no" in answer.text
 
 
@@ -284,7 +285,7 @@ def test_a_job_whose_process_dies_is_told_in_the_topic(
     delivery = {"deliver": "origin", "origin": origin(CAREER)}
     with running_job(cron, tmp_path, **delivery) as (_number, pid):
         os.kill(pid, signal.SIGKILL)
-        answer = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=90)
+        answer = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=150)
     assert "SIGKILL" in answer.text
 
 
@@ -296,7 +297,7 @@ def test_media_of_a_job_goes_to_the_topic_as_a_file(
     file.write_bytes(b"%PDF-1.4 chart")
     code = f"echo 'the chart'; echo 'MEDIA:{file}'"
     cron.add_script("chart", code, due=-5, deliver="origin", origin=origin(CAREER))
-    call = stage.telegram.wait_call("sendDocument", after=seq, timeout=90)
+    call = stage.telegram.wait_call("sendDocument", after=seq, timeout=150)
     assert call.params["message_thread_id"] == CAREER
 
 
@@ -354,11 +355,11 @@ def own_gateway(stage: Stage, cron: CronStore, log: Path) -> Iterator[None]:
             start_new_session=True,
         )
     try:
-        wait_until(looked.exists, 90)
+        wait_until(looked.exists, 120)
         yield
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(200)
 
 
 @pytest.mark.timeout(400)
@@ -373,10 +374,10 @@ def test_a_job_runs_once_beside_a_gateway_of_the_profiles_own(
     stage.gateway.stop()
     number = cron.add_script("theirs", BLOCKING.format(folder=folder), due=-5)
     with own_gateway(stage, cron, log):
-        wait_until(lambda: begun(folder) != "", 60)
+        wait_until(lambda: begun(folder) != "", 120)
         stage.gateway.start()
         cron.move(number, -5)
-        wait_until(lambda: f"job=cron:{number} outcome=busy" in stage.worker_log("career"), 60)
+        wait_until(lambda: f"job=cron:{number} outcome=busy" in stage.worker_log("career"), 120)
         cron.move(number, 3600)
         (folder / "go").touch()
         cron.wait_run(number)

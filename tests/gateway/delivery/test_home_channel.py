@@ -82,7 +82,6 @@ def test_a_stop_is_told_in_the_home_channel_of_each_profile_that_has_chosen_one(
     told = [call.place for call in settled.telegram.calls("sendMessage", after=seq)]
     assert told.count((FORUM, HOME)) == 1
     assert (FORUM, SYSTEMS) not in told
-    settled.gateway.start()
 
 
 def test_a_restart_is_told_in_the_profiles_language(settled: Stage, tmp_path: Path) -> None:
@@ -96,12 +95,12 @@ def test_a_restart_is_told_in_the_profiles_language(settled: Stage, tmp_path: Pa
     settled.gateway.restart()
     asked, seq = settled.model.seq, settled.telegram.seq
     settled.telegram.say("[[sleep 60]][[say late]]", chat_id=FORUM, thread_id=CAREER)
-    settled.model.wait_for(lambda one: "late" in one.last_user, after=asked, timeout=90)
+    settled.model.wait_for(lambda one: "late" in one.last_user, after=asked, timeout=150)
     os.kill(settled.gateway.pid, signal.SIGUSR1)
     for topic in (CAREER, HOME):
         gone = settled.telegram.wait_reply(FORUM, topic, after=seq, timeout=ANSWER_SECONDS)
         assert gone.text == "Neustart."
-    settled.gateway.wait_exit(60)
+    settled.gateway.wait_exit(150)
     said = [call.text or "" for call in settled.telegram.calls("sendMessage", after=seq)]
     assert sum("Neustart" in text for text in said) == 2, said
     seq = settled.telegram.seq

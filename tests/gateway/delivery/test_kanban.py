@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tests.gateway.conftest import (
     build_stage,
 )
 from tests.kit import FORUM, FakeModel, FakeTelegram, ModelRequest, Reply, ToolCall
+from tests.kit.model.directives import tool
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for the first turn alone
 
@@ -83,7 +83,7 @@ def test_the_session_that_made_a_card_goes_on_when_it_is_done(stage: Stage, tmp_
     seen, seq = stage.model.seq, stage.telegram.seq
     works_cards(stage.model, tmp_path / "env")
     create = {"title": "for later", "assignee": "systems", "session_id": "the-session"}
-    said = stage.ask(f"[[tool kanban_create {json.dumps(create)}]]", CAREER, contains="tool said")
+    said = stage.ask(tool("kanban_create", **create), CAREER, contains="tool said")
     task = card(said.text)
     stage.telegram.wait_reply(
         FORUM, CAREER, contains=f"Kanban {task} done", after=seq, timeout=ANSWER_SECONDS
@@ -112,16 +112,16 @@ def test_a_profile_subscribes_no_conversation_that_it_may_not_send_to(stage: Sta
     code = f"import sqlite3; c=sqlite3.connect({str(board)!r}); c.execute({forge!r}); c.commit()"
     (stage.root.profiles["career"].path / "workspace" / "forge.py").write_text(code)
     steps = f"{subscribe} --thread-id {UNROUTED} --notifier-profile default && python3 forge.py"
-    said = stage.ask(
-        f"[[tool terminal {json.dumps({'command': steps})}]]", CAREER, contains="tool said"
-    ).text
+    said = stage.ask(tool("terminal", command=steps), CAREER, contains="tool said").text
     assert f"Subscribed telegram:{FORUM}:{UNROUTED}" in said, said
     stage.ask(f"/kanban complete {task} --summary finished", CAREER)
     done = f"Kanban {task} done"
     stage.telegram.wait_reply(FORUM, CAREER, contains=done, after=seq, timeout=ANSWER_SECONDS)
     told = f"kanban card {task}: telegram:{FORUM}"
-    stage.gateway.wait_log(f"{told}:{UNROUTED} is not told of it: profile career", log="agent.log")
-    stage.gateway.wait_log(f"{told}:{SYSTEMS} is not told of it: it is routed", log="agent.log")
+    stage.gateway.wait_log(
+        f"{told}:{UNROUTED} gets no notice of it: profile career", log="agent.log"
+    )
+    stage.gateway.wait_log(f"{told}:{SYSTEMS} gets no notice of it: it is routed", log="agent.log")
     topics = {
         topic: stage.telegram.transcript(FORUM, topic) for topic in (CAREER, SYSTEMS, UNROUTED)
     }

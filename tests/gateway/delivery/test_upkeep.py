@@ -253,9 +253,19 @@ def test_a_job_ends_with_its_gateway_and_that_is_told_when_it_is_back(
         assert "gateway shutdown" in job["last_error"]
     seq = stage.telegram.seq
     stage.gateway.start()
-    answer = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=60)
+    answer = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=150)
     assert "gateway shutdown" in answer.text
     assert begun(tmp_path).count("begun") == 1
+
+
+def tended_since(stage: Stage, before: int) -> bool:
+    """Say whether an upkeep was done since then, and all that began since then is over.
+
+    What a killed gateway had begun has no end in the log.
+    """
+    log = stage.worker_log("career")[before:]
+    over = log.count(" hermes-router begin ") == log.count(" hermes-router end ")
+    return over and "job=upkeep outcome=done" in log
 
 
 def cut_off_once(stage: Stage, cron: CronStore, folder: Path, end: Callable[[], object]) -> str:
@@ -265,13 +275,13 @@ def cut_off_once(stage: Stage, cron: CronStore, folder: Path, end: Callable[[], 
     with running_job(cron, folder, **delivery):
         end()
         stage.gateway.wait_no_leftovers()
+    before = len(stage.worker_log("career"))
     stage.gateway.start()
     try:
-        told = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=90)
+        told = stage.telegram.wait_reply(FORUM, CAREER, contains="long", after=seq, timeout=150)
     finally:
         assert begun(folder).count("begun") == 1
-    before = stage.worker_log("career").count("job=upkeep outcome=done")
-    wait_until(lambda: stage.worker_log("career").count("job=upkeep outcome=done") > before, 60)
+    wait_until(lambda: tended_since(stage, before), 120)
     said = [m.text for m in stage.telegram.transcript(FORUM, CAREER) if m.seq > seq]
     assert sum("long" in text for text in said) == 1, said
     return told.text
@@ -315,7 +325,7 @@ def test_a_one_time_job_that_is_killed_with_everything_is_told(
     told = cut_off_once(stage, cron, tmp_path, lambda: kill_everything(stage))
     assert "it was killed, or its gateway or machine was" in told
     # The notice comes first, so that it is not lost; then the job is taken out.
-    wait_until(lambda: not any(j["enabled"] for j in cron.jobs() if j["id"] not in before), 60)
+    wait_until(lambda: not any(j["enabled"] for j in cron.jobs() if j["id"] not in before), 120)
 
 
 def test_a_one_time_job_whose_run_had_not_begun_is_run_after_all(
@@ -332,7 +342,7 @@ def test_a_one_time_job_whose_run_had_not_begun_is_run_after_all(
     )
     cron.claim(number)
     stage.gateway.start()
-    wait_until((tmp_path / "ran").exists, 90)
+    wait_until((tmp_path / "ran").exists, 120)
     cron.wait_run(number, 2)
     assert (tmp_path / "ran").read_text() == "ran\n"
     assert [run["status"] for run in cron.runs(number)][1:] == ["completed"]

@@ -12,7 +12,7 @@ QUIET = 3.0
 
 def said(stage: Stage, topic: int, after: int) -> list[str]:
     """Return what a topic was sent since then, each message once, as it reads now."""
-    calls = stage.telegram.calls("sendMessage", after=after)
+    calls = stage.telegram.calls("sendMessage", "sendRichMessage", after=after)
     ours = [c for c in calls if c.error is None and c.params.get("message_thread_id") == topic]
     return [stage.telegram.message(c.message_id or 0).text for c in ours]
 

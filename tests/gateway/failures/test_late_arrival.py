@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage, start_cold
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 from tests.kit.state.belongings import plant
 from tests.kit.waiting import wait_until
@@ -37,7 +37,7 @@ def register(ctx):
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage = start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
     career = stage.root.profiles["career"]
     plant(career.path / "plugins" / "late" / "plugin.yaml", "name: late\nversion: 1.0.0\n")
     plant(career.path / "plugins" / "late" / "__init__.py", LATE_PLUGIN)
@@ -53,7 +53,7 @@ def test_a_message_that_is_queued_when_the_turn_has_ended_is_begun(stage: Stage)
     stage.model.wait_chat("the first", timeout=ANSWER_SECONDS)
     stage.telegram.say("the second", thread_id=CAREER)
     deciding = stage.root.profiles["career"].path / "deciding"
-    wait_until(deciding.exists, 60, "Hermes did not take the session for busy")
+    wait_until(deciding.exists, 120, "Hermes did not take the session for busy")
     hold.set()
     for contains in ("first is done", "echo: the second"):
         stage.telegram.wait_reply(

@@ -1,6 +1,6 @@
 """Each accepted message has one outcome: its answer, or one line that says what became of it.
 
-Each test ends a process at one moment of a turn and looks at all that the chat was sent.
+Each test looks at all that the chat was sent. What a gateway's end costs is in ``test_faults.py``.
 """
 
 from __future__ import annotations
@@ -9,20 +9,21 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage
-from tests.gateway.failures.outcomes import QUIET, said, steps, wait_said, wait_step
-from tests.kit import Reply
+from tests.gateway.conftest import CAREER, Stage, build_stage, start_cold
+from tests.gateway.failures.outcomes import QUIET, said, wait_said
+from tests.kit import FakeModel, FakeTelegram, Reply
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 
-@pytest.fixture(autouse=True)
-def clean(stage: Stage) -> Iterator[None]:
-    yield
-    stage.telegram.clear_faults()
-    stage.model.clear_scripts()
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
+) -> Stage:
+    return start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
 
 
 def test_a_worker_that_dies_when_its_reply_had_effect_costs_no_second_word(stage: Stage) -> None:
@@ -84,8 +85,9 @@ def test_a_message_that_is_delivered_again_starts_no_second_turn(stage: Stage) -
 
 def test_a_message_that_comes_twice_at_once_is_not_joined_to_itself(stage: Stage) -> None:
     after = stage.telegram.seq
-    number = stage.telegram.say("once only", thread_id=CAREER)
-    stage.telegram.deliver_again(number)
+    with stage.telegram.together():
+        number = stage.telegram.say("once only", thread_id=CAREER)
+        stage.telegram.deliver_again(number)
     wait_said(stage, CAREER, after, "once only")
     stage.wait_settled("career")
     assert said(stage, CAREER, after) == ["echo: once only"]
@@ -93,8 +95,9 @@ def test_a_message_that_comes_twice_at_once_is_not_joined_to_itself(stage: Stage
 
 def test_each_part_of_a_joined_message_is_known_again(stage: Stage) -> None:
     after = stage.telegram.seq
-    stage.telegram.say("the first part", thread_id=CAREER)
-    second = stage.telegram.say("the second part", thread_id=CAREER)
+    with stage.telegram.together():
+        stage.telegram.say("the first part", thread_id=CAREER)
+        second = stage.telegram.say("the second part", thread_id=CAREER)
     wait_said(stage, CAREER, after, "the second part")
     stage.wait_settled("career")
     stage.telegram.deliver_again(second)
@@ -103,46 +106,3 @@ def test_each_part_of_a_joined_message_is_known_again(stage: Stage) -> None:
     time.sleep(QUIET)
     joined = "echo: the first part\nthe second part"
     assert said(stage, CAREER, after) == [joined, "echo: something new"]
-
-
-def test_a_message_that_nobody_had_begun_is_answered_by_the_next_gateway(stage: Stage) -> None:
-    stage.gateway.restart()  # nothing is prepared yet
-    after, seen, begun = stage.telegram.seq, steps(stage, "accepted"), steps(stage, "begun")
-    stage.telegram.say("am I forgotten?", thread_id=SYSTEMS)
-    wait_step(stage, "accepted", seen)
-    stage.gateway.kill()
-    assert steps(stage, "begun") == begun
-    stage.gateway.start()
-    wait_said(stage, SYSTEMS, after, "echo: am I forgotten?")
-    time.sleep(QUIET)
-    assert said(stage, SYSTEMS, after) == ["echo: am I forgotten?"]
-
-
-def test_a_message_that_was_begun_is_told_of_by_its_words(stage: Stage) -> None:
-    hold = threading.Event()
-    stage.model.script(Reply("never", hold=hold), contains="a long story", times=1)
-    after, begun = stage.telegram.seq, steps(stage, "begun")
-    stage.telegram.say("tell me a long story", thread_id=CAREER)
-    stage.model.wait_chat("a long story")
-    wait_step(stage, "begun", begun)
-    stage.gateway.kill()
-    hold.set()
-    stage.gateway.start()
-    wait_said(stage, CAREER, after, "was cut off")
-    time.sleep(QUIET)
-    [notice] = said(stage, CAREER, after)
-    assert "“tell me a long story”" in notice
-    stage.ask("and now?", CAREER, contains="and now?")
-
-
-def test_a_gateway_that_dies_when_a_reply_had_effect_costs_no_second_word(stage: Stage) -> None:
-    after = stage.telegram.seq
-    stage.telegram.set_answer_latency("sendMessage", 3.0)
-    stage.telegram.say("the last word", thread_id=CAREER)
-    wait_said(stage, CAREER, after, "the last word")
-    stage.gateway.kill()
-    stage.telegram.clear_faults()
-    stage.gateway.start()
-    stage.ask("and now?", CAREER, contains="and now?")
-    time.sleep(QUIET)
-    assert said(stage, CAREER, after) == ["echo: the last word", "echo: and now?"]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for the f
 REPORT_SECONDS = 200.0
 HERMES_ENDS_IT = hasattr(AIAgent, "_close_task_resources")
 """Whether a cron job's end ends the background processes of its agent, as from 0.22 on."""
-CAPS = {"timeouts": {"stop": 2, "post_turn": 3, "resident": 6}, "jobs": {"upkeep": False}}
+CAPS = {"timeouts": {"stop": 2, "post_turn": 3, "resident": 12}, "jobs": {"upkeep": False}}
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_post_turn_work_that_takes_too_long_is_ended_and_named(stage: Stage) -> 
     text = told(stage, SYSTEMS, "Ended", seq)
     assert "longer than allowed (post_turn: 3 s): the review of memory and skills." in text
     stage.wait_settled("systems")
-    wait_until(lambda: review.end == "disconnected", 30, "the review goes on")
+    wait_until(lambda: review.end == "disconnected", 120, "the review goes on")
     stage.gateway.wait_log("ended, because it took longer than allowed (post_turn: 3 s)")
 
 
@@ -139,7 +139,7 @@ def test_work_that_outlives_its_turn_for_too_long_is_ended_and_named(stage: Stag
     stage.ask("please dig-two", SYSTEMS, contains="delegated it")
     stage.ask("/bg prompt-two", SYSTEMS, contains="prompt-two")
     text = told(stage, SYSTEMS, "Ended", seq)
-    assert "longer than allowed (resident: 6 s)" in text
+    assert "longer than allowed (resident: 12 s)" in text
     assert 'background prompt "prompt-two"' in text
     assert 'delegated task "dig-two"' in text
     stage.wait_settled("systems")
@@ -156,7 +156,7 @@ def test_what_a_cron_job_leaves_running_is_ended_and_named_unless_hermes_ends_it
     number = cron.add("leaver", due=-5, deliver="origin", origin=origin)
     if not HERMES_ENDS_IT:
         text = told(stage, SYSTEMS, "is ended", seq)
-        assert "What cron job 'leaver' left running is ended" in text
+        assert "Background work of cron job 'leaver' was ended" in text
         assert "longer than allowed (post_turn: 3 s): background process" in text
         assert "exec sleep 31557605" in text
     cron.wait_run(number)

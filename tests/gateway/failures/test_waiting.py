@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage
-from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage, start_cold
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from tests.kit.model.directives import tool
 
 OTHER = 7
 """A second topic of career's, which may run one turn at once."""
-ASK = f"[[tool terminal {json.dumps({'command': 'rm -r precious'})}]]"
+COMMANDS = {"/profile": "career", "/reload-skills": "kills", "/own": "own-command-ran"}
+ASK = tool("terminal", command="rm -r precious")
 
 
 @pytest.fixture(scope="module")
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage = start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
     routes = {str(CAREER): "career", str(OTHER): "career"}
     narrow = {"limits": {"concurrent_turns": 1, "queue": 4}}
     stage.root.configure(
@@ -27,35 +31,51 @@ def prepared(
             "hermes_router": {"profiles": {"career": narrow}},
         }
     )
+    own = {"own": {"type": "exec", "command": "echo own-command-ran"}}
+    at_once = {"destructive_slash_confirm": False}  # /new does not ask first
+    stage.root.profiles["career"].configure({"quick_commands": own, "approvals": at_once})
     telegram.add_topic(OTHER, "another of career's")
     return stage
 
 
-def busy(stage: Stage, seconds: float) -> int:
-    """Let a turn of career's run for so long."""
+@contextmanager
+def busy(stage: Stage) -> Iterator[int]:
+    """Let a turn of career's run for the block; yields where the chats stood before it."""
     stage.wait_answered(10.0)
-    seq, asked = stage.telegram.seq, stage.model.seq
-    said = f"[[sleep {seconds}]][[say slept]]"
-    stage.telegram.say(said, chat_id=FORUM, thread_id=CAREER)
-    stage.model.wait_for(lambda request: said in request.last_user, after=asked, timeout=60)
-    return seq
+    seq, asked, hold = stage.telegram.seq, stage.model.seq, threading.Event()
+    stage.model.script(Reply("slept", hold=hold), contains="sleep on", times=1)
+    stage.telegram.say("sleep on", chat_id=FORUM, thread_id=CAREER)
+    stage.model.wait_chat("sleep on", after=asked, timeout=150)
+    try:
+        yield seq
+    finally:
+        hold.set()
+
+
+@contextmanager
+def held(stage: Stage) -> Iterator[int]:
+    """Let a message of career's other topic wait as long as the block."""
+    with busy(stage) as seq:
+        stage.telegram.say("in line", chat_id=FORUM, thread_id=OTHER)
+        stage.telegram.wait_reply(FORUM, OTHER, contains="ahead", after=seq, timeout=150)
+        yield stage.telegram.seq
 
 
 def test_a_turn_that_waits_for_a_person_leaves_its_place(stage: Stage) -> None:
     prompt = stage.prompted(ASK, CAREER)
     seq = stage.telegram.seq
     stage.telegram.say("and I?", chat_id=FORUM, thread_id=OTHER)
-    stage.telegram.wait_reply(FORUM, OTHER, contains="and I?", after=seq, timeout=60)
+    stage.telegram.wait_reply(FORUM, OTHER, contains="and I?", after=seq, timeout=150)
     stage.telegram.click(prompt, "Deny")
-    stage.telegram.wait_reply(FORUM, CAREER, contains="tool said", after=seq, timeout=60)
+    stage.telegram.wait_reply(FORUM, CAREER, contains="tool said", after=seq, timeout=150)
 
 
 def test_a_command_without_a_model_waits_for_nobody(stage: Stage) -> None:
-    seq = busy(stage, 8)
-    stage.telegram.say("/profile", chat_id=FORUM, thread_id=OTHER)
-    answer = stage.telegram.wait_reply(
-        FORUM, OTHER, contains="career", after=seq, timeout=ANSWER_SECONDS
-    )
+    with busy(stage) as seq:
+        stage.telegram.say("/profile", chat_id=FORUM, thread_id=OTHER)
+        answer = stage.telegram.wait_reply(
+            FORUM, OTHER, contains="career", after=seq, timeout=ANSWER_SECONDS
+        )
     slept = stage.telegram.wait_reply(
         FORUM, CAREER, contains="slept", after=seq, timeout=ANSWER_SECONDS
     )
@@ -63,13 +83,14 @@ def test_a_command_without_a_model_waits_for_nobody(stage: Stage) -> None:
 
 
 def test_a_message_that_waits_is_told_once_and_can_be_stopped(stage: Stage) -> None:
-    seq, asked = busy(stage, 8), stage.model.seq
-    stage.telegram.say("too late", chat_id=FORUM, thread_id=OTHER)
-    told = stage.telegram.wait_reply(FORUM, OTHER, contains="ahead", after=seq, timeout=30)
-    assert told.text.startswith("⏳ 1 message is ahead of yours.")
-    stage.telegram.say("/stop", chat_id=FORUM, thread_id=OTHER)
-    stopped = stage.telegram.wait_reply(FORUM, OTHER, contains="Stopped", after=seq, timeout=30)
-    slept = stage.telegram.wait_reply(FORUM, CAREER, contains="slept", after=seq, timeout=60)
+    with busy(stage) as seq:
+        asked = stage.model.seq
+        stage.telegram.say("too late", chat_id=FORUM, thread_id=OTHER)
+        told = stage.telegram.wait_reply(FORUM, OTHER, contains="ahead", after=seq)
+        assert told.text.startswith("⏳ 1 message is ahead of yours.")
+        stage.telegram.say("/stop", chat_id=FORUM, thread_id=OTHER)
+        stopped = stage.telegram.wait_reply(FORUM, OTHER, contains="Stopped", after=seq)
+    slept = stage.telegram.wait_reply(FORUM, CAREER, contains="slept", after=seq, timeout=150)
     assert stopped.seq < slept.seq
     stage.ask("what now?", OTHER, contains="what now?")
     requests = [request for request in stage.model.requests(after=asked) if request.kind == "chat"]
@@ -77,11 +98,41 @@ def test_a_message_that_waits_is_told_once_and_can_be_stopped(stage: Stage) -> N
 
 
 def test_a_message_that_waits_is_answered_in_its_turn(stage: Stage) -> None:
-    seq = busy(stage, 4)
-    stage.telegram.say("in my turn", chat_id=FORUM, thread_id=OTHER)
-    stage.telegram.wait_reply(FORUM, OTHER, contains="ahead", after=seq, timeout=30)
-    stage.telegram.wait_reply(FORUM, OTHER, contains="in my turn", after=seq, timeout=60)
+    with busy(stage) as seq:
+        stage.telegram.say("in my turn", chat_id=FORUM, thread_id=OTHER)
+        stage.telegram.wait_reply(FORUM, OTHER, contains="ahead", after=seq, timeout=150)
+    stage.telegram.wait_reply(FORUM, OTHER, contains="in my turn", after=seq, timeout=150)
     shown = [
         m for m in stage.telegram.transcript(FORUM, OTHER) if m.seq > seq and "ahead" in m.text
     ]
     assert len(shown) == 1
+
+
+def test_a_command_without_a_model_waits_for_no_message_of_its_own_topic(stage: Stage) -> None:
+    with held(stage) as seq:
+        for command, answer in COMMANDS.items():
+            stage.telegram.say(command, chat_id=FORUM, thread_id=OTHER)
+            stage.telegram.wait_reply(
+                FORUM, OTHER, contains=answer, after=seq, timeout=ANSWER_SECONDS
+            )
+    stage.telegram.wait_reply(FORUM, OTHER, contains="in line", after=seq, timeout=150)
+
+
+def test_a_new_session_takes_back_what_waits(stage: Stage) -> None:
+    asked = stage.model.seq
+    with held(stage) as seq:
+        stage.telegram.say("also in line", chat_id=FORUM, thread_id=OTHER)
+        told = stage.telegram.wait_reply(FORUM, OTHER, contains="ahead", after=seq, timeout=150)
+        assert told.text.startswith("⏳ 2 messages are ahead of yours.")
+        stage.telegram.say("/new", chat_id=FORUM, thread_id=OTHER)
+        stage.telegram.wait_reply(FORUM, OTHER, contains="Stopped", after=seq, timeout=150)
+        begun = stage.telegram.wait_reply(
+            FORUM,
+            OTHER,
+            after=told.seq,
+            timeout=ANSWER_SECONDS,
+            where=lambda message: "Stopped" not in message.text,
+        )
+        assert "ession" in begun.text
+    stage.ask("what now?", OTHER, contains="what now?")
+    assert all("in line" not in one.last_user for one in stage.model.requests("chat", after=asked))

@@ -11,18 +11,27 @@ from tests.gateway.conftest import ANSWER_SECONDS, CAREER, UNROUTED, Stage, buil
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 
 KEY = "a secret of the account"
-PLACES = {"routed": CAREER, "unrouted": UNROUTED}
+BOXED = 31
+"""A topic whose workers are started in a sandbox."""
+PLACES = {"local": CAREER, "bubblewrap": BOXED, "unrouted": UNROUTED}
+PROFILES = {CAREER: "career", BOXED: "boxed"}
 
 
-@pytest.fixture(scope="module", params=["local", "bubblewrap"])
-def prepared(
-    request: pytest.FixtureRequest,
-    short_folder: Path,
-    telegram: FakeTelegram,
-    model: FakeModel,
-) -> Stage:
+in_each_place = pytest.mark.parametrize("topic", PLACES.values(), ids=PLACES)
+in_each_worker = pytest.mark.parametrize("topic", [CAREER, BOXED], ids=["local", "bubblewrap"])
+
+
+@pytest.fixture(scope="module")
+def prepared(short_folder: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
     stage = build_stage(short_folder, telegram, model)
-    stage.root.configure({"hermes_router": {"defaults": {"launcher": request.param}}})
+    stage.root.add_profile("boxed")
+    telegram.add_topic(BOXED, "boxed")
+    stage.root.configure(
+        {
+            "hermes_router": {"profiles": {"boxed": {"launcher": "bubblewrap"}}},
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): {str(BOXED): "boxed"}}}},
+        }
+    )
     for name in (".ssh/authorized_keys", ".docker/config.json"):
         path = users_home(stage) / name
         path.parent.mkdir(exist_ok=True)
@@ -39,81 +48,81 @@ def attach(stage: Stage, path: Path, thread: int) -> tuple[bytes, str]:
     seq, said = stage.telegram.seq, f"attach {path} in {thread}"
     stage.model.script(Reply(f"Here.\nMEDIA:{path}"), contains=said, times=1)
     stage.ask(said, thread, contains="Here")
-    if thread == CAREER:
-        stage.wait_settled("career")
+    if thread in PROFILES:
+        stage.wait_settled(PROFILES[thread])
     calls = stage.telegram.calls(after=seq)
     uploads = b"".join(upload.content or b"" for call in calls for upload in call.files)
     texts = [str(call.params.get("text", "")).replace("\\", "") for call in calls]
     return uploads, "\n".join(texts)
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_login_in_the_accounts_home_is_not_attached(stage: Stage, place: str) -> None:
-    uploads, said = attach(stage, users_home(stage) / ".docker" / "config.json", PLACES[place])
+@in_each_place
+def test_a_login_in_the_accounts_home_is_not_attached(stage: Stage, topic: int) -> None:
+    uploads, said = attach(stage, users_home(stage) / ".docker" / "config.json", topic)
     assert KEY.encode() not in uploads
-    if place == "routed":
+    if topic in PROFILES:
         assert said.count("config.json was not attached: ") == 1
-        assert "config.json is not attached: " in stage.worker_log("career")
+        assert "config.json was not attached: " in stage.worker_log(PROFILES[topic])
 
 
-def test_a_file_that_does_not_exist_is_said_to(stage: Stage) -> None:
-    _, said = attach(stage, Path("/nowhere/report.pdf"), CAREER)
+@in_each_worker
+def test_a_file_that_does_not_exist_is_said_to(stage: Stage, topic: int) -> None:
+    _, said = attach(stage, Path("/nowhere/report.pdf"), topic)
     assert said.count("report.pdf was not attached: there is no such file") == 1
 
 
-def test_nothing_is_said_of_a_file_that_is_attached(stage: Stage) -> None:
-    report = stage.root.profiles["career"].path / "workspace" / "report.pdf"
+@in_each_worker
+def test_nothing_is_said_of_a_file_that_is_attached(stage: Stage, topic: int) -> None:
+    report = stage.root.profiles[PROFILES[topic]].path / "workspace" / "report.pdf"
     report.write_bytes(b"%PDF-1.4 all is well")
-    uploads, said = attach(stage, report, CAREER)
+    uploads, said = attach(stage, report, topic)
     assert b"all is well" in uploads
     assert "not attached" not in said
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_credential_file_in_the_accounts_home_is_not_written(stage: Stage, place: str) -> None:
+@in_each_place
+def test_a_credential_file_in_the_accounts_home_is_not_written(stage: Stage, topic: int) -> None:
     path = users_home(stage) / ".git-credentials"
     call = json.dumps({"path": str(path), "content": "https://x:y@host"})
-    said = stage.ask(f"[[tool write_file {call}]]", PLACES[place], contains="tool said")
+    said = stage.ask(f"[[tool write_file {call}]]", topic, contains="tool said")
     assert "protected" in said.text or "denied" in said.text
     assert not path.exists()
 
 
-@pytest.mark.parametrize("place", PLACES)
+@in_each_place
 def test_code_needs_approval_and_writes_no_credential_file_all_the_same(
-    stage: Stage, place: str
+    stage: Stage, topic: int
 ) -> None:
     path, seq = users_home(stage) / ".netrc", stage.telegram.seq
     code = f"from hermes_tools import write_file\nprint(write_file({str(path)!r}, 'of code'))"
     call = json.dumps({"code": code})
-    stage.telegram.say(f"[[tool execute_code {call}]]", chat_id=FORUM, thread_id=PLACES[place])
+    stage.telegram.say(f"[[tool execute_code {call}]]", chat_id=FORUM, thread_id=topic)
     stage.telegram.wait_for(
-        lambda call: call.place == (FORUM, PLACES[place]) and "reply_markup" in call.params,
+        lambda call: call.place == (FORUM, topic) and "reply_markup" in call.params,
         timeout=ANSWER_SECONDS,
         after=seq,
     )
-    stage.telegram.say("/approve", chat_id=FORUM, thread_id=PLACES[place])
+    stage.telegram.say("/approve", chat_id=FORUM, thread_id=topic)
     said = stage.telegram.wait_reply(
-        FORUM, PLACES[place], contains="tool said", after=seq, timeout=ANSWER_SECONDS
+        FORUM, topic, contains="tool said", after=seq, timeout=ANSWER_SECONDS
     )
     assert "protected" in said.text or "denied" in said.text
     assert not path.exists()
 
 
-@pytest.mark.parametrize("place", PLACES)
+@in_each_place
 def test_a_command_that_appends_to_the_accounts_keys_needs_approval(
-    stage: Stage, place: str
+    stage: Stage, topic: int
 ) -> None:
     seq, keys = stage.telegram.seq, users_home(stage) / ".ssh" / "authorized_keys"
     call = json.dumps({"command": f"echo ssh-rsa of-a-stranger >> {keys}"})
-    stage.telegram.say(f"[[tool terminal {call}]]", chat_id=FORUM, thread_id=PLACES[place])
+    stage.telegram.say(f"[[tool terminal {call}]]", chat_id=FORUM, thread_id=topic)
     prompt = stage.telegram.wait_for(
-        lambda call: call.place == (FORUM, PLACES[place]) and "reply_markup" in call.params,
+        lambda call: call.place == (FORUM, topic) and "reply_markup" in call.params,
         timeout=ANSWER_SECONDS,
         after=seq,
     )
     assert "authorized_keys" in str(prompt.params)
-    stage.telegram.say("/deny", chat_id=FORUM, thread_id=PLACES[place])
-    stage.telegram.wait_reply(
-        FORUM, PLACES[place], contains="tool said", after=seq, timeout=ANSWER_SECONDS
-    )
+    stage.telegram.say("/deny", chat_id=FORUM, thread_id=topic)
+    stage.telegram.wait_reply(FORUM, topic, contains="tool said", after=seq, timeout=ANSWER_SECONDS)
     assert keys.read_text() == KEY

@@ -48,7 +48,7 @@ def test_another_profiles_tool_reads_no_worker(stage: Stage) -> None:
         )
     finally:
         hold.set()
-    stage.telegram.wait_reply(FORUM, CAREER, contains="done", after=seq, timeout=60)
+    stage.telegram.wait_reply(FORUM, CAREER, contains="done", after=seq, timeout=150)
     assert f"alive-{supervisor}" in said
     assert f"alive-{worker}" in said
     assert said.count("Permission denied") == 6, said

@@ -18,6 +18,7 @@ import pytest
 from hermes_router.workers import launchers
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.kit.model.directives import tool
 from tests.kit.probes.sleepers import sleepers, sleeping_tool
 from tests.kit.roots import ordinary_user
 from tests.kit.waiting import wait_until
@@ -63,7 +64,7 @@ def test_a_turn_in_a_sandbox_answers(stage: Stage) -> None:
 
 def test_what_it_is_shown_is_told_when_the_gateway_starts(stage: Stage) -> None:
     what = f"shared with the profile career: sandbox.binds {stage.root.base / 'bound'} (ro)"
-    stage.gateway.wait_log(what, timeout=10, log="agent.log")
+    stage.gateway.wait_log(what, timeout=150, log="agent.log")
 
 
 def test_the_agent_sends_from_inside(stage: Stage) -> None:
@@ -80,7 +81,7 @@ def test_the_agent_sends_from_inside(stage: Stage) -> None:
 
 def test_templates_prepare_workers_inside(stage: Stage) -> None:
     stage.ask("the first", SYSTEMS, contains="the first")
-    wait_until(lambda: "start=prepared" in ask_and_log(stage, SYSTEMS), 60, "nothing was prepared")
+    wait_until(lambda: "start=prepared" in ask_and_log(stage, SYSTEMS), 120, "nothing was prepared")
 
 
 def ask_and_log(stage: Stage, thread: int) -> str:
@@ -110,10 +111,10 @@ def test_it_sees_its_own_files_and_nothing_of_the_others(stage: Stage) -> None:
 
 def test_file_tools_and_code_see_no_more_than_the_terminal(stage: Stage) -> None:
     other = stage.root.profiles["systems"].path / "SOUL.md"
-    read = f"[[tool read_file {json.dumps({'path': str(other)})}]]"
+    read = tool("read_file", path=str(other))
     assert "You are the test profile" not in stage.ask(read, CAREER, contains="tool said").text
     code = f"print(open({str(other)!r}).read())"
-    execute = f"[[tool execute_code {json.dumps({'code': code})}]]"
+    execute = tool("execute_code", code=code)
     said = stage.ask(execute, CAREER, contains="tool said").text
     assert "No such file" in said
     assert "You are the test profile" not in said
@@ -122,7 +123,7 @@ def test_file_tools_and_code_see_no_more_than_the_terminal(stage: Stage) -> None
 def test_a_document_that_is_sent_to_it_can_be_read(stage: Stage) -> None:
     seen = stage.model.seq
     stage.telegram.say_document(b"of the user", "plan.txt", "read this", thread_id=CAREER)
-    request = stage.model.wait_chat("read this", timeout=60, after=seen)
+    request = stage.model.wait_chat("read this", timeout=150, after=seen)
     home = stage.root.profiles["career"].path
     [kept] = [path for path in home.rglob("*plan.txt") if path.read_bytes() == b"of the user"]
     assert str(kept) in request.last_user or "of the user" in request.last_user
@@ -177,7 +178,7 @@ def test_whatever_is_killed_leaves_nothing_and_the_chat_is_told(stage: Stage, vi
     stage.model.script(sleeping_tool(stage.root.base / "bound"), contains=said, times=1)
     seq = stage.telegram.seq
     stage.telegram.say(said, chat_id=FORUM, thread_id=CAREER)
-    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    wait_until(lambda: len(sleepers()) == 2, 120, "the tool did not start")
     above = sleepers()[0].parents()
     worker, supervisor, *_ = (p for p in above if "hermes_router_worker" in p.cmdline())
     found = {
@@ -189,8 +190,10 @@ def test_whatever_is_killed_leaves_nothing_and_the_chat_is_told(stage: Stage, vi
         "bwrap": next(p for p in above if p.name() == "bwrap"),
     }
     os.kill(found[victim].pid, signal.SIGKILL)
-    stage.telegram.wait_reply(FORUM, CAREER, contains="stopped unexpectedly", after=seq, timeout=20)
-    wait_until(lambda: not sleepers(), 10, "the tree was not ended")
+    stage.telegram.wait_reply(
+        FORUM, CAREER, contains="stopped unexpectedly", after=seq, timeout=150
+    )
+    wait_until(lambda: not sleepers(), 120, "the tree was not ended")
     answer = stage.ask("and now?", CAREER, contains="and now").text
     assert answer.startswith("echo: ")
 
@@ -199,11 +202,11 @@ def test_a_gateway_that_is_killed_takes_its_sandboxes_along(stage: Stage) -> Non
     script = sleeping_tool(stage.root.base / "bound")
     stage.model.script(script, contains="sleep on", times=1)
     stage.telegram.say("please sleep on", chat_id=FORUM, thread_id=CAREER)
-    wait_until(lambda: len(sleepers()) == 2, 60, "the tool did not start")
+    wait_until(lambda: len(sleepers()) == 2, 120, "the tool did not start")
     below = [process.pid for process in stage.gateway.tree()]
     stage.gateway.kill()
-    wait_until(lambda: not sleepers(), 10, "the tree was not ended")
-    wait_until(lambda: not any(map(psutil.pid_exists, below)), 20, "something is left")
+    wait_until(lambda: not sleepers(), 120, "the tree was not ended")
+    wait_until(lambda: not any(map(psutil.pid_exists, below)), 120, "something is left")
     left = list((stage.root.base / "tmp").glob("hermes-router-*"))
     stage.gateway.start()
     stage.ask("and again?", CAREER, contains="and again")
@@ -214,4 +217,3 @@ def test_its_work_done_nothing_is_left_of_a_sandbox(stage: Stage) -> None:
     stage.gateway.stop()
     assert stage.gateway.leftovers() == []
     assert not list((stage.root.base / "tmp").glob("hermes-router-*"))
-    stage.gateway.start()

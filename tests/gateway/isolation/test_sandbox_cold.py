@@ -48,9 +48,9 @@ def bwraps(stage: Stage) -> list[str]:
 def test_a_sandbox_lives_as_long_as_the_work_in_it(stage: Stage) -> None:
     assert stage.ask("hello", CAREER, contains="hello").text == "echo: hello"
     stage.wait_settled("career")
-    wait_until(lambda: not bwraps(stage), 10, "a sandbox is left")
+    wait_until(lambda: not bwraps(stage), 120, "a sandbox is left")
     folders = (stage.root.base / "tmp").glob
-    wait_until(lambda: not list(folders("hermes-router-*")), 10, "its folder is left")
+    wait_until(lambda: not list(folders("hermes-router-*")), 120, "its folder is left")
 
 
 def test_a_later_turn_finds_the_background_work_of_an_earlier_one(stage: Stage) -> None:

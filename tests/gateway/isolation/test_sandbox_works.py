@@ -14,6 +14,7 @@ import pytest
 from hermes_router.workers import launchers
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, Message
+from tests.kit.model.directives import tool
 from tests.kit.roots import ordinary_user
 from tests.kit.state.cron_store import CronStore
 from tests.kit.waiting import wait_until
@@ -91,7 +92,7 @@ def test_a_cron_job_runs_inside_and_reports_to_its_topic(stage: Stage) -> None:
 
 def test_its_home_is_kept_up_inside(stage: Stage) -> None:
     old = stage.root.profiles["career"].path / "cache" / "images" / "old.png"
-    wait_until(lambda: not old.exists(), 60, "the old file is still there")
+    wait_until(lambda: not old.exists(), 120, "the old file is still there")
     (begun, *_) = (line for line in stage.worker_log("career").splitlines() if "=upkeep" in line)
     assert "launcher=bubblewrap" in begun
 
@@ -111,7 +112,7 @@ def test_the_end_of_a_background_process_is_told_from_inside(stage: Stage) -> No
         "background": True,
         "notify_on_complete": True,
     }
-    stage.ask(f"[[tool terminal {json.dumps(call)}]]", CAREER, contains="tool said")
+    stage.ask(tool("terminal", **call), CAREER, contains="tool said")
     stage.run("touch go", CAREER)
     # Hermes 0.22 says in a line of its own, too, that it ended while a turn ran.
     wait_until(lambda: any(told(m.text) for m in since(stage, seq)), ANSWER_SECONDS)
@@ -153,7 +154,7 @@ def test_a_card_that_is_done_inside_attaches_what_the_board_holds_and_no_more(
     )
     call = stage.telegram.wait_call("sendDocument", after=seq, timeout=ANSWER_SECONDS)
     assert [file.content for file in call.files] == [b"the-report\n"], said
-    stage.gateway.wait_log("private.txt: it does not lie in the board's folder", log="agent.log")
+    stage.gateway.wait_log("private.txt: it is not in the board's folder", log="agent.log")
     assert len(stage.telegram.calls("sendDocument", after=seq)) == 1
 
 

@@ -6,27 +6,20 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage
 from tests.gateway.operate.test_turn_records import wait_ended
-from tests.kit import FORUM
+from tests.kit import FORUM, Reply
 from tests.kit.waiting import wait_until
 
 ESCAPE = "\x1b["
 
 
 def command(stage: Stage, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hermes_router.cli", *arguments],
-        env=stage.root.gateway_environ(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return stage.outside(sys.executable, "-m", "hermes_router.cli", *arguments)
 
 
 def test_one_turn_has_one_story(stage: Stage) -> None:
@@ -98,14 +91,18 @@ def titles(stage: Stage, profile: str) -> list[str]:
 
 def test_process_titles_tell_roles(stage: Stage) -> None:
     stage.ask("warm up", CAREER, contains="warm up")
-    wait_until(lambda: {"template", "ready"} <= set(titles(stage, "career")), 60)
-    stage.telegram.say("[[sleep 5]] show yourself", chat_id=FORUM, thread_id=CAREER)
-    place = f"telegram:{FORUM}:{CAREER}"
-    wait_until(lambda: any(title.startswith("busy ") for title in titles(stage, "career")), 30)
-    busy = next(title for title in titles(stage, "career") if title.startswith("busy "))
-    assert re.fullmatch(rf"busy [0-9a-f]{{8}} {place}", busy)
-    turn = busy.split()[1]
-    assert f"supervisor {turn} {place}" in titles(stage, "career")
+    wait_until(lambda: {"template", "ready"} <= set(titles(stage, "career")), 120)
+    hold, place = threading.Event(), f"telegram:{FORUM}:{CAREER}"
+    stage.model.script(Reply("shown", hold=hold), contains="show yourself", times=1)
+    stage.telegram.say("show yourself", chat_id=FORUM, thread_id=CAREER)
+    try:
+        wait_until(lambda: any(title.startswith("busy ") for title in titles(stage, "career")))
+        busy = next(title for title in titles(stage, "career") if title.startswith("busy "))
+        assert re.fullmatch(rf"busy [0-9a-f]{{8}} {place}", busy)
+        shown = f"supervisor {busy.split()[1]} {place}"
+        wait_until(lambda: shown in titles(stage, "career"), what=f"no {shown}")
+    finally:
+        hold.set()
     stage.wait_answered(60)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 from pathlib import Path
 
@@ -31,16 +32,34 @@ def test_router_tells_how_to_route_a_place_that_has_no_route(stage: Stage) -> No
     assert f"hermes-router route add telegram:{FORUM}:{UNROUTED} PROFILE" in told
 
 
-@pytest.mark.parametrize("to_file", [False, True])
+def printed(stage: Stage, *arguments: str) -> str:
+    done = command(stage, "metrics", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fetched(port: int) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=100)
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    assert (answer.status, answer.version) == (200, 11)
+    return answer.read().decode()
+
+
+@pytest.mark.parametrize("way", ["printed", "written", "fetched"])
 def test_metrics_are_what_the_official_parser_reads(
-    stage: Stage, tmp_path: Path, to_file: bool
+    stage: Stage, tmp_path: Path, port: int, way: str
 ) -> None:
     stage.ask("count me", CAREER, contains="count me")
     stage.wait_answered(30)
-    file = tmp_path / "hermes_router.prom"
-    done = command(stage, "metrics", *(["--output", str(file)] if to_file else []))
-    assert done.returncode == 0, done.stderr
-    text = file.read_text() + "# EOF\n" if to_file else done.stdout
+    if way == "fetched":
+        text = fetched(port)
+    elif way == "printed":
+        text = printed(stage)
+    else:
+        file = tmp_path / "hermes_router.prom"
+        printed(stage, "--output", str(file))
+        text = file.read_text() + "# EOF\n"
     families = {family.name: family for family in text_string_to_metric_families(text)}
     turns = families["hermes_router_turns"].samples
     answered = [s for s in turns if s.labels == {"profile": "career", "outcome": "answered"}]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router.observe.status.messages import socket_of
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage
 from tests.gateway.operate.test_commands import command
 from tests.kit import FORUM, Reply
 from tests.kit.waiting import wait_until
@@ -43,7 +43,7 @@ def test_status_tells_of_a_turn_while_it_runs(stage: Stage) -> None:
     seen = stage.model.seq
     stage.telegram.say("hold on", chat_id=FORUM, thread_id=CAREER)
     try:
-        stage.model.wait_for(lambda r: "hold on" in str(r.messages), after=seen, timeout=60)
+        stage.model.wait_for(lambda r: "hold on" in str(r.messages), after=seen, timeout=150)
         now = profile(status(stage), "career")
         [busy] = [worker for worker in now["workers"] if worker["role"] == "busy"]
         assert busy["place"] == f"telegram:{FORUM}:{CAREER}"
@@ -57,7 +57,7 @@ def test_status_tells_of_a_turn_while_it_runs(stage: Stage) -> None:
         assert re.search(rf"career +{busy['pid']} +busy +{busy['turn']} +telegram:{FORUM}", shown)
     finally:
         hold.set()
-    wait_until(lambda: active_agents(stage) == 0, 30)
+    wait_until(lambda: active_agents(stage) == 0, 120)
 
 
 def test_what_is_closed_is_said_with_its_reason(stage: Stage) -> None:
@@ -86,17 +86,17 @@ def test_clients_that_hang_flood_or_lie_change_nothing(stage: Stage) -> None:
         b'{"version":99}\n',
     ) * 10:
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(5)
+        client.settimeout(30)
         client.connect(path)
         with contextlib.suppress(OSError):
             client.sendall(payload)
         hanging.append(client)
     begun = time.monotonic()
     stage.ask("still there?", SYSTEMS, contains="still there?")
-    assert time.monotonic() - begun < 60
+    assert time.monotonic() - begun < ANSWER_SECONDS
     for client in hanging:
         client.close()
-    wait_until(lambda: command(stage, "status").returncode == 0, 30)
+    wait_until(lambda: command(stage, "status").returncode == 0, 120)
 
 
 def test_a_home_without_a_gateway_says_so(stage: Stage, tmp_path: Path) -> None:
@@ -123,17 +123,17 @@ def test_a_gateway_that_says_nothing_is_told_from_one_that_is_not_there(
     assert "does not answer" in done.stdout
 
 
-def in_terminal(stage: Stage, *arguments: str, seconds: float) -> str:
-    """Run a command in a terminal of 80 columns for some seconds; return what it showed."""
+def in_terminal(stage: Stage, *arguments: str, screens: int) -> list[str]:
+    """Run a command in a terminal of 80 columns; return its first screens, the last one begun."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ.update(stage.root.gateway_environ())
         os.environ.update(COLUMNS="80", LINES="24", TERM="xterm")
         os.execv(sys.executable, [sys.executable, "-m", "hermes_router.cli", *arguments])
-    shown = b""
-    deadline = time.monotonic() + seconds
+    shown, clear = b"", b"\x1b[H\x1b[2J"
+    deadline = time.monotonic() + 100
     os.set_blocking(terminal, False)
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and shown.count(clear) < screens:
         try:
             shown += os.read(terminal, 65536)
         except BlockingIOError:
@@ -143,12 +143,11 @@ def in_terminal(stage: Stage, *arguments: str, seconds: float) -> str:
     os.kill(pid, 15)
     os.waitpid(pid, 0)
     os.close(terminal)
-    return shown.decode(errors="replace")
+    return [screen.decode(errors="replace") for screen in shown.split(clear)]
 
 
 def test_a_live_view_fits_a_terminal(stage: Stage) -> None:
-    shown = in_terminal(stage, "status", "--watch", seconds=8)
-    screens = shown.split("\x1b[H\x1b[2J")
+    screens = in_terminal(stage, "status", "--watch", screens=3)
     assert len(screens) >= 3
     last = re.sub(r"\x1b\[\d*m", "", screens[-2])
     assert "running for" in last

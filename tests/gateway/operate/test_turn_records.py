@@ -8,7 +8,7 @@ import pytest
 
 from hermes_router.observe import records
 from hermes_router.turns.story import TurnReport
-from tests.gateway.conftest import CAREER, MISSING, SYSTEMS, UNROUTED, Stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, MISSING, SYSTEMS, UNROUTED, Stage
 from tests.kit import FORUM
 from tests.kit.waiting import wait_until
 
@@ -20,12 +20,14 @@ def reports(stage: Stage, profile: str) -> list[TurnReport]:
 
 
 def wait_ended(stage: Stage, profile: str, count: int) -> list[TurnReport]:
-    wait_until(lambda: len([r for r in reports(stage, profile) if r.exit is not None]) >= count, 60)
+    wait_until(
+        lambda: len([r for r in reports(stage, profile) if r.exit is not None]) >= count, 120
+    )
     return reports(stage, profile)
 
 
 def gateway_lines(stage: Stage, turn: str) -> list[str]:
-    wait_until(lambda: f"turn {turn} " in stage.root.log(LOG), 10)
+    wait_until(lambda: f"turn {turn} " in stage.root.log(LOG), 120)
     return [line for line in stage.root.log(LOG).splitlines() if f"turn {turn} " in line]
 
 
@@ -42,7 +44,7 @@ def test_an_answered_message_is_recorded_without_its_words(stage: Stage) -> None
     assert report.calls == 1
     assert report.messages == 1
     assert report.hermes_session
-    assert 0 < (report.seconds or 0) < 60
+    assert 0 < (report.seconds or 0) < ANSWER_SECONDS
     assert {"queue", "start", "ready", "reply", "gone"} <= set(report.phases)
     folder = records.folder_of(stage.root.path)
     assert "heliotrope" not in "".join(path.read_text() for path in folder.iterdir())
@@ -78,7 +80,7 @@ def test_a_model_that_fails_is_a_failed_turn(stage: Stage) -> None:
     before = len(reports(stage, "career"))
     seq = stage.telegram.seq
     stage.telegram.say("[[error 400]] now", chat_id=FORUM, thread_id=CAREER)
-    stage.telegram.wait_reply(FORUM, CAREER, after=seq, timeout=120)
+    stage.telegram.wait_reply(FORUM, CAREER, after=seq, timeout=150)
     report = wait_ended(stage, "career", before + 1)[-1]
     assert (report.outcome, report.exit) == ("model_failed", "status 0")
     assert "400" in report.error
@@ -106,7 +108,7 @@ def test_a_profile_without_a_key_is_a_failed_turn(stage: Stage) -> None:
         before = len(reports(stage, "systems"))
         seq = stage.telegram.seq
         stage.telegram.say("anybody there?", chat_id=FORUM, thread_id=SYSTEMS)
-        stage.telegram.wait_reply(FORUM, SYSTEMS, after=seq, timeout=60)
+        stage.telegram.wait_reply(FORUM, SYSTEMS, after=seq, timeout=150)
         report = wait_ended(stage, "systems", before + 1)[-1]
     finally:
         (profile.path / ".env").write_text(env)

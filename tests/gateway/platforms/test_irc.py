@@ -95,5 +95,5 @@ def test_a_long_answer_is_split_as_this_platform_needs(stage: Stage, alice: IrcU
 def test_a_tool_runs_as_the_profile(stage: Stage, alice: IrcUser) -> None:
     alice.say(CHANNEL, f'{BOT}: [[tool terminal {{"command": "echo in $HERMES_HOME"}}]]')
     home = Path("profiles") / "career"
-    asked = stage.model.wait_for(lambda request: str(home) in str(request.body), timeout=60)
+    asked = stage.model.wait_for(lambda request: str(home) in str(request.body), timeout=150)
     assert asked.model == "career-model"

@@ -9,11 +9,21 @@ import pytest
 
 from tests.gateway.conftest import SYSTEMS, UNROUTED, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.kit.waiting import wait_until
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Say whether the gateway serves its webhooks: it connects one platform after the other."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +64,10 @@ def prepared(
 def test_a_webhook_is_answered_by_its_profile_and_delivered_where_it_says(
     stage: Stage, port: int, name: str, topic: int, asked: str
 ) -> None:
+    wait_until(lambda: answers(port), what="the webhooks are not served")
     seq = stage.telegram.seq
     url = f"http://127.0.0.1:{port}/webhooks/{name}"
-    answer = httpx.post(url, json={"what": "number one"}, timeout=30, trust_env=False)
+    answer = httpx.post(url, json={"what": "number one"}, timeout=100, trust_env=False)
     assert answer.status_code == 202, answer.text
     reply = stage.telegram.wait_reply(FORUM, topic, contains="echo: ", after=seq)
     assert f"{name}: number one" in reply.text

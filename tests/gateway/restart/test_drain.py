@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import (
+    ANSWER_SECONDS,
+    CAREER,
+    MULTIPLEXING,
+    SYSTEMS,
+    Stage,
+    build_stage,
+)
 from tests.kit import FORUM, FakeModel, FakeTelegram, Message
+from tests.kit.model.directives import question, tool
 from tests.kit.waiting import wait_until
 
 DRAINING = "isn't accepting new turns"
-DRINK = {"question": "Tea or coffee?", "choices": ["tea", "no"]}
-#: The one question of before 0.22, and a list.
-QUESTION = f"[[tool clarify {json.dumps({**DRINK, 'questions': [DRINK]})}]]"
+QUESTION = question("Tea or coffee?", "tea", "no")
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["alone", "beside-multiplexing"])
+@pytest.fixture(scope="module", params=MULTIPLEXING, ids="multiplexing={}".format)
 def prepared(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -30,7 +35,7 @@ def prepared(
     stage.root.configure(
         {
             "gateway": {"multiplex_profiles": request.param},
-            "agent": {"restart_drain_timeout": 60},
+            "agent": {"restart_drain_timeout": 120},
         }
     )
     return stage
@@ -39,11 +44,11 @@ def prepared(
 @contextmanager
 def external_drain(stage: Stage) -> Iterator[None]:
     """Ask the gateway from outside to take no new turns, and see that it has heard."""
-    stage.gateway.wait_log("Press Ctrl+C to stop", timeout=ANSWER_SECONDS)  # it looks from then on
+    stage.gateway.wait_log("Press Ctrl+C to stop", timeout=ANSWER_SECONDS)
     marker = stage.root.path / ".drain_request.json"
-    with logged(stage, "External drain ENGAGED"):
-        marker.write_text("{}")
     try:
+        with logged(stage, "External drain ENGAGED"):
+            marker.write_text("{}")
         yield
     finally:
         with logged(stage, "External drain RELEASED"):
@@ -55,7 +60,8 @@ def logged(stage: Stage, line: str) -> Iterator[None]:
     """Wait until the gateway has logged a line once more than before."""
     before = stage.root.log().count(line)
     yield
-    wait_until(lambda: stage.root.log().count(line) > before, 30, line)
+    # The gateway looks for the marker only when all else has started, long after it connected.
+    wait_until(lambda: stage.root.log().count(line) > before, ANSWER_SECONDS, line)
 
 
 def begun(stage: Stage) -> int:
@@ -81,7 +87,7 @@ def asked(stage: Stage, text: str, topic: int) -> Message:
 def dangerous(stage: Stage, name: str) -> str:
     """Return what makes the assistant ask whether it may remove a file of career's workspace."""
     (stage.root.profiles["career"].path / "workspace" / name).write_text("precious")
-    return f"[[tool terminal {json.dumps({'command': f'rm -r {name}'})}]]"
+    return tool("terminal", command=f"rm -r {name}")
 
 
 def there(stage: Stage, name: str) -> bool:
@@ -98,7 +104,7 @@ def test_an_external_drain_starts_nothing_and_asks_nobody_else(stage: Stage) -> 
         stage.telegram.say("hello?", thread_id=CAREER, user_id=666)
         wait_until(
             lambda: stage.gateway.log_text().count("unauthorized user 666") > refused,
-            30,
+            100,
             "the stranger was not refused",
         )
     assert begun(stage) == before
@@ -149,7 +155,7 @@ def test_a_shutdown_waits_for_the_turns_and_lets_people_answer_them(stage: Stage
     stage.wait_settled("systems")
     asked(stage, dangerous(stage, "at-the-end"), CAREER)
     before, seen, seq = begun(stage), stage.model.seq, stage.telegram.seq
-    stopping = threading.Thread(target=stage.gateway.stop, kwargs={"timeout": 90})
+    stopping = threading.Thread(target=stage.gateway.stop, kwargs={"timeout": 240})
     stopping.start()
     stage.telegram.wait_reply(
         FORUM, CAREER, contains="shutting down", after=seq, timeout=ANSWER_SECONDS
@@ -163,7 +169,7 @@ def test_a_shutdown_waits_for_the_turns_and_lets_people_answer_them(stage: Stage
     assert there(stage, "at-the-end")
     assert stopping.is_alive()
     stage.ask("/approve", CAREER, contains="tool said")
-    stopping.join(60)
+    stopping.join(250)
     assert not there(stage, "at-the-end")
     assert begun(stage) == before
     assert {request.model for request in stage.model.requests("chat", after=seen)} == {

@@ -11,6 +11,7 @@ from tests.gateway.conftest import (
     ANSWER_SECONDS,
     CAREER,
     MISSING,
+    MULTIPLEXING,
     SYSTEMS,
     UNROUTED,
     Stage,
@@ -37,7 +38,7 @@ HELD = (
 )
 
 
-@pytest.mark.parametrize("multiplexing", [False, True])
+@pytest.mark.parametrize("multiplexing", MULTIPLEXING)
 def test_messages_that_arrive_during_the_restore_are_held_and_answered(
     tmp_path_factory: pytest.TempPathFactory,
     telegram: FakeTelegram,
@@ -75,7 +76,7 @@ def slow_start(stage: Stage) -> Path:
 
 def wait_held(stage: Stage, count: int) -> None:
     """Wait until the gateway holds so many messages."""
-    line, deadline = "Queued inbound message during gateway startup restore", time.monotonic() + 30
+    line, deadline = "Queued inbound message during gateway startup restore", time.monotonic() + 100
     while stage.root.log().count(line) < count:
         assert time.monotonic() < deadline, f"message {count} is not held"
         time.sleep(0.02)

@@ -91,7 +91,7 @@ def test_a_worker_that_does_not_react_is_ended_and_the_chat_is_told(stage: Stage
     stage.model.wait_chat("freeze now", after=seen, timeout=ANSWER_SECONDS)
     worker = psutil.Process(stage.worker_in_turn("systems"))
     os.kill(worker.pid, signal.SIGSTOP)
-    stopped(stage, SYSTEMS, "did not react and was ended")
+    stopped(stage, SYSTEMS, "did not react, so it was ended")
     assert not worker.is_running()
     request = stage.model.wait_chat("freeze now", after=seen, done=True)
     assert request.end == "disconnected"

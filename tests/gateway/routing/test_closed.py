@@ -13,7 +13,10 @@ from tests.kit.sabotage import sabotage
 
 _RAISES = "def broken(*args, **kwargs): raise RuntimeError('made up')\n"
 
-MISSING_POINT = ("hermes_router.hermes.compat.seams", "module.RUNNER_METHODS += ('_gone',)")
+MISSING_POINT = (
+    "hermes_router.hermes.compat.seams.required",
+    "module.RUNNER_METHODS += ('_gone',)",
+)
 CONSTRUCT = ("hermes_router.hermes.router", _RAISES + "module.GatewayRouter.__init__ = broken")
 
 

@@ -78,7 +78,7 @@ def test_without_the_router_a_parked_profile_is_not_served(
         before = telegram.seq
         telegram.say("secret of career", chat_id=FORUM, thread_id=CAREER)
         assert stage.ask("hello", SYSTEMS).text
-        wait_until(lambda: set(below(gateway.pid, systems)) >= set(_AT_START), 90)
+        wait_until(lambda: set(below(gateway.pid, systems)) >= set(_AT_START), 120)
         assert below(gateway.pid, career) == {}
         with pytest.raises(TimeoutError):
             telegram.wait_reply(FORUM, CAREER, after=before, timeout=3)

@@ -75,7 +75,7 @@ def routes_command(stage: Stage) -> subprocess.CompletedProcess[str]:
         env=stage.root.gateway_environ(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -96,13 +96,13 @@ def test_a_turn_in_flight_ends_as_it_began(stage: Stage) -> None:
     seq = stage.telegram.seq
     stage.telegram.say("hold this", chat_id=FORUM, thread_id=CAREER)
     try:
-        stage.model.wait_chat("hold this", timeout=60)
+        stage.model.wait_chat("hold this", timeout=150)
         with edited(stage, {PLATFORM: {str(FORUM): {str(CAREER): "systems"}}}):
             # Another sender, so that it is not a message for the turn that runs.
             assert answering(stage, CAREER, user_id=SECOND) == "systems"
             gate.set()
             stage.telegram.wait_reply(
-                FORUM, CAREER, contains="begun by career", after=seq, timeout=60
+                FORUM, CAREER, contains="begun by career", after=seq, timeout=150
             )
     finally:
         gate.set()
@@ -112,7 +112,7 @@ def test_a_broken_edit_keeps_the_last_good_table_and_is_reported(stage: Stage) -
     assert answering(stage, CAREER) == "career"
     with edited(stage, [{"platfrom": PLATFORM, "chat_id": str(FORUM), "profile": "systems"}]):
         assert answering(stage, CAREER) == "career"
-        line = stage.gateway.wait_log("configuration refused", timeout=20)
+        line = stage.gateway.wait_log("configuration refused", timeout=150)
         assert "the last good one stays in force" in line
         shown = routes_command(stage)
         assert shown.returncode == 2
@@ -240,12 +240,12 @@ def test_what_came_to_a_profiles_own_bot_is_hermess_whatever_the_routes_say(
 ) -> None:
     """Multiplexing stamps it with the profile; the topic is routed to another one."""
     stage = multiplexing
-    stage.telegram.wait_polling(OWN_TOKEN, timeout=60)
+    stage.telegram.wait_polling(OWN_TOKEN, timeout=150)
     begun = {name: turns_begun(stage, name) for name in ("career", "systems")}
     seq, seen = stage.telegram.seq, stage.model.seq
     stage.telegram.say("to your own bot", chat_id=FORUM, thread_id=CAREER, bot_token=OWN_TOKEN)
     stage.telegram.wait_reply(
-        FORUM, CAREER, contains="to your own bot", after=seq, timeout=60, token=OWN_TOKEN
+        FORUM, CAREER, contains="to your own bot", after=seq, timeout=150, token=OWN_TOKEN
     )
     assert [r.model for r in stage.model.requests("chat", after=seen)] == ["systems-model"]
     assert {name: turns_begun(stage, name) for name in begun} == begun
@@ -263,7 +263,7 @@ def test_a_gateway_that_starts_with_a_broken_file_answers_nowhere_until_it_is_me
         seen = model.seq
         with Gateway(stage.root) as gateway:
             stage.gateway = gateway
-            gateway.wait_log("configuration refused, nothing is routed", timeout=60)
+            gateway.wait_log("configuration refused, nothing is routed", timeout=150)
             for thread in (CAREER, UNROUTED):
                 assert "routes of this bot cannot be read" in stage.ask("hello", thread).text
             assert model.requests("chat", after=seen) == []

@@ -28,7 +28,7 @@ def command(stage: Stage, *arguments: str) -> dict[str, Any]:
         env=stage.root.gateway_environ(),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     assert done.stdout, done.stderr

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage, start_cold
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
 
 SCRIPT = (
@@ -43,6 +43,7 @@ def prepared(
 
 def with_settings(stage: Stage) -> Stage:
     """Give the profile what both sides have to have alike."""
+    start_cold(stage, "systems")
     home = stage.root.profiles["career"]
     telegram = stage.root.config["platforms"]["telegram"]
     channel = {"chat_id": str(FORUM), "name": "Home", "platform": "telegram"}
@@ -62,6 +63,7 @@ def conversation(stage: Stage) -> list[bytes]:
     """Hold the conversation in the career topic and return the requests' bodies."""
     seen = stage.model.seq
     for text in SCRIPT:
+        stage.wait_answered(ANSWER_SECONDS)  # a message that comes before that interrupts the turn
         seq = stage.telegram.seq
         stage.telegram.say(text, thread_id=CAREER)
         contains = "" if text.startswith("/") else "tool said" if "tool" in text else text

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -15,11 +14,9 @@ import pytest
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
 from tests.gateway.workers.test_warm import wait_prepared
 from tests.kit import FakeModel, FakeTelegram, ModelRequest
+from tests.kit.model.directives import tool
 from tests.kit.state.belongings import connect, equip, install_browser
-
-
-def tool(name: str, **arguments: Any) -> str:
-    return f"[[tool {name} {json.dumps(arguments)}]]"
+from tests.kit.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +72,7 @@ def mcp_servers(stage: Stage) -> set[int]:
 
 def wait_calm(pids: Iterable[int]) -> None:
     """Wait until processes have stopped working, as a ready worker does that has all it wants."""
-    used, deadline = None, time.monotonic() + 60
+    used, deadline = None, time.monotonic() + 120
     while (now := [psutil.Process(pid).cpu_times()[:2] for pid in pids]) != used:
         assert time.monotonic() < deadline, now
         used = now
@@ -96,7 +93,9 @@ def test_mcp_servers_wait_for_a_message_unless_the_profile_wants_them_ahead(stag
     stage.root.configure({"hermes_router": {"profiles": {"systems": {"warm": {"mcp": True}}}}})
     ask(stage, "from here on", SYSTEMS)
     stage.wait_settled("systems")
-    wait_calm(wait_prepared(stage, "systems"))
+    ready = wait_prepared(stage, "systems")
+    wait_until(lambda: mcp_servers(stage), what="no server was started ahead")
+    wait_calm({*ready, *mcp_servers(stage)})
     ahead = mcp_servers(stage)
     assert serving(stage) in ahead
 

@@ -123,7 +123,7 @@ def test_a_stranger_starts_no_process(stage: Stage) -> None:
     stage.wait_settled("career")
     before = stage.worker_log("career")
     stage.telegram.say("let me in", chat_id=FORUM, thread_id=CAREER, user_id=666)
-    stage.gateway.wait_log("unauthorized user 666", timeout=20)
+    stage.gateway.wait_log("unauthorized user 666", timeout=150)
     stage.ask("/profile", UNROUTED)
     assert stage.worker_log("career") == before
 

@@ -47,10 +47,10 @@ def test_who_is_not_the_profiles_admin_may_not_command_the_gateway_there(stage: 
 def test_a_command_while_the_session_is_busy_is_refused_too(stage: Stage) -> None:
     seq = stage.telegram.seq
     stage.telegram.say("[[sleep 4]][[say slept]]", chat_id=FORUM, thread_id=SYSTEMS)
-    stage.model.wait_for(lambda request: "[[sleep 4]]" in request.last_user, timeout=60)
+    stage.model.wait_for(lambda request: "[[sleep 4]]" in request.last_user, timeout=150)
     stage.telegram.say("/restart", chat_id=FORUM, thread_id=SYSTEMS, user_id=COLLEAGUE)
-    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="⛔ /restart", after=seq, timeout=30)
-    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="slept", after=seq, timeout=60)
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="⛔ /restart", after=seq, timeout=150)
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="slept", after=seq, timeout=150)
     assert stage.gateway.running
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram, Message
+from tests.kit.model.directives import tool
 from tests.kit.telegram.types import USER
 
 COLLEAGUE = 8_000_017
-ASK = f"[[tool terminal {json.dumps({'command': 'rm -r precious'})}]]"
+ASK = tool("terminal", command="rm -r precious")
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +25,16 @@ def prepared(
 
 def click(stage: Stage, message: Message, user: int) -> str:
     query = stage.telegram.click(message, "Deny", user_id=user)
-    answer = stage.telegram.wait_call("answerCallbackQuery", callback_query_id=query, timeout=60)
+    answer = stage.telegram.wait_call("answerCallbackQuery", callback_query_id=query, timeout=150)
     return str(answer.params.get("text", ""))
 
 
 def test_a_click_of_another_is_refused_and_the_askers_counts(stage: Stage) -> None:
     prompt, seq = stage.prompted(ASK, SYSTEMS), stage.telegram.seq
-    assert click(stage, prompt, COLLEAGUE) == "⛔ Somebody else was asked."
+    assert click(stage, prompt, COLLEAGUE) == "⛔ This question is for another person."
     assert stage.telegram.message(prompt.id).buttons
     assert click(stage, prompt, USER) == "❌ Denied"
-    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="tool said", after=seq, timeout=60)
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="tool said", after=seq, timeout=150)
 
 
 def test_anybody_may_click_where_the_session_is_everybodys(stage: Stage) -> None:

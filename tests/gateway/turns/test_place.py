@@ -153,7 +153,7 @@ def test_a_file_that_is_overheard_is_within_the_limit_or_left_out(stage: Stage) 
     home = stage.root.profiles["systems"].path
     assert Path(named).is_relative_to(home / "cache")
     assert Path(named).read_bytes() == small
-    assert "'large.bin' saved at: nowhere, for files may have 2.0 kB here]" in body
+    assert "'large.bin' saved at: nowhere, because a file may have at most 2.0 kB here]" in body
     for content in (small, large):
         assert in_the_gateways_home(stage.root, content) == []
     stage.wait_settled("systems")
@@ -207,7 +207,7 @@ def test_a_link_in_the_profile_leads_nothing_out_of_it(stage: Stage, tmp_path: P
     folder.symlink_to(tmp_path)
     try:
         stage.telegram.say_photo(PICTURE, "overheard-through-a-link", thread_id=SYSTEMS)
-        stage.gateway.wait_log("what was overheard is not kept", log="agent.log")
+        stage.gateway.wait_log("an observed message was not kept", log="agent.log")
         assert list(tmp_path.iterdir()) == []
         assert in_the_gateways_home(stage.root, PICTURE) == []
     finally:

@@ -19,6 +19,7 @@ from tests.gateway.conftest import (
     open_messages,
 )
 from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.kit.model.directives import tool
 from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -132,10 +133,10 @@ def test_a_command_is_heard_where_it_acts(stage: Stage) -> None:
 
 def test_an_approval_is_heard_once_and_in_the_worker(stage: Stage) -> None:
     heard, seq = Heard(stage), stage.telegram.seq
-    asked = f"[[tool terminal {json.dumps({'command': 'rm -r precious'})}]]"
+    asked = tool("terminal", command="rm -r precious")
     prompt = stage.prompted(asked, CAREER)
     stage.telegram.click(prompt, "Deny")
-    stage.telegram.wait_reply(FORUM, CAREER, contains="tool said", after=seq, timeout=60)
+    stage.telegram.wait_reply(FORUM, CAREER, contains="tool said", after=seq, timeout=150)
     stage.wait_settled("career")
     told = [line for line in heard.by("career") if line[0] in OF_AN_APPROVAL]
     assert Counter(hook for hook, *_ in told) == dict.fromkeys(OF_AN_APPROVAL, 1), told
@@ -156,7 +157,7 @@ def test_a_plugin_of_the_profile_may_take_a_message_in_silence(stage: Stage) -> 
     stage.telegram.say("silent, for the plugin", chat_id=FORUM, thread_id=CAREER)
     wait_until(lambda: heard.hooks("career")["post_gateway_admission"] == 1, ANSWER_SECONDS)
     ledger = stage.root.path / "hermes-router" / "ledger.jsonl"
-    wait_until(lambda: not open_messages(ledger), 60)
+    wait_until(lambda: not open_messages(ledger), 120)
     stage.wait_settled("career")
     assert stage.model.requests("chat", after=asked) == []
     stage.ask("another", SYSTEMS, contains="another")

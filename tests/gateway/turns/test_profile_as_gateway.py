@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import stat
 from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import CAREER, ONE_GATEWAY, SYSTEMS, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.waiting import wait_until
 
-ONE_GATEWAY = importlib.util.find_spec("hermes_cli.gateway_multiplex_mode") is not None
-"""Does this Hermes's gateway serve the bots of all profiles? 0.21.5 and newer do, by default."""
 OWN_TOKEN = "7654321:the-profiles-own-bot_BBBBBBBBBBBBBBBB"
 
 
@@ -96,7 +93,7 @@ def by_the_gateway(stage: Stage) -> set[str]:
     if not ONE_GATEWAY:
         return set()
     telegram = stage.telegram
-    wait_until(lambda: bool(telegram.calls("getUpdates", token=OWN_TOKEN)), 60, "it is not served")
+    wait_until(lambda: bool(telegram.calls("getUpdates", token=OWN_TOKEN)), 120, "it is not served")
     assert telegram.calls("getMe", token=OWN_TOKEN)
     return {OWN_TOKEN}
 
@@ -119,7 +116,7 @@ def test_a_profiles_event_hooks_see_its_turns_and_no_gateway_start(stage: Stage)
 def test_each_duty_is_done_once(stage: Stage) -> None:
     seq = stage.telegram.seq
     message = stage.telegram.say("react to this", chat_id=FORUM, thread_id=SYSTEMS)
-    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="react to this", after=seq, timeout=60)
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="react to this", after=seq, timeout=150)
     stage.wait_settled("systems")
     reactions = [
         call.params["reaction"]

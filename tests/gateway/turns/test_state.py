@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import (
+    ANSWER_SECONDS,
+    CAREER,
+    SYSTEMS,
+    Stage,
+    build_stage,
+    start_cold,
+)
 from tests.kit import FORUM, FakeModel, FakeTelegram, ModelRequest
+from tests.kit.model.directives import tool
 from tests.kit.model.fast import fast_tier
 
 OWN_MODEL = "gpt-of-career"
@@ -34,7 +42,7 @@ def prepared(
             "approvals": {"destructive_slash_confirm": False},
         }
     )
-    return stage
+    return start_cold(stage, "systems")
 
 
 @pytest.fixture
@@ -68,7 +76,7 @@ def victim(stage: Stage, name: str) -> Path:
 
 
 def remove(path: Path) -> str:
-    return f"[[tool terminal {json.dumps({'command': f'rm -r {path.name}'})}]]"
+    return tool("terminal", command=f"rm -r {path.name}")
 
 
 def state_files(stage: Stage) -> list[Path]:
@@ -176,7 +184,7 @@ def outside_of_the_home(stage: Stage, words: bytes) -> set[Path]:
 
 def test_the_state_is_the_owners_alone(fresh: Stage) -> None:
     command(fresh, "/model other-model")
-    fresh.wait_answered(10.0)  # until then the words of the message lie there too
+    fresh.wait_answered(60.0)  # until then the words of the message lie there too
     files = state_files(fresh)
     assert files
     for path in (*files, files[0].parent):
@@ -202,23 +210,22 @@ def test_a_damaged_file_costs_a_line_in_the_log(fresh: Stage, content: bytes) ->
 
 def test_what_was_queued_when_the_gateway_stopped_is_run_by_the_next_worker(fresh: Stage) -> None:
     seen = fresh.model.seq
-    fresh.telegram.say("[[sleep 30]] busy", thread_id=CAREER)
+    fresh.telegram.say("[[sleep 60]] busy", thread_id=CAREER)
     fresh.model.wait_chat("busy", timeout=ANSWER_SECONDS, after=seen)
-    for text in ("first of the queue", "second of the queue"):
+    for text in QUEUE:
         fresh.ask(f"/queue {text}", CAREER)
-    fresh.gateway.restart()
     seen, seq = fresh.model.seq, fresh.telegram.seq
+    fresh.gateway.restart()
     fresh.telegram.say("back again", thread_id=CAREER)
-    fresh.telegram.wait_reply(
-        FORUM, CAREER, contains="second of the queue", after=seq, timeout=ANSWER_SECONDS
-    )
-    texts = [request.last_user for request in fresh.model.requests("chat", after=seen)]
-    order = [next(i for i, text in enumerate(texts) if part in text) for part in ORDER]
-    assert order == sorted(order), texts
+    for text in (*QUEUE, "back again"):
+        fresh.telegram.wait_reply(FORUM, CAREER, contains=text, after=seq, timeout=ANSWER_SECONDS)
+    texts = [request.last_user or "" for request in fresh.model.requests("chat", after=seen)]
+    queued = [text for text in texts if "of the queue" in text]
+    assert [text.rpartition("] ")[2] for text in queued] == list(QUEUE), texts
     fresh.wait_settled("career")
     seen = fresh.model.seq
     asked(fresh, "nothing is left")
     assert len(fresh.model.requests("chat", after=seen)) == 1
 
 
-ORDER = ("back again", "first of the queue", "second of the queue")
+QUEUE = ("first of the queue", "second of the queue")

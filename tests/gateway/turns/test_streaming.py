@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.gateway.conftest import CAREER, STREAMED, Stage, build_stage, stream_by_edits
+from tests.gateway.conftest import CAREER, STREAMED, Stage, build_stage, start_cold, stream_by_edits
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 
 
@@ -14,7 +14,9 @@ from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
-    return stream_by_edits(build_stage(tmp_path_factory.mktemp("stage"), telegram, model))
+    return stream_by_edits(
+        start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
+    )
 
 
 def test_an_answer_that_is_streamed_grows_in_its_topic(stage: Stage) -> None:
@@ -23,9 +25,9 @@ def test_an_answer_that_is_streamed_grows_in_its_topic(stage: Stage) -> None:
     seq = stage.telegram.seq
     stage.telegram.say("stream it", chat_id=FORUM, thread_id=CAREER)
     begun = stage.telegram.wait_reply(
-        FORUM, CAREER, contains="word5", after=seq, partial=True, timeout=90
+        FORUM, CAREER, contains="word5", after=seq, partial=True, timeout=150
     )
     assert "THE END" not in begun.text
     gate.set()
-    whole = stage.telegram.wait_reply(FORUM, CAREER, contains="THE END", after=seq, timeout=90)
+    whole = stage.telegram.wait_reply(FORUM, CAREER, contains="THE END", after=seq, timeout=150)
     assert whole.text == STREAMED

@@ -57,7 +57,7 @@ def processes(stage: Stage, profile: str) -> dict[int, int]:
     }
 
 
-def wait_prepared(stage: Stage, profile: str = "career", timeout: float = 60.0) -> dict[int, int]:
+def wait_prepared(stage: Stage, profile: str = "career", timeout: float = 120.0) -> dict[int, int]:
     """Wait until a template with a ready worker, and nothing else, is there."""
     deadline = time.monotonic() + timeout
     while True:
@@ -129,7 +129,7 @@ def test_a_prepared_worker_is_looked_at_closely_from_its_message_on(stage: Stage
         assert supervisor.num_ctx_switches().voluntary - before >= 6
     finally:
         hold.set()
-    stage.telegram.wait_reply(FORUM, CAREER, contains="done", after=seq, timeout=90)
+    stage.telegram.wait_reply(FORUM, CAREER, contains="done", after=seq, timeout=150)
     assert was_prepared(stage, "career")
 
 
@@ -199,7 +199,7 @@ def test_an_edited_budget_is_in_force_for_the_next_message(stage: Stage) -> None
     stage.root.configure({"hermes_router": {"warm_budget": {"profiles": 0}}})
     stage.ask("without", CAREER, contains="without")
     assert not was_prepared(stage, "career")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while found := processes(stage, "career"):
         assert time.monotonic() < deadline, found
         time.sleep(0.05)

@@ -1,0 +1,56 @@
+"""A platform that asks for patience, and a profile that is removed in the middle of a turn."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+
+import pytest
+
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage
+from tests.gateway.failures.outcomes import said
+from tests.kit import FORUM, Reply
+
+#: Several workers start cold.
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("clean")]
+
+#: Seconds for which the platform wants to be left alone.
+PATIENCE = 4
+
+
+def test_a_platform_that_asks_for_patience_gets_it_and_the_answer_once(stage: Stage) -> None:
+    stage.ask("warm up", CAREER, contains="warm up")
+    seq = stage.telegram.seq
+    stage.telegram.fail_next(
+        "sendMessage", 429, retry_after=PATIENCE, match=lambda call: "be patient" in call.text
+    )
+    stage.ask("be patient", CAREER, contains="be patient")
+    calls = stage.telegram.calls("sendMessage", after=seq)
+    refused, sent = [call for call in calls if "be patient" in call.text]
+    assert refused.error is not None
+    assert sent.error is None
+    assert sent.at - refused.at >= PATIENCE - 0.1
+    assert said(stage, CAREER, seq) == ["echo: be patient"]
+
+
+def test_a_profile_that_is_removed_in_mid_turn_harms_nobody_else(stage: Stage) -> None:
+    home = stage.root.profiles["systems"].path
+    kept = home.with_name("kept-systems")
+    stage.ask("warm up", SYSTEMS, contains="warm up")
+    shutil.copytree(home, kept)
+    hold = threading.Event()
+    stage.model.script(Reply("the last words", hold=hold), contains="remove it", times=1)
+    seq = stage.telegram.seq
+    stage.telegram.say("remove it now", chat_id=FORUM, thread_id=SYSTEMS)
+    stage.model.wait_chat("remove it now")
+    shutil.rmtree(home, ignore_errors=True)
+    hold.set()
+    stage.telegram.wait_reply(FORUM, SYSTEMS, after=seq, timeout=ANSWER_SECONDS)
+    assert stage.ask("all well?", CAREER, contains="all well?").text == "echo: all well?"
+    assert len(said(stage, SYSTEMS, seq)) == 1
+    shutil.rmtree(home, ignore_errors=True)  # what the worker wrote at its end
+    told = stage.ask("who is there?", SYSTEMS, contains="⚠️").text
+    assert "'systems'" in told
+    shutil.rmtree(home, ignore_errors=True)
+    kept.rename(home)
+    assert stage.ask("are you back?", SYSTEMS, contains="are you back?").text.endswith("back?")
