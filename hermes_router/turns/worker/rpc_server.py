@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import logging
 import types
@@ -57,6 +58,7 @@ class RpcServer:
         self._take = take
         self._room = Room(calls=CALLS_AT_ONCE, size=MAX_FRAME_BYTES)
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._context = contextvars.copy_context()
         self._listening = True
         self._over = False
         self._resting: list[asyncio.Future[None]] = []
@@ -80,7 +82,7 @@ class RpcServer:
         Raises:
             ProtocolError: the worker sent bytes that are no message (here or in ``tasks``).
         """
-        self._tasks = tasks
+        self._tasks, self._context = tasks, contextvars.copy_context()
         await self._listen()
 
     async def _listen(self) -> None:
@@ -125,10 +127,14 @@ class RpcServer:
             self._held = False
 
     def _hand_over(self) -> None:
-        """Let another task read messages, because the call in this task has to wait."""
+        """Let another task read messages, because the call in this task has to wait.
+
+        The call has set context variables, say the thread that it may send to. They must not hold
+        for the calls that the new task executes.
+        """
         self._listening = False
         if not self._wake() and self._tasks is not None:
-            self._tasks.start_soon(self._listen_next)
+            self._context.run(self._tasks.start_soon, self._listen_next)
 
     def _wake(self) -> bool:
         """Wake one task that waits to read; return False if no task waits."""

@@ -172,6 +172,17 @@ async def test_the_rest_of_a_text_that_grew_too_long_stays_in_its_topic(
     assert outside(server) == []
 
 
+async def test_a_message_that_names_an_unrouted_thread_is_sent_there(
+    telegram: Any, server: FakeTelegram
+) -> None:
+    """A worker's call may send elsewhere, where the settings let it."""
+    server.add_topic(UNROUTED, "it exists")
+    with kept_in(FORUM, ROUTED):
+        sent = await telegram.send(str(FORUM), "hello", metadata={"thread_id": str(UNROUTED)})
+    assert sent.success
+    assert [call.place for call in server.calls("sendMessage")] == [(FORUM, UNROUTED)]
+
+
 # -- Mattermost and Feishu -------------------------------------------------------------------------
 
 

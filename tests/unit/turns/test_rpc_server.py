@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
 import anyio
@@ -15,6 +16,8 @@ from hermes_router.protocol import messages as msg
 from hermes_router.turns.worker.rpc_server import CALLS_AT_ONCE, RpcServer
 from hermes_router.workers.process import WorkerProcess
 from tests.kit.workers.scripted import ScriptedWorker
+
+PLACE = ContextVar("place", default="no place")
 
 
 class PromptRegistry:
@@ -94,6 +97,29 @@ async def test_a_call_that_waits_holds_up_nothing_that_comes_after_it(
         registry.let_go.set()
         registry.worker.says(at_once(5), None)
     assert sorted(registry.answered) == [1, 2, 3, 4, 5]
+
+
+async def test_what_a_call_that_waits_has_set_holds_for_no_other_call(
+    registry: PromptRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[int, str] = {}
+    do = registry.do
+
+    async def of_a_place(call: msg.Request) -> object:
+        seen[call.id] = PLACE.get()
+        token = PLACE.set(f"place of {call.id}")
+        try:
+            return await do(call)
+        finally:
+            PLACE.reset(token)
+
+    monkeypatch.setattr(registry, "do", of_a_place)
+    async with registry.serving():
+        registry.worker.says(waits(1), at_once(2), waits(3), at_once(4))
+        await anyio.wait_all_tasks_blocked()
+        registry.let_go.set()
+        registry.worker.says(at_once(5), None)
+    assert seen == dict.fromkeys((1, 2, 3, 4, 5), "no place")
 
 
 async def test_what_is_no_call_is_taken_one_after_the_other(registry: PromptRegistry) -> None:

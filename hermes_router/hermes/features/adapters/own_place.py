@@ -78,9 +78,10 @@ class OwnPlaces:
         async def keeping(*args: Any, **kwargs: Any) -> Any:
             given = signature.bind_partial(*args, **kwargs).arguments
             chat, thread = given.get("chat_id"), _thread_of(given.get("metadata"))
-            if thread is None or not self._is_routed(adapter.platform.value, str(chat), thread):
+            if thread is None:
                 return await original(*args, **kwargs)
-            with kept_in(chat, thread):
+            routed = self._is_routed(adapter.platform.value, str(chat), thread)
+            with kept_in(chat, thread if routed else None):
                 return await original(*args, **kwargs)
 
         return keeping
