@@ -9,6 +9,9 @@ from tests.kit.waiting import wait_until
 #: Seconds in which a second word to a message would come.
 QUIET = 3.0
 
+NOTE = "was interrupted by a gateway"
+"""What Hermes tells the model of a turn that its stop has cut off."""
+
 
 def said(stage: Stage, topic: int, after: int) -> list[str]:
     """Return what a topic was sent since then, each message once, as it reads now."""

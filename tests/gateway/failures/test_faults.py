@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage, start_cold
-from tests.gateway.failures.outcomes import QUIET, said, steps, wait_said, wait_step
+from tests.gateway.failures.outcomes import NOTE, QUIET, said, steps, wait_said, wait_step
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 from tests.kit.waiting import wait_until
 
@@ -236,8 +236,12 @@ def kind(text: str) -> str:
 def belongs(case: Case, end: End, text: str) -> bool:
     """Say whether an answer is the message's own, and a line after a dead gateway names it.
 
-    Where a turn is continued after a restart, Hermes's note to the model comes before the message.
+    Where a turn is continued after a restart, the model gets Hermes's note, and the message before
+    the note, or after it.
     """
+    if kind(text) == ANSWER and NOTE in text:
+        asked = case.stage.model.requests("chat")
+        return any(NOTE in one.last_user and case.text in str(one.json) for one in asked)
     if kind(text) == ANSWER:
         return text.startswith(("echo: ", "late: ")) and text.endswith(case.text)
     gateway_died = end in (gateway, gateway_twice)

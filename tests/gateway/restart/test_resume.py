@@ -12,15 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.gateway.conftest import CAREER, UNROUTED, Stage, build_stage, start_cold
-from tests.gateway.failures.outcomes import QUIET, said, wait_said
+from tests.gateway.failures.outcomes import NOTE, QUIET, said, wait_said
 from tests.kit import FakeModel, FakeTelegram, Reply
 from tests.kit.waiting import wait_until
 
 #: Each test starts the gateway up to three times.
 pytestmark = pytest.mark.timeout(300)
-
-NOTE = "was interrupted by a gateway"
-"""What Hermes tells the model of a turn that its stop has cut off."""
 
 
 @pytest.fixture(scope="module")
