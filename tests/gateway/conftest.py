@@ -194,9 +194,9 @@ def start_cold(stage: Stage, *profiles: str) -> Stage:
 STREAMED = " ".join(f"word{number}" for number in range(1, 41)) + " THE END"
 
 
-def stream_by_edits(stage: Stage) -> Stage:
-    """Have career's answers appear while the model still writes, say `STREAMED`."""
-    stage.root.profiles["career"].configure(
+def stream_by_edits(stage: Stage, profile: str = "career") -> Stage:
+    """Have a profile's answers appear while the model still writes, say `STREAMED`."""
+    stage.root.profiles[profile].configure(
         {"streaming": {"enabled": True, "transport": "edit", "edit_interval": 0.3}}
     )
     return stage

@@ -282,17 +282,20 @@ def call(tg: FakeTelegram, method: str, **fields: object) -> httpx.Response:
 def test_the_platform_refuses_what_telegram_refuses() -> None:
     with FakeTelegram() as tg:
         tg.delete_topic(9)
+        tg.close_topic(8)
         sent = call(tg, "sendMessage", chat_id=FORUM, text="once").json()["result"]["message_id"]
         long = call(tg, "sendMessage", chat_id=FORUM, text="x" * 4097)
         gone = call(tg, "sendMessage", chat_id=FORUM, message_thread_id=9, text="hi")
+        closed = call(tg, "sendMessage", chat_id=FORUM, message_thread_id=8, text="hi")
         same = call(tg, "editMessageText", chat_id=FORUM, message_id=sent, text="once")
         lost = call(tg, "editMessageText", chat_id=FORUM, message_id=1, text="once")
         anonymous = httpx.get(f"{tg.base_url}nonsense/getMe", trust_env=False)
-        told = [answer.json()["description"] for answer in (long, gone, same, lost)]
+        told = [answer.json()["description"] for answer in (long, gone, same, lost, closed)]
     assert told[0] == "Bad Request: message is too long"
     assert told[1] == "Bad Request: message thread not found"
     assert told[2].startswith("Bad Request: message is not modified")
     assert told[3] == "Bad Request: message to edit not found"
+    assert told[4] == "Bad Request: TOPIC_CLOSED"
     assert anonymous.status_code == 401
 
 

@@ -16,7 +16,7 @@ import pytest
 from cron import executions, jobs
 from toolsets import _HERMES_CORE_TOOLS
 
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage, start_cold
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.model.directives import tool
 from tests.kit.state.cron_store import BLOCKING, CronStore, begun, running_job
@@ -72,7 +72,7 @@ def hermes(stage: Stage, *command: str) -> str:
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage = start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
     stage.root.configure(
         {
             "hermes_router": {"schedule": {"cron": 0.2}},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage, start_cold
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.state.cron_store import CronStore
 
@@ -29,7 +29,7 @@ GERMAN = {
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage = start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
     stage.root.configure(
         {
             "hermes_router": {"schedule": {"cron": 0.2}},

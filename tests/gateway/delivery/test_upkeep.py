@@ -16,7 +16,7 @@ import psutil
 import pytest
 from gateway.config import GatewayConfig
 
-from tests.gateway.conftest import CAREER, Stage, build_stage
+from tests.gateway.conftest import CAREER, Stage, build_stage, start_cold
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.outside.portal import FakePortal
 from tests.kit.state import memory_keeper
@@ -36,7 +36,7 @@ def prepared(
     model: FakeModel,
     portal: FakePortal,
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage = start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
     career = {"jobs": {"upkeep": True}}
     schedule = {"cron": 0.2, "upkeep": 0.1}
     stage.root.configure({"hermes_router": {"schedule": schedule, "profiles": {"career": career}}})

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, UNROUTED, Stage, build_stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, UNROUTED, Stage, build_stage, start_cold
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from tests.kit.model.directives import tool
 
 KEY = "a secret of the account"
 BOXED = 31
 """A topic whose workers are started in a sandbox."""
+OF_TOOLS = (
+    *(".netrc", ".npmrc", ".pypirc", ".pgpass", ".git-credentials", ".aws/credentials"),
+    *(".ssh/authorized_keys", ".ssh/config", ".config/gh/hosts.yml", ".docker/config.json"),
+)
+"""Files in the account's home that command-line tools keep logins in."""
 PLACES = {"local": CAREER, "bubblewrap": BOXED, "unrouted": UNROUTED}
 PROFILES = {CAREER: "career", BOXED: "boxed"}
 
@@ -23,7 +28,7 @@ in_each_worker = pytest.mark.parametrize("topic", [CAREER, BOXED], ids=["local",
 
 @pytest.fixture(scope="module")
 def prepared(short_folder: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
-    stage = build_stage(short_folder, telegram, model)
+    stage = start_cold(build_stage(short_folder, telegram, model), "systems")
     stage.root.add_profile("boxed")
     telegram.add_topic(BOXED, "boxed")
     stage.root.configure(
@@ -83,31 +88,61 @@ def test_nothing_is_said_of_a_file_that_is_attached(stage: Stage, topic: int) ->
 @in_each_place
 def test_a_credential_file_in_the_accounts_home_is_not_written(stage: Stage, topic: int) -> None:
     path = users_home(stage) / ".git-credentials"
-    call = json.dumps({"path": str(path), "content": "https://x:y@host"})
-    said = stage.ask(f"[[tool write_file {call}]]", topic, contains="tool said")
+    call = tool("write_file", path=str(path), content="https://x:y@host")
+    said = stage.ask(call, topic, contains="tool said")
     assert "protected" in said.text or "denied" in said.text
     assert not path.exists()
 
 
 @in_each_place
-def test_code_needs_approval_and_writes_no_credential_file_all_the_same(
-    stage: Stage, topic: int
-) -> None:
-    path, seq = users_home(stage) / ".netrc", stage.telegram.seq
-    code = f"from hermes_tools import write_file\nprint(write_file({str(path)!r}, 'of code'))"
-    call = json.dumps({"code": code})
-    stage.telegram.say(f"[[tool execute_code {call}]]", chat_id=FORUM, thread_id=topic)
+def test_the_accounts_keys_are_not_patched(stage: Stage, topic: int) -> None:
+    keys = users_home(stage) / ".ssh" / "authorized_keys"
+    call = tool("patch", mode="replace", path=str(keys), old_string=KEY, new_string="of a stranger")
+    said = stage.ask(call, topic, contains="tool said")
+    assert "protected" in said.text or "denied" in said.text
+    assert keys.read_text() == KEY
+
+
+@pytest.fixture(scope="module")
+def unrouted_code(stage: Stage) -> set[str]:
+    """Which files of the account approved code may change in the unrouted topic."""
+    return changed_by_code(stage, UNROUTED)
+
+
+def changed_by_code(stage: Stage, topic: int) -> set[str]:
+    """Have approved code write and patch credential files; return those that it changed."""
+    home, seq = users_home(stage), stage.telegram.seq
+    for name in OF_TOOLS:
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(KEY)
+    paths = [str(home / name) for name in OF_TOOLS]
+    code = (
+        "from hermes_tools import patch, write_file\n"
+        f"for path in {paths!r}:\n"
+        f"    patch(path=path, old_string={KEY!r}, new_string='of code')\n"
+        "    write_file(path, 'of code')\n"
+        "print('all were tried')"
+    )
+    stage.telegram.say(tool("execute_code", code=code), chat_id=FORUM, thread_id=topic)
     stage.telegram.wait_for(
         lambda call: call.place == (FORUM, topic) and "reply_markup" in call.params,
         timeout=ANSWER_SECONDS,
         after=seq,
     )
     stage.telegram.say("/approve", chat_id=FORUM, thread_id=topic)
-    said = stage.telegram.wait_reply(
-        FORUM, topic, contains="tool said", after=seq, timeout=ANSWER_SECONDS
+    stage.telegram.wait_reply(
+        FORUM, topic, contains="all were tried", after=seq, timeout=ANSWER_SECONDS
     )
-    assert "protected" in said.text or "denied" in said.text
-    assert not path.exists()
+    return {name for name in OF_TOOLS if (home / name).read_text() != KEY}
+
+
+@in_each_worker
+def test_approved_code_changes_no_file_that_it_may_not_change_unrouted(
+    stage: Stage, topic: int, unrouted_code: set[str]
+) -> None:
+    assert len(unrouted_code) <= len(OF_TOOLS) - 6, "the guards protect nothing here"
+    assert changed_by_code(stage, topic) <= unrouted_code
 
 
 @in_each_place
@@ -115,8 +150,8 @@ def test_a_command_that_appends_to_the_accounts_keys_needs_approval(
     stage: Stage, topic: int
 ) -> None:
     seq, keys = stage.telegram.seq, users_home(stage) / ".ssh" / "authorized_keys"
-    call = json.dumps({"command": f"echo ssh-rsa of-a-stranger >> {keys}"})
-    stage.telegram.say(f"[[tool terminal {call}]]", chat_id=FORUM, thread_id=topic)
+    call = tool("terminal", command=f"echo ssh-rsa of-a-stranger >> {keys}")
+    stage.telegram.say(call, chat_id=FORUM, thread_id=topic)
     prompt = stage.telegram.wait_for(
         lambda call: call.place == (FORUM, topic) and "reply_markup" in call.params,
         timeout=ANSWER_SECONDS,

@@ -1,15 +1,18 @@
-"""What is for a topic that was deleted goes nowhere: General is another profile's."""
+"""What is for a topic that was deleted or closed goes nowhere: General is another profile's."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import Stage, build_stage
-from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from tests.gateway.conftest import STREAMED, Stage, build_stage, stream_by_edits
+from tests.kit import FORUM, Call, FakeModel, FakeTelegram, Reply
 from tests.kit.model.directives import question, tool
 from tests.kit.state.cron_store import CronStore
 from tests.kit.waiting import wait_until
@@ -19,6 +22,8 @@ pytestmark = pytest.mark.timeout(300)
 
 LAUNCHERS = {"local": "career", "bubblewrap": "boxed"}
 """Each launcher, and the profile whose workers it starts."""
+STREAMS = {"local": "streams", "bubblewrap": "boxed-streams"}
+"""Profiles whose answers appear while the model still writes."""
 
 ENDED_SECONDS = 100.0
 """A turn whose topic is gone waits for nobody and tries for some seconds only. A cold start and
@@ -46,16 +51,22 @@ MID_TURN: dict[str, Callable[[int], str]] = WAYS | {
         f"send {topic} "
         + tool("terminal", command=f"{WAIT}; {SENDS.format(chat=FORUM, topic=topic)}")
     ),
+    "background": lambda topic: (
+        f"begin {topic} "
+        + tool("terminal", command="sleep 6", background=True, notify_on_complete=True)
+    ),
+    "closed": lambda topic: f"for {topic} {tool('terminal', command=WAIT)}[[say secret of career]]",
 }
-"""What is said in each topic that is deleted while its turn works."""
+"""What is said in each topic that is deleted, or closed, while its turn works."""
 
 TOPICS = {
     (launcher, what): number
     for number, (launcher, what) in enumerate(
-        itertools.product(LAUNCHERS, [*MID_TURN, "report", "stop", "first"]), start=41
+        itertools.product(LAUNCHERS, [*MID_TURN, "report", "stream", "stop", "late", "first"]),
+        start=41,
     )
 }
-"""Each test deletes one."""
+"""Each test deletes or closes one."""
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +74,12 @@ def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
-    stage.root.add_profile("boxed")
-    routes = {str(topic): LAUNCHERS[launcher] for (launcher, _), topic in TOPICS.items()}
+    for profile in ("boxed", *STREAMS.values()):
+        stage.root.add_profile(profile)
+    routes = {str(topic): profile_of(*key) for key, topic in TOPICS.items()}
     profiles = {
         profile: {"launcher": launcher, "limits": {"concurrent_turns": len(MID_TURN)}}
-        for launcher, profile in LAUNCHERS.items()
+        for launcher, profile in [*LAUNCHERS.items(), *STREAMS.items()]
     }
     stage.root.configure(
         {
@@ -78,9 +90,15 @@ def prepared(
     for profile in LAUNCHERS.values():
         # Hermes waits for an approval also where nobody could be asked, for a minute unless told.
         stage.root.profiles[profile].configure({"approvals": {"timeout": 8}})
+    for profile in STREAMS.values():
+        stream_by_edits(stage, profile)
     for topic in TOPICS.values():
         telegram.add_topic(topic, f"to be deleted {topic}")
     return stage
+
+
+def profile_of(launcher: str, what: str) -> str:
+    return (STREAMS if what == "stream" else LAUNCHERS)[launcher]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +118,8 @@ def cut_off(stage: Stage) -> int:
         if what == "file":
             reply = Reply(f"MEDIA:{report_of(stage, LAUNCHERS[launcher])}", delay=2.0)
             stage.model.script(reply, contains=said[topic], times=1)
-    delete_in_mid_turn(stage, said)
+    closed = {TOPICS[launcher, "closed"] for launcher in LAUNCHERS}
+    end_in_mid_turn(stage, said, closed)
     return seq
 
 
@@ -115,37 +134,60 @@ def report_of(stage: Stage, profile: str) -> Path:
     return report
 
 
-def delete_in_mid_turn(stage: Stage, said: Mapping[int, str]) -> None:
-    """Say something in each topic, and delete each as soon as its model is asked."""
+def end_in_mid_turn(
+    stage: Stage, said: Mapping[int, str], closed: Collection[int] = frozenset()
+) -> None:
+    """Say something in each topic, and delete or close each as soon as its model is asked."""
     asked, waiting = stage.model.seq, dict(said)
     for topic, text in said.items():
         stage.telegram.say(text, chat_id=FORUM, thread_id=topic)
 
-    def all_deleted() -> bool:
+    def all_ended() -> bool:
         last = [request.last_user for request in stage.model.requests("chat", after=asked)]
         for topic, text in list(waiting.items()):
             words = text.split("[[", 1)[0].strip()
             if any(words in one for one in last):
-                stage.telegram.delete_topic(topic)
+                end = stage.telegram.close_topic if topic in closed else stage.telegram.delete_topic
+                end(topic)
                 del waiting[topic]
         return not waiting
 
-    wait_until(all_deleted, 150)
+    wait_until(all_ended, 150)
 
 
-def wait_ended(stage: Stage, launcher: str, topic: int) -> None:
+def wait_ended(stage: Stage, launcher: str, what: str) -> None:
     """Wait until the turns of one topic are over: others of the profile may be at work."""
+    topic = TOPICS[launcher, what]
 
     def over() -> bool:
-        lines = stage.worker_log(LAUNCHERS[launcher]).splitlines()
+        lines = stage.worker_log(profile_of(launcher, what)).splitlines()
         begun = {turn_of(line) for line in lines if f":{topic} " in line and " begin " in line}
-        return bool(begun) and begun <= {turn_of(line) for line in lines if " end " in line}
+        ended = {turn_of(line) for line in lines if " end " in line}
+        return bool(begun) and begun <= ended
 
     wait_until(over, ENDED_SECONDS, f"the turn of topic {topic} goes on")
 
 
 def turn_of(line: str) -> str:
     return line.partition(" turn=")[2].partition(" ")[0]
+
+
+def wait_refused(
+    stage: Stage, topic: int, seq: int, *, text: str = "", with_file: bool = False
+) -> Call:
+    """Wait until Telegram refuses something for the topic, and return that."""
+    return stage.telegram.wait_for(
+        lambda call: (
+            call.error is not None
+            and call.place == (FORUM, topic)
+            and call.method.startswith(_POSTS)
+            and call.method != "sendChatAction"
+            and (bool(call.files) or not with_file)
+            and text in (call.text or "")
+        ),
+        after=seq,
+        timeout=150,
+    )
 
 
 def outside(stage: Stage, seq: int) -> list[str]:
@@ -167,25 +209,25 @@ def test_what_a_turn_says_is_for_its_topic_alone(
     stage: Stage, cut_off: int, launcher: str, way: str
 ) -> None:
     topic = TOPICS[launcher, way]
-    stage.telegram.wait_for(
-        lambda call: call.error is not None and call.place == (FORUM, topic),
-        after=cut_off,
-        timeout=150,
-    )
+    wait_refused(stage, topic, cut_off)
     stage.gateway.wait_log(f"topic {topic} of chat {FORUM} was deleted", log="errors.log")
-    wait_ended(stage, launcher, topic)
+    wait_ended(stage, launcher, way)
+    assert outside(stage, cut_off) == []
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_closed_topic_is_not_answered_elsewhere(
+    stage: Stage, cut_off: int, launcher: str
+) -> None:
+    wait_refused(stage, TOPICS[launcher, "closed"], cut_off)
+    wait_ended(stage, launcher, "closed")
     assert outside(stage, cut_off) == []
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_file_is_for_its_topic_alone(stage: Stage, cut_off: int, launcher: str) -> None:
-    topic = TOPICS[launcher, "file"]
-    stage.telegram.wait_for(
-        lambda call: call.error is not None and call.place == (FORUM, topic) and bool(call.files),
-        after=cut_off,
-        timeout=150,
-    )
-    wait_ended(stage, launcher, topic)
+    wait_refused(stage, TOPICS[launcher, "file"], cut_off, with_file=True)
+    wait_ended(stage, launcher, "file")
     assert outside(stage, cut_off) == []
 
 
@@ -193,8 +235,32 @@ def test_a_file_is_for_its_topic_alone(stage: Stage, cut_off: int, launcher: str
 def test_what_a_program_sends_is_for_its_topic_alone(
     stage: Stage, cut_off: int, launcher: str
 ) -> None:
-    wait_ended(stage, launcher, TOPICS[launcher, "program"])
+    wait_ended(stage, launcher, "program")
     assert outside(stage, cut_off) == []
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_background_report_is_for_its_topic_alone(
+    stage: Stage, cut_off: int, launcher: str
+) -> None:
+    wait_refused(stage, TOPICS[launcher, "background"], cut_off, text="Background process")
+    wait_ended(stage, launcher, "background")
+    assert outside(stage, cut_off) == []
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_the_end_of_a_stream_is_for_its_topic_alone(stage: Stage, launcher: str) -> None:
+    gate, seq, topic = threading.Event(), stage.telegram.seq, TOPICS[launcher, "stream"]
+    words = f"stream in {topic}"
+    stage.model.script(Reply(STREAMED, hold=gate, hold_after=12), contains=words, times=1)
+    stage.telegram.say(words, thread_id=topic)
+    stage.telegram.wait_reply(FORUM, topic, contains="word5", after=seq, partial=True, timeout=150)
+    stage.telegram.delete_topic(topic)
+    deleted = stage.telegram.seq
+    gate.set()
+    wait_refused(stage, topic, deleted)
+    wait_ended(stage, launcher, "stream")
+    assert outside(stage, seq) == []
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
@@ -217,6 +283,31 @@ def test_general_itself_is_answered_in(stage: Stage) -> None:
 def test_the_notice_of_a_restart_is_for_its_topic_alone(stage: Stage) -> None:
     seq, topics = stage.telegram.seq, [TOPICS[launcher, "stop"] for launcher in LAUNCHERS]
     sleeping = tool("terminal", command="sleep 20")
-    delete_in_mid_turn(stage, {topic: f"stop {topic} {sleeping}" for topic in topics})
+    end_in_mid_turn(stage, {topic: f"stop {topic} {sleeping}" for topic in topics})
     stage.gateway.restart()
     assert outside(stage, seq) == []
+
+
+def test_what_is_left_over_from_before_a_kill_is_for_its_topic_alone(stage: Stage) -> None:
+    seq, topics = stage.telegram.seq, [TOPICS[launcher, "late"] for launcher in LAUNCHERS]
+    for topic in topics:
+        within = partial(_is_in, topic)
+        stage.telegram.fail_next("sendMessage", 429, retry_after=4, times=99, match=within)
+        stage.telegram.say(f"late answer for {topic}", thread_id=topic)
+    for topic in topics:
+        wait_refused(stage, topic, seq)
+    time.sleep(1.0)  # the gateway has heard of it, and waits until it may ask again
+    stage.gateway.kill()
+    stage.telegram.clear_faults()
+    for topic in topics:
+        stage.telegram.delete_topic(topic)
+    killed = stage.telegram.seq
+    stage.gateway.start()
+    for topic in topics:
+        wait_refused(stage, topic, killed)
+    stage.ask("all well in general?", None, contains="all well in general?")
+    assert all("all well" in line for line in outside(stage, killed))
+
+
+def _is_in(topic: int, call: Call) -> bool:
+    return call.place == (FORUM, topic)

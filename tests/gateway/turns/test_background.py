@@ -12,7 +12,7 @@ import psutil
 import pytest
 from toolsets import _HERMES_CORE_TOOLS
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage, start_cold
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
 from tests.kit.model.directives import tool
 from tests.kit.waiting import wait_until
@@ -29,7 +29,7 @@ SETTINGS = {"timeouts": {"stop": 3}, "jobs": {"upkeep": False}}
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage = start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
     telegram.add_topic(SECOND, "second")
     stage.root.configure(
         {

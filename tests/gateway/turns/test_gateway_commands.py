@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import CAREER, SYSTEMS, UNROUTED, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.telegram.types import USER
 
@@ -57,3 +57,17 @@ def test_a_command_while_the_session_is_busy_is_refused_too(stage: Stage) -> Non
 def test_the_admin_of_all_lists_may(stage: Stage) -> None:
     answer = stage.ask("/platform list", SYSTEMS, user_id=USER)
     assert not answer.text.startswith("⛔")
+
+
+def test_without_a_list_of_the_gateway_the_profiles_list_is_asked(stage: Stage) -> None:
+    """Stop the gateway and take its list away; career's stays."""
+    stage.gateway.stop()
+    stage.root.configure({"platforms": {"telegram": {"extra": {"allow_admin_from": []}}}})
+    stage.gateway.start()
+    refused = stage.ask("/platform list", CAREER, user_id=COLLEAGUE)
+    allowed = stage.ask("/platform list", CAREER, user_id=PROFILES_ADMIN)
+    without_any_list = stage.ask("/platform list", SYSTEMS, user_id=COLLEAGUE)
+    unrouted = stage.ask("/platform list", UNROUTED, user_id=COLLEAGUE)
+    assert refused.text.startswith("⛔ /platform"), refused.text
+    assert not allowed.text.startswith("⛔"), allowed.text
+    assert without_any_list.text.startswith("⛔") == unrouted.text.startswith("⛔")

@@ -17,6 +17,7 @@ from tests.gateway.conftest import (
     Stage,
     build_stage,
     open_messages,
+    start_cold,
 )
 from tests.kit import FORUM, FakeModel, FakeTelegram
 from tests.kit.model.directives import tool
@@ -77,7 +78,7 @@ def add_plugin(home: Path) -> None:
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
-    stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
+    stage = start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
     career = stage.root.profiles["career"]
     stage.root.configure({"plugins": {"enabled": ["hermes-router", "hears"]}})
     # Where a model looks at a command first, Hermes tells of that by one of these hooks, too.

@@ -74,6 +74,8 @@ def _compose(world: World, bot: BotState, incoming: Incoming, text: str, limit: 
         thread_id == 1 or (forum and world.topic(chat_id, thread_id) is None)
     ):
         raise bad_request("message thread not found")
+    if (chat_id, thread_id) in world.closed_topics:
+        raise bad_request("TOPIC_CLOSED")
     rendered = render(text, params.get("parse_mode"))
     if utf16_length(rendered) > limit:
         raise bad_request("message is too long" if limit == MAX_TEXT else "caption is too long")

@@ -153,6 +153,11 @@ class TelegramUsers(TelegramApi):
             for stored in self.world.in_place(chat_id, thread_id):
                 stored.deleted = True
 
+    def close_topic(self, thread_id: int, chat_id: int = FORUM) -> None:
+        """Close a topic: its messages stay, and the bot, which manages no topics, sends no more."""
+        with self.journal.changed:
+            self.world.closed_topics.add((chat_id, thread_id))
+
     def _known(self, message_id: int) -> Stored:
         stored = self.world.by_id(message_id)
         if stored is None:

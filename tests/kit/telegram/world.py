@@ -72,6 +72,7 @@ class World:
     chats: dict[int, dict[str, Any]] = field(default_factory=dict)
     topics: dict[tuple[int, int], str | None] = field(default_factory=dict)
     """Name of each topic; None once it was deleted."""
+    closed_topics: set[tuple[int, int]] = field(default_factory=set)
     messages: dict[int, Stored] = field(default_factory=dict)
     files: dict[str, File] = field(default_factory=dict)
     drafts: dict[tuple[int, int], list[str]] = field(default_factory=dict)
