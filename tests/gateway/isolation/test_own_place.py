@@ -220,6 +220,7 @@ def test_a_closed_topic_is_not_answered_elsewhere(
     stage: Stage, cut_off: int, launcher: str
 ) -> None:
     wait_refused(stage, TOPICS[launcher, "closed"], cut_off)
+    stage.gateway.wait_log("Topic_closed", log="errors.log")
     wait_ended(stage, launcher, "closed")
     assert outside(stage, cut_off) == []
 
