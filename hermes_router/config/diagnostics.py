@@ -53,7 +53,11 @@ class Report:
         self.add(key, path, f"unknown key {key.text!r}", hint=hint, code="unknown-key")
 
     def entries(self, node: Mapping, path: str) -> Iterator[tuple[Scalar, Node]]:
-        """Record a mapping's duplicate keys, then yield its entries."""
+        """Record each key that a YAML mapping has twice, then yield its keys with their values.
+
+        ``path`` is the mapping's place in the file, for the messages. The first of two such keys is
+        yielded.
+        """
         for first, later in node.duplicates:
             message = f"the key {later.text!r} is already on line {first.line}"
             hint = "YAML silently keeps the last one: join them"

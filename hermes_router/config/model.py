@@ -147,7 +147,10 @@ def load(
 
 
 def vanished(file: Path | str) -> ConfigError | None:
-    """Return an error if a file that the gateway has read before is now empty or gone."""
+    """Return an error if a file is empty or gone, and None if it has content.
+
+    The caller has read the file before, and keeps what it has read.
+    """
     try:
         if Path(file).stat().st_size > 0:
             return None

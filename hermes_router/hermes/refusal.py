@@ -29,7 +29,10 @@ _passed: ContextVar[bool] = ContextVar("hermes_router_passed", default=False)
 
 @contextlib.contextmanager
 def passed() -> Iterator[None]:
-    """Mark the code in the block: the router saw this message and left it to Hermes."""
+    """Have :func:`has_passed` return True in the block, which hands a message on to Hermes.
+
+    The router has seen that message, so the guard need not stop it.
+    """
     token = _passed.set(True)
     try:
         yield

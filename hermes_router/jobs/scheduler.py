@@ -117,7 +117,11 @@ class Scheduler:
         self._wake = asyncio.Event()
 
     async def serve(self) -> None:
-        """Check the homes and start due jobs, until cancelled. Jobs that run then go on."""
+        """Look for due jobs in the homes of routed profiles and start them, until cancelled.
+
+        A look comes every ``schedule.cron`` seconds, or sooner after :meth:`nudge`. Jobs that run
+        when this is cancelled go on.
+        """
         while True:
             self._wake.clear()  # before the check: what happens during it starts another one
             try:

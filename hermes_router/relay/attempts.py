@@ -20,7 +20,10 @@ class Attempt(Protocol):
         """Note that the adapter asks the platform now."""
 
     def refused(self) -> None:
-        """Note that the platform has refused, so that nothing has arrived."""
+        """Note that the platform has refused the call: nothing of it has arrived.
+
+        If the gateway dies now, its next start sends the answer.
+        """
 
 
 _attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)

@@ -41,7 +41,10 @@ _CHAT_PARAMETERS = frozenset({"chat_id"})
 
 
 class MessageIds:
-    """The ids of messages that are known to belong to one conversation, newest last."""
+    """The ids of one conversation's newest messages, those of its people and those of its worker.
+
+    A worker may edit, delete or reply to these messages only.
+    """
 
     def __init__(self) -> None:
         self._ids: BoundedMap[str, None] = BoundedMap(_REMEMBERED_MESSAGES)

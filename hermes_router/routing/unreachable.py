@@ -81,7 +81,7 @@ def unreachable(routes: Iterable[Route]) -> Iterator[Problem]:
 
 
 def doubtful(routes: Iterable[Route]) -> Iterator[Problem]:
-    """Yield a warning for each id that has not the usual form of its platform."""
+    """Yield a warning for each id in a route that does not look like an id of its platform."""
     for route in routes:
         for field in DISCRIMINATORS:
             text = getattr(route, field)

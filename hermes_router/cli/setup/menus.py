@@ -19,7 +19,11 @@ _SECONDS = 15
 
 
 def forget(home: GatewayHome) -> Iterator[str]:
-    """Delete the menus of all chats on record, and the record; yield a line for each result."""
+    """Take back the command menus that the router has set in Telegram chats.
+
+    Yields one or two lines for the terminal: how many menus were removed, and how many stay. The
+    file that lists the chats keeps those whose menus stay.
+    """
     file = home.path / "hermes-router" / "menus.json"
     if not file.exists():
         return

@@ -67,7 +67,7 @@ class Prompts:
         )
 
     def take_closed(self) -> list[int]:
-        """Return the prompts that no work waits for any more, and forget them."""
+        """Forget the questions to a person that no work waits for now; return their numbers."""
         closed = [number for number, shown in self._shown.items() if not self._waited_for(shown)]
         for number in closed:
             del self._shown[number]

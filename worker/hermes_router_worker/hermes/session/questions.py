@@ -35,7 +35,7 @@ def answer(clarify_id: str, choice: Any) -> None:
 
 
 def await_typed(clarify_id: str) -> None:
-    """Have the next message answer a question."""
+    """Take the next message of the conversation as the answer to this question; do not wait."""
     _module("tools.clarify_gateway").mark_awaiting_text(clarify_id)
 
 
