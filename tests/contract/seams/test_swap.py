@@ -9,7 +9,7 @@ import pytest
 from tests.kit.in_process import run
 
 SCRIPT = """
-import asyncio, itertools, json, os, statistics, sys, time
+import asyncio, itertools, json, os, statistics, sys, threading, time
 from types import SimpleNamespace
 from gateway.config import Platform
 from gateway.platforms.base import MessageEvent
@@ -63,11 +63,14 @@ async def main():
     routed = await measure(lambda: router.handle(unrouted, original))
     result["overhead"] = routed - bare
     result["asked_for_unrouted"] = runner.asked
-    touched = []
-    armed = False
-    sys.addaudithook(lambda name, args: touched.append(name) if armed else None)
-    real_stat, stats = os.stat, []
-    os.stat = lambda *a, **k: (stats.append(a), real_stat(*a, **k))[1]
+    touched, stats = [], []
+    armed, here = False, threading.get_ident()  # what is started beside works in other threads
+    def note(of, what):
+        if armed and threading.get_ident() == here:
+            of.append(what)
+    sys.addaudithook(lambda name, args: note(touched, name))
+    real_stat = os.stat
+    os.stat = lambda *a, **k: (note(stats, a), real_stat(*a, **k))[1]
     armed = True
     result["answer"] = await router.handle(unrouted, original)
     armed = False
