@@ -31,16 +31,21 @@ from hermes_router.state.open_works import OpenWorks
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Files that the gateway keeps about conversations, for the gateway that starts after it."""
+    """What the next gateway must know of conversations, in files of the gateway's home.
+
+    ``works`` is the background work that lives in workers; ``wakeups`` is when sessions must be
+    woken.
+    """
 
     works: OpenWorks
     wakeups: Wakeups
 
 
 class GatewayConversation:
-    """One session of a routed profile on one platform.
+    """One session of a routed profile on one platform, as its turns use it.
 
-    ``personal`` says that another user of the same place has another session.
+    ``key`` is the session's key. ``attended`` returns True while the gateway's adapter shows
+    "typing" there. ``personal`` says that another user of the same place has another session.
     """
 
     def __init__(
@@ -74,7 +79,11 @@ class GatewayConversation:
         return event_fields(event, channel_prompt=own_words(self._runner, event))
 
     def note(self, event: Any) -> None:
-        """Remember where a message is, who wrote it, and which messages a reply may refer to."""
+        """Remember a new message of this session: its place, its writer, and its ids.
+
+        The worker may address this writer from now on, and may edit, delete or reply to this
+        message and the one that it replies to.
+        """
         self._event = event
         source = event.source
         if self._target is None:
@@ -92,7 +101,10 @@ class GatewayConversation:
 
     @property
     def sender(self) -> Sender:
-        """Return the sender for messages that a worker sends outside this conversation."""
+        """The profile and this conversation, for messages that a worker sends to other ones.
+
+        The delivery policy decides by it where they may go.
+        """
         return Sender(profile=self.profile.name, origin=place_of(self._event.source))
 
     def start_message(
@@ -118,7 +130,10 @@ class GatewayConversation:
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
-        """Call the real adapter for a worker.
+        """Call a method of the real adapter for a worker; return its result as plain data.
+
+        ``spool`` holds the files that the worker has sent for the call. ``ask`` shows a prompt that
+        waits for a person's answer.
 
         Raises:
             RelayRefused: the relay does not allow this call.
@@ -146,12 +161,12 @@ class GatewayConversation:
                 return await Relay(adapter, self._target).execute(method, args, spool, ask)
 
     def offered(self, offers: msg.Commands) -> None:
-        """Pass on the commands that the profile offers, as its worker reports them."""
+        """Store the commands that the worker reports for its profile; chats' menus follow them."""
         platform = self._event.source.platform.value
         self._menus.offered(self.profile.name, platform, offers)
 
     def worker_ended(self) -> None:
-        """Undo what an ended worker may have left on the adapter."""
+        """Let the adapter show "typing" again, if the worker that has ended had paused it."""
         adapter = sending.adapter_for(self._runner, self._event.source)
         if self._target is not None and adapter is not None:
             Relay(adapter, self._target).resume_typing()
@@ -161,10 +176,16 @@ class GatewayConversation:
         return await sending.send_text(self._runner, self._event, text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        """Write down the background work of a turn's worker, also for the next gateway."""
+        """Write to a file which background work lives in a turn's worker; none deletes the file.
+
+        If the gateway dies, the next one tells the conversation that this work has ended.
+        """
         self._notes.works.note(turn_id, source_fields(self._event.source), works)
 
     def note_wakeup(self, at: float | None) -> None:
-        """Remember when to wake the session next, and where it is; ``None`` forgets it."""
+        """Store when the session's next recurring prompt is due, in seconds since the epoch.
+
+        The gateway starts a worker for it then. None means that there is no such prompt any more.
+        """
         source = source_fields(self._event.source)
         self._notes.wakeups.note(self.profile.name, self.key, source, at)

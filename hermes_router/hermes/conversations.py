@@ -28,7 +28,11 @@ _REMEMBERED = 2048
 
 
 class Conversations:
-    """Finds the conversation of a message, and tells the stores that remember places."""
+    """Finds the conversation of a routed message, and keeps what is known of each conversation.
+
+    For each message it also tells ``menus``, ``delivery`` and ``seen`` where it came from: for the
+    chat's menu, for later reactions, and for the list of known conversations.
+    """
 
     def __init__(
         self,
@@ -55,7 +59,10 @@ class Conversations:
         self._attended: Counter[str] = Counter()
 
     async def of(self, event: Any, profile_name: str) -> GatewayConversation | None:
-        """Return a message's conversation; None, after a notice, if its profile is unusable."""
+        """Return the conversation that a message belongs to, in the profile with this name.
+
+        If the profile cannot be used, send a notice to the message's place and return None.
+        """
         try:
             profile = model.find(profile_name, self._root)
             scope = await self._scopes.of(profile)
@@ -83,7 +90,10 @@ class Conversations:
 
     @contextlib.contextmanager
     def attended(self, conversation: GatewayConversation) -> Iterator[None]:
-        """Note, while the block runs, that the adapter itself shows "typing" in a conversation."""
+        """While the block runs, ignore the typing calls of the conversation's worker.
+
+        The gateway's adapter itself shows "typing" there meanwhile.
+        """
         self._attended[conversation.key] += 1
         try:
             yield

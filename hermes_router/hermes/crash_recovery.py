@@ -54,8 +54,8 @@ class CrashRecovery:
     """Settles the messages of one gateway's ledger that an earlier gateway left open.
 
     ``find`` returns the profile with a name. ``routed`` returns the name of the profile that a
-    source is routed to now. ``pays`` has a profile's unsent replies sent, and returns False if
-    upkeep is off.
+    source is routed to now, or None. ``pays`` has a maintenance worker send a profile's unsent
+    replies, and returns False if the setting ``jobs.upkeep`` is off.
     """
 
     def __init__(
@@ -203,7 +203,10 @@ class CrashRecovery:
 
 
 async def tell_works(runner: Any, works: Iterable[Works]) -> None:
-    """Tell the conversations whose background work ended with the gateway before."""
+    """Wait until the gateway runs, then tell conversations which background work has ended.
+
+    It ended because the gateway before this one was killed or stopped.
+    """
     await gateway_runner.until_running(runner)
     for ended in works:
         logger.warning(

@@ -38,7 +38,10 @@ _FILMS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".3gp"})
 
 
 class GatewayDelivery:
-    """Carries out the ``deliver`` and ``react`` messages of the workers of one gateway."""
+    """Carries out the ``deliver`` and ``react`` messages of the workers of one gateway.
+
+    ``deliver`` sends a text with files, and ``react`` sets a reaction. Each names its conversation.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,13 @@ class GatewayDelivery:
         self._heard: BoundedMap[str, deque[str]] = BoundedMap(_REMEMBERED)
 
     async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
-        """Return what a worker is told about where it may send."""
+        """Return what a worker is told at its start: where it may send, and what is sent already.
+
+        The latter are replies that were sent for workers of its profile that died.
+
+        Raises:
+            ConfigError: no configuration could be read since the gateway started.
+        """
         names = [platform.value for platform in self._runner.adapters]
         delivery_scope = delivery_policy.delivery_scope(
             await self._config(), sender, names, self._seen.of(sender.profile)
@@ -62,7 +71,10 @@ class GatewayDelivery:
         return msgspec.structs.replace(delivery_scope, settled=self._settled.of(sender.profile))
 
     def heard(self, place: Place, message_id: str | None) -> None:
-        """Remember a message's id: a reaction is put on one of the newest messages."""
+        """Remember the id of a message that arrived: a worker may put a reaction on this message.
+
+        The newest 200 ids of a conversation are kept.
+        """
         if message_id is not None:
             name = delivery_policy.spelled(place)
             newest = self._heard.get(name, deque(maxlen=_MESSAGES))
@@ -89,16 +101,24 @@ class GatewayDelivery:
         return message.message_id
 
     def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
-        """Remember the texts that were sent for a worker that died."""
+        """Remember the replies that were sent for a worker that died.
+
+        The profile's next worker is told them, so that it does not send them again.
+        """
         self._settled.add(profile, sent)
 
     async def carry(
         self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
     ) -> dict[str, Any]:
-        """Carry out what a worker asks for; return what Hermes's own send engine would return.
+        """Send a worker's message, or set its reaction; return the result for the worker.
+
+        The result is a mapping such as Hermes's own code for sending returns. With the key
+        ``error`` it was not sent, or not completely.
 
         Raises:
             RelayRefused: the profile may not send there; nothing was sent.
+            ProtocolError: a file of the message did not arrive completely.
+            ConfigError: no configuration could be read since the gateway started.
         """
         wanted = Place(
             platform=message.platform,

@@ -28,7 +28,11 @@ _tasks = BackgroundTasks("hermes-router: a message that the guard took could not
 
 
 def guard(event: Any, runner: Any) -> Answer:
-    """Return None if Hermes may handle a message, or the answer that makes Hermes drop it."""
+    """Tell Hermes whether it may handle a message: None for yes, else an answer to drop it.
+
+    The guard then gives the message to the router, or sends its place a notice. It does not wait
+    for that. Hermes calls this as its ``pre_gateway_dispatch`` hook.
+    """
     if event is None or runner is None or has_passed():
         return None
     try:

@@ -40,10 +40,12 @@ _closed: list[str] = []
 
 
 def install(module: ModuleType) -> None:
-    """Install the swap in ``gateway.run``; a second call does nothing.
+    """Install the swap in ``module``, which is ``gateway.run``; a second call does nothing.
 
-    If this Hermes lacks an integration point, routing is closed and the log says why. If the swap
-    fails, routing is closed too, and the error is raised again.
+    If this Hermes lacks an integration point, routing is closed and the log says why.
+
+    Raises:
+        Exception: the swap failed; routing is closed then, too.
     """
     with _lock:
         runner = getattr(module, "GatewayRunner", None)
@@ -74,12 +76,15 @@ def _say_if_untested() -> None:
 
 
 def swapped(runner: Any) -> bool:
-    """Say whether the swap is installed in the class of this gateway."""
+    """Return True if the swap is installed in the class of this runner."""
     return any(_MARK in vars(cls) for cls in type(runner).__mro__)
 
 
 def closed() -> str | None:
-    """Return why routing cannot work in this process, or None."""
+    """Return why routing is closed in this process, in words for the log and for notices.
+
+    Returns None if it is not closed.
+    """
     return _closed[0] if _closed else None
 
 
@@ -105,7 +110,7 @@ def _swap() -> None:
 
 
 def router_of(runner: Any) -> GatewayRouter:
-    """Return the router of a gateway; the first call makes it."""
+    """Return the router of a gateway's runner; the first call makes it, but does not start it."""
     with _lock:
         router = _routers.get(runner)
         if router is None:

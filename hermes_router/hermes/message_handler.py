@@ -401,7 +401,10 @@ class MessageHandler:
 
 
 class RunningTurn:
-    """Represents a routed turn in Hermes's table of running agents."""
+    """What Hermes finds for a routed turn in its table of running agents.
+
+    Hermes waits for its end before the gateway stops, lists it, and interrupts it if it must.
+    """
 
     def __init__(
         self, runner: Any, conversation: GatewayConversation, dispatcher: Dispatcher
@@ -415,7 +418,11 @@ class RunningTurn:
         self.profile = conversation.profile
 
     def interrupt(self, reason: str | None = None) -> None:
-        """Interrupt the turn: its worker saves its state, sends its last text, and ends."""
+        """Have the turn's worker interrupt its work, save its state and end; do not wait.
+
+        ``reason`` is what the conversation is told, if background work ends with the worker. If the
+        gateway is stopping, the next gateway continues the turn.
+        """
         turn = self._dispatcher.running(self._conversation)
         if turn is not None:
             resume = gateway_runner.shutting_down(self._runner)

@@ -34,7 +34,10 @@ _REMEMBERED = 1024
 
 
 class MessageRegister:
-    """Writes all routed messages of a gateway into the ledger, and takes them out again."""
+    """Writes all routed messages of a gateway into the ledger, and takes them out again.
+
+    ``where`` is the ledger's folder. If the disk is full, a notice in the chat names it.
+    """
 
     def __init__(self, ledger: Ledger, where: object) -> None:
         self._ledger = ledger

@@ -41,12 +41,18 @@ def passed() -> Iterator[None]:
 
 
 def has_passed() -> bool:
-    """Say whether the router has already seen the message that is being handled."""
+    """Return True if the router has handed on to Hermes the message that is being handled.
+
+    The guard asks this, and lets such a message pass.
+    """
     return _passed.get()
 
 
 def decide(event: Any, runner: Any) -> Decision | None:
-    """Return who answers a message by the routes, or None if Hermes may; needs no router.
+    """Return what the routes say about a message, or None if Hermes may handle it.
+
+    Hermes may handle its own events, messages of people whom it does not allow, and messages of
+    places that are not routed. This works even if the router could not start.
 
     Raises:
         ConfigError: the routes could never be read.
@@ -61,7 +67,9 @@ def decide(event: Any, runner: Any) -> Decision | None:
 
 
 async def refuse(runner: Any, event: Any, text: str) -> None:
-    """Send one line to a place; if Hermes's helper fails, call the adapter directly.
+    """Send a notice to the place of a message that nobody will answer; ``text`` says why.
+
+    If Hermes's own functions for sending fail, the adapter is called directly.
 
     Raises:
         Exception: the adapter's own call failed too.

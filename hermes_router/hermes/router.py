@@ -137,8 +137,9 @@ class GatewayRouter:
         )
 
     async def start(self) -> None:
-        """Read the routes before the first message, so that the log shows their mistakes at once.
+        """Start the router: read the routes, settle an earlier gateway's messages, start the jobs.
 
+        The routes are read before the first message, so that the log shows their mistakes at once.
         A second call does nothing: the gateway calls this when it starts, and so does a swap that
         comes after the start.
         """
@@ -222,7 +223,7 @@ class GatewayRouter:
         await asyncio.to_thread(self._stamps.look, homes)
 
     async def let_go(self) -> None:
-        """Tell people that the gateway goes down, and end the resident workers.
+        """Tell the profiles' home channels that the gateway stops, and end the resident workers.
 
         Must be called while the adapters can still send.
         """
@@ -234,7 +235,10 @@ class GatewayRouter:
                     tasks.start_soon(turn.stop, reason)
 
     async def stop(self) -> None:
-        """Stop what the router runs beside the turns, then end every worker."""
+        """Stop menus, jobs, wake-ups and the status socket, then end every worker.
+
+        Returns when all workers are gone. Turns that are interrupted go on in the next gateway.
+        """
         beside = (self._observing, self._first_menus, self._menus, self._wakeups, self._jobs)
         for part in beside:
             try:
@@ -252,7 +256,11 @@ class GatewayRouter:
     # -- the two seams -------------------------------------------------------------------------
 
     async def handle(self, event: Any, original: _Original) -> Any:
-        """Handle a message whose session is idle, as far as the gateway's adapter knows."""
+        """Handle a message that Hermes's adapter hands on while it knows of no turn of the session.
+
+        It waits for the worker's answer. ``original`` is Hermes's own handler, called if Hermes
+        must handle the message. The result is a text for Hermes to send as the reply, or None.
+        """
         if (entry := self._cut_off(event)) is not None:
             return await self._go_on(event, entry)
         if self._command.is_asked(event):
@@ -317,10 +325,10 @@ class GatewayRouter:
         return await self._handler.serve_and_wait(event, decision.profile or "")
 
     async def handle_busy(self, event: Any, original: _Original) -> Any:
-        """Handle a message that arrives while the adapter's session is busy.
+        """Handle a message that arrives while the adapter still handles one of the same session.
 
         Returns before the message is served: the adapter must go on receiving while a worker
-        starts.
+        starts. ``original`` is Hermes's own handler, called if Hermes must handle the message.
         """
         if (entry := self._cut_off(event)) is not None:
             entry.settle()  # the message that made the session busy continues that turn
@@ -378,7 +386,10 @@ class GatewayRouter:
         return decision if woken or command_rules.authorized(self._runner, source) else None
 
     def is_the_gateways(self, event: Any) -> bool:
-        """Say whether a message of a routed place is a command for the gateway itself."""
+        """Return True if a message of a routed place is for the gateway itself, not for a profile.
+
+        These are commands such as ``/restart``, and the answer to a question of ``/update``.
+        """
         command = command_rules.canonical_command(event.get_command())
         if command == "whoami":
             return command_rules.has_command_rules(self._runner, event.source)

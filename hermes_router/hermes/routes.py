@@ -25,7 +25,10 @@ _watchers: dict[Path, ConfigWatcher] = {}
 
 
 def watcher_of(home: Path) -> ConfigWatcher:
-    """Return the one reader of the routes in a gateway's home."""
+    """Return the object that reads the routes in a gateway's home, the same one for every caller.
+
+    The first call for a home makes it.
+    """
     with _lock:
         if home not in _watchers:
             _watchers[home] = _watcher(home)

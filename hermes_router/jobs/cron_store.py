@@ -71,9 +71,10 @@ def _wanted(records: Iterable[Any], now: float) -> Iterable[CronJob]:
 
 
 def due_time(record: Mapping[str, Any], now: float) -> float | None:
-    """Return the time from which a job may be due, by Hermes's rules.
+    """Return the Unix time, in seconds, from which a cron job may be due by Hermes's rules.
 
-    Returns None if the job is not due before its record changes, for example if it is disabled.
+    ``record`` is the job as Hermes's cron file lists it. Returns None if the job cannot be due
+    before Hermes changes its record, for example because the job is disabled.
     """
     if not record.get("enabled", True):
         return None
@@ -118,7 +119,7 @@ def _recoverable(run_at: object, now: float) -> float | None:
 
 
 def moment_of(text: object) -> float | None:
-    """Return an ISO 8601 time in Unix seconds; None if ``text`` is no time.
+    """Return the time that an ISO 8601 text names, in Unix seconds; None if it names none.
 
     A time without a zone is local time.
     """

@@ -27,10 +27,11 @@ from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """The job for which a worker is started. ``upkeep`` is maintenance of the home.
+    """The job for which a worker is started: a cron job, maintenance of the home, or a menu.
 
-    ``id`` and ``name`` are those of a cron job; for a ``menu``, ``id`` is the platform. With
-    ``lost`` the job is not run: its last worker died for this reason, and Hermes notes that.
+    ``upkeep`` means maintenance. A ``menu`` job reports which commands the profile offers.
+    ``id`` and ``name`` are those of a cron job; for a menu, ``id`` is the platform. With ``lost``
+    a cron job is not run: its last worker died for this reason, and Hermes records that it failed.
     """
 
     kind: Literal["cron", "upkeep", "menu"]
@@ -46,9 +47,12 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """The result of a job. ``outcome`` is ``died`` if the worker ended without a result.
+    """The result of a job's worker.
 
-    ``begun`` is True once the job counts as run. ``detail`` is the error, ``pid`` the worker's.
+    With ``not_due`` and ``busy`` it did nothing; ``busy`` means that another process does the job.
+    ``died`` means that the worker ended without a result. ``begun`` is True once the job counts as
+    run. ``detail`` says why it failed, or what was done. ``pid`` is the worker's process id, None
+    before its hello.
     """
 
     outcome: Literal["done", "failed", "not_due", "busy", "died"]
@@ -58,9 +62,10 @@ class JobResult:
 
 
 class JobRun(Purpose):
-    """A job and the ``turn`` of its worker. When the turn has ended, ``result`` is final.
+    """One run of a job: what its ``turn`` does differently from a turn that serves messages.
 
-    ``on_begin`` is called with the job's name and the worker's pid when the job begins.
+    The caller runs ``turn``. When that has ended, ``result`` is final. ``on_begin`` is called with
+    the job's name and the worker's process id when the worker has claimed the job.
     """
 
     tells_people = False  # the caller decides by the result what to tell people
@@ -98,7 +103,10 @@ class JobRun(Purpose):
         self.result = replace(self.result, pid=hello.pid)
 
     def heard(self, message: msg.FromWorker, /) -> bool:
-        """Handle the worker's messages that the job has begun or ended."""
+        """Store in ``result`` that the job has begun or ended, if the worker's message says so.
+
+        Returns False for every other message.
+        """
         match message:
             case msg.Begun(name=name):
                 self.result = replace(self.result, begun=True)
@@ -114,7 +122,10 @@ class JobRun(Purpose):
         return True
 
     def judge(self, failure: RouterError | None, /) -> RouterError | None:
-        """Return an error if the worker left without a result, unless it was told to end."""
+        """Return the error with which the turn ends, or None.
+
+        If the worker has sent no result, this is an error, unless the gateway told it to end.
+        """
         if self.result.outcome != "died":
             return failure
         if failure is None and not self.turn.stopping:
@@ -128,5 +139,5 @@ class JobRun(Purpose):
         return {"job": self.spec.name} if self.spec.name else {}
 
     def outcome(self) -> Mapping[str, object]:
-        """Return the fields of the log line about the job's result."""
+        """Return the job's name and its outcome, for the line about it in the worker log."""
         return {"job": self.spec.key, "outcome": self.result.outcome}

@@ -1,8 +1,9 @@
-"""Decide when a profile's home needs maintenance (upkeep): by file times, a note and two queries.
+"""Decide when a profile's home needs maintenance: what Hermes's own gateway does in loops.
 
-Hermes does maintenance in loops of a long-lived gateway. Here a worker does it, and leaves a note
-in the home with the time of the next maintenance. The gateway starts no worker before that time,
-with two exceptions: files in the home have changed since, or a dead process left unfinished work.
+For example, it ends old sessions, removes old files, and sends replies that are still unsent. Here
+a worker does this, and leaves a small file in the home with the time of the next maintenance. The
+gateway starts no worker before that time, with two exceptions: files in the home have changed
+since, or a dead process left unfinished work. Two database queries find such work.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The note of the last maintenance of a home, all in seconds.
+    """What the last maintenance of a home wrote into the home, for the gateway; all in seconds.
 
     Attributes:
         at: when it ended, Unix time.
@@ -54,7 +55,7 @@ _OWN_CHANGES = 15.0
 
 
 def parse_kept(content: bytes) -> Kept | None:
-    """Return the note in the content of its file; None if it is not valid."""
+    """Return what the content of the file :data:`KEPT` says; None if it is not valid."""
     try:
         data = json.loads(content)
         return Kept(float(data["at"]), _number(data.get("next")), _number(data.get("patience")))
@@ -69,13 +70,12 @@ def _number(value: object) -> float | None:
 def upkeep_time(
     kept: Kept | None, changed: float | None, *, interval: float, owed: bool
 ) -> float | None:
-    """Return the Unix time from which a home needs maintenance.
+    """Return from when a profile's home needs maintenance, in seconds since the epoch.
 
-    Returns None if only a change in the home can make maintenance due.
-
-    ``changed`` is the time of the last change in the home, None if there was none. ``interval`` is
-    the least number of seconds between two maintenances. With ``owed`` a dead process left
-    unfinished work, so maintenance is due at once.
+    Returns None if only a change in the home can make maintenance due. ``kept`` is what the last
+    maintenance wrote, None if there was none. ``changed`` is the time of the last change of a
+    watched file, None if no such file exists. ``interval`` is the least number of seconds between
+    two maintenances. With ``owed`` a dead process left unfinished work, so it is due at once.
     """
     if owed:
         return 0.0
@@ -114,18 +114,19 @@ _OWED_TO = (
 
 
 def is_owed(home: Path) -> bool:
-    """Return True if a reply or a cron job in a home may be unfinished. This blocks for a moment.
+    """Return True if a home's databases list an unsent reply or an unfinished run of a cron job.
 
     It is also True for work that a living process is about to finish; the maintenance checks that.
+    This reads files and blocks for a moment.
     """
     return any(_answers(home / name, table, query) for name, table, query in _OWED)
 
 
 def owed_replies(home: Path, session: str, since: float) -> list[tuple[Any, ...]]:
-    """Return the undelivered replies to a session that were recorded since then.
+    """Return the unsent replies of a session that the home's database lists, at most 20.
 
-    ``since`` is in Unix seconds. Each reply is a tuple of platform, chat, thread and text. This
-    blocks for a moment.
+    ``session`` is the session's key. Replies from before ``since``, in Unix seconds, are left out.
+    Each reply is a tuple of platform, chat, thread and text. This blocks for a moment.
     """
     return _ask(home / "state.db", "delivery_obligations", _OWED_TO, session, since)
 

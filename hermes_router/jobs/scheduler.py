@@ -45,7 +45,7 @@ _SHORTEST = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A routed profile with its settings."""
+    """A routed profile whose home the scheduler looks at, with its settings."""
 
     profile: Profile
     settings: Settings
@@ -92,10 +92,11 @@ Run = Callable[[Member, JobSpec], Awaitable[JobResult]]
 
 
 class Scheduler:
-    """Starts workers for the due jobs of the ``members``.
+    """Starts a worker for each due cron job, and for due maintenance, of the routed profiles.
 
-    ``run`` starts a worker and returns its result. Nothing is started while ``may_start`` returns
-    False. If ``paused`` returns True for a home, its cron jobs wait, but its maintenance does not.
+    ``members`` returns these profiles. ``run`` starts a worker for one job, waits for its end and
+    returns the result. Nothing is started while ``may_start`` returns False. If ``paused`` returns
+    True for a home, its cron jobs wait, but its maintenance does not.
     """
 
     def __init__(
@@ -133,7 +134,11 @@ class Scheduler:
                 await self._wake.wait()
 
     def nudge(self, profile: Profile) -> None:
-        """Check a profile's home for unfinished work at once: a worker of it was cut off."""
+        """Look at once for unsent replies and unfinished jobs in a profile's home.
+
+        Call this when a worker of the profile has failed or its gateway was killed, because it may
+        have left some. Maintenance, which finishes them, then does not wait for its usual pause.
+        """
         home = self._homes.setdefault(profile.home, _Home())
         home.seen, home.rest, home.nudged = False, 0.0, True
         self._wake.set()
@@ -265,9 +270,9 @@ def _look_at_limit(profile: Profile, home: _Home) -> None:
 
 
 def own_limit(home: Path) -> int | None:
-    """Return a home's own limit of cron jobs at once, by Hermes's rules; None if it has none.
+    """Return how many cron jobs the settings in a profile's home allow to run at the same time.
 
-    A valid number in ``.env`` wins over ``config.yaml``.
+    A valid number in ``.env`` wins over ``config.yaml``, as in Hermes. None means no limit.
     """
     cron = read_profile_config(home / "config.yaml").get("cron")
     named = env_values(home / ".env").get(_MOST_AT_ONCE)

@@ -34,7 +34,10 @@ class _Content(msgspec.Struct, kw_only=True):
 
 
 class Wakeup(NamedTuple):
-    """A session that must be woken at the Unix time ``at``, in seconds."""
+    """A session in which a recurring prompt is due at ``at``, in seconds since the epoch.
+
+    ``key`` is the session's key. ``source`` says where its last message came from.
+    """
 
     profile: str
     key: str
@@ -43,14 +46,17 @@ class Wakeup(NamedTuple):
 
 
 class Wakeups:
-    """The sessions that must be woken, stored in ``file``."""
+    """The sessions whose recurring prompts a worker must run in time, stored in ``file``."""
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, _Content)
         self._content = self._file.read()
 
     def note(self, profile: str, key: str, source: Mapping[str, Any], at: float | None) -> None:
-        """Store when a session's next prompt is due, in Unix seconds; None removes the session."""
+        """Store when the next recurring prompt of a session is due, in seconds since the epoch.
+
+        None means that the session has no such prompt any more, and removes it from the file.
+        """
         known = self._content.sessions.get(profile, {})
         if at is None and key not in known:
             return
@@ -63,11 +69,14 @@ class Wakeups:
         self._file.write(self._content, "wake-ups")
 
     def forget(self, wakeup: Wakeup) -> None:
-        """Remove a session: it is not woken any more."""
+        """Remove a session from the file, so that no worker is started for its prompts any more."""
         self.note(wakeup.profile, wakeup.key, {}, None)
 
     def put_off(self, wakeup: Wakeup) -> None:
-        """Wake a session again after 60 s, unless its worker reports another time."""
+        """Set a session's time to 60 seconds from now; call it before a worker is started for it.
+
+        If that worker fails, the session is tried again then. Else the worker reports a new time.
+        """
         self.note(wakeup.profile, wakeup.key, wakeup.source, time.time() + RETRY)
 
     def all(self) -> list[Wakeup]:

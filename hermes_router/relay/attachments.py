@@ -23,7 +23,8 @@ class Spool:
 
     At most ``limit`` bytes are kept at once, including files in use. With ``addresses`` the worker
     may also name a file by an ``http`` address. The gateway or the platform fetches that address,
-    so this gives a worker access to the network. ``token`` is different for each worker.
+    so this gives a worker access to the network. ``token`` is a random text, different for each
+    worker; the relay uses it to make the numbers of a worker's drafts unique.
     """
 
     def __init__(self, *, limit: int, addresses: bool = True) -> None:
@@ -37,9 +38,10 @@ class Spool:
         self._counting = threading.Lock()
 
     def append(self, chunk: Chunk) -> None:
-        """Append a chunk to its file. This blocks, so a thread may call it, one chunk at a time.
+        """Append a chunk to the file that its stream number names.
 
-        Meanwhile the event loop may claim and release other files.
+        This blocks, so call it in a thread, for one chunk at a time. Meanwhile the event loop may
+        claim and release other files.
 
         Raises:
             WorkerOverLimit: the files together are larger than the limit.
@@ -60,7 +62,9 @@ class Spool:
             file.write(chunk.data)
 
     def claim(self, file: FileRef) -> Path:
-        """Return the path of a complete file, under its own name. The caller must release it.
+        """Move a file that has arrived completely to a path with its own name; return the path.
+
+        A worker's call uses the file there. The caller must then :meth:`release` it.
 
         Raises:
             ProtocolError: the file is not complete, or its name is no plain file name.
@@ -77,7 +81,7 @@ class Spool:
         return path
 
     def release(self, path: Path) -> None:
-        """Remove a claimed file."""
+        """Remove a claimed file, so that its bytes no longer count towards the limit."""
         with self._counting:
             self._total -= self._claimed.pop(path, 0)
         shutil.rmtree(path.parent, ignore_errors=True)

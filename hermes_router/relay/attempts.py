@@ -14,15 +14,21 @@ from typing import Protocol
 
 
 class Attempt(Protocol):
-    """The sending of one answer."""
+    """What is told while the last part of one answer is being sent.
+
+    The turn implements this, and writes each step into the ledger of messages.
+    """
 
     def asks(self) -> None:
-        """Note that the adapter asks the platform now."""
+        """Note that the adapter asks the platform now to send the answer.
+
+        If the gateway dies now, the answer counts as delivered.
+        """
 
     def refused(self) -> None:
         """Note that the platform has refused the call: nothing of it has arrived.
 
-        If the gateway dies now, its next start sends the answer.
+        If the gateway dies now, the next one has the answer sent again, or sends a notice.
         """
 
 
@@ -31,7 +37,10 @@ _attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 
 @contextmanager
 def followed_by(attempt: Attempt) -> Iterator[None]:
-    """Have ``attempt`` told what the adapter calls in the block ask of the platform."""
+    """While the block runs, pass what :func:`asks` and :func:`refused` report to ``attempt``.
+
+    The block calls the adapter that sends the answer.
+    """
     token = _attempt.set(attempt)
     try:
         yield
@@ -40,12 +49,18 @@ def followed_by(attempt: Attempt) -> Iterator[None]:
 
 
 def asks() -> None:
-    """Note that the platform is asked now; outside of the sending of an answer, do nothing."""
+    """Report that the adapter asks the platform now to send or change a message.
+
+    Outside of a :func:`followed_by` block this does nothing.
+    """
     if (attempt := _attempt.get()) is not None:
         attempt.asks()
 
 
 def refused() -> None:
-    """Note that the platform has refused; outside of the sending of an answer, do nothing."""
+    """Report that the platform has refused that call, or that it could not be reached.
+
+    Outside of a :func:`followed_by` block this does nothing.
+    """
     if (attempt := _attempt.get()) is not None:
         attempt.refused()

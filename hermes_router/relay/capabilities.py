@@ -89,7 +89,10 @@ def method_parameters(adapter: Any) -> dict[str, list[str]]:
 
 
 def ask_capabilities(adapter: Any, source: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask the adapter for its capabilities in one session; return the answers by name.
+    """Ask the adapter what it can do in one session; return the answers by the capability's name.
+
+    ``source`` are the plain fields of the session's source. If the adapter raises, the answer is
+    the default of that capability.
 
     Telegram's adapter parses the gateway's whole ``config.yaml`` for one of them, so YAML is read
     by a fast parser meanwhile.

@@ -22,7 +22,10 @@ class Acts(Enum):
 
 
 class Command(NamedTuple):
-    """One command: the process that executes it, the reason, and its other names."""
+    """One slash command of Hermes.
+
+    ``acts`` is the process that executes it, ``why`` the reason, ``aliases`` its other names.
+    """
 
     acts: Acts
     why: str

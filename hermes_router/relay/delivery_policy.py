@@ -32,7 +32,10 @@ _PRINTED = re.compile(r"[!-~]+")
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """The sender: a profile, and the conversation that its turn serves (None for a job)."""
+    """Who wants to send a message: a profile whose worker asks the gateway to send it.
+
+    ``origin`` is the conversation that this worker serves; None for a job.
+    """
 
     profile: str
     origin: Place | None = None
@@ -45,7 +48,8 @@ def settle(
 
     This is the target itself, if the profile may send there. Else, if the target names no thread,
     the thread of the origin is tried, and then that of the home channel, if they are in the same
-    chat. The reason is that a model which names no thread means its own conversation.
+    chat. The reason is that a model which names no thread means its own conversation. ``seen`` are
+    the conversations that the profile has served.
 
     Raises:
         RelayRefused: the profile may not send there.
@@ -92,10 +96,11 @@ def may_send(
 def home_channels(
     config: RouterConfig, profile: str, seen: Iterable[KnownConversation]
 ) -> list[KnownConversation]:
-    """Return the profile's home channels, at most one for each platform.
+    """Return the profile's home channels: where a job's worker sends if it names no conversation.
 
-    The configured one counts first. Else it is the first conversation of the platform that the
-    profile has served and that is still routed to it; else the first that a route names.
+    There is at most one for each platform. The home channel in the router's configuration counts
+    first. Else it is the first conversation of ``seen``, those that the profile has served, that is
+    still routed to it; else the first that a route names.
     """
     homes: dict[str, KnownConversation] = {}
     for known in (*_configured(config, profile), *conversations(config, profile, seen)):
@@ -106,7 +111,10 @@ def home_channels(
 def conversations(
     config: RouterConfig, profile: str, seen: Iterable[KnownConversation]
 ) -> list[KnownConversation]:
-    """Return the profile's conversations: first those it has served, then those its routes name."""
+    """Return the conversations that are routed to a profile: those in ``seen``, then others.
+
+    ``seen`` are those that the profile has served. The others are named by its routes.
+    """
     found: dict[str, KnownConversation] = {}
     for known in seen:
         if _is_of(config, profile, known.place):
@@ -122,7 +130,11 @@ def delivery_scope(
     platforms: Iterable[str],
     seen: Iterable[KnownConversation],
 ) -> msg.DeliveryScope:
-    """Return the delivery scope that a worker is told; ``platforms`` are those connected now."""
+    """Return what a worker is told about where its profile may send.
+
+    ``platforms`` are those that the gateway is connected to now; places elsewhere are left out.
+    ``seen`` are the conversations that the profile has served.
+    """
     known = tuple(seen)
     connected = set(platforms)
     homes = home_channels(config, sender.profile, known)
@@ -138,7 +150,10 @@ def delivery_scope(
 
 
 def lasting(config: RouterConfig, profile: str, seen: KnownConversation) -> KnownConversation:
-    """Return a conversation without its sender, unless it is routed by its sender."""
+    """Return a conversation in the form in which the gateway remembers it for a profile.
+
+    The sender is left out, unless the place is routed to the profile only because of the sender.
+    """
     anyone = msgspec.structs.replace(seen.place, user_id=None)
     if not _is_of(config, profile, anyone):
         return seen

@@ -26,7 +26,12 @@ def none_replaced() -> Replaced:
 
 
 async def edit(adapter: Any, call: Mapping[str, Any], replaced: Replaced) -> Any:
-    """Edit a message, or replace it by a new one if the adapter prefers that for this text."""
+    """Edit a message, or replace it by a new one if the adapter prefers that for this text.
+
+    ``call`` are the arguments of the worker's ``edit_message``. A message is replaced only by its
+    last edit, and only once. ``replaced`` then maps its id to that of the new message, because the
+    worker goes on naming the old one. Returns the adapter's result.
+    """
     preview = str(call["message_id"])
     fresh_already = preview in replaced.values()
     if call.get("finalize") and not fresh_already and _prefers_fresh(adapter, call):

@@ -22,7 +22,7 @@ class Fires(Enum):
 
 
 class Hook(NamedTuple):
-    """One hook: the process in which it fires, and the reason."""
+    """One plugin hook of Hermes: the process in which its functions are called, and the reason."""
 
     fires: Fires
     why: str

@@ -27,7 +27,10 @@ _MOST_COMPLAINTS = 1000
 
 
 class Subscriptions:
-    """The subscriptions of one board that this gateway serves."""
+    """Decides which subscriptions of the kanban board this gateway serves, and remembers them.
+
+    A subscription is a row of the board's database: whom to tell when a card changes, and where.
+    """
 
     def __init__(self, seen: Callable[[str], Iterable[KnownConversation]]) -> None:
         """``seen`` returns the conversations that a profile has served."""
@@ -37,10 +40,11 @@ class Subscriptions:
         self._complaints: set[tuple[str, str]] = set()
 
     def served(self, row: Row, config: RouterConfig) -> Row | None:
-        """Return a subscription as Hermes shall see it; None if it is refused.
+        """Return a subscription as Hermes's notifier shall see it; None if it must not see it.
 
-        A routed profile's subscription is changed into one of the gateway, because only the gateway
-        is connected to the platform.
+        A routed profile's subscription is returned as one of the gateway's, because only the
+        gateway is connected to the platform. One for a place where the profile may not send is
+        refused, and so is one of the gateway's for a routed place. A refusal is logged once.
         """
         place = _place(row)
         decision = config.decide(place)
@@ -76,9 +80,10 @@ class Subscriptions:
             logger.warning("kanban card %s: %s gets no notice of it: %s", *complaint, why)
 
     def wakes(self, text: str, place: Place) -> bool | None:
-        """Return whether a text of Hermes about a card may wake the session of ``place``.
+        """Return whether Hermes may begin a turn in ``place`` with its text about a card.
 
-        None means that the text is about no card of a routed profile.
+        True if the place is routed to the profile that subscribed to the card there. False if that
+        profile only gets the notice there. None if the text names no card of such a subscription.
         """
         where = (place.platform, str(place.chat_id), str(place.thread_id or ""))
         for known, answer in ((self._woken, True), (self._told, False)):

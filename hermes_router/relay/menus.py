@@ -61,29 +61,38 @@ class Menus:
         self._content = self._file.read()
 
     def offered(self, profile: str, platform: str) -> Offered | None:
-        """Return the last report of the profile's commands, or None."""
+        """Return the commands that a worker of the profile reported last; None if none has."""
         return self._content.offered.get(profile, {}).get(platform)
 
     def offer(
         self, profile: str, platform: str, of: str, commands: Iterable[Sequence[str]]
     ) -> None:
-        """Store the commands that a worker reported for its profile."""
+        """Store the commands that a worker reported for its profile; unusable ones are left out.
+
+        ``of`` is the worker's name for the state of the files from which it read them.
+        """
         offered = Offered(of=of[:100], commands=usable(commands))
         self._content.offered.setdefault(profile, {})[platform] = offered
         self._write()
 
     def shown(self, platform: str, chat: str) -> str | None:
-        """Return the name of the menu that was last set in a chat, or None."""
+        """Return the name (see :func:`name_of`) of the menu that the router set last in a chat.
+
+        None means that the router has set none there, or does not remember it.
+        """
         return self._content.shown.get(platform, {}).get(chat)
 
     def chats(self) -> list[tuple[str, str]]:
-        """Return the platforms and chats whose menus were set."""
+        """Return platform and id of each chat that has a menu of the router's."""
         return [
             (platform, chat) for platform, chats in self._content.shown.items() for chat in chats
         ]
 
     def show(self, platform: str, chat: str, name: str | None) -> None:
-        """Note that a chat's menu was set to ``name``; None means that its menu was removed."""
+        """Store that a chat has the menu with this ``name``, or none of the router's if it is None.
+
+        This does not change the menu itself. :meth:`shown` and :meth:`chats` return it later.
+        """
         chats = self._content.shown.setdefault(platform, {})
         chats.pop(chat, None)
         if name is not None:
@@ -98,7 +107,11 @@ class Menus:
 
 
 def usable(commands: Iterable[Sequence[str]]) -> Commands:
-    """Return those of a worker's commands that may appear in a menu, each name once."""
+    """Return those of a worker's commands that may appear in a menu, each name once, at most 100.
+
+    Each item of ``commands`` is a name and a description. A name that is no plain word, or a
+    description that is not printable, is left out; a long description is cut.
+    """
     found: dict[str, str] = {}
     for name, description in itertools.islice(commands, MOST):
         line = " ".join(description.split())[:_DESCRIPTION_CHARS]
@@ -146,5 +159,5 @@ def union(lists: Sequence[Commands], most: int) -> Commands:
 
 
 def name_of(commands: Commands) -> str:
-    """Return a short name for the content of a menu: equal menus have equal names."""
+    """Return a short hash of a menu's content; the menu is set again only if it has changed."""
     return hashlib.sha256(msgspec.json.encode(commands)).hexdigest()[:16]

@@ -58,13 +58,16 @@ Ask = Callable[..., Awaitable[Any]]
 
 
 class Fronts(Protocol):
-    """The places in which Hermes's code for a click looks a prompt up."""
+    """Hermes's tables in the gateway, in which its code for a click looks for an open prompt."""
 
     def opened(self, prompt: Prompt) -> None:
-        """Make the prompt known, before it is shown. If this raises, the worker's call fails."""
+        """Enter a prompt into these tables, before it is shown.
+
+        If this raises, the worker's call that shows the prompt fails.
+        """
 
     def closed(self, prompt: Prompt) -> None:
-        """Remove the prompt, so that the person who clicks later learns that it is too late.
+        """Remove a prompt from these tables, so that a later click is answered: it is too late.
 
         This may be called more than once for a prompt.
         """
@@ -94,7 +97,7 @@ class Prompt:
 
 
 def is_token(name: object) -> bool:
-    """Return True if a session key is the token of a prompt, open or closed."""
+    """Return True if a session key is a prompt's token, made by this module, open or closed."""
     return isinstance(name, str) and _TOKEN.search(name) is not None
 
 
@@ -132,13 +135,16 @@ class PromptRegistry:
         )
 
     def add(self, prompt: Prompt) -> None:
-        """Register a prompt, so that its click can find it."""
+        """Register an open prompt, so that :meth:`find` and Hermes's code for a click find it."""
         self._open[prompt.id] = self._open[prompt.token] = prompt
         if self.fronts is not None:
             self.fronts.opened(prompt)
 
     def remove(self, prompt: Prompt) -> None:
-        """Remove a prompt. Call this again if the adapter stores the prompt after its removal."""
+        """Forget a prompt: :meth:`find` and Hermes's code for a click do not find it any more.
+
+        Call this again if the adapter has stored the prompt after its removal. This never raises.
+        """
         self._open.pop(prompt.id, None)
         self._open.pop(prompt.token, None)
         if self.fronts is None:
@@ -150,7 +156,9 @@ class PromptRegistry:
 
 
 class OpenPrompts:
-    """The prompts of one worker, used in the gateway's event loop.
+    """The open prompts of one worker: shows them, and sends their answers to the worker.
+
+    It is used in the gateway's event loop.
 
     ``send`` sends a message to the worker, and raises ``OSError`` if the worker is gone. ``late``
     shows a text of the worker in the conversation if the text came too late for its click.
@@ -250,10 +258,11 @@ class OpenPrompts:
     # -- answers -------------------------------------------------------------------------------
 
     def answer(self, prompt: Prompt, *answer: str, typed: bool = False) -> bool:
-        """Send a click to the worker without waiting; return True if the prompt is open.
+        """Send a person's answer to the worker and close the prompt; do not wait.
 
-        An empty ``answer`` means that the person has cancelled. With ``typed`` the person will type
-        the answer, so the prompt stays open. This may be called from any thread.
+        Returns False if the prompt was closed before: then nothing is sent. An empty ``answer``
+        means that the person has cancelled. With ``typed`` the person will type the answer, so the
+        prompt stays open. This may be called from any thread.
         """
         if self._loop is None or self._registry.find(prompt.id) is not prompt:
             return False
@@ -264,9 +273,13 @@ class OpenPrompts:
         return True
 
     async def confirmed(self, prompt: Prompt, choice: str) -> str | None:
-        """Send a confirmation to the worker; return the text that the worker wants shown, or None.
+        """Send a person's choice in a confirmation to the worker, and wait for the worker's text.
 
-        A text that comes after 5 s is shown by ``late``.
+        Returns the text to show in the chat; None if there is none, the prompt was closed before,
+        or the worker takes longer than 5 s. A text that comes later is shown by ``late``.
+
+        Raises:
+            RuntimeError: the worker's own callback failed; the text says why.
         """
         if self._registry.find(prompt.id) is not prompt:
             return None
@@ -282,7 +295,7 @@ class OpenPrompts:
             return None
 
     async def picked(self, prompt: Prompt, answer: Sequence[object]) -> str:
-        """Send a choice to the worker; return the text that the worker wants to show.
+        """Send a person's choice in a picker to the worker; wait for the worker's text, return it.
 
         Raises:
             PromptGone: the worker waits no more, is gone, or did not answer within 30 s.
@@ -333,7 +346,9 @@ class OpenPrompts:
     # -- what the worker says ------------------------------------------------------------------
 
     def note(self, message: msg.Resolved | msg.Closed) -> None:
-        """Handle a worker's message about a prompt or a click.
+        """Handle a worker's message that answers a click, or that says: this prompt is closed.
+
+        The answer goes to the caller of :meth:`confirmed` or :meth:`picked` that waits for it.
 
         Raises:
             ProtocolError: the worker answers a click that was never sent.
@@ -379,7 +394,7 @@ class OpenPrompts:
 
 
 class PromptGone(Exception):
-    """The worker that asked the question does not wait for the answer any more."""
+    """A person's answer comes too late: the worker that asked does not wait for it any more."""
 
 
 def _picked(prompt: Prompt) -> Callable[..., Awaitable[str]]:

@@ -67,9 +67,10 @@ class RelayTarget:
         user_ids: the users of the session; the worker may address only them.
         identity: the gateway's values for metadata, such as the workspace; a worker's are replaced.
         messages: the ids of messages that the worker may edit, delete or reply to.
-        attended: returns True while the gateway's own adapter shows "typing" in the chat.
+        attended: returns True while the gateway's own adapter shows "typing" in the chat; the
+            worker's typing calls are then ignored.
         session: the session's key.
-        replaced: previews that were replaced by a new message.
+        replaced: for previews that were replaced by a new message, the id of the new one.
         typing_paused: True after the worker has paused the typing sign.
     """
 
@@ -85,12 +86,18 @@ class RelayTarget:
     typing_paused: bool = False
 
     def name(self, *parts: object) -> str:
-        """Return a name, unique for this conversation, for an object that an adapter keeps."""
+        """Return a text made of ``parts`` that no other conversation uses.
+
+        The relay gives it to the adapter as the name of a status message or a draft.
+        """
         return "/".join((self.profile, self.session, *(one_line(str(part), 100) for part in parts)))
 
 
 class Relay:
-    """Executes the calls of one conversation's workers on ``adapter``."""
+    """Executes the adapter calls of one conversation's workers on the platform's real ``adapter``.
+
+    ``target`` is the conversation; a call for any other is refused.
+    """
 
     def __init__(self, adapter: Any, target: RelayTarget) -> None:
         self._adapter = adapter

@@ -25,7 +25,7 @@ class AppendLog(Generic[_Line]):
     """Lines of the type ``kind`` in the file ``path``, which is made at the first write.
 
     Several threads may append at the same time. A thread that syncs its line blocks no other.
-    ``size`` is the size of the file in bytes, since it was opened.
+    ``size`` is the size of the file in bytes; it is 0 until the first write opens the file.
     """
 
     def __init__(self, path: Path, kind: type[_Line]) -> None:
@@ -37,7 +37,9 @@ class AppendLog(Generic[_Line]):
         self.size = 0
 
     def read(self) -> list[_Line]:
-        """Return the lines; skip lines that are incomplete or of another type.
+        """Return all lines of the file; skip lines that are incomplete or of another type.
+
+        If the file does not exist, there are no lines.
 
         Raises:
             OSError: the file exists and cannot be read.

@@ -1,4 +1,4 @@
-"""Remember texts that were sent for workers which died before they could record that.
+"""Remember the replies that were sent for workers which died before they could record that.
 
 Hermes in a worker lists in its profile's database which replies are not sent yet. If the worker
 dies after the gateway has sent a reply, the reply is still in that list. The profile's next worker
@@ -28,19 +28,28 @@ _SENT_REMEMBERED = 100
 
 
 class DeliveredTexts:
-    """For each profile, the texts of dead workers that were already sent, stored in ``file``."""
+    """For each profile, the replies of its dead workers that the gateway had sent, in ``file``.
+
+    The profile's next worker removes them from its list of unsent replies.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, dict[str, list[DeliveredText]])
         self._profiles = self._file.read()
 
     def of(self, profile: str) -> list[DeliveredText]:
-        """Return the texts that the profile's next worker must not send again."""
+        """Return the replies that the profile's next worker must not send again.
+
+        Replies of workers that ended more than a day ago are left out: Hermes does not repeat them.
+        """
         oldest = time.time() - _KEEP_SECONDS
         return [one for one in self._profiles.get(profile, ()) if one.until > oldest]
 
     def add(self, profile: str, settled: list[DeliveredText]) -> None:
-        """Remember sent texts. If the file cannot be written, they are kept in memory only."""
+        """Remember replies of a profile's dead worker that were sent, for its next worker.
+
+        If the file cannot be written, they are kept in memory only.
+        """
         if not settled:
             return
         self._profiles[profile] = [*self.of(profile), *settled][-_MOST:]
@@ -48,16 +57,20 @@ class DeliveredTexts:
 
 
 class SentTexts:
-    """The names of the texts that were sent for one worker, in case the worker dies."""
+    """The names (hashes) of the newest texts that the gateway sent for one worker.
+
+    If the worker dies, its turn stores them in :class:`DeliveredTexts`.
+    """
 
     def __init__(self) -> None:
         self._since = time.time()
         self._names: deque[str] = deque(maxlen=_SENT_REMEMBERED)
 
     def note(self, call: msg.Request, value: Any, origin: Place | None) -> None:
-        """Remember the text that a call sent, if its result ``value`` reports success.
+        """Remember the text of a worker's call, if the call's result ``value`` reports success.
 
-        ``origin`` is the worker's own conversation, the target of a plain ``send``.
+        Calls that send no text are ignored. ``origin`` is the worker's own conversation, to which
+        its ``send`` calls go; None for a job.
         """
         if not isinstance(value, dict) or not value.get("success"):
             return
@@ -69,6 +82,9 @@ class SentTexts:
             self._names.append(name_of(here.platform, here.chat_id or "", here.thread_id, text))
 
     def settled(self) -> list[DeliveredText]:
-        """Return all remembered texts, in the form for the profile's next worker."""
+        """Return the remembered texts, each with the time from this worker's start until now.
+
+        The caller gives them to :meth:`DeliveredTexts.add` when the worker has died.
+        """
         until = time.time()
         return [DeliveredText(name=name, since=self._since, until=until) for name in self._names]

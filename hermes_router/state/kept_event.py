@@ -26,7 +26,10 @@ _LOOK = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class KeptEvent(msgspec.Struct, frozen=True):
-    """The plain fields of an event. ``files`` is True if it had files, which are not kept."""
+    """A message as it is kept: the fields of Hermes's event as plain data.
+
+    ``files`` is True if the message had attachments. These are not kept.
+    """
 
     fields: dict[str, Any]
     files: bool = False
@@ -38,7 +41,10 @@ class KeptEvent(msgspec.Struct, frozen=True):
 
 
 def keep(home: Path, number: str, fields: Mapping[str, Any], *, files: bool) -> None:
-    """Write the event of the ledger's entry ``number`` to a file; follow no link.
+    """Write the fields of a routed message to a file in the profile's home; follow no link.
+
+    ``number`` is the id of the message's entry in the gateway's ledger, and names the file.
+    ``files`` says whether the message had attachments.
 
     Raises:
         OSError: the file cannot be written, or exists already.
@@ -51,7 +57,10 @@ def keep(home: Path, number: str, fields: Mapping[str, Any], *, files: bool) -> 
 
 
 def take(home: Path, number: str) -> KeptEvent | None:
-    """Return the kept event of an entry; None if there is none, or it cannot be read."""
+    """Return the message that :func:`keep` wrote for a ledger entry; the file stays.
+
+    Returns None if there is no such file, or if it cannot be read.
+    """
     try:
         with _folder(home) as folder:
             content = read_small(Path(f"{number}.json"), _MOST_BYTES, folder=folder)
@@ -61,7 +70,7 @@ def take(home: Path, number: str) -> KeptEvent | None:
 
 
 def forget(home: Path, number: str) -> None:
-    """Remove the kept event of an entry, if there is one."""
+    """Delete the file that :func:`keep` wrote for a ledger entry; errors are ignored."""
     with contextlib.suppress(OSError), _folder(home) as folder:
         os.unlink(f"{number}.json", dir_fd=folder)
 

@@ -20,7 +20,11 @@ _REMEMBERED = 500
 
 
 class KnownConversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation that the gateway has seen: its place, its name and its kind of chat."""
+    """A conversation that the gateway has seen: its place, its name and its kind of chat.
+
+    ``name`` is what people see, such as the titles of the group and the topic. ``kind`` is Hermes's
+    chat type, such as ``dm`` or ``group``. Both are empty if they are not known.
+    """
 
     place: Place
     name: str = ""
@@ -44,7 +48,8 @@ class KnownConversations:
     def note(self, profile: str, seen: KnownConversation) -> None:
         """Remember that a profile serves a conversation, with its newest name.
 
-        The file is written if something changed. If it cannot be written, only this note is lost.
+        The file is written if something changed. If it cannot be written, the conversation is kept
+        in memory, and the next write includes it.
         """
         known = self._profiles.setdefault(profile, [])
         for index, old in enumerate(known):

@@ -40,7 +40,10 @@ _NAMES = 100
 
 
 class Step(enum.StrEnum):
-    """The progress of a message; a later step replaces an earlier one."""
+    """How far the work on one message has come; the newest step in the file counts.
+
+    After a crash, the next gateway decides by it: serve the message, send its reply or a notice.
+    """
 
     ACCEPTED = "accepted"  # nothing was done for it yet
     BEGUN = "begun"  # the model was asked: tools may have run
@@ -66,7 +69,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[tuple[str, str], ...] = ()
 
     def keys(self) -> list[str]:
-        """Return a short name (a hash) for each part."""
+        """Return a short hash for each part; the ledger remembers these, not the ids."""
         start = f"{self.platform}\0{self.chat_id}\0"
         names = (f"{start}{number}\0{mark}" for number, mark in self.parts)
         return [hashlib.sha256(n.encode("utf-8", "replace")).hexdigest()[:20] for n in names]
@@ -86,7 +89,12 @@ class _Line(msgspec.Struct, omit_defaults=True):
 
 
 class Entry:
-    """One message in the ledger. Its methods never raise: on a full disk only the note is lost."""
+    """One routed message in the ledger, with the newest step of the work on it.
+
+    ``at`` is the Unix time, in seconds, at which the gateway accepted it. ``names`` are the hashes
+    of the texts of its answer whose sending has begun. The methods never raise: if the disk is
+    full, a step is not written to the file.
+    """
 
     def __init__(self, ledger: Ledger, line: _Line) -> None:
         self.id, self.at = line.id, line.at
@@ -102,54 +110,72 @@ class Entry:
         self._ledger = ledger
 
     def begun(self) -> None:
-        """Note that the model was asked: the message may not be served twice."""
+        """Record that the model was asked: after a crash, no gateway serves this message again."""
         if self.step is Step.ACCEPTED:
             self._ledger.note(self, Step.BEGUN)
 
     def said(self) -> None:
-        """Note that people can read a part of the answer."""
+        """Record that people can read a part of the answer.
+
+        If the gateway dies now, the notice says that it died in the middle of the answer.
+        """
         if self.step in {Step.ACCEPTED, Step.BEGUN}:
             self._ledger.note(self, Step.SAID)
 
     def cut_off(self) -> None:
-        """Note that an orderly stop of the gateway interrupted the work."""
+        """Record that the gateway's orderly stop interrupted this turn.
+
+        The next gateway then continues it.
+        """
         if self.step in {Step.BEGUN, Step.SAID}:
             self._ledger.note(self, Step.CUT_OFF)
 
     def resumed(self) -> None:
-        """Note that a gateway resumed the work after such a stop."""
+        """Record that this gateway continues the interrupted turn, so that no later one does."""
         if self.step is Step.CUT_OFF:
             self._ledger.note(self, Step.RESUMED)
 
     def trying(self, name: str) -> None:
-        """Note that the last part of the answer is being sent; ``name`` is the name of its text."""
+        """Record that the platform is asked to send the last part of the answer.
+
+        If the gateway dies now, the answer counts as delivered. ``name`` is the hash of the text.
+        """
         if self.step not in {Step.TRYING, Step.STALLED, Step.ANSWERED, Step.SETTLED}:
             self._before = self.step
         if self.step is not Step.SETTLED:
             self._ledger.note(self, Step.TRYING, name)
 
     def stalled(self) -> None:
-        """Note that the platform takes so long to send that the text may be lost."""
+        """Record that the platform has not confirmed the last part of the answer for seconds.
+
+        If the gateway dies now, the answer no longer counts as delivered.
+        """
         if self.step is Step.TRYING:
             self._ledger.note(self, Step.STALLED)
 
     def failed(self) -> None:
-        """Note that the last part of the answer was not delivered."""
+        """Return to the step before :meth:`trying`: the last part of the answer was not sent."""
         if self.step in {Step.TRYING, Step.STALLED}:
             self._ledger.note(self, self._before)
 
     def answered(self) -> None:
-        """Note that the last part of the answer was delivered."""
+        """Record that the last part of the answer was sent.
+
+        If the gateway dies now, the next one has nothing to do for this message.
+        """
         if self.step not in {Step.ANSWERED, Step.SETTLED}:
             self._ledger.note(self, Step.ANSWERED)
 
     def settle(self) -> None:
-        """Note that the message has its outcome."""
+        """Close the entry: the message has its outcome, and the next gateway ignores it.
+
+        This also sets the event ``outcome``.
+        """
         if self.step is not Step.SETTLED:
             self._ledger.note(self, Step.SETTLED)
 
     def apply(self, line: _Line) -> None:
-        """Update the entry by a line of the file."""
+        """Take over the step and the text's hash from a line of the ledger's file."""
         self.step = line.step
         if line.name:
             self.names = [*self.names, line.name][-_NAMES:]
@@ -168,22 +194,28 @@ class Ledger:
 
     @property
     def open(self) -> list[Entry]:
-        """Return the messages without an outcome, the oldest first."""
+        """Return the entries of all messages without an outcome, the oldest first."""
         return list(self._open.values())
 
     def of(self, number: str) -> Entry | None:
-        """Return the message with this id that has no outcome yet, or None."""
+        """Return the entry with this id; None if there is none, or its message has its outcome."""
         return self._open.get(number)
 
     def known(self, identity: Identity) -> bool:
-        """Return True if this message was accepted before: the platform delivers it again."""
+        """Return True if all parts of a message were accepted before, at most 48 hours ago.
+
+        Then the platform has delivered the same message again. A message without ids is always new.
+        """
         keys, oldest = identity.keys(), time.time() - KNOWN_SECONDS
         return bool(keys) and all(self._known.get(key, 0.0) > oldest for key in keys)
 
     def accept(
         self, identity: Identity, *, profile: str, session: str, source: Mapping[str, Any]
     ) -> Entry:
-        """Enter a message and recognise it from now on; :meth:`record` writes it to the disk."""
+        """Make an entry for a new message and return it; :meth:`record` writes it to the disk.
+
+        From now on, :meth:`known` recognises the message. ``session`` is the key of its session.
+        """
         line = _Line(
             id=uuid.uuid4().hex[:12],
             step=Step.ACCEPTED,
@@ -199,12 +231,18 @@ class Ledger:
         return entry
 
     def record(self, entry: Entry) -> bool:
-        """Write a new message to the disk and sync it; return True if that worked. This blocks."""
+        """Write the first line of a new entry and sync it to the disk; return True on success.
+
+        This blocks, so call it in a thread.
+        """
         entry.recorded = self._append(_first_line(entry), sync=True)
         return entry.recorded
 
     def note(self, entry: Entry, step: Step, name: str = "") -> None:
-        """Write a step of a message to the file; ``name`` is the name of a text that is sent."""
+        """Set the step of a message and write it to the file, without a sync to the disk.
+
+        ``name`` is the hash of a text that is being sent, or empty. Entries call this.
+        """
         line = _Line(id=entry.id, step=step, at=time.time(), name=name)
         entry.apply(line)
         if step is Step.SETTLED:

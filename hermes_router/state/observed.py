@@ -33,11 +33,12 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 def write_down(
     home: Path, source: Mapping[str, Any], entry: Mapping[str, Any], files: Sequence[File] = ()
 ) -> None:
-    """Append one message to the file that the place's next worker will read. This does not block.
+    """Append an observed message to the file that the next worker of its place reads.
 
-    ``files`` are the files of the message, kept by :func:`keep_file`. If the message cannot be
-    written, they are removed. No link below ``home`` is followed, because the profile's processes
-    can write there.
+    This does not wait. ``home`` is the profile's home, ``source`` says where the message came from,
+    and ``entry`` is what Hermes would write into the transcript. ``files`` are its attachments,
+    kept by :func:`keep_file`; if the message cannot be written, they are removed. No link below
+    ``home`` is followed, because the profile's processes can write there.
 
     Raises:
         OSError: the message cannot be written, or the place's file is full.
@@ -84,9 +85,10 @@ def _append(folder: int, name: str, line: bytes) -> bool:
 
 
 def keep_file(home: Path, path: Path, largest: int) -> str:
-    """Copy a file into the profile's home for the next worker; return the copy's name.
+    """Copy an attachment into the profile's home for the next worker; return the copy's name.
 
-    ``largest`` is the largest allowed size of a file, in bytes. This blocks while it copies.
+    The attachments that wait in a home may have 256 MB together, or ``largest`` bytes if that is
+    more. The oldest are removed to make room. This blocks while it copies.
 
     Raises:
         OSError: the file cannot be read, or the copy cannot be written.

@@ -1,7 +1,8 @@
-"""Note the background work in workers on disk, in case the gateway dies.
+"""Write down which background work lives in which worker, in case the gateway dies.
 
 There is one small file for each worker, in the gateway's home. It lists the work that would end
-with the worker. A gateway that starts reads the files that the gateway before it left.
+with the worker. A gateway that starts reads the files that the gateway before it left, and tells
+the conversations what has ended.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ _Note = TypeVar("_Note")
 
 
 class Works(msgspec.Struct, frozen=True):
-    """The background work in the worker of the conversation at ``source``, in words."""
+    """The background work that lived in one worker.
+
+    ``source`` is the place of the worker's conversation. ``works`` describes each piece of work in
+    words for people.
+    """
 
     source: dict[str, Any]
     works: list[str]
@@ -33,9 +38,9 @@ class OpenWorks:
         self._folder = folder
 
     def note(self, turn_id: str, source: Mapping[str, Any], works: Sequence[str]) -> None:
-        """Replace the note about a turn's worker; an empty ``works`` removes the note.
+        """Write the file about the worker of a turn anew; an empty ``works`` deletes the file.
 
-        If the disk is full or read-only, only the note is lost, not the work.
+        This never raises. If the file cannot be written, people may not be told what ended.
         """
         path = self._folder / f"{turn_id}.json"
         try:
@@ -48,7 +53,10 @@ class OpenWorks:
             logger.warning("%s: background work could not be written: %s", self._folder, error)
 
     def take(self) -> list[Works]:
-        """Return and remove the notes of an earlier gateway about ended work; nobody was told."""
+        """Read and delete the files that an earlier gateway left; return their contents.
+
+        That work has ended with the earlier gateway, and the caller tells its conversations.
+        """
         return _take_all(self._folder, Works)
 
 

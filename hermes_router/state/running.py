@@ -62,7 +62,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunningRecord:
-    """Writes the record of this gateway."""
+    """Writes the file in the gateway's home that describes the gateway of this process."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / PLACE
@@ -75,7 +75,11 @@ class RunningRecord:
         )
 
     def note(self, config: RouterConfig | None, error: ConfigError | None) -> None:
-        """Write the record if the table in use or the refused edit has changed."""
+        """Write the file anew, if one of the arguments is another object than at the last call.
+
+        ``config`` is the configuration in force, or None. ``error`` says why the last edit of it
+        was refused; None if it was not. A file that cannot be written is logged.
+        """
         of = (id(config), id(error))
         if of == self._of:
             return
@@ -93,7 +97,7 @@ class RunningRecord:
             logger.warning("%s cannot be written: %s", self._path, failure)
 
     def remove(self) -> None:
-        """Remove the record, because the gateway stops."""
+        """Delete the file, because the gateway stops: :func:`read` then returns None."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as failure:

@@ -16,14 +16,20 @@ _Content = TypeVar("_Content")
 
 
 class StateFile(Generic[_Content]):
-    """A JSON file at ``path`` with a value of the type ``kind``; ``kind()`` is the empty value."""
+    """A JSON file at ``path`` that holds one value of the type ``kind``.
+
+    If the file is missing or broken, the value is ``kind()``.
+    """
 
     def __init__(self, path: Path, kind: type[_Content]) -> None:
         self._path = path
         self._kind = kind
 
     def read(self) -> _Content:
-        """Return the content; a missing or broken file is empty, and a broken one is logged."""
+        """Return the value in the file; for a missing or broken file, return an empty value.
+
+        A broken file is logged, and the next :meth:`write` replaces it.
+        """
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=self._kind)
         except FileNotFoundError:
@@ -35,7 +41,10 @@ class StateFile(Generic[_Content]):
         return self._kind()
 
     def write(self, content: _Content, what: str) -> None:
-        """Replace the content. If the file cannot be written, log that ``what`` is lost."""
+        """Replace the value in the file; if that fails, log it and return.
+
+        ``what`` names the content in the log line, such as "wake-ups".
+        """
         try:
             replace_file(self._path, msgspec.json.encode(content))
         except OSError as error:

@@ -8,6 +8,6 @@ from typing import Any
 
 
 def folder() -> Path:
-    """Return the folder in which the board keeps its files."""
+    """Return the folder of Hermes's kanban board, below which cards keep their files."""
     board: Any = importlib.import_module("hermes_cli.kanban_db")
     return Path(board.kanban_home()) / "kanban"

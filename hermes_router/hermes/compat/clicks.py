@@ -42,13 +42,19 @@ _TELLS_EXPIRED: Mapping[str, str] = {
 
 
 def tells_expired(adapter: Any, method: str) -> bool:
-    """Say whether an adapter answers a late click correctly for a prompt that it still knows."""
+    """Return True if the adapter itself tells people that a click on a closed prompt is too late.
+
+    It does so only while it remembers the prompt. ``method`` is the one that showed the prompt.
+    """
     name = _TELLS_EXPIRED.get(method)
     return name is not None and hasattr(adapter, name)
 
 
 def answerable() -> frozenset[str]:
-    """Return the prompt methods for which this Hermes can return a click to us."""
+    """Return the adapter methods that show a prompt whose click this Hermes can pass to the router.
+
+    For each other method of :data:`NEEDS`, a warning is logged: such prompts are asked by text.
+    """
     return frozenset(name for name, need in NEEDS.items() if _met(name, *need))
 
 
@@ -74,7 +80,10 @@ def _module(name: str) -> ModuleType | None:
 
 
 def note_typed_by(wrapper: patching.Wrapper) -> None:
-    """Have ``wrapper`` called, with Hermes's own function first, when somebody chooses to type."""
+    """Have ``wrapper`` called when somebody clicks on "type the answer" in a question.
+
+    It is called with Hermes's own function and the question's id, and must call that function.
+    """
     patching.apply(patches.CLARIFY_TYPED, wrapper)
 
 
@@ -114,47 +123,56 @@ class _Approval:
 
 
 def open_approval(session_key: str, answer: Callable[[str], object]) -> None:
-    """Enter an approval of ours under a key; ``answer`` is called with the choice."""
+    """Enter an approval into Hermes's table of open approvals, under the prompt's session key.
+
+    When somebody clicks, Hermes finds it there, and ``answer`` is called with the choice.
+    """
     approval: Any = importlib.import_module("tools.approval")
     approval._gateway_queues.setdefault(session_key, []).append(_Approval(answer))
 
 
 def close_approval(session_key: str) -> None:
-    """Remove the approval under a key."""
+    """Remove the approval that was entered under a session key, if it is still there."""
     importlib.import_module("tools.approval")._gateway_queues.pop(session_key, None)
 
 
 def open_question(
     clarify_id: str, session_key: str, question: str, choices: Any, answer: Callable[[str], object]
 ) -> None:
-    """Enter a question, so that a click finds the text of its choice; ``answer`` gets that text."""
+    """Enter a question into Hermes's table of open questions, under its id and session key.
+
+    When somebody clicks, ``answer`` is called with the text of the choice.
+    """
     clarify: Any = importlib.import_module("tools.clarify_gateway")
     entry = clarify.register(clarify_id, session_key, question, choices)
     entry.event = _Answered(lambda: answer(entry.response or ""))
 
 
 def close_question(session_key: str) -> None:
-    """Remove the question that was entered under a key."""
+    """Remove the question that was entered under a session key, if it is still there."""
     importlib.import_module("tools.clarify_gateway").clear_session(session_key)
 
 
 def open_confirmation(
     session_key: str, confirm_id: str, confirmed: Callable[[str], Awaitable[str | None]]
 ) -> None:
-    """Enter a confirmation of ours; the text that ``confirmed`` returns is shown."""
+    """Enter a confirmation into Hermes's table of open ones, under its session key and id.
+
+    When somebody clicks, ``confirmed`` is awaited with the choice, and its text is shown.
+    """
     confirm: Any = importlib.import_module("tools.slash_confirm")
     confirm.register(session_key, confirm_id, "routed", confirmed)
 
 
 def close_confirmation(session_key: str) -> None:
-    """Remove the confirmation under a key."""
+    """Remove the confirmation that was entered under a session key, if it is still there."""
     importlib.import_module("tools.slash_confirm").clear(session_key)
 
 
 def number_approvals_apart(adapter: Any) -> None:
-    """Have a new adapter number its approvals where no adapter before it has numbered any.
+    """Have a new adapter begin to number its approvals at a random number instead of 1.
 
-    Hermes's adapters number them from 1, and resolve a click by that number alone. A button from
+    Hermes's adapters resolve a click by the approval's number alone. A button from
     before a restart would answer the approval that has its number now, perhaps another profile's.
     """
     if hasattr(adapter, "_approval_state"):
@@ -162,7 +180,10 @@ def number_approvals_apart(adapter: Any) -> None:
 
 
 def may_click(adapter: Any, query: Any, user: Any) -> bool:
-    """Say whether Telegram's adapter lets this user use its buttons."""
+    """Return True if Telegram's adapter allows this user to click on buttons in this chat.
+
+    ``query`` is Telegram's object for the click. Every other adapter allows it.
+    """
     check = getattr(adapter, "_is_callback_user_authorized", None)
     if check is None:
         return True

@@ -12,14 +12,20 @@ from typing import Any
 
 
 def paused_reply() -> str | None:
-    """Return Hermes's answer to a message while this process's home or the root is paused."""
+    """Return Hermes's reply to a message while this process's home or the root is paused.
+
+    Returns None if neither is paused.
+    """
     estop = _module()
     answer: str | None = estop.paused_reply() if estop is not None else None
     return answer
 
 
 def paused(home: Path) -> bool:
-    """Say whether a profile may begin nothing new: its home or the root is paused."""
+    """Return True if a profile with this home may begin nothing new: a pause file forbids it.
+
+    The file is in that home, in the home of this process, or in the root.
+    """
     estop = _module()
     if estop is None:
         return False

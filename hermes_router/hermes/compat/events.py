@@ -44,18 +44,24 @@ def own_bot(source: Any) -> str | None:
 
 
 def named_elsewhere(source: Any) -> bool:
-    """Say whether a message to the gateway's bot names its profile itself, by its URL."""
+    """Return True if a message that came to the gateway's bot names its profile itself, by a URL.
+
+    The router leaves such a message to Hermes.
+    """
     return bool(getattr(source, "profile", None)) and own_bot(source) is None
 
 
 def receiver(source: Any) -> Any:
-    """Return the adapter that received a message, if the source still knows it."""
+    """Return the adapter that received a message, or None if its source does not name one."""
     reference = getattr(source, "_transport_adapter_ref", None)
     return reference() if callable(reference) else None
 
 
 def place_of(source: Any) -> Place:
-    """Return where a message was sent, for the route table."""
+    """Return the place of a message (platform, chat, thread, server, user, bot), without aliases.
+
+    Use it to send, and to name the place; use :func:`place_to_route` to look up the route.
+    """
     return Place(
         platform=source.platform.value,
         guild_id=getattr(source, "guild_id", None),
@@ -107,7 +113,9 @@ _ENTRY = "hermes_router_entry"
 
 
 def part_of(event: Any) -> tuple[str, str] | None:
-    """Return an event's message id, and its edit date with its text; None if it has no id.
+    """Return what tells an event from others: its message id, and its edit date with its text.
+
+    Returns None if the event has no message id.
 
     The id alone is not enough: each button of a card is a command with the card's id.
     """
@@ -118,7 +126,7 @@ def part_of(event: Any) -> tuple[str, str] | None:
 
 
 def identity_of(event: Any) -> Identity:
-    """Return what identifies a message when the platform delivers it again."""
+    """Return the ids by which the ledger recognises a message that is delivered a second time."""
     parts = getattr(event, PARTS, None) or [part_of(event)]
     return Identity(
         platform=event.source.platform.value,
@@ -128,7 +136,10 @@ def identity_of(event: Any) -> Identity:
 
 
 def entry_number(event: Any) -> str:
-    """Return the number of the ledger's entry for an event that is served again, else ""."""
+    """Return the id of the ledger's entry that an event names; it is empty for a new message.
+
+    An event names one if this gateway serves it for a message that an earlier gateway left open.
+    """
     return str((getattr(event, "metadata", None) or {}).get(_ENTRY, ""))
 
 
@@ -142,7 +153,10 @@ def event_fields(event: Any, *, channel_prompt: str | None) -> dict[str, Any]:
 
 
 def event_again(fields: Mapping[str, Any], source: Any, number: str) -> Any:
-    """Make an event from plain fields, without files, for the ledger's entry ``number``."""
+    """Return a Hermes event with these plain fields, but without files, to serve a message again.
+
+    ``source`` is where the message came from. The event names the ledger's entry ``number``.
+    """
     base = importlib.import_module("gateway.platforms.base")
     names = {field.name for field in dataclasses.fields(base.MessageEvent) if field.init}
     known = {name: value for name, value in fields.items() if name in names}
@@ -177,11 +191,13 @@ def inbound_of(
     at_once: bool = False,
     track: EventTrack | None = None,
 ) -> EventSender:
-    """Return the event as it crosses the pipe, with the files that the adapter cached.
+    """Return an event as it is sent to a worker, with the files that the adapter cached.
 
-    ``refusal`` is the answer of the gateway's rules to the command in the event.
-    ``channel_prompt``: see :func:`event_fields`. Files above ``largest`` bytes stay behind, and the
-    text says so. ``track`` follows the message to its outcome.
+    ``refusal`` is the answer of the gateway's rules to the command in the event, None if they allow
+    it. ``channel_prompt``: see :func:`event_fields`. Files above ``largest`` bytes are left out,
+    and the text says so; None means no limit. ``sticker`` is what is known of a sticker in it.
+    ``at_once`` is True for a command that waits for no turn. ``track`` follows the message to its
+    outcome.
     """
     kept, large = _by_size(_media(event), largest)
     fields = event_fields(event, channel_prompt=channel_prompt) | {
@@ -249,7 +265,7 @@ def _on_the_web(url: str) -> bool:
 
 
 def source_fields(source: Any) -> dict[str, Any]:
-    """Return a source as it crosses the pipe."""
+    """Return a source's fields as plain data, for workers and for the gateway's files."""
     return _plain_fields(source, without=_OWN_SOURCE_FIELDS)
 
 

@@ -26,9 +26,10 @@ _NET_PAUSE = 0.05
 
 
 def when_imported(name: str, then: Then) -> None:
-    """Call ``then`` with the module ``name``, now or when it is imported; perhaps more than once.
+    """Call ``then`` with the module ``name``: now, or when the module is imported.
 
-    If another thread is importing the module now, ``then`` is called in a thread of its own.
+    It may be called more than once. If another thread is importing the module now, ``then`` is
+    called in a thread of its own. This does not wait.
     """
     module = sys.modules.get(name)
     if module is None:

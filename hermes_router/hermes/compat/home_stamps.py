@@ -28,7 +28,7 @@ _SECONDS = 1.0
 
 
 class HomeStamps:
-    """Logs a warning, once for each home that a newer Hermes wrote."""
+    """Logs a warning for each home that a newer Hermes wrote; it looks at each home once."""
 
     def __init__(self) -> None:
         self._seen: set[Path] = set()

@@ -19,9 +19,10 @@ _WITHOUT_IT = "import sys; del sys.argv[1]; "
 
 
 def find_launcher(code: str) -> Launcher | None:
-    """Return the launcher for ``code``; None if this installation has none.
+    """Return how to start the Python program ``code`` by Hermes's own launcher.
 
-    ``code`` finds its arguments in ``sys.argv``, after the first one.
+    Returns None if this installation has no launcher. The program finds its arguments in
+    ``sys.argv``, after the first one.
     """
     if sys.prefix != sys.base_prefix:  # a virtual environment has its own packages
         return None

@@ -35,7 +35,10 @@ _SECONDS = 10.0
 
 
 def answer(files: list[str]) -> dict[str, Any]:
-    """Load Hermes as a gateway does, and return what ``doctor`` wants to know."""
+    """Import Hermes and its plugins as a gateway does; return what ``doctor`` reports about them.
+
+    ``files`` are paths of configuration files. This takes seconds.
+    """
     # Hermes's main module reads -p from here, and sets up the home while it is imported.
     sys.argv = ["hermes", "gateway", "status"]
     importlib.import_module("hermes_cli.main")

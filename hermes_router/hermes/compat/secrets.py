@@ -14,7 +14,10 @@ _PLAIN = re.compile(
 
 
 def hider() -> Callable[[str], str]:
-    """Return a function that takes a text and returns it without secrets."""
+    """Return a function that takes a text and returns it with keys and passwords replaced.
+
+    It is Hermes's own function, or a simpler one if this Python has no Hermes.
+    """
     try:
         from agent.redact import redact_sensitive_text
     except Exception:  # noqa: BLE001 - boundary: no Hermes here, or one that has no such module

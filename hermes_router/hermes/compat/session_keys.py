@@ -13,7 +13,10 @@ from hermes_router.profiles.config import SessionScope
 
 
 def session_key(source: Mapping[str, Any], scope: SessionScope, home: Path) -> str:
-    """Return the key that the gateway on ``home`` gives a message with these source fields.
+    """Return the key of the session that a message with these source fields belongs to.
+
+    ``scope`` says who shares a session in the profile, and ``home`` is the gateway's home. This
+    imports Hermes, and sets ``HERMES_HOME`` if it is not set.
 
     Raises:
         ValueError: this Hermes does not know the platform.

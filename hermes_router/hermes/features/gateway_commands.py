@@ -24,7 +24,11 @@ _SCOPES = ("dm", "group")
 
 
 async def refusal(runner: Any, source: Any, command: str, profile: Profile | None) -> str | None:
-    """Return the refusal for a sender who may not give a command to the gateway here, or None."""
+    """Return the text for a sender who may not give one of the gateway's commands in this place.
+
+    Returns None if the sender may. ``profile`` is the one that the place is routed to, or None: its
+    list of admins must allow the sender too. If that list cannot be read, the command is refused.
+    """
     refused = command_rules.command_refusal(runner, source, command, source.user_id)
     if refused is not None:
         return refused

@@ -42,7 +42,7 @@ _BACK_SECONDS = 60.0
 
 
 class HomeNotices:
-    """The notices of one gateway."""
+    """Sends Hermes's notices that one gateway stops or is back, to the places of its profiles."""
 
     def __init__(self, runner: Any, delivery: GatewayDelivery) -> None:
         self._runner = runner
@@ -50,9 +50,10 @@ class HomeNotices:
         self._expected = gateway_runner.restart_was_planned()
 
     async def tell_turns(self) -> set[str]:
-        """Tell the places of running routed turns, if the profile's language is not the gateway's.
+        """Tell places in which a routed turn runs that the gateway stops, in their own language.
 
-        Returns the keys of the sessions that have been told; Hermes tells the others itself.
+        This is done only if the text in the profile's language differs from the gateway's. Returns
+        the keys of the sessions that have been told; Hermes tells the others itself.
         """
         key, told = self._gone(), set()
         for session, turn, source in gateway_runner.running_turns(self._runner):
@@ -72,10 +73,10 @@ class HomeNotices:
         return RESTARTS if gateway_runner.restart_requested(self._runner) else GOES_DOWN
 
     async def going(self, members: Iterable[Member]) -> None:
-        """Tell home channels that the gateway goes down, unless somebody in a chat asked for that.
+        """Tell the home channels of ``members`` that the gateway stops or restarts.
 
-        In that case Hermes sends no such notice either. Hermes itself tells places where a turn
-        runs.
+        If somebody in a chat asked for the restart, nothing is sent, as in Hermes. A home channel
+        in which a turn runs is left out: it gets the notice about its turn.
         """
         key = self._gone()
         if key == RESTARTS and gateway_runner.restart_was_commanded(self._runner):
@@ -83,7 +84,10 @@ class HomeNotices:
         await self._tell(members, key, self._in_turn())
 
     async def back(self, members: Iterable[Member]) -> None:
-        """Tell home channels that the gateway is back, if no chat asked for its restart."""
+        """Tell the home channels of ``members`` that the gateway is back after a planned restart.
+
+        Waits until the platforms are connected. Nothing is sent if a chat asked for the restart.
+        """
         if self._expected:
             await gateway_runner.until_running(self._runner)
             await self._tell(members, IS_BACK, set())

@@ -35,7 +35,10 @@ logger = logging.getLogger(__name__)
 
 
 class JobConversation:
-    """What a job's worker is told, and what it may ask for; a job belongs to no chat."""
+    """What a turn needs instead of a conversation if its worker does a job.
+
+    A job belongs to no chat. ``heard`` is called with the commands that a ``menu`` job reports.
+    """
 
     def __init__(
         self, profile: Profile, spec: JobSpec, heard: Callable[[msg.Commands], None] | None = None
@@ -98,7 +101,7 @@ class JobConversation:
 
 
 class Jobs:
-    """The jobs of one gateway."""
+    """Runs the cron jobs and the maintenance of the routed profiles of one gateway."""
 
     def __init__(
         self,
@@ -124,16 +127,22 @@ class Jobs:
         )
 
     def start(self) -> None:
-        """Start the scheduler; it waits until the gateway's platforms are connected."""
+        """Start the scheduler as a task; it begins when the gateway's platforms are connected.
+
+        From now on, Hermes also waits for running cron jobs of workers before the gateway stops.
+        """
         patching.apply(patches.RUNNING_JOBS, lambda own: own() | self.running())
         self._task = asyncio.create_task(self._serve(), name="hermes-router-jobs")
 
     async def stop(self) -> None:
-        """Start no more jobs; the dispatcher ends those that run."""
+        """Start no more jobs, and do not wait for those that run: the dispatcher ends them."""
         await tasks.cancel(self._task)
 
     def running(self) -> frozenset[str]:
-        """Return the cron jobs that run now: Hermes's drain waits for them."""
+        """Return a name for each cron job that a worker runs now: ``profile:job id``.
+
+        A gateway that is about to stop waits for these jobs.
+        """
         return frozenset(
             f"{job.profile.name}:{job.spec.id}"
             for job in self._running.values()
@@ -171,7 +180,11 @@ class Jobs:
     async def look_up_menu(
         self, member: Member, platform: str, heard: Callable[[msg.Commands], None]
     ) -> None:
-        """Have a worker report which commands a profile offers in a platform's menu."""
+        """Start a worker that reports which commands a profile offers in a platform's menu.
+
+        ``heard`` is called with the report. Returns when the worker has ended. While no job may
+        start, for example because the gateway stops, nothing is done.
+        """
         if self._may_start():
             await self._run(member, JobSpec("menu", platform), heard)
 

@@ -38,7 +38,11 @@ _card_environment: ContextVar[dict[str, str] | None] = ContextVar("card", defaul
 
 
 class Kanban:
-    """The board as one gateway sees it; ``configuration`` returns the one in force, or None."""
+    """Fits Hermes's kanban board to routing: how cards start, and where their notices go.
+
+    ``configuration`` returns the configuration in force, or None. ``initial`` is the environment
+    that the gateway was started with. ``seen`` are the conversations that profiles have served.
+    """
 
     def __init__(
         self,
@@ -54,7 +58,10 @@ class Kanban:
         self._subscriptions = Subscriptions(seen.of)
 
     def install(self, runner: Any) -> None:
-        """Apply the kanban patches to Hermes; a function that is missing is logged."""
+        """Replace Hermes's functions that start cards, list subscriptions and attach files.
+
+        If a function is missing whose loss matters to people, this is logged.
+        """
         patching.apply(patches.KANBAN_ARTIFACTS, self._attach, owner=runner)
         patching.apply(patches.KANBAN_SPAWN, self._spawn)
         patching.apply(patches.CHILD_ENVIRONMENT, _child_environment)
@@ -62,10 +69,11 @@ class Kanban:
         patching.apply(patches.KANBAN_COUNT, self._count)
 
     def wakes(self, event: Any) -> bool | None:
-        """Say whether Hermes's event about a card goes to the session of a routed place.
+        """Return whether Hermes's event about a card begins a turn in a routed place.
 
-        Returns True for that. Returns False if the place gets the notice but its session must not
-        be woken. Returns None for any other event.
+        Hermes makes such an event when a card changes that somebody there subscribed to. True: the
+        place's worker gets it. False: nobody gets it, as the subscriber is another profile, which
+        only gets the notice. None: the event is no such event.
         """
         if not event.internal or event.message_id:
             return None

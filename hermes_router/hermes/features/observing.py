@@ -1,4 +1,4 @@
-"""Show a gateway's router to the outside: records, figures, the status socket, metrics."""
+"""Show what a gateway's router does: a record of each turn, figures, a status socket, metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 class Observing:
-    """Watches one gateway's turns; none of its parts can delay a turn or end one."""
+    """Records the turns of one gateway, and answers who asks about them.
+
+    None of its parts can delay a turn or end one. Turns report to ``book``.
+    """
 
     def __init__(self, home: Path, watcher: ConfigWatcher) -> None:
         self._home = home
@@ -53,7 +56,7 @@ class Observing:
         self._remembering = asyncio.create_task(self._remember())
 
     async def stop(self) -> None:
-        """Stop answering queries."""
+        """Close the status socket and the metrics port."""
         await tasks.cancel(self._remembering)
         for server in self._servers:
             await server.stop()

@@ -30,7 +30,7 @@ _LAST = 3
 
 
 class RouterCommand:
-    """Answers ``/router``."""
+    """Answers ``/router``, with which people in a chat ask who answers there and why."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class RouterCommand:
         )
 
     async def answer(self, event: Any) -> str:
-        """Return the text of the reply."""
+        """Return the reply to ``/router``, or a refusal if the sender may not ask."""
         place = place_of(event.source)
         try:
             config = await self._watcher.fresh()

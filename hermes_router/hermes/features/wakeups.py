@@ -37,7 +37,10 @@ Serve = Callable[[Any, str], Awaitable[bool]]
 
 
 class SessionWakeups:
-    """Wakes the sessions of one gateway; ``serve`` hands an event to a profile's session."""
+    """Starts workers for sessions whose recurring prompts are due.
+
+    ``serve`` has a worker of the named profile run what is due in the session of an event.
+    """
 
     def __init__(
         self, runner: Any, watcher: ConfigWatcher, wakeups: Wakeups, root: Any, serve: Serve
@@ -51,11 +54,14 @@ class SessionWakeups:
         self._waking = tasks.BackgroundTasks("a session could not be woken")
 
     def start(self) -> None:
-        """Start to wake sessions, as soon as the gateway's platforms are connected."""
+        """Start the task that looks once a second which sessions are due.
+
+        It begins when the gateway's platforms are connected.
+        """
         self._task = asyncio.create_task(self._look_again(), name="hermes-router-wakeups")
 
     async def stop(self) -> None:
-        """Wake no more sessions."""
+        """Stop looking: no more workers are started for recurring prompts."""
         await tasks.cancel(self._task)
 
     async def _look_again(self) -> None:

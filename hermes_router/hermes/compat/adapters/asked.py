@@ -1,4 +1,6 @@
-"""Note when an adapter asks its platform to send an answer, and when the platform refuses.
+"""Report when an adapter asks its platform to send an answer, and when the platform refuses.
+
+The reports go to :mod:`hermes_router.relay.attempts`, and from there into the ledger of messages.
 
 Hermes's Telegram adapter (0.22) lets a second pass between two messages to a chat, and repeats a
 call that was refused after seconds. So the moment in which ``send`` is called says little: whether
@@ -24,12 +26,18 @@ _OK = 200
 
 
 def is_followed(adapter: Any) -> bool:
-    """Return True if the requests of an adapter's client library are noted."""
+    """Return True if this module reports the requests of the adapter's client library.
+
+    For any other adapter, the caller reports that it asks when the adapter's method is called.
+    """
     return adapter.platform.value in _FOLLOWED
 
 
 def take_over(adapter: Any) -> None:
-    """Have the client library of an adapter note what it asks for; once for all adapters."""
+    """Wrap the request function of an adapter's client library, so that it reports each sending.
+
+    This is done once for all adapters. It does nothing for an adapter that is not followed.
+    """
     if not is_followed(adapter):
         return
     client = importlib.import_module("telegram.request").HTTPXRequest

@@ -13,6 +13,9 @@ JOINERS = {
 
 
 def held(adapter: Any, joiner: str, args: tuple[Any, ...]) -> Any:
-    """Return the event to which a call of a joiner would join its own, or None."""
+    """Return the waiting event to which a call of a joining method adds its event, or None.
+
+    ``joiner`` is the method's name. ``args`` are the call's arguments; the last one is its event.
+    """
     key = args[0] if len(args) > 1 else adapter._text_batch_key(args[-1])
     return getattr(adapter, JOINERS[joiner], {}).get(key)

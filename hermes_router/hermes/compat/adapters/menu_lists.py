@@ -15,7 +15,7 @@ def telegram_client(adapter: Any) -> Any:
 
 
 def forget_forum(adapter: Any, chat: int) -> None:
-    """Have Telegram's adapter set its own menu in a forum at the next message."""
+    """Have Telegram's adapter set its own menu in this forum again, at the next message there."""
     getattr(adapter, "_forum_command_registered", set()).discard(chat)
 
 

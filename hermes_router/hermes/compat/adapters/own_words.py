@@ -24,7 +24,10 @@ _IN_A_GROUP = SimpleNamespace(chat=SimpleNamespace(type="supergroup"))
 
 
 def own_words(runner: Any, event: Any) -> str | None:
-    """Return the adapter's own sentences in an event's prompt, in Hermes's order, or None."""
+    """Return the sentences in an event's ``channel_prompt`` that its adapter wrote, or None.
+
+    Several are joined by empty lines. If the adapter raises, this is logged and None is returned.
+    """
     prompt = getattr(event, "channel_prompt", None)
     if not prompt:
         return None

@@ -18,7 +18,7 @@ _Method = Callable[..., Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Replaced:
-    """One method of one platform's adapter."""
+    """One method of one platform's adapter that the router replaces."""
 
     platform: str
     name: str
@@ -58,7 +58,11 @@ CLICK = Replaced(
 def replace(
     adapter: Any, replaced: Replaced, by: object, around: Callable[[_Method], _Method]
 ) -> None:
-    """Replace an adapter's method by what ``around`` makes of it, once for each ``by``."""
+    """Replace a method of an adapter: ``around`` gets the old method and returns the new one.
+
+    ``by`` is the object that replaces it. A second call with the same one does nothing, and so does
+    a call for an adapter that has no such method.
+    """
     original = method_of(adapter, replaced)
     if original is None or getattr(original, "replaced_by", None) is by:
         return
@@ -68,7 +72,10 @@ def replace(
 
 
 def method_of(adapter: Any, replaced: Replaced) -> Any:
-    """Return the method; None if the adapter has none, logged as an error if it should have one."""
+    """Return an adapter's method that the router replaces; None if the adapter has none.
+
+    If an adapter of that platform should have the method, an error is logged.
+    """
     if adapter.platform.value != replaced.platform:
         return None
     method = getattr(adapter, replaced.name, None)

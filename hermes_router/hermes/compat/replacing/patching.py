@@ -49,7 +49,10 @@ class Patch:
         return f"{self.owners[0].replace(':', '.')}.{self.name}"
 
     def described(self) -> Replacement:
-        """Return what the doctor tells of it. Imports where it may be."""
+        """Return the patch as ``doctor -v`` lists it, with whether this Hermes has the function.
+
+        This imports the modules in which the function may be.
+        """
         return Replacement(
             function=self.label,
             why=self.why,
@@ -91,10 +94,11 @@ _missing: set[Patch] = set()
 
 
 def apply(patch: Patch, wrapper: Wrapper, *, owner: Any = None) -> bool:
-    """Replace a function by a wrapper; return whether this Hermes has the function.
+    """Replace the function that a patch names; return False if this Hermes does not have it.
 
-    A second call for the same patch exchanges the wrapper. ``owner`` is the class or object to
-    change, for a patch that cannot name it.
+    Hermes then calls ``wrapper``, which gets the original function first. A second call for the
+    same patch exchanges the wrapper. ``owner`` is the class or object to change, if it is another
+    than the patch names. A missing function is logged once, if ``patch.without`` says what is lost.
     """
     with _lock:
         owner = owner_of(patch) if owner is None else owner
@@ -125,7 +129,10 @@ def _report_missing(patch: Patch) -> None:
 
 
 def owner_of(patch: Patch) -> Any:
-    """Return the module or class of this Hermes that has the function itself, or None."""
+    """Return the module or class of this Hermes in which a patch's function is; None if in none.
+
+    A module that only passes the function on from another module does not count.
+    """
     for name in patch.owners:
         owner = _resolve(name)
         if _attribute(owner, patch.name) is not None:
@@ -150,5 +157,5 @@ def _attribute(owner: Any, name: str) -> Any:
 
 
 def missing(patches: Iterable[Patch]) -> list[str]:
-    """Return the names of the patches whose function this Hermes does not have."""
+    """Return the full names of those functions, of the given patches, that this Hermes lacks."""
     return [patch.label for patch in patches if owner_of(patch) is None]

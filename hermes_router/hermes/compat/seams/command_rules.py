@@ -11,19 +11,22 @@ logger = logging.getLogger(__name__)
 
 
 def authorized(runner: Any, source: Any) -> bool:
-    """Say whether Hermes lets this sender use the gateway."""
+    """Return True if Hermes's rules allow the sender of a message to use the gateway."""
     of_source = getattr(runner, "_is_user_authorized_for_source", runner._is_user_authorized)
     return bool(of_source(source))
 
 
 def bypasses_running_turn(command: str | None) -> bool:
-    """Say whether Hermes acts on this command at once although a turn runs."""
+    """Return True if Hermes executes this command at once even while a turn of the session runs."""
     commands = importlib.import_module("hermes_cli.commands")
     return bool(command and commands.should_bypass_active_session(command))
 
 
 def canonical_command(command: str | None) -> str | None:
-    """Return the name of a built-in command for one of its aliases; other words unchanged."""
+    """Return the main name of one of Hermes's own commands, given a name or an alias of it.
+
+    Any other word is returned unchanged; None if ``command`` is None or empty.
+    """
     if not command:
         return None
     definition = importlib.import_module("hermes_cli.commands").resolve_command(command)
@@ -31,13 +34,19 @@ def canonical_command(command: str | None) -> str | None:
 
 
 def is_built_in(command: str | None) -> bool:
-    """Say whether a word is a command of Hermes itself, or an alias of one."""
+    """Return True if a word is one of Hermes's own commands, or an alias of one.
+
+    Skills and commands of plugins are not.
+    """
     resolve = importlib.import_module("hermes_cli.commands").resolve_command
     return bool(command and resolve(command) is not None)
 
 
 def command_refusal(runner: Any, source: Any, command: str | None, user_id: str) -> str | None:
-    """Return why the gateway's rules forbid a command to another user of the place, or None."""
+    """Return Hermes's refusal if the gateway's rules forbid a user this command, else None.
+
+    ``source`` is the place; the user need not be the one who wrote there.
+    """
     check = getattr(runner, "_check_slash_access", None)
     name = canonical_command(command)
     if check is None or name is None:
@@ -67,13 +76,19 @@ def is_gateway_command(command: str | None) -> bool:
 
 
 def has_command_rules(runner: Any, source: Any) -> bool:
-    """Say whether the gateway has admin rules for the commands of this kind of place."""
+    """Return True if the gateway's configuration lists who may use commands in such a place.
+
+    Hermes has one list for direct chats and one for groups.
+    """
     access = importlib.import_module("gateway.slash_access")
     return bool(access.policy_for_source(runner.config, source).enabled)
 
 
 def list_allows(lists: dict[str, Any], scope: str, user_id: str, command: str) -> bool | None:
-    """Say whether one list lets a user give a command; None if it has no rules for ``scope``."""
+    """Return True if a platform's settings allow a user this command; None if they do not say.
+
+    ``scope`` is the kind of place whose rules count: ``dm`` or ``group``.
+    """
     access = importlib.import_module("gateway.slash_access")
     policy = access.policy_from_extra(lists, scope)
     return bool(policy.can_run(user_id, command)) if policy.enabled else None

@@ -40,7 +40,10 @@ def catch_up(module: ModuleType, then: Callable[[Any], None]) -> None:
 
 
 def rewire_adapters(runner: Any) -> None:
-    """Give the adapters of a running gateway its handlers again: they hold the old ones."""
+    """Set the message handlers of a running gateway's adapters again.
+
+    They still hold the handlers from before the swap.
+    """
     wire = getattr(runner, "_wire_adapter_handlers", None)
     for adapter in tuple(runner.adapters.values()):
         if wire is not None:
@@ -52,7 +55,7 @@ def rewire_adapters(runner: Any) -> None:
 
 
 def going_down(runner: Any) -> str:
-    """Return Hermes's word for what the gateway is about to do: restarting or shutting down."""
+    """Return Hermes's words for how the gateway stops: "restarting" or "shutting down"."""
     return str(runner._status_action_gerund())
 
 
@@ -73,7 +76,10 @@ def running_turns(runner: Any) -> list[tuple[str, Any, Any]]:
 
 
 def restoring(runner: Any, event: Any) -> bool:
-    """Say whether the gateway still restores sessions, and ``event`` is not one that it replays."""
+    """Return True if a message must wait, because the gateway still restores its sessions.
+
+    False for a message that Hermes has held back before and now hands on.
+    """
     return bool(
         getattr(runner, "_startup_restore_in_progress", False)
         and not getattr(event, "_hermes_startup_restore_replay", False)
@@ -81,12 +87,12 @@ def restoring(runner: Any, event: Any) -> bool:
 
 
 def hold_until_restored(runner: Any, event: Any) -> None:
-    """Queue a message with those that Hermes replays when it has restored its sessions."""
+    """Have Hermes hold a message back, and hand it on when it has restored its sessions."""
     runner._queue_startup_restore_event(event)
 
 
 def shutting_down(runner: Any) -> bool:
-    """Say whether the gateway drains because it stops or restarts."""
+    """Return True if the gateway takes no new turns, because it stops or restarts."""
     return bool(getattr(runner, "_draining", False))
 
 
@@ -102,7 +108,10 @@ def update_prompt_pending(runner: Any, source: Any) -> bool:
 
 
 def count_as_running(runner: Any, key: str, source: Any, turn: Any) -> None:
-    """Enter a routed turn in Hermes's table of running work, for drain, status, ``/agents``."""
+    """Enter a routed turn into Hermes's table of running agents.
+
+    Then Hermes waits for it before it stops, and lists it in its status and in ``/agents``.
+    """
     runner._running_agents[key] = turn
     runner._running_agents_ts[key] = time.time()
     cache = getattr(runner, "_cache_session_source", None)
@@ -112,7 +121,7 @@ def count_as_running(runner: Any, key: str, source: Any, turn: Any) -> None:
 
 
 def no_longer_running(runner: Any, key: str, turn: Any) -> None:
-    """Remove a routed turn from Hermes's table of running work, if it is still there."""
+    """Remove a routed turn from Hermes's table of running agents, if it is still there."""
     if runner._running_agents.get(key) is turn:
         runner._running_agents.pop(key, None)
         runner._running_agents_ts.pop(key, None)
@@ -121,7 +130,10 @@ def no_longer_running(runner: Any, key: str, turn: Any) -> None:
 
 @contextmanager
 def hidden_turns(runner: Any, keys: Collection[str]) -> Iterator[None]:
-    """While the block runs, hide some running turns from Hermes when it sends its notices."""
+    """While the block runs, hide the turns of these sessions from Hermes.
+
+    ``keys`` are session keys. Hermes sends its stop notice in the block, and these have theirs.
+    """
     if not keys:
         yield
         return
@@ -149,7 +161,7 @@ def _publish_count(runner: Any) -> None:
 
 
 def restart_was_planned() -> bool:
-    """Say whether the last gateway stopped to be started again, without a command in a chat."""
+    """Return True if the gateway before this one stopped for a restart that no chat asked for."""
     module = importlib.import_module("gateway.run")
     return bool(getattr(module, "_planned_restart_notification_pending", lambda: False)())
 
@@ -160,7 +172,7 @@ def running(runner: Any) -> bool:
 
 
 async def until_running(runner: Any, seconds: float = 120.0) -> None:
-    """Wait until the gateway's platforms are connected, at most ``seconds``."""
+    """Wait until the gateway's platforms are connected, at most ``seconds``; then return anyway."""
     with anyio.move_on_after(seconds):
         while not running(runner):  # noqa: ASYNC110 - Hermes has no event
             await anyio.sleep(0.2)

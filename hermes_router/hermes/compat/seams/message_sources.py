@@ -9,7 +9,10 @@ from typing import Any
 
 
 def session_key(source: Any, *, group_per_user: bool, thread_per_user: bool) -> str:
-    """Return the key of the session that a profile with these settings has for ``source``."""
+    """Return the key of a profile's session to which messages of ``source`` belong.
+
+    The two settings say whether each user has a session of their own, in groups and in threads.
+    """
     build = importlib.import_module("gateway.session").build_session_key
     key: str = build(
         source, group_sessions_per_user=group_per_user, thread_sessions_per_user=thread_per_user
@@ -29,7 +32,7 @@ def is_personal(source: Any, *, group_per_user: bool, thread_per_user: bool) -> 
 
 
 def session_key_of(runner: Any, source: Any) -> str:
-    """Return the key of the gateway's own session for a source."""
+    """Return the session key that the gateway's Hermes computes for a source, by its settings."""
     return str(runner._session_key_for_source(source))
 
 
@@ -71,7 +74,10 @@ def _media_caches() -> list[Path]:
 
 
 def shared_source(adapter: Any, source: Any) -> Any:
-    """Return the source under which an adapter keeps observed messages of all users."""
+    """Return the source under which an adapter writes the observed messages of a group.
+
+    It is one for all users of the group. An adapter without such a source uses ``source`` itself.
+    """
     share = getattr(adapter, "_telegram_group_observe_shared_source", None)
     return source if share is None else share(source)
 
@@ -86,6 +92,6 @@ def source_of(fields: dict[str, Any]) -> Any:
 
 
 def event_without_text(source: Any) -> Any:
-    """Return an event without text: it names a conversation, but nobody wrote a message."""
+    """Return a Hermes event without text, to wake the session of ``source``; nobody wrote it."""
     event = importlib.import_module("gateway.platforms.base").MessageEvent
     return event(text="", source=source, internal=True)

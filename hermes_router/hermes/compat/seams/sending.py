@@ -29,7 +29,10 @@ def known_platforms() -> frozenset[str]:
 
 
 def disconnected_for_good(runner: Any, adapter: Any) -> bool:
-    """Say whether a gateway that stops has disconnected this adapter."""
+    """Return True if the gateway is not running and this adapter is not connected any more.
+
+    A call to it would wait for a connection that does not come.
+    """
     return not gateway_runner.running(runner) and not getattr(adapter, "is_connected", True)
 
 
@@ -42,7 +45,7 @@ def adapter_for(runner: Any, source: Any) -> Any:
 
 
 def adapter_named(runner: Any, platform: str) -> Any:
-    """Return the real adapter of the platform with this name, or None."""
+    """Return the adapter of the gateway's own bot on this platform; None if it has none."""
     return next((a for p, a in runner.adapters.items() if p.value == platform), None)
 
 
@@ -79,7 +82,10 @@ def caption_of(text: str, files: Sequence[tuple[Path, bool]]) -> str | None:
 
 
 def goes_as_audio(adapter: Any, extension: str, *, voice: bool) -> bool:
-    """Say whether the platform plays a file of this kind, instead of offering it for download."""
+    """Return True if Hermes sends a file with this extension as audio, which the platform plays.
+
+    ``voice`` says that the worker asked for a voice message.
+    """
     base = importlib.import_module("gateway.platforms.base")
     return bool(base.should_send_media_as_audio(adapter.platform, extension, is_voice=voice))
 
@@ -107,7 +113,10 @@ async def react(adapter: Any, chat_id: str, message_id: str | None, emoji: str |
 
 
 async def send_text(runner: Any, event: Any, text: str) -> bool:
-    """Send a line of the router's own into the conversation of ``event``; see ``send_to``."""
+    """Send a notice of the router into the conversation of ``event``; return whether it was sent.
+
+    A refused notice is sent again for a while, see :func:`send_to`.
+    """
     return await send_to(runner, event.source, text, anchor=runner._reply_anchor_for_event(event))
 
 
@@ -136,6 +145,6 @@ async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = N
 
 
 def home_variable(platform: str) -> str:
-    """Return the name of the variable in which Hermes looks for a platform's home channel."""
+    """Return the name of the environment variable that holds a platform's home channel."""
     name = getattr(importlib.import_module("gateway.run"), "_home_target_env_var", None)
     return str(name(platform)) if name is not None else f"{platform.upper()}_HOME_CHANNEL"

@@ -6,7 +6,10 @@ import importlib
 
 
 def text_in(key: str, language: str | None) -> str | None:
-    """Return Hermes's text for a key, in a language or in the gateway's; None if it has none."""
+    """Return the text that Hermes has under a key, in a language; None if it has none.
+
+    If ``language`` is None, it is the gateway's language.
+    """
     try:
         text = str(importlib.import_module("agent.i18n").t(key, lang=language))
     except Exception:  # noqa: BLE001 - boundary: an error means no text

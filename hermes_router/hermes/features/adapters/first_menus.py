@@ -28,7 +28,7 @@ _ROUNDS = 30
 
 
 class FirstMenus:
-    """Asks the profiles of one gateway; call ``begin`` again when the routes change."""
+    """Starts job workers that report which commands profiles offer, before anybody writes."""
 
     def __init__(self, runner: Any, menus: ChatMenus, workers: WorkerPool, jobs: Jobs) -> None:
         self._runner = runner
@@ -38,13 +38,16 @@ class FirstMenus:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Ask, beside the messages, the profiles with prepared workers and no report yet."""
+        """Start a task that asks each profile with prepared workers and without a report so far.
+
+        Call this again when the routes change: the earlier task is cancelled.
+        """
         if self._task is not None:
             self._task.cancel()
         self._task = asyncio.create_task(self._ask(), name="hermes-router-first-menus")
 
     async def stop(self) -> None:
-        """Ask no more profiles."""
+        """Cancel the task: no more workers are started to report commands."""
         await tasks.cancel(self._task)
 
     async def _ask(self) -> None:

@@ -20,14 +20,20 @@ logger = logging.getLogger(__name__)
 
 
 class JoinedMessages:
-    """Notes the parts of joined messages; ``routed`` says whether a source is routed."""
+    """Has adapters skip a part that was accepted before, when they join messages into one.
+
+    ``ledger`` knows the accepted messages. ``routed`` returns True if a source is routed.
+    """
 
     def __init__(self, ledger: Ledger, routed: Callable[[Any], bool]) -> None:
         self._ledger = ledger
         self._routed = routed
 
     def take_over(self, adapter: Any) -> None:
-        """Wrap the methods by which an adapter joins messages, if it has such methods."""
+        """Wrap the methods by which an adapter joins messages, if it has such methods.
+
+        They then also list the ids of all parts on the joined event, for the ledger.
+        """
         for name in JOINERS:
             original = getattr(adapter, name, None)
             if callable(original) and getattr(original, "replaced_by", None) is not self:

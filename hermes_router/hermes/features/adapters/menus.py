@@ -39,7 +39,7 @@ _CALM_SECONDS = 1.0
 
 
 class ChatMenu(Protocol):
-    """How an adapter's platform shows a menu in one chat."""
+    """How the command menu of one chat is set on one platform, through the platform's adapter."""
 
     def works(self, adapter: Any) -> bool:
         """Say whether this adapter, in this version of Hermes, can set a menu for one chat."""
@@ -48,7 +48,7 @@ class ChatMenu(Protocol):
         """Return how many commands a menu may have."""
 
     def own(self) -> Commands:
-        """Return the commands of the gateway's own profile; reads files."""
+        """Return the commands that the gateway's own profile offers; this reads files."""
 
     async def show(self, adapter: Any, chat: str, commands: Commands) -> None:
         """Set the menu of a chat.
@@ -65,7 +65,10 @@ class ChatMenu(Protocol):
         """
 
     def keep(self, adapter: Any, ours: Callable[[str], bool]) -> None:
-        """Wrap the adapter so that it sets no menu in chats for which ``ours`` is true."""
+        """Wrap the adapter so that it does not replace the router's menus.
+
+        ``ours`` gets a chat's id, and returns True if the router has set the menu there.
+        """
 
 
 class _Telegram:
@@ -115,7 +118,11 @@ _MENUS: Mapping[str, ChatMenu] = {"telegram": _Telegram()}
 
 
 class ChatMenus:
-    """The menus of one gateway's routed chats; ``configuration`` returns the one in force."""
+    """Sets the command menus of the chats in which routed profiles answer.
+
+    ``file`` keeps which profile offers which commands, and which chats have which menu.
+    ``configuration`` returns the configuration in force, or None.
+    """
 
     def __init__(
         self, runner: Any, file: Path, configuration: Callable[[], RouterConfig | None]
@@ -136,10 +143,11 @@ class ChatMenus:
             menu.keep(adapter, lambda chat: self._menus.shown(platform, chat) is not None)
 
     def known(self, profile: str, platform: str) -> str | None:
-        """Return the name of the last list of commands that a worker reported.
+        """Return the name of the last list of commands that a worker of a profile reported.
 
-        The next worker compares its commands with it. Returns an empty text if no worker has
-        reported yet, and None if this platform has no menus.
+        The next worker gets this name at its start, and reports its commands only if they have
+        another name. It is empty if no worker has reported yet, and None if the platform's adapter
+        cannot set menus.
         """
         if self._of(platform) is None:
             return None
@@ -151,7 +159,10 @@ class ChatMenus:
         return [name for name in _MENUS if self.known(profile, name) == ""]
 
     def visited(self, place: Place) -> None:
-        """Note that somebody writes in a routed place."""
+        """Have the menu of a chat set, if this is the first message from this place in it.
+
+        The menu then also has the commands of the profile that answers in this place.
+        """
         if place.platform not in _MENUS or not place.chat_id:
             return
         chat = (place.platform, place.chat_id)
@@ -163,9 +174,10 @@ class ChatMenus:
             self._refresh([chat])
 
     def offered(self, profile: str, platform: str, offers: msg.Commands) -> None:
-        """Note the commands that a worker reports; a report too soon after another one is dropped.
+        """Store the commands that a worker reports for its profile, and have the menus set again.
 
-        The next worker then reports the same commands again.
+        A report within a second of the profile's last one is dropped; the profile's next worker
+        then makes it again.
         """
         now = time.monotonic()
         if platform in _MENUS and now - self._heard.get(profile, -_CALM_SECONDS) >= _CALM_SECONDS:
@@ -179,7 +191,7 @@ class ChatMenus:
         self._refresh([*self._menus.chats(), *self._routed()])
 
     async def stop(self) -> None:
-        """Set no more menus."""
+        """Stop setting menus; those that chats have stay as they are."""
         self._due.clear()
         await tasks.cancel(self._task)
 

@@ -28,7 +28,9 @@ _REMEMBERED = 256
 
 
 class OverheardFiles:
-    """Files that were taken from an adapter, until the session store keeps their message.
+    """Attachments of observed messages, between their download and the writing of their message.
+
+    The adapter downloads a file first. Then it writes the message through the session store.
 
     ``home_of`` is that of :class:`hermes_router.hermes.features.adapters.sessions.RoutedSessions`;
     ``largest_of`` returns the largest size of a file, in bytes, in a routed place.
@@ -71,7 +73,10 @@ class OverheardFiles:
             self._kept[str(event.source.chat_id), str(event.message_id)] = kept
 
     def of(self, source: Any, entry: Mapping[str, Any]) -> list[File]:
-        """Return the files of a message and forget them; called when the message is kept."""
+        """Return the attachments of an observed message, and forget them here.
+
+        ``entry`` is the message as the adapter writes it. The session store calls this.
+        """
         return self._kept.pop((str(source.chat_id), str(entry.get("message_id"))), [])
 
 

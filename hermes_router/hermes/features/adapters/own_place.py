@@ -45,7 +45,11 @@ _kept: ContextVar[_Thread | None] = ContextVar("kept_in_thread", default=None)
 
 @contextmanager
 def kept_in(chat_id: object, thread_id: object) -> Iterator[None]:
-    """Allow calls in the block to send into the chat only within the thread, if one is given."""
+    """While the block runs, refuse calls that send into this chat, but outside of this thread.
+
+    The adapter's client library raises such a refusal to the adapter. Without a thread, nothing is
+    refused.
+    """
     named = thread_id is not None and str(thread_id) not in {"", GENERAL_THREAD}
     token = _kept.set(_Thread(str(chat_id), str(thread_id)) if named else None)
     try:
@@ -55,13 +59,20 @@ def kept_in(chat_id: object, thread_id: object) -> Iterator[None]:
 
 
 class OwnPlaces:
-    """Keeps what adapters send for routed threads in these threads."""
+    """Has adapters fail rather than send a routed thread's message to another thread.
+
+    ``config`` returns the configuration in force; None means that all threads count as routed.
+    """
 
     def __init__(self, config: Callable[[], RouterConfig | None]) -> None:
         self._config = config
 
     def take_over(self, adapter: Any) -> None:
-        """Wrap an adapter's sending methods: each call stays in the thread that it names."""
+        """Wrap an adapter's sending methods, and the library that carries its calls.
+
+        A call for a routed thread then stays in the thread that it names, or fails. Adapters of
+        platforms that do not need this are left as they are.
+        """
         transport = _TRANSPORTS.get(adapter.platform.value)
         if transport is None or getattr(adapter, "kept_by", None) is self:
             return

@@ -37,7 +37,10 @@ _clicks = BackgroundTasks()
 
 
 def install() -> PromptRegistry:
-    """Prepare for clicks, once per process, and return the registry of all prompts."""
+    """Return the registry of this gateway's open prompts.
+
+    The first call connects it with Hermes's tables of prompts, so that clicks find ours there.
+    """
     if _registry.fronts is None:
         _registry.fronts = _HermesFronts()
         _registry.methods = clicks.answerable()
@@ -46,7 +49,11 @@ def install() -> PromptRegistry:
 
 
 def answerable(methods: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Leave out prompt methods for which this Hermes cannot return the click to a worker."""
+    """Return the relayed methods without those whose clicks this Hermes cannot pass to a worker.
+
+    ``methods`` maps each method to the parameters that the adapter accepts. The worker's Hermes
+    asks by text where a method is left out.
+    """
     return {
         name: parameters
         for name, parameters in methods.items()
@@ -122,7 +129,9 @@ _CLOSE: Mapping[str, Callable[[str], None]] = {
 
 
 def forget(adapter: Any, token: str, number: str) -> None:
-    """Remove a prompt, by its token and id, from all mappings in which the adapter keeps prompts.
+    """Remove a prompt from all mappings in which the adapter keeps open prompts.
+
+    ``token`` is the session key that the adapter was given with it, ``number`` the prompt's id.
 
     Adapters key these mappings by the session key, the prompt's id or a number. The session key is
     always in the key or in the value.
@@ -148,9 +157,10 @@ def _names(key: object, value: object, token: str, number: str) -> bool:
 
 
 def keep_clicks_personal(adapter: Any) -> None:
-    """Have an adapter refuse somebody else's click on a person's prompt, and an older button's.
+    """Wrap an adapter so that nobody else can click on the prompts of one person's session.
 
-    A typed answer reaches the session of the person who typed it. A click names no session.
+    Somebody else gets a notice. Without this, anybody in the group could click, because a click
+    names no session. A button of an approval from before a restart does nothing, too.
     """
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -202,12 +212,16 @@ class PickerStates(dict[str, Any]):
             super().__setitem__(chat, state)
 
     def get(self, chat: str, default: Any = None) -> Any:
-        """Return the clicked picker of a routed conversation, or the chat's own."""
+        """Return the state of the routed picker that is being clicked, or else the chat's own."""
         clicked = _clicked.get()
         return super().get(chat, default) if clicked is None else clicked[0] or default
 
     def pop(self, chat: str, *default: Any) -> Any:
-        """Forget the clicked picker of a routed conversation, or the chat's own."""
+        """Remove the state of the routed picker that is being clicked, or else the chat's own.
+
+        Returns the removed state. If the routed picker's prompt is still open, nobody has chosen:
+        its worker is told that the person cancelled.
+        """
         clicked = _clicked.get()
         if clicked is None:
             return super().pop(chat, *default)
@@ -228,14 +242,18 @@ class PickerStates(dict[str, Any]):
         return [self._routed[place]] if place in self._routed else None
 
     def retire(self, token: object) -> None:
-        """Close a picker, but remember that its message showed one."""
+        """Close the picker with this token; a later click on its message then finds nothing."""
         for place, state in list(self._routed.items()):
             if state is not None and state.get("session_key") == token:
                 self._routed[place] = None
 
 
 def keep_pickers_apart(adapter: Any) -> None:
-    """Have an adapter that remembers one picker per chat keep routed ones by message."""
+    """Have an adapter that remembers one picker per chat keep routed pickers by their message.
+
+    Its mapping of open pickers is replaced by a :class:`PickerStates`, and its method for clicks on
+    pickers is wrapped. Other adapters are left as they are.
+    """
     for name, states in list(vars(adapter).items()):
         kind = name.removesuffix(_STATE_SUFFIX)
         handler = f"_handle{kind}_picker_callback"

@@ -1,9 +1,9 @@
 """The session store for adapters: what they write about a routed place goes to its profile.
 
-Adapters write a little without the dispatcher. Telegram's adapter, for example, keeps what people
-say in a group without addressing the bot, as context for later. For this, adapters get the
-gateway's session store. Under the router they get :class:`RoutedSessions`, which passes on to that
-store what concerns places that are not routed.
+Adapters write some messages into a session themselves, before any turn begins. Telegram's adapter,
+for example, keeps what people say in a group without addressing the bot, as context for later. For
+this, adapters get the gateway's session store. Under the router they get :class:`RoutedSessions`,
+which passes on to that store what concerns places that are not routed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ class _Entry:
 
 
 class RoutedSessions:
-    """A ``SessionStore`` for adapters; ``home_of`` says which home a source belongs to."""
+    """What an adapter gets in place of Hermes's ``SessionStore``, here ``store``.
+
+    ``home_of`` is described at :data:`HomeOf`. ``fields_of`` returns a source as plain data.
+    ``files`` holds the attachments of observed messages.
+    """
 
     def __init__(
         self,
@@ -66,7 +70,10 @@ class RoutedSessions:
         return _Entry(source, home)
 
     def append_to_transcript(self, session_id: Any, message: Any, *args: Any, **kwargs: Any) -> Any:
-        """Append to the gateway's session, or keep the message for the profile's worker."""
+        """Append a message to the gateway's session, or keep it for the routed profile's worker.
+
+        It is kept in a file in the profile's home. If nobody may keep it, it is dropped.
+        """
         if not isinstance(session_id, _Elsewhere):
             return self._store.append_to_transcript(session_id, message, *args, **kwargs)
         home, source = session_id.home, session_id.source

@@ -24,14 +24,20 @@ _REMEMBERED = 256
 
 
 class Stickers:
-    """Stickers that were downloaded and not yet passed on; ``routed`` says whether a source is."""
+    """Keeps what is known of the stickers in the newest routed messages, for their workers.
+
+    ``routed`` returns True if the place of a source is routed.
+    """
 
     def __init__(self, routed: Callable[[Any], bool]) -> None:
         self._routed = routed
         self._fetched: BoundedMap[tuple[str, str], msg.Sticker] = BoundedMap(_REMEMBERED)
 
     def take_over(self, adapter: Any) -> None:
-        """Wrap an adapter's method so that it does not describe stickers of routed places."""
+        """Wrap the adapter's method for stickers: in a routed place it only downloads the picture.
+
+        Moving stickers are left to the adapter.
+        """
 
         def around(original: Callable[..., Any]) -> Callable[..., Any]:
             async def handle(message: Any, event: Any) -> None:
@@ -61,7 +67,7 @@ class Stickers:
             logger.warning("hermes-router: a sticker could not be fetched: %r", error)
 
     def of(self, event: Any) -> msg.Sticker | None:
-        """Return what is known of the sticker in a message, or None."""
+        """Return the sticker in a routed message, for its worker; None if it has none."""
         return self._fetched.get(_place(event))
 
 
