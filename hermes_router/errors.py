@@ -37,7 +37,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def where(self) -> str:
-        """``file:line:column``, as editors understand it."""
+        """The position as ``file:line:column``, or only the file if there is no line."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     def __str__(self) -> str:
@@ -101,7 +101,10 @@ def _count(errors: Sequence[Problem]) -> str:
 
 
 class ProfileError(RouterError):
-    """A profile that cannot serve: missing, broken or refused."""
+    """A profile cannot be used: its home is missing, broken, or may not be used.
+
+    The message is the end of a sentence that begins with the profile's name.
+    """
 
     def __init__(self, message: str, *, profile: str, where: str = "", hint: str = "") -> None:
         super().__init__(message, where=where or f"profile {profile}", hint=hint)
@@ -109,9 +112,9 @@ class ProfileError(RouterError):
 
 
 class WorkerError(RouterError):
-    """A worker process that did not do its job.
+    """A worker process did not do what it was started for; the subclasses say in which way.
 
-    ``detail`` is the worker's own text about it: a traceback, or the end of its stderr.
+    ``detail`` is the traceback that the worker has sent, or "".
     """
 
     def __init__(
@@ -136,11 +139,11 @@ class WorkerError(RouterError):
 
 
 class WorkerStartError(WorkerError):
-    """A worker that could not be started, or that ended before its hello."""
+    """A worker could not be started, or ended before its first message."""
 
 
 class NeverReady(WorkerStartError):
-    """A worker that ended before it could do its work; the message says how."""
+    """A worker ended before it was ready for a message; the error's message says how it ended."""
 
 
 class StartRefused(WorkerStartError):
@@ -159,7 +162,11 @@ class ShortOfMemory(RouterError):
 
 
 class TemplateUnfit(WorkerStartError):
-    """A template cannot fork workers safely. Another template of the profile could not either."""
+    """The profile's template cannot fork workers safely, because of what its plugins leave.
+
+    A new template could not either. The pool tries one again when the profile has changed, or after
+    ``warm.max_age`` seconds.
+    """
 
 
 class HermesUpdated(WorkerStartError):
@@ -167,7 +174,7 @@ class HermesUpdated(WorkerStartError):
 
 
 class WorkerDied(WorkerError):
-    """A worker that ended before its turn did.
+    """A worker ended before its turn was answered, or with an error.
 
     ``returncode`` is as :mod:`subprocess` gives it: negative for a signal, ``None`` when unknown.
     """
@@ -178,7 +185,7 @@ class WorkerDied(WorkerError):
 
 
 class WorkerTimeout(WorkerError):
-    """A worker that took longer than ``seconds``; ``phase`` is the name in ``timeouts``."""
+    """A worker took longer than ``seconds``, the value of the setting ``timeouts.<phase>``."""
 
     def __init__(self, message: str, *, phase: str, seconds: float) -> None:
         super().__init__(message)
@@ -187,9 +194,9 @@ class WorkerTimeout(WorkerError):
 
 
 class WorkerOverLimit(WorkerError):
-    """A worker that used more than ``limits`` allows; ``limit`` is the setting's name.
+    """A worker used more than its profile may use.
 
-    ``allowed`` is the value of the setting, in its unit.
+    ``limit`` is the name of the setting in ``limits``. ``allowed`` is its value, in its unit.
     """
 
     def __init__(self, message: str, *, limit: str, allowed: float) -> None:
@@ -207,7 +214,10 @@ class WrongVersion(ProtocolError):
 
 
 class RelayRefused(RouterError):
-    """A worker's call that the relay policy does not allow; nothing was sent."""
+    """The relay policy does not allow what a worker wants sent; nothing was sent.
+
+    ``call`` is the name of the request, ``target`` the place that it was for.
+    """
 
     def __init__(
         self, message: str, *, call: str, target: str = "", profile: str = "", hint: str = ""
@@ -220,7 +230,7 @@ class RelayRefused(RouterError):
 
 @contextlib.contextmanager
 def one_error() -> Iterator[None]:
-    """Raise a single error instead of the group that a task group raises.
+    """Raise one error of a task group instead of the group; the block contains that task group.
 
     If the group contains a :class:`RouterError`, that one is raised, else its first error.
     """

@@ -17,7 +17,7 @@ _Arguments = TypeVarTuple("_Arguments")
 
 
 class BackgroundTasks:
-    """The running tasks of one owner. It holds a reference to each, as the event loop does not.
+    """Starts tasks, and holds each until it ends: the event loop alone might lose a running task.
 
     When a task fails, ``failure`` is logged with the traceback. With ``failure=None`` nothing is
     logged: the caller of :meth:`start` reads the result of the task.

@@ -24,7 +24,10 @@ ISSUES = "the project's issue tracker"
 
 
 def report(error: BaseException, argv: Sequence[str]) -> None:
-    """Write the report; say on standard error what happened and where the report is."""
+    """Write a report of a bug to a file; say on standard error what happened and where the file is.
+
+    ``argv`` are the command's arguments. If no file can be written, the report goes there too.
+    """
     print(
         output.clean(f"ERROR: a bug in hermes-router: {type(error).__name__}: {error}"),
         file=sys.stderr,
@@ -92,6 +95,6 @@ def _write(text: str) -> Path | None:
 
 
 def state_folder() -> Path:
-    """Return the folder for reports."""
+    """Return the folder in which this user's reports of bugs are written; it may not exist."""
     base = os.environ.get("XDG_STATE_HOME", "")
     return (Path(base) if base else Path.home() / ".local" / "state") / "hermes-router"

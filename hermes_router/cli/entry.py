@@ -46,7 +46,7 @@ def run_in_hermes(options: argparse.Namespace) -> NoReturn:
 
 
 def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:
-    """Return what ``action`` returns; report an exception and return its exit status.
+    """Run a command (``action``), and return its exit status; turn exceptions into one.
 
     A mistake of the user gives a message. Any other exception is a bug and gives a report.
     """

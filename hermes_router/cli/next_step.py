@@ -10,7 +10,7 @@ from hermes_router.errors import ConfigError
 
 
 def next_step() -> str:
-    """Return the next command and the reason; an empty text if no step can be suggested."""
+    """Return the command that this person should run next, and in brackets the reason."""
     try:
         loaded = loading.load(None)
     except CommandError:

@@ -110,7 +110,7 @@ def add_commands(parser: argparse.ArgumentParser, wanted: Collection[str] = COMM
 
 
 def add_to_hermes(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line of ``hermes router``."""
+    """Add all commands and their options to ``parser``, Hermes's parser of ``hermes router``."""
     parser.epilog = _EPILOG.replace("hermes-router ", "hermes router ")
     add_commands(parser)
     parser.set_defaults(router_help=parser.print_help)
@@ -123,7 +123,7 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def module(command: str) -> ModuleType:
-    """Import the module of a command."""
+    """Import the module of a command, such as ``test-route``, and return it."""
     return importlib.import_module(f"hermes_router.cli.commands.{command.replace('-', '_')}")
 
 

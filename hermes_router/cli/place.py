@@ -19,7 +19,11 @@ _DISCORD_LINK = re.compile(
 
 
 def understood(text: str) -> str:
-    """Return the place in ``text`` in the form of the command line."""
+    """Return the place that ``text`` names, as ``platform:chat[:thread]``.
+
+    ``text`` may be a link to a Telegram or Discord chat. A text without a colon is returned as it
+    is.
+    """
     text = text.strip()
     link = _TELEGRAM_LINK.fullmatch(text)
     if link is not None:

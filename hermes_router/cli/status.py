@@ -22,7 +22,7 @@ PIPE_CLOSED = 141
 
 
 class CommandError(RouterError):
-    """Ends the command with a message, a hint, and an exit status."""
+    """Raised to end the command with a message, a hint, and the exit status ``status``."""
 
     def __init__(
         self, message: str, *, where: str = "", hint: str = "", status: int = NEGATIVE
@@ -32,7 +32,7 @@ class CommandError(RouterError):
 
 
 def status_of(error: RouterError) -> int:
-    """Return the exit status for an error."""
+    """Return the exit status of a command that ends with this error."""
     if isinstance(error, CommandError):
         return error.status
     if isinstance(error, ConfigError):

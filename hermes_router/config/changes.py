@@ -23,7 +23,10 @@ _Flat = dict[str, Any]
 
 
 def changes(old: RouterConfig, new: RouterConfig) -> list[str]:
-    """Return one line for each route and each setting that differs."""
+    """Return a line for people about each route and each setting that differs, at most 51 lines.
+
+    The last line then says how many more changes there are.
+    """
     lines = [*_routes(old, new), *_settings(old, new)]
     if len(lines) > _MOST:
         return [*lines[:_MOST], f"and {len(lines) - _MOST} more changes"]

@@ -16,7 +16,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Report:
-    """The problems found so far; its methods read values, add problems, and go on."""
+    """Collects the problems that are found while one file is read, in the list ``problems``.
+
+    The methods that read a value add a problem for a wrong value, and never raise.
+    """
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -32,7 +35,10 @@ class Report:
         code: str = "invalid",
         severity: Severity = "error",
     ) -> None:
-        """Record a problem at *node*."""
+        """Add a problem with the line and column of *node*; None means the file as a whole.
+
+        ``path`` is the key path, such as ``hermes_router.defaults``, for the message.
+        """
         line, column = (node.line, node.column) if node is not None else (0, 0)
         self.problems.append(
             Problem(
@@ -48,7 +54,7 @@ class Report:
         )
 
     def unknown_key(self, key: Scalar, path: str, allowed: Iterator[str] | tuple[str, ...]) -> None:
-        """Record a key that the router does not know."""
+        """Add a problem for a key that the router does not know; its hint names those *allowed*."""
         hint = nearest(key.text, allowed)
         self.add(key, path, f"unknown key {key.text!r}", hint=hint, code="unknown-key")
 
@@ -101,7 +107,10 @@ class Report:
         return None
 
     def profile(self, node: Node, path: str) -> str | None:
-        """Return a profile name as Hermes spells it: stripped, in lower case, valid."""
+        """Return a profile's name as Hermes spells it: stripped, and in lower case.
+
+        If the value is no valid name, add a problem and return None.
+        """
         if not isinstance(node, Scalar) or kind(node) not in ("str", "int"):
             hint = f'quote it: "{node.text}"' if isinstance(node, Scalar) and node.text else ""
             message = f"must be a profile name, not {describe(node)}"
@@ -116,7 +125,10 @@ class Report:
         return None
 
     def text(self, node: Node, path: str) -> str:
-        """Return a scalar's text, whatever type YAML gives it."""
+        """Return a scalar's text, whatever type YAML gives it; "" for null.
+
+        For a list or a mapping, add a problem and return "".
+        """
         if isinstance(node, Scalar):
             return "" if kind(node) == "null" else node.text
         self.add(node, path, f"must be text, not {describe(node)}", code="type")

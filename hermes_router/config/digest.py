@@ -15,7 +15,10 @@ _SAID = ("platform", "guild_id", "chat_id", "thread_id", "user_id", "profile", "
 
 
 def digest(config: RouterConfig) -> str:
-    """Return 16 hexadecimal digits for a configuration's content, not its comments or order."""
+    """Return 16 hexadecimal digits that are the same for configurations with the same content.
+
+    Comments, the names and bots of routes, and the order of routes do not count.
+    """
     routes = sorted(
         [str(getattr(route, name) or "") for name in _SAID] for route in config.table.routes
     )

@@ -67,7 +67,10 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
         return self.profiles.get(profile, self.defaults)
 
     def shared(self) -> Iterator[tuple[str, str]]:
-        """Yield pairs of a profile and a thing that its settings explicitly share with it."""
+        """Yield each profile with each setting that lets it use what is not its own.
+
+        A pair is, for example, ``("career", "share ssh")``.
+        """
         names = dict.fromkeys(
             (*(r.profile for r in self.table.routes if r.enabled), *self.profiles)
         )
@@ -76,14 +79,17 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
                 yield name, what
 
     def worker_profiles(self) -> list[str]:
-        """Return the profiles that workers are started for, in the order of the table."""
+        """Return the profiles that answer by workers: by an enabled route, or as ``unmatched``.
+
+        The gateway's own profile is none of them. The order is that of the route table.
+        """
         policies = (self.unmatched.default, *self.unmatched.platforms.values())
         named = [route.profile for route in self.table.routes if route.enabled]
         named += [policy for policy in policies if policy not in ("default", "deny")]
         return [name for name in dict.fromkeys(named) if name != self.gateway_profile]
 
     def decide(self, place: Place) -> Decision:
-        """Say who answers *place*."""
+        """Return who answers a message of *place*, by the routes and by ``unmatched``."""
         match = self.table.match(place)
         if match is not None:
             return self._by(match.route.profile, match)
@@ -111,8 +117,9 @@ def load(
     """Read the configuration at *config_path* and the routes file that it names.
 
     A missing file is an empty table. *gateway_profile* is the profile that the gateway process runs
-    as: the gateway itself answers what is routed to it. Without *known_platforms* or
-    *profile_exists*, platforms or profiles are not checked; *profile_names* is used for hints only.
+    as: the gateway itself answers what is routed to it. Without *known_platforms*, a platform that
+    no known Hermes has gives a warning only. Without *profile_exists*, profiles are not checked.
+    *profile_names* is used for hints only.
     *launcher_obstacle* takes a launcher's name and returns why it does not work here, or None.
 
     Raises:

@@ -54,7 +54,7 @@ class Unmatched(msgspec.Struct, frozen=True):
     platforms: MappingOf[str, str] = MappingProxyType({})
 
     def policy(self, platform: str) -> str:
-        """Return the policy of *platform*."""
+        """Return ``default``, ``deny`` or a profile's name: who answers without a route."""
         return self.platforms.get(platform, self.default)
 
 
@@ -63,7 +63,7 @@ _NOBODY = frozenset({"", "none", "null", "off", "no", "false", "ignore"})
 
 
 class ConfigReader:
-    """One reading of a configuration; its attributes hold the result.
+    """Reads a configuration once: call :meth:`read`, then use the attributes.
 
     ``policies`` and ``profile_places`` say where the file names a profile outside routes: each
     place is a ``Problem`` without a message.
@@ -98,7 +98,10 @@ class ConfigReader:
         return [problem for reader in self._readers for problem in reader.report.problems]
 
     def read(self) -> None:
-        """Read the file; a missing file counts as empty."""
+        """Read the file and the routes file that it names; this never raises for a broken file.
+
+        What is wrong is in ``problems``. A missing ``config.yaml`` counts as empty.
+        """
         try:
             root = load_yaml(self._path)
         except FileNotFoundError:

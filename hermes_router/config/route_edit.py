@@ -39,7 +39,7 @@ def with_route(text: str, place: Place, profile: str, load: Load, note: str = ""
 
 
 def without_route(text: str, route: Route, load: Load) -> str:
-    """Return the text without a route.
+    """Return the text without the lines of ``route``, and without keys that are empty then.
 
     Raises:
         CannotEdit: no small edit removes the route with certainty.
@@ -52,7 +52,7 @@ def without_route(text: str, route: Route, load: Load) -> str:
 
 
 def snippet(place: Place, profile: str) -> str:
-    """Return the lines that a person can write by hand."""
+    """Return the YAML lines of a route for ``place``, for a person who adds it by hand."""
     return "gateway:\n" + _block(place, profile, 2)
 
 
@@ -241,7 +241,10 @@ def _indent(line: str) -> int:
 
 
 def read_with(load_file: Callable[[Path], RouterConfig], folder: Path) -> Load:
-    """Return a loader of texts: it writes each text to a file in ``folder`` and reads that."""
+    """Return a function that reads a configuration from its text, not from a file.
+
+    It writes the text to ``config.yaml`` in ``folder`` and calls ``load_file`` with that path.
+    """
 
     def load(text: str) -> RouterConfig:
         file = folder / "config.yaml"

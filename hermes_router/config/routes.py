@@ -208,7 +208,11 @@ class RouteReader:
         draft.broken = draft.broken or found is None
 
     def platform(self, node: Node, path: str) -> str | None:
-        """Return a platform's name as Hermes spells it; record a name that is none."""
+        """Return a platform's name as Hermes spells it, or None if the value is no name.
+
+        A value that is no name is reported as a problem. So is the name of an unknown platform, but
+        it is returned.
+        """
         if not isinstance(node, Scalar) or kind(node) != "str" or not node.text.strip():
             message = f"must be a platform's name, not {describe(node)}"
             self.report.add(node, path, message, code="platform")

@@ -60,7 +60,7 @@ def is_platform_credential(name: str) -> bool:
 
 
 class Finding(Struct, frozen=True):
-    """An objection of a ``check``, at the key *key* of its block."""
+    """What :meth:`Block.check` finds wrong about the setting *key*, and how to fix it."""
 
     key: str
     message: str
@@ -68,10 +68,10 @@ class Finding(Struct, frozen=True):
 
 
 class Block(Struct, frozen=True):
-    """A block of settings."""
+    """A group of settings, which is a mapping in the configuration file."""
 
     def check(self) -> Iterator[Finding]:
-        """Yield what is wrong with these settings together."""
+        """Yield what is wrong with these settings, beyond the limits of each single one."""
         yield from ()
 
 
@@ -204,7 +204,7 @@ class Limits(Block, frozen=True, kw_only=True):
         return tuple((name, float(getattr(self, name))) for name in KEPT_BY_WORKERS)
 
     def check(self) -> Iterator[Finding]:
-        """Object to limits with which no worker could start."""
+        """Yield a finding for each limit that is so low that no worker could start."""
         for name, least in _LEAST.items():
             if 0 < getattr(self, name) < least:
                 yield Finding(name, f"no worker starts with less than {least}", "0 is no limit")
@@ -234,7 +234,7 @@ class Env(Block, frozen=True, kw_only=True):
         return tuple(dict.fromkeys((*self.pass_, *self.force)))
 
     def check(self) -> Iterator[Finding]:
-        """Object to platform credentials that are not forced: a worker needs none."""
+        """Yield a finding for each platform credential in ``pass`` that is not in ``force``."""
         for name in self.pass_:
             if is_platform_credential(name) and name not in self.force:
                 message = f"{name} looks like a chat platform's credential, which no worker needs"
@@ -468,7 +468,10 @@ class Settings(Block, frozen=True, kw_only=True):
         return self.launcher != "bubblewrap" or self.sandbox.online
 
     def shared(self) -> Iterator[str]:
-        """Yield, as setting and value, what gives the profile more than its own things."""
+        """Yield each setting that lets the profile use what is not its own, as a text for people.
+
+        Such a text is, for example, ``share ssh`` or ``deliver any``.
+        """
         for name in self.env.names:
             yield f"env {name}"
         for name in self.share:
@@ -483,7 +486,7 @@ class Settings(Block, frozen=True, kw_only=True):
             yield f"home_channel {self.home_channel}"
 
     def check(self) -> Iterator[Finding]:
-        """Object to a launcher that does not exist, and to logins that its sandbox cannot have."""
+        """Yield a finding for an unknown launcher, and one for ``share: auth`` in a sandbox."""
         if self.launcher not in LAUNCHERS:
             hint = f"allowed: {', '.join(LAUNCHERS)}"
             yield Finding("launcher", f"there is no launcher {self.launcher!r}", hint)
@@ -497,7 +500,11 @@ B = TypeVar("B", bound=Block)
 
 
 def apply(report: Report, base: B, node: Node, path: str) -> B:
-    """Return *base* with the settings of the block *node* on top; problems go to *report*."""
+    """Return the settings *base*, with those that are written in the YAML mapping *node* replaced.
+
+    A value that is wrong is added to *report*, and the setting keeps its value. ``path`` is the key
+    path of *node*, for the messages.
+    """
     mapping = report.mapping(node, path)
     if mapping is None:
         return base

@@ -47,7 +47,7 @@ class Scalar(msgspec.Struct, frozen=True, gc=False):
 
 
 class Sequence(msgspec.Struct, frozen=True, gc=False):
-    """A list of nodes."""
+    """A YAML list, with its line and column from 1."""
 
     items: tuple[Node, ...]
     line: int
@@ -70,7 +70,7 @@ class Mapping(msgspec.Struct, frozen=True, gc=False):
         return next((value for key, value in self.entries if key.text == name), None)
 
     def key(self, name: str) -> Scalar | None:
-        """Return the key node named *name*, or ``None``."""
+        """Return the key *name* itself, with its line and column, or ``None``."""
         return next((key for key, _ in self.entries if key.text == name), None)
 
 
@@ -110,7 +110,10 @@ _BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 
 
 def plain_value(node: Node) -> object:
-    """Return *node* as Python values; a number that is not in plain decimal stays text."""
+    """Return *node* as Python values: mappings, lists, texts, numbers, booleans and None.
+
+    A number that is not in plain decimal stays text, and so does a date.
+    """
     if isinstance(node, Mapping):
         return {key.text: plain_value(value) for key, value in node.entries}
     if isinstance(node, Sequence):

@@ -20,7 +20,10 @@ _SAID_HERE_ALONE = frozenset({"model_failed", "no_model", "job_failed"})
 
 
 class TurnBook:
-    """Notes the outcomes of turns. ``route_of`` returns the name of the route of a place."""
+    """Writes each report of a turn to the records and to the log, and calls the listeners.
+
+    ``route_of`` returns the name of the route that answers a place.
+    """
 
     def __init__(self, records: Records, route_of: Callable[[Place], str]) -> None:
         self._records = records
@@ -28,18 +31,27 @@ class TurnBook:
         self._listeners: list[Callable[[TurnReport], None]] = []
 
     def listen(self, listener: Callable[[TurnReport], None]) -> None:
-        """Call ``listener`` with one report for each answer or failure of a turn."""
+        """Call ``listener`` from now on with one report for each answer, or message without one.
+
+        It is not called again when the worker of an answered message has ended.
+        """
         self._listeners.append(listener)
 
     def note(self, report: TurnReport, place: Place | None) -> None:
-        """Note the report of a turn. This never raises: a failure is logged."""
+        """Record the report of a turn, log its outcome, and call the listeners.
+
+        ``place`` is that of the message, None for a job. This never raises: a failure is logged.
+        """
         try:
             self._note(report, place)
         except Exception:  # boundary: observation must not end a turn
             logger.exception("the record of turn %s could not be written", report.turn)
 
     def untouched(self, profile: str, place: Place, outcome: str, error: str) -> str:
-        """Note a message that no worker got; return the id of its report."""
+        """Record that no worker got a message; return the id by which the logs name it.
+
+        ``outcome`` is one of ``OUTCOMES``, for example ``refused``.
+        """
         report = TurnReport(
             turn=uuid.uuid4().hex[:8],
             profile=profile,

@@ -35,7 +35,10 @@ class Clients:
         self._count = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one client and close its connection; with too many clients, close it at once."""
+        """Answer one client and close its connection; this never raises for what a client does.
+
+        With more than 8 clients, the connection is closed without an answer.
+        """
         self._count += 1
         try:
             if self._count <= _CLIENTS and self._allowed(writer):

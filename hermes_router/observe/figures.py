@@ -19,7 +19,11 @@ BUCKETS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 
 class Today(msgspec.Struct, frozen=True, kw_only=True):
-    """A profile's figures of today; the times to reply are in seconds."""
+    """A profile's figures since midnight, local time.
+
+    ``turns`` counts its answers and failures. ``median`` and ``p95`` are seconds until the reply;
+    None means that there was none.
+    """
 
     turns: int = 0
     failed: int = 0
@@ -43,7 +47,7 @@ class Histogram(msgspec.Struct):
 
 
 class Figures:
-    """Counts outcomes, times and tokens of the reports that it gets."""
+    """Counts outcomes, times and tokens from the reports of turns, for each profile."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -55,12 +59,15 @@ class Figures:
         )
 
     def remember(self, reports: Iterable[TurnReport]) -> None:
-        """Add the records of earlier gateways; they count for today's figures only."""
+        """Add reports that earlier gateways recorded, the oldest first.
+
+        They count for today's figures and for the last failure only, not for the metrics.
+        """
         for report in reports:
             self._note_day(report)
 
     def add(self, report: TurnReport) -> None:
-        """Count the report of one message."""
+        """Count the report of one answer or failure of this gateway."""
         self.outcomes[report.profile, report.outcome] += 1
         if report.seconds is not None:
             self.seconds[report.profile, "total"].add(report.seconds)
@@ -72,7 +79,7 @@ class Figures:
         self._note_day(report)
 
     def today(self, profile: str) -> Today:
-        """Return a profile's figures of today."""
+        """Return a profile's figures since midnight, from its newest 10,000 reports at most."""
         start = datetime.now(UTC).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         day = self._days[profile]
         while day and (arrived(day[0]) or start) < start:

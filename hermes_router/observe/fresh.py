@@ -17,7 +17,7 @@ class Fresh:
         self._making = asyncio.Lock()
 
     async def of(self, question: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """Return the answer to a question; call ``make`` if the kept answer is too old."""
+        """Return the kept answer to this question; if it is older than 0.5 s, wait for ``make``."""
         async with self._making:
             made, answer = self._made.get(question, (0.0, b""))
             if time.monotonic() - made > _FRESH_SECONDS or not answer:

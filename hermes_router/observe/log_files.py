@@ -82,7 +82,7 @@ class Follower:
     _waiting: list[str] = field(default_factory=list)
 
     def poll(self) -> list[Entry]:
-        """Return the entries that were added since the last call."""
+        """Return the entries that were added since the last call; this does not wait for any."""
         lines = self._read() if self._descriptor >= 0 else []
         if self._rotated():
             self._open()

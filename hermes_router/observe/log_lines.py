@@ -46,7 +46,7 @@ class Entry(msgspec.Struct, kw_only=True):
     lines: list[str]
 
     def at_least(self, level: str) -> bool:
-        """Return True if the entry has this level or a higher one."""
+        """Return True if the entry has this level, such as ``WARNING``, or a higher one."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
 
 

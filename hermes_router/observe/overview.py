@@ -52,17 +52,17 @@ class Overview:
         self._begun = time.monotonic()
 
     async def answer(self, ask: messages.Ask) -> messages.Answer:
-        """Return the status or the metrics, as the client asked."""
+        """Return what a client of the status socket asked for: the status, or the metrics."""
         if ask.ask == "metrics":
             return messages.Answer(metrics=await self.metrics())
         return messages.Answer(status=await self.now())
 
     async def metrics(self) -> str:
-        """Return the figures as OpenMetrics text."""
+        """Return the router's figures as OpenMetrics text, for Prometheus."""
         return metrics.text(await self.now(), self._figures)
 
     async def now(self) -> messages.Status:
-        """Return the status of the router now."""
+        """Return the status now: routes, workers and their memory, waiting messages, versions."""
         workers = self._all_workers()
         pids = [worker.pid for _name, worker in workers if worker.pid]
         used = await anyio.to_thread.run_sync(usage, pids)

@@ -16,14 +16,17 @@ _PARENT, _USER, _SYSTEM = 1, 11, 12
 
 
 class Usage(NamedTuple):
-    """The memory in bytes, without memory that is backed by files, and the CPU time in seconds."""
+    """What a process and its descendants use now.
+
+    ``memory`` is in bytes, without memory that files back. ``cpu`` is the CPU time in seconds.
+    """
 
     memory: int
     cpu: float
 
 
 def usage(roots: Iterable[int]) -> dict[int, Usage]:
-    """Return the usage of each of these processes, together with its descendants.
+    """Return what each of these process ids uses, together with its descendants.
 
     A descendant that is itself in ``roots`` counts only for itself.
     """

@@ -32,12 +32,12 @@ _decoder = msgspec.json.Decoder(TurnReport)
 
 
 def folder_of(home: Path) -> Path:
-    """Return the folder with the records of a gateway."""
+    """Return the folder in which the gateway with this home keeps the records of turns."""
     return home / "hermes-router" / "turns"
 
 
 class Records:
-    """Writes the records of one gateway."""
+    """Writes the reports of turns into ``folder``, for one gateway."""
 
     def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
         self._folder = folder
@@ -45,7 +45,10 @@ class Records:
         self._broken = False
 
     def add(self, report: TurnReport) -> None:
-        """Append one report. If it cannot be written, log that once."""
+        """Append one report to the file of its profile.
+
+        If that fails, this logs it, once until writing works again.
+        """
         try:
             self._append(report.profile, _encoder.encode(report) + b"\n")
             self._broken = False

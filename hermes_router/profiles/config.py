@@ -20,8 +20,9 @@ _MAX_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SessionScope:
-    """Whether each member of a group, or of a thread, has a separate session.
+    """A profile's settings that decide whose messages make one session.
 
+    The first two say whether each member of a group, or of a thread, has a separate session.
     ``programs`` are the profile's ``quick_commands`` that run a program: they need no model.
     """
 
@@ -31,7 +32,7 @@ class SessionScope:
 
 
 class SessionScopes:
-    """The session scopes of profiles; a changed configuration is read again."""
+    """Reads the session scopes of profiles, and reads one again when ``config.yaml`` changed."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[tuple[int, int], SessionScope]] = {}

@@ -37,13 +37,18 @@ Stamp = frozenset[tuple[str, int, int]]
 
 
 def stamp_of(profile: Profile) -> Stamp:
-    """Return a value that changes when files change on which a prepared process depends."""
+    """Return a value that changes when a worker prepared before may not be used any more.
+
+    It depends on the profile's settings, keys, skills, plugins and hooks, and on the installed
+    Hermes and router. Compare two values with ``==``.
+    """
     return _stamp(profile.home, _FOLDERS)
 
 
 def obstacle_stamp_of(profile: Profile) -> Stamp:
     """Return a value that changes when a person edits files that may make a worker's start fail.
 
+    While it is the same, a start that has failed will probably fail again.
     Skills are left out, because a start itself copies the skills that Hermes brings, and a failed
     start copies a part of them.
     """

@@ -66,7 +66,7 @@ class Profile:
 
     @property
     def tool_home(self) -> Path:
-        """The HOME of the profile's processes, with the credentials of command-line tools."""
+        """The folder that the profile's processes get as HOME; tools keep their logins there."""
         return self.home / "home"
 
     @property
@@ -181,7 +181,7 @@ def worker_environment(
 
 
 def account_home(initial: Mapping[str, str]) -> str:
-    """Return the HOME that the gateway was started with; Hermes in a worker protects it too.
+    """Return the home folder of the gateway's user, as the gateway was started with it.
 
     Workers get it as ``HERMES_REAL_HOME``: Hermes itself uses this name if HOME is a profile's.
     """

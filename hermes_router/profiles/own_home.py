@@ -28,7 +28,7 @@ class OwnHome:
 
 
 def own_homes(profile: Profile, variables: Mapping[str, str]) -> list[OwnHome]:
-    """Return the home channels that a profile has chosen. This blocks for a moment.
+    """Return the home channels that a profile's own files name; this reads files, so it blocks.
 
     ``variables`` maps each platform to the variable in ``.env`` that names its home channel. The
     variable wins over ``config.yaml``, as in Hermes.
@@ -45,7 +45,7 @@ def own_homes(profile: Profile, variables: Mapping[str, str]) -> list[OwnHome]:
 
 
 def display_language(profile: Profile) -> str | None:
-    """Return the language that the profile has set; None for Hermes's default."""
+    """Return the language in which the profile's notices are written; None for Hermes's default."""
     display = read_profile_config(profile.home / "config.yaml").get("display")
     language = display.get("language") if isinstance(display, dict) else None
     named = env_values(profile.home / ".env", _MOST_BYTES).get("HERMES_LANGUAGE")
@@ -53,7 +53,10 @@ def display_language(profile: Profile) -> str | None:
 
 
 def approval_seconds(profile: Profile) -> int | None:
-    """Return how many seconds the profile waits for an approval; None for Hermes's default."""
+    """Return how many seconds the profile waits for a person to approve a command.
+
+    None means Hermes's default. This reads a file, so it blocks.
+    """
     approvals = read_profile_config(profile.home / "config.yaml").get("approvals")
     seconds = approvals.get("timeout") if isinstance(approvals, dict) else None
     try:

@@ -16,15 +16,19 @@ _SLACK = 1.0
 
 
 def name_of(platform: str, chat_id: str, thread_id: str | None, text: str) -> str:
-    """Return the name (a hash) of a text that was sent to a conversation."""
+    """Return a hash that stands for a text in a conversation, so that the text need not be kept.
+
+    Gateway and worker compute the same 32 hexadecimal digits.
+    """
     parts = (platform, chat_id, thread_id or "", text)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def is_settled(place: Place, text: str, noted: float, settled: Iterable[DeliveredText]) -> bool:
-    """Return True if a text is in ``settled``, the texts that were sent already.
+    """Return True if the gateway has sent a text for a worker that died, so it is not sent again.
 
-    ``noted`` is the Unix time at which the worker recorded the text.
+    ``settled`` are the texts that were sent so. ``noted`` is the Unix time at which the dead worker
+    recorded that it has to send this one.
     """
     name = name_of(place.platform, place.chat_id, place.thread_id, text)
     return any(

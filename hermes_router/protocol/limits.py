@@ -17,5 +17,8 @@ NAMES = (*EXITS, OPEN_FILES)
 
 
 def limit_of(returncode: int | None) -> str | None:
-    """Return the limit that a supervisor's return code means, or None."""
+    """Return the name of the limit for which a supervisor ended its worker, such as ``processes``.
+
+    None means that its return code is that of no limit.
+    """
     return next((name for name, status in EXITS.items() if status == returncode), None)

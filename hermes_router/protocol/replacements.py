@@ -22,9 +22,9 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     """True if the installed Hermes has the function."""
 
     def expected(self, version: str | None = None) -> bool:
-        """Return True if this version of Hermes should have the function.
+        """Return True if Hermes has the function in ``version``, by ``since`` and ``until``.
 
-        The default is the installed version.
+        The default is the installed version. This does not look into Hermes.
         """
         numbers = release(version or hermes_version() or "")
         last = release(self.until or "")
@@ -32,5 +32,5 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def missing(self) -> bool:
-        """True if the installed Hermes should have the function and has not."""
+        """True if the installed Hermes lacks the function, although the router expects it there."""
         return not self.found and (self.required or self.expected())

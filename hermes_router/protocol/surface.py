@@ -98,7 +98,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def crosses(self) -> bool:
-        """True if the worker sends calls of this method to the gateway."""
+        """True if a call of this method in a worker is sent to the gateway over the pipe."""
         return self.kind in {"relay", "prompt", "both"}
 
 
@@ -1511,7 +1511,7 @@ _SAMPLES = ("a", "\u00e9", "\u4e2d", "\U0001f600", "x\U0001f468\u200d\U0001f469"
 
 
 def length_unit(length: Callable[[str], int]) -> str | None:
-    """Return the name in :data:`LENGTH_FUNCTIONS` of the unit in which ``length`` counts.
+    """Return the unit in which ``length`` counts a text, as its name in :data:`LENGTH_FUNCTIONS`.
 
     None means that it is none of them; the caller then uses the strictest unit, ``utf8``.
     """
@@ -1527,5 +1527,8 @@ def relayed_names() -> frozenset[str]:
 
 
 def decided_names() -> frozenset[str]:
-    """Return every name that is in one of the tables of methods, capabilities and state."""
+    """Return the names of an adapter that the tables of methods, capabilities and state list.
+
+    Of these it is decided which side handles them.
+    """
     return frozenset(ADAPTER_METHODS) | frozenset(CAPABILITIES) | frozenset(ADAPTER_STATE)

@@ -22,7 +22,10 @@ Outcome = Literal["won", "outranked", "mismatch", "disabled"]
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A route that is near a place, with its outcome and the reason in words."""
+    """A route that is near a place, and why a message of that place uses it or not.
+
+    ``reason`` is in words for people.
+    """
 
     route: Route
     outcome: Outcome

@@ -115,7 +115,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
-    """The winning route; ``via_parent`` is True if its chat is the place's parent chat."""
+    """The route that answers a place.
+
+    ``via_parent`` is True if the route's chat is the parent chat of the place, not its own chat.
+    """
 
     route: Route
     via_parent: bool = False
@@ -172,7 +175,7 @@ class RouteTable:
         self._by_profile: dict[str, tuple[Route, ...]] | None = None
 
     def of(self, profile: str) -> tuple[Route, ...]:
-        """Return the enabled routes to a profile, the most specific first."""
+        """Return the enabled routes that this profile answers, the most specific first."""
         if self._by_profile is None:
             found: dict[str, list[Route]] = {}
             for route in self.routes:
@@ -183,7 +186,7 @@ class RouteTable:
 
     @classmethod
     def build(cls, routes: Iterable[Route]) -> RouteTable:
-        """Index *routes*.
+        """Return a table of *routes*, in which :meth:`match` can look places up.
 
         Raises:
             ConfigError: two enabled routes name the same discriminators and values.
@@ -195,7 +198,7 @@ class RouteTable:
 
     @classmethod
     def index(cls, routes: Iterable[Route]) -> tuple[RouteTable, list[Problem]]:
-        """Index *routes*; return the table and a problem for each refused route.
+        """Return a table of *routes*, and a problem for each route that it refuses.
 
         Of several routes that match the same places, the table keeps the first.
         """

@@ -19,7 +19,11 @@ _SOUND = re.compile(r"[A-Za-z0-9@.+\-]+")
 
 
 def same_for_all(platform: str, chat: str) -> str:
-    """Return the common form of the ids of one WhatsApp chat; on other platforms, the id itself."""
+    """Return a text that is equal for the ids of one WhatsApp chat that differ in form only.
+
+    For a private chat it is the number without a plus sign and a domain. On other platforms, and
+    for groups, it is the id itself.
+    """
     if platform not in PLATFORMS or is_no_person(chat):
         return chat
     number = chat.strip().replace("+", "", 1).partition(":")[0].partition("@")[0]

@@ -21,7 +21,10 @@ def turns_at_once(configured: int) -> int:
 
 
 def derived(memory: int) -> int:
-    """Return how many turns may run at once on a machine with ``memory`` bytes."""
+    """Return how many turns of all profiles may run at once on a machine with ``memory`` bytes.
+
+    It is one turn for each 256 MiB, but at least 8 and at most 64.
+    """
     return min(max(memory // _TURN_BYTES, _LEAST), _MOST)
 
 

@@ -54,7 +54,7 @@ class Dispatcher:
 
     @property
     def closing(self) -> bool:
-        """True since :meth:`close` began to end all workers.
+        """True since :meth:`close` was called: the gateway stops, and all workers are being ended.
 
         Hermes's own flag is not enough: at that time Hermes may no longer report that it stops.
         """
@@ -62,11 +62,14 @@ class Dispatcher:
 
     @property
     def turns(self) -> frozenset[Turn]:
-        """All turns whose workers are still alive."""
+        """All turns and jobs that have not ended, also those whose worker is not started yet."""
         return frozenset(self._turns)
 
     def waiting(self, profile: str) -> list[float]:
-        """Return the arrival times of the profile's messages that wait; monotonic seconds."""
+        """Return when each message that waits for a free turn of the profile arrived.
+
+        The times are in monotonic seconds, the oldest first.
+        """
         return self._gates.of(profile).waiting()
 
     def resize(self, turns: int) -> None:
@@ -74,7 +77,10 @@ class Dispatcher:
         self._gates.resize(turns)
 
     def running(self, conversation: Conversation) -> Turn | None:
-        """Return the turn that occupies the conversation's lane, if one does."""
+        """Return the turn whose worker accepts messages of this conversation, or None.
+
+        The turn may have answered everything and stay only for background work.
+        """
         lane = self._lanes.get(_lane_key(conversation))
         return lane.turn if lane is not None and lane.turn is not None and lane.turn.open else None
 
@@ -117,7 +123,11 @@ class Dispatcher:
         )
 
     async def run_job(self, turn: Turn) -> None:
-        """Run the worker of a job to its end. A job has no lane, and does not count as a turn."""
+        """Run the turn of a cron job or of maintenance, and return when its worker has ended.
+
+        It waits for no lane, and does not count for the limits of turns. Once the gateway stops,
+        this returns at once and does nothing.
+        """
         if self._closing:
             return
         self._turns.add(turn)
@@ -127,7 +137,11 @@ class Dispatcher:
             self._turns.discard(turn)
 
     async def close(self, reason: str) -> None:
-        """End all workers; return when each has interrupted and saved its work, and has exited."""
+        """End all workers; return when each has interrupted and saved its work, and has exited.
+
+        Notices about background work that is ended say ``reason``. A worker that does not exit
+        within ``timeouts.stop`` seconds is killed.
+        """
         self._closing = True
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._services.workers.close)
@@ -138,12 +152,15 @@ class Dispatcher:
     # -- lanes ---------------------------------------------------------------------------------
 
     def waits(self, conversation: Conversation) -> bool:
-        """Return True if a message of the conversation waits for a place."""
+        """Return True if a message of the conversation waits until its turn may begin."""
         gate = self._gates.of(conversation.profile.name)
         return gate.ahead_of(_lane_key(conversation)) is not None
 
     def stop_waiting(self, conversation: Conversation) -> int:
-        """Remove all waiting messages of a conversation; return how many waited."""
+        """Give up the messages of a conversation that wait for their turn; return how many.
+
+        For each of them :meth:`serve` raises ``StoppedWaiting``.
+        """
         lane = self._lanes.get(_lane_key(conversation))
         if lane is None:
             return 0

@@ -28,7 +28,7 @@ class TooBusy(RouterError):
 
 
 class StoppedWaiting(RouterError):
-    """A person sent /stop while the message waited for a place."""
+    """A person sent /stop while this message waited for its turn, so no worker gets the message."""
 
 
 @dataclass(eq=False, slots=True)
@@ -51,12 +51,15 @@ class Gates:
         self._gates: dict[str, Gate] = {}
 
     def resize(self, limit: int) -> None:
-        """Change the limit. Turns that run already go on."""
+        """Change how many turns of all profiles may run at once; 0 means no limit.
+
+        Turns that run already go on, even if they are more than the new limit.
+        """
         self._limit = limit
         self.fill()
 
     def of(self, profile: str) -> Gate:
-        """Return the gate of a profile."""
+        """Return the object that limits the turns of this profile; it is made on the first call."""
         return self._gates.setdefault(profile, Gate(profile, self))
 
     @property
@@ -65,14 +68,15 @@ class Gates:
         return 0 < self._limit <= sum(gate.running for gate in self._gates.values())
 
     def fill(self) -> None:
-        """Give the free places to waiting messages."""
+        """Give the free places to messages that wait, in the order that this class describes."""
         while not self.full and (ready := [g for g in self._gates.values() if g.first()]):
             min(ready, key=lambda gate: (gate.running, gate.served)).admit()
 
     def ahead_of(self, gate: Gate, before: int) -> int:
-        """Return how many turns are ahead of a message; at ``gate``, ``before`` others are first.
+        """Return how many places must get free until a message of one profile gets one.
 
-        This simulates which profiles get the next places, until the message would get one.
+        In that profile (``gate``), ``before`` messages wait ahead of it. This simulates which
+        profiles get the next places.
         """
         running = {each: each.running for each in self._gates.values()}
         waiting = {each: each.count for each in self._gates.values()}
@@ -88,7 +92,7 @@ class Gates:
 
 
 class Gate:
-    """The places of one profile."""
+    """Limits the turns of one profile: how many run, and which messages wait for a place."""
 
     _moments = itertools.count(1)
 
@@ -102,7 +106,7 @@ class Gate:
 
     @property
     def count(self) -> int:
-        """How many messages of the profile wait."""
+        """How many messages of the profile wait for a place."""
         return len(self._waiting)
 
     def waiting(self) -> list[float]:
@@ -135,7 +139,10 @@ class Gate:
         return Place(self)
 
     def ahead_of(self, lane: str) -> int | None:
-        """Return how many messages are ahead of the one that waits of a lane; None if none does."""
+        """Return how many turns and messages are ahead of the message that waits in this lane.
+
+        None means that no message of this lane waits for a place.
+        """
         for before, waiter in enumerate(self._waiting):
             if waiter.lane == lane:
                 return self._ahead_of(before, waiter.allowed)
@@ -147,7 +154,10 @@ class Gate:
         return self._gates.ahead_of(self, before)
 
     def stop(self, lane: str) -> int:
-        """Remove the waiting messages of a lane; return how many waited."""
+        """Have :meth:`enter` raise ``StoppedWaiting`` for each message that waits in this lane.
+
+        Returns how many messages there are.
+        """
         stopped = [one for one in self._waiting if one.lane == lane and not one.place.done()]
         for waiter in stopped:
             waiter.place.set_exception(StoppedWaiting("it was stopped before it began"))
@@ -183,12 +193,15 @@ class Gate:
         self._gates.fill()
 
     def first(self) -> _Waiter | None:
-        """Return the oldest waiter that may get a place of the profile now, or None."""
+        """Return the oldest message that waits and may get a place of the profile now, or None.
+
+        This checks the profile's limit only, not the limit for all profiles together.
+        """
         free = (w for w in self._waiting if not w.place.done() and self.running < w.allowed)
         return next(free, None)
 
     def admit(self) -> None:
-        """Give a place to the waiter that :meth:`first` returns."""
+        """Give a place to the message that :meth:`first` returns; do nothing if that is None."""
         if (waiter := self.first()) is not None:
             self._waiting.remove(waiter)
             self._take()
@@ -200,7 +213,7 @@ class Gate:
 
 
 class Place:
-    """The permission of one turn to run, out of those of its profile."""
+    """The permission of one turn to run. Its profile has a limited number of these."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -215,7 +228,7 @@ class Place:
         self._gate.change(-1 if waits else 1)
 
     def leave(self) -> None:
-        """Give the place back for good."""
+        """Give the place back, because the turn needs it no more; a second call does nothing."""
         if self._held and not self._left:
             self._gate.change(-1)
         self._left = True

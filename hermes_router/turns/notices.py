@@ -32,13 +32,13 @@ _STOPPED = "⚡ Stopped. The messages that waited here are not answered."
 
 
 def has_to_wait(ahead: int) -> str:
-    """Return the notice for a message that has to wait: ``ahead`` messages are before it."""
+    """Return the notice for the sender of a message that has to wait behind ``ahead`` others."""
     others = "1 message is" if ahead == 1 else f"{ahead} messages are"
     return f"⏳ {others} ahead of yours. It is answered after them; /stop cancels it."
 
 
 def stopped_waiting() -> str:
-    """Return the notice for a person who sent /stop before the waiting messages began."""
+    """Return the notice that answers /stop if it has removed messages that waited for a turn."""
     return _STOPPED
 
 
@@ -52,9 +52,10 @@ _UPDATED = (
 
 
 def notice(failure: RouterError | None, turn_id: str, *, answered: bool = False) -> str:
-    """Return the notice that says why a turn failed.
+    """Return the notice that says why a turn failed, and asks for the message again if that helps.
 
-    With ``answered`` the answer was delivered, and the failure ended only the background work.
+    With ``answered`` the answer was delivered, and the failure ended only the background work: then
+    the notice asks for nothing. ``turn_id`` is the id by which the logs name the turn.
     """
     if isinstance(failure, ProfileError):
         return f"⚠️ This conversation's profile {failure.profile!r} {failure.message}. [{turn_id}]"
@@ -82,20 +83,26 @@ def _what(failure: RouterError | None) -> str:
 
 
 def is_told_in_any_case(failure: RouterError | None) -> bool:
-    """Return True if people get the notice even after their answer: background work was ended."""
+    """Return True if people get :func:`notice` even though they have their answer already.
+
+    This is so if the worker exceeded a limit, or a timeout of what goes on after the answer.
+    """
     if isinstance(failure, WorkerTimeout):
         return failure.phase in {"idle", "resident", "post_turn"}
     return isinstance(failure, WorkerOverLimit)
 
 
 def ended_works(works: Sequence[str], why: str, turn_id: str = "") -> str:
-    """Return the notice that names the background work that was ended, and says why."""
+    """Return the notice that names the background work that was ended, and says why.
+
+    ``works`` are descriptions for people, ``why`` is the end of a sentence after "because".
+    """
     mark = f" [{turn_id}]" if turn_id else ""
     return f"⚠️ Ended, because {why}: {'; '.join(works)}.{mark}"
 
 
 def why_ended(failure: RouterError | None, reason: str) -> str:
-    """Return why a worker's background work was ended.
+    """Return why a worker's background work was ended, as the end of a sentence after "because".
 
     If the worker did not fail, this is ``reason``: the gateway ended it on purpose.
     """
@@ -128,7 +135,10 @@ def too_many_wait(allowed: int, turn_id: str, *, ahead: int) -> str:
 
 
 def short_of_memory(free: int, turn_id: str) -> str:
-    """Return the notice for a message that was refused, because only ``free`` bytes are free."""
+    """Return the notice for a message that was refused, because memory is short.
+
+    ``free`` is how many bytes of the machine's memory are free.
+    """
     return (
         f"⚠️ The machine is short of memory: {free // 1000000} MB are free. No message is "
         f"answered until more memory is free. Please send your message again later. [{turn_id}]"
@@ -136,7 +146,10 @@ def short_of_memory(free: int, turn_id: str) -> str:
 
 
 def refused_files(allowed: int, turn_id: str) -> str:
-    """Return the notice that the kernel refused more open files to a process of the turn."""
+    """Return the notice that a program of the turn could not open one more file.
+
+    ``allowed`` is the setting ``limits.open_files``, the number of files of each process.
+    """
     return (
         "⚠️ A program of this conversation's assistant could not open more files "
         f"(limits.open_files: {allowed}). [{turn_id}]"

@@ -51,7 +51,11 @@ class Notifier:
         await self.say(refused_files(allowed, self._turn_id))
 
     def note_works(self, works: list[str]) -> None:
-        """Remember the worker's background work; each text is shortened, as it may be anything."""
+        """Remember what background work goes on in the worker, to name it if the worker ends.
+
+        The list replaces the one before, and is kept for the next gateway too. At most 10 texts are
+        kept, each shortened to 120 characters.
+        """
         shown = [one_line(work, _WORK_LETTERS) for work in works[:_MOST_WORKS]]
         if len(works) > _MOST_WORKS:
             shown.append(f"{len(works) - _MOST_WORKS} more")
@@ -60,13 +64,13 @@ class Notifier:
             self._conversation.note_works(self._turn_id, self.works)
 
     def log_ended_works(self, why: str) -> None:
-        """Log the background work that ended with the worker."""
+        """Write into the gateway's log which background work ended with the worker, if any."""
         if self.works:
             who, works = self._conversation.profile.name, "; ".join(self.works)
             logger.warning("turn %s of %s: ended, because %s: %s", self._turn_id, who, why, works)
 
     async def say_ended_works(self, why: str) -> None:
-        """Tell people which background work ended with the worker.
+        """Tell people which background work ended with the worker; say nothing if there was none.
 
         If the notice cannot be sent, the work stays noted, and the next gateway tells them.
         """

@@ -26,7 +26,7 @@ class Conversation(Protocol):
 
     @property
     def sender(self) -> Sender:
-        """The sender, for the delivery policy, when the worker sends to another conversation."""
+        """The profile and conversation by which the delivery policy decides where it may send."""
 
     def start_message(
         self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
@@ -48,7 +48,7 @@ class Conversation(Protocol):
         """
 
     def offered(self, offers: msg.Commands) -> None:
-        """Store the commands that the worker's profile offers, as the worker reported them."""
+        """Use the slash commands that the worker reported for the command menu of routed chats."""
 
     def worker_ended(self) -> None:
         """Undo what the ended worker left on the adapter, for example a paused typing sign."""
@@ -57,13 +57,17 @@ class Conversation(Protocol):
         """Send a notice into the conversation; return True if it could be sent."""
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        """Remember the background work in a turn's worker, also for the next gateway.
+        """Remember the background work in a turn's worker, in memory and on the disk.
 
-        An empty ``works`` removes the note.
+        If this gateway is killed, the next one tells the conversation which work ended. An empty
+        ``works`` removes the note.
         """
 
     def note_wakeup(self, at: float | None) -> None:
-        """Remember when the session must be woken, in Unix seconds; None if never."""
+        """Remember when the gateway must wake the session to run its recurring prompts.
+
+        ``at`` is in seconds since the epoch; None means never.
+        """
 
 
 class DeliveryService(Protocol):
@@ -82,7 +86,10 @@ class DeliveryService(Protocol):
         """
 
     def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
-        """Record the texts that were sent for a worker which died before it could record them."""
+        """Record which texts were sent for a worker that died before it could record them.
+
+        The profile's next worker is told them, and does not send them again.
+        """
 
 
 @dataclass(frozen=True, slots=True)

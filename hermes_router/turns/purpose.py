@@ -24,19 +24,28 @@ class Purpose(Protocol):
         """Return a worker, prepared or new; raises the errors of :meth:`WorkerPool.start`."""
 
     def greeted(self, hello: msg.Hello, /) -> None:
-        """Receive the worker's first message."""
+        """Take what is needed from the worker's first message, for example its process id."""
 
     def heard(self, message: msg.FromWorker, /) -> bool:
-        """Handle a message that only this purpose expects; return False for any other message."""
+        """Handle a message that only a worker for this purpose sends.
+
+        Returns False for any other message: the turn then fails with a protocol error.
+        """
 
     def judge(self, failure: RouterError | None, /) -> RouterError | None:
-        """Return the turn's final error, or None; ``failure`` is the error that the turn found."""
+        """Return the error with which the turn ends, or None if it did not fail.
+
+        ``failure`` is the error that the turn itself has found.
+        """
 
     def header(self) -> Mapping[str, object]:
         """Return further fields for the turn's first log line."""
 
     def outcome(self) -> Mapping[str, object]:
-        """Return the fields of a log line at the end, for this purpose alone; if empty, no line."""
+        """Return the fields of a line that the worker log gets just before the turn's last line.
+
+        If there are no fields, no such line is written.
+        """
 
 
 class ForMessages:

@@ -57,10 +57,12 @@ FAILED = frozenset(
 
 
 class TurnReport(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The report of one answered message of a conversation, or of one cron job.
+    """The report of one answer in a conversation, of a message without an answer, or of a cron job.
 
     Attributes:
         turn: the id of the turn.
+        kind: ``message`` or ``cron``.
+        messages: how many messages the worker accepted for this answer.
         number: counts the answers of one turn from 1: a resident worker answers several times.
         at: when the message arrived, ISO 8601 in UTC. ``seconds`` is how long its answer took.
         start: ``prepared``, ``cold``, or ``none`` if there was no worker.
@@ -109,7 +111,7 @@ Note = Callable[[TurnReport, Place | None], None]
 
 
 def note_nothing(_report: TurnReport, _place: Place | None) -> None:
-    """Ignore the report of a turn."""
+    """Do nothing with the report of a turn: a :data:`Note` for a turn that nobody observes."""
 
 
 class _Conversation(Protocol):
@@ -135,13 +137,19 @@ class Story:
         self._report = self._begun(received)
 
     def accepted(self) -> None:
-        """Note that the worker accepted a message."""
+        """Count one more message that the worker accepted for the current report.
+
+        If that report was passed on already, this begins the next one.
+        """
         if self._told:
             self._report = self._begun(time.monotonic())
         self._report.messages += 1
 
     def ran(self, result: msg.RunResult) -> None:
-        """Add one run of the agent: calls, tokens and cost add up; the last outcome counts."""
+        """Add the result of one run of the agent to the report.
+
+        Requests, tokens and cost are added up; the outcome, error and model of the last run count.
+        """
         report = self._report
         report.outcome = result.outcome
         report.error = one_line(result.error, _ERROR)
@@ -155,9 +163,10 @@ class Story:
         report.hermes_session = _name(result.session)
 
     def replied(self, phases: Mapping[str, float], *, cut_off: bool = False) -> None:
-        """Note that the answer is delivered and the state saved; report it.
+        """Pass the report on, because the answer is delivered and the state is saved.
 
-        With ``cut_off`` the gateway's stop interrupted the answer. ``phases`` are seconds.
+        With ``cut_off`` the gateway's stop interrupted the answer. ``phases`` has the seconds since
+        the turn began for each phase. If the report was passed on already, this does nothing.
         """
         report = self._report
         if self._told or report.seconds is not None:
@@ -168,7 +177,11 @@ class Story:
         self._told = True
 
     def forget(self) -> None:
-        """Report nothing more about this turn: its message goes to another worker."""
+        """Stop passing on reports of this turn.
+
+        Either its message goes to another worker, which reports it, or it is a job of which people
+        need no report.
+        """
         self._note = note_nothing
 
     def ended(
@@ -179,9 +192,10 @@ class Story:
         *,
         reason: str = "",
     ) -> None:
-        """Note and report the end of the worker.
+        """Complete the report and pass it on, because the worker has ended.
 
         ``exit_`` says how its process ended. ``reason`` is why the gateway ended the worker, or "".
+        If no answer was delivered before, this decides the outcome.
         """
         report = self._report
         report.exit = exit_
@@ -193,7 +207,10 @@ class Story:
         self._tell(phases)
 
     def job_ended(self, kind: str, outcome: str, detail: str) -> None:
-        """Note the outcome of a job; ``detail`` is its error."""
+        """Put the result of a job into the report; :meth:`replied` or :meth:`ended` passes it on.
+
+        A job whose ``outcome`` is not ``done`` has failed, with ``detail`` as its error.
+        """
         done = outcome == "done"
         self._report.kind = kind
         self._report.outcome = "answered" if done else "job_failed"
@@ -213,7 +230,7 @@ class Story:
 
     @property
     def report(self) -> TurnReport:
-        """The report as it is now."""
+        """The current report, which may not be complete yet."""
         return self._report
 
     def _begun(self, received: float) -> TurnReport:

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 class Halt(enum.Enum):
-    """The result of a command that stops a turn."""
+    """What came of a /stop command that :meth:`Turn.halt` has offered to the worker."""
 
     OBEYED = enum.auto()  # Hermes has handled the command, and the stopped work does not run
     CUT_OFF = enum.auto()  # Hermes has handled it, but work went on: the process tree was ended
@@ -102,7 +102,11 @@ class Turn:
 
     @property
     def answered(self) -> anyio.Event:
-        """Set when the reply is delivered and the state is saved, or when no reply will come."""
+        """An event that is set while nobody waits for an answer of this turn.
+
+        It is set when the reply is delivered and the state is saved, or when no reply will come.
+        When a resident worker accepts a further message, this is a new event.
+        """
         return self._session.answered
 
     @property
@@ -135,7 +139,7 @@ class Turn:
 
     @property
     def age(self) -> float:
-        """Seconds since the turn began."""
+        """Seconds since the turn began, just before it started or took its worker."""
         return self._log.age
 
     def when_waiting(self, told: Callable[[bool], None]) -> None:
@@ -160,7 +164,7 @@ class Turn:
         return offer.verdict
 
     async def halt(self, command: EventSender) -> Halt:
-        """Offer the worker a command to stop, and ensure that nothing of the turn goes on.
+        """Offer the worker a /stop command, and return when nothing of the turn goes on.
 
         Hermes in the worker gets ``timeouts.stop`` seconds to obey. If work still runs then, the
         worker's whole process tree is ended. Messages that arrive meanwhile wait for the result.
@@ -196,7 +200,10 @@ class Turn:
         await self.kill()
 
     async def kill(self) -> None:
-        """End the worker's whole process tree, and wait until it is gone."""
+        """End the worker's whole process tree, and wait until it is gone.
+
+        People get no notice that their message was not answered: that is left to the caller.
+        """
         self.stopping = True
         if self._worker is not None:
             self._worker.terminate()
@@ -210,7 +217,10 @@ class Turn:
     # -- the life of the worker ----------------------------------------------------------------
 
     async def run(self) -> None:
-        """Start the worker, serve it until it ends, and clean up."""
+        """Start the worker, handle all that it sends until it has ended, and send the notices.
+
+        This never raises: the error, if there is one, is in ``failure`` afterwards.
+        """
         spool = Spool(limit=self._settings.limits.file_bytes, addresses=self._settings.online)
         try:
             await self._log.open(self._order)

@@ -70,19 +70,19 @@ class Room:
         self._left: anyio.Event | None = None
 
     def has(self, size: int) -> bool:
-        """Return True if a call of ``size`` bytes may enter. A single call may have any size."""
+        """Return True if a call of ``size`` bytes may run now. A call alone may have any size."""
         return not self._calls or (
             self._calls < self._most_calls and self._bytes + size <= self._most_bytes
         )
 
     async def wait_for(self, size: int) -> None:
-        """Wait until a call of ``size`` bytes may enter."""
+        """Wait until :meth:`has` returns True for a call of ``size`` bytes; do not count it yet."""
         while not self.has(size):
             self._left = self._left or anyio.Event()
             await self._left.wait()
 
     def enter(self, size: int) -> None:
-        """Count a call of ``size`` bytes as running."""
+        """Count a call of ``size`` bytes as running until :meth:`leave`; check no limit."""
         self._calls += 1
         self._bytes += size
 

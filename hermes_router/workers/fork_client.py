@@ -36,11 +36,11 @@ class _Reply:
 
 
 class ForkServer:
-    """Our end of the control socket of a process that starts children.
+    """The gateway's end of the socket to a process that starts child processes on request.
 
-    ``ready`` is set when that process can start children (``prepared``), or has ended (``ended``).
-    ``unfit`` is its reason if it cannot fork safely. With ``shared_fate`` it is the first process
-    of a pid namespace, so its children end with it.
+    The event ``ready`` is set when that process can start children (``prepared`` is True), or has
+    ended (``ended`` is True). ``unfit`` is its reason if it cannot fork safely, else "". With
+    ``shared_fate`` it is the first process of a pid namespace, so its children end with it.
     """
 
     def __init__(self, control: socket.socket, *, shared_fate: bool = False) -> None:
@@ -191,13 +191,16 @@ class ForkedChild:
         return bool(poll.poll(0))
 
     def report(self, returncode: int) -> None:
-        """Note the return code that the parent of the process reports; the first report counts."""
+        """Let :meth:`wait` return this code, which the parent of the process has reported.
+
+        If there are several reports, the first one counts.
+        """
         if not self._reported.is_set():
             self._returncode = returncode
             self._reported.set()
 
     async def gone(self) -> None:
-        """Wait until the process has ended."""
+        """Wait until the process has ended, but not for the report of its return code."""
         if self._descriptor >= 0:
             # A copy, as two tasks may wait, and the event loop watches a descriptor only once.
             copy = os.dup(self._descriptor)
@@ -224,7 +227,10 @@ class ForkedChild:
                 signal.pidfd_send_signal(self._descriptor, number)
 
     def keep(self, other: object) -> None:
-        """Keep the sandbox, if this process is in one, until ``other`` has ended too."""
+        """Keep the sandbox of this process open until ``other`` has ended too.
+
+        Do nothing if this process is in no sandbox.
+        """
         if self.keeper is not None and isinstance(other, ForkedChild):
             self.keeper(other)
 

@@ -13,7 +13,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def footprint(roots: Iterable[int], alone: Iterable[int] = ()) -> int:
-    """Return how many bytes of memory processes use, without memory that is backed by files.
+    """Return how many bytes of memory these processes use, without memory that files back.
 
     Each pid in ``roots`` counts with all its descendants, each pid in ``alone`` without them. A
     page that a forked process shares with its parent counts twice, so the result is an upper bound.

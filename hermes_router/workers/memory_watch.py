@@ -44,7 +44,10 @@ class Room(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The free and total bytes; ``stalled`` is the percent of time that all wait for memory."""
+    """The bytes of memory that are free, and those that there are.
+
+    ``stalled`` is for how many percent of the last 10 s all processes waited for memory.
+    """
 
     free: int
     total: int
@@ -52,7 +55,10 @@ class Memory:
 
 
 class MemoryWatch:
-    """Tells how much may be started. ``reserve`` bytes stay free; with 0, a part of all memory."""
+    """Decides by the free memory whether turns may begin and workers may be prepared.
+
+    ``reserve`` is how many bytes must stay free; 0 means 5 % of all memory, at most 512 MiB.
+    """
 
     def __init__(self, look: Callable[[], Memory | None] | None = None) -> None:
         self.reserve = 0
@@ -62,7 +68,7 @@ class MemoryWatch:
         self._seen_at = -_KNOWN_SECONDS
 
     def room(self, *, now: bool = False) -> tuple[Room, int]:
-        """Return how much may be started, and the free bytes.
+        """Return what may be started with the memory that is free, and how many bytes are free.
 
         With ``now`` the figures are read again, else they may be 2 s old.
         """

@@ -43,13 +43,16 @@ class Code(Protocol):
     outdated: bool
 
     def command(self, module: str) -> list[str]:
-        """Return the command that starts one of our modules."""
+        """Return the command that runs a module of the router, named with dots, from this code."""
 
     def hermes_changed(self) -> bool:
         """Return True if Hermes on disk differs from the Hermes that the gateway has loaded."""
 
     def on_disk(self) -> list[str]:
-        """Return a line for each of the router and Hermes that was updated on disk."""
+        """Return a line for people if the router was updated on disk, and one if Hermes was.
+
+        The list is empty if both are unchanged since the gateway's start.
+        """
 
 
 _in_use: list[Code] = []
@@ -66,12 +69,12 @@ def in_use() -> Code | None:
 
 
 def command(module: str) -> list[str]:
-    """Return the command that starts one of our modules."""
+    """Return the command that runs a module of the router, from the code that :func:`use` set."""
     code = in_use()
     return installed(module) if code is None else code.command(module)
 
 
 def outdated() -> bool:
-    """Return True if the last check found that Hermes was updated; do not check again."""
+    """Return True if Hermes was updated on disk, as the last check found; this reads no files."""
     code = in_use()
     return code is not None and code.outdated

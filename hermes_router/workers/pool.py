@@ -93,7 +93,7 @@ class WorkerPool:
         self._closed = False
 
     def order(self, profile: Profile, settings: Settings) -> WorkerOrder:
-        """Return the order for a worker of ``profile``: all that its start needs."""
+        """Return all that the start of a worker of ``profile`` needs; this starts no process."""
         return WorkerOrder(
             profile=profile,
             launch=launcher(settings.launcher),
@@ -141,11 +141,18 @@ class WorkerPool:
         return await start_worker(order)
 
     def works(self, profile: Profile) -> None:
-        """Note that a worker of the profile works: it asks the model, or it has answered."""
+        """Forget the profile's failed starts, because its worker asks the model or has answered.
+
+        So :meth:`start` no longer refuses to start workers of this profile.
+        """
         self._starts.pop(profile.home, None)
 
     async def never_ready(self, order: WorkerOrder, why: str) -> None:
-        """Note that a worker ended before it could do its work; ``why`` is the reason."""
+        """Count a failed start of the profile's workers; ``why`` is the reason, for people.
+
+        After two such failures in a row, :meth:`start` raises ``StartRefused`` for a while. The
+        pause is about 2 s at first, and about 60 s at most.
+        """
         backoff = self._starts.setdefault(order.profile.home, StartBackoff())
         backoff.failed(why, await _circumstances(order))
 
@@ -207,7 +214,11 @@ class WorkerPool:
             self._discard(min(self._nests, key=lambda name: self._nests[name].used))
 
     def keep_warm(self, profile: Profile, settings: Settings) -> None:
-        """Prepare workers of a profile before its first message, if the limits allow it."""
+        """Begin to prepare workers of a profile that has none, before its first message.
+
+        Do nothing if the profile is warm already, if enough profiles are warm, or if memory is
+        short. This does not wait until they are ready.
+        """
         known = profile.name in self._nests
         if len(self._nests) < self.budget and not known and self._may_prepare():
             self._note_use(self.order(profile, settings), settings.warm)
@@ -219,7 +230,10 @@ class WorkerPool:
         return nest is not None and nest.template is not None and nest.template.prepared
 
     def idle(self) -> list[tuple[str, str, int, float]]:
-        """Return each prepared process: its profile, role (template or ready), pid and age in s."""
+        """Return each prepared process as profile, role, process id and age in seconds.
+
+        The role is ``template``, or ``ready`` for a worker that waits for a message.
+        """
         found, now = [], time.monotonic()
         for name, nest in self._nests.items():
             age = now - nest.born
@@ -230,7 +244,10 @@ class WorkerPool:
         return found
 
     def replenish(self, profile: str) -> None:
-        """Start in the background the template and ready workers that the profile lacks."""
+        """Begin to start what a warm profile lacks of its template and ready workers; do not wait.
+
+        Do nothing if the profile is not warm, or if memory is short.
+        """
         nest = self._nests.get(profile)
         if nest is not None and not self._closed and self._may_prepare():
             self._prepare(self._fill(nest))
@@ -275,7 +292,10 @@ class WorkerPool:
             self._discard(oldest)
 
     async def keep_within_memory(self) -> None:
-        """Drop the least recently used profiles until the rest fits into ``memory_bytes``."""
+        """End prepared processes until the rest fits into ``memory_bytes``.
+
+        Those of the profile that was used least recently end first. With 0 there is no limit.
+        """
         while self.memory_bytes and self._nests:
             nests = self._nests.values()
             ready = [worker.pid for nest in nests for worker in nest.ready]

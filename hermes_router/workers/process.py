@@ -69,7 +69,10 @@ class WorkerOrder:
 
 
 class WorkerProcess:
-    """A started worker. Use :func:`start_worker`, and :meth:`end` it in any case."""
+    """A started worker, or a template, with its supervisor and its pipes.
+
+    :func:`start_worker` makes it. Its user must call :meth:`end`, also if the process is dead.
+    """
 
     #: True if the worker was started before there was a message for it.
     prepared = False
@@ -174,11 +177,17 @@ class WorkerProcess:
         return None
 
     def keep(self, other: Child) -> None:
-        """Keep this process's sandbox, if any, until its child ``other`` has ended too."""
+        """Keep the sandbox of this process open until its child ``other`` has ended too.
+
+        Do nothing if this process is in no sandbox.
+        """
         self._child.keep(other)
 
     def terminate(self) -> None:
-        """Ask the supervisor to end the tree. The reader of the messages then sees their end."""
+        """Ask the supervisor to end the process tree, and do not wait for it.
+
+        When the worker is gone, :meth:`receive` raises ``EndOfFrames``.
+        """
         self._child.send_signal(signal.SIGTERM)
 
 
@@ -244,7 +253,7 @@ def _decoded(frame: bytes | bytearray) -> msg.FromWorker:
 
 
 def open_log(order: WorkerOrder) -> int:
-    """Prepare the profile's home, open its worker log, and return the descriptor.
+    """Create missing folders of the profile's home, open its worker log, and return the descriptor.
 
     Raises:
         ProfileError: the home cannot be used, or the log cannot be written.

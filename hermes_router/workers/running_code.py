@@ -57,7 +57,10 @@ class RunningCode:
         self._told: list[str] = []
 
     def command(self, module: str) -> list[str]:
-        """Return the command that starts one of our modules."""
+        """Return the command that runs a module of the router, named with dots, from the copy.
+
+        Without a copy it is the command for the installed packages.
+        """
         if self.launcher is not None:
             return [*self.launcher.command, module]
         if self.copy is not None:
@@ -70,7 +73,10 @@ class RunningCode:
         return self.outdated
 
     def on_disk(self) -> list[str]:
-        """Return a line for each of the router and Hermes that was updated on disk."""
+        """Return a line for people if the router was updated on disk, and one if Hermes was.
+
+        The list is empty if both are unchanged since the gateway's start.
+        """
         found = {_ROUTER: self._router_changed(), _HERMES: self.hermes_changed()}
         return [f"{line} ({_RESTART})" for line, changed in found.items() if changed]
 
@@ -98,7 +104,7 @@ class RunningCode:
         self._hermes.read()
 
     def remove(self) -> None:
-        """Remove the copy. Call this when the gateway stops and no worker is left."""
+        """Remove the copy of the router's packages; call this when no worker is left."""
         if self.copy is not None:
             shutil.rmtree(self.copy, ignore_errors=True)
 
@@ -189,7 +195,9 @@ def _is_left(name: str) -> bool:
 
 
 async def check(profile: str = "") -> None:
-    """Check Hermes's files on disk, before a worker is started and after one was lost.
+    """Raise an error if Hermes was updated on disk since the gateway loaded it.
+
+    Call this before a worker is started, and after one was lost. ``profile`` is for the error only.
 
     Raises:
         HermesUpdated: Hermes on disk differs from the Hermes that this gateway runs.

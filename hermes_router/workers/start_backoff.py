@@ -20,8 +20,9 @@ _FIRST, _LONGEST, _JITTER = 2.0, 60.0, 0.2
 
 
 class StartBackoff:
-    """The failed starts of one profile; ``why`` is the reason of the last failure.
+    """Counts the failed starts of one profile's workers, and says when the next is allowed.
 
+    ``why`` is the reason of the last failure, for people.
     ``clock`` returns monotonic seconds, ``chance`` a number between 0 and 1.
     """
 
@@ -39,17 +40,21 @@ class StartBackoff:
 
     @property
     def doubtful(self) -> bool:
-        """True if the next start needs the permission of :meth:`wait`."""
+        """True if two or more starts in a row failed: ask :meth:`wait` before the next one."""
         return self._count >= _FREE
 
     def failed(self, why: str, seen: object) -> None:
-        """Note that a start failed; ``seen`` describes the profile, and is compared with ``==``."""
+        """Count a failed start; ``why`` is its reason.
+
+        ``seen`` is any value that stands for the profile's files and settings. If it differs from
+        the last failure's, this failure is counted as the first.
+        """
         self._count = self._count + 1 if self._seen in (None, seen) else 1
         self.why, self._seen = why, seen
         self._until = self._clock() + self._pause()
 
     def succeeded(self) -> None:
-        """Note that a worker got ready: forget the failures."""
+        """Forget the failures, so that :meth:`wait` allows the next start at once."""
         self._count, self._seen = 0, None
 
     def wait(self, seen: object) -> float:

@@ -26,7 +26,10 @@ def templates_work_here() -> bool:
 
 
 class Template:
-    """A process of one profile that forks workers. Use :meth:`start`, and :meth:`retire` it."""
+    """A process of one profile that has imported Hermes, and forks workers on request.
+
+    :meth:`start` makes it; :meth:`retire` ends it.
+    """
 
     def __init__(self, process: WorkerProcess, control: socket.socket) -> None:
         self._process = process

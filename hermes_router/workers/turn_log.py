@@ -37,7 +37,7 @@ class TurnLog:
 
     @property
     def age(self) -> float:
-        """Seconds since the turn began."""
+        """Seconds since the turn began, which is when this object was made."""
         return time.monotonic() - self._begun
 
     async def open(self, order: WorkerOrder) -> None:
@@ -50,11 +50,11 @@ class TurnLog:
         self._descriptor = await anyio.to_thread.run_sync(open_log, order)
 
     def reached(self, phase: str) -> None:
-        """Note the time of a phase, the first time that the turn reaches it."""
+        """Store in ``phases`` when the turn reached a phase; only the first time counts."""
         self.phases.setdefault(phase, time.monotonic() - self._begun)
 
     def marked(self, phase: str) -> None:
-        """Note a phase that the worker reported.
+        """Store in ``phases`` that the turn has reached a phase now, which the worker has named.
 
         Raises:
             ProtocolError: the name is not allowed, or there are too many phases.
@@ -63,7 +63,9 @@ class TurnLog:
         self.reached(phase)
 
     def ready(self, steps: Mapping[str, float]) -> None:
-        """Note that the worker is ready; ``steps`` are the seconds of each part of its start.
+        """Store in ``phases`` that the worker is ready now, and how long its start took.
+
+        ``steps`` are the seconds of each part of the start, as the worker has measured them.
 
         Raises:
             ProtocolError: a name is not allowed, or there are too many phases.

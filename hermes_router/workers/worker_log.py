@@ -51,7 +51,7 @@ class WorkerLog:
 
     @property
     def path(self) -> Path:
-        """The current file."""
+        """The path of the log file that is written now, not one that was rotated."""
         return self.folder / FILE_NAME
 
     def open(self) -> int:
@@ -165,8 +165,9 @@ class TurnRecord:
     ``phases`` are seconds since the turn began: ``start`` (the process exists), ``ready`` (Hermes
     is built), ``model_request``, ``reply`` (delivered, state saved), ``gone``. Two kinds differ:
     ``queue`` is how long the message had waited before, and ``ready.*`` are the durations of the
-    parts of ``ready``. ``exit`` is None while the turn runs. ``start`` is ``prepared`` or ``cold``.
-    All times are by the gateway's clock.
+    parts of ``ready``, as the worker has measured them. All other times are by the gateway's clock.
+    ``exit`` is None while the turn runs. ``start`` is ``prepared``, ``cold``, or ``none`` if no
+    worker was started.
     """
 
     turn: str
@@ -248,7 +249,7 @@ def _note(record: TurnRecord, what: str, moment: str, values: dict[str, str]) ->
 
 
 def pairs_of(text: str) -> dict[str, str]:
-    """Return the ``name=value`` pairs of a log line."""
+    """Return the ``name=value`` pairs in the text of a log line, with quoted values unquoted."""
     return {
         match["name"]: match["bare"] if match["quoted"] is None else _plain_again(match["quoted"])
         for match in _PAIR.finditer(text)

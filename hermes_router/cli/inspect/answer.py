@@ -53,7 +53,7 @@ class Answer:
 
     @property
     def status(self) -> int:
-        """The exit status."""
+        """The exit status of ``test-route`` that stands for :attr:`outcome`."""
         return {
             "worker": status.OK,
             "in_process": status.OK,
@@ -65,7 +65,10 @@ class Answer:
 
     @property
     def unmatched_policy(self) -> str | None:
-        """What happens to messages of this platform that match no route."""
+        """``default``, ``deny`` or a profile: who answers on this platform without a route.
+
+        None if the configuration is broken.
+        """
         config = self.loaded.config
         return config.unmatched.policy(self.place.platform) if config else None
 
@@ -140,14 +143,17 @@ class Answer:
         }
 
     def started_with(self) -> tuple[Mapping[str, str], str]:
-        """Return the environment from which workers take variables, and whose environment it is."""
+        """Return the environment from which workers take variables, and in words whose it is.
+
+        It is that of the running gateway, if it can be read, else that of this process.
+        """
         gateway = self.loaded.gateway
         started_with = environment_of(gateway) if gateway is not None else {}
         source = f"gateway {gateway}" if started_with else "this shell"
         return started_with or model.initial_environment(self.loaded.home.path), source
 
     def unknown(self) -> list[str]:
-        """Return, in sentences, what cannot be found out from here."""
+        """Return sentences about what the command cannot find out, for example without a sender."""
         unknown = []
         if not hermes_installed():
             unknown.append(
@@ -166,7 +172,11 @@ class Answer:
     # -- for people ----------------------------------------------------------------------------
 
     def show(self, *, why: bool = False) -> None:
-        """Print who answers, by which route, whether the gateway agrees, and maybe why."""
+        """Print who answers, by which route, and whether the gateway runs with the same routes.
+
+        With ``why`` also print the routes near the place and what a worker would get. If the
+        configuration is broken, print its errors on standard error instead.
+        """
         if self.loaded.error is not None:
             complain(self.loaded.error)
             return

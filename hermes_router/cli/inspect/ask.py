@@ -24,9 +24,10 @@ _GATEWAY, _WORKER = "hermes_router.hermes.compat.probe", "hermes_router_worker.h
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer of one probe, and the functions of Hermes that its side replaces.
+    """What a process with Hermes said about it: ``said``, the fields of its JSON answer.
 
-    Both are empty if the probe gave no answer; ``trouble`` says why.
+    ``replaced`` are the functions of Hermes that the gateway, or a worker, replaces. Both are empty
+    if the process gave no answer; ``trouble`` says why.
     """
 
     said: dict[str, Any] = {}
@@ -35,7 +36,10 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def look(loaded: Loaded, answers: Mapping[str, Answer]) -> Iterator[Finding]:
-    """Yield what Hermes says about itself, the plugin, the files and the platforms."""
+    """Yield findings about the installed Hermes, the plugin, and what the router needs of Hermes.
+
+    ``answers`` is the result of :func:`probe`.
+    """
     if not answers:
         error = wrong_interpreter()
         yield _error("hermes", error.message, error.where, error.hint)
@@ -159,7 +163,10 @@ def _platforms(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:
 
 
 def probe(loaded: Loaded) -> dict[str, Answer]:
-    """Ask Hermes for the gateway and for its workers; return nothing where there is no Hermes."""
+    """Ask the installed Hermes what a gateway and what a worker find in it; this takes seconds.
+
+    The answers are under ``gateway`` and ``worker``. Without Hermes the result is empty.
+    """
     if not hermes_installed():
         return {}
     environment = {**os.environ, "HERMES_HOME": str(loaded.home.path)}

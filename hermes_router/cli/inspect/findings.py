@@ -18,7 +18,11 @@ knowing. ``ok``: checked and fine.
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding. ``check`` is a stable word for programs, ``profile`` is its subject."""
+    """One result of a check of the installation.
+
+    ``check`` is a stable word for programs. ``what`` says what was found, ``mend`` how to fix it.
+    ``profile`` is the profile that it is about, None if it is about none.
+    """
 
     check: str
     severity: Severity

@@ -23,7 +23,11 @@ from hermes_router.protocol.system.versions import hermes_package
 
 
 class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
-    """The Hermes home that the gateway runs on; ``chosen_by`` says what named it."""
+    """The Hermes home that the gateway runs on.
+
+    ``chosen_by`` says what named it: ``--home``, ``HERMES_HOME``, ``the default``, or the path of
+    the file ``active_profile``.
+    """
 
     path: Path
     chosen_by: str

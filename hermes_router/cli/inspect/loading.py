@@ -22,9 +22,10 @@ from hermes_router.workers import launchers
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway's home and its configuration, or the error that makes it unusable.
+    """What a command has read of one gateway: its home and its configuration.
 
-    ``gateway`` is the process id of the gateway that runs there, or None.
+    ``config`` is None if the configuration cannot be used; ``error`` says why. ``gateway`` is the
+    process id of the gateway that runs there, or None. ``serving`` compares it with ``file``.
     """
 
     home: GatewayHome
@@ -51,7 +52,11 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         return self.config
 
     def look_at(self, profile: str) -> ProfileFacts:
-        """Return the facts about one of the profiles."""
+        """Return what the files say about a profile, with its settings from the configuration.
+
+        Raises:
+            ConfigError: the configuration cannot be used.
+        """
         home = self.home
         settings = self.in_force().settings(profile)
         return look_at(profile, home.root, settings, lambda name, words: home.hermes(words, name))
@@ -97,7 +102,7 @@ def load(
 
 
 def recorded(home: GatewayHome, pid: int | None) -> Running | PermissionError | None:
-    """Return the record that a home's gateway wrote about itself; None if there is none.
+    """Return the file in which gateway ``pid`` says what it runs; None if it wrote none.
 
     Returns a ``PermissionError`` if this user may not read the record.
     """

@@ -17,7 +17,10 @@ from hermes_router.workers.template import templates_work_here
 
 
 def look() -> Iterator[Finding]:
-    """Yield for each launcher and each limit what it needs, and whether the machine has it."""
+    """Yield a finding for each launcher and each limit: whether it works on this machine.
+
+    This starts a sandbox and a control group as a trial, so it may take some seconds.
+    """
     for name in LAUNCHERS:
         yield _launcher(name)
     yield _whole_tree()

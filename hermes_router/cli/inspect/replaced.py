@@ -19,7 +19,11 @@ _HEAD = ("FUNCTION", "REASON", "VERSIONS", "REQUIRED", "HERE")
 
 
 def look(check: str, who: str, replaced: Iterable[Replacement]) -> Iterator[Finding]:
-    """Yield a finding for each function that ``who`` ("a worker") replaces and Hermes lacks."""
+    """Yield a finding for each function in ``replaced`` that the installed Hermes lacks.
+
+    ``who`` names the side that replaces it, for people: "a gateway" or "a worker". ``check`` is the
+    finding's word for programs.
+    """
     for one in replaced:
         if one.missing:
             lacks = f"this Hermes ({hermes_version()}) lacks {one.function}"

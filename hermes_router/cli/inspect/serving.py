@@ -15,11 +15,11 @@ State = Literal["offline", "not-running", "without-router", "hidden", "older", "
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """The result: one word for programs, a sentence for people, and what to do about it.
+    """What the running gateway does, compared with the files: ``state`` is one word for programs.
 
-    ``offline``: the gateway was not asked. ``hidden``: its record belongs to another user.
-    ``older``: it runs older code or an older table. ``refused``: its file is broken, so it keeps
-    the last good table.
+    ``what`` is a sentence for people, ``mend`` says what to do about it. ``offline``: the gateway
+    was not asked. ``hidden``: its record belongs to another user. ``older``: it runs older code or
+    an older table. ``refused``: its file is broken, so it keeps the last good table, if any.
     """
 
     state: State
@@ -119,7 +119,10 @@ def _routes(count: int) -> str:
 
 
 def kept(record: Running | None, pid: int | None) -> str:
-    """Return a sentence about what a gateway does while its file is broken."""
+    """Return a sentence about what the gateway does until its broken file is corrected.
+
+    ``record`` is the gateway's own record, ``pid`` its process id; None if there is none.
+    """
     if record is not None and record.table is not None:
         return f"until then the gateway keeps its last good table, of {_routes(record.routes)}"
     if record is None and pid is not None:

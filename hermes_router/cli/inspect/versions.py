@@ -10,7 +10,7 @@ from hermes_router.protocol.system.versions import hermes_version, router_versio
 
 
 def versions() -> dict[str, str]:
-    """Return the name and version of each part that must fit the others."""
+    """Return the versions of router, Hermes, protocol and Python, by the names that are printed."""
     return {
         "hermes-router": router_version(),
         "hermes-agent": hermes_version() or "not installed in this Python",

@@ -30,7 +30,10 @@ _DONE, _NEW = "done", "+"  # no profile can have such a name
 
 
 def answers(config: RouterConfig, place: Place) -> str:
-    """Return the profile whose route answers every sender in a conversation; else ``-``."""
+    """Return the profile that answers in a conversation by a route that names no sender.
+
+    It is ``-`` if no such route matches the place.
+    """
     if place.thread_id == GENERAL:
         place = Place(place.platform, place.chat_id, GENERAL_THREAD)
     match = config.table.match(place)
@@ -38,7 +41,7 @@ def answers(config: RouterConfig, place: Place) -> str:
 
 
 def route_at(config: RouterConfig, place: Place) -> Route | None:
-    """Return the route that names exactly this place, and no sender."""
+    """Return the route that names this platform, chat and thread but no sender, or None."""
     ids = (place.platform, place.chat_id, place.thread_id)
     for route in config.table.routes:
         if (route.platform, route.chat_id, route.thread_id) == ids and route.user_id is None:
@@ -47,7 +50,9 @@ def route_at(config: RouterConfig, place: Place) -> Route | None:
 
 
 def ask(home: GatewayHome, conversations: Sequence[SeenConversation]) -> tuple[Mapping, list[str]]:
-    """Let a person map conversations; return the mapping, and the profiles to create.
+    """Let a person choose which profile answers in which conversation; write nothing.
+
+    Returns the choices that differ from the routes, and the names of profiles to create.
 
     Raises:
         CommandError: Hermes has seen no conversation yet.
@@ -92,7 +97,10 @@ def _ask_profile(home: GatewayHome, new: list[str], now: str) -> str:
 
 
 def reverse(home: GatewayHome, text: str, mapping: Mapping) -> Mapping:
-    """Return the mapping that undoes ``mapping`` for the configuration ``text``."""
+    """Return which profile answers now in each place of ``mapping``, by a route for that place.
+
+    To write these routes undoes the change that ``mapping`` makes to the configuration ``text``.
+    """
     with loader(home) as load:
         config = load(text)
     routes = {place: route_at(config, place) for place in mapping}

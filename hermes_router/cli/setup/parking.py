@@ -18,7 +18,9 @@ _OURS = b"hermes-router: routed conversations are answered by workers of this pr
 
 
 def park(home: GatewayHome, profiles: Iterable[str]) -> Iterator[str]:
-    """Mark profiles that have no bot of their own; yield those that are marked now.
+    """Write the marker for each profile without a bot of its own, and yield the profile's name.
+
+    A profile that has a marker already is yielded too, and its marker stays as it is.
 
     Raises:
         OSError: a marker cannot be written.
@@ -33,7 +35,7 @@ def park(home: GatewayHome, profiles: Iterable[str]) -> Iterator[str]:
 
 
 def unpark(root: Path) -> Iterator[str]:
-    """Remove our markers; yield the profiles that had one.
+    """Remove the markers that :func:`park` wrote, and yield the name of each such profile.
 
     Raises:
         OSError: a marker cannot be removed.

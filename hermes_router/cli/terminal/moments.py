@@ -42,7 +42,10 @@ def add_since_option(parser: argparse.ArgumentParser) -> None:
 
 
 def local(at: datetime | None) -> str:
-    """Return a time for a table: the time of day, with the date unless that is today."""
+    """Return a time as a table shows it, in local time; ``?`` for None.
+
+    Today it is hours, minutes and seconds; on other days month, day, hours and minutes.
+    """
     if at is None:
         return "?"
     shown = at.astimezone()
@@ -51,7 +54,7 @@ def local(at: datetime | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return a duration, given in seconds, in at most six characters."""
+    """Return a duration, given in seconds, as short text such as ``5.0 s``; None gives no text."""
     if seconds is None:
         return ""
     if seconds < 100:

@@ -36,7 +36,10 @@ _names: list[str] = []
 
 
 def prepare() -> None:
-    """Have standard output escape characters that its encoding does not have."""
+    """Make standard output write a character that its encoding lacks as a visible escape.
+
+    Without this, to write such a character would raise an error.
+    """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
@@ -74,7 +77,7 @@ def flush() -> None:
 
 
 def write_no_more() -> None:
-    """Drop the buffered text that cannot be written: Python must not try again when it exits."""
+    """Send all further output nowhere, so that Python does not fail again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -91,17 +94,17 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def severity(word: str, stream: TextIO | None = None) -> str:
-    """Return a severity's word in its colour."""
+    """Return a severity's word, such as ``error``, in its colour if ``stream`` shows colours."""
     return paint(word, _SEVERITIES.get(word, ""), stream)
 
 
 def counted(count: int, word: str) -> str:
-    """Return ``1 route``, ``2 routes``."""
+    """Return a number with its noun, such as ``1 route`` or ``2 routes``; ``word`` is singular."""
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def say(text: str = "") -> None:
-    """Write a line of the answer."""
+    """Write a line of the command's answer to standard output, without control characters."""
     write(clean(text))
 
 
@@ -114,7 +117,10 @@ def say_fields(fields: Iterable[tuple[str, str]], indent: str = "  ") -> None:
 
 
 def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write rows in columns; each column is as wide as its widest cell."""
+    """Write rows in columns; each column is as wide as its widest cell.
+
+    If the terminal is too narrow for that, each row becomes several lines.
+    """
     lines = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(head, *lines, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) > _room():
@@ -201,7 +207,10 @@ def note(text: str) -> None:
 
 
 def called_by_hermes() -> None:
-    """Have hints name ``hermes router``: its caller may not have ``hermes-router`` on PATH."""
+    """Make all hints name the command ``hermes router`` from now on, not ``hermes-router``.
+
+    A person who started it so may not have ``hermes-router`` on PATH.
+    """
     _names.append("hermes router")
 
 

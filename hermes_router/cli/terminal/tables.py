@@ -25,7 +25,10 @@ def show(head: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Sequence
 
 
 def fit(widths: list[int], columns: int) -> None:
-    """Make the widest columns narrower until a row has at most ``columns`` columns."""
+    """Make the widest of ``widths`` smaller until a row fits into ``columns`` terminal columns.
+
+    This changes the list. No width gets smaller than 8, so a row may still be too wide.
+    """
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - columns
     while over > 0 and max(widths) > _LEAST:
         widest = widths.index(max(widths))

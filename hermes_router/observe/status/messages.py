@@ -22,7 +22,7 @@ MAX_ANSWER = 16 * 1024 * 1024
 
 
 def socket_of(home: Path) -> Path:
-    """Return the path of the status socket of a home's gateway."""
+    """Return the path of the Unix socket on which the gateway with this home tells its status."""
     return home / "hermes-router" / "status.sock"
 
 
@@ -72,8 +72,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The status of the router. ``closed`` says which places get no answer, and why.
 
-    ``uptime`` is in seconds. ``updated`` has a line for each of the router and Hermes that was
-    updated on disk.
+    ``uptime`` is in seconds. ``updated`` has a line for people if the router was updated on disk
+    since the gateway's start, and one if Hermes was. ``outcomes`` counts messages since the start.
     """
 
     pid: int
@@ -88,7 +88,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """A client's request: ``status``, or ``metrics`` as text."""
+    """A client's request: ``ask`` is ``status`` for a :class:`Status`, or ``metrics`` for text."""
 
     version: int = VERSION
     ask: str = "status"

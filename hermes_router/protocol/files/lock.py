@@ -8,9 +8,10 @@ from typing import IO, Any
 
 
 def try_lock(file: int | IO[Any], seconds: float = 0.0, *, pause: float = 0.002) -> bool:
-    """Lock an open file for this process alone; return True if that worked.
+    """Lock an open file for this process alone; return False if another one holds the lock.
 
-    This tries at least once, and again every ``pause`` seconds until ``seconds`` are over.
+    This tries at least once, and again every ``pause`` seconds until ``seconds`` are over. The
+    thread is blocked for that time.
 
     Raises:
         OSError: the file system has no locks.

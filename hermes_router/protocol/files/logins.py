@@ -8,7 +8,10 @@ import msgspec
 
 
 def logged_in(store: Path) -> set[str]:
-    """Return the providers with an entry in a file of logins; an empty set if it is not valid."""
+    """Return the names of the model providers for which the file ``store`` holds a login.
+
+    The set is empty if the file is missing or not valid.
+    """
     try:
         content = msgspec.json.decode(store.read_bytes())
     except (OSError, msgspec.DecodeError):

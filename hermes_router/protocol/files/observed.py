@@ -33,11 +33,14 @@ class File(TypedDict):
 
 
 def lost(why: str = "it could not be kept") -> str:
-    """Return the words that replace the path of a missing file in a message's text."""
+    """Return the words that a message's text gets in place of a path whose file was not kept.
+
+    ``why`` is the reason, which the agent reads there.
+    """
     return f"nowhere, because {why}"
 
 
 def file_name(platform: str, chat_id: object, thread_id: object) -> str:
-    """Return the name of a place's file: a hash, which does not reveal the place."""
+    """Return the name of the file for this place's observed messages: a hash of the place."""
     place = "\0".join((platform, str(chat_id), "" if thread_id is None else str(thread_id)))
     return f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.jsonl"

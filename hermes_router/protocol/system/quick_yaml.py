@@ -18,7 +18,10 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", None)
 
 
 def read_yaml_quickly() -> None:
-    """Make ``yaml.safe_load`` use libyaml from now on, if it is installed."""
+    """Make ``yaml.safe_load`` use libyaml in this process from now on, if it is installed.
+
+    Its results are the same, also when a program has added tags to Python's loader.
+    """
     if _LOADER is not None and not hasattr(yaml.safe_load, "__wrapped__"):
         yaml.safe_load = _quick(yaml.safe_load)
 

@@ -22,13 +22,13 @@ def folder_of(package: str) -> Path | None:
 
 
 def of_router() -> list[Path]:
-    """Return all source files of the router's packages."""
+    """Return the paths of all Python files of the router's two packages, as installed."""
     folders = [folder for name in OWN_PACKAGES if (folder := folder_of(name))]
     return [file for folder in folders for file in sorted(folder.rglob("*.py"))]
 
 
 def of_hermes() -> list[Path]:
-    """Return those source files of Hermes that differ between releases."""
+    """Return paths of Hermes's Python files, of which each release changes some."""
     folders = [folder for name in _HERMES_PACKAGES if (folder := folder_of(name))]
     return [file for folder in folders for file in sorted(folder.glob("*.py"))]
 

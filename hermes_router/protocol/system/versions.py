@@ -32,7 +32,7 @@ def router_version() -> str:
 
 
 def hermes_package() -> Path | None:
-    """Return the folder of Hermes's command line in this Python, or None; do not import it."""
+    """Return the folder of Hermes's package ``hermes_cli`` in this Python; None without Hermes."""
     return folder_of("hermes_cli")
 
 
@@ -54,7 +54,10 @@ def untested(version: str | None) -> bool:
 
 
 def release(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version; those of `0.22.2.post1` are the same as of `0.22.2`."""
+    """Return the numbers of a version, to compare: ``(0, 22, 2)`` for ``0.22.2.post1``.
+
+    Without numbers at its beginning, the tuple is empty.
+    """
     found = _NUMBERS.match(version)
     return tuple(map(int, found[0].split("."))) if found else ()
 

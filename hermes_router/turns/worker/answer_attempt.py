@@ -1,4 +1,7 @@
-"""Write down what happens while the last part of an answer is being sent."""
+"""Follow the sending of the last part of an answer, and write each step to the ledger.
+
+If the gateway is killed meanwhile, the next one reads there whether the answer may have arrived.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from hermes_router.turns.worker.event_track import TakenEvents
 class AnswerAttempt:
     """The sending of the last part of the answer to the event ``last``.
 
-    ``name`` is the name of its text. See :class:`hermes_router.relay.attempts.Attempt`.
+    ``name`` is the name of its text, a hash. See :class:`hermes_router.relay.attempts.Attempt`.
     """
 
     def __init__(self, taken: TakenEvents, last: int, name: str) -> None:
@@ -21,17 +24,23 @@ class AnswerAttempt:
         self._over = False
 
     def asks(self) -> None:
-        """Note that the platform is asked: the answer may have arrived from now on."""
+        """Write to the ledger that the platform is asked: the answer may arrive from now on."""
         if self._asked is None and not self._over:
             self._asked = self._taken.trying(self._last, self._name)
 
     def refused(self) -> None:
-        """Note that the answer has not arrived."""
+        """Write to the ledger that the platform has refused, so that the answer has not arrived.
+
+        The adapter may ask again; then :meth:`asks` is called again.
+        """
         if self._asked is not None and not self._over:
             self._ended(success=False)
 
     def over(self, *, success: bool) -> None:
-        """Note the outcome, which is final: what comes later belongs to another call."""
+        """Write to the ledger whether the answer was delivered.
+
+        This is final: later calls of :meth:`asks` and :meth:`refused` do nothing.
+        """
         self._over = True
         self._ended(success=success)
 

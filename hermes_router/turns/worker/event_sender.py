@@ -57,8 +57,9 @@ class DeliveryResult(enum.Enum):
 class PendingEvent:
     """A message that is offered to a worker, with the worker's decision.
 
-    ``accepted`` is set when ``verdict`` is known, ``handled`` when the worker is done with the
-    message. ``halted`` is True if the message stopped what the worker was doing.
+    ``accepted`` is set when ``verdict`` is known, ``handled`` when the worker's adapter has handled
+    the message. ``halted`` is True if the message stopped what the worker was doing. With
+    ``answer`` the worker accepts it only if the session waits for an answer.
     """
 
     inbound: EventSender
@@ -89,14 +90,18 @@ class EventReceiver:
         self._last_id = 0
 
     def connect(self, worker: WorkerProcess) -> None:
-        """Begin to offer messages: ``worker`` now knows its session."""
+        """Let messages be offered to ``worker`` from now on: it has been told its session.
+
+        Calls of :meth:`offer` that wait for that go on.
+        """
         self._worker = worker
         self.connected.set()
 
     def close(self, *, stopped: bool = False) -> None:
-        """End every wait for the worker, because the worker is gone.
+        """Let every call of :meth:`offer` return, because the worker is gone.
 
-        With ``stopped`` the gateway's stop ended the worker.
+        Each accepted message gets its outcome. With ``stopped`` the gateway's stop ended the
+        worker, so messages that it had begun count as cut off.
         """
         self.connected.set()
         self.taken.close(stopped=stopped)

@@ -30,10 +30,11 @@ class Outcome(enum.Enum):
 
 
 class EventTrack:
-    """Follows one message; ``settled`` is set when its ``outcome`` is known.
+    """Follows one message to its outcome; the event ``settled`` is set when ``outcome`` is known.
 
-    ``waiting``: it waits in the worker. ``answered``: its reply was sent. ``reported``: the worker
-    has reported its progress since it accepted the message.
+    ``entry`` is its entry in the ledger, or None. ``waiting``: it waits in the worker.
+    ``answered``: its reply was sent. ``reported``: the worker has reported its progress since it
+    accepted the message.
     """
 
     def __init__(self, entry: Entry | None = None) -> None:
@@ -43,13 +44,13 @@ class EventTrack:
         self.begin()
 
     def begin(self) -> None:
-        """Start to follow the message again: no worker has it now."""
+        """Forget the outcome, because the message is offered to another worker."""
         self.outcome: Outcome | None = None
         self.settled = anyio.Event()
         self.waiting = self.answered = self.reported = False
 
     def finish(self, outcome: Outcome) -> None:
-        """Set the outcome, if none is set yet."""
+        """Set the outcome and the event ``settled``; do nothing if there is an outcome already."""
         if self.outcome is None:
             self.outcome = outcome
             self.settled.set()
@@ -62,7 +63,11 @@ class EventTrack:
         return not (began or done)
 
     def note(self, step: str, *names: str) -> None:
-        """Write a step to the ledger; ``step`` is the name of a method of its entry."""
+        """Write to the ledger how far the message is, if it has an entry there.
+
+        ``step`` is the name of a method of :class:`~hermes_router.state.ledger.Entry`, and
+        ``names`` are its arguments.
+        """
         if self.entry is not None:
             getattr(self.entry, step)(*names)
 
@@ -80,15 +85,16 @@ class TakenEvents:
         return self.count > 0 and not any(self._lost(n) for n in self._tracks)
 
     def take(self, number: int, track: EventTrack) -> None:
-        """Note that the worker has accepted a message."""
+        """Follow message ``number`` from now on: the worker has accepted it."""
         self.count += 1
         self._first = self._first or number
         self._tracks[number] = track
 
     def progress(self, *, done: int, waiting: Collection[int]) -> None:
-        """Note the worker's progress.
+        """Give the messages that the worker has done their outcome.
 
-        All messages before number ``done`` are done, except those in ``waiting``, which wait.
+        All messages before number ``done`` are done, except those in ``waiting``: the worker has
+        not begun them. If it ends, another worker serves these.
         """
         for number, track in list(self._tracks.items()):
             track.reported = True
@@ -100,14 +106,15 @@ class TakenEvents:
                 self._tracks.pop(number).finish(Outcome.ANSWERED)
 
     def all_done(self) -> None:
-        """Note that the worker is idle, so that each accepted message has its answer."""
+        """Give every message the outcome ``ANSWERED``, because the worker reports to be idle."""
         while self._tracks:
             self._tracks.popitem()[1].finish(Outcome.ANSWERED)
 
     def cut_off(self) -> None:
-        """Note that the gateway's stop interrupted the worker.
+        """Give each message its outcome, because the gateway's stop interrupted the worker.
 
-        A message that the worker had not begun is served again. The session keeps the messages
+        A message that the worker had not begun is served again. For one that it had
+        begun, the next gateway resumes the work or tells people. The session keeps the messages
         that wait in the worker.
         """
         for number, track in self._tracks.items():
@@ -117,18 +124,22 @@ class TakenEvents:
         self.all_done()
 
     def begun(self) -> None:
-        """Note that the worker asks the model: its current messages may not be served twice."""
+        """Write to the ledger that the model is asked for the current messages: tools may have run.
+
+        From now on no other worker serves these messages.
+        """
         self._note("begun")
 
     def said(self) -> None:
-        """Note that the worker has sent something to the conversation."""
+        """Write to the ledger that people can read a part of the answer to the current messages."""
         self._note("said")
 
     def trying(self, last: int, name: str) -> asyncio.TimerHandle:
-        """Note that the last part of an answer is being sent; return a timer to cancel afterwards.
+        """Write to the ledger that the platform is asked to send the last part of an answer.
 
         The answer is for the event ``last``, and for those before it that the worker works on.
-        ``name`` is the name of the text. If the timer runs out, the ledger notes a stalled send.
+        ``name`` is the name of the text, a hash. The caller must cancel the returned timer when the
+        platform has replied. After 5 s the timer writes that the text may be lost.
         """
         self._note("trying", name, upto=last)
         loop = asyncio.get_running_loop()
@@ -138,7 +149,10 @@ class TakenEvents:
         self._note("stalled", upto=last)
 
     def tried(self, last: int, *, success: bool) -> None:
-        """Note whether the last part of an answer could be sent."""
+        """Write to the ledger whether the last part of the answer to event ``last`` was delivered.
+
+        With ``success`` the answered messages do not count as lost if the worker ends now.
+        """
         self._note("answered" if success else "failed", upto=last)
         for track in self._current(last):
             track.answered = track.answered or success

@@ -36,10 +36,10 @@ _LINES = 20
 
 
 class RpcServer:
-    """Executes the calls of ``worker`` with ``do``, and sends the worker each result.
+    """Executes the calls of ``worker`` with the function ``do``, and sends the worker each result.
 
-    ``noted`` gets each call before its execution, and the bytes of all calls so far. ``take`` gets
-    all other messages, one after the other.
+    ``noted`` is called with each call before its execution, and with the bytes of all calls so far.
+    ``take`` is called with each message that is no call, one after the other.
     """
 
     def __init__(

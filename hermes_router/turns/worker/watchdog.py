@@ -14,7 +14,7 @@ _POST_TURN_MORE = 10.0
 
 
 class Watchdog:
-    """The clocks of one worker, and the limits of its profile.
+    """Measures how long one worker takes, and compares that with the limits of its profile.
 
     The reader of the worker's messages calls :meth:`heard` for any message, and :meth:`said` for a
     message that is shown to people.
@@ -27,24 +27,27 @@ class Watchdog:
 
     @property
     def step(self) -> float:
-        """Seconds between two checks of the clocks."""
+        """Seconds that the caller should wait between two calls of :meth:`check`, at most 1."""
         times = (self._times.start, self._times.silence, self._times.turn)
         return min(1.0, *(limit / 4 for limit in times if limit))
 
     def heard(self) -> None:
-        """Note a sign of life."""
+        """Begin to measure ``timeouts.silence`` anew, because the worker has sent a message."""
         self._heard = time.monotonic()
 
     def said(self) -> None:
-        """Note that the worker sends something to people."""
+        """Begin to measure ``timeouts.idle`` anew, because the worker sends something to people."""
         self._said = time.monotonic()
 
     def released(self) -> None:
-        """Note that all is answered, or that the worker accepts no more messages."""
+        """Begin to measure ``timeouts.resident`` and ``timeouts.post_turn`` anew.
+
+        Call this when all is answered, and when the worker accepts no more messages.
+        """
         self._released = time.monotonic()
 
     def check(self, state: WorkerState, *, held_up: bool) -> None:
-        """Check the clocks of a worker in ``state``.
+        """Raise an error if the worker has taken longer than its profile allows in ``state``.
 
         With ``held_up`` the gateway does not read the worker's messages until a platform has done
         the running calls; the worker then does not count as silent.
@@ -82,16 +85,19 @@ class Watchdog:
         )
 
     def check_output(self, size: int) -> None:
-        """Check the ``size`` bytes of all calls that the worker has sent.
+        """Raise an error if ``size``, the bytes of all calls of the worker so far, is too much.
 
         Raises:
-            WorkerOverLimit: these are more than ``limits.output_bytes``.
+            WorkerOverLimit: it is more than ``limits.output_bytes``.
         """
         if 0 < self._limits.output_bytes < size:
             raise self._over("output_bytes")
 
     def over_limit(self, returncode: int | None) -> WorkerOverLimit | None:
-        """Return the error if the supervisor's exit status says that a limit ended the tree."""
+        """Return an error if the worker's process tree was ended because it exceeded a limit.
+
+        ``returncode`` is the supervisor's: it says which limit it was. Else this returns None.
+        """
         limit = limit_of(returncode)
         return None if limit is None else self._over(limit)
 

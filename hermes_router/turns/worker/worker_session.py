@@ -264,7 +264,7 @@ class WorkerSession:
         return last
 
     def let_go(self) -> None:
-        """End every wait for an answer."""
+        """Set ``answered``, so that callers which wait for it go on: no answer will come."""
         self.answered.set()
 
 

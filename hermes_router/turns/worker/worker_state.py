@@ -37,7 +37,7 @@ _ANSWERED = frozenset({WorkerState.RESIDENT, WorkerState.FINISHING, WorkerState.
 
 
 class Step(enum.Enum):
-    """An event that moves a worker from one state to the next."""
+    """What a worker reports, or its end: each moves the worker to another state."""
 
     READY = "ready"
     ACCEPTED = "accepted"

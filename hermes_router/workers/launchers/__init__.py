@@ -60,7 +60,10 @@ class Child(Protocol):
         """Send a signal to the process; do nothing if it has ended."""
 
     def keep(self, other: Child) -> None:
-        """Keep this process's sandbox, if any, until its child ``other`` has ended too."""
+        """Keep the sandbox of this process open until its child ``other`` has ended too.
+
+        Do nothing if this process is in no sandbox.
+        """
 
 
 Launch = Callable[[LaunchSpec], Awaitable[Child]]
@@ -90,14 +93,21 @@ def check(name: str) -> str | None:
 
 
 async def close() -> None:
-    """Close what launchers keep between two starts; call this when no worker runs any more."""
+    """Close all open sandboxes, and wait until they are gone.
+
+    This ends the processes in them, so call it when no worker runs any more. A launcher keeps a
+    sandbox open between two starts.
+    """
     from hermes_router.workers.launchers import bubblewrap  # noqa: PLC0415 - it imports this module
 
     await bubblewrap.close()
 
 
 def command(spec: LaunchSpec) -> list[str]:
-    """Return the command line of a worker, without the arguments that its launcher adds."""
+    """Return the program and the arguments of a worker that are the same with every launcher.
+
+    The launcher adds its own arguments to them.
+    """
     arguments = ["-p", spec.profile.name, "--grace", str(spec.grace)]
     if not spec.hardening.no_new_privs:
         arguments.append("--new-privs")

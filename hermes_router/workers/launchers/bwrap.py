@@ -24,7 +24,11 @@ _HINT = (
 
 @functools.cache
 def check() -> str | None:
-    """Return why this machine cannot run a sandbox, and how to fix it; None if it can."""
+    """Return why this machine cannot run a sandbox, and how to fix it; None if it can.
+
+    The first call starts an empty sandbox as a trial, which blocks for at most 20 s. The answer is
+    kept for later calls.
+    """
     if not sys.platform.startswith("linux"):
         return "the launcher bubblewrap needs Linux; launcher: local works here"
     program = shutil.which("bwrap")

@@ -38,7 +38,11 @@ _FILES = ("memory.high", "memory.max", "pids.max")
 
 @functools.cache
 def check() -> str | None:
-    """Try to make a control group; return why this machine cannot, or None if it can."""
+    """Return why this machine cannot make control groups for workers, or None if it can.
+
+    The first call makes one as a trial, which blocks for 20 s at most. The answer is kept for
+    later calls.
+    """
     if not sys.platform.startswith("linux"):
         return "control groups need Linux"
     if not Path("/sys/fs/cgroup/cgroup.controllers").exists():

@@ -18,7 +18,7 @@ _HOME = 5
 
 
 def accounts_home() -> Path:
-    """Return the home folder of this user by the list of users; HOME may name another one."""
+    """Return the home folder that the list of users names for this user, whatever HOME says."""
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
@@ -26,9 +26,10 @@ def accounts_home() -> Path:
 
 
 def user_list(home: Path | None) -> IO[bytes]:
-    """Return an open temporary file with the list of users, at its beginning.
+    """Return an open temporary file that a sandbox shows as its list of users.
 
-    If ``home`` is given, it is the home folder in our user's line.
+    It is a copy of the machine's list, open at its beginning. If ``home`` is given, our user's line
+    names that home folder instead. The caller closes the file.
     """
     lines = USER_FILE.read_text("utf-8", "surrogateescape").splitlines()
     if home is not None:

@@ -66,7 +66,10 @@ class View:
     files: dict[Path, Path] = field(default_factory=dict)
 
     def show(self, path: Path, mode: Mode = "ro") -> None:
-        """Show ``path`` under its own name, with all symbolic links on the way to it."""
+        """Make ``path`` visible in the sandbox under its own name, read only by default.
+
+        Symbolic links on the way to it are in the sandbox too.
+        """
         self.modes[self._follow(path)] = mode
 
     def show_if_there(self, path: Path) -> None:
@@ -75,7 +78,7 @@ class View:
             self.show(path)
 
     def hide(self, path: Path) -> None:
-        """Hide ``path``, except for more specific entries below it."""
+        """Make ``path`` invisible in the sandbox, except for paths below it that are shown."""
         self.modes[path.resolve()] = "hide"
 
     def shows(self, path: Path) -> bool:
