@@ -20,7 +20,11 @@ from hermes_router_worker.send import ssh
 
 
 def main() -> int:
-    """Fork the supervisor, take the pipe, and serve; or be a template and fork workers."""
+    """Run a worker, or with ``--template`` a template that forks workers; return the exit status.
+
+    Only a worker returns from here. The process around it, the supervisor, ends inside this
+    function, and so does a template.
+    """
     parser = argparse.ArgumentParser(prog="hermes_router_worker")
     parser.add_argument("-p", "--profile", required=True)
     parser.add_argument("--grace", type=float, default=5.0)

@@ -22,7 +22,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def write(path: Path, content: Any, *, indent: int | None = None) -> None:
-    """Replace a file as a whole.
+    """Write ``content`` as JSON into a file, which is replaced as a whole.
+
+    A reader sees either the old content or the new one. ``indent`` is as in :func:`json.dumps`.
 
     Raises:
         OSError: the file cannot be written.
@@ -31,7 +33,10 @@ def write(path: Path, content: Any, *, indent: int | None = None) -> None:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return a value that changes when a file or a folder's content changes; None if missing."""
+    """Return a value that changes when a file is written or replaced; None if it does not exist.
+
+    For a folder, the value changes when an entry in it is added, removed or renamed.
+    """
     try:
         status = path.stat()
     except FileNotFoundError:

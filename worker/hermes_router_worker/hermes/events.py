@@ -43,10 +43,10 @@ class Attachments:
 
 
 def build_event(message: msg.Event, attachments: Attachments) -> Any:
-    """Return the ``MessageEvent`` for ``message``.
+    """Return the ``MessageEvent`` for ``message``; move its files into the profile's cache.
 
-    Fields that this Hermes does not know are left out. ``source.profile`` is never set, because
-    this whole process runs as the profile.
+    Fields that this Hermes does not know are left out. The gateway sends no ``source.profile``,
+    because this whole process runs as the profile.
     """
     from gateway.platforms.base import MessageEvent
 

@@ -68,7 +68,10 @@ class Patch:
             return False
 
     def described(self) -> Replacement:
-        """Return what the doctor tells of it. Imports its module."""
+        """Return the patch in the form in which ``doctor -v`` shows it.
+
+        This imports the function's module.
+        """
         return Replacement(
             function=self.where,
             why=self.why,
@@ -155,7 +158,10 @@ def require(owner: Any, name: str) -> Any:
 
 
 def follow(patch: Patch, runner: Any, around: Callable[..., Any]) -> None:
-    """Have ``around`` called with a coroutine method of the runner and the call's arguments."""
+    """Replace a coroutine method of the runner by ``around``.
+
+    ``around`` is called with the original method, and then the arguments of the call.
+    """
 
     def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
         async def followed(*args: Any, **kwargs: Any) -> Any:

@@ -26,7 +26,7 @@ def _restore_none(*_args: object) -> int:
 
 
 def sweep_own(runner: Any, session_key: str) -> None:
-    """Have Hermes look for results whose worker died, in this session only.
+    """Have Hermes take over a dead worker's results of delegated tasks only for this session.
 
     Since 0.21.3, a running gateway takes such results over every minute. A worker would take those
     of other sessions too. It must not answer there, and no other process could deliver them then.
@@ -39,7 +39,10 @@ def _swept(session_key: str) -> int:
 
 
 def restore_delegations(session_key: str) -> int:
-    """Put the undelivered results of this session into the queue; return how many."""
+    """Have Hermes report this session's results of delegated tasks that nobody has got yet.
+
+    They are put into the queue from which Hermes reports. Returns how many there were.
+    """
     return _keep_own(background.undelivered_results(), session_key)
 
 

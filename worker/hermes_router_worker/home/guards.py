@@ -19,9 +19,10 @@ from hermes_router_worker.home.session_rows import guard_sessions
 
 
 def install(runner: Any) -> None:
-    """Install all guards: once per worker, after the runner is built and before any event.
+    """Have Hermes in this worker share the home with other workers: install all guards.
 
-    Reads nothing that belongs to a session.
+    Call it once per worker, after the runner is built and before any event. It reads nothing that
+    belongs to a session.
 
     Raises:
         MissingPoint: this Hermes lacks a member; nothing was written.
@@ -37,10 +38,11 @@ def install(runner: Any) -> None:
 
 
 def guard_unlocked_writers(runner: Any, home: Path) -> None:
-    """Lock the functions that change one entry of a file: ``/sethome``, a turn that went well.
+    """Hold a lock of the home while Hermes changes ``.env`` or the counts of failed restarts.
 
-    These functions read the file each time, so they only need a lock around them. Since 0.22, the
-    second one is a coroutine that writes in a thread.
+    ``/sethome`` does the first, a turn that went well the second. Both functions read their file
+    each time, so they only need a lock around them. Since 0.22, the second one is a coroutine that
+    writes in a thread.
     """
     replacements.SAVE_ENV_VALUE.replace(lambda function: _serialised(function, home))
     replacements.CLEAR_RESTART_COUNT.replace(
@@ -61,10 +63,10 @@ def _serialised(function: Callable[..., Any], home: Path) -> Callable[..., Any]:
 
 
 def silence_gateway_status() -> None:
-    """Keep this process out of gateway_state.json; call before a runner is built.
+    """Keep this process out of the home's gateway_state.json; call it before a runner is built.
 
-    To build a runner writes that file too. Each turn writes its process id there, as that of the
-    profile's gateway: ``hermes status`` and ``hermes gateway stop`` would mistake a worker for the
+    Hermes writes its process id there, as that of the profile's gateway, at each turn and when it
+    builds a runner. ``hermes status`` and ``hermes gateway stop`` would mistake a worker for the
     gateway.
     """
     replacements.WRITE_STATUS.replace(lambda _: do_nothing)

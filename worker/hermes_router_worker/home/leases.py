@@ -26,9 +26,10 @@ _log = logging.getLogger(__name__)
 
 
 def guard_leases(home: Path) -> None:
-    """Have this worker's leases name its lock, and check other workers' leases by their locks.
+    """Have Hermes find out by a lock file whether the holder of a conversation's lease lives.
 
-    A Hermes without such leases has nothing to guard.
+    The leases of this worker name the worker's own lock file. A Hermes without such leases has
+    nothing to guard.
     """
     holders = Holders(home / FOLDER / "holders")
     replacements.JUDGE_HOLDER.replace(holders.judging)
@@ -37,7 +38,10 @@ def guard_leases(home: Path) -> None:
 
 
 class Holders:
-    """The processes of a home that may hold a lease; each holds a lock in ``folder``."""
+    """Makes the functions by which Hermes names the holder of a lease, and asks whether it is dead.
+
+    Each process that holds a lease keeps a lock file of its own in ``folder``.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -46,7 +50,10 @@ class Holders:
         self._lock: IO[bytes] | None = None
 
     def naming(self, original: Callable[[], str]) -> Callable[[], str]:
-        """Return a function that adds the name of this process's lock to a holder's name."""
+        """Return a function that gives this process's name as a holder, with the name of its lock.
+
+        ``original`` is Hermes's function, which gives the name without the lock.
+        """
 
         def name() -> str:
             return original() + self._mark()
@@ -54,7 +61,10 @@ class Holders:
         return name
 
     def judging(self, original: Callable[[str], bool]) -> Callable[[str], bool]:
-        """Return a function that says whether a holder is dead; without a lock, Hermes decides."""
+        """Return a function that says whether the holder with a given name is dead.
+
+        ``original`` is Hermes's own check. It decides about a holder whose name contains no lock.
+        """
 
         def is_dead(holder: str) -> bool:
             found = _MARK.search(holder or "")

@@ -32,11 +32,17 @@ class MapGuard:
         self._seen = dict(current())
 
     def saved(self, values: Mapping[str, Any]) -> None:
-        """Note ``values`` as the content both on disk and in memory."""
+        """Take ``values`` as what the file and Hermes's memory contain now.
+
+        The next save writes only the keys that differ from them.
+        """
         self._seen = dict(values)
 
     def __call__(self) -> None:
-        """Save the map; replaces Hermes's method."""
+        """Put the keys that changed here into what the file has now, and write it.
+
+        Replaces Hermes's method. Afterwards the map in memory has the changes of other workers too.
+        """
         current = self._current()
         with home_lock(self._home):
             merged = dict(self._read())
@@ -52,7 +58,10 @@ class MapGuard:
 
 
 def guard_voice_modes(runner: Any, home: Path) -> None:
-    """Let ``/voice`` of one chat keep the modes of the others (gateway_voice_mode.json)."""
+    """Have ``/voice`` save one chat's mode without changing the other chats' modes in the file.
+
+    Hermes itself would overwrite the file, gateway_voice_mode.json, with the modes in its memory.
+    """
     live_maps.save_voice_modes_by(runner, functools.partial(MapGuard, home))
 
 
@@ -67,5 +76,8 @@ def refresh_voice_modes(runner: Any) -> None:
 
 
 def guard_dead_targets(runner: Any, home: Path) -> None:
-    """Keep what other workers learned about dead chats."""
+    """Have Hermes save its list of dead chats without losing those that other workers added.
+
+    A dead chat is one to which nothing can be sent any more, for example because it was deleted.
+    """
     live_maps.save_dead_targets_by(runner, functools.partial(MapGuard, home))

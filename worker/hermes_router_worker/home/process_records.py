@@ -69,9 +69,10 @@ class ProcessRecords:
         return self._checkpoint.recover()
 
     def tidy(self) -> int:
-        """Remove the files of dead workers without processes; return how many others remain.
+        """Remove the lock files of dead workers that left no records of background processes.
 
-        The others stay for the next worker of their session, which reports how the processes ended.
+        Returns how many dead workers left some. Their records stay for the next worker of their
+        session, which reports how the processes ended.
         """
         if not self._folder.is_dir():
             return 0
@@ -101,20 +102,20 @@ class ProcessRecords:
 
 
 def guard_processes(home: Path) -> None:
-    """Keep this worker's process records in a file of its own."""
+    """Have Hermes record this worker's background processes in a file of the worker's own."""
     found = Checkpoint()
     if not isinstance(_writer(), ProcessRecords):
         found.write_by(ProcessRecords(found, home).write)
 
 
 def adopt_processes(session_key: str) -> int:
-    """Take over what an earlier worker of this session left running; return how many."""
+    """Take over background processes that dead workers of the session left; return how many."""
     records = _installed()
     return 0 if records is None else records.adopt(session_key)
 
 
 def tidy_processes() -> None:
-    """Remove the empty records of dead workers."""
+    """Remove the lock files of dead workers that left no records of background processes."""
     records = _installed()
     if records is not None:
         records.tidy()

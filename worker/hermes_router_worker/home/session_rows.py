@@ -166,7 +166,11 @@ def _logged(action: str) -> Iterator[None]:
 
 
 def merge_rows(base: Row, mine: Row, theirs: Row) -> Row:
-    """Merge two changes of one row; see :class:`SessionRows` for the rule."""
+    """Return a session's row with the changes of this process and those of another one.
+
+    ``base`` is the row that this process read, ``mine`` the row as this process changed it, and
+    ``theirs`` the row on disk now. :class:`SessionRows` says which change wins.
+    """
     if mine.get("session_id") != theirs.get("session_id"):
         if mine.get("session_id") == base.get("session_id"):
             return theirs

@@ -40,7 +40,10 @@ _log = logging.getLogger(__name__)
 
 
 class SessionState:
-    """One session's state between its workers; made for one runner when it is attached."""
+    """Puts a session's state back into a runner, and saves it for the session's next worker.
+
+    ``adapter`` is the pipe adapter; ``home`` is the home of the profile.
+    """
 
     def __init__(self, runner: Any, adapter: Any, session_key: str, home: Path) -> None:
         self._memory = Memory(runner, adapter, session_key)
@@ -78,7 +81,11 @@ class SessionState:
         return self._memory.next_queued()
 
     def hold_queue(self) -> None:
-        """Keep queued messages from being begun: this worker ends, and the next begins them."""
+        """Take the queued messages out of Hermes, so that no turn begins with them in this worker.
+
+        The worker is about to end: :meth:`save` writes them, and the session's next worker begins
+        them.
+        """
         self._held = self._memory.take_queue()
 
     # -- reading and writing -------------------------------------------------------------------

@@ -36,7 +36,11 @@ _CUT_OFF = "Interrupted by gateway shutdown before the run finished."
 
 
 class JobWork:
-    """The work of one job worker, from the ``job`` message to its last frame."""
+    """Does one job, from the gateway's ``job`` message to this worker's last message.
+
+    ``runner`` is Hermes's gateway runner, ``link`` the pipe to the gateway. When ``finish`` is set,
+    the worker must end, and a job that still runs is cut off.
+    """
 
     def __init__(self, runner: Any, link: Connection, job: msg.Job, finish: asyncio.Event) -> None:
         self._runner = runner
@@ -49,7 +53,11 @@ class JobWork:
         self._transport = Gateway(link, self._loop)
 
     async def run(self) -> None:
-        """Do the job, report its result, and return when this process may end."""
+        """Do the job, send its outcome to the gateway, and return when this process may end.
+
+        Background processes and delegated tasks of the job may go on for ``linger`` seconds before
+        that.
+        """
         mark_log_lines(self._job.turn)
         engine.install(self._transport, self._job.delivery_scope)
         cron_lock.sign_as_this_process()

@@ -38,7 +38,11 @@ _POLL_SECONDS = 0.1
 
 
 class Upkeep:
-    """One maintenance of this process's home; ``stop`` ends it between two chores."""
+    """Does the maintenance of this process's home once, one chore after the other.
+
+    ``transport`` carries unsent replies to the gateway, for the platforms in ``delivery_scope``.
+    When ``stop`` is set, no further chore begins.
+    """
 
     def __init__(
         self,
@@ -54,7 +58,11 @@ class Upkeep:
         self._done: list[str] = []
 
     async def run(self) -> Result:
-        """Do all chores; one that fails is logged and does not stop the others, as in Hermes."""
+        """Do all chores, and leave the note for gateways; return what was done, or why it was not.
+
+        An error in a chore is logged and does not stop the others, as in Hermes. The outcome is
+        ``busy`` if another process does the maintenance of this home.
+        """
         home = Path(os.environ["HERMES_HOME"])
         with cron_lock.alone(home, "maintenance of the home") as mine:
             if not mine:
@@ -121,7 +129,11 @@ class _Carrier:
 
 
 def leave_note(home: Path, runner: Any) -> None:
-    """Write down when work will be due again."""
+    """Write the file by which gateways know when this home needs maintenance again.
+
+    Before that, a gateway starts no worker for it, unless files in the home change or a dead
+    process left work. ``runner`` is Hermes's gateway runner.
+    """
     now = time.time()
     due = [moment for moment in times.next_times(runner, now) if moment is not None]
     note = {"at": time.time(), "next": min(due, default=None), "patience": times.patience(runner)}

@@ -43,7 +43,10 @@ class Connection:
         self.before_call: Callable[[], Awaitable[None]] | None = None
 
     async def receive(self) -> msg.ToWorker:
-        """Return the next message.
+        """Wait for the gateway's next message, and return it.
+
+        If the gateway itself is gone, and not only the pipe closed, this process ends one second
+        later.
 
         Raises:
             EndOfFrames: the gateway closed the pipe.
@@ -128,7 +131,11 @@ class Connection:
             del self._waiting[number]
 
     async def pass_on(self, message: msg.Deliver | msg.React) -> msg.Result:
-        """Send a message of another process with a number of this connection; return its answer."""
+        """Send the gateway a request of a process that this worker started; return the answer.
+
+        On the pipe, the request has a number of this connection. The answer has the request's own
+        number, and contains the error if there is one.
+        """
         number = message.id
         try:
             value = await self.ask(lambda own: replace(message, id=own))

@@ -36,7 +36,10 @@ def die_with_parent(parent: int) -> None:
 
 
 def leave_no_core() -> None:
-    """Write no core dump, and let no process of the same user read memory or environment."""
+    """Have this process write no core dump, and hide its memory and environment.
+
+    Other processes of the same user cannot read them then.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_DUMPABLE, 0)
 
@@ -52,10 +55,10 @@ def be_ended_before_others() -> None:
 
 
 def bound(*, open_files: float | None, cpu_seconds: float | None) -> None:
-    """Set limits for this process, and for each process that it starts.
+    """Limit the open files and CPU time of this process, and of each process that it starts.
 
-    ``cpu_seconds`` is a second line behind the supervisor, which watches the whole tree; the limit
-    here is a few seconds higher.
+    None means no limit. ``cpu_seconds`` is a second line behind the supervisor, which watches the
+    whole tree; the limit here is a few seconds higher.
     """
     if open_files:
         _lower(resource.RLIMIT_NOFILE, int(open_files))
@@ -76,7 +79,10 @@ def give_back_memory() -> None:
 
 
 def give_up_new_privileges() -> bool:
-    """Let no program that is run from here on gain privileges, for example by setuid."""
+    """Let no program that this process runs gain privileges, for example by setuid.
+
+    That holds for all descendants and cannot be undone. Returns False if the kernel lacks it.
+    """
     return _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 

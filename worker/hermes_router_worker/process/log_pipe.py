@@ -48,7 +48,10 @@ class LogPipe:
         return 0 < self._limit < self.count
 
     def pass_on(self) -> bool:
-        """Write what has come into the log; return False if nothing more can come."""
+        """Write into the log what the worker has printed so far; do not wait for more.
+
+        Returns False when no process can print into the pipe any more. A call reads 1 MiB at most.
+        """
         for _ in range(_READS):
             try:
                 data = os.read(self.pipe, _READ_BYTES)
@@ -60,7 +63,10 @@ class LogPipe:
         return True
 
     def finish(self) -> None:
-        """Write the rest, after every process that could print has ended."""
+        """Write what is left in the pipe, and a last line that has no end.
+
+        Call it after every process that could print has ended.
+        """
         while not self.too_much:
             before = self.count
             self.pass_on()
@@ -69,7 +75,7 @@ class LogPipe:
         self._write(self._begun)
 
     def say(self, event: str, **fields: object) -> None:
-        """Write a line of the supervisor's own."""
+        """Write a line of the supervisor itself into the log: an event with its fields."""
         if self._as_json:
             self._put(_json_line({"event": event, **fields}))
         else:

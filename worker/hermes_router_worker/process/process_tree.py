@@ -18,7 +18,7 @@ _MOST_ROUNDS = 50
 
 
 class Entry(NamedTuple):
-    """A line of the process table."""
+    """One process by its ids: its own, its parent's, and that of its process group."""
 
     pid: int
     parent: int
@@ -59,7 +59,7 @@ def has_proc() -> bool:
 
 
 def children_of(pid: int) -> list[int] | None:
-    """Return the children of one process as the kernel lists them; None if it does not.
+    """Return the ids of a process's children; None if this kernel does not list children.
 
     A process or a thread that ends meanwhile has no children.
     """

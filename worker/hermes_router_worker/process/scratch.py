@@ -7,7 +7,10 @@ from pathlib import Path
 
 
 def move_into(folder: str) -> None:
-    """Make TMPDIR under its own name in ``folder``, for this process and its children."""
+    """Make a folder below ``folder`` that has the name of TMPDIR's, and set TMPDIR to it.
+
+    That holds for this process and the processes that it starts.
+    """
     path = Path(folder) / Path(os.environ["TMPDIR"]).name
     path.mkdir(mode=0o700, exist_ok=True)
     os.environ["TMPDIR"] = str(path)

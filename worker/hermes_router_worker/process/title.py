@@ -20,7 +20,11 @@ _FIRST, _LAST = 45, 46
 
 
 def show(profile: str, *words: str) -> None:
-    """Show the profile and some words; cut off what does not fit."""
+    """Show the profile and ``words`` as this process's title in ``ps``; cut off what does not fit.
+
+    The words say what the process does, for example its role and its turn. Does nothing where the
+    system cannot do it.
+    """
     with contextlib.suppress(Exception):  # a worker must not fail for its title
         start, size = _arguments()
         if size > 1:

@@ -34,7 +34,10 @@ _GREETING_SECONDS = 30.0
 
 
 def main() -> Any:
-    """Run ``hermes`` with the arguments of this process."""
+    """Run ``hermes`` with this process's arguments; return what Hermes's own ``main`` returns.
+
+    A command for the worker's own profile sends by the worker.
+    """
     home = os.environ.get("HERMES_HOME")
     sys.argv[0] = "hermes"
     command = command_line()
@@ -99,7 +102,10 @@ _WITH_TARGET = ("-t", "--to", "-l", "--list", "-h", "--help")
 
 
 def mean_the_origin(argv: list[str]) -> None:
-    """Let ``hermes send`` without a target mean the conversation that the work comes from."""
+    """Add a target to ``hermes send`` in ``argv`` if it has none: where the work comes from.
+
+    Any other command stays as it is.
+    """
     if argv[1:2] != ["send"]:
         return
     options = argv[2 : argv.index("--")] if "--" in argv else argv[2:]

@@ -57,7 +57,9 @@ def _add_to_directory(places: list[msg.Place]) -> None:
 
 
 def lead(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
-    """Replace the engine's functions, so that they use ``transport`` and the known targets.
+    """Have Hermes's functions for sending use ``transport``, with the profile's targets.
+
+    If a target names no place, ``delivery_scope`` says which place is meant.
 
     Raises:
         RuntimeError: this Hermes lacks a function; nothing is replaced then.
@@ -107,7 +109,10 @@ class _Targets:
 
 
 def set_home(settings: Any, platform: Any, delivery_scope: msg.DeliveryScope) -> None:
-    """Put the profile's home channel into a platform's settings, unless its own is allowed."""
+    """Put the home channel that the gateway knows for the profile into a platform's settings.
+
+    A home channel that is there already stays if the profile may send to it.
+    """
     home, own = home_of(delivery_scope, platform.value), settings.home_channel
     if home is None or (own is not None and covers(delivery_scope, platform.value, own)):
         return
@@ -115,7 +120,10 @@ def set_home(settings: Any, platform: Any, delivery_scope: msg.DeliveryScope) ->
 
 
 def name_homes(delivery_scope: msg.DeliveryScope) -> None:
-    """Put the home channels into the environment, where cron looks for them."""
+    """Put the profile's home channels into the environment variables in which cron looks for them.
+
+    A home channel that is there already stays if the profile may send to it.
+    """
     for name in delivery_scope.platforms:
         variable = engine.home_variable(name)
         home = home_of(delivery_scope, name)
@@ -131,7 +139,7 @@ def name_homes(delivery_scope: msg.DeliveryScope) -> None:
 
 
 def home_of(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | None:
-    """Return the profile's home channel on a platform."""
+    """Return the home channel that the gateway knows for the profile on a platform, or None."""
     return next((home for home in delivery_scope.homes if home.platform == platform), None)
 
 
@@ -149,7 +157,11 @@ def chosen_home(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place |
 
 
 def default_place(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | None:
-    """Return the place that the work comes from if it is on the platform, else the home."""
+    """Return the place that a platform's name alone means as a target, or None.
+
+    It is the conversation that the work comes from, if that is on the platform. Otherwise it is the
+    home channel that the profile has chosen, or else the one that the gateway knows.
+    """
     origin = delivery_scope.origin
     if origin and origin.platform == platform:
         return origin
@@ -157,7 +169,7 @@ def default_place(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place
 
 
 def covers(delivery_scope: msg.DeliveryScope, platform: str, own: Any) -> bool:
-    """Say whether the profile may use a conversation that its own settings name."""
+    """Say whether the profile may send to ``own``, a conversation that its own settings name."""
     wanted = (platform, str(own.chat_id), getattr(own, "thread_id", None) or None)
     return delivery_scope.anywhere or wanted in _known(delivery_scope)
 

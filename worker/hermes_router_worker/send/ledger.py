@@ -35,12 +35,18 @@ _FOLDER = ("hermes-router", "debtors")
 
 
 def install() -> None:
-    """Have the ledger check by locks whether a process lives."""
+    """Have Hermes's ledger of replies ask by lock files whether a reply's process lives.
+
+    Hermes sends the unsent replies of processes that have died.
+    """
     ledger.judge_by(_Debtors)
 
 
 def cross_off(settled: Iterable[msg.DeliveredText]) -> int:
-    """Mark as delivered what the gateway has sent for dead workers; return how many replies."""
+    """Mark replies as delivered that the gateway has sent for dead workers; return how many.
+
+    ``settled`` are the texts that the gateway has sent. Without the mark they would be sent again.
+    """
     known = list(settled)
     if not known or not ledger.kept():
         return 0
@@ -53,7 +59,11 @@ def cross_off(settled: Iterable[msg.DeliveredText]) -> int:
 
 
 async def redeliver(transport: Transport, platforms: Iterable[str]) -> None:
-    """Send unsent replies of this profile's dead processes; a possible repetition says so."""
+    """Send the replies that this profile's dead processes left unsent on these platforms.
+
+    Hermes's mark comes before a reply that may have arrived already. A reply that cannot be sent
+    stays in the ledger, with the error. Errors of the database are logged.
+    """
     if not ledger.enabled() or not ledger.kept():
         return
     try:

@@ -52,7 +52,12 @@ async def serve_children(link: Connection, delivery_scope: msg.DeliveryScope) ->
 
 
 class SendServer:
-    """Serves the processes of one worker; lives in the loop that reads the worker's pipe."""
+    """Takes requests from processes that the worker started, and passes them to the gateway.
+
+    They connect to the socket ``path``, and hear by ``delivery_scope`` where they may send. A
+    process that does not descend from one of ``ancestors`` is refused. Use it in the loop that
+    reads the worker's pipe.
+    """
 
     def __init__(
         self,

@@ -27,9 +27,9 @@ _PATH_FILE = "path.sh"
 
 
 def lay_out(tmpdir: Path) -> Path:
-    """Make the folder with the command, and have this process's children use it.
+    """Write the programs ``hermes`` and ``ssh`` for this process's children, first in their PATH.
 
-    Returns the path for the socket.
+    They are in a folder in ``tmpdir``. Returns the path at which the worker must open its socket.
     """
     folder = tmpdir / "hermes-router"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -27,12 +27,20 @@ _accounts = [False]
 
 
 def use_accounts() -> None:
-    """Leave ssh as it is: the profile shares the keys of the account (``share: [ssh]``)."""
+    """Have :func:`lay_out` give ``ssh`` the keys of the account that runs the gateway.
+
+    The profile shares them (``share: [ssh]``).
+    """
     _accounts[0] = True
 
 
 def lay_out(folder: Path, home: Path) -> None:
-    """Write the programs into ``folder``, which is first in PATH, for a profile's HOME."""
+    """Write ``ssh``, ``scp``, ``sftp`` and ``ssh-add`` into ``folder``, which is first in PATH.
+
+    They start the real programs with the files in ``home``, the profile's HOME. A program that the
+    machine lacks is left out. After :func:`use_accounts`, they use the account's files; they are
+    only written where ssh itself would refuse the system's settings.
+    """
     for name, script in _scripts().items():
         real = _real(name, folder)
         if real is not None:

@@ -24,17 +24,20 @@ class Transport(Protocol):
         files: Sequence[tuple[str, bool]],
         as_documents: bool,
     ) -> dict[str, Any]:
-        """Have the gateway send a text and files.
+        """Have the gateway send a text and files, and wait for the result.
 
-        Returns Hermes's result, with ``error`` if it failed.
+        ``files`` are paths, each with whether it is a voice message. With ``as_documents``,
+        pictures and videos are sent unchanged. Returns Hermes's result, with ``error`` if it
+        failed.
         """
 
     async def react(
         self, target: msg.Place, *, emoji: str | None, message_id: str | None
     ) -> dict[str, Any]:
-        """Have the gateway put a reaction on a message, or remove it.
+        """Have the gateway put a reaction on a message, or remove it if ``emoji`` is None.
 
-        Returns Hermes's result, with ``error`` if it failed.
+        Without ``message_id``, the conversation's last message is meant. Returns Hermes's result,
+        with ``error`` if it failed.
         """
 
 

@@ -36,7 +36,10 @@ _FINISHING_THREADS = {
 
 
 class Activity:
-    """Looks at one worker's runner and adapter; keeps no state of its own."""
+    """Says what a worker still has to do, by a look at its runner, adapter and threads.
+
+    It keeps no state of its own.
+    """
 
     def __init__(self, runner: Any, adapter: Any, runs: Runs, works: Background) -> None:
         self._runner = runner

@@ -24,9 +24,11 @@ _SHOWN = 60
 
 
 class Background:
-    """Follows one runner's watchers and ``/background`` prompts; make it before the first event.
+    """Knows what goes on in this worker beside its turns, and names it for people.
 
-    In a Hermes that lacks an optional patched function, that part is not followed.
+    It wraps methods of the runner: so it sees watched processes, ``/background`` prompts, and the
+    delivery of reports and results. Make it before the first event. In a Hermes that lacks an
+    optional patched function, that part is not followed.
     """
 
     def __init__(self, runner: Any) -> None:
@@ -41,11 +43,11 @@ class Background:
         follow(replacements.DELIVER_DELEGATIONS, runner, self._delivering)
 
     def watching(self) -> bool:
-        """Say whether the end of a background process, or a result, is still to be reported."""
+        """Say whether a process's end or a delegated task's result must still be reported."""
         return bool(self._watched or self._deliveries)
 
     def works(self, *, busy: bool) -> list[str]:
-        """Return the names of work that would be lost with this process.
+        """Return what would be lost if this process ended now, each in words for people.
 
         ``busy`` says whether a turn runs in it.
         """

@@ -36,7 +36,11 @@ _WRITING_SECONDS = 0.2
 
 
 def take_overheard(runner: Any, source: Any) -> None:
-    """Append the observed messages of a place to the transcript, as Hermes's adapters do."""
+    """Append what people wrote in a place without addressing the bot to the session's transcript.
+
+    The gateway keeps such messages in a file of the profile's home, which is removed then.
+    ``source`` names the place. An error is logged.
+    """
     folder = Path(os.environ["HERMES_HOME"]).joinpath(*FOLDER)
     waiting = folder / file_name(source.platform.value, source.chat_id, source.thread_id)
     for taken in (*folder.glob(f"{waiting.stem}.*{_TAKEN}"), _taken_from(waiting)):
@@ -134,9 +138,11 @@ def _channel_ids(source: Any) -> tuple[str, str | None]:
 
 
 def topic_skill(extra: Mapping[str, Any], source: Any) -> str | None:
-    """Return the skill of a topic, by ``group_topics`` or ``dm_topics`` of the profile.
+    """Return the skill that the profile configures for the topic that ``source`` is in, or None.
 
-    Both are lists of chats with their topics; ``group_topics`` may also map chats to topics.
+    ``extra`` are the platform's settings. Their ``dm_topics`` (for private chats) and
+    ``group_topics`` are lists of chats with their topics; ``group_topics`` may also map chats to
+    topics.
     """
     if source.thread_id is None:
         return None

@@ -36,7 +36,10 @@ _streams_end: ContextVar[bool] = ContextVar("streams_end", default=False)
 
 
 class Progress:
-    """Follows the numbered events of one session through Hermes."""
+    """Follows the gateway's events of one session through Hermes, by their numbers.
+
+    It tells the gateway which events are done, and which only wait in this process.
+    """
 
     def __init__(self, link: Connection) -> None:
         self._link = link
@@ -54,7 +57,10 @@ class Progress:
         self._adapter = adapter
 
     def take(self, event: Any, number: int) -> None:
-        """Note that the gateway sent an event with this number."""
+        """Give an event the number that the gateway gave it; from now on it counts as not done.
+
+        Call this before Hermes gets the event.
+        """
         self._last = number
         setattr(event, _NUMBER, number)
         if event.message_id is not None:
@@ -63,10 +69,11 @@ class Progress:
         self._taking.add(number)
 
     def handed_over(self, number: int, *, command: bool) -> None:
-        """Note that Hermes has an event: events that Hermes has queued since then get its number.
+        """Say that Hermes has the event with this number.
 
         Hermes may handle the event in a task that has not begun, or join it to another event that
-        waits. It does not do so with a ``command``.
+        waits. It does not do so with a ``command``. Events that wait in Hermes without a number get
+        this one.
         """
         self._active.remove(number)
         self._taking.discard(number)
@@ -77,7 +84,10 @@ class Progress:
 
     @contextlib.contextmanager
     def processing(self, event: Any) -> Iterator[None]:
-        """Note, while the block runs, that Hermes handles an event and delivers its answer."""
+        """Take the adapter calls in the block as the answer to an event.
+
+        After the block, the event is done.
+        """
         number = self._number(event)
         self._handed.pop(number, None)
         self._active.append(number)
@@ -142,14 +152,17 @@ class Progress:
 
 
 def note_files(files: Any) -> None:
-    """Note the files that Hermes found in an answer."""
+    """Have the text of the answer that is being delivered not count as its end: files follow it.
+
+    ``files`` are those that Hermes found in the answer. If there are none, nothing changes.
+    """
     reply = _reply.get()
     if reply is not None and files:
         reply.files = True
 
 
 def follow_streams() -> None:
-    """Note, for each call of a streamed answer, whether it is the last one."""
+    """Have :meth:`Progress.answered_by` know which call of a streamed answer is the last one."""
     replacements.SEND_STREAM.replace(_with_mark)
 
 

@@ -44,14 +44,20 @@ def crossing(method: Method, named: dict[str, Any]) -> dict[str, Any]:
 
 
 class Prompts:
-    """Prompts by the number of the call that showed them; ``adapter`` is the pipe adapter."""
+    """Remembers the prompts that this worker showed, by the number of the call that showed each.
+
+    ``adapter`` is the pipe adapter.
+    """
 
     def __init__(self, adapter: Any) -> None:
         self._adapter = adapter
         self._shown: dict[int, _Shown] = {}
 
     def show(self, number: int, method: Method, named: dict[str, Any]) -> None:
-        """Remember a prompt that is about to be shown."""
+        """Remember a prompt that is about to be shown, so that a click on it can be carried out.
+
+        ``number`` is the number of the call that shows it, ``named`` are the call's arguments.
+        """
         callbacks = [name for name, how in method.rewrites.items() if how == "callback"]
         callback = named.get(callbacks[0]) if callbacks else None
         self._shown[number] = _Shown(method.name, named, callback)
@@ -67,7 +73,7 @@ class Prompts:
         )
 
     def take_closed(self) -> list[int]:
-        """Forget the questions to a person that no work waits for now; return their numbers."""
+        """Forget the prompts that nothing waits for any more; return the numbers of their calls."""
         closed = [number for number, shown in self._shown.items() if not self._waited_for(shown)]
         for number in closed:
             del self._shown[number]
@@ -91,7 +97,11 @@ class Prompts:
                 return time.monotonic() - shown.since < PICKER_SECONDS
 
     async def resolve(self, message: msg.Resolve) -> msg.Resolved:
-        """Do what a click does, and return the text for the person."""
+        """Do what a person's click on a prompt does; return the answer for the gateway.
+
+        The answer has a text for the person, or an error, or neither. A prompt that is forgotten is
+        not answered again.
+        """
         shown = self._shown.get(message.call)
         if shown is None:
             return msg.Resolved(id=message.id)

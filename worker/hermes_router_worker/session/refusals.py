@@ -21,7 +21,11 @@ _RUNS_PROGRAMS = frozenset({"terminal", "process", "execute_code"})
 
 
 def explain(profile: str) -> None:
-    """Have Hermes's terminal add the setting's name to a refusal, if Hermes has that hook."""
+    """Have the terminal's output name the setting if a program failed to gain privileges.
+
+    The model sees it, and can tell the person. Does nothing if the profile's programs may gain
+    privileges, or if this Hermes lacks the hook.
+    """
     if linux.gave_up_new_privileges():
         hooks.add("transform_terminal_output", _explainer(profile))
 

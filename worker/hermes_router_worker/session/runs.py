@@ -39,7 +39,10 @@ class Runs:
         return self._running > 0
 
     def take_halted(self) -> bool:
-        """Say whether a run has been interrupted for good since the last call."""
+        """Say whether Hermes has stopped the session's run since the last call, as for ``/stop``.
+
+        The gateway hears of it, and ends a worker whose agent does not stop.
+        """
         halted, self._halted = self._halted, False
         return halted
 

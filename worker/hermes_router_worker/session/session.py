@@ -41,9 +41,10 @@ _DEBT_SECONDS = 60.0
 
 
 class Session:
-    """The session of one worker; made in the running loop after its start message has come.
+    """Serves the session of this worker; make it in the running loop, from the start message.
 
-    ``finish`` is set by whoever learns that the worker must end.
+    ``runner`` is Hermes's gateway runner, ``link`` the pipe. When ``finish`` is set, the worker
+    interrupts what runs, and ends.
     """
 
     def __init__(
@@ -271,7 +272,10 @@ class Session:
 
 
 def place_of(start: msg.Start) -> str:
-    """Return the conversation as routes and targets are written."""
+    """Return a start message's conversation as ``platform:chat_id:thread_id``, for logs and ``ps``.
+
+    The thread is left out if there is none, and the chat if the message names no conversation.
+    """
     origin = start.delivery_scope.origin
     if origin is None:
         return start.platform

@@ -22,7 +22,7 @@ from hermes_router_worker.startup import steps
 
 
 def versions() -> tuple[str, str]:
-    """Return the versions of the router and of Hermes."""
+    """Return the versions of the router and of Hermes; the latter may be ``unknown``."""
     return router_version(), hermes_version() or "unknown"
 
 
@@ -46,7 +46,7 @@ def become_profile(profile: str, *, share_auth: bool) -> None:
 
 
 def build_runner(*, mcp: bool = True) -> Any:
-    """Return a headless ``GatewayRunner`` of the profile that belongs to no session yet.
+    """Return a ``GatewayRunner`` of the profile, without platforms, that has no session yet.
 
     Without ``mcp``, the profile's MCP servers are not started: ``discover_mcp`` does it later.
     """

@@ -9,7 +9,12 @@ from hermes_router_worker.hermes import replacements
 
 
 def obey_gateway_rules(runner: Any) -> None:
-    """Check the gateway's rules wherever Hermes checks the profile's; see note_refusal."""
+    """Have Hermes refuse a slash command also if the gateway's access rules forbid it.
+
+    The gateway checks its rules itself, and sends its refusal with the message.
+    :func:`note_refusal` gets it before Hermes handles the message. The profile's own rules are
+    checked first.
+    """
     refusals: dict[tuple[str, str], str] = {}
 
     def checking(check: Callable[..., str | None]) -> Callable[..., str | None]:
@@ -23,7 +28,11 @@ def obey_gateway_rules(runner: Any) -> None:
 
 
 def note_refusal(runner: Any, event: Any, refusal: str | None) -> None:
-    """Remember the gateway's refusal of the command in a message; None allows the command."""
+    """Remember the gateway's refusal of a message's slash command; None means that it may run.
+
+    The sender gets ``refusal`` as the answer when Hermes checks the command. A message without a
+    command changes nothing.
+    """
     refusals = getattr(runner, "_hermes_router_refusals", None)
     command = event.get_command()
     if refusals is None or not command:

@@ -31,7 +31,10 @@ def adopt_session(runner: Any, session_key: str) -> int:
 
 
 def review_at_once() -> None:
-    """Have reviews of memory and skills follow their turn at once, also with a local model."""
+    """Have Hermes review memory and skills right after a turn, also if the model is local.
+
+    Otherwise Hermes would wait until the machine is quiet, and the worker would end before that.
+    """
     replacements.DEFER_REVIEW.replace(lambda _defer: lambda *_args, **_kwargs: False)
 
 

@@ -50,11 +50,12 @@ _DESCRIPTORS = 3
 def main(
     profile: str, control_descriptor: int, tmp: str | None = None, *, share_auth: bool = False
 ) -> None:
-    """Prepare, then fork on request until the gateway closes the control socket.
+    """Import Hermes as the profile, then fork a worker at each request of the gateway.
 
-    The workers' TMPDIRs are made in ``tmp`` if that is given; otherwise the gateway made them.
-    Returns only in a forked worker, whose pipe is then on the descriptors 0 to 2. The template's
-    own process ends inside this function.
+    Requests come over the socket on ``control_descriptor``, until the gateway closes it. The
+    workers' TMPDIRs are made in ``tmp`` if that is given; otherwise the gateway made them. Returns
+    only in a forked worker, whose pipe is then on the descriptors 0 to 2. The template's own
+    process ends inside this function.
     """
     control = socket.socket(fileno=control_descriptor)
     control.set_inheritable(False)

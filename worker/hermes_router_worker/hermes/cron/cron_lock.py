@@ -77,7 +77,10 @@ def sign_as_this_process() -> None:
 
 
 def runs_elsewhere(job_id: str) -> int | None:
-    """Return the id of another Hermes's process that runs the job, by the ledger, or None."""
+    """Return the process id of another Hermes that runs this cron job now, or None.
+
+    Hermes's ledger of executions says so.
+    """
     from cron import executions
 
     for row in executions.list_executions(job_id=job_id, limit=20):

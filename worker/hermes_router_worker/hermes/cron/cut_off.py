@@ -121,7 +121,11 @@ def record_lost(job_id: str, reason: str) -> tuple[str, str]:
 
 
 def recover() -> int:
-    """Handle the runs of dead processes that nobody handled yet; return how many there were."""
+    """Record and report the cron runs whose processes died; return how many there were.
+
+    A run that another process has reported is not reported again. A one-time job whose run had not
+    begun is put back.
+    """
     executions = _ledger()
     if not (_home() / "cron" / "executions.db").exists():
         return 0

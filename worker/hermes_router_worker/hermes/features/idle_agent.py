@@ -25,9 +25,10 @@ class _Built(Exception):
 
 
 async def prepare(runner: Any, event: Any) -> None:
-    """Before such a command, give the session an agent, if it had turns and has no agent here.
+    """Have Hermes build the session's agent if the event is ``/btw``, ``/refine`` or ``/review``.
 
-    If that fails, Hermes answers the command as after a restart.
+    That is not done if the session had no turn yet, or has an agent in this process. If it fails,
+    Hermes answers the command as after a restart.
     """
     if event.get_command() not in _COMMANDS or not hasattr(runner, "_run_agent_build_turn_context"):
         return

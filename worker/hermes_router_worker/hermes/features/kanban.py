@@ -35,13 +35,19 @@ _SUBSCRIBING = ("hermes_cli.kanban_db", "hermes_cli.kanban_db_notify")
 
 
 def hide(profile: str) -> None:
-    """Refuse the board in this process and in processes that it starts."""
+    """Have Hermes's functions that open the kanban board raise an error with the setting's name.
+
+    That holds in this process, and in each ``hermes`` that it or its children start.
+    """
     os.environ[VARIABLE] = profile
     follow()
 
 
 def follow() -> None:
-    """Refuse the board if the worker that started this process refuses it."""
+    """Do as :func:`hide` if the worker that started this process has called it.
+
+    The environment variable :data:`VARIABLE` says so.
+    """
     profile = os.environ.get(VARIABLE)
     if profile:
         for name in _MODULES:

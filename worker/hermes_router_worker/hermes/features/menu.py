@@ -26,7 +26,11 @@ _MOST = 100
 
 
 def offers(platform: str, known: str) -> msg.Commands | None:
-    """Return the profile's commands on a platform; None if ``known`` names the same list."""
+    """Return the profile's slash commands for a platform's menu; None if there is nothing to tell.
+
+    That is so if Hermes has no menu for the platform, or if ``known`` is the ``of`` of an earlier
+    answer and the sources of the list have not changed since.
+    """
     listing = _listing(_LISTS.get(platform, ""))
     if listing is None:
         return None

@@ -19,7 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def remember_reloads() -> None:
-    """Have reloads compare with the kept list; a second call changes nothing."""
+    """Have ``/reload-skills`` compare with the list of skills that the home keeps.
+
+    A second call changes nothing.
+    """
     module = _module()
     original = module.reload_skills
     if hasattr(original, "remembers"):
@@ -37,7 +40,10 @@ def remember_reloads() -> None:
 
 
 def keep_first() -> None:
-    """Keep the current list of skills if none is kept yet; the first call takes a moment."""
+    """Write the list of the profile's skills into the home if none is there; that takes a moment.
+
+    The next ``/reload-skills`` compares with it.
+    """
     if not _file().exists():
         _module().scan_skill_commands()
         _keep(_present())

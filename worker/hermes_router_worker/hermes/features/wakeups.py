@@ -42,7 +42,10 @@ def next_due(runner: Any, session_key: str) -> float | None:
 
 
 async def fire(runner: Any, source: Any) -> None:
-    """Have Hermes begin the turns of the session's due prompts; it delays those not allowed now."""
+    """Have Hermes begin a turn for each recurring prompt of the session that is due.
+
+    ``source`` says where the session is. Hermes itself puts off a prompt that may not begin now.
+    """
     key = runner._session_key_for_source(source)
     session = _session_id(runner, key)
     if session is None:

@@ -17,7 +17,11 @@ from hermes_router_worker.hermes.patching import patch_of
 
 
 def cover_commands(module: ModuleType) -> None:
-    """Let the detection of dangerous commands know every home by its path."""
+    """Have Hermes find a dangerous command also if it names another user's or profile's home.
+
+    ``module`` may define the two functions that write ``~`` for a home; if it does not, nothing
+    changes.
+    """
     hermes_home = patch_of(module, replacements.FOLD_HERMES_HOME, replacements.FOLD_HERMES_HOME_OLD)
     user_home = patch_of(module, replacements.FOLD_USER_HOME, replacements.FOLD_USER_HOME_OLD)
     if hermes_home is None or user_home is None:

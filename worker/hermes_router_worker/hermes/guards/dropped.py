@@ -22,7 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 class Dropped:
-    """The files that were left out, with the reasons; ``late`` gets those after the end."""
+    """Collects the files of an answer that were not attached, with the reasons.
+
+    ``late`` is called with the text about a file that is added after :meth:`take`.
+    """
 
     def __init__(self, late: Callable[[str], None] | None = None) -> None:
         self._late = late
@@ -31,7 +34,10 @@ class Dropped:
         self._over = False
 
     def add(self, name: str, why: str) -> None:
-        """Note a file, once; after the end, a file is reported at once."""
+        """Add a file that was not attached, each name once, and log it.
+
+        After :meth:`take`, the text about it goes to ``late`` at once.
+        """
         if name in self._seen:
             return
         self._seen.add(name)
@@ -41,7 +47,10 @@ class Dropped:
             self._late(self.take())
 
     def take(self) -> str:
-        """Return the text about the noted files; from now on, report each file at once."""
+        """Return the text about the files so far, for people; "" if there are none.
+
+        From now on, each further file is reported at once.
+        """
         self._over, text = True, "\n".join(self._untold)
         self._untold.clear()
         return text
@@ -52,7 +61,10 @@ _collecting: ContextVar[Dropped | None] = ContextVar("dropped", default=None)
 
 @contextmanager
 def collected(late: Callable[[str], None] | None = None) -> Iterator[Dropped]:
-    """Collect what is dropped in the block, and in tasks that are started in the block."""
+    """Collect the files that are not attached in the block, and in tasks that the block starts.
+
+    ``late`` is as in :class:`Dropped`.
+    """
     found = Dropped(late)
     token = _collecting.set(found)
     try:
@@ -62,14 +74,17 @@ def collected(late: Callable[[str], None] | None = None) -> Iterator[Dropped]:
 
 
 def note(name: str, why: str) -> None:
-    """Note that a file is not attached."""
+    """Add a file that is not attached to what :func:`collected` collects here, if it does."""
     found = _collecting.get()
     if found is not None:
         found.add(name, why)
 
 
 def watch_filters(module: ModuleType) -> None:
-    """Note what the two filters of ``gateway.platforms.base`` remove from a reply."""
+    """Have people told of the files that Hermes's two filters of attachments remove from a reply.
+
+    ``module`` is ``gateway.platforms.base``.
+    """
     adapter = module.BasePlatformAdapter
     of_media = functools.partial(_watching, module, lambda item: str(item[0]))
     replacements.MEDIA_FILTER.replace(of_media, on=adapter)

@@ -25,7 +25,10 @@ _OTHERS_CONFIG = (
 
 
 def cover_file_safety(module: ModuleType) -> None:
-    """Let ``agent.file_safety`` protect every user's home and every Hermes home."""
+    """Have Hermes's checks of files protect every user's and every Hermes home, not only its own.
+
+    ``module`` is ``agent.file_safety``.
+    """
     _let_home_be_chosen(module)
     if hasattr(module, "_guard_homes"):
         _add_user_homes(module)

@@ -18,7 +18,10 @@ def own_home() -> Path:
 
 
 def hermes_root() -> Path:
-    """Return the folder that holds the default profile's home and the folder of all others."""
+    """Return Hermes's root: the default profile's home.
+
+    Its folder ``profiles`` holds the homes of the other profiles.
+    """
     own = own_home()
     return own.parent.parent if own.parent.name == "profiles" else own
 

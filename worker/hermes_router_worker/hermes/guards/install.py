@@ -27,6 +27,9 @@ _COVERED = (
 
 
 def install() -> None:
-    """Have each guard extended when its module is imported, before other modules copy its names."""
+    """Have Hermes's guards cover every home: each one is changed when its module is imported.
+
+    Call this before Hermes is imported, because other modules copy the guards' names.
+    """
     for name, cover in _COVERED:
         once_imported(name, cover)

@@ -12,7 +12,7 @@ from hermes_router_worker.hermes.patching import require
 
 
 class Checkpoint:
-    """The record of this process, with another file and another writer.
+    """Hermes's record of this process's background processes, and how to move it.
 
     Raises:
         MissingPoint: this Hermes lacks a member that is needed.
@@ -27,11 +27,11 @@ class Checkpoint:
         self._write = require(self._registry, "_write_checkpoint")
 
     def keep_in(self, file: Path) -> None:
-        """Have Hermes write and read another file."""
+        """Have Hermes write the record into another file, and read it from there."""
         self._module.CHECKPOINT_PATH = file  # type: ignore[attr-defined]
 
     def write_by(self, writer: Callable[..., None]) -> None:
-        """Have Hermes call ``writer`` where it would write."""
+        """Have Hermes call ``writer`` where it would write the record itself."""
         replacements.WRITE_CHECKPOINT.replace(lambda _: writer, on=self._registry)
 
     def write(self, *extra_entries: list[dict[str, Any]]) -> None:

@@ -17,21 +17,30 @@ class Guard(Protocol):
     """Replaces members of the store; each docstring names the member that it replaces."""
 
     def load(self) -> None:
-        """``_ensure_loaded_locked``, which each operation calls first; the lock is held."""
+        """Read what other processes have changed; the lock is held.
+
+        Each operation calls it first. Replaces ``_ensure_loaded_locked``.
+        """
 
     def save(self) -> None:
-        """``_save``; the lock may be held."""
+        """Write what this process changed; the lock may be held. Replaces ``_save``."""
 
     def save_locked(self) -> None:
-        """``_save_entries``; the lock is not held."""
+        """Take the lock and write what this process changed. Replaces ``_save_entries``."""
 
     def persist(self, data: Mapping[str, Row], generation: int, /) -> None:
-        """``_persist_routing_data``; the lock is held."""
+        """Write what this process changed, and the rows ``data``; the lock is held.
+
+        Replaces ``_persist_routing_data``.
+        """
 
     def save_entry(
         self, session_key: str, *, entry_data: Row | None = None, lock_held: bool = False
     ) -> None:
-        """``_save_entry``, since 0.20.6."""
+        """Write what this process changed; ``entry_data`` is the session's new row, if it is given.
+
+        Replaces ``_save_entry``, which Hermes has since 0.20.6.
+        """
 
 
 class SessionStore:
@@ -45,7 +54,10 @@ class SessionStore:
 
     @property
     def entries(self) -> dict[str, Any]:
-        """The map by session key, looked up each time, because Hermes may replace it."""
+        """The entries of sessions by session key.
+
+        The map is looked up each time, because Hermes may replace it.
+        """
         entries: dict[str, Any] = self._store._entries
         return entries
 

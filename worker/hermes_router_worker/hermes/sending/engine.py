@@ -35,17 +35,23 @@ class Targets(Protocol):
     """Says what a target means if it names no place."""
 
     def explicit(self, target: Any) -> str:
-        """Return the target with a place in it, if it has none and a place is known."""
+        """Return ``target``; if it names no place, with a mark for the place that is meant.
+
+        If no place is known, the target stays as it is.
+        """
 
     def marked(self, mark: str, platform: str) -> msg.Place | None:
-        """Return the place that a mark after a platform's name stands for; None if it is none."""
+        """Return the place that ``mark`` stands for on a platform; None if it is no mark.
+
+        A mark is a word in place of a chat's id, for example ``origin``.
+        """
 
     def thread_meant(self, platform: str, chat: str) -> str | None:
-        """Return the thread for a chat that was named without a thread."""
+        """Return the thread that is meant if only ``chat`` was named; None for no thread."""
 
 
 def lacking() -> list[str]:
-    """Return which functions, that must be replaced, the engine of this Hermes lacks."""
+    """Return the names of the functions for sending that must be replaced, but are missing."""
     needed = [replacements.SEND_TO_PLATFORM, replacements.HANDLE_SEND]
     if not replacements.PARSE_TARGET.present():
         needed.append(replacements.RESOLVE_TARGET)
@@ -53,7 +59,7 @@ def lacking() -> list[str]:
 
 
 def send_by(send: Send) -> None:
-    """Have ``send`` called where the engine would open a connection."""
+    """Have Hermes call ``send`` where it would connect to a platform to send a message."""
 
     async def send_to_platform(
         platform: Any,
@@ -77,7 +83,7 @@ def send_by(send: Send) -> None:
 
 
 def know_targets(targets: Targets) -> None:
-    """Have ``targets`` asked if a sender names no place, or no thread."""
+    """Have Hermes ask ``targets`` what is meant if a sender names no place, or no thread."""
     by_name = replacements.RESOLVE_TARGET.present()
 
     def sending(send: Callable[..., Any]) -> Callable[..., Any]:

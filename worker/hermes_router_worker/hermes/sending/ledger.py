@@ -28,17 +28,20 @@ class Owed(NamedTuple):
 
 
 class Owners(Protocol):
-    """Says which processes must still send replies, by process id and start time in the ledger."""
+    """Names this process in the ledger by id and start time, and says whether others live."""
 
     def stamp(self) -> tuple[int, int | None]:
         """Return this process's id and start time, for the ledger."""
 
     def alive(self, pid: Any, started: Any) -> bool:
-        """Say whether the process that must send a reply is alive."""
+        """Say whether the process with this id and start time, which wrote a reply, lives."""
 
 
 def judge_by(make: Callable[[Owners], Owners]) -> None:
-    """Replace the ledger's own check of processes by what ``make`` returns; once per process."""
+    """Have Hermes's ledger of replies ask the object that ``make`` returns whether a process lives.
+
+    ``make`` gets Hermes's own check. A second call in this process changes nothing.
+    """
     ledger = _ledger()
     if not hasattr(ledger, _OURS):
         owners = make(_Hermes(ledger._owner_stamp, ledger._owner_alive))
@@ -93,12 +96,12 @@ def text_of(row: dict[str, Any]) -> str:
 
 
 def delivered(number: str) -> None:
-    """Mark a reply as delivered."""
+    """Mark the reply with this id in the ledger as delivered: nobody sends it again."""
     _ledger().mark_delivered(number)
 
 
 def failed(number: str, error: str) -> None:
-    """Note that a reply could not be sent."""
+    """Write into the ledger that the reply with this id could not be sent, and why."""
     _ledger().mark_failed(number, error)
 
 

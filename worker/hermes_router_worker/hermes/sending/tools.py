@@ -59,7 +59,10 @@ React = Callable[[msg.Place, str | None, str | None], Any]
 
 
 def react_through(react: React, explicit: Callable[[Any], str]) -> None:
-    """Have the engine send reactions as it sends messages; ``explicit`` completes a target."""
+    """Have Hermes's function for reactions call ``react`` instead of using the platform itself.
+
+    ``explicit`` returns a target with a place in it.
+    """
     tool: Any = importlib.import_module("tools.send_message_tool")
 
     def reacting(original: Callable[..., str]) -> Callable[..., str]:

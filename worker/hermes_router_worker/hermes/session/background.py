@@ -30,7 +30,10 @@ def command_of(number: str) -> str:
 
 
 def take_waiting_watchers() -> list[Any]:
-    """Take and return the watchers that processes which were taken over still need."""
+    """Return Hermes's descriptions of background processes that no task watches yet.
+
+    Hermes's own list of them is empty then, so the caller must start the watching.
+    """
     registry = process_registry()
     waiting, registry.pending_watchers = registry.pending_watchers, []
     return list(waiting)
@@ -52,17 +55,17 @@ def running_delegations() -> list[Any]:
 
 
 def results_wait() -> bool:
-    """Say whether a result, or a match of a watch pattern, waits to be reported."""
+    """Say whether background work's result, or a match of a watch pattern, is to be reported."""
     return not process_registry().completion_queue.empty()
 
 
 def put_result(event: dict[str, Any]) -> None:
-    """Put a result among those that wait to be reported."""
+    """Put a delegated task's result into the queue from which Hermes reports to the session."""
     process_registry().completion_queue.put(event)
 
 
 def take_results() -> list[dict[str, Any]]:
-    """Take all results that wait."""
+    """Empty the queue from which Hermes reports background work; return what was in it."""
     return _drained(process_registry().completion_queue)
 
 
@@ -94,7 +97,10 @@ def _drained(events: Any) -> list[dict[str, Any]]:
 
 
 def watch_reports() -> list[tuple[str, dict[str, Any]]]:
-    """Take the matches of watch patterns: for each, the text for the session and Hermes's event."""
+    """Take the matches of watch patterns out of the queue of reports.
+
+    Returns, for each, the text for the session and Hermes's event.
+    """
     run = importlib.import_module("gateway.run")
     events = run._drain_gateway_watch_events(process_registry().completion_queue)
     texts = ((run._format_gateway_process_notification(event), event) for event in events)

@@ -18,7 +18,7 @@ _REASON = "shutdown_timeout"
 
 
 async def mark(runner: Any, session_key: str) -> None:
-    """Mark the session of a running turn.
+    """If a turn of the session runs, mark it: the gateway continues it after its next start.
 
     Raises:
         RuntimeError: Hermes refused the mark, so no turn can be continued; the gateway sends a

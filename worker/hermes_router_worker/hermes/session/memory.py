@@ -45,7 +45,11 @@ class Memory:
     # -- what there is to remember -------------------------------------------------------------
 
     def parts(self) -> Iterator[tuple[str, Callable[[], Any]]]:
-        """Yield the maps with a value for the session: name, and a function for plain data."""
+        """Yield a name and a function for each map of the runner that has a value for the session.
+
+        The name is the map's. The function returns the value as plain data, and raises an error if
+        it has no such form.
+        """
         for name in _maps():
             holder = getattr(self._runner, name, None)
             if isinstance(holder, MutableMapping) and self._key in holder:
@@ -57,7 +61,10 @@ class Memory:
                 )
 
     def fixed(self, held: list[Any]) -> dict[str, Any]:
-        """Return the queue with the events ``held`` first, the channel's pin, the approvals."""
+        """Return the rest of the state as plain data: queued messages, channel pin, approvals.
+
+        The events ``held`` come first in the queue.
+        """
         queue = [*held, *self._queue().get(self._key, [])]
         state = {_QUEUE: [event_to_plain(event) for event in queue]} if queue else {}
         return state | self._channel_pin() | self._approvals()
@@ -81,7 +88,11 @@ class Memory:
     # -- putting it back -----------------------------------------------------------------------
 
     def put(self, name: str, value: Any) -> None:
-        """Put one part back where Hermes looks for it."""
+        """Put one part of a saved state back where Hermes looks for it.
+
+        ``name`` is as in :meth:`parts` or :meth:`fixed`. A name that this Hermes does not know is
+        ignored.
+        """
         approval = importlib.import_module("tools.approval")
         if name == "yolo":
             approval.enable_session_yolo(self._key)
@@ -132,7 +143,7 @@ class Memory:
         return event
 
     def take_queue(self) -> list[Any]:
-        """Take all messages that wait."""
+        """Remove and return the session's messages that wait for a turn, in their order."""
         pending = self._adapter._pending_messages.pop(self._key, None)
         first = [pending] if pending is not None else []
         return [*first, *self._queue().pop(self._key, [])]
@@ -140,7 +151,7 @@ class Memory:
     # -- boundaries ----------------------------------------------------------------------------
 
     def follow_boundaries(self, ended: Callable[[str], None]) -> None:
-        """Have ``ended`` called with the session's key when Hermes ends a conversation."""
+        """Have ``ended`` called with the session's key when Hermes ends any conversation."""
 
         def clearing(clear: Callable[..., Any]) -> Callable[..., Any]:
             def cleared(session_key: str, *args: Any, **kwargs: Any) -> Any:

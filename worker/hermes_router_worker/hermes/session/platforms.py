@@ -44,7 +44,10 @@ def thread_metadata(source: Any) -> Any:
 
 
 def channel_prompt(extra: Any, own: str, parent: str | None) -> str | None:
-    """Return the prompt that a platform's settings have for a channel, or for its parent."""
+    """Return the prompt that a platform's settings have for a channel, or for its parent.
+
+    ``extra`` are the settings; ``own`` and ``parent`` are the ids. None means that there is none.
+    """
     base = importlib.import_module("gateway.platforms.base")
     found: str | None = base.resolve_channel_prompt(extra, own, parent)
     return found

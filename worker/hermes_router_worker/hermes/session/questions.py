@@ -14,7 +14,7 @@ def approval_open(session_key: Any) -> bool:
 
 
 def approve(session_key: str, choice: Any) -> Any:
-    """Answer the session's approval; return how many requests waited for it."""
+    """Answer the session's oldest open approval; return how many approvals that were."""
     return _module("tools.approval").resolve_gateway_approval(session_key, choice)
 
 
@@ -30,7 +30,7 @@ def question_of(session_key: str) -> Any:
 
 
 def answer(clarify_id: str, choice: Any) -> None:
-    """Answer a question of the assistant."""
+    """Give the assistant, which waits for it, a person's answer to its question."""
     _module("tools.clarify_gateway").resolve_gateway_clarify(clarify_id, choice)
 
 

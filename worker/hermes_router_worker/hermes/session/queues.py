@@ -41,7 +41,7 @@ def delivering(adapter: Any) -> bool:
 
 
 def deliver_beside(adapter: Any, task: asyncio.Task[Any]) -> None:
-    """Count a task among those that deliver an answer."""
+    """Have a task count as the delivery of an answer until it ends: the worker waits for it."""
     adapter._background_tasks.add(task)
     task.add_done_callback(adapter._background_tasks.discard)
 
@@ -63,7 +63,7 @@ def any_task(runner: Any, endless: Collection[asyncio.Task[Any]]) -> bool:
 
 
 def interrupt(runner: Any, reason: str) -> None:
-    """Interrupt the running agents."""
+    """Have Hermes interrupt the running agents of this runner; ``reason`` is what they are told."""
     runner._interrupt_running_agents(reason)
 
 

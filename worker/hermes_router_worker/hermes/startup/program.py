@@ -19,7 +19,10 @@ def command_line() -> Any:
 
 
 def become_gateway() -> None:
-    """Import what a gateway imports, by ``sys.argv``, without the watchdog of its start."""
+    """Import Hermes's command line and gateway, which set up the profile that ``sys.argv`` names.
+
+    The watchdog of a gateway's start stays off. Dangerous commands need a person's approval then.
+    """
     with _without_watchdog():
         main = command_line()
         speedups.copy_config_fast()

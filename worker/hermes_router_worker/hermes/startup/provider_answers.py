@@ -35,11 +35,11 @@ def ask_provider() -> None:
 
 
 def look_ahead_beside(look_ahead: Callable[[], None]) -> bool:
-    """Start in a thread what a turn would wait for, and return at once; False if not allowed.
+    """Call ``look_ahead`` in a thread of its own and return True; return False if that is unsafe.
 
-    It is not allowed if looking up the login can refresh it. A turn that begins meanwhile would
-    refresh it too, and such tokens can be used only once. Modules that both threads would import
-    are imported before, one after the other.
+    It is unsafe if looking up the login can refresh it. A turn that begins meanwhile would refresh
+    it too, and such tokens can be used only once. In both cases, Hermes begins to look for the
+    machine's Python tools if the profile's prompts mention them.
     """
     from hermes_cli.config import load_config
 

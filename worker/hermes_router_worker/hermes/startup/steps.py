@@ -63,7 +63,7 @@ def discover_plugins() -> None:
 
 
 def register_shell_hooks() -> None:
-    """Register the shell hooks of the profile's config: a hook that is not there denies nothing."""
+    """Register the shell hooks of the profile's configuration: they may deny what an agent does."""
     from agent.shell_hooks import register_from_config
     from hermes_cli.config import load_config
 
@@ -82,7 +82,7 @@ def register_webhooks() -> None:
 
 
 def load_event_hooks(runner: Any) -> None:
-    """Load ``<home>/hooks`` into the runner, once."""
+    """Load the hooks in the home's folder ``hooks`` into the runner, unless some are loaded."""
     if not runner.hooks.loaded_hooks:
         runner.hooks.discover_and_load()
 

@@ -104,7 +104,11 @@ _MODULES = (
 
 
 def everything(*first: Callable[[], Any]) -> None:
-    """Do all of it, after the steps ``first``; a step that fails only makes workers slower."""
+    """Import and look up what the profile's turns need; the forked workers have it in memory.
+
+    The steps ``first`` come after the imports, before all others. A step that fails is logged, and
+    only makes workers slower.
+    """
     for name in _MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -43,7 +43,7 @@ def going_on() -> bool:
 
 
 def clean_caches() -> int:
-    """Delete old files in the caches, and shared pastes that have expired."""
+    """Delete cached files that are older than a day, and expired shared pastes; return how many."""
     removed = 0
     for name, cleaner in _CLEANERS:
         with contextlib.suppress(ImportError, AttributeError):  # a Hermes without such a cache
@@ -54,7 +54,11 @@ def clean_caches() -> int:
 
 
 def prune_as_housekeeping() -> int:
-    """Archive and prune as Hermes does beside its turns; before 0.21 it did so at its start."""
+    """Have Hermes archive or delete old sessions and checkpoints, if the profile's settings say so.
+
+    Since 0.21, Hermes does it beside its turns; before, it did it at its start. Returns 0, because
+    Hermes does not tell what it found.
+    """
     for module, chore in _PRUNING:
         with contextlib.suppress(ImportError, AttributeError):  # an older Hermes
             getattr(importlib.import_module(module), chore)()
@@ -71,7 +75,10 @@ def refresh_login() -> int:
 
 
 def tend_skills() -> int:
-    """Let the curator work if its interval is over; it may go on in a thread."""
+    """Have Hermes's curator look after the skills if its interval is over; return 1 if it does.
+
+    It may go on in a thread then; :func:`going_on` says whether it does.
+    """
     from agent import curator
 
     def log(summary: str) -> None:

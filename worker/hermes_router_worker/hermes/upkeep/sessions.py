@@ -32,7 +32,10 @@ async def expire(runner: Any) -> int:
 
 
 def open_sessions(runner: Any) -> dict[str, float | None]:
-    """Return the sessions that have not ended, with the time when each is to end, or None."""
+    """Return when each open session is to end, by session key, in seconds since the epoch.
+
+    None means that the session does not end by the clock.
+    """
     return {
         key: _expiry(runner.config, entry)
         for key, entry in list(loaded_entries(runner.session_store).items())

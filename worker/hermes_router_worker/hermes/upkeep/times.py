@@ -1,4 +1,4 @@
-"""When a home will have work again, by Hermes's settings and files."""
+"""When the home needs maintenance again, by Hermes's settings and files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def next_times(runner: Any, now: float) -> Iterator[float | None]:
 
 
 def patience(runner: Any) -> float:
-    """Return the seconds after a change in the home after which there may be work."""
+    """Return how many seconds after a change in the home its maintenance may be due."""
     config = runner.config
     if not hasattr(config, "get_reset_policy"):
         return _DAY
