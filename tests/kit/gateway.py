@@ -54,7 +54,11 @@ class GatewayFailedError(RuntimeError):
 
 
 class Gateway:
-    """One gateway process of a root. `start` and `stop` are bounded; stop leaves nothing."""
+    """One gateway process of a root, on which a test can wait.
+
+    ``start`` and ``stop`` end within a time limit. ``stop`` also kills every process that was
+    started for the root.
+    """
 
     _entered: ClassVar[set[Gateway]] = set()
     """Those that are, or may be, running."""
@@ -93,9 +97,10 @@ class Gateway:
         return self._process is not None and self._process.poll() is None
 
     def start(self, timeout: float = START_TIMEOUT) -> Self:
-        """Spawn it and return when it polls the fake Telegram.
+        """Start the gateway process, and return when it asks the fake Telegram for updates.
 
-        Raises GatewayFailedError when it ends or the time is up before that.
+        Raises GatewayFailedError when it ends before that, or has not asked within ``timeout``
+        seconds.
         """
         telegram, before, begin = self.root.telegram, self.root.telegram.seq, time.monotonic()
         self._entered.add(self)
@@ -153,7 +158,7 @@ class Gateway:
 
     @classmethod
     def forbid(cls) -> list[Gateway]:
-        """Let none be started any more, and return those that are to be stopped."""
+        """Let no gateway be started any more; return those that run, or may run, to be stopped."""
         cls._forbidden = True
         return list(cls._entered)
 

@@ -69,16 +69,19 @@ async def main():
 def play(
     script: str, home: Path, config: str = ROUTES, *, ordinary: bool = False
 ) -> dict[str, Any]:
-    """Run a script in a home with the profile career; return what it returned.
+    """Run ``script`` in a home with the profile career; return what its coroutine returned.
 
-    `original` is how many messages went on to Hermes itself. With `ordinary` the process is an
-    ordinary user's, also where the tests run as root.
+    The key ``original`` is added: how many messages the router passed on to Hermes itself. With
+    ``ordinary`` the process is an ordinary user's, also where the tests run as root.
     """
     return run(f"{_FRAME}{script}\nasyncio.run(main())", home, config, ordinary=ordinary)
 
 
 def run(code: str, home: Path, config: str = ROUTES, *, ordinary: bool = False) -> dict[str, Any]:
-    """Run a program in a home with the profile career; return the JSON of its last line."""
+    """Run a Python program in a home with the profile career; return the JSON of its last line.
+
+    ``config`` becomes the home's ``config.yaml``. Fails the test if the program fails.
+    """
     command = [sys.executable, "-c", code]
     (home / "profiles" / "career").mkdir(parents=True, exist_ok=True)
     (home / "config.yaml").write_text(config)

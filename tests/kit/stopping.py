@@ -23,10 +23,10 @@ _STOP_SECONDS = 10.0
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let a signal end this process with 128 + its number, and its gateways and their folders.
+    """Have a signal end this process, with the gateways that it started and their folders.
 
-    Only the first one counts, so that impatience keeps nothing from being ended. Whatever the main
-    thread, or a thread of a pool, waits for is not waited for.
+    The exit status is 128 and the signal's number. Further signals are ignored meanwhile. Nothing
+    is waited for that the main thread, or a thread of a pool, waits for.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:

@@ -11,7 +11,10 @@ _TICK = 0.02
 def wait_until(
     condition: Callable[[], object], seconds: float = 120.0, what: str = "it did not come"
 ) -> None:
-    """Look until a condition holds; raises TimeoutError with ``what`` is wrong if it never does."""
+    """Wait until ``condition`` returns something true; it is called every 20 milliseconds.
+
+    After ``seconds`` seconds without that, TimeoutError is raised with the text ``what``.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

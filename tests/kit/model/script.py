@@ -146,7 +146,10 @@ def parse(text: str) -> Steps:
 
 
 def default_reply(request: ModelRequest) -> Reply:
-    """Answer as the module's docstring says; auxiliary tasks get what they can use."""
+    """Return the reply that the directives in the user's text ask for, or an echo of the text.
+
+    An auxiliary task gets an answer that it can use.
+    """
     if request.kind != "chat":
         return Reply(_ANSWERS[request.kind])
     try:

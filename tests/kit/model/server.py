@@ -5,7 +5,8 @@
         ...
         request = model.wait_for(lambda r: r.kind == "chat" and "weather" in r.last_user)
 
-Without a script, `model_script.default_reply` answers: directives in the user's text, or an echo.
+Without a script, `default_reply` of `tests.kit.model.script` answers: by the directives in the
+user's text, or with an echo.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class FakeModel(LocalServer):
             self._scripts.insert(0, _Script(reply, matches, times))
 
     def clear_scripts(self) -> None:
-        """Back to the default script."""
+        """Forget all scripts: `default_reply` answers again."""
         with self.journal.changed:
             self._scripts.clear()
 

@@ -15,7 +15,7 @@ End = Literal["finished", "disconnected", "error"]
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that the model makes."""
+    """A call of a tool that the fake model asks for in its reply."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model answers, and how fast."""
+    """What the fake model answers to one request, and how fast."""
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -70,7 +70,7 @@ class ModelRequest:
     body: bytes
     """The request's body as it came."""
     kind: str
-    """`chat`, or the name of an auxiliary task: see `model_script.kind_of`."""
+    """`chat`, or the name of an auxiliary task: see `kind_of` of `tests.kit.model.script`."""
     first_byte_at: float | None = None
     finished_at: float | None = None
     end: End | None = None

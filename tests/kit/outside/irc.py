@@ -114,7 +114,12 @@ class IrcUser:
         self._wait(lambda: nick in self._present.get(channel, ()), f"{nick} in {channel}")
 
     def wait_for(self, where: str, contains: str, *, after: int = 0) -> str:
-        """Return the first line there that contains a text, of those after the first so many."""
+        """Wait for a line in a channel that contains a text, and return it.
+
+        Private messages are in the channel that has this user's nick as its name.
+
+        The first ``after`` lines that this user has heard, in all places, do not count.
+        """
 
         def found() -> str | None:
             lines = (what for _who, place, what in self.heard[after:] if place == where)

@@ -24,7 +24,10 @@ LEAST_SECONDS = 120
 
 
 class FakePortal(LocalServer):
-    """Serves `POST /api/oauth/token`; `lifetime` is how long Hermes uses what it issues."""
+    """Serves `POST /api/oauth/token`, which gives new tokens for a refresh token.
+
+    `lifetime` is how many seconds Hermes uses an access token before it asks for the next one.
+    """
 
     def __init__(self, *, lifetime: float = 3.0) -> None:
         super().__init__()
@@ -55,7 +58,7 @@ class FakePortal(LocalServer):
             return refresh_token in self._valid
 
     def expired(self) -> bool:
-        """Say whether Hermes renews every access token that was issued so far."""
+        """Say whether Hermes would renew the access tokens now, all that were issued so far."""
         return time.time() > self._renewal
 
     def _issue(self, name: str) -> str:

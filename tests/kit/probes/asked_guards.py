@@ -64,7 +64,10 @@ _WAYS = {
 
 
 def main() -> None:
-    """Answer the questions on standard input, on standard output."""
+    """Read questions as JSON from standard input; write the answers as JSON on the last line.
+
+    A question is a pair of a way and a target. An answer is ``ALLOWED``, ``ASKS`` or ``REFUSES``.
+    """
     questions = json.load(sys.stdin)
     if profile := sys.argv[1:]:
         from hermes_router_worker.startup.bootstrap import become_profile

@@ -13,9 +13,10 @@ SLEEPER = f"sleep 3{os.getpid():08}"  # another run of these tests has its own
 
 
 def sleeping_tool(folder: Path) -> Reply:
-    """A tool call that leaves two processes, one of them in a session of its own.
+    """Return a model's reply that calls the terminal and leaves two sleeping processes.
 
-    Its script is put into a folder that the profile can read.
+    One of them has a session of its own. The script that starts them is written into ``folder``,
+    which the profile must be able to read.
     """
     script = folder / "sleep-on.sh"
     script.write_text(f"setsid {SLEEPER} &\n{SLEEPER}\n")
@@ -23,7 +24,7 @@ def sleeping_tool(folder: Path) -> Reply:
 
 
 def sleepers() -> list[psutil.Process]:
-    """Return those of its processes that run."""
+    """Return the processes of :func:`sleeping_tool` that still run, whoever their parent is."""
     return [
         process
         for process in psutil.process_iter(["cmdline"])

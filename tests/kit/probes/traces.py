@@ -65,7 +65,10 @@ class Traces:
         (folder / "handler.py").write_text(self._note + _HOOK)
 
     def processes(self) -> dict[str, set[int]]:
-        """Return for each kind that left a trace the processes that it named."""
+        """Return the ids of the processes in which, or below which, each kind of part has run.
+
+        A kind that has not run is left out.
+        """
         return {
             kind: {int(line) for line in file.read_text().split()}
             for kind in KINDS

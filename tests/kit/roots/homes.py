@@ -79,7 +79,7 @@ class Home:
 
     @property
     def config(self) -> Config:
-        """The content of its config.yaml."""
+        """The content of the home's config.yaml as a mapping, empty if there is no file."""
         path = self.path / "config.yaml"
         loaded = yaml.safe_load(path.read_text("utf-8")) if path.exists() else None
         return loaded or {}

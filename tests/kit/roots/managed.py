@@ -59,7 +59,7 @@ class ManagedInstall:
             shutil.rmtree(folder, ignore_errors=True)
 
     def environment(self, code: str) -> str:
-        """Run a piece of code in the store's Python, as Hermes's installer does."""
+        """Run code in the store's Python, as Hermes's installer does; return what it printed."""
         return subprocess.run(
             [str(self.python), "-I", "-c", code],
             env={"PATH": os.defpath, "HOME": str(self.home), "HERMES_HOME": str(self.home)},
@@ -70,7 +70,10 @@ class ManagedInstall:
         ).stdout
 
     def add_generation(self, name: str) -> Path:
-        """Build an environment with all dependencies, the router, and Hermes as it is now."""
+        """Build a new environment with all dependencies, the router and Hermes; return its folder.
+
+        Nothing uses it before :meth:`select`.
+        """
         generation = self.state / "environments" / name
         generation.mkdir(parents=True)
         (generation / ".lease-managed").touch()
@@ -90,14 +93,17 @@ class ManagedInstall:
         return environment
 
     def select(self, environment: Path) -> None:
-        """Commit an environment: what starts from now on uses it."""
+        """Make an environment the one that everything uses which starts from now on."""
         facts = {"packages": {"venv": {"environment": str(environment)}}}
         fresh = self.state / "facts.json.new"
         fresh.write_text(json.dumps(facts))
         fresh.replace(self.state / "facts.json")
 
     def collect(self) -> str:
-        """Remove what nothing uses, whatever its age, by Hermes's own collector; name it."""
+        """Have Hermes's own collector remove environments that nothing uses, whatever their age.
+
+        Returns what the collector printed.
+        """
         code = (
             f"import sys; sys.path.insert(0, {str(self.checkout)!r}); from pathlib import Path; "
             "from hermes_cli.runtime_state import collect_generations as collect; "

@@ -49,7 +49,11 @@ def by_router(
     settings: Mapping[str, Any] | None = None,
     chats: Mapping[int, str] | None = None,
 ) -> None:
-    """Let hermes-router serve the same, with these `hermes_router` settings."""
+    """Let hermes-router serve topics of the forum, and whole chats, for profiles.
+
+    ``topics`` and ``chats`` name the profile for each; ``settings`` are merged into
+    ``hermes_router`` of the configuration.
+    """
     forum = {str(topic): profile for topic, profile in topics.items()}
     whole = {str(chat): profile for chat, profile in (chats or {}).items()}
     root.configure(

@@ -89,7 +89,7 @@ _OWN = {
 
 
 def environ() -> dict[str, str]:
-    """Return what Hermes must find in its environment to have texts: nothing if it has its own."""
+    """Return the variables with which Hermes finds texts to say; {} if it has texts of its own."""
     folder = catalogs()
     return {} if folder is None else {VARIABLE: str(folder)}
 

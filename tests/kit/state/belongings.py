@@ -82,7 +82,7 @@ else:
 
 
 def plant(path: Path, text: str, mode: int = 0o600) -> Path:
-    """Write a file, with the folders that it lies in."""
+    """Write a file with these permissions; make its folders if needed. Returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
     path.chmod(mode)
@@ -90,7 +90,11 @@ def plant(path: Path, text: str, mode: int = 0o600) -> Path:
 
 
 def equip(home: Home) -> None:
-    """Give a profile one of each thing."""
+    """Give a profile a plugin with a tool, an event hook, a skill, a shell hook and a personality.
+
+    The shell hook refuses a terminal command that contains ``forbidden``. The event hook appends
+    what it sees to ``witnessed`` in the home.
+    """
     plant(home.path / "plugins" / "kit" / "plugin.yaml", "name: kit\nversion: 1.0.0\n")
     plant(home.path / "plugins" / "kit" / "__init__.py", _PLUGIN)
     plant(home.path / "hooks" / "witness" / "handler.py", _WITNESS)
@@ -114,7 +118,7 @@ def equip(home: Home) -> None:
 
 
 def connect(home: Home) -> None:
-    """Give a profile a real MCP server."""
+    """Give a profile an MCP server with the tool ``weigh``, which says whose server it is."""
     command = {
         "command": sys.executable,
         "args": [str(plant(home.path / "server.py", _MCP_SERVER))],
@@ -124,7 +128,10 @@ def connect(home: Home) -> None:
 
 
 def install_browser(root: HermesRoot, home: Home) -> Path:
-    """Give a profile a program in place of the browser; return where its calls are noted."""
+    """Give a profile a program that stands for the browser; return the file that lists its calls.
+
+    Each line of the file is a JSON object with the arguments and a part of the environment.
+    """
     folder, seen = root.base / "bin", root.base / "browser.log"
     text = _BROWSER.format(python=sys.executable, seen=str(seen))
     home.configure({"browser": {"backend": "off"}})  # Hermes 0.22 has another program for it, too

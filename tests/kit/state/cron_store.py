@@ -78,14 +78,14 @@ class CronStore:
         return self.add(name, due=due, script=f"{name}.sh", no_agent=True, **fields)
 
     def move(self, number: str, due: float, **fields: Any) -> None:
-        """Make a job due in so many seconds."""
+        """Make a job due in so many seconds (negative: it was due), and set ``fields`` of it."""
         with self._locked() as jobs:
             for job in jobs:
                 if job["id"] == number:
                     job.update(next_run_at=moment(due), **fields)
 
     def claim(self, number: str) -> None:
-        """Note a run of a job that has not begun, and never will: its process is gone."""
+        """Add a run of a job to the ledger that was claimed by a dead process and has not begun."""
         query = "INSERT INTO executions"
         query += " (id, job_id, source, process_id, pid, process_started_at, status, claimed_at)"
         query += " VALUES (?, ?, 'builtin', 'gone', ?, 1, 'claimed', ?)"
@@ -128,7 +128,10 @@ class CronStore:
         return job is None or (not job["enabled"] and job["state"] == "completed")
 
     def wait_run(self, number: str, count: int = 1, timeout: float = 150.0) -> list[Job]:
-        """Return the runs of a job when so many have ended and the store says so."""
+        """Wait until so many runs of a job have ended, and no one has claimed it; return its runs.
+
+        After ``timeout`` seconds without that, TimeoutError is raised.
+        """
         deadline = time.monotonic() + timeout
         while True:
             runs = self.runs(number)
@@ -153,14 +156,17 @@ class CronStore:
 
 
 def begun(folder: Path) -> str:
-    """Return what runs of a blocking job have written."""
+    """Return what the script BLOCKING has written, a line for each run; empty if none has begun."""
     path = folder / "runs"
     return path.read_text() if path.exists() else ""
 
 
 @contextmanager
 def running_job(cron: CronStore, folder: Path, **fields: Any) -> Iterator[tuple[str, int]]:
-    """Have a job that runs, until the end of the block."""
+    """Add a due job that runs until the end of the block; wait until a gateway has begun it.
+
+    Yields the job's id, and the id of the process that started its script.
+    """
     number = cron.add_script("long", BLOCKING.format(folder=folder), due=-5, **fields)
     try:
         wait_until(lambda: begun(folder) != "")

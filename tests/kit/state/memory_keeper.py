@@ -20,7 +20,11 @@ class Keeper(MemoryProvider):
 
 
 def install(home: Path) -> None:
-    """Put the provider among a profile's plugins; it writes lines into ``kept.jsonl`` there."""
+    """Put the provider ``keeper`` among a profile's plugins.
+
+    At the end of a session it appends a line to ``kept.jsonl`` in the home: what the user said, and
+    which session it was.
+    """
     plugin = home / "plugins" / "keeper"
     plugin.mkdir(parents=True)
     (plugin / "__init__.py").write_text(_PLUGIN)

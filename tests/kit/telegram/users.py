@@ -26,7 +26,10 @@ REACTION_SECONDS = 0.3
 
 
 class TelegramUsers(TelegramApi):
-    """Injects what users do, as updates of a bot (`Origin` says where)."""
+    """Does what people do on the fake Telegram; their bot gets it as updates.
+
+    `Origin` says who does it, and where.
+    """
 
     def __init__(self, token: str = TOKEN, user_name: str = "Ada") -> None:
         super().__init__()

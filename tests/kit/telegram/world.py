@@ -46,7 +46,10 @@ class BotState:
         return {"id": self.id, "is_bot": True, "first_name": name, "username": self.username}
 
     def queue(self, kind: str, payload: dict[str, Any]) -> int | None:
-        """Queue an update; None when the bot has not asked for this kind."""
+        """Add an update for the bot to fetch; return its id.
+
+        Returns None, and adds nothing, if the bot has not asked for updates of this kind.
+        """
         if self.allowed and kind not in self.allowed:
             return None
         update_id = self.next_update

@@ -219,7 +219,7 @@ class Hostile:
 
 
 def framed(data: bytes) -> bytes:
-    """Return a frame."""
+    """Return bytes as a frame of the protocol: with their length in front."""
     return len(data).to_bytes(4, "big") + data
 
 
@@ -263,7 +263,7 @@ class DeliveryService(NoPost):
 
 
 def services() -> TurnServices:
-    """Return what turns need that start a new worker each."""
+    """Return the services for turns each of which starts a worker: none is prepared."""
     return TurnServices(
         workers=pool.WorkerPool({}, budget=0),
         delivery=DeliveryService(),

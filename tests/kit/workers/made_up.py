@@ -154,7 +154,7 @@ def start_as(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def serve(scene: Scene, settings: Settings = QUICK, text: str = "hi") -> Turn:
-    """Serve one message to the end of the worker."""
+    """Send one message to a worker of its own; return the turn after the worker has ended."""
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
         turn = await dispatcher.serve(scene, EventSender({"text": text}, {}), settings)

@@ -79,7 +79,7 @@ class WorkerKit:
     # -- used by turns -------------------------------------------------------------------------
 
     def start(self) -> WorkerProcess:
-        """Start a worker."""
+        """Start a worker: from the template if there is one, else cold. Returns it."""
         launch = self._template.launch if self._template is not None else None
         worker: WorkerProcess = self.call(lambda: start_worker(self._order, launch=launch))
         return worker
@@ -94,11 +94,14 @@ class WorkerKit:
         return self._portal.call(limited)
 
     def begin(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Start a task in that event loop."""
+        """Start a coroutine function as a task in the workers' event loop; do not wait for it."""
         return self._portal.start_task_soon(function, *args)
 
     def start_message(self, source: Any) -> msg.Start:
-        """Return what a gateway with a real Telegram adapter says of a session."""
+        """Return the start message that a gateway with a real Telegram adapter would send.
+
+        `source` says which session it is.
+        """
         fields = dict(source_fields(source))
         origin = msg.Place(
             platform="telegram", chat_id=str(source.chat_id), thread_id=source.thread_id
@@ -206,7 +209,10 @@ class Turn:
         return msg.FileRef(stream=stream, name=path.name, size=len(data))
 
     def click(self, prompt: msg.Call, *answer: str, typed: bool = False) -> msg.Resolved:
-        """Answer a prompt; return what the worker says to the click."""
+        """Answer a prompt that the worker showed, as a person would; return the worker's answer.
+
+        With `typed` the person will type the answer.
+        """
         number = next(_numbers)
         self._send(msg.Resolve(id=number, call=prompt.id, answer=list(answer), typed=typed))
         found: msg.Resolved = self.wait_message(

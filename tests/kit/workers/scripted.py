@@ -10,7 +10,10 @@ from hermes_router.protocol.framing import EndOfFrames
 
 
 class ScriptedWorker:
-    """Says messages, None for its end; ``told`` is what it was sent."""
+    """Plays a worker: it gives out the messages that a test puts in with `says`.
+
+    None among them is the worker's end. `told` has what was sent to the worker.
+    """
 
     frame_bytes = 100
 
