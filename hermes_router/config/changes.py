@@ -50,7 +50,8 @@ def _by_place(config: RouterConfig) -> dict[str, Route]:
 
 def _place(route: Route) -> str:
     place = ":".join(filter(None, (route.platform, route.chat_id, route.thread_id)))
-    for name, value in (("guild", route.guild_id), ("user", route.user_id)):
+    named = (("guild", route.guild_id), ("user", route.user_id), ("bot of", route.bot_profile))
+    for name, value in named:
         place += f" {name} {value}" if value else ""
     return place
 

@@ -11,13 +11,16 @@ import msgspec
 from hermes_router.config.model import RouterConfig
 
 #: The fields of a route that count; its name, its line and its file do not.
-_SAID = ("platform", "guild_id", "chat_id", "thread_id", "user_id", "profile", "enabled")
+_SAID = (
+    *("platform", "guild_id", "chat_id", "thread_id", "user_id", "bot_profile"),
+    *("profile", "enabled"),
+)
 
 
 def digest(config: RouterConfig) -> str:
     """Return 16 hexadecimal digits that are the same for configurations with the same content.
 
-    Comments, the names and bots of routes, and the order of routes do not count.
+    Comments, the names of routes, and the order of routes do not count.
     """
     routes = sorted(
         [str(getattr(route, name) or "") for name in _SAID] for route in config.table.routes

@@ -170,6 +170,7 @@ def route_fields(route: Route) -> dict[str, Any]:
         "chat_id": route.chat_id,
         "thread_id": route.thread_id,
         "user_id": route.user_id,
+        "bot_profile": route.bot_profile,
         "name": route.name,
         "enabled": route.enabled,
         "specificity": route.specificity,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hermes_router.config.changes import changes
+from hermes_router.config.digest import digest
 from hermes_router.config.model import load
 from hermes_router.config.watcher import ConfigWatcher
 
@@ -50,6 +51,25 @@ def test_each_changed_route_and_setting_is_named(tmp_path: Path) -> None:
     assert any(line.startswith("unmatched") and "deny" in line for line in said)
     assert len(said) == 7
     assert changes(load(old), load(old)) == []
+
+
+OF_ONE_BOT = """\
+gateway:
+  profile_routes:
+    - {platform: telegram, chat_id: "-100", profile: career}
+    - {platform: telegram, chat_id: "-100", profile: finance, bot_profile: kid}
+"""
+
+
+def test_the_routes_of_one_place_for_two_bots_are_two_routes(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(OF_ONE_BOT)
+    new.write_text(OF_ONE_BOT.replace("bot_profile: kid", "bot_profile: systems"))
+    assert sorted(changes(load(old), load(new))) == [
+        "route added: telegram:-100 bot of systems -> finance",
+        "route removed: telegram:-100 bot of kid -> finance",
+    ]
+    assert digest(load(old)) != digest(load(new))
 
 
 def test_a_new_file_is_not_listed_without_end(tmp_path: Path) -> None:
