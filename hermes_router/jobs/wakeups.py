@@ -46,7 +46,7 @@ class Wakeup(NamedTuple):
 
 
 class Wakeups:
-    """The sessions whose recurring prompts a worker must run in time, stored in ``file``."""
+    """For each session with a recurring prompt: when a worker must be started; kept in ``file``."""
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, _Content)

@@ -53,7 +53,7 @@ class Progress:
         self._silent = False
 
     def attach(self, adapter: Any) -> None:
-        """Follow the events of this adapter and its runner."""
+        """Set the adapter that holds the waiting events of the session, before the first event."""
         self._adapter = adapter
 
     def take(self, event: Any, number: int) -> None:

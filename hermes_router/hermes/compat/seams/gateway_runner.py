@@ -31,7 +31,10 @@ def loop_of(runner: Any) -> asyncio.AbstractEventLoop | None:
 
 
 def catch_up(module: ModuleType, then: Callable[[Any], None]) -> None:
-    """If a gateway runs already, call ``then`` with it, on its event loop."""
+    """If a gateway runs already, have its event loop call ``then`` with its runner; do not wait.
+
+    ``module`` is Hermes's module that holds the running gateway.
+    """
     reference = getattr(module, "_gateway_runner_ref", None)
     runner = reference() if callable(reference) else None
     loop = loop_of(runner) if runner is not None else None

@@ -98,7 +98,10 @@ def fresh_entry(store: Any, session_key: str) -> Any:
 
 
 def entry_of(row: Row) -> Any | None:
-    """Return the entry for a row; None for another version's row, which Hermes skips."""
+    """Return the entry that Hermes makes of a stored row; None for a row that Hermes cannot read.
+
+    Hermes skips such rows: another version of it has written them.
+    """
     try:
         return importlib.import_module("gateway.session").SessionEntry.from_dict(row)
     except (KeyError, TypeError, ValueError):

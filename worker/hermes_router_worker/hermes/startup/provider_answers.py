@@ -35,11 +35,12 @@ def ask_provider() -> None:
 
 
 def look_ahead_beside(look_ahead: Callable[[], None]) -> bool:
-    """Call ``look_ahead`` in a thread of its own and return True; return False if that is unsafe.
+    """Start what a first turn would wait for, in threads, while the worker waits for a message.
 
-    It is unsafe if looking up the login can refresh it. A turn that begins meanwhile would refresh
-    it too, and such tokens can be used only once. In both cases, Hermes begins to look for the
-    machine's Python tools if the profile's prompts mention them.
+    Hermes looks for the machine's Python tools if the profile's prompts mention them.
+    ``look_ahead``, which looks up the login of the model's provider, is called where that cannot
+    refresh the login: a turn that begins meanwhile would refresh it too, and a login can be
+    refreshed only once. Returns False if ``look_ahead`` was not called.
     """
     from hermes_cli.config import load_config
 
