@@ -7,12 +7,14 @@ silently ignored.
 
 The order of a worker's life::
 
-    worker  -> hello, ready              (ready: built, has nothing of any session yet)
+    worker  -> hello                     (a prepared worker sends its ready now, before start)
     gateway -> start, [chunk ...] event  (the session and its first message)
+    worker  -> ready                     (its Hermes is built)
     worker  -> accepted, handled         (or refused: offer that message to another worker)
     worker  -> call / [chunk ...] call   (adapter calls; the gateway answers each by result)
     gateway -> [chunk ...] event         (messages that arrive meanwhile; again accepted/refused)
     worker  -> run_result                (the outcome of the agent's run)
+    worker  -> next_wakeup               (if changed: when its next recurring prompt is due)
     worker  -> idle                      (reply delivered, state saved; the next turn may begin)
     worker  -> commands                  (if asked: the profile's commands, for the chat's menu)
     worker  -> call ...                  (post-turn work may still send)
@@ -51,14 +53,14 @@ CHUNK_BYTES = 256 * 1024
 class Message(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True
 ):
-    """The base of all messages: it adds the ``op`` field, with the tag of the class."""
+    """The base of all messages: it adds the field ``op``, which holds the name of the message."""
 
 
 class FileRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file whose bytes were sent before, as chunks.
+    """A file whose bytes were sent before, each piece as a :class:`Chunk`.
 
     Attributes:
-        stream: the stream number that those chunks have.
+        stream: the stream number that those chunks have; an empty file has no chunk.
         name: a plain file name, never a path: the receiver chooses the folder.
         size: bytes of the whole file.
     """
@@ -69,7 +71,15 @@ class FileRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A conversation to which a worker may send, with the name that people gave it."""
+    """A conversation to which a worker may send, with the name that people gave it.
+
+    Attributes:
+        platform: the platform's name as Hermes writes it, for example ``telegram``.
+        chat_id: the platform's id of the chat.
+        thread_id: the platform's id of the thread in it; None if the place is no thread.
+        name: what people see, such as the titles of the group and the topic; empty if unknown.
+        kind: Hermes's type of the chat, such as ``dm`` or ``group``; empty if unknown.
+    """
 
     platform: str
     chat_id: str
@@ -79,12 +89,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class DeliveredText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A text that the gateway sent for a worker that died.
+    """A text that the gateway sent for a worker that died before it could record that.
+
+    The profile's list of unsent replies may still have it. The next worker marks it there as sent,
+    so that nobody gets it twice.
 
     Attributes:
-        name: the text's hash, see :mod:`hermes_router.protocol.delivered`.
-        since: when that worker began, Unix seconds.
-        until: when it ended, Unix seconds.
+        name: a hash of place and text, see :mod:`hermes_router.protocol.delivered`.
+        since: only an entry of the list that was written after this time is meant, Unix seconds.
+        until: and only if it was written before this time, Unix seconds.
     """
 
     name: str
@@ -96,13 +109,15 @@ class DeliveryScope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Where a worker may send. The gateway checks again whenever the worker sends something.
 
     Attributes:
-        platforms: the platforms that the gateway is connected to.
-        origin: the conversation that the worker serves, if it serves one.
-        homes: the profile's home channel on each platform where it has one.
-        places: the conversations that are known to be the profile's.
-        anywhere: the profile may send to every place.
-        tool: the model gets a tool for sending.
-        settled: texts that were sent for workers which died before they could record that.
+        platforms: the platforms that the gateway is connected to, by Hermes's names.
+        origin: the conversation that the worker serves; None for a job.
+        homes: the profile's home channel on each platform where it has one. The worker gives it to
+            its Hermes if the profile has chosen none itself.
+        places: the conversations to which the profile may send, at most 300; the gateway allows
+            the others too.
+        anywhere: true if the profile may send to every place.
+        tool: true if the worker must offer its model a tool for sending.
+        settled: the profile's replies that the worker must not send again.
     """
 
     platforms: list[str] = []
@@ -120,10 +135,11 @@ class Sticker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     The picture is the message's only file. There is no file if it could not be fetched.
 
     Attributes:
-        mark: the text that the worker replaces by the description.
-        id: the platform's id of the sticker, the same for every sender.
-        emoji: the emoji that the platform gives for the sticker.
-        set_name: the name of the set that the sticker belongs to.
+        mark: the part of the message's text that the worker replaces by the description.
+        id: the platform's id of the sticker, the same for every sender. The worker keeps the
+            description under this id, and asks its vision model only once.
+        emoji: the emoji that the platform gives for the sticker; empty if none.
+        set_name: the name of the set that the sticker belongs to; empty if none.
     """
 
     mark: str
@@ -136,7 +152,14 @@ class Sticker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Chunk(Message, frozen=True, kw_only=True, tag="chunk"):
-    """A piece of the file ``stream``. The message that uses the file follows its last piece."""
+    """A piece of a file. The message that uses the file, by a :class:`FileRef`, comes later.
+
+    The receiver appends the pieces of one stream in the order in which they come.
+
+    Attributes:
+        stream: a number that the sender has given to no other file.
+        data: the bytes, at most ``CHUNK_BYTES``.
+    """
 
     stream: int
     data: bytes
@@ -148,13 +171,15 @@ class Chunk(Message, frozen=True, kw_only=True, tag="chunk"):
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     """The worker's first message: which profile, protocol and versions it has.
 
+    The gateway answers with :class:`Start` or :class:`Job`, and does not wait for :class:`Ready`.
+
     Attributes:
-        protocol: the version of the protocol; the gateway refuses another than its own.
-        router: the version of hermes-router.
-        hermes: the version of Hermes.
-        python: the version of Python.
-        pid: the worker's own process id.
-        profile: the name of the profile.
+        protocol: the version of the protocol; the gateway ends a worker with another than its own.
+        router: the version of hermes-router; the gateway does not use it.
+        hermes: the version of Hermes, for the worker log.
+        python: the version of Python; the gateway does not use it.
+        pid: the worker's own process id, for the worker log; in a sandbox that of its namespace.
+        profile: the name of the profile; the gateway ends a worker that names another profile.
     """
 
     protocol: int
@@ -166,21 +191,44 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
 
 
 class Ready(Message, frozen=True, kw_only=True, tag="ready"):
-    """The worker is built and waits for :class:`Start`; ``phases`` are the seconds of each step."""
+    """The worker has built its Hermes, and can serve the first event or do its job.
+
+    It is sent once. A prepared worker sends it before it gets :class:`Start` or :class:`Job`, every
+    other worker after that. From now on the gateway applies ``timeouts.silence`` in place of
+    ``timeouts.start``. If a worker ends before this, the gateway may wait before it starts the
+    profile's next one.
+
+    Attributes:
+        phases: the seconds that each step of the start took, for the worker log. The names are
+            free, for example ``import``: small letters, digits, points and underscores.
+    """
 
     phases: dict[str, float]
 
 
 class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
-    """The worker has accepted event ``event``, and passed it to its Hermes."""
+    """The worker has accepted an event, and passes it to its Hermes after this.
+
+    The gateway offers that message to another worker only if this one dies and has not begun it,
+    see :class:`Progress`. If the worker dies while it works on the message, people get a notice.
+
+    Attributes:
+        event: the ``id`` of the :class:`Event`.
+    """
 
     event: int
 
 
 class Handled(Message, frozen=True, kw_only=True, tag="handled"):
-    """The worker's adapter has handled event ``event``: its command is executed, or its turn begun.
+    """The worker has passed an event to its Hermes: its command is executed, or its turn has begun.
 
-    ``halted`` is true if the event has stopped the session's run, so that no part of it may go on.
+    It follows :class:`Accepted`, also if Hermes failed. The gateway waits for it after a command.
+
+    Attributes:
+        event: the ``id`` of the :class:`Event`.
+        halted: true if the event is a command that has stopped the session's run. After ``/stop``
+            the gateway then waits for :class:`Idle`. It ends the worker's process tree if that
+            does not come within ``timeouts.stop`` seconds after the offer.
     """
 
     event: int
@@ -188,21 +236,32 @@ class Handled(Message, frozen=True, kw_only=True, tag="handled"):
 
 
 class Refused(Message, frozen=True, kw_only=True, tag="refused"):
-    """Event ``event`` came too late for this worker, which has done nothing with it."""
+    """The worker does not take an event, and has done nothing with it.
+
+    The worker accepts no more events, or the event has ``answer`` and the session waits for no
+    answer. In the first case the gateway offers the message to another worker. In the second
+    case, it tells people that it takes no new messages now.
+
+    Attributes:
+        event: the ``id`` of the :class:`Event`.
+    """
 
     event: int
 
 
 class Call(Message, frozen=True, kw_only=True, tag="call"):
-    """Call a method of the platform's adapter. The gateway answers with :class:`Result`.
+    """The worker calls a method of the platform's adapter in the gateway.
+
+    The gateway answers with :class:`Result`. Several calls may wait for their results at once.
 
     Attributes:
-        id: the number of the call.
-        method: the name of the method.
+        id: the number of the call; calls, deliveries and reactions count together.
+        method: the name of the method, one of ``methods`` of :class:`Start`.
         args: the keyword arguments, as plain values. A local file is written as ``{"$file": a
             FileRef as a map}``.
         answers: if this call sends the last part of an answer: the last event that it answers; else
-            0.
+            0. If the call succeeds, the events up to this number count as answered, also if the
+            worker dies then.
     """
 
     id: int
@@ -212,16 +271,22 @@ class Call(Message, frozen=True, kw_only=True, tag="call"):
 
 
 class Deliver(Message, frozen=True, kw_only=True, tag="deliver"):
-    """Send a text and files to the place ``platform``, ``chat_id``, ``thread_id``.
+    """The worker has the gateway send a text and files to a conversation.
 
-    The value of the :class:`Result` is that of Hermes's own function for sending: a map with
-    ``success`` or with ``error``.
+    The gateway answers with :class:`Result`. Its value is like that of Hermes's own function for
+    sending: a map with ``success``, or with ``error`` if not everything was sent.
 
     Attributes:
         id: the number of the request; calls, deliveries and reactions count together.
-        files: files that are sent after the text.
-        voice: the indexes of those files that are voice messages.
-        as_documents: send pictures and videos unchanged, as documents.
+        platform: the platform's name as Hermes writes it.
+        chat_id: the platform's id of the chat.
+        thread_id: the platform's id of the thread. None means the chat itself. If the profile may
+            not send there, the gateway tries the thread of the worker's own conversation, and then
+            that of the home channel, if they are in the same chat.
+        text: the text; empty if only files are sent.
+        files: files that are sent after the text. The text of a single file may become its caption.
+        voice: the indexes in ``files``, from 0, of those that are voice messages.
+        as_documents: true if pictures and videos are sent unchanged, as documents.
     """
 
     id: int
@@ -235,10 +300,18 @@ class Deliver(Message, frozen=True, kw_only=True, tag="deliver"):
 
 
 class React(Message, frozen=True, kw_only=True, tag="react"):
-    """Set the reaction ``emoji`` on a message; without ``emoji``, remove the reaction.
+    """The worker has the gateway set a reaction on a message, or remove it.
 
-    Without ``message_id`` the message is the conversation's last one. The gateway answers as it
-    answers :class:`Deliver`.
+    The gateway answers as it answers :class:`Deliver`.
+
+    Attributes:
+        id: the number of the request; calls, deliveries and reactions count together.
+        platform: the platform's name as Hermes writes it.
+        chat_id: the platform's id of the chat.
+        thread_id: the platform's id of the thread; None is treated as in :class:`Deliver`.
+        message_id: the platform's id of the message, which the gateway must have received lately;
+            None for the newest one that it received in the conversation.
+        emoji: the reaction; None removes it.
     """
 
     id: int
@@ -250,13 +323,20 @@ class React(Message, frozen=True, kw_only=True, tag="react"):
 
 
 class Idle(Message, frozen=True, kw_only=True, tag="idle"):
-    """The reply is delivered and the session's state is saved.
+    """All accepted events are answered and the session's state is saved, or the job has ended.
+
+    For the gateway, all accepted events are done now, unless ``cut_off`` is true. It serves the
+    session's next event by this worker if ``resident`` is true, else by another one. A worker must
+    not send this before :class:`Ready`. After one without ``resident`` it must send neither another
+    one nor :class:`Accepted`.
 
     Attributes:
-        resident: background work of this session goes on in this worker, so the worker stays and
-            accepts the session's next events.
-        cut_off: :class:`Finish` interrupted the turn, so there may be no reply. Hermes resumes the
-            turn when the session is served next.
+        resident: background work of this session goes on in this worker, or a person may still use
+            a confirmation or picker of it. So the worker stays and accepts the session's next
+            events, until it sends :class:`Draining` or an ``idle`` without ``resident``.
+        cut_off: a :class:`Finish` with ``resume`` interrupted the turn, so there may be no reply.
+            The session has a mark, by which Hermes resumes the turn when the session is served
+            next.
     """
 
     resident: bool = False
@@ -266,9 +346,13 @@ class Idle(Message, frozen=True, kw_only=True, tag="idle"):
 class Progress(Message, frozen=True, kw_only=True, tag="progress"):
     """The worker's progress with the session's events, which it works on in order of their numbers.
 
+    The worker sends it after each change, at the latest before its next call. If the worker dies,
+    the gateway has another worker serve the events in ``waiting``. For those that the worker has
+    begun and not answered, people get a notice.
+
     Attributes:
         done: all events before this number are done, except those in ``waiting``.
-        waiting: events that wait in the worker's memory and are not begun.
+        waiting: the ids of events that wait in the worker's memory and are not begun.
     """
 
     done: int
@@ -276,25 +360,44 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
 
 
 class BackgroundWork(Message, frozen=True, kw_only=True, tag="background_work"):
-    """The background work in the worker, which would end with it, in words for people.
+    """The worker says which background work would be lost if it ended now, at each change.
 
-    This list replaces the list that the worker sent before.
+    When the worker has ended, for any reason, the gateway tells the conversation which works of the
+    last list have ended. So the last list of a worker that leaves nothing behind must be empty.
+
+    Attributes:
+        works: each piece of background work in words for people, without secrets; empty if there
+            is none. This list replaces the list that the worker sent before.
     """
 
     works: list[str]
 
 
 class NextWakeup(Message, frozen=True, kw_only=True, tag="next_wakeup"):
-    """When the gateway must wake the session, in Unix seconds; None if never."""
+    """The worker says when the session's next recurring prompt (``/loop``, ``/heartbeat``) is due.
+
+    It is sent before :class:`Idle`: the first time always, later if the time has changed. The
+    gateway keeps the time in a file. When it has come, the gateway sends the session an
+    :class:`Event` with ``wake``, and starts a worker for that if none runs.
+
+    Attributes:
+        at: Unix seconds; None if there is no such prompt, which removes the time from the file.
+    """
 
     at: float | None
 
 
 class Commands(Message, frozen=True, kw_only=True, tag="commands"):
-    """The slash commands that the profile offers on the session's platform, with descriptions.
+    """The slash commands that the profile offers on a platform; the gateway puts them into menus.
 
-    ``of`` names the state of the files that they were read from. The gateway sends it back as
-    ``menu`` of the next :class:`Start`, so that a worker reports only changes.
+    A worker with a session sends it after :class:`Idle`, unless ``menu`` of :class:`Start` is None
+    or equal to its ``of``. A worker with a ``menu`` job sends it before :class:`Ended`.
+
+    Attributes:
+        of: a name that the worker makes for the state of the files from which it read the commands.
+            The gateway sends it back as ``menu``, so that a worker reports only changes.
+        commands: the name, without a slash, and the description of each command. The gateway
+            leaves out names that are no plain words, and what follows the first 100.
     """
 
     of: str
@@ -302,11 +405,28 @@ class Commands(Message, frozen=True, kw_only=True, tag="commands"):
 
 
 class Draining(Message, frozen=True, kw_only=True, tag="draining"):
-    """The worker accepts no more events; it finishes what it has accepted, and exits."""
+    """The worker accepts no more events: it refuses those that still come, and exits soon.
+
+    It is normally sent after the last :class:`Idle`, just before the end of the stream. If it comes
+    earlier, the worker must still finish what it has accepted, and send an ``idle`` without
+    ``resident``. The gateway offers the worker nothing more and closes its prompts. When all is
+    answered, it ends a worker that takes longer than ``timeouts.post_turn`` plus 10 seconds.
+    """
 
 
 class Resolved(Message, frozen=True, kw_only=True, tag="resolved"):
-    """The worker's answer to :class:`Resolve` ``id``: a text to show, nothing, or an error."""
+    """The worker has done what a person's answer to a prompt asks for; one for each ``resolve``.
+
+    If the prompt is a confirmation or a picker, the adapter shows the text in the chat. For other
+    prompts, and if both are None, the gateway shows nothing.
+
+    Attributes:
+        id: the ``id`` of the :class:`Resolve`.
+        value: the text to show; None if there is none, or if nothing waited for the answer any
+            more.
+        error: why it failed, for the adapter's code that handles the click; None if it did not
+            fail.
+    """
 
     id: int
     value: str | None = None
@@ -314,24 +434,42 @@ class Resolved(Message, frozen=True, kw_only=True, tag="resolved"):
 
 
 class Closed(Message, frozen=True, kw_only=True, tag="closed"):
-    """The worker waits no more for the prompt that its call ``call`` showed."""
+    """The worker waits no more for an answer to a prompt: a typed word answered it, or it expired.
+
+    The gateway closes the prompt, so that it sends no :class:`Resolve` for later clicks. After a
+    ``resolve`` without ``typed`` the prompt is closed already, and this is not needed.
+
+    Attributes:
+        call: the ``id`` of the :class:`Call` that showed the prompt.
+    """
 
     call: int
 
 
 class Begun(Message, frozen=True, kw_only=True, tag="begun"):
-    """The worker has claimed the job ``name``: it counts as run now, even if the worker dies."""
+    """The worker has claimed its cron job and runs it after this: the job counts as run now.
+
+    If the worker dies between this and :class:`Ended`, the gateway does not repeat the job. It
+    starts another worker with ``lost`` of :class:`Job`. Without this message it tries the job
+    again later. Other jobs than cron jobs do not send it.
+
+    Attributes:
+        name: the job's name in the profile's cron file, or its id if it has no name.
+    """
 
     name: str
 
 
 class Ended(Message, frozen=True, kw_only=True, tag="ended"):
-    """The outcome of a :class:`Job`.
+    """The outcome of a :class:`Job`; the worker sends it once, and :class:`Idle` after it.
+
+    The gateway writes the outcome into the worker log and into its report about a cron job. A
+    worker that ends without this message has failed, unless the gateway told it to end.
 
     Attributes:
         outcome: with ``not_due`` and ``busy`` the worker did nothing; ``busy`` means that another
             process does the job.
-        detail: why the job failed or was not done, or what the maintenance did.
+        detail: why the job failed or was not done, or what the maintenance did; may be empty.
     """
 
     outcome: Literal["done", "failed", "not_due", "busy"]
@@ -339,7 +477,17 @@ class Ended(Message, frozen=True, kw_only=True, tag="ended"):
 
 
 class Phase(Message, frozen=True, kw_only=True, tag="phase"):
-    """The turn has reached a phase, for the worker log, for example ``model_request``."""
+    """The turn has reached a phase; the worker log gets the seconds since the turn began.
+
+    Only the first time counts. One phase has a meaning: a worker must send ``model_request`` just
+    before it asks its model for the first time. From then on tools may run, so the gateway has no
+    other worker repeat the message.
+
+    Attributes:
+        name: at most 32 characters: small letters, digits, points and underscores, a letter first.
+            A turn has at most 32 phases, with those of :class:`Ready` and of the gateway. Anything
+            else is a protocol error.
+    """
 
     name: str
 
@@ -347,17 +495,21 @@ class Phase(Message, frozen=True, kw_only=True, tag="phase"):
 class RunResult(Message, frozen=True, kw_only=True, tag="run_result"):
     """The outcome of one run of the session's agent; sent before the next :class:`Idle`.
 
+    The gateway puts it into its report about the turn. There may be several before one ``idle``:
+    the gateway adds up their numbers, and keeps the outcome of the last one.
+
     Attributes:
-        outcome: ``no_model`` means that no model could be asked, for example without a key.
+        outcome: ``answered``; ``model_failed``; ``no_model``, no model could be asked, for example
+            without a key; ``interrupted``, the run was stopped before its end.
         error: why the run failed, without secrets; empty if it did not fail.
-        model: the model that was asked last.
-        provider: the provider of that model.
-        fallback: the configured model did not answer, and another model was asked.
-        calls: requests to the model in this run.
-        input_tokens: tokens that this run sent.
-        output_tokens: tokens that this run received.
-        cost: cost of this run in US dollars; None if unknown.
-        session: Hermes's id of the session.
+        model: the model that was asked last; empty if the agent did not run to its end.
+        provider: the provider of that model; empty in the same case.
+        fallback: true if the configured model did not answer, and another model was asked.
+        calls: the number of requests to the model in this run.
+        input_tokens: the number of tokens that this run sent to the model.
+        output_tokens: the number of tokens that this run got from it.
+        cost: cost of this run in US dollars; None if it is unknown or nothing.
+        session: Hermes's id of the session; empty if the agent did not run to its end.
     """
 
     outcome: Literal["answered", "model_failed", "no_model", "interrupted"]
@@ -373,17 +525,38 @@ class RunResult(Message, frozen=True, kw_only=True, tag="run_result"):
 
 
 class LimitReached(Message, frozen=True, kw_only=True, tag="limit_reached"):
-    """The kernel refused an operation of the worker; ``limit`` is the setting in ``limits``."""
+    """A program that the worker's agent ran could not open a file: its limit was reached.
+
+    The worker finds this in the program's output, and goes on. The gateway tells the conversation
+    once a turn. A limit that ends the worker is not reported so, but by the exit status.
+
+    Attributes:
+        limit: the name of the setting below ``limits``. Only ``open_files`` is sent; the gateway
+            ignores others.
+    """
 
     limit: str
 
 
 class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
-    """A sign of life: the worker's event loop runs. Sent every ``Start.heartbeat`` seconds."""
+    """A sign of life: the worker's event loop runs.
+
+    It is sent every ``heartbeat`` seconds, a field of :class:`Start` and :class:`Job`. The gateway
+    ends a ready worker from which it gets no message of any kind for ``timeouts.silence`` seconds.
+    """
 
 
 class Failed(Message, frozen=True, kw_only=True, tag="failed"):
-    """The worker has failed and exits after this message."""
+    """The worker itself has failed, by an error in its own code, and exits after this message.
+
+    The gateway reads nothing more and ends the process tree. People get a notice if they wait for
+    an answer. A failed model or tool is not reported so.
+
+    Attributes:
+        error: the error in a few words, for the gateway's log and the worker log.
+        traceback: where it was raised, as Python prints it, at most 8000 characters. The gateway
+            writes it into no log: the worker itself must print it.
+    """
 
     error: str
     traceback: str
@@ -393,7 +566,7 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
 
 
 class Start(Message, frozen=True, kw_only=True, tag="start"):
-    """The gateway tells the worker which session it serves.
+    """The gateway tells the worker which session it serves; sent once, after :class:`Hello`.
 
     Attributes:
         turn: the id of the turn, for logs.
@@ -401,9 +574,10 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
         platform: the platform's name as Hermes writes it, for example ``telegram``.
         methods: the methods of the real adapter that the relay executes, each with the parameters
             that it accepts.
-        capabilities: the real adapter's capabilities, by name.
+        capabilities: what the real adapter can do, by the names in ``CAPABILITIES`` of
+            :mod:`hermes_router.protocol.surface`, with the adapter's answers.
         heartbeat: seconds between two :class:`Heartbeat`.
-        linger: seconds that post-turn work may take before the worker ends it.
+        linger: seconds that the worker waits for its post-turn work before it exits.
         delivery_scope: where the worker may send.
         menu: ``of`` of the :class:`Commands` that the gateway knows, empty if it knows none; None
             if it needs no commands.
@@ -427,11 +601,12 @@ class Job(Message, frozen=True, kw_only=True, tag="job"):
         turn: the id of this worker's work, for logs.
         kind: ``cron``; ``upkeep``, maintenance of the home; or ``menu``, which the worker answers
             with :class:`Commands`.
-        id: the cron job's id in the profile's cron file, or the platform of a menu.
-        lost: why the worker died that had begun the cron job. The job is not run again; its failure
-            is recorded and reported.
+        id: the cron job's id in the profile's cron file, or the platform of a menu; empty for
+            ``upkeep``.
+        lost: None to run the job. Else why the worker died that had begun the cron job: the worker
+            does not run it again, but records and reports that it failed.
         heartbeat: seconds between two :class:`Heartbeat`.
-        linger: seconds that work started by the job may take before the worker ends it.
+        linger: seconds that the worker waits, after the job, for work that the job has started.
         delivery_scope: where the worker may send.
     """
 
@@ -445,20 +620,23 @@ class Job(Message, frozen=True, kw_only=True, tag="job"):
 
 
 class Event(Message, frozen=True, kw_only=True, tag="event"):
-    """An inbound message of the session.
+    """An inbound message of the session; the gateway may send it at once after :class:`Start`.
+
+    The worker answers with :class:`Accepted` and later :class:`Handled`, or with :class:`Refused`.
 
     Attributes:
-        id: the number of the event.
+        id: the number of the event. Each event has a higher number than the one before; numbers
+            may be left out.
         answer: accept the event only if the session waits for an answer (an approval, a question),
             else refuse it.
         fields: the plain fields of Hermes's ``MessageEvent``.
         source: the plain fields of Hermes's ``SessionSource``.
         files: the attachments, in the order of those ``media_urls`` that are no web addresses.
         refusal: the answer to send if the message is a command that the gateway's access rules
-            forbid.
-        sticker: a sticker that the worker has to describe.
-        wake: this is no message of a person: the worker runs the session's recurring prompts that
-            are due.
+            forbid; else None.
+        sticker: a sticker that the worker has to describe; None if the message is no sticker.
+        wake: true if this is no message of a person: the worker runs the session's recurring
+            prompts that are due, and reads only ``source``.
     """
 
     id: int
@@ -474,7 +652,12 @@ class Event(Message, frozen=True, kw_only=True, tag="event"):
 class Result(Message, frozen=True, kw_only=True, tag="result"):
     """The answer to a :class:`Call`, :class:`Deliver` or :class:`React`: a value or an error.
 
-    With ``refused`` the policy did not allow the request, and the gateway did nothing.
+    Attributes:
+        call: the ``id`` of the request.
+        value: what the adapter's method has returned, as plain data; it may be None.
+        error: why the request failed, one line; None if it did not fail.
+        refused: true if the gateway's rules did not allow the request, so that it did nothing;
+            ``error`` then says why.
     """
 
     call: int
@@ -484,14 +667,15 @@ class Result(Message, frozen=True, kw_only=True, tag="result"):
 
 
 class Resolve(Message, frozen=True, kw_only=True, tag="resolve"):
-    """A person answered the prompt that the worker showed by its call ``call``.
+    """A person answered a prompt of the worker; the worker acts and sends :class:`Resolved`.
 
     Attributes:
         id: the number of the answer.
-        call: the number of the worker's call.
+        call: the ``id`` of the :class:`Call` that showed the prompt.
         answer: the choice as the adapter gives it: one word or text; for a model picker the model
             and its provider; empty if the person cancelled.
-        typed: the person will type the answer instead.
+        typed: true if the person will type the answer instead: ``answer`` is empty, and the prompt
+            stays open until the worker sends :class:`Closed`.
     """
 
     id: int
@@ -501,9 +685,16 @@ class Resolve(Message, frozen=True, kw_only=True, tag="resolve"):
 
 
 class Finish(Message, frozen=True, kw_only=True, tag="finish"):
-    """The worker must interrupt its run, tell people why, save its state, and exit.
+    """The worker must interrupt its run, let Hermes send its last text, save its state, and exit.
 
-    With ``resume`` the gateway stops, and the session notes that its turn must be resumed.
+    It refuses events from now on. The gateway ends its process tree if it has not exited after
+    ``timeouts.stop`` seconds.
+
+    Attributes:
+        reason: why, in words for people. The worker need not show it: the gateway names it in the
+            notice about background work that has ended.
+        resume: true if the gateway stops. If a turn runs, the worker then marks its session, so
+            that Hermes resumes the turn later, and sets ``cut_off`` in its last :class:`Idle`.
     """
 
     reason: str
@@ -516,7 +707,11 @@ class Finish(Message, frozen=True, kw_only=True, tag="finish"):
 class Told(Message, frozen=True, kw_only=True, tag="told"):
     """The worker tells a process that it started, and that has connected to it, where it may send.
 
-    That process sends ``chunk``, ``deliver`` and ``react`` like a worker, and gets ``result``.
+    It is the first message on the connection. That process then sends ``chunk``, ``deliver`` and
+    ``react`` like a worker, one request after the other, and gets ``result`` for each.
+
+    Attributes:
+        delivery_scope: what the gateway has told the worker.
     """
 
     delivery_scope: DeliveryScope

@@ -3,7 +3,8 @@
 A template forks workers. The first process of a sandbox starts workers and templates inside the
 sandbox. The packets are sent over a socket pair. A request carries the descriptors of the worker's
 pipes and log. :class:`Forked` carries a pidfd of the new process, because its pid may be one of
-another namespace.
+another namespace. When the gateway closes the socket, the other process ends. A template's workers
+go on then; all that runs in a sandbox ends with it.
 """
 
 from __future__ import annotations
@@ -23,13 +24,17 @@ LOG_FORMAT = "HERMES_ROUTER_LOG_FORMAT"
 
 
 class Fork(Message, frozen=True, kw_only=True, tag="fork"):
-    """Fork a worker. The packet carries three descriptors: the worker's input, output and log.
+    """The gateway asks a template to fork a worker; the answer must come within 10 seconds.
+
+    The packet carries three descriptors: the worker's input, output and log. The template answers
+    with :class:`Forked` or :class:`NotForked`, and later sends :class:`Ended`.
 
     Attributes:
-        worker_id: the id of the new worker.
-        environment: the variables that differ from the template's own.
+        worker_id: the id of the new worker, which the answer repeats.
+        environment: the variables that differ from the template's own, such as ``TMPDIR``.
         grace: seconds between SIGTERM and SIGKILL for the worker's process tree.
-        limits: the limits that the supervisor enforces, see :mod:`hermes_router.protocol.limits`.
+        limits: the limits that the supervisor enforces, by their names in
+            :mod:`hermes_router.protocol.limits`; 0 or a missing name is no limit.
     """
 
     worker_id: str
@@ -39,9 +44,18 @@ class Fork(Message, frozen=True, kw_only=True, tag="fork"):
 
 
 class Spawn(Message, frozen=True, kw_only=True, tag="spawn"):
-    """Run a command in the sandbox. The packet carries the same descriptors as :class:`Fork`.
+    """The gateway asks a sandbox's first process to start a worker or a template in the sandbox.
 
-    For a template it carries a fourth, the control socket. Its number is appended to the arguments.
+    The packet carries the same descriptors as :class:`Fork`; the new process has them as 0, 1 and
+    2. For a template it carries a fourth, the control socket, which becomes 3. The answers are
+    those to :class:`Fork`.
+
+    Attributes:
+        worker_id: the id of the new worker or template, which the answer repeats.
+        arguments: the command line; it begins with the program's path. For a template it ends with
+            ``--template 3``.
+        environment: all variables of the new process.
+        cwd: its working directory, a path in the sandbox.
     """
 
     worker_id: str
@@ -51,33 +65,74 @@ class Spawn(Message, frozen=True, kw_only=True, tag="spawn"):
 
 
 class Prepared(Message, frozen=True, kw_only=True, tag="prepared"):
-    """The process can start workers now; ``phases`` are the seconds of each step of its start."""
+    """The template or sandbox can start workers now; its first packet, sent once.
+
+    The gateway sends no request before it. It ends a template that has not sent it after 120
+    seconds, and starts the profile's workers cold meanwhile.
+
+    Attributes:
+        phases: the seconds of each step of a template's start; empty for a sandbox. The gateway
+            does not use them.
+    """
 
     phases: dict[str, float]
 
 
 class Unfit(Message, frozen=True, kw_only=True, tag="unfit"):
-    """The template cannot fork safely, and a new template could not either; this one ends."""
+    """A template cannot fork safely, for example because a plugin has started a thread; it ends.
+
+    It is sent in place of :class:`Prepared`. The gateway starts the profile's workers cold. It
+    starts the next template after ``warm.max_age`` seconds, or when the profile's home has changed.
+
+    Attributes:
+        reason: what makes a fork unsafe, in words for people; the gateway logs it.
+    """
 
     reason: str
 
 
 class Forked(Message, frozen=True, kw_only=True, tag="forked"):
-    """The worker's supervisor was started and has the process id ``pid``."""
+    """The answer to :class:`Fork` or :class:`Spawn`: the process was started.
+
+    That process is the worker's supervisor, or a template. The packet carries a pidfd of it, by
+    which the gateway sends signals and sees the end. Without a pidfd, for example on an old kernel,
+    the gateway takes the process as ended.
+
+    Attributes:
+        worker_id: the id from the request.
+        pid: the process id as the sender sees it. In a sandbox it is that of another namespace, so
+            the gateway uses it only to recognise :class:`Ended`.
+    """
 
     worker_id: str
     pid: int
 
 
 class NotForked(Message, frozen=True, kw_only=True, tag="not_forked"):
-    """No worker was started. The system refused, or a fork is not safe; a template then ends."""
+    """The answer to :class:`Fork` or :class:`Spawn` if no process was started.
+
+    A template sends it if a fork would not be safe, and ends. A sandbox sends it if the system
+    refused to start the process, and goes on. In the gateway, the start of that worker fails.
+
+    Attributes:
+        worker_id: the id from the request.
+        reason: why, in words for people.
+    """
 
     worker_id: str
     reason: str
 
 
 class Ended(Message, frozen=True, kw_only=True, tag="ended"):
-    """A supervisor ended. The return code is as in :mod:`subprocess`: negative for a signal."""
+    """A process that the sender started has ended: a worker's supervisor, or a template.
+
+    The gateway waits for this at most 1 second after the end, and then takes the return code as
+    unknown. The code also tells which limit ended a worker.
+
+    Attributes:
+        pid: the process id from :class:`Forked`.
+        returncode: the exit status, or the negative number of the signal that ended the process.
+    """
 
     pid: int
     returncode: int
