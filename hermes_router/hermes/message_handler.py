@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -235,20 +237,47 @@ class MessageHandler:
     ) -> AsyncIterator[contextlib.AsyncExitStack]:
         """Settle the entry, and remove the adapter's copies of the files, when the block ends."""
         async with contextlib.AsyncExitStack() as done:
-            done.push_async_callback(self._leave, conversation, track)
+            done.push_async_exit(functools.partial(self._left, conversation, track))
             done.callback(message_sources.drop_cached_media, event)
             yield done
+
+    async def _left(
+        self,
+        conversation: GatewayConversation,
+        track: EventTrack,
+        error: type[BaseException] | None,
+        *_more: object,
+    ) -> None:
+        """Settle the entry of a message at the end of the block that served it.
+
+        If the block is cancelled, a worker may still work on the message: Hermes cancels who waits
+        for a message when it disconnects the platforms, which may be before the worker has said
+        that it was interrupted. The entry is then settled when the outcome is known.
+        """
+        cancelled = error is not None and issubclass(error, asyncio.CancelledError)
+        known = track.outcome is not None or track.told
+        if cancelled and not known and (self._stopping or not track.untouched):
+            self._tasks.start(self._leave_in_the_end(conversation, track))
+        else:
+            await self._leave(conversation, track)
+
+    async def _leave_in_the_end(self, conversation: GatewayConversation, track: EventTrack) -> None:
+        await track.settled.wait()
+        await self._leave(conversation, track)
 
     async def _leave(self, conversation: GatewayConversation, track: EventTrack) -> None:
         """Settle the entry of a message, unless a stop of the gateway leaves it open.
 
         The next gateway then serves an open message, continues it, or sends a notice about it.
         """
-        stopping = gateway_runner.shutting_down(self._runner) or self._dispatcher.closing
-        left_open = track.outcome is Outcome.CUT_OFF or (track.untouched and stopping)
+        left_open = track.outcome is Outcome.CUT_OFF or (track.untouched and self._stopping)
         if track.entry is None or left_open:
             return
         await self._register.leave(track.entry, conversation)
+
+    @property
+    def _stopping(self) -> bool:
+        return gateway_runner.shutting_down(self._runner) or self._dispatcher.closing
 
     async def _see_through(
         self,

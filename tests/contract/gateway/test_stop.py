@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.kit.in_process import play
 
 FAILED = """
@@ -25,3 +27,42 @@ async def play(router, adapter, say, home):
 
 def test_workers_are_told_though_a_task_beside_them_had_failed(tmp_path: Path) -> None:
     assert play(FAILED, tmp_path)["closed"] == ["the gateway is stopping"]
+
+
+#: Hermes cancels who waits for a message when it disconnects the platforms: here before the worker,
+#: which has begun the message, has said what became of it.
+_CANCELLED = """
+async def play(router, adapter, say, home):
+    from hermes_router.turns.worker.event_track import Outcome
+
+    tracks, turn = [], SimpleNamespace(answered=asyncio.Event(), failure=None)
+
+    async def serve(event, conversation, track, **_more):
+        track.note("begun")
+        tracks.append(track)
+        return turn
+
+    router._handler._serve = serve
+    waiting = asyncio.create_task(say("are you there?"))
+    await settled(lambda: tracks)
+    router._runner._draining = True
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    [entry] = router._ledger.open
+    before = entry.step
+    if OUTCOME == "CUT_OFF":
+        tracks[0].note("cut_off")
+    tracks[0].finish(Outcome[OUTCOME])
+    await settled(lambda: not router._ledger.open or entry.step != before)
+    return {"before": before, "after": entry.step, "open": len(router._ledger.open)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("outcome", "after", "open_"), [("CUT_OFF", "cut_off", 1), ("ANSWERED", "settled", 0)]
+)
+def test_a_stop_that_is_faster_than_the_worker_loses_no_message(
+    tmp_path: Path, outcome: str, after: str, open_: int
+) -> None:
+    seen = play(f"OUTCOME = {outcome!r}\n{_CANCELLED}", tmp_path)
+    assert (seen["before"], seen["after"], seen["open"]) == ("begun", after, open_)
