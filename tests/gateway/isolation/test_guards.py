@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, UNROUTED, Stage, build_stage, start_cold
-from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from tests.kit import FORUM, Call, FakeModel, FakeTelegram, Reply
 from tests.kit.model.directives import tool
 
 KEY = "a secret of the account"
@@ -109,13 +109,22 @@ def unrouted_code(stage: Stage) -> set[str]:
     return changed_by_code(stage, UNROUTED)
 
 
+def prompt_or_end(stage: Stage, topic: int, seq: int) -> Call:
+    """Return the next prompt in a topic, or the answer to what the tool returned."""
+    return stage.telegram.wait_for(
+        lambda call: (
+            call.place == (FORUM, topic)
+            and ("reply_markup" in call.params or "tool said" in call.text)
+        ),
+        timeout=ANSWER_SECONDS,
+        after=seq,
+    )
+
+
 def changed_by_code(stage: Stage, topic: int) -> set[str]:
     """Have approved code write and patch credential files; return those that it changed."""
     home, seq = users_home(stage), stage.telegram.seq
-    for name in OF_TOOLS:
-        path = home / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(KEY)
+    fill_in(home)
     paths = [str(home / name) for name in OF_TOOLS]
     code = (
         "from hermes_tools import patch, write_file\n"
@@ -125,16 +134,20 @@ def changed_by_code(stage: Stage, topic: int) -> set[str]:
         "print('all were tried')"
     )
     stage.telegram.say(tool("execute_code", code=code), chat_id=FORUM, thread_id=topic)
-    stage.telegram.wait_for(
-        lambda call: call.place == (FORUM, topic) and "reply_markup" in call.params,
-        timeout=ANSWER_SECONDS,
-        after=seq,
-    )
-    stage.telegram.say("/approve", chat_id=FORUM, thread_id=topic)
-    stage.telegram.wait_reply(
-        FORUM, topic, contains="all were tried", after=seq, timeout=ANSWER_SECONDS
-    )
-    return {name for name in OF_TOOLS if (home / name).read_text() != KEY}
+    while "tool said" not in (shown := prompt_or_end(stage, topic, seq)).text:
+        seq = shown.seq
+        stage.telegram.say("/approve", chat_id=FORUM, thread_id=topic)
+    assert "all were tried" in shown.text
+    changed = {name for name in OF_TOOLS if (home / name).read_text() != KEY}
+    fill_in(home)
+    return changed
+
+
+def fill_in(home: Path) -> None:
+    for name in OF_TOOLS:
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(KEY)
 
 
 @in_each_worker
