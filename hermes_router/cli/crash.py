@@ -48,7 +48,7 @@ def _lines(error: BaseException, argv: Sequence[str]) -> Iterator[str]:
     command = next((word for word in argv if word in COMMANDS), "none")
     yield f"command: {command}"
     options = [word.partition("=")[0] for word in argv if word.startswith("--")]
-    yield f"options: {' '.join(option for option in options if _is_ours(option)) or 'none'}"
+    yield f"options: {' '.join(option for option in options if is_ours(option)) or 'none'}"
     link: BaseException | None = error
     while link is not None:
         yield f"{type(link).__module__}.{type(link).__qualname__} at"
@@ -57,7 +57,7 @@ def _lines(error: BaseException, argv: Sequence[str]) -> Iterator[str]:
         link = link.__cause__ or link.__context__
 
 
-def _is_ours(option: str) -> bool:
+def is_ours(option: str) -> bool:
     """Return whether a text can be an option's name; a mistyped secret may begin with dashes."""
     return option.removeprefix("--") in _OPTIONS
 
@@ -65,7 +65,9 @@ def _is_ours(option: str) -> bool:
 _OPTIONS = frozenset(
     (
         *("home", "json", "config", "user", "guild", "parent", "chat-type", "say", "keep"),
-        *("check", "strict", "version", "help", "offline", "verbose", "purge"),
+        *("check", "strict", "version", "help", "offline", "verbose", "purge", "output"),
+        *("map", "create", "clone-from", "platform", "profile", "list", "dry-run", "undo"),
+        *("since", "slow", "failed", "turn", "level", "lines", "follow", "watch"),
     )
 )
 

@@ -36,7 +36,7 @@ GATEWAY, WORKER, BOTH, NOWHERE = Acts
 _TERMINAL = "Hermes offers it in a terminal only."
 _SESSION = "Acts on the session, which is the profile's."
 _SETTING = "Changes the session or the profile's configuration."
-_RECURRING = "The prompt is one of the session's; the profile's maintenance workers repeat it."
+_RECURRING = "The prompt is one of the session's; a worker of the session repeats it."
 
 COMMANDS: Mapping[str, Command] = {
     # the session

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from hermes_router import __version__
-from hermes_router.cli.parser import COMMANDS
+from hermes_router.cli.crash import is_ours
+from hermes_router.cli.parser import COMMANDS, build_parser
 from hermes_router.cli.terminal.output import clean
 from hermes_router.protocol.messages import PROTOCOL_VERSION
 from tests.cli.conftest import CHAT, CONFIG, ROOT, Installation
@@ -227,6 +228,19 @@ def test_what_is_no_text_is_escaped_too(installation: Installation) -> None:
     assert json.loads(shown)["place"]["chat_id"] == "-1\udcff"
     status, shown, _ = _shell(installation, "test-route $'telegram:-1\\xff:6'")
     assert (status, shown.splitlines()[1]) == (1, "  no route  unmatched: default")
+
+
+def test_a_report_of_a_bug_may_name_each_of_our_options() -> None:
+    [commands] = (action for action in build_parser()._actions if action.dest == "router_command")
+    assert isinstance(commands.choices, dict)
+    options = {
+        name
+        for command in commands.choices.values()
+        for name in command._option_string_actions
+        if name.startswith("--")
+    }
+    assert len(options) > 20
+    assert [option for option in options if not is_ours(option)] == []
 
 
 def test_a_bug_leaves_a_report_without_anything_of_the_users(installation: Installation) -> None:
