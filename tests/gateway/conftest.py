@@ -181,6 +181,23 @@ def build_stage(base: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
     return Stage(telegram, model, root)
 
 
+BOXED = 31
+"""The topic of :func:`add_boxed`."""
+
+
+def add_boxed(stage: Stage) -> Stage:
+    """Add the profile boxed, whose workers are started in a sandbox, and route a topic to it."""
+    stage.root.add_profile("boxed")
+    stage.telegram.add_topic(BOXED, "boxed")
+    stage.root.configure(
+        {
+            "hermes_router": {"profiles": {"boxed": {"launcher": "bubblewrap"}}},
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): {str(BOXED): "boxed"}}}},
+        }
+    )
+    return stage
+
+
 def start_cold(stage: Stage, *profiles: str) -> Stage:
     """Have nothing prepared for profiles that a file hardly talks to.
 

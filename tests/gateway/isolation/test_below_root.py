@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import CAREER, Stage, build_stage, start_cold
-from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from tests.gateway.conftest import BOXED, CAREER, Stage, add_boxed, build_stage, start_cold
+from tests.kit import FakeModel, FakeTelegram, Reply
 
-BOXED = 31
-"""A topic whose workers are started in a sandbox."""
 PROFILES = {CAREER: "career", BOXED: "boxed"}
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="NOT SHOWN: only root has root's HOME")
@@ -30,16 +28,7 @@ def below_root() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def prepared(below_root: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
-    stage = start_cold(build_stage(below_root, telegram, model), "systems")
-    stage.root.add_profile("boxed")
-    telegram.add_topic(BOXED, "boxed")
-    stage.root.configure(
-        {
-            "hermes_router": {"profiles": {"boxed": {"launcher": "bubblewrap"}}},
-            "gateway": {"profile_routes": {"telegram": {str(FORUM): {str(BOXED): "boxed"}}}},
-        }
-    )
-    return stage
+    return add_boxed(start_cold(build_stage(below_root, telegram, model), "systems"))
 
 
 @pytest.mark.parametrize("topic", PROFILES, ids=["local", "bubblewrap"])

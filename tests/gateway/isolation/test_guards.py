@@ -6,13 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import ANSWER_SECONDS, CAREER, UNROUTED, Stage, build_stage, start_cold
+from tests.gateway.conftest import (
+    ANSWER_SECONDS,
+    BOXED,
+    CAREER,
+    UNROUTED,
+    Stage,
+    add_boxed,
+    build_stage,
+    start_cold,
+)
 from tests.kit import FORUM, Call, FakeModel, FakeTelegram, Reply
 from tests.kit.model.directives import tool
 
 KEY = "a secret of the account"
-BOXED = 31
-"""A topic whose workers are started in a sandbox."""
 OF_TOOLS = (
     *(".netrc", ".npmrc", ".pypirc", ".pgpass", ".git-credentials", ".aws/credentials"),
     *(".ssh/authorized_keys", ".ssh/config", ".config/gh/hosts.yml", ".docker/config.json"),
@@ -28,15 +35,7 @@ in_each_worker = pytest.mark.parametrize("topic", [CAREER, BOXED], ids=["local",
 
 @pytest.fixture(scope="module")
 def prepared(short_folder: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
-    stage = start_cold(build_stage(short_folder, telegram, model), "systems")
-    stage.root.add_profile("boxed")
-    telegram.add_topic(BOXED, "boxed")
-    stage.root.configure(
-        {
-            "hermes_router": {"profiles": {"boxed": {"launcher": "bubblewrap"}}},
-            "gateway": {"profile_routes": {"telegram": {str(FORUM): {str(BOXED): "boxed"}}}},
-        }
-    )
+    stage = add_boxed(start_cold(build_stage(short_folder, telegram, model), "systems"))
     for name in (".ssh/authorized_keys", ".docker/config.json"):
         path = users_home(stage) / name
         path.parent.mkdir(exist_ok=True)
