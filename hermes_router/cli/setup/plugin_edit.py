@@ -6,6 +6,7 @@ refused unless the result holds exactly the old content with the name added or r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -21,15 +22,7 @@ def with_plugin(text: str, name: str) -> str:
     Raises:
         CannotEdit: no small edit does this with certainty.
     """
-    before = _values(text)
-    new = _edited(text.replace("\r\n", "\n"), name)
-    if "\r\n" in text:
-        new = new.replace("\n", "\r\n")
-    wanted = {**before, "plugins": {**(before.get("plugins") or {})}}
-    wanted["plugins"]["enabled"] = [*(wanted["plugins"].get("enabled") or []), name]
-    if _values(new) != wanted:
-        raise CannotEdit("the edit would also change other values")
-    return new
+    return _changed(text, _edited, name, lambda enabled: [*enabled, name])
 
 
 def without_plugin(text: str, name: str) -> str:
@@ -38,12 +31,29 @@ def without_plugin(text: str, name: str) -> str:
     Raises:
         CannotEdit: no small edit does this with certainty.
     """
+    return _changed(
+        text, _removed, name, lambda enabled: [item for item in enabled if item != name]
+    )
+
+
+def _changed(
+    text: str,
+    edit: Callable[[str, str], str],
+    name: str,
+    change: Callable[[list[Any]], list[Any]],
+) -> str:
+    """Return ``text`` as ``edit`` makes it, with its own line ends.
+
+    Raises:
+        CannotEdit: ``text`` cannot be read, or the result differs from it by more than ``change``,
+            which takes the names in ``plugins.enabled`` and returns them as wanted.
+    """
     before = _values(text)
-    new = _removed(text.replace("\r\n", "\n"), name)
+    new = edit(text.replace("\r\n", "\n"), name)
     if "\r\n" in text:
         new = new.replace("\n", "\r\n")
-    wanted = {**before, "plugins": {**before["plugins"]}}
-    wanted["plugins"]["enabled"] = [item for item in before["plugins"]["enabled"] if item != name]
+    plugins = before.get("plugins") or {}
+    wanted = {**before, "plugins": {**plugins, "enabled": change(plugins.get("enabled") or [])}}
     if _values(new) != wanted:
         raise CannotEdit("the edit would also change other values")
     return new
