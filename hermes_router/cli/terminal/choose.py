@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from hermes_router.cli.status import CommandError
@@ -24,10 +25,8 @@ def one_of(question: str, options: Sequence[tuple[T, str]], default: T | None = 
         CommandError: this Python has no prompt_toolkit.
         KeyboardInterrupt: the person pressed Ctrl-C.
     """
-    try:
+    with _or_flags():
         from prompt_toolkit.shortcuts import choice  # noqa: PLC0415 - slow, for a person only
-    except ImportError as error:
-        raise _needs_flags() from error
     labels = [(value, clean(label)) for value, label in options]
     return choice(clean(question), options=labels, default=default)
 
@@ -39,13 +38,17 @@ def text(question: str) -> str:
         CommandError: this Python has no prompt_toolkit.
         KeyboardInterrupt: the person pressed Ctrl-C.
     """
-    try:
+    with _or_flags():
         from prompt_toolkit import prompt  # noqa: PLC0415 - slow, for a person only
-    except ImportError as error:
-        raise _needs_flags() from error
     return prompt(f"{clean(question)} ").strip()
 
 
-def _needs_flags() -> CommandError:
-    hint = "use options instead: hermes-router init --map PLACE=PROFILE"
-    return CommandError("this Python has no prompt_toolkit, which the questions need", hint=hint)
+@contextlib.contextmanager
+def _or_flags() -> Iterator[None]:
+    """Name the options that work without questions, if an import in the block fails."""
+    try:
+        yield
+    except ImportError as error:
+        hint = "use options instead: hermes-router init --map PLACE=PROFILE"
+        what = "this Python has no prompt_toolkit, which the questions need"
+        raise CommandError(what, hint=hint) from error
