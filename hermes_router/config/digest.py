@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from hermes_router.config.model import RouterConfig
+from hermes_router.routing.table import Route
 
-#: The fields of a route that count; its name, its line and its file do not.
-_SAID = (
-    *("platform", "guild_id", "chat_id", "thread_id", "user_id", "bot_profile"),
-    *("profile", "enabled"),
+#: The fields of a route that count: all but its name and where it is written.
+_SAID = tuple(
+    field
+    for field in Route.__struct_fields__
+    if field not in {"name", "file", "line", "column", "path"}
 )
 
 
