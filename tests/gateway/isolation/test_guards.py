@@ -154,6 +154,7 @@ def test_approved_code_changes_no_file_that_it_may_not_change_unrouted(
     stage: Stage, topic: int, unrouted_code: set[str]
 ) -> None:
     assert len(unrouted_code) <= len(OF_TOOLS) - 6, "the guards protect nothing here"
+    assert ".netrc" not in unrouted_code
     assert changed_by_code(stage, topic) <= unrouted_code
 
 
