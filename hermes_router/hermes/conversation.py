@@ -12,7 +12,12 @@ import anyio
 from hermes_router.hermes.compat.adapters import asked
 from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import event_fields, place_of, source_fields
-from hermes_router.hermes.compat.seams import command_rules, message_sources, sending
+from hermes_router.hermes.compat.seams import (
+    command_rules,
+    gateway_runner,
+    message_sources,
+    sending,
+)
 from hermes_router.hermes.features import deadlines
 from hermes_router.hermes.features.adapters import prompts
 from hermes_router.hermes.features.adapters.menus import ChatMenus
@@ -25,7 +30,7 @@ from hermes_router.relay.attachments import Spool
 from hermes_router.relay.capabilities import ask_capabilities, method_parameters
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask
-from hermes_router.relay.relay import Relay, RelayTarget
+from hermes_router.relay.relay import Relay, RelayTarget, not_connected
 from hermes_router.state.open_works import OpenWorks
 
 
@@ -137,7 +142,8 @@ class GatewayConversation:
 
         Raises:
             RelayRefused: the relay does not allow this call.
-            ConnectionError: the gateway is not connected to the platform.
+            ConnectionError: the gateway is not connected to the platform, and the method has no
+                result that could say so.
             RuntimeError: no message has come yet, so no worker can call.
         """
         if self._target is None:
@@ -145,7 +151,7 @@ class GatewayConversation:
         source = self._event.source
         adapter = sending.adapter_for(self._runner, source)
         if adapter is None:
-            raise ConnectionError(f"the gateway is not connected to {source.platform}")
+            return not_connected(method, retry=gateway_runner.running(self._runner))
         ask = partial(
             ask,
             key=message_sources.session_key_of(self._runner, source),

@@ -289,6 +289,21 @@ class Relay:
         )
 
 
+def not_connected(name: str, *, retry: bool) -> dict[str, Any]:
+    """Return the result of the method ``name`` while no adapter is connected, as plain data.
+
+    Hermes's adapters report this as a send that has failed. Hermes keeps such a reply, and sends it
+    later. ``retry`` says whether the worker's Hermes should try again itself.
+
+    Raises:
+        ConnectionError: the method's result cannot say that it has failed.
+    """
+    method = ADAPTER_METHODS.get(name)
+    if method is None or method.result != "send_result":
+        raise ConnectionError("the gateway is not connected to the platform")
+    return {"success": False, "error": "Not connected", "retryable": retry}
+
+
 def _uri(path: Path) -> str:
     return f"file://{urllib.parse.quote(str(path))}"
 

@@ -11,7 +11,7 @@ import pytest
 
 from hermes_router.errors import RelayRefused
 from hermes_router.relay.attachments import Spool
-from hermes_router.relay.relay import Relay, RelayTarget
+from hermes_router.relay.relay import Relay, RelayTarget, not_connected
 
 
 class BasePlatformAdapter:
@@ -81,3 +81,17 @@ async def test_a_text_may_not_name_a_file_where_the_adapter_would_open_it(
     await Relay(telegram, target).execute("send", call, Spool(limit=0))
     await Relay(weixin, target).execute("send", call | {"content": "plain"}, Spool(limit=0))
     assert (weixin.sent, telegram.sent) == (["plain"], [text])
+
+
+def test_a_send_without_an_adapter_has_failed_as_hermes_knows_it() -> None:
+    assert not_connected("send", retry=False) == {
+        "success": False,
+        "error": "Not connected",
+        "retryable": False,
+    }
+    assert not_connected("send_document", retry=True)["retryable"] is True
+
+
+def test_a_call_whose_result_cannot_say_so_raises_that_no_adapter_is_connected() -> None:
+    with pytest.raises(ConnectionError, match="not connected"):
+        not_connected("send_typing", retry=True)
