@@ -124,11 +124,11 @@ class CrashRecovery:
         if entry.step is Step.ACCEPTED and kept is not None and self._may_serve(entry, kept):
             await self._serve(entry, kept)
             return
-        if await self._hermes_answers(entry):
-            self._forget(entry)
-            return
         if entry.step is Step.CUT_OFF and self._may_go_on(entry):
             await self._go_on(entry)
+            return
+        if await self._hermes_answers(entry):
+            self._forget(entry)
             return
         if time.time() - entry.at < _TOO_OLD_TO_TELL:
             text = cut_off(kept.text if kept is not None else "", begun=entry.step is Step.SAID)
@@ -165,7 +165,10 @@ class CrashRecovery:
         await self._hand_over(entry, event_again(kept.fields, source, entry.id))
 
     async def _go_on(self, entry: Entry) -> None:
-        """Have the session continue a turn that a stop of the gateway cut off, as Hermes does."""
+        """Have the session continue a turn that a stop of the gateway cut off, as Hermes does.
+
+        If the turn had ended and only its reply is unsent, the session's worker sends the reply.
+        """
         logger.info("hermes-router: a turn of profile %s is continued", entry.profile)
         entry.resumed()
         await self._hand_over(

@@ -225,7 +225,11 @@ def wait_for_words(cases: list[Case]) -> None:
                 case.seconds = max(0.01, time.monotonic() - begun)
         return all(case.seconds for case in cases)
 
-    wait_until(told, RECOVERY_SECONDS, "nothing was said")
+    try:
+        wait_until(told, RECOVERY_SECONDS)
+    except TimeoutError:
+        silent = [case.moment.__name__ for case in cases if not case.seconds]
+        raise TimeoutError(f"nothing was said to: {', '.join(silent)}") from None
 
 
 def kind(text: str) -> str:

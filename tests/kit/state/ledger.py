@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
+
+_COLUMNS = "session_key, platform, chat_id, thread_id, content, state, attempts, created_at"
 
 
 def obligations(home: Path, state: str) -> None:
     """Make the ledger of replies in a home, with one reply in this state.
 
-    It has only the columns ``state`` and ``attempts`` of Hermes's ledger.
+    It has only some columns of Hermes's ledger. The reply is for topic 6 of the chat -100, in the
+    session ``key``, and was written in one minute from now.
     """
+    row = ("key", "telegram", "-100", "6", "owed", state, 0, time.time() + 60)
     with closing(sqlite3.connect(home / "state.db")) as database, database:
-        database.execute("CREATE TABLE delivery_obligations (state TEXT, attempts INTEGER)")
-        database.execute("INSERT INTO delivery_obligations VALUES (?, 0)", (state,))
+        database.execute(f"CREATE TABLE delivery_obligations ({_COLUMNS})")
+        database.execute("INSERT INTO delivery_obligations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
