@@ -11,14 +11,15 @@ from hermes_router.turns.worker.event_track import TakenEvents
 
 
 class AnswerAttempt:
-    """The sending of the last part of the answer to the event ``last``.
+    """The sending of the last part of an answer; make it when the worker asks for that.
 
+    The answer is for the messages up to the event ``last`` that the worker works on at that time.
     ``name`` is the name of its text, a hash. See :class:`hermes_router.relay.attempts.Attempt`.
     """
 
     def __init__(self, taken: TakenEvents, last: int, name: str) -> None:
         self._taken = taken
-        self._last = last
+        self._answered = taken.worked_on(last)
         self._name = name
         self._asked: asyncio.TimerHandle | None = None
         self._over = False
@@ -26,7 +27,7 @@ class AnswerAttempt:
     def asks(self) -> None:
         """Write to the ledger that the platform is asked: the answer may arrive from now on."""
         if self._asked is None and not self._over:
-            self._asked = self._taken.trying(self._last, self._name)
+            self._asked = self._taken.trying(self._answered, self._name)
 
     def refused(self) -> None:
         """Write to the ledger that the platform has refused, so that the answer has not arrived.
@@ -48,4 +49,4 @@ class AnswerAttempt:
         if self._asked is not None:
             self._asked.cancel()
             self._asked = None
-        self._taken.tried(self._last, success=success)
+        self._taken.tried(self._answered, success=success)

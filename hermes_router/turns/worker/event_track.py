@@ -128,34 +128,40 @@ class TakenEvents:
 
         From now on no other worker serves these messages.
         """
-        self._note("begun")
+        self._note(self._current(), "begun")
 
     def said(self) -> None:
         """Write to the ledger that people can read a part of the answer to the current messages."""
-        self._note("said")
+        self._note(self._current(), "said")
 
-    def trying(self, last: int, name: str) -> asyncio.TimerHandle:
+    def worked_on(self, last: int) -> frozenset[int]:
+        """Return the numbers of the messages up to number ``last`` that the worker works on now.
+
+        An answer whose sending begins now is for these messages. A message that the worker begins
+        while the answer is being sent gets an answer of its own.
+        """
+        return frozenset(n for n, track in self._tracks.items() if n <= last and not track.waiting)
+
+    def trying(self, numbers: Collection[int], name: str) -> asyncio.TimerHandle:
         """Write to the ledger that the platform is asked to send the last part of an answer.
 
-        The answer is for the event ``last``, and for those before it that the worker works on.
-        ``name`` is the name of the text, a hash. The caller must cancel the returned timer when the
-        platform has replied. After 5 s the timer writes that the text may be lost.
+        The answer is for the messages with these ``numbers``. ``name`` is the name of the text, a
+        hash. The caller must cancel the returned timer when the platform has replied. After 5 s the
+        timer writes that the text may be lost.
         """
-        self._note("trying", name, upto=last)
+        self._note(numbers, "trying", name)
         loop = asyncio.get_running_loop()
-        return loop.call_later(_STALLED_SECONDS, self._stalled, last)
+        return loop.call_later(_STALLED_SECONDS, self._note, numbers, "stalled")
 
-    def _stalled(self, last: int) -> None:
-        self._note("stalled", upto=last)
+    def tried(self, numbers: Collection[int], *, success: bool) -> None:
+        """Write to the ledger whether the last part of the answer to these messages was delivered.
 
-    def tried(self, last: int, *, success: bool) -> None:
-        """Write to the ledger whether the last part of the answer to event ``last`` was delivered.
-
-        With ``success`` the answered messages do not count as lost if the worker ends now.
+        With ``success`` they do not count as lost if the worker ends now.
         """
-        self._note("answered" if success else "failed", upto=last)
-        for track in self._current(last):
-            track.answered = track.answered or success
+        self._note(numbers, "answered" if success else "failed")
+        for number in numbers:
+            if success and number in self._tracks:
+                self._tracks[number].answered = True
 
     def close(self, *, stopped: bool = False) -> None:
         """Give every accepted message its outcome, because the worker is gone.
@@ -180,11 +186,10 @@ class TakenEvents:
         behind = not track.reported and number != min(self._tracks)
         return not (track.answered or track.waiting or behind)
 
-    def _current(self, last: int | None = None) -> list[EventTrack]:
-        """Return the messages that the worker works on; with ``last``, only up to that event."""
-        upto = self._tracks.items()
-        return [t for n, t in upto if not t.waiting and (last is None or n <= last)]
+    def _current(self) -> frozenset[int]:
+        return self.worked_on(max(self._tracks, default=0))
 
-    def _note(self, step: str, *names: str, upto: int | None = None) -> None:
-        for track in self._current(upto):
-            track.note(step, *names)
+    def _note(self, numbers: Collection[int], step: str, *names: str) -> None:
+        for number in sorted(numbers):
+            if number in self._tracks:
+                self._tracks[number].note(step, *names)

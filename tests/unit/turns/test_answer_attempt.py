@@ -9,7 +9,7 @@ import pytest
 from hermes_router.relay import attempts
 from hermes_router.state.ledger import Entry, Identity, Ledger, Step
 from hermes_router.turns.worker.answer_attempt import AnswerAttempt
-from hermes_router.turns.worker.event_track import EventTrack, TakenEvents
+from hermes_router.turns.worker.event_track import EventTrack, Outcome, TakenEvents
 
 
 @pytest.fixture
@@ -63,6 +63,21 @@ async def test_what_comes_after_the_answer_changes_nothing(
     answer.refused()
     answer.asks()
     assert step(entry) is Step.ANSWERED
+
+
+async def test_a_message_that_is_begun_while_an_answer_is_sent_is_not_answered_by_it(
+    entry: Entry,
+) -> None:
+    taken, first, second = TakenEvents(), EventTrack(entry), EventTrack()
+    taken.take(1, first)
+    taken.take(2, second)
+    taken.progress(done=1, waiting=[2])
+    answer = AnswerAttempt(taken, 2, "its text")
+    answer.asks()
+    taken.progress(done=1, waiting=[])
+    answer.over(success=True)
+    taken.close()
+    assert (first.outcome, second.outcome) == (Outcome.ANSWERED, Outcome.ENDED)
 
 
 def test_what_is_sent_outside_of_an_answer_is_not_followed() -> None:

@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hermes_router.state import ledger as ledgers
 from hermes_router.state.ledger import Entry, Identity, Ledger, Step
+from hermes_router.turns.worker.answer_attempt import AnswerAttempt
 from hermes_router.turns.worker.event_track import EventTrack, Outcome, TakenEvents
 
 SOURCE = {"platform": "telegram", "chat_id": "1"}
@@ -90,6 +91,17 @@ class Conversation(RuleBasedStateMachine):
         self.count += 1
         self.arrive(self.count)
 
+    @rule()
+    def write_behind_a_turn(self) -> None:
+        """Write until one message is begun, and another one waits in its worker."""
+        self.write()
+        self.write()
+        while self.waiting:
+            self.take()
+        assert self.worker is not None
+        if self.worker.running is None:
+            self.begin()
+
     @precondition(lambda self: self.count)
     @rule()
     def deliver_again(self) -> None:
@@ -156,8 +168,23 @@ class Conversation(RuleBasedStateMachine):
     @rule()
     def answer(self) -> None:
         self.answer_and_die_unnoticed()
-        self.run(lambda: self.taken().tried(self.last, success=True))
+        self.run(lambda: self.attempt.over(success=True))
         self.finish()
+
+    @precondition(lambda self: self.worker and self.worker.running and self.worker.queued())
+    @rule(dies=st.sampled_from(["nobody", "worker", "gateway"]))
+    def answer_while_the_next_one_begins(self, dies: str) -> None:
+        """Hermes begins the next message before it knows that the answer has arrived."""
+        assert self.worker is not None
+        self.answer_and_die_unnoticed()
+        del self.worker.events[self.last]
+        self.worker.running = None
+        self.begin()
+        self.run(lambda: self.attempt.over(success=True))
+        if dies == "worker":
+            self.kill_worker()
+        elif dies == "gateway":
+            self.kill_gateway()
 
     @precondition(lambda self: self.worker and self.worker.running is not None)
     @rule()
@@ -169,7 +196,7 @@ class Conversation(RuleBasedStateMachine):
     @rule()
     def answer_and_worker_dies(self) -> None:
         self.answer_and_die_unnoticed()
-        self.run(lambda: self.taken().tried(self.last, success=True))
+        self.run(lambda: self.attempt.over(success=True))
         self.kill_worker()
 
     def answer_and_die_unnoticed(self) -> None:
@@ -177,15 +204,19 @@ class Conversation(RuleBasedStateMachine):
         assert self.worker.running is not None
         self.report()
         self.last = self.worker.running
-        self.run(lambda: self.taken().trying(self.last, "name").cancel())
+        self.ask()
         self.answered.append(self.worker.events[self.last])
 
     def send(self, *, success: bool) -> None:
         assert self.worker is not None
         self.report()
-        last = self.worker.running or 0
-        self.run(lambda: self.taken().trying(last, "name").cancel())
-        self.run(lambda: self.taken().tried(last, success=success))
+        self.ask()
+        self.run(lambda: self.attempt.over(success=success))
+
+    def ask(self) -> None:
+        """Have the platform asked to send an answer, which names the last event of the worker."""
+        self.attempt = AnswerAttempt(self.taken(), self.numbers, "name")
+        self.run(self.attempt.asks)
 
     def finish(self) -> None:
         assert self.worker is not None
