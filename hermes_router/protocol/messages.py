@@ -11,6 +11,7 @@ The order of a worker's life::
     gateway -> start, [chunk ...] event  (the session and its first message)
     worker  -> ready                     (its Hermes is built)
     worker  -> accepted, handled         (or refused: offer that message to another worker)
+    worker  -> model_request             (before it asks the model; the gateway answers by result)
     worker  -> call / [chunk ...] call   (adapter calls; the gateway answers each by result)
     gateway -> [chunk ...] event         (messages that arrive meanwhile; again accepted/refused)
     worker  -> run_result                (the outcome of the agent's run)
@@ -44,7 +45,7 @@ from typing import Any, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 #: Maximum bytes of data in one :class:`Chunk`.
 CHUNK_BYTES = 256 * 1024
@@ -322,6 +323,21 @@ class React(Message, frozen=True, kw_only=True, tag="react"):
     emoji: str | None = None
 
 
+class ModelRequest(Message, frozen=True, kw_only=True, tag="model_request"):
+    """The worker is about to ask its model for the events that it works on.
+
+    The gateway writes this to its ledger, and answers with a :class:`Result` without a value. The
+    worker must wait for that: tools may run from then on, so no other worker may serve the events
+    again. If the gateway is gone, the worker must not ask the model, because the next gateway
+    has another worker serve the events. Later requests for the same events need no message.
+
+    Attributes:
+        id: the number of the request; calls, deliveries and reactions count together.
+    """
+
+    id: int
+
+
 class Idle(Message, frozen=True, kw_only=True, tag="idle"):
     """All accepted events are answered and the session's state is saved, or the job has ended.
 
@@ -474,22 +490,6 @@ class Ended(Message, frozen=True, kw_only=True, tag="ended"):
 
     outcome: Literal["done", "failed", "not_due", "busy"]
     detail: str = ""
-
-
-class Phase(Message, frozen=True, kw_only=True, tag="phase"):
-    """The turn has reached a phase; the worker log gets the seconds since the turn began.
-
-    Only the first time counts. One phase has a meaning: a worker must send ``model_request`` just
-    before it asks its model for the first time. From then on tools may run, so the gateway has no
-    other worker repeat the message.
-
-    Attributes:
-        name: at most 32 characters: small letters, digits, points and underscores, a letter first.
-            A turn has at most 32 phases, with those of :class:`Ready` and of the gateway. Anything
-            else is a protocol error.
-    """
-
-    name: str
 
 
 class RunResult(Message, frozen=True, kw_only=True, tag="run_result"):
@@ -726,6 +726,7 @@ FromWorker = (
     | Call
     | Deliver
     | React
+    | ModelRequest
     | Chunk
     | Begun
     | Ended
@@ -737,7 +738,6 @@ FromWorker = (
     | Draining
     | Resolved
     | Closed
-    | Phase
     | RunResult
     | LimitReached
     | Heartbeat
@@ -746,7 +746,7 @@ FromWorker = (
 ToWorker = Start | Job | Event | Chunk | Result | Resolve | Finish
 FromChild = Deliver | React | Chunk
 
-Request = Call | Deliver | React
+Request = Call | Deliver | React | ModelRequest
 """The requests of a worker; the gateway answers each with a :class:`Result`."""
 
 ToChild = Told | Result

@@ -53,15 +53,6 @@ class TurnLog:
         """Store in ``phases`` when the turn reached a phase; only the first time counts."""
         self.phases.setdefault(phase, time.monotonic() - self._begun)
 
-    def marked(self, phase: str) -> None:
-        """Store in ``phases`` that the turn has reached a phase now, which the worker has named.
-
-        Raises:
-            ProtocolError: the name is not allowed, or there are too many phases.
-        """
-        self._check(phase)
-        self.reached(phase)
-
     def ready(self, steps: Mapping[str, float]) -> None:
         """Store in ``phases`` that the worker is ready now, and how long its start took.
 

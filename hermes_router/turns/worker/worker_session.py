@@ -30,9 +30,6 @@ from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import one_line
 
-#: The phase in which a worker asks the model. From then on its message may not be served twice.
-MODEL_REQUEST = "model_request"
-
 #: Calls that show no text to people.
 _SILENT_CALLS = frozenset(
     {"send_typing", "stop_typing", "pause_typing_for_chat", "resume_typing_for_chat"}
@@ -153,11 +150,15 @@ class WorkerSession:
     def _note_call(self, call: msg.Request, said_bytes: int) -> None:
         """Note a call; ``said_bytes`` are the bytes of all calls so far."""
         self.watch.heard()
-        if not isinstance(call, msg.Call) or call.method not in _SILENT_CALLS:
+        silent = isinstance(call, msg.Call) and call.method in _SILENT_CALLS
+        if not (silent or isinstance(call, msg.ModelRequest)):
             self.watch.said()
         self.watch.check_output(said_bytes)
 
     async def _do(self, call: msg.Request, spool: Spool) -> Any:
+        if isinstance(call, msg.ModelRequest):
+            self._note_model_request()
+            return None
         if isinstance(call, msg.Call):
             ask = functools.partial(self.prompts.ask, call.id)
             value = await self._executed(call, spool, ask)
@@ -204,8 +205,8 @@ class WorkerSession:
                 self.prompts.note(message)
             case msg.Ready(phases=steps):
                 self._log.ready(steps)
-            case msg.Phase() | msg.RunResult():
-                self._note_progress(message)
+            case msg.RunResult():
+                self._story.ran(message)
             case msg.Failed(error=error, traceback=text):
                 raise WorkerDied(f"the worker failed: {one_line(error)}", detail=text)
             case msg.Heartbeat():
@@ -223,17 +224,11 @@ class WorkerSession:
         elif self.answered.is_set() and self.state is not WorkerState.GONE:
             self.answered = anyio.Event()
 
-    def _note_progress(self, message: msg.Phase | msg.RunResult) -> None:
-        if isinstance(message, msg.Phase):
-            self._reached(message.name)
-        else:
-            self._story.ran(message)
-
-    def _reached(self, phase: str) -> None:
-        self._log.marked(phase)
-        if phase == MODEL_REQUEST:
-            self._workers.works(self._conversation.profile)
-            self.receiver.taken.begun()
+    def _note_model_request(self) -> None:
+        """Note that the model is asked now: from here on, the messages may not be served again."""
+        self._log.reached("model_request")
+        self._workers.works(self._conversation.profile)
+        self.receiver.taken.begun()
 
     def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
         self.receiver.settle(message)

@@ -12,9 +12,10 @@ import time
 
 import pytest
 
-from tests.gateway.conftest import CAREER, Stage, build_stage, start_cold
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage, start_cold
 from tests.gateway.failures.outcomes import QUIET, said, wait_said
 from tests.kit import FakeModel, FakeTelegram, Reply
+from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -60,6 +61,37 @@ def test_messages_that_waited_in_a_dead_worker_are_answered_in_their_order(stage
     assert len(told) == 3, told
     assert "stopped unexpectedly" in told[0]
     assert [text.split()[-2] for text in told[1:]] == ["second", "third"]
+
+
+def test_no_model_is_asked_before_the_gateway_has_noted_it(stage: Stage) -> None:
+    """Else the next gateway has the message served again, and tools would run twice."""
+    after, workers = stage.telegram.seq, worker_lines(stage)
+    stage.telegram.say("only once", thread_id=SYSTEMS)
+    wait_until(lambda: worker_lines(stage) > workers, ANSWER_SECONDS, "no worker began")
+    time.sleep(0.1)  # the worker's pipe has the message
+    log = stage.root.profiles["systems"].path / "logs" / "agent.log"
+
+    def turn_begun() -> bool:
+        return log.exists() and "agent.turn_context: conversation turn" in log.read_text()
+
+    os.kill(stage.gateway.pid, signal.SIGSTOP)
+    try:
+        wait_until(turn_begun, ANSWER_SECONDS, "no turn began")
+        time.sleep(1.5)
+        before = [request.last_user for request in stage.model.requests("chat")]
+    finally:
+        stage.gateway.kill()
+    stage.gateway.start()
+    wait_said(stage, SYSTEMS, after, "only once")
+    time.sleep(QUIET)
+    asked = [request.last_user for request in stage.model.requests("chat")]
+    assert sum("only once" in text for text in before) == 0
+    assert sum("only once" in text for text in asked) == 1
+    assert len(said(stage, SYSTEMS, after)) == 1
+
+
+def worker_lines(stage: Stage) -> int:
+    return stage.worker_log("systems").count("hermes-router worker ")
 
 
 def test_a_message_that_is_delivered_again_starts_no_second_turn(stage: Stage) -> None:

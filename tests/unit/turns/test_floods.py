@@ -96,7 +96,7 @@ FLOODS = {
     "signs of life": msg.encode(msg.Heartbeat()),
     "refused calls": msg.encode(msg.Call(id=1, method="no\nsuch", args={})),
     "empty chunks": msg.encode(msg.Chunk(stream=1, data=b"")),
-    "moments": msg.encode(msg.Phase(name="model_request")),
+    "model requests": msg.encode(msg.ModelRequest(id=1)),
     "empty lists by the thousand": NESTED,
 }
 

@@ -46,7 +46,6 @@ MESSAGES: tuple[msg.FromWorker, ...] = (
     msg.Refused(event=1),
     msg.Handled(event=1),
     msg.Heartbeat(),
-    msg.Phase(name="model_request"),
     msg.Progress(done=1),
     msg.BackgroundWork(works=["a server"]),
     msg.NextWakeup(at=5.0),
@@ -58,6 +57,7 @@ MESSAGES: tuple[msg.FromWorker, ...] = (
     msg.Call(id=1, method="send_typing", args={}),
     msg.Deliver(id=1, platform="telegram", chat_id="-100", text="hi"),
     msg.React(id=1, platform="telegram", chat_id="-100", message_id="1", emoji="x"),
+    msg.ModelRequest(id=1),
 )
 
 #: What ends the worker of a turn in every state, and as which error.

@@ -194,7 +194,7 @@ NO_CREDENTIALS = Patch(
 HAS_HOOK = Patch(
     owner="hermes_cli.plugins",
     name="has_hook",
-    why="the moment of the first model request; hooking it would have each request copied",
+    why="the gateway notes a model request before it is made; a hook would have it copied",
     required=False,
 )
 

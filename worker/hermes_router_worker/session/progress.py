@@ -49,6 +49,7 @@ class Progress:
         self._handed: dict[int, bool] = {}
         self._by_id: dict[str, int] = {}
         self._told = msg.Progress(done=0)
+        self._begun: msg.Progress | None = None
         self._adapter: Any = None
         self._silent = False
 
@@ -120,6 +121,21 @@ class Progress:
             self._told = now
             with contextlib.suppress(OSError):
                 await self._link.send(now)
+
+    async def note_begun(self) -> None:
+        """Have the gateway note that the model is asked for the events that do not wait.
+
+        Returns when it has. Nothing is sent if it knows that already.
+
+        Raises:
+            CallFailed: the gateway has ended meanwhile.
+            OSError: the pipe is closed.
+        """
+        await self.tell()
+        if self._begun != self._told:
+            begun = self._told
+            await self._link.ask(lambda number: msg.ModelRequest(id=number))
+            self._begun = begun
 
     async def tell_last(self) -> None:
         """Report the progress a last time: an event that is interrupted from now on is not done."""

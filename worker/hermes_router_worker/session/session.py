@@ -15,7 +15,7 @@ from hermes_router_worker.hermes.session import continuation, queues
 from hermes_router_worker.hermes.startup import provider_answers, speedups
 from hermes_router_worker.home import session_state
 from hermes_router_worker.process import title
-from hermes_router_worker.process.connection import Connection
+from hermes_router_worker.process.connection import CallFailed, Connection
 from hermes_router_worker.send import engine
 from hermes_router_worker.send.ledger import redeliver
 from hermes_router_worker.send.server import serve_children
@@ -25,7 +25,7 @@ from hermes_router_worker.session.activity import Activity
 from hermes_router_worker.session.adapter import build_adapter
 from hermes_router_worker.session.background import Background
 from hermes_router_worker.session.event_receiver import EventReceiver
-from hermes_router_worker.session.model_requests import report_model_requests
+from hermes_router_worker.session.model_requests import before_model_requests
 from hermes_router_worker.session.model_runs import ModelRuns
 from hermes_router_worker.session.progress import Progress, follow_streams
 from hermes_router_worker.session.runs import Runs
@@ -72,7 +72,7 @@ class Session:
         self._memory = session_state.attach(runner, self._adapter, start.session_key)
         self._progress.attach(self._adapter)
         follow_streams()
-        report_model_requests(self._asks_model)
+        before_model_requests(self._asks_model)
         refusals.explain(profile)
         refusals.report_open_files(self._hit_open_files)
         runs = Runs(runner)
@@ -242,13 +242,18 @@ class Session:
                 await self._link.send(msg.BackgroundWork(works=works))
 
     def _asks_model(self) -> None:
-        """Note the first model request; may be called from any thread."""
-        speedups.resume_collector()
-        self._mark("model_request")
+        """Wait until the gateway has noted that the model is asked; called in a turn's thread.
 
-    def _mark(self, name: str) -> None:
-        """Tell the gateway that a phase of the turn begins; may be called from any thread."""
-        self._say_later(msg.Phase(name=name))
+        Raises:
+            CancelledError: the gateway is gone, and the next one has the message served again. The
+                turn ends without asking the model.
+        """
+        speedups.resume_collector()
+        noting = asyncio.run_coroutine_threadsafe(self._progress.note_begun(), self._loop)
+        try:
+            noting.result()
+        except (CallFailed, OSError) as error:
+            raise asyncio.CancelledError("the gateway is gone") from error
 
     def _hit_open_files(self) -> None:
         """Tell the gateway that the limit of open files was hit; may be called from any thread."""
