@@ -63,6 +63,31 @@ def test_messages_that_waited_in_a_dead_worker_are_answered_in_their_order(stage
     assert [text.split()[-2] for text in told[1:]] == ["second", "third"]
 
 
+def test_a_message_that_waited_in_the_worker_of_a_killed_gateway_is_answered_once(
+    stage: Stage,
+) -> None:
+    hold = threading.Event()
+    stage.model.script(Reply("too late", hold=hold), contains="a first one", times=1)
+    after = stage.telegram.seq
+    stage.telegram.say("a first one", thread_id=CAREER)
+    stage.model.wait_chat("a first one")
+    stage.telegram.say("/queue a second one", thread_id=CAREER)
+    wait_said(stage, CAREER, after, "ueue")
+    after = stage.telegram.seq
+    try:
+        stage.gateway.kill()
+        time.sleep(1.5)  # its worker lives on for a second
+    finally:
+        hold.set()
+    stage.gateway.start()
+    wait_said(stage, CAREER, after, "a second one")
+    stage.ask("and now?", CAREER, contains="and now?")
+    time.sleep(QUIET)
+    line, *answers = said(stage, CAREER, after)
+    assert "was interrupted" in line
+    assert [text.split()[-2] for text in answers] == ["second", "and"]
+
+
 def test_no_model_is_asked_before_the_gateway_has_noted_it(stage: Stage) -> None:
     """Else the next gateway has the message served again, and tools would run twice."""
     after, workers = stage.telegram.seq, worker_lines(stage)

@@ -24,7 +24,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,16 @@ class SessionState:
         them.
         """
         self._held = self._memory.take_queue()
+
+    def drop_held(self, owned: Callable[[Any], bool]) -> None:
+        """Forget the messages of :meth:`hold_queue` that the gateway owns, and :meth:`save`.
+
+        ``owned`` says that of an event. The gateway is gone, so it does not know that this session
+        keeps them: another worker is to serve them.
+        """
+        if any(owned(event) for event in self._held):
+            self._held = [event for event in self._held if not owned(event)]
+            self.save()
 
     # -- reading and writing -------------------------------------------------------------------
 

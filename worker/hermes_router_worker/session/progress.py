@@ -69,6 +69,10 @@ class Progress:
         self._active.append(number)
         self._taking.add(number)
 
+    def knows(self, event: Any) -> bool:
+        """Return True if the gateway has given this event to this worker."""
+        return event.message_id is not None and str(event.message_id) in self._by_id
+
     def handed_over(self, number: int, *, command: bool) -> None:
         """Say that Hermes has the event with this number.
 

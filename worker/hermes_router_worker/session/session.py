@@ -120,7 +120,7 @@ class Session:
             self._receiver.open = self._owed.resident() and not self._finish.is_set()
             self._memory.save()
             await self._tell_wakeup()
-            await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
+            await self._tell_idle(cut_off=cut_off)
             await self._pay_debts()
             await self._tell_commands()
             if self._receiver.open:
@@ -128,6 +128,18 @@ class Session:
                 await self._until_wanted()
                 self._show("busy")
         await self._until_finished()
+
+    async def _tell_idle(self, *, cut_off: bool) -> None:
+        """Tell the gateway that all is done: the session keeps what still waits.
+
+        Raises:
+            OSError: the gateway has closed the pipe. It has another worker serve what waits.
+        """
+        try:
+            await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
+        except OSError:
+            self._memory.drop_held(self._progress.knows)
+            raise
 
     async def _tell_wakeup(self) -> None:
         """Tell the gateway when the session's next recurring prompt is due."""
