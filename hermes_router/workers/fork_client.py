@@ -178,8 +178,12 @@ class ForkedChild:
         self._reported = anyio.Event()
 
     def __del__(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
+            self._descriptor = -1
 
     @property
     def ended(self) -> bool:
@@ -209,6 +213,7 @@ class ForkedChild:
             finally:
                 anyio.notify_closing(copy)
                 os.close(copy)
+            self._close()  # this object may live until the next garbage collection
 
     async def wait(self) -> int | None:
         """Wait for the end of the process and return its return code.
