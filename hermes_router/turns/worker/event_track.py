@@ -33,8 +33,8 @@ class EventTrack:
     """Follows one message to its outcome; the event ``settled`` is set when ``outcome`` is known.
 
     ``entry`` is its entry in the ledger, or None. ``waiting``: it waits in the worker.
-    ``answered``: its reply was sent. ``reported``: the worker has reported its progress since it
-    accepted the message.
+    ``answered``: its reply was sent. ``reported``: the worker has reported its progress, or has
+    asked the model, since it accepted the message.
     """
 
     def __init__(self, entry: Entry | None = None) -> None:
@@ -128,6 +128,8 @@ class TakenEvents:
 
         From now on no other worker serves these messages.
         """
+        for number in self._current():
+            self._tracks[number].reported = True
         self._note(self._current(), "begun")
 
     def said(self) -> None:

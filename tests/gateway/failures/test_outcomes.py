@@ -63,45 +63,40 @@ def test_messages_that_waited_in_a_dead_worker_are_answered_in_their_order(stage
     assert [text.split()[-2] for text in told[1:]] == ["second", "third"]
 
 
-def test_a_message_that_waited_in_the_worker_of_a_killed_gateway_is_answered_once(
+def test_a_message_that_was_begun_behind_another_one_is_told_of_if_its_worker_dies(
     stage: Stage,
 ) -> None:
-    hold = threading.Event()
-    stage.model.script(Reply("too late", hold=hold), contains="a first one", times=1)
+    """Hermes takes it out of its queue before it has sent the answer to the first one."""
+    holds = [threading.Event(), threading.Event()]
+    for words, hold in zip(("first of two", "second of two"), holds, strict=True):
+        stage.model.script(Reply(f"answer to the {words}", hold=hold), contains=words, times=1)
     after = stage.telegram.seq
-    stage.telegram.say("a first one", thread_id=CAREER)
-    stage.model.wait_chat("a first one")
-    stage.telegram.say("/queue a second one", thread_id=CAREER)
+    stage.telegram.say("first of two", thread_id=CAREER)
+    stage.model.wait_chat("first of two")
+    stage.telegram.say("/queue second of two", thread_id=CAREER)
     wait_said(stage, CAREER, after, "ueue")
     after = stage.telegram.seq
+    holds[0].set()
     try:
-        stage.gateway.kill()
-        time.sleep(1.5)  # its worker lives on for a second
+        stage.model.wait_chat("second of two")
+        os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
     finally:
-        hold.set()
-    stage.gateway.start()
-    wait_said(stage, CAREER, after, "a second one")
-    stage.ask("and now?", CAREER, contains="and now?")
-    time.sleep(QUIET)
-    line, *answers = said(stage, CAREER, after)
-    assert "was interrupted" in line
-    assert [text.split()[-2] for text in answers] == ["second", "and"]
+        holds[1].set()
+    wait_said(stage, CAREER, after, "stopped unexpectedly")
+    answer, line = said(stage, CAREER, after)
+    assert answer == "answer to the first of two"
+    assert "stopped unexpectedly" in line
 
 
 def test_no_model_is_asked_before_the_gateway_has_noted_it(stage: Stage) -> None:
     """Else the next gateway has the message served again, and tools would run twice."""
-    after, workers = stage.telegram.seq, worker_lines(stage)
+    after, workers, turns = stage.telegram.seq, worker_lines(stage), turns_begun(stage)
     stage.telegram.say("only once", thread_id=SYSTEMS)
     wait_until(lambda: worker_lines(stage) > workers, ANSWER_SECONDS, "no worker began")
     time.sleep(0.1)  # the worker's pipe has the message
-    log = stage.root.profiles["systems"].path / "logs" / "agent.log"
-
-    def turn_begun() -> bool:
-        return log.exists() and "agent.turn_context: conversation turn" in log.read_text()
-
     os.kill(stage.gateway.pid, signal.SIGSTOP)
     try:
-        wait_until(turn_begun, ANSWER_SECONDS, "no turn began")
+        wait_until(lambda: turns_begun(stage) > turns, ANSWER_SECONDS, "no turn began")
         time.sleep(1.5)
         before = [request.last_user for request in stage.model.requests("chat")]
     finally:
@@ -115,8 +110,38 @@ def test_no_model_is_asked_before_the_gateway_has_noted_it(stage: Stage) -> None
     assert len(said(stage, SYSTEMS, after)) == 1
 
 
+def test_a_message_that_waited_in_the_worker_of_a_killed_gateway_is_answered_once(
+    stage: Stage,
+) -> None:
+    hold = threading.Event()
+    stage.model.script(Reply("too late", hold=hold), contains="a first one", times=1)
+    after = stage.telegram.seq
+    stage.telegram.say("a first one", thread_id=SYSTEMS)
+    stage.model.wait_chat("a first one")
+    stage.telegram.say("/queue a second one", thread_id=SYSTEMS)
+    wait_said(stage, SYSTEMS, after, "ueue")
+    after = stage.telegram.seq
+    try:
+        stage.gateway.kill()
+        time.sleep(1.5)  # its worker lives on for a second
+    finally:
+        hold.set()
+    stage.gateway.start()
+    wait_said(stage, SYSTEMS, after, "a second one")
+    stage.ask("and now?", SYSTEMS, contains="and now?")
+    time.sleep(QUIET)
+    line, *answers = said(stage, SYSTEMS, after)
+    assert "was interrupted" in line
+    assert [text.split()[-2] for text in answers] == ["second", "and"]
+
+
 def worker_lines(stage: Stage) -> int:
     return stage.worker_log("systems").count("hermes-router worker ")
+
+
+def turns_begun(stage: Stage) -> int:
+    log = stage.root.profiles["systems"].path / "logs" / "agent.log"
+    return log.read_text().count("conversation turn: ") if log.exists() else 0
 
 
 def test_a_message_that_is_delivered_again_starts_no_second_turn(stage: Stage) -> None:

@@ -80,6 +80,16 @@ async def test_a_message_that_is_begun_while_an_answer_is_sent_is_not_answered_b
     assert (first.outcome, second.outcome) == (Outcome.ANSWERED, Outcome.ENDED)
 
 
+def test_a_message_that_joined_a_turn_is_not_served_again_once_the_model_is_asked_for_it() -> None:
+    taken, first, second = TakenEvents(), EventTrack(), EventTrack()
+    taken.take(1, first)
+    taken.progress(done=1, waiting=[])
+    taken.take(2, second)
+    taken.begun()
+    taken.close()
+    assert (first.outcome, second.outcome) == (Outcome.ENDED, Outcome.ENDED)
+
+
 def test_what_is_sent_outside_of_an_answer_is_not_followed() -> None:
     attempts.asks()
     attempts.refused()

@@ -23,11 +23,11 @@ _NUMBER = "_hermes_router_number"
 class _Reply:
     """The answer that a task of Hermes delivers; ``files`` says whether files follow its text.
 
-    ``known`` is true if it answers an event of the gateway, and not one that Hermes made itself.
+    ``number`` is the event's that it answers; 0 for an event that Hermes made itself.
     """
 
-    def __init__(self, *, known: bool) -> None:
-        self.known = known
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.files = False
 
 
@@ -49,7 +49,7 @@ class Progress:
         self._handed: dict[int, bool] = {}
         self._by_id: dict[str, int] = {}
         self._told = msg.Progress(done=0)
-        self._begun: msg.Progress | None = None
+        self._asked = -1
         self._adapter: Any = None
         self._silent = False
 
@@ -96,7 +96,7 @@ class Progress:
         number = self._number(event)
         self._handed.pop(number, None)
         self._active.append(number)
-        token = _reply.set(_Reply(known=number <= self._last))
+        token = _reply.set(_Reply(number if number <= self._last else 0))
         try:
             yield
         finally:
@@ -107,8 +107,8 @@ class Progress:
         """Return the number of the last event whose answer ends with this adapter call, or 0.
 
         Hermes marks the text and the files of an answer. A marked text is the end if no file
-        follows it. An event that came meanwhile, and that Hermes does not keep waiting, is part of
-        the answer.
+        follows it. An event that came meanwhile is part of the answer if the model was asked for it
+        too. Hermes may have taken the next event out of its queue before it sends the answer.
         """
         reply = _reply.get()
         if reply is None or (method in {"send", "edit_message"} and reply.files):
@@ -116,7 +116,7 @@ class Progress:
         marked = (args.get("metadata") or {}).get("notify") is True and method.startswith("send")
         if not (marked or (_streams_end.get() and method in {"send", "edit_message"})):
             return 0
-        return min(self._taking, default=self._last + 1) - 1 if reply.known else 0
+        return max(reply.number, self._asked) if reply.number else 0
 
     async def tell(self) -> None:
         """Tell the gateway which events are done and which wait, if that has changed."""
@@ -129,17 +129,19 @@ class Progress:
     async def note_begun(self) -> None:
         """Have the gateway note that the model is asked for the events that do not wait.
 
-        Returns when it has. Nothing is sent if it knows that already.
+        Returns when it has. Nothing is sent if it knows that already. From now on, these events are
+        part of the next answer.
 
         Raises:
             CallFailed: the gateway has ended meanwhile.
             OSError: the pipe is closed.
         """
         await self.tell()
-        if self._begun != self._told:
-            begun = self._told
+        waiting = (*self._told.waiting, *self._taking)
+        asked = min(waiting, default=self._last + 1) - 1
+        if asked > self._asked:
             await self._link.ask(lambda number: msg.ModelRequest(id=number))
-            self._begun = begun
+            self._asked = asked
 
     async def tell_last(self) -> None:
         """Report the progress a last time: an event that is interrupted from now on is not done."""

@@ -1,0 +1,119 @@
+"""Which of a session's events an answer is for, and when the gateway notes that one begins."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hermes_router.protocol import messages as msg
+from hermes_router_worker.process.connection import CallFailed
+from hermes_router_worker.session.progress import Progress
+
+END = {"metadata": {"notify": True}}
+
+
+class Link:
+    """A pipe whose gateway notes everything, until it has ended."""
+
+    def __init__(self) -> None:
+        self.sent: list[msg.Message] = []
+        self.ended = False
+
+    async def send(self, message: msg.Message) -> None:
+        self.sent.append(message)
+
+    async def ask(self, message: Any) -> None:
+        if self.ended:
+            raise CallFailed("the gateway has ended", refused=False)
+        self.sent.append(message(len(self.sent)))
+
+    def requests(self) -> int:
+        return sum(isinstance(message, msg.ModelRequest) for message in self.sent)
+
+
+def event(number: int) -> Any:
+    return SimpleNamespace(message_id=str(number), internal=False)
+
+
+@pytest.fixture
+def link() -> Link:
+    return Link()
+
+
+@pytest.fixture
+def adapter() -> Any:
+    runner = SimpleNamespace(_queued_events={})
+    return SimpleNamespace(_active_sessions={"key": 1}, _pending_messages={}, gateway_runner=runner)
+
+
+@pytest.fixture
+def progress(link: Link, adapter: Any) -> Progress:
+    made = Progress(cast("Any", link))
+    made.attach(adapter)
+    return made
+
+
+def hand_over(progress: Progress, number: int, adapter: Any = None) -> Any:
+    """Have Hermes handle an event; with ``adapter``, it keeps the event waiting there."""
+    handed = event(number)
+    progress.take(handed, number)
+    if adapter is not None:
+        adapter._pending_messages["key"] = handed
+    progress.handed_over(number, command=False)
+    return handed
+
+
+async def test_an_answer_is_not_for_an_event_that_hermes_only_took_out_of_its_queue(
+    progress: Progress, adapter: Any
+) -> None:
+    with progress.processing(hand_over(progress, 1)):
+        await progress.note_begun()
+        hand_over(progress, 2, adapter)
+        await progress.tell()
+        adapter._pending_messages.clear()
+        assert progress.answered_by("send", END) == 1
+        await progress.note_begun()
+        assert progress.answered_by("send", END) == 2
+
+
+async def test_an_answer_is_for_an_event_that_joined_its_turn(
+    progress: Progress,
+) -> None:
+    with progress.processing(hand_over(progress, 1)):
+        await progress.note_begun()
+        hand_over(progress, 2)
+        await progress.note_begun()
+        assert progress.answered_by("send", END) == 2
+
+
+async def test_an_answer_without_a_model_is_for_its_own_event(progress: Progress) -> None:
+    with progress.processing(hand_over(progress, 1)):
+        assert progress.answered_by("send", {}) == 0
+        assert progress.answered_by("send", END) == 1
+
+
+async def test_the_gateway_notes_each_events_first_model_request(
+    progress: Progress, link: Link
+) -> None:
+    with progress.processing(hand_over(progress, 1)):
+        for _request in range(3):
+            await progress.note_begun()
+        assert link.requests() == 1
+        hand_over(progress, 2)
+        await progress.note_begun()
+        assert link.requests() == 2
+
+
+async def test_no_model_is_asked_when_the_gateway_has_ended(progress: Progress, link: Link) -> None:
+    link.ended = True
+    with progress.processing(hand_over(progress, 1)), pytest.raises(CallFailed):
+        await progress.note_begun()
+
+
+def test_the_gateway_knows_an_event_that_it_gave(progress: Progress) -> None:
+    hand_over(progress, 1)
+    assert progress.knows(event(1))
+    assert not progress.knows(event(2))
+    assert not progress.knows(SimpleNamespace(message_id=None))
