@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from hermes_router.config.settings import Settings
-from hermes_router.errors import WorkerError
+from hermes_router.errors import WorkerError, WorkerStartError
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy
 from hermes_router.turns.notices import has_to_wait
@@ -102,6 +102,7 @@ class Dispatcher:
             TooBusy: the profile's queue is full. No worker got the message.
             ShortOfMemory: the machine has too little memory for a turn. No worker got the message.
             StoppedWaiting: a person sent /stop while the message waited. No worker got it.
+            WorkerStartError: no turn could be begun, because this process may open no more files.
             WorkerError: five workers, one after the other, left without accepting the message.
         """
         told = self._tells_once(conversation)
@@ -230,12 +231,25 @@ class Dispatcher:
         settings: Settings,
         inbound: EventSender,
     ) -> Turn:
-        turn = Turn(conversation, settings, self._services, received=inbound.received)
+        with contextlib.ExitStack() as unless_begun:
+            unless_begun.callback(place.leave)
+            turn = self._new_turn(conversation, settings, inbound)
+            unless_begun.pop_all()
         lane.turn = turn
         turn.when_waiting(place.pause)
         self._turns.add(turn)
         self._tasks.start(self._live(turn, place), name=f"hermes-router-turn-{turn.id}")
         return turn
+
+    def _new_turn(
+        self, conversation: Conversation, settings: Settings, inbound: EventSender
+    ) -> Turn:
+        try:
+            return Turn(conversation, settings, self._services, received=inbound.received)
+        except OSError as error:  # no further descriptor: modules are imported when first used
+            raise WorkerStartError(
+                f"no turn could be begun: {error}", profile=conversation.profile.name
+            ) from error
 
     async def _live(self, turn: Turn, place: Place) -> None:
         leaving = asyncio.create_task(self._leave(turn, place))

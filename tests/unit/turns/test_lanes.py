@@ -10,6 +10,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from hermes_router.errors import WorkerStartError
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting
@@ -157,3 +158,23 @@ async def test_each_message_of_a_session_that_waits_is_told_once_how_many_are_ah
     for message in (lane.waiting, second):
         with pytest.raises(StoppedWaiting):
             await message
+
+
+async def test_a_turn_that_cannot_be_begun_gives_its_place_back(
+    lane: Lane, worker: Use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last message would wait for ever otherwise: there are two places."""
+    worker(held_in(tmp_path))
+    with monkeypatch.context() as short:
+
+        def order(*_arguments: object) -> None:
+            raise OSError(24, "Too many open files")
+
+        short.setattr(HOST.workers, "order", order)
+        for scene in (lane.scene, *lane.others):
+            with pytest.raises(WorkerStartError, match="Too many open files"):
+                await lane.say("lost", scene)
+    with anyio.fail_after(60):
+        turn = await lane.say("served", lane.scene)
+        await turn.ended.wait()
+    assert turn.failure is None
