@@ -256,13 +256,13 @@ class Call(Message, frozen=True, kw_only=True, tag="call"):
     The gateway answers with :class:`Result`. Several calls may wait for their results at once.
 
     Attributes:
-        id: the number of the call; calls, deliveries and reactions count together.
+        id: the number of the call; all requests of a worker count together.
         method: the name of the method, one of ``methods`` of :class:`Start`.
         args: the keyword arguments, as plain values. A local file is written as ``{"$file": a
             FileRef as a map}``.
         answers: if this call sends the last part of an answer: the last event that it answers; else
-            0. If the call succeeds, the events up to this number count as answered, also if the
-            worker dies then.
+            0. If the call succeeds, the events up to this number that did not wait when it began
+            count as answered, also if the worker dies then.
     """
 
     id: int
@@ -278,7 +278,7 @@ class Deliver(Message, frozen=True, kw_only=True, tag="deliver"):
     sending: a map with ``success``, or with ``error`` if not everything was sent.
 
     Attributes:
-        id: the number of the request; calls, deliveries and reactions count together.
+        id: the number of the request; all requests of a worker count together.
         platform: the platform's name as Hermes writes it.
         chat_id: the platform's id of the chat.
         thread_id: the platform's id of the thread. None means the chat itself. If the profile may
@@ -306,7 +306,7 @@ class React(Message, frozen=True, kw_only=True, tag="react"):
     The gateway answers as it answers :class:`Deliver`.
 
     Attributes:
-        id: the number of the request; calls, deliveries and reactions count together.
+        id: the number of the request; all requests of a worker count together.
         platform: the platform's name as Hermes writes it.
         chat_id: the platform's id of the chat.
         thread_id: the platform's id of the thread; None is treated as in :class:`Deliver`.
@@ -332,10 +332,13 @@ class ModelRequest(Message, frozen=True, kw_only=True, tag="model_request"):
     has another worker serve the events. Later requests for the same events need no message.
 
     Attributes:
-        id: the number of the request; calls, deliveries and reactions count together.
+        id: the number of the request; all requests of a worker count together.
+        upto: the last event that the model is asked for; 0 for a prompt that is no event. Events
+            in ``waiting`` of :class:`Progress` are not meant.
     """
 
     id: int
+    upto: int = 0
 
 
 class Idle(Message, frozen=True, kw_only=True, tag="idle"):

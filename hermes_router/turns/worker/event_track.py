@@ -123,26 +123,31 @@ class TakenEvents:
                 track.finish(Outcome.AGAIN if track.untouched else Outcome.CUT_OFF)
         self.all_done()
 
-    def begun(self) -> None:
-        """Write to the ledger that the model is asked for the current messages: tools may have run.
+    def begun(self, last: int) -> None:
+        """Write to the ledger that the model is asked for the messages up to number ``last``.
 
-        From now on no other worker serves these messages.
+        Tools may run from now on, so no other worker serves these messages. Those that wait in the
+        worker are not meant.
         """
-        for number in self._current():
+        numbers = self.worked_on(last)
+        for number in numbers:
             self._tracks[number].reported = True
-        self._note(self._current(), "begun")
+        self._note(numbers, "begun")
 
     def said(self) -> None:
         """Write to the ledger that people can read a part of the answer to the current messages."""
-        self._note(self._current(), "said")
+        self._note(self.worked_on(max(self._tracks, default=0)), "said")
 
     def worked_on(self, last: int) -> frozenset[int]:
         """Return the numbers of the messages up to number ``last`` that the worker works on now.
 
         An answer whose sending begins now is for these messages. A message that the worker begins
-        while the answer is being sent gets an answer of its own.
+        while the answer is being sent gets an answer of its own. Messages that are answered are
+        left out, unless all are: then this is a further part of their answer.
         """
-        return frozenset(n for n, track in self._tracks.items() if n <= last and not track.waiting)
+        current = {n: t for n, t in self._tracks.items() if n <= last and not t.waiting}
+        unanswered = frozenset(n for n, track in current.items() if not track.answered)
+        return unanswered or frozenset(current)
 
     def trying(self, numbers: Collection[int], name: str) -> asyncio.TimerHandle:
         """Write to the ledger that the platform is asked to send the last part of an answer.
@@ -187,9 +192,6 @@ class TakenEvents:
         track = self._tracks[number]
         behind = not track.reported and number != min(self._tracks)
         return not (track.answered or track.waiting or behind)
-
-    def _current(self) -> frozenset[int]:
-        return self.worked_on(max(self._tracks, default=0))
 
     def _note(self, numbers: Collection[int], step: str, *names: str) -> None:
         for number in sorted(numbers):

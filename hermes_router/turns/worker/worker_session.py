@@ -157,7 +157,7 @@ class WorkerSession:
 
     async def _do(self, call: msg.Request, spool: Spool) -> Any:
         if isinstance(call, msg.ModelRequest):
-            self._note_model_request()
+            self._note_model_request(call.upto)
             return None
         if isinstance(call, msg.Call):
             ask = functools.partial(self.prompts.ask, call.id)
@@ -172,7 +172,8 @@ class WorkerSession:
         taken = self.receiver.taken
         if not call.answers:
             value = await self._conversation.execute(call.method, call.args, spool, ask)
-            if call.method not in _SILENT_CALLS:
+            failed = isinstance(value, dict) and value.get("success") is False
+            if call.method not in _SILENT_CALLS and not failed:
                 taken.said()
             return value
         answer, success = AnswerAttempt(taken, call.answers, self._name_of(call)), False
@@ -224,11 +225,11 @@ class WorkerSession:
         elif self.answered.is_set() and self.state is not WorkerState.GONE:
             self.answered = anyio.Event()
 
-    def _note_model_request(self) -> None:
-        """Note that the model is asked now: from here on, the messages may not be served again."""
+    def _note_model_request(self, upto: int) -> None:
+        """Note that the model is asked now for the messages up to this number."""
         self._log.reached("model_request")
         self._workers.works(self._conversation.profile)
-        self.receiver.taken.begun()
+        self.receiver.taken.begun(upto)
 
     def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
         self.receiver.settle(message)

@@ -85,9 +85,33 @@ def test_a_message_that_joined_a_turn_is_not_served_again_once_the_model_is_aske
     taken.take(1, first)
     taken.progress(done=1, waiting=[])
     taken.take(2, second)
-    taken.begun()
+    taken.begun(2)
     taken.close()
     assert (first.outcome, second.outcome) == (Outcome.ENDED, Outcome.ENDED)
+
+
+def test_a_message_that_is_only_accepted_is_served_again_whatever_the_model_is_asked() -> None:
+    taken, first, second = TakenEvents(), EventTrack(), EventTrack()
+    taken.take(1, first)
+    taken.progress(done=1, waiting=[])
+    taken.take(2, second)
+    taken.begun(1)
+    taken.close()
+    assert (first.outcome, second.outcome) == (Outcome.ENDED, Outcome.AGAIN)
+
+
+async def test_the_answer_to_a_later_message_does_not_touch_the_step_of_an_answered_one(
+    entry: Entry,
+) -> None:
+    taken = TakenEvents()
+    taken.take(1, EventTrack(entry))
+    AnswerAttempt(taken, 1, "its text").over(success=True)
+    taken.take(2, EventTrack())
+    later = AnswerAttempt(taken, 2, "the next text")
+    later.asks()
+    assert step(entry) is Step.ANSWERED
+    later.over(success=False)
+    assert step(entry) is Step.ANSWERED
 
 
 def test_what_is_sent_outside_of_an_answer_is_not_followed() -> None:

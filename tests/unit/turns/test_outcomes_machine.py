@@ -146,7 +146,7 @@ class Conversation(RuleBasedStateMachine):
         self.worker.running = min(self.worker.events)
         self.begun.add(self.worker.events[self.worker.running])
         self.report()
-        self.run(lambda: self.taken().begun())
+        self.run(lambda: self.taken().begun(self.numbers))
 
     @precondition(lambda self: self.worker and self.worker.running is not None)
     @rule()

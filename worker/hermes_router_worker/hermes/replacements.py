@@ -191,11 +191,13 @@ PROVIDER_ERROR = Patch(
 NO_CREDENTIALS = Patch(
     owner="gateway.run_turn_runner", name="t", why=_LOGIN, since="0.22", required=False
 )
-HAS_HOOK = Patch(
-    owner="hermes_cli.plugins",
-    name="has_hook",
-    why="the gateway notes a model request before it is made; a hook would have it copied",
-    required=False,
+_REQUEST = "the gateway notes a model request before it is made; a hook would have it copied"
+HAS_HOOK = Patch(owner="hermes_cli.plugins", name="has_hook", why=_REQUEST, required=False)
+ANYBODY_HAS_HOOK = Patch(
+    owner="hermes_cli.lifecycle", name="has_hook", why=_REQUEST, since="0.22", required=False
+)
+RUN_CODEX = Patch(
+    owner="run_agent:AIAgent", name="_run_codex_app_server_turn", why=_REQUEST, required=False
 )
 
 DEFER_REVIEW = Patch(

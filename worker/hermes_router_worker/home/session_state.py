@@ -39,6 +39,10 @@ _LOCK = "memory"
 _log = logging.getLogger(__name__)
 
 
+def _nothing(_event: object) -> bool:
+    return False
+
+
 class SessionState:
     """Puts a session's state back into a runner, and saves it for the session's next worker.
 
@@ -64,11 +68,15 @@ class SessionState:
                     self._memory.put(name, value)
         self._memory.follow_boundaries(self._ended)
 
-    def save(self) -> None:
-        """Write the session's state, unless a later worker of the session has taken over."""
+    def save(self, without: Callable[[Any], bool] = _nothing) -> None:
+        """Write the session's state, unless a later worker of the session has taken over.
+
+        ``without`` says of an event in the queue that it is left out, because somebody else has it
+        served.
+        """
         with _logged("saved"), home_lock(self._home, _LOCK):
             if self._read(self._key).get("owner") == self._owner:
-                self._write(self._state())
+                self._write(self._state(without))
             else:
                 _log.warning("a later worker owns the state of %s; not written", self._key)
 
@@ -87,16 +95,6 @@ class SessionState:
         them.
         """
         self._held = self._memory.take_queue()
-
-    def drop_held(self, owned: Callable[[Any], bool]) -> None:
-        """Forget the messages of :meth:`hold_queue` that the gateway owns, and :meth:`save`.
-
-        ``owned`` says that of an event. The gateway is gone, so it does not know that this session
-        keeps them: another worker is to serve them.
-        """
-        if any(owned(event) for event in self._held):
-            self._held = [event for event in self._held if not owned(event)]
-            self.save()
 
     # -- reading and writing -------------------------------------------------------------------
 
@@ -117,13 +115,13 @@ class SessionState:
         content = {"version": VERSION, "session": self._key, "owner": self._owner, "state": state}
         json_files.write(_path(self._home, self._key), content)
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self, without: Callable[[Any], bool]) -> dict[str, Any]:
         """Return the session's part of all maps as plain data; other values are left out."""
         state: dict[str, Any] = {}
         for name, value in self._memory.parts():
             with _logged(f"saved ({name})"):
                 state[name] = value()
-        return state | self._memory.fixed(self._held)
+        return state | self._memory.fixed(self._held, without)
 
     def _ended(self, session_key: str) -> None:
         """Forget at once, on disk, a conversation that Hermes has ended, in whatever session."""

@@ -41,6 +41,8 @@ class Connection:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self.before_call: Callable[[], Awaitable[None]] | None = None
+        #: True once :meth:`close` was called.
+        self.closed = False
 
     async def receive(self) -> msg.ToWorker:
         """Wait for the gateway's next message, and return it.
@@ -155,6 +157,7 @@ class Connection:
 
     def close(self) -> None:
         """Close both descriptors, and fail all calls that still wait."""
+        self.closed = True
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(CallFailed("the gateway has ended", refused=False))

@@ -1,37 +1,40 @@
-"""Act just before Hermes asks the model."""
+"""Act just before Hermes asks the model for a turn."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from hermes_router_worker.hermes import replacements
 
 
-def before_model_requests(act: Callable[[], None]) -> None:
-    """Call ``act()`` each time when Hermes is about to ask the model, in the thread of its turn.
+def before_model_requests(act: Callable[[], None], *, applies: Callable[[], bool]) -> None:
+    """Call ``act()`` each time when Hermes is about to ask the model, in the thread that asks.
 
-    ``act`` may block. Hermes ignores its errors, but a ``CancelledError`` ends the turn. ``act`` is
-    not called in the thread of an event loop, which it would stop.
+    ``act`` may block. Hermes ignores its errors, but an ``asyncio.CancelledError`` ends the turn.
+    It is not called where ``applies()`` is False.
 
-    At that moment, Hermes checks whether a plugin has a ``pre_api_request`` hook. A real hook would
-    make Hermes copy the whole request. So this module wraps the check instead.
+    At that moment, Hermes checks whether somebody has a ``pre_api_request`` hook. A real hook would
+    make Hermes copy the whole request. So this module wraps the check instead. If Codex's own
+    program runs the turn, Hermes makes no such check, and the start of the program is wrapped.
     """
 
     def asking(ask: Callable[[str], bool]) -> Callable[[str], bool]:
         def has_hook(hook_name: str) -> bool:
-            if hook_name == "pre_api_request" and not _in_event_loop():
+            if hook_name == "pre_api_request" and applies():
                 act()
             return ask(hook_name)
 
         return has_hook
 
-    replacements.HAS_HOOK.replace(asking)
+    def handing_over(run: Callable[..., Any]) -> Callable[..., Any]:
+        def run_codex(*args: Any, **kwargs: Any) -> Any:
+            if applies():
+                act()
+            return run(*args, **kwargs)
 
+        return run_codex
 
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    if not replacements.ANYBODY_HAS_HOOK.replace(asking):
+        replacements.HAS_HOOK.replace(asking)
+    replacements.RUN_CODEX.replace(handing_over)

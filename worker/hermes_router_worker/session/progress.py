@@ -140,7 +140,7 @@ class Progress:
         waiting = (*self._told.waiting, *self._taking)
         asked = min(waiting, default=self._last + 1) - 1
         if asked > self._asked:
-            await self._link.ask(lambda number: msg.ModelRequest(id=number))
+            await self._link.ask(lambda number: msg.ModelRequest(id=number, upto=asked))
             self._asked = asked
 
     async def tell_last(self) -> None:

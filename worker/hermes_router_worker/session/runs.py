@@ -18,6 +18,7 @@ from hermes_router_worker.hermes.patching import follow
 from hermes_router_worker.hermes.session import questions
 
 _in_turn: ContextVar[bool] = ContextVar("in_turn", default=False)
+_thread = threading.local()
 
 
 class Runs:
@@ -33,6 +34,14 @@ class Runs:
         follow(replacements.RUN_AGENT, runner, self._marking)
         follow(replacements.RUN_IN_EXECUTOR, runner, self._counting)
         follow(replacements.INTERRUPT_SESSION, runner, self._halting)
+
+    @staticmethod
+    def in_turn_thread() -> bool:
+        """Return True in the thread of a turn's agent, and not in that of a sub-agent or a review.
+
+        If this Hermes lacks the patched function, this is True in each thread.
+        """
+        return getattr(_thread, "in_turn", not replacements.RUN_IN_EXECUTOR.present())
 
     def any(self) -> bool:
         """Say whether an agent of a turn runs."""
@@ -62,9 +71,11 @@ class Runs:
         def counted(*args: Any) -> Any:
             with self._lock:
                 self._running += 1
+            _thread.in_turn = True
             try:
                 return run(*args)
             finally:
+                _thread.in_turn = False
                 with self._lock:
                     self._running -= 1
 

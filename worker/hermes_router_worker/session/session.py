@@ -15,7 +15,7 @@ from hermes_router_worker.hermes.session import continuation, queues
 from hermes_router_worker.hermes.startup import provider_answers, speedups
 from hermes_router_worker.home import session_state
 from hermes_router_worker.process import title
-from hermes_router_worker.process.connection import CallFailed, Connection
+from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
 from hermes_router_worker.send.ledger import redeliver
 from hermes_router_worker.send.server import serve_children
@@ -72,10 +72,10 @@ class Session:
         self._memory = session_state.attach(runner, self._adapter, start.session_key)
         self._progress.attach(self._adapter)
         follow_streams()
-        before_model_requests(self._asks_model)
         refusals.explain(profile)
         refusals.report_open_files(self._hit_open_files)
         runs = Runs(runner)
+        before_model_requests(self._asks_model, applies=runs.in_turn_thread)
         ModelRuns(runner, self._say_later)
         self._owed = Activity(runner, self._adapter, runs, self._background)
         self._receiver = EventReceiver(
@@ -118,9 +118,8 @@ class Session:
                 if self._owed.busy():
                     continue
             self._receiver.open = self._owed.resident() and not self._finish.is_set()
-            self._memory.save()
             await self._tell_wakeup()
-            await self._tell_idle(cut_off=cut_off)
+            await self._save_and_tell(cut_off=cut_off)
             await self._pay_debts()
             await self._tell_commands()
             if self._receiver.open:
@@ -129,16 +128,19 @@ class Session:
                 self._show("busy")
         await self._until_finished()
 
-    async def _tell_idle(self, *, cut_off: bool) -> None:
-        """Tell the gateway that all is done: the session keeps what still waits.
+    async def _save_and_tell(self, *, cut_off: bool) -> None:
+        """Save the state, and tell the gateway that all is done: the session keeps what waits.
 
         Raises:
-            OSError: the gateway has closed the pipe. It has another worker serve what waits.
+            OSError: the pipe is closed. Of what waits, the session keeps only what the gateway does
+                not know; the rest is served by another worker.
         """
         try:
+            if not self._link.closed:
+                self._memory.save()
             await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
         except OSError:
-            self._memory.drop_held(self._progress.knows)
+            self._memory.save(without=self._progress.knows)
             raise
 
     async def _tell_wakeup(self) -> None:
@@ -261,10 +263,11 @@ class Session:
                 turn ends without asking the model.
         """
         speedups.resume_collector()
-        noting = asyncio.run_coroutine_threadsafe(self._progress.note_begun(), self._loop)
+        noting = self._progress.note_begun()
         try:
-            noting.result()
-        except (CallFailed, OSError) as error:
+            asyncio.run_coroutine_threadsafe(noting, self._loop).result()
+        except Exception as error:
+            noting.close()  # if the loop had ended
             raise asyncio.CancelledError("the gateway is gone") from error
 
     def _hit_open_files(self) -> None:

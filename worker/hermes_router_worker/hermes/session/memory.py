@@ -60,12 +60,14 @@ class Memory:
                     ),
                 )
 
-    def fixed(self, held: list[Any]) -> dict[str, Any]:
+    def fixed(self, held: list[Any], without: Callable[[Any], bool]) -> dict[str, Any]:
         """Return the rest of the state as plain data: queued messages, channel pin, approvals.
 
-        The events ``held`` come first in the queue.
+        The events ``held`` come first in the queue. Those of which ``without`` is true are left
+        out.
         """
         queue = [*held, *self._queue().get(self._key, [])]
+        queue = [event for event in queue if not without(event)]
         state = {_QUEUE: [event_to_plain(event) for event in queue]} if queue else {}
         return state | self._channel_pin() | self._approvals()
 
