@@ -88,6 +88,16 @@ async def test_an_answer_is_for_an_event_that_joined_its_turn(
         assert progress.answered_by("send", END) == 2
 
 
+async def test_an_answer_without_a_model_is_for_what_was_joined_and_not_for_what_waits(
+    progress: Progress, adapter: Any
+) -> None:
+    first = hand_over(progress, 1)
+    hand_over(progress, 2)  # joined to the first one, in a burst
+    hand_over(progress, 3, adapter)
+    with progress.processing(first):
+        assert progress.answered_by("send", END) == 2
+
+
 async def test_an_answer_without_a_model_is_for_its_own_event(progress: Progress) -> None:
     with progress.processing(hand_over(progress, 1)):
         assert progress.answered_by("send", {}) == 0

@@ -23,7 +23,7 @@ _NUMBER = "_hermes_router_number"
 class _Reply:
     """The answer that a task of Hermes delivers; ``files`` says whether files follow its text.
 
-    ``number`` is the event's that it answers; 0 for an event that Hermes made itself.
+    ``number`` is that of the last event that it answers; 0 for an event that Hermes made itself.
     """
 
     def __init__(self, number: int) -> None:
@@ -96,12 +96,22 @@ class Progress:
         number = self._number(event)
         self._handed.pop(number, None)
         self._active.append(number)
-        token = _reply.set(_Reply(number if number <= self._last else 0))
+        token = _reply.set(_Reply(self._with_joined(number) if number <= self._last else 0))
         try:
             yield
         finally:
             _reply.reset(token)
             self._active.remove(number)
+
+    def _with_joined(self, number: int) -> int:
+        """Return the number of the last event that Hermes has joined to this one before its turn.
+
+        An event that it only keeps waiting is not joined.
+        """
+        waiting = [self._number(event) for event in queues.waiting_messages(self._adapter)]
+        first = min(waiting, default=self._last + 1)
+        joined = (n for n, command in self._handed.items() if not command and n < first)
+        return max([number, *joined])
 
     def answered_by(self, method: str, args: dict[str, Any]) -> int:
         """Return the number of the last event whose answer ends with this adapter call, or 0.
