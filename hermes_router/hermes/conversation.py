@@ -151,7 +151,8 @@ class GatewayConversation:
         source = self._event.source
         adapter = sending.adapter_for(self._runner, source)
         if adapter is None:
-            return not_connected(method, retry=gateway_runner.running(self._runner))
+            running = gateway_runner.running(self._runner)
+            return not_connected(method, source.platform.value, retry=running)
         ask = partial(
             ask,
             key=message_sources.session_key_of(self._runner, source),

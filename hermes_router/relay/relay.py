@@ -289,8 +289,8 @@ class Relay:
         )
 
 
-def not_connected(name: str, *, retry: bool) -> dict[str, Any]:
-    """Return the result of the method ``name`` while no adapter is connected, as plain data.
+def not_connected(name: str, platform: str, *, retry: bool) -> dict[str, Any]:
+    """Return the result of the method ``name`` while ``platform`` has no adapter, as plain data.
 
     Hermes's adapters report this as a send that has failed. Hermes keeps such a reply, and sends it
     later. ``retry`` says whether the worker's Hermes should try again itself.
@@ -300,7 +300,7 @@ def not_connected(name: str, *, retry: bool) -> dict[str, Any]:
     """
     method = ADAPTER_METHODS.get(name)
     if method is None or method.result != "send_result":
-        raise ConnectionError("the gateway is not connected to the platform")
+        raise ConnectionError(f"the gateway is not connected to {platform}")
     return {"success": False, "error": "Not connected", "retryable": retry}
 
 

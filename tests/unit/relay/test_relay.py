@@ -84,14 +84,14 @@ async def test_a_text_may_not_name_a_file_where_the_adapter_would_open_it(
 
 
 def test_a_send_without_an_adapter_has_failed_as_hermes_knows_it() -> None:
-    assert not_connected("send", retry=False) == {
+    assert not_connected("send", "telegram", retry=False) == {
         "success": False,
         "error": "Not connected",
         "retryable": False,
     }
-    assert not_connected("send_document", retry=True)["retryable"] is True
+    assert not_connected("send_document", "telegram", retry=True)["retryable"] is True
 
 
 def test_a_call_whose_result_cannot_say_so_raises_that_no_adapter_is_connected() -> None:
-    with pytest.raises(ConnectionError, match="not connected"):
-        not_connected("send_typing", retry=True)
+    with pytest.raises(ConnectionError, match="not connected to telegram"):
+        not_connected("send_typing", "telegram", retry=True)
