@@ -108,8 +108,7 @@ class Progress:
 
         An event that it only keeps waiting is not joined.
         """
-        waiting = [self._number(event) for event in queues.waiting_messages(self._adapter)]
-        first = min(waiting, default=self._last + 1)
+        first = min(self._queued(), default=self._last + 1)
         joined = (n for n, command in self._handed.items() if not command and n < first)
         return max([number, *joined])
 
@@ -161,13 +160,16 @@ class Progress:
     def _now(self) -> msg.Progress:
         if not self._active and not queues.working(self._adapter):
             self._handed.clear()
-        queued = {self._number(event) for event in queues.waiting_messages(self._adapter)} - {
-            self._last + 1
-        }
+        queued = self._queued()
         first = min(queued, default=self._last + 1)
         joined = {n for n, command in self._handed.items() if n > first and not command}
         done = min([*self._active, *self._handed, *queued], default=self._last + 1)
         return msg.Progress(done=done, waiting=sorted(queued | joined))
+
+    def _queued(self) -> set[int]:
+        """Return the numbers of the gateway's events that wait in Hermes."""
+        waiting = queues.waiting_messages(self._adapter)
+        return {self._number(event) for event in waiting} - {self._last + 1}
 
     def _number(self, event: Any) -> int:
         """Return an event's number; Hermes's own events get a number after all of the gateway's.

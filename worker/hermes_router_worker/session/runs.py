@@ -31,17 +31,17 @@ class Runs:
         self._running = 0
         self._halted = False
         self._lock = threading.Lock()
+        self._counts = replacements.RUN_IN_EXECUTOR.present()
         follow(replacements.RUN_AGENT, runner, self._marking)
         follow(replacements.RUN_IN_EXECUTOR, runner, self._counting)
         follow(replacements.INTERRUPT_SESSION, runner, self._halting)
 
-    @staticmethod
-    def in_turn_thread() -> bool:
+    def in_turn_thread(self) -> bool:
         """Return True in the thread of a turn's agent, and not in that of a sub-agent or a review.
 
         If this Hermes lacks the patched function, this is True in each thread.
         """
-        return getattr(_thread, "in_turn", not replacements.RUN_IN_EXECUTOR.present())
+        return getattr(_thread, "in_turn", not self._counts)
 
     def any(self) -> bool:
         """Say whether an agent of a turn runs."""
