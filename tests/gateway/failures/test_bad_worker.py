@@ -133,7 +133,9 @@ def test_a_bad_frame_ends_that_turn_with_a_clear_line(stage: Stage, kind: str) -
     stage.telegram.wait_reply(
         FORUM, SYSTEMS, contains=f"unharmed {beside}", after=seq, timeout=ANSWER_SECONDS
     )
-    assert stage.ask("and now?", CAREER, contains="and now?").text.endswith("and now?")
+    # No model was asked, and Hermes has written the message down, if the worker lived that long.
+    kept = "" if kind == "a cut frame" else f"send {kind}.\n\n[Ada] "
+    assert stage.ask("and now?", CAREER, contains="and now?").text == f"echo: {kept}and now?"
     assert stage.gateway.running
     assert stage.gateway.pid == gateway
 
@@ -182,7 +184,7 @@ def test_a_worker_that_never_gets_ready_is_ended_in_the_configured_time(stage: S
     profile.configure({"plugins": None})
     timeouts["hermes_router"]["profiles"]["systems"]["timeouts"]["start"] = 150
     stage.root.configure(timeouts)
-    assert stage.ask("and now?", SYSTEMS, contains="and now?").text.endswith("and now?")
+    assert "echo: and" in stage.ask("and now?", SYSTEMS, contains="and now?").text
 
 
 def stuck_plugin(folder: Path) -> None:

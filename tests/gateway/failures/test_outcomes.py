@@ -70,12 +70,7 @@ def test_a_message_that_was_begun_behind_another_one_is_told_of_if_its_worker_di
     holds = [threading.Event(), threading.Event()]
     for words, hold in zip(("first of two", "second of two"), holds, strict=True):
         stage.model.script(Reply(f"answer to the {words}", hold=hold), contains=words, times=1)
-    after = stage.telegram.seq
-    stage.telegram.say("first of two", thread_id=CAREER)
-    stage.model.wait_chat("first of two")
-    stage.telegram.say("/queue second of two", thread_id=CAREER)
-    wait_said(stage, CAREER, after, "ueue")
-    after = stage.telegram.seq
+    after = queue_behind(stage, CAREER, "first of two", "second of two")
     holds[0].set()
     try:
         stage.model.wait_chat("second of two")
@@ -115,12 +110,7 @@ def test_a_message_that_waited_in_the_worker_of_a_killed_gateway_is_answered_onc
 ) -> None:
     hold = threading.Event()
     stage.model.script(Reply("too late", hold=hold), contains="a first one", times=1)
-    after = stage.telegram.seq
-    stage.telegram.say("a first one", thread_id=SYSTEMS)
-    stage.model.wait_chat("a first one")
-    stage.telegram.say("/queue a second one", thread_id=SYSTEMS)
-    wait_said(stage, SYSTEMS, after, "ueue")
-    after = stage.telegram.seq
+    after = queue_behind(stage, SYSTEMS, "a first one", "a second one")
     try:
         stage.gateway.kill()
         time.sleep(1.5)  # its worker lives on for a second
@@ -133,6 +123,16 @@ def test_a_message_that_waited_in_the_worker_of_a_killed_gateway_is_answered_onc
     line, *answers = said(stage, SYSTEMS, after)
     assert "was interrupted" in line
     assert [text.split()[-2] for text in answers] == ["second", "and"]
+
+
+def queue_behind(stage: Stage, topic: int, first: str, second: str) -> int:
+    """Have the model asked for a message, and another one queued; return the platform's count."""
+    after = stage.telegram.seq
+    stage.telegram.say(first, thread_id=topic)
+    stage.model.wait_chat(first)
+    stage.telegram.say(f"/queue {second}", thread_id=topic)
+    wait_said(stage, topic, after, "ueue")
+    return stage.telegram.seq
 
 
 def worker_lines(stage: Stage) -> int:

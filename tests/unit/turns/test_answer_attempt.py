@@ -80,24 +80,17 @@ async def test_a_message_that_is_begun_while_an_answer_is_sent_is_not_answered_b
     assert (first.outcome, second.outcome) == (Outcome.ANSWERED, Outcome.ENDED)
 
 
-def test_a_message_that_joined_a_turn_is_not_served_again_once_the_model_is_asked_for_it() -> None:
+@pytest.mark.parametrize(("upto", "outcome"), [(2, Outcome.ENDED), (1, Outcome.AGAIN)])
+def test_a_message_is_served_again_unless_the_model_was_asked_for_it(
+    upto: int, outcome: Outcome
+) -> None:
     taken, first, second = TakenEvents(), EventTrack(), EventTrack()
     taken.take(1, first)
     taken.progress(done=1, waiting=[])
     taken.take(2, second)
-    taken.begun(2)
+    taken.begun(upto)
     taken.close()
-    assert (first.outcome, second.outcome) == (Outcome.ENDED, Outcome.ENDED)
-
-
-def test_a_message_that_is_only_accepted_is_served_again_whatever_the_model_is_asked() -> None:
-    taken, first, second = TakenEvents(), EventTrack(), EventTrack()
-    taken.take(1, first)
-    taken.progress(done=1, waiting=[])
-    taken.take(2, second)
-    taken.begun(1)
-    taken.close()
-    assert (first.outcome, second.outcome) == (Outcome.ENDED, Outcome.AGAIN)
+    assert (first.outcome, second.outcome) == (Outcome.ENDED, outcome)
 
 
 async def test_the_answer_to_a_later_message_does_not_touch_the_step_of_an_answered_one(

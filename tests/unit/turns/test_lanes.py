@@ -165,16 +165,16 @@ async def test_a_turn_that_cannot_be_begun_gives_its_place_back(
 ) -> None:
     """The last message would wait for ever otherwise: there are two places."""
     worker(held_in(tmp_path))
-    with monkeypatch.context() as short:
 
-        def order(*_arguments: object) -> None:
-            raise OSError(24, "Too many open files")
+    def order(*_arguments: object) -> None:
+        raise OSError(24, "Too many open files")
 
-        short.setattr(HOST.workers, "order", order)
-        for scene in (lane.scene, *lane.others):
-            with pytest.raises(WorkerStartError, match="Too many open files"):
-                await lane.say("lost", scene)
     with anyio.fail_after(60):
+        with monkeypatch.context() as short:
+            short.setattr(HOST.workers, "order", order)
+            for scene in (lane.scene, *lane.others):
+                with pytest.raises(WorkerStartError, match="Too many open files"):
+                    await lane.say("lost", scene)
         turn = await lane.say("served", lane.scene)
         await turn.ended.wait()
     assert turn.failure is None
