@@ -29,12 +29,20 @@ class Outcome(enum.Enum):
     CLOSED = enum.auto()  # the gateway stops, so no worker takes the message any more
 
 
+class Stage(enum.Enum):
+    """How far a worker is with a message that it has accepted."""
+
+    ACCEPTED = enum.auto()  # the worker has reported nothing since
+    WAITING = enum.auto()  # it waits in the worker
+    NEXT = enum.auto()  # it waited, and Hermes took it out of its queue; the model was not asked
+    BEGUN = enum.auto()  # the worker works on it: tools may have run
+
+
 class EventTrack:
     """Follows one message to its outcome; the event ``settled`` is set when ``outcome`` is known.
 
-    ``entry`` is its entry in the ledger, or None. ``waiting``: it waits in the worker.
-    ``answered``: its reply was sent. ``reported``: the worker has reported its progress, or has
-    asked the model, since it accepted the message.
+    ``entry`` is its entry in the ledger, or None. ``stage``: how far its worker is with it.
+    ``answered``: its reply was sent.
     """
 
     def __init__(self, entry: Entry | None = None) -> None:
@@ -47,13 +55,19 @@ class EventTrack:
         """Forget the outcome, because the message is offered to another worker."""
         self.outcome: Outcome | None = None
         self.settled = anyio.Event()
-        self.waiting = self.answered = self.reported = False
+        self.stage = Stage.ACCEPTED
+        self.answered = False
 
     def finish(self, outcome: Outcome) -> None:
         """Set the outcome and the event ``settled``; do nothing if there is an outcome already."""
         if self.outcome is None:
             self.outcome = outcome
             self.settled.set()
+
+    @property
+    def waiting(self) -> bool:
+        """True if the message waits in the worker."""
+        return self.stage is Stage.WAITING
 
     @property
     def untouched(self) -> bool:
@@ -94,14 +108,19 @@ class TakenEvents:
         """Give the messages that the worker has done their outcome.
 
         All messages before number ``done`` are done, except those in ``waiting``: the worker has
-        not begun them. If it ends, another worker serves these.
+        not begun them. If it ends, another worker serves these. Hermes takes the next message out
+        of its queue before it has sent the end of an answer. Such a message is begun when the model
+        is asked for it.
         """
         for number, track in list(self._tracks.items()):
-            track.reported = True
-            waits = number in waiting
-            if not waits and number != self._first:
-                track.note("begun")  # for the first one, the model request is the sign
-            track.waiting = waits
+            if number in waiting:
+                track.stage = Stage.WAITING
+            elif track.stage in {Stage.WAITING, Stage.NEXT}:
+                track.stage = Stage.NEXT
+            else:
+                track.stage = Stage.BEGUN
+                if number != self._first:
+                    track.note("begun")  # for the first one, the model request is the sign
             if number < done and not track.waiting:
                 self._tracks.pop(number).finish(Outcome.ANSWERED)
 
@@ -115,10 +134,11 @@ class TakenEvents:
 
         A message that the worker had not begun is served again. For one that it had
         begun, the next gateway resumes the work or tells people. The session keeps the messages
-        that wait in the worker.
+        that wait in the worker, but not one that Hermes took out of its queue.
         """
         for number, track in self._tracks.items():
-            if self._lost(number):
+            dropped = track.stage is Stage.NEXT and not track.answered
+            if dropped or self._lost(number):
                 track.note("cut_off")
                 track.finish(Outcome.AGAIN if track.untouched else Outcome.CUT_OFF)
         self.all_done()
@@ -131,12 +151,13 @@ class TakenEvents:
         """
         numbers = self.worked_on(last)
         for number in numbers:
-            self._tracks[number].reported = True
+            self._tracks[number].stage = Stage.BEGUN
         self._note(numbers, "begun")
 
     def said(self) -> None:
         """Write to the ledger that people can read a part of the answer to the current messages."""
-        self._note(self.worked_on(max(self._tracks, default=0)), "said")
+        begun = (n for n, track in self._tracks.items() if track.stage is Stage.BEGUN)
+        self._note(self.worked_on(max(begun, default=0)), "said")
 
     def worked_on(self, last: int) -> frozenset[int]:
         """Return the numbers of the messages up to number ``last`` that the worker works on now.
@@ -190,8 +211,8 @@ class TakenEvents:
         A message that was accepted behind another, with no report of the worker since, only waited.
         """
         track = self._tracks[number]
-        behind = not track.reported and number != min(self._tracks)
-        return not (track.answered or track.waiting or behind)
+        behind = track.stage is Stage.ACCEPTED and number != min(self._tracks)
+        return not (track.answered or behind or track.stage in {Stage.WAITING, Stage.NEXT})
 
     def _note(self, numbers: Collection[int], step: str, *names: str) -> None:
         for number in sorted(numbers):

@@ -5,6 +5,8 @@ The gateway is killed once, while two answers are streamed in two topics.
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -27,8 +29,9 @@ from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 pytestmark = pytest.mark.timeout(400)
 
 
-HALF, WHOLE = CAREER, 41
-"""Topics: of an answer that is cut off in its middle, and of one at its last edit."""
+HALF, WHOLE, QUEUED = CAREER, 41, 42
+"""Topics: of an answer that is cut off in its middle, of one at its last edit, and of one with a
+message behind it."""
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +39,29 @@ def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
-    routes = {str(WHOLE): "career"}
+    routes = {str(topic): "career" for topic in (WHOLE, QUEUED)}
     stage.root.configure({"gateway": {"profile_routes": {"telegram": {str(FORUM): routes}}}})
-    telegram.add_topic(WHOLE, "another of career's")
+    for topic in (WHOLE, QUEUED):
+        telegram.add_topic(topic, f"another of career's {topic}")
     return stream_by_edits(start_cold(stage, "systems"))
+
+
+def test_a_message_that_left_the_queue_is_answered_though_its_worker_dies(stage: Stage) -> None:
+    """Hermes takes it out of its queue while it still sends the answer before it."""
+    hold = threading.Event()
+    after = begin_stream(stage, "stream for the queue", QUEUED, hold)
+    stage.telegram.say("/queue what was queued", thread_id=QUEUED)
+    wait_said(stage, QUEUED, after, "ueued")
+    stage.telegram.set_answer_latency("editMessageText", 6.0)
+    hold.set()  # the model ends its answer, and the next edit of it takes long
+    time.sleep(QUIET)
+    os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
+    stage.telegram.clear_faults()
+    wait_said(stage, QUEUED, after, "echo: what was queued")
+    first, _queued, *lines, last = said(stage, QUEUED, after)
+    assert first.startswith("word1 ")
+    assert "what was queued" in last
+    assert all("stream for the queue" in line for line in lines), lines
 
 
 @dataclass(frozen=True)

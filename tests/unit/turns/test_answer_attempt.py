@@ -13,12 +13,16 @@ from hermes_router.turns.worker.event_track import EventTrack, Outcome, TakenEve
 
 
 @pytest.fixture
-def entry(tmp_path: Path) -> Entry:
+def accepted(tmp_path: Path) -> Entry:
     identity = Identity(platform="telegram", chat_id="1", parts=(("1", ""),))
     ledger = Ledger(tmp_path / "ledger.jsonl")
-    made = ledger.accept(identity, profile="career", session="key", source={"chat_id": "1"})
-    made.begun()
-    return made
+    return ledger.accept(identity, profile="career", session="key", source={"chat_id": "1"})
+
+
+@pytest.fixture
+def entry(accepted: Entry) -> Entry:
+    accepted.begun()
+    return accepted
 
 
 def step(entry: Entry) -> Step:
@@ -65,9 +69,11 @@ async def test_what_comes_after_the_answer_changes_nothing(
     assert step(entry) is Step.ANSWERED
 
 
-async def test_a_message_that_is_begun_while_an_answer_is_sent_is_not_answered_by_it(
-    entry: Entry,
+@pytest.mark.parametrize(("asked", "outcome"), [(True, Outcome.ENDED), (False, Outcome.AGAIN)])
+async def test_a_message_that_is_taken_while_an_answer_is_sent_is_not_answered_by_it(
+    entry: Entry, asked: bool, outcome: Outcome
 ) -> None:
+    """Hermes takes it out of its queue then; without a model request, it is served again."""
     taken, first, second = TakenEvents(), EventTrack(entry), EventTrack()
     taken.take(1, first)
     taken.take(2, second)
@@ -75,9 +81,11 @@ async def test_a_message_that_is_begun_while_an_answer_is_sent_is_not_answered_b
     answer = AnswerAttempt(taken, 2, "its text")
     answer.asks()
     taken.progress(done=1, waiting=[])
+    if asked:
+        taken.begun(2)
     answer.over(success=True)
     taken.close()
-    assert (first.outcome, second.outcome) == (Outcome.ANSWERED, Outcome.ENDED)
+    assert (first.outcome, second.outcome) == (Outcome.ANSWERED, outcome)
 
 
 @pytest.mark.parametrize(("upto", "outcome"), [(2, Outcome.ENDED), (1, Outcome.AGAIN)])
@@ -91,6 +99,39 @@ def test_a_message_is_served_again_unless_the_model_was_asked_for_it(
     taken.begun(upto)
     taken.close()
     assert (first.outcome, second.outcome) == (Outcome.ENDED, outcome)
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["worker dies", "orderly stop"])
+def test_a_message_that_left_the_queue_is_served_again_though_the_one_before_it_is_lost(
+    accepted: Entry, stopped: bool
+) -> None:
+    """What people read meanwhile belongs to the answer before it."""
+    taken, first, second = TakenEvents(), EventTrack(), EventTrack(accepted)
+    taken.take(1, first)
+    taken.begun(1)
+    taken.take(2, second)
+    taken.progress(done=1, waiting=[2])
+    taken.progress(done=1, waiting=[])
+    taken.said()
+    if stopped:
+        taken.cut_off()
+    else:
+        taken.close()
+    lost = Outcome.CUT_OFF if stopped else Outcome.ENDED
+    assert (first.outcome, second.outcome, second.untouched) == (lost, Outcome.AGAIN, True)
+
+
+async def test_an_answer_without_a_model_request_answers_its_message() -> None:
+    taken, first, second = TakenEvents(), EventTrack(), EventTrack()
+    taken.take(1, first)
+    taken.begun(1)
+    AnswerAttempt(taken, 1, "its text").over(success=True)
+    taken.take(2, second)
+    taken.progress(done=1, waiting=[2])
+    taken.progress(done=2, waiting=[])
+    AnswerAttempt(taken, 2, "the next text").over(success=True)
+    taken.close()
+    assert (first.outcome, second.outcome) == (Outcome.ANSWERED, Outcome.ANSWERED)
 
 
 async def test_the_answer_to_a_later_message_does_not_touch_the_step_of_an_answered_one(

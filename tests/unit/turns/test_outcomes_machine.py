@@ -33,11 +33,17 @@ def identity(number: int) -> Identity:
 
 @dataclass
 class Worker:
-    """What one worker has: events by number, those that it began, those that wait in it."""
+    """What one worker has: events by number, and which of them runs; the others wait in it.
+
+    ``asked`` is the number of the last event that the model was asked for, and ``unasked`` that of
+    one that left the queue without that.
+    """
 
     taken: TakenEvents = field(default_factory=TakenEvents)
     events: dict[int, int] = field(default_factory=dict)
     running: int | None = None
+    asked: int = 0
+    unasked: int | None = None
 
     def queued(self) -> list[int]:
         return [number for number in self.events if number != self.running]
@@ -142,10 +148,19 @@ class Conversation(RuleBasedStateMachine):
     @precondition(lambda self: self.worker and self.worker.running is None and self.worker.events)
     @rule()
     def begin(self) -> None:
+        self.take_out_of_the_queue()
+        self.ask_the_model()
+
+    def take_out_of_the_queue(self) -> None:
         assert self.worker is not None
         self.worker.running = min(self.worker.events)
-        self.begun.add(self.worker.events[self.worker.running])
         self.report()
+
+    def ask_the_model(self) -> None:
+        assert self.worker is not None
+        assert self.worker.running is not None
+        self.begun.add(self.worker.events[self.worker.running])
+        self.worker.asked, self.worker.unasked = self.worker.running, None
         self.run(lambda: self.taken().begun(self.numbers))
 
     @precondition(lambda self: self.worker and self.worker.running is not None)
@@ -159,10 +174,7 @@ class Conversation(RuleBasedStateMachine):
     @rule(dies=st.sampled_from(["nobody", "worker", "gateway"]))
     def answer_fails(self, dies: str) -> None:
         self.send(success=False)
-        if dies == "worker":
-            self.kill_worker()
-        elif dies == "gateway":
-            self.kill_gateway()
+        self.die(dies)
 
     @precondition(lambda self: self.worker and self.worker.running is not None)
     @rule()
@@ -172,18 +184,39 @@ class Conversation(RuleBasedStateMachine):
         self.finish()
 
     @precondition(lambda self: self.worker and self.worker.running and self.worker.queued())
-    @rule(dies=st.sampled_from(["nobody", "worker", "gateway"]))
-    def answer_while_the_next_one_begins(self, dies: str) -> None:
+    @rule(dies=st.sampled_from(["nobody", "worker", "gateway"]), asks=st.booleans())
+    def answer_while_the_next_one_begins(self, dies: str, *, asks: bool) -> None:
         """Hermes begins the next message before it knows that the answer has arrived."""
         assert self.worker is not None
         self.answer_and_die_unnoticed()
         del self.worker.events[self.last]
-        self.worker.running = None
-        self.begin()
+        self.take_out_of_the_queue()
+        if asks:
+            self.ask_the_model()
+        else:
+            self.worker.unasked = self.worker.running
         self.run(lambda: self.attempt.over(success=True))
-        if dies == "worker":
+        self.die(dies)
+
+    @precondition(lambda self: self.worker and self.worker.running and self.worker.queued())
+    @rule(dies=st.sampled_from(["worker", "gateway", "in order"]))
+    def die_before_the_answer_though_the_next_one_left_the_queue(self, dies: str) -> None:
+        """Hermes takes the next message out of its queue, and sends the end of the answer then."""
+        assert self.worker is not None
+        self.say()
+        answered, taken, *waiting = sorted(self.worker.events)
+        self.worker.running = taken
+        self.run(lambda: self.taken().progress(done=answered, waiting=waiting))
+        self.run(lambda: self.taken().said())
+        self.die(dies)
+
+    def die(self, who: str) -> None:
+        if who == "worker":
             self.kill_worker()
-        elif dies == "gateway":
+        elif who == "gateway":
+            self.kill_gateway()
+        elif who == "in order":
+            self.run(lambda: self.taken().cut_off())
             self.kill_gateway()
 
     @precondition(lambda self: self.worker and self.worker.running is not None)
@@ -214,8 +247,11 @@ class Conversation(RuleBasedStateMachine):
         self.run(lambda: self.attempt.over(success=success))
 
     def ask(self) -> None:
-        """Have the platform asked to send an answer, which names the last event of the worker."""
-        self.attempt = AnswerAttempt(self.taken(), self.numbers, "name")
+        """Have the platform asked to send an answer to what the worker works on."""
+        assert self.worker is not None
+        assert self.worker.running is not None
+        last = max(self.worker.running, self.worker.asked)
+        self.attempt = AnswerAttempt(self.taken(), last, "name")
         self.run(self.attempt.asks)
 
     def finish(self) -> None:
@@ -245,8 +281,9 @@ class Conversation(RuleBasedStateMachine):
     @rule()
     def kill_worker(self) -> None:
         assert self.worker is not None
-        if self.worker.events:  # nobody knows whether the worker had begun with the first one
-            self.begun.add(self.worker.events[min(self.worker.events)])
+        first = min(self.worker.events, default=None)
+        if first is not None and first != self.worker.unasked:  # nobody knows whether it was begun
+            self.begun.add(self.worker.events[first])
         self.run(lambda: self.taken().close())
         self.worker = None
         self.see()
