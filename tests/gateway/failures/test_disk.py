@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,11 +68,11 @@ def test_files_that_are_garbage_cost_no_message(stage: Stage) -> None:
 def test_a_full_home_is_said_in_the_chat_and_served_again_when_there_is_room(
     stage: Stage, own_command: None
 ) -> None:
-    on_a_small_disk(stage)
+    home = stage.root.profiles["career"].path
+    on_a_small_disk(stage, home)
     stage.gateway.restart()
     stage.ask("warm up", CAREER, contains="warm up")
-    home = stage.root.profiles["career"].path.relative_to("/")
-    full = Path(f"/proc/{stage.gateway.pid}/root") / home / "workspace" / "full"
+    full = as_the_gateway_sees_it(stage, home / "workspace" / "full")
     fill(full)
     for number in range(3):
         seq, begun = stage.telegram.seq, time.monotonic()
@@ -85,6 +86,34 @@ def test_a_full_home_is_said_in_the_chat_and_served_again_when_there_is_room(
     wait_said(stage, CAREER, seq, "echo: is there room?")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT SHOWN: only root mounts a small disk")
+def test_a_temporary_folder_that_is_full_or_gone_costs_no_message(
+    stage: Stage, own_command: None
+) -> None:
+    folder = stage.root.base / "tmp"
+    on_a_small_disk(stage, folder)
+    stage.gateway.restart()
+    stage.ask("warm up", CAREER, contains="warm up")
+    fill(as_the_gateway_sees_it(stage, folder / "full"))
+    served(stage, "it is full")
+    in_its_namespace = ["nsenter", "-m", "-t", str(stage.gateway.pid)]
+    subprocess.run([*in_its_namespace, "umount", "-l", str(folder)], check=True)
+    away = folder.rename(folder.with_name("tmp-away"))
+    try:
+        served(stage, "it is gone")
+    finally:
+        away.rename(folder)
+
+
+def served(stage: Stage, words: str) -> None:
+    """Have a prepared worker, a forked one and another profile's answer, each once."""
+    seq = stage.telegram.seq
+    asked = [(f"{words}, {name}?", topic) for name, topic in (("a", CAREER), ("b", CAREER))]
+    for text, topic in [*asked, (f"{words}, and you?", SYSTEMS)]:
+        stage.ask(text, topic, contains=text)
+    assert said(stage, CAREER, seq) == [f"echo: {text}" for text, _topic in asked]
+
+
 @pytest.fixture
 def own_command(stage: Stage) -> Iterator[None]:
     """Give the gateway its command back."""
@@ -93,13 +122,16 @@ def own_command(stage: Stage) -> Iterator[None]:
     stage.gateway.command = before
 
 
-def on_a_small_disk(stage: Stage) -> None:
-    """Have the next gateway, and whatever it starts, find career's home on a small disk."""
-    home = stage.root.profiles["career"].path
+def on_a_small_disk(stage: Stage, folder: Path) -> None:
+    """Have the next gateway, and whatever it starts, find a folder on a small disk."""
     mount = f'mount -t tmpfs -o size={DISK}m,mode=700 small "$0"'
     script = f'cp -a "$0" "$1" && {mount} && cp -a "$1/." "$0" && shift && exec "$@"'
-    before = [str(home), str(home.with_name("career-before"))]
+    before = [str(folder), str(folder.with_name(f"{folder.name}-before"))]
     stage.gateway.command = ["unshare", "-m", "sh", "-c", script, *before, *stage.gateway.command]
+
+
+def as_the_gateway_sees_it(stage: Stage, path: Path) -> Path:
+    return Path(f"/proc/{stage.gateway.pid}/root") / path.relative_to("/")
 
 
 def fill(path: Path) -> None:

@@ -167,7 +167,7 @@ ROWS: list[tuple[End, Promises]] = [
     (supervisor, {model_asked: LINE}),
     (supervisor, {reply_sent: ANSWER}),
     (gateway, {model_asked: LINE, reply_sent: ANSWER, accepted: ANSWER}),
-    (gateway_twice, {model_asked: LINE, reply_sent: ANSWER}),
+    (gateway_twice, {model_asked: LINE, reply_sent: ANSWER, accepted: ANSWER}),
     (sigterm, {model_asked: ANSWER, reply_sent: ANSWER, accepted: ANSWER}),
 ]
 TOPICS: dict[Moment, int] = {model_asked: FIRST, reply_sent: SECOND, accepted: LATE}
