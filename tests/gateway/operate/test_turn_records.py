@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from hermes_router.observe import records
 from hermes_router.turns.story import TurnReport
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, MISSING, SYSTEMS, UNROUTED, Stage
-from tests.kit import FORUM
+from tests.kit import FORUM, Reply
 from tests.kit.waiting import wait_until
 
 LOG = "agent.log"
@@ -96,6 +97,34 @@ def test_a_model_that_fails_is_a_failed_turn(stage: Stage) -> None:
     assert "outcome=model_failed" in end
     assert "model=career-model" in end
     assert "400" in end
+
+
+def test_a_fallback_that_answered_is_in_the_record_and_in_both_logs(stage: Stage) -> None:
+    profile, before = stage.root.profiles["systems"], len(reports(stage, "systems"))
+    fallback = {
+        "provider": "custom",
+        "model": "systems-fallback",
+        "base_url": stage.model.base_url,
+        "api_key": "systems-key",
+    }
+    profile.configure({"fallback_model": fallback})
+    stage.model.script(Reply(error=404), contains="who answers now?", model="systems-model")
+    try:
+        stage.ask("who answers now?", SYSTEMS, contains="who answers now?")
+        report = wait_ended(stage, "systems", before + 1)[-1]
+    finally:
+        stage.model.clear_scripts()
+        profile.configure({"fallback_model": None})
+    assert (report.outcome, report.fallback) == ("answered", True)
+    assert report.model == "systems-fallback"
+    [line] = gateway_lines(stage, report.turn)
+    assert " WARNING " in line
+    assert "by the fallback systems-fallback" in line
+    log = stage.worker_log("systems").splitlines()
+    [end] = [line for line in log if f" end turn={report.turn} " in line]
+    assert "model=systems-fallback fallback=yes" in end
+    listed = stage.outside(sys.executable, "-m", "hermes_router.cli", "turns", "-n", "1")
+    assert "by the fallback systems-fallback" in listed.stdout
 
 
 def test_a_profile_without_a_key_is_a_failed_turn(stage: Stage) -> None:
