@@ -38,6 +38,7 @@ class Use:
 
 def at_rest(gateway: Gateway, messages: int) -> Use:
     """Wait until no worker is in a turn and nothing is started or ended; say what is used."""
+    gateway.wait_prepared()
     deadline, before = time.monotonic() + _SETTLE_SECONDS, -1
     while time.monotonic() < deadline:
         tree = gateway.tree()
