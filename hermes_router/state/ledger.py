@@ -107,6 +107,7 @@ class Entry:
         #: True if the message is on the disk: only then the next gateway knows it.
         self.recorded = True
         self._before = Step.ACCEPTED
+        self._sent: set[str] = set()
         self._ledger = ledger
 
     def begun(self) -> None:
@@ -139,7 +140,11 @@ class Entry:
         """Record that the platform is asked to send the last part of the answer.
 
         If the gateway dies now, the answer counts as delivered. ``name`` is the hash of the text.
+        Hermes may send the end of a stream twice. The second time changes nothing, and the platform
+        may refuse it.
         """
+        if self.step is Step.ANSWERED and name in self._sent:
+            return
         if self.step not in {Step.TRYING, Step.STALLED, Step.ANSWERED, Step.SETTLED}:
             self._before = self.step
         if self.step is not Step.SETTLED:
@@ -164,6 +169,7 @@ class Entry:
         If the gateway dies now, the next one has nothing to do for this message.
         """
         if self.step not in {Step.ANSWERED, Step.SETTLED}:
+            self._sent.update(self.names[-1:])
             self._ledger.note(self, Step.ANSWERED)
 
     def settle(self) -> None:

@@ -69,6 +69,26 @@ async def test_what_comes_after_the_answer_changes_nothing(
     assert step(entry) is Step.ANSWERED
 
 
+async def test_an_answer_that_has_arrived_stays_answered_though_it_is_sent_again(
+    entry: Entry,
+) -> None:
+    """Hermes sends the end of a stream twice, and Telegram refuses an edit that changes nothing."""
+    taken = TakenEvents()
+    taken.take(1, EventTrack(entry))
+    arrives = AnswerAttempt(taken, 1, "its text")
+    arrives.asks()
+    arrives.over(success=True)
+    for text, tried, refused in (
+        ("its text", Step.ANSWERED, Step.ANSWERED),
+        ("its rest", Step.TRYING, Step.BEGUN),
+    ):
+        again = AnswerAttempt(taken, 1, text)
+        again.asks()
+        assert step(entry) is tried
+        again.refused()
+        assert step(entry) is refused
+
+
 @pytest.mark.parametrize(("asked", "outcome"), [(True, Outcome.ENDED), (False, Outcome.AGAIN)])
 async def test_a_message_that_is_taken_while_an_answer_is_sent_is_not_answered_by_it(
     entry: Entry, asked: bool, outcome: Outcome
