@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -22,60 +23,58 @@ from hermes_router.errors import (
 )
 from hermes_router.errors import WorkerTimeout as Timeout
 from hermes_router.protocol import messages as msg
+from hermes_router.protocol.system.versions import NEWEST_TESTED
 from hermes_router.routing.table import Place
 from hermes_router.turns.notices import notice
+from hermes_router.turns.story import FAILED, OUTCOMES
+from hermes_router.turns.worker.worker_state import TRANSITIONS, Step
 from hermes_router.workers.worker_log import parse_turns
 from tests.tools.demo.stage import PLACES
 from tests.tools.settings_table import PAGE, with_table
 
 ROOT = PAGE.parents[1]
 README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 HOW = ROOT / "docs" / "how-it-works.md"
-TEXT = README.read_text("utf-8")
-START = (ROOT / "docs" / "start.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    """Return the README's code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: Path) -> list[str]:
+    """Return a page's code blocks of a language."""
+    text = page.read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def table(head: str, page: Path) -> list[list[str]]:
+    """Return the cells of the table below this head, a list for each row."""
+    below = page.read_text("utf-8").partition(f"{head}\n")[2].splitlines()[1:]
+    rows = itertools.takewhile(lambda line: line.startswith("|"), below)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
 # -- configuration -----------------------------------------------------------------------------
 
+START = ROOT / "docs" / "start.md"
+ROUTING = ROOT / "docs" / "routing.md"
+
 
 def loaded(tmp_path: Path, *, containing: str) -> model.RouterConfig:
-    found = re.findall(r"^```yaml\n(.*?)^```$", TEXT + START, re.MULTILINE | re.DOTALL)
-    (text,) = [block for block in found if containing in block]
+    (text,) = [block for block in blocks("yaml", START) if containing in block]
     path = tmp_path / "config.yaml"
     path.write_text(text, "utf-8")
     return model.load(path, known_platforms={"telegram", "discord"})
 
 
-def test_every_yaml_block_is_a_configuration_without_problems(tmp_path: Path) -> None:
-    assert len(blocks("yaml")) == 1
-    for number, text in enumerate(blocks("yaml")):
-        path = tmp_path / f"{number}.yaml"
-        path.write_text(text, "utf-8")
-        problems = model.load(path).problems
-        assert {problem.code for problem in problems} <= {"unused-settings"}
-
-
-ROUTING = (ROOT / "docs" / "routing.md").read_text("utf-8")
-ROUTING_BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", ROUTING, re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_yaml_block_of_the_docs_is_a_configuration(path: Path, tmp_path: Path) -> None:
-    text = path.read_text("utf-8")
     (tmp_path / "routes.yaml").write_text("telegram: {1: kid}\n", "utf-8")
-    for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    for block in blocks("yaml", path):
         (tmp_path / "config.yaml").write_text(block, "utf-8")
         problems = model.load(tmp_path / "config.yaml").problems
         assert {problem.code for problem in problems} <= {"unused-settings"}
 
 
 def test_the_shapes_of_the_docs_may_be_mixed_and_mean_what_is_said(tmp_path: Path) -> None:
-    nested, flattened, listed, policies, _ = ROUTING_BLOCKS
+    nested, flattened, listed, _, policies, _ = blocks("yaml", ROUTING)
     path = tmp_path / "config.yaml"
     # The flattened one repeats a route of the nested one: on purpose, so that it is left out here.
     flattened = flattened[flattened.index("matrix:") :]
@@ -117,6 +116,28 @@ def test_the_list_example_routes_as_its_names_say(tmp_path: Path) -> None:
     assert found.decide(Place("discord", "8", guild_id=guild)).profile == "team"
     assert found.decide(thread_of_finance).profile == "finance"
     assert found.decide(Place("telegram", "-1", user_id="5550002")).profile == "kid"
+
+
+def test_the_routes_win_that_the_table_of_places_and_senders_names(tmp_path: Path) -> None:
+    (text,) = [block for block in blocks("yaml", ROUTING) if "U0ANN" in block]
+    (tmp_path / "config.yaml").write_text(text, "utf-8")
+    found = model.load(tmp_path / "config.yaml")
+    assert not found.problems
+    rows = table(
+        "| workspace | channel | thread | somebody writes | Ann (`U0ANN`) writes |", ROUTING
+    )
+    assert len(rows) == 6
+    winners = set()
+    for guild, chat, thread, *cells in rows:
+        for sender, cell in zip(("U0BOB", "U0ANN"), cells, strict=True):
+            profile, weights = re.fullmatch(r"(\S+) \(([\d +]+)\)", cell).groups()  # type: ignore[union-attr]
+            place = Place("slack", chat, None if thread == "-" else thread, sender, guild)
+            decision = found.decide(place)
+            assert decision.match is not None
+            assert decision.profile == profile, place
+            assert decision.match.route.specificity == sum(map(int, weights.split("+"))), place
+            winners.add(profile)
+    assert winners == {route.profile for route in found.table.routes}
 
 
 def test_the_settings_example_changes_what_it_shows(tmp_path: Path) -> None:
@@ -164,15 +185,10 @@ def run(command: str, environ: dict[str, str]) -> str:
     return done.stdout
 
 
-def check_interpreter(environ: dict[str, str]) -> None:
-    first = run('head -1 "$(command -v hermes)"', environ)
-    assert Path(first.removeprefix("#!").strip()).parent == Path(sys.executable).parent
-
-
-def shown_by(*tests: str) -> Callable[[dict[str, str]], None]:
+def shown_by(*tests: str) -> Callable[[], None]:
     """Return a check of a command that other tests, or CI, run: that these still exist."""
 
-    def check(_environ: dict[str, str]) -> None:
+    def check() -> None:
         for place in tests:
             path, _, text = place.partition("::")
             assert text in (ROOT / path).read_text("utf-8")
@@ -180,54 +196,80 @@ def shown_by(*tests: str) -> Callable[[dict[str, str]], None]:
     return check
 
 
-COMMANDS: dict[str, Callable[[dict[str, str]], None]] = {
+COMMANDS: dict[str, Callable[[], None]] = {
     "make demo": shown_by(
         "Makefile::-m tests.tools.demo", "tests/project/test_demo.py::tests.tools.demo"
     ),
     "make test": shown_by(".ci/run::make test"),
-    'head -1 "$(command -v hermes)"': check_interpreter,
-    "/path/to/that/python -m pip install .": shown_by(
-        "tests/packaging/test_packaging.py::test_a_new_environment_gets_two_import_packages"
-    ),
     "hermes plugins install file:///path/to/hermes-router --enable --yes-deps": shown_by(
         "tests/contract/seams/test_plugin_folder.py::test_the_scan_before_an_installation_lets_us_in"
     ),
     "hermes router init": shown_by(
         "tests/cli/test_managed_layout.py::test_init_makes_a_profile_and_its_route"
     ),
-    "hermes-router init": shown_by(
-        "tests/gateway/operate/test_init.py::test_from_a_bot_that_answers_to_a_routed_conversation"
-    ),
     "hermes gateway restart": shown_by("tests/gateway/operate/test_init.py::gateway.restart()"),
 }
 
 
-@pytest.mark.parametrize("command", [c for b in blocks("sh") for c in b.strip().splitlines()])
-def test_every_command_of_the_readme_works(command: str, environ: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "command", [line for block in blocks("sh", README) for line in block.strip().splitlines()]
+)
+def test_every_command_of_the_readme_works(command: str) -> None:
     assert command in COMMANDS, f"nothing runs {command!r}"
-    COMMANDS[command](environ)
+    COMMANDS[command]()
+
+
+def test_the_first_line_of_the_hermes_command_names_its_python(environ: dict[str, str]) -> None:
+    command = 'head -1 "$(command -v hermes)"'
+    assert command in (ROOT / "docs" / "install.md").read_text("utf-8")
+    first = run(command, environ)
+    assert Path(first.removeprefix("#!").strip()).parent == Path(sys.executable).parent
 
 
 # -- samples and texts -------------------------------------------------------------------------
 
 
+OPERATING = ROOT / "docs" / "operating.md"
+
+
 def test_the_sample_of_the_worker_log_is_one() -> None:
-    (sample,) = [block for block in blocks("text") if " hermes-router begin " in block]
+    (sample,) = [one for one in blocks("text", OPERATING) if " hermes-router begin " in one]
     (turn,) = parse_turns(sample.splitlines())
-    assert (turn.profile, turn.exit, turn.hermes) == ("career", "status 0", "0.19.0")
+    assert (turn.profile, turn.exit, turn.hermes) == ("career", "status 0", NEWEST_TESTED)
     assert turn.pid is not None
     assert set(turn.phases) >= {"start", "ready", "reply", "gone"}
 
 
 def test_the_sample_of_the_demo_has_its_places() -> None:
-    (sample,) = [block for block in blocks("text") if block.startswith("place ")]
+    index = ROOT / "docs" / "index.md"
+    (sample,) = [block for block in blocks("text", index) if block.startswith("place ")]
     rows = [re.split(r"\s{2,}", line) for line in sample.splitlines()[1:]]
     assert [row[:2] for row in rows] == [[place.label, place.profile] for place in PLACES]
 
 
-@pytest.mark.parametrize(
-    "path", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name
-)
+def test_the_table_of_outcomes_has_all_and_says_which_are_told_by_hermes() -> None:
+    rows = {
+        name.strip("`"): meaning
+        for name, meaning in table("| outcome | what it means |", OPERATING)
+    }
+    assert rows.keys() == OUTCOMES.keys()
+    by_hermes = {name for name in FAILED if "Hermes" in rows[name]}
+    assert by_hermes == {"model_failed", "no_model", "job_failed"}
+
+
+def test_the_drawn_states_of_a_worker_are_the_codes() -> None:
+    arrow = re.compile(r"^ (\w+) ─+ ([\w, ]+) ─+> (\w+)", re.MULTILINE)
+    drawn = [found for block in blocks("text", HOW) for found in arrow.findall(block)]
+    moves = {
+        (before.value, step.value, after.value)
+        for (before, step), after in TRANSITIONS.items()
+        if step is not Step.ENDS and before is not after
+    }
+    assert len(drawn) == len(moves)
+    assert set(drawn) == moves
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
