@@ -35,7 +35,8 @@ _WORD = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 class Entry(msgspec.Struct, kw_only=True):
     """One entry of a log: its first line, and the lines that belong to it.
 
-    ``time`` is in Unix seconds; ``source`` is ``gateway``, ``worker`` or ``profile``.
+    ``time`` is in Unix seconds; ``source`` is ``gateway``, ``worker`` or ``profile``. Usually
+    ``lines`` begin with ``first_line``; without it they are those that the log got later.
     """
 
     time: float
@@ -43,6 +44,7 @@ class Entry(msgspec.Struct, kw_only=True):
     profile: str
     level: str = "INFO"
     turn: str = ""
+    first_line: str
     lines: list[str]
 
     def at_least(self, level: str) -> bool:
@@ -50,9 +52,15 @@ class Entry(msgspec.Struct, kw_only=True):
         return LEVELS.index(self.level) >= LEVELS.index(level)
 
 
-def entries(lines: Iterable[str], source: str, profile: str) -> Iterator[Entry]:
-    """Yield the entries of a log; a line that begins no entry belongs to the entry before it."""
-    current: Entry | None = None
+def entries(
+    lines: Iterable[str], source: str, profile: str, *, before: Entry | None = None
+) -> Iterator[Entry]:
+    """Yield the entries of a log; a line that begins no entry belongs to the entry before it.
+
+    ``before`` is the entry that the log had before these lines. If the first of them belong to it,
+    the first entry has all that it has, but only these lines.
+    """
+    current = None if before is None else msgspec.structs.replace(before, lines=[])
     for line in lines:
         text = line.rstrip("\n")
         begun = _parsed(text, source, profile)
@@ -60,10 +68,10 @@ def entries(lines: Iterable[str], source: str, profile: str) -> Iterator[Entry]:
             if current is not None and len(current.lines) < _MOST_LINES:
                 current.lines.append(text)
             continue
-        if current is not None:
+        if current is not None and current.lines:
             yield current
         current = begun
-    if current is not None:
+    if current is not None and current.lines:
         yield current
 
 
@@ -72,7 +80,15 @@ def _parsed(line: str, source: str, profile: str) -> Entry | None:
     if made is None:
         return None
     time, level, turn, text = made
-    return Entry(time=time, source=source, profile=profile, level=level, turn=turn, lines=[text])
+    return Entry(
+        time=time,
+        source=source,
+        profile=profile,
+        level=level,
+        turn=turn,
+        first_line=text,
+        lines=[text],
+    )
 
 
 _Made = tuple[float, str, str, str]

@@ -2,11 +2,12 @@
 
 The size of a file is limited. A turn is recorded when its answer is delivered, and again when its
 worker has ended. Of lines with the same turn and number, the last one is complete. If the disk is
-full, only the record is lost, not the turn.
+full, only the record is lost, not the turn. A line that was cut off does not damage the next one.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -20,8 +21,9 @@ from hermes_router.turns.story import TurnReport
 
 logger = logging.getLogger(__name__)
 
-#: Bytes at which a profile's file is rotated, some 10,000 turns; one older file is kept.
-MAX_BYTES = 4 * 1024 * 1024
+#: Bytes at which a profile's file is rotated; one older file is kept. Each file has room for more
+#: than 10,000 turns, because a turn writes two lines, and a line has about 650 bytes.
+MAX_BYTES = 16 * 1024 * 1024
 _NO_PROFILE = "_"
 """The name of the file for turns whose profile has no valid name."""
 
@@ -61,30 +63,48 @@ class Records:
         name = profile if PROFILE_NAME.match(profile) else _NO_PROFILE
         path = self._folder / f"{name}{_ENDING}"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             size = os.fstat(descriptor).st_size
-            os.write(descriptor, line)
+            _write_line(descriptor, size, line)
         finally:
             os.close(descriptor)
         if size + len(line) > self._max_bytes:
             path.replace(path.with_name(f"{name}{_OLDER}"))
 
 
-def read(folder: Path, profile: str | None = None) -> list[TurnReport]:
-    """Return the recorded turns of one profile or of all, in the order in which they arrived."""
+def _write_line(descriptor: int, size: int, line: bytes) -> None:
+    """Append a line to a file of ``size`` bytes; end its last line first if that was cut off.
+
+    Raises:
+        OSError: the line could not be written, or not all of it.
+    """
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    if os.write(descriptor, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def read(
+    folder: Path, profile: str | None = None, *, earliest: datetime | None = None
+) -> list[TurnReport]:
+    """Return the recorded turns of one profile or of all, in the order in which they arrived.
+
+    With ``earliest``, these are only the turns whose message arrived then or later. The other
+    lines are not kept in memory.
+    """
     found: dict[tuple[str, int], TurnReport] = {}
     for path in _files(folder, profile):
-        for report in _lines(path):
+        for report in since(_lines(path), earliest):
             found[report.turn, report.number] = report
     return sorted(found.values(), key=lambda report: report.at)
 
 
-def since(reports: Iterable[TurnReport], moment: datetime | None) -> list[TurnReport]:
-    """Return the reports whose message arrived at ``moment`` or later; all for None."""
-    if moment is None:
-        return list(reports)
-    return [report for report in reports if (at := arrived(report)) and at >= moment]
+def since(reports: Iterable[TurnReport], moment: datetime | None) -> Iterator[TurnReport]:
+    """Yield the reports whose message arrived at ``moment`` or later; all for None."""
+    for report in reports:
+        if moment is None or ((at := arrived(report)) and at >= moment):
+            yield report
 
 
 def arrived(report: TurnReport) -> datetime | None:
@@ -108,11 +128,12 @@ def _files(folder: Path, profile: str | None) -> list[Path]:
 def _lines(path: Path) -> Iterator[TurnReport]:
     """Yield the reports of a file; skip lines that are incomplete or broken."""
     try:
-        data = path.read_bytes()
+        file = path.open("rb")
     except FileNotFoundError:  # just rotated
         return
-    for line in data.splitlines():
-        try:
-            yield _decoder.decode(line)
-        except msgspec.MsgspecError:
-            continue
+    with file:
+        for line in file:
+            try:
+                yield _decoder.decode(line)
+            except msgspec.MsgspecError:
+                continue

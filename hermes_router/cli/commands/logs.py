@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect import loading
@@ -64,12 +66,11 @@ def run(options: argparse.Namespace) -> int:
     if options.profile and not loading.exists(options.profile, home.root):
         raise CommandError(f"there is no profile {options.profile!r}", status=WRONG)
     shower = _Shower(options)
-    followers = [Follower(file) for file in _files(home, options)] if options.follow else []
-    for follower in followers:
-        follower.poll()
-    count = shower.show(_first(_files(home, options), options, shower))
+    files = _files(home, options)
     if options.follow:
-        _follow(home, options, shower, followers)
+        _follow(home, options, shower, [Follower(file) for file in files])
+    whole = _is_whole(options)
+    count = shower.show(shower.first(entry for file in files for entry in read(file, whole=whole)))
     if not count:
         return _say_nothing(options)
     return OK
@@ -80,22 +81,21 @@ def _files(home: GatewayHome, options: argparse.Namespace) -> list[LogFile]:
     return log_files(home.path, home.root, names)
 
 
-def _first(files: list[LogFile], options: argparse.Namespace, shower: _Shower) -> list[Entry]:
-    """Return the entries that exist already and are wanted, in the order of time."""
-    whole = options.since is not None or options.turn is not None
-    found = [entry for file in files for entry in read(file, whole=whole)]
-    wanted = shower.wanted(found)
-    return wanted if whole or options.lines <= 0 else wanted[-options.lines :]
+def _is_whole(options: argparse.Namespace) -> bool:
+    """Return True if the options ask for more than the last lines of the logs."""
+    return options.since is not None or options.turn is not None
 
 
 def _follow(
     home: GatewayHome, options: argparse.Namespace, shower: _Shower, followers: list[Follower]
-) -> None:
+) -> NoReturn:
+    """Print the entries that exist, then new ones, also of new profiles, until Ctrl-C."""
+    whole = _is_whole(options)
+    shower.show(shower.first(e for follower in followers for e in follower.begin(whole=whole)))
     while True:
         known = {follower.file for follower in followers}
-        new = [file for file in _files(home, options) if file not in known]
-        followers += [Follower(file, at_end=False) for file in new]
-        shower.show(shower.wanted([e for follower in followers for e in follower.poll()]))
+        followers += [Follower(file) for file in _files(home, options) if file not in known]
+        shower.show(shower.wanted(e for follower in followers for e in follower.poll()))
         flush()
         time.sleep(_POLL_SECONDS)
 
@@ -105,23 +105,34 @@ class _Shower:
         self._options = options
         self._hide = hider()
         self._turns: set[str] = set()
+        self._named = re.compile(rf"(?<![\w-]){re.escape(options.profile or '')}(?![\w-])")
+
+    def first(self, found: Iterable[Entry]) -> list[Entry]:
+        """Return the wanted ones of the entries that exist when the command starts.
+
+        Only these are limited by ``--since`` and ``--lines``: new entries are new by any clock.
+        """
+        wanted, since = self.wanted(found), self._options.since
+        if since is not None:
+            wanted = [entry for entry in wanted if entry.time >= since.timestamp()]
+        if _is_whole(self._options) or self._options.lines <= 0:
+            return wanted
+        return wanted[-self._options.lines :]
 
     def wanted(self, found: Iterable[Entry]) -> list[Entry]:
-        """Return the entries that the options ask for, in the order of time."""
+        """Return the entries that the options ask for, whatever their time, in its order."""
         ordered = sorted(found, key=lambda entry: entry.time)
         self._turns.update(e.turn for e in ordered if e.turn and e.source != "gateway")
         return [entry for entry in ordered if self._is_wanted(entry)]
 
     def _is_wanted(self, entry: Entry) -> bool:
         options = self._options
-        since = options.since.timestamp() if options.since else 0.0
-        if entry.time < since or not entry.at_least(options.level):
+        if not entry.at_least(options.level):
             return False
         if options.turn is not None:
             return bool(entry.turn == options.turn)
         if options.profile and entry.source == "gateway":
-            about = entry.turn in self._turns or options.profile in entry.lines[0]
-            return bool(about)
+            return entry.turn in self._turns or bool(self._named.search(entry.first_line))
         return True
 
     def show(self, found: list[Entry]) -> int:

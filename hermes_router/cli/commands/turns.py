@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from hermes_router.cli import parser as commands
-from hermes_router.cli.inspect.homes import gateway_home
+from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.status import OK
 from hermes_router.cli.terminal import moments, tables
 from hermes_router.cli.terminal.output import say, say_json
@@ -49,19 +49,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the turns; return the exit status."""
     home = gateway_home(options.home)
-    found = records.read(records.folder_of(home.path), options.profile)
-    chosen = _chosen(found, options)
+    folder = records.folder_of(home.path)
+    chosen = _chosen(records.read(folder, options.profile, earliest=options.since), options)
     if options.json:
         say_json({"schema": 1, "command": "turns", "exit_status": OK, "turns": chosen})
     elif chosen:
         _show(chosen)
     else:
-        _say_nothing(found, options)
+        _say_nothing(home, options, recorded=bool(records.read(folder, options.profile)))
     return OK
 
 
-def _chosen(found: list[TurnReport], options: argparse.Namespace) -> list[TurnReport]:
-    turns = records.since(found, options.since)
+def _chosen(turns: list[TurnReport], options: argparse.Namespace) -> list[TurnReport]:
     if options.failed:
         turns = [turn for turn in turns if turn.failed]
     if options.slow is not None:
@@ -94,15 +93,25 @@ def outcome(turn: TurnReport) -> str:
     return f"{words}: {why}" if why else words
 
 
-def _say_nothing(found: list[TurnReport], options: argparse.Namespace) -> None:
-    if found:
-        say("no matching turn" + (" failed" if options.failed else ""))
+def _say_nothing(home: GatewayHome, options: argparse.Namespace, *, recorded: bool) -> None:
+    """Say why no turn is listed, and which command to run next."""
+    if recorded:
+        of_profile = f" --profile {options.profile}" if options.profile else ""
+        command = home.router(f"turns{of_profile}")
+        say(f"no recorded turn matches {_filters(options)}; to list the last turns: {command}")
     elif options.profile:
-        say(
-            f"no message was routed to {options.profile!r} yet; to see the routes: hermes-router "
-            "routes"
-        )
+        command = home.router("routes")
+        say(f"no message was routed to {options.profile!r} yet; to see the routes: {command}")
     else:
-        say(
-            "no message was routed yet; to see who would answer one: hermes-router test-route PLACE"
-        )
+        command = home.router("test-route PLACE")
+        say(f"no message was routed yet; to see who would answer one: {command}")
+
+
+def _filters(options: argparse.Namespace) -> str:
+    """Return the options that excluded turns, as on a command line."""
+    given = {
+        "--failed": options.failed,
+        "--slow": options.slow is not None,
+        "--since": options.since is not None,
+    }
+    return " ".join(name for name, is_given in given.items() if is_given)

@@ -66,15 +66,16 @@ class Observing:
         midnight = datetime.now(UTC).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         earlier = datetime.now(UTC)
         try:
-            found = await tasks.in_thread(records.read, self._folder)
+            found = await tasks.in_thread(
+                functools.partial(records.read, self._folder, earliest=midnight)
+            )
         except OSError as error:
             logger.warning(
                 "%s: the records of today's turns cannot be read: %s", self._folder, error
             )
             return
-        today = records.since(found, midnight)
         self._figures.remember(
-            report for report in today if (records.arrived(report) or earlier) < earlier
+            report for report in found if (records.arrived(report) or earlier) < earlier
         )
 
     def _route_of(self, place: Place) -> str:

@@ -1,0 +1,318 @@
+"""`hermes-router logs`: which entries it shows, and that `-f` shows each new line once."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import MODEL, Installation
+
+TURN, OTHER = "1f0c2a9b", "7d31e0c4"
+
+
+def hermes_line(text: str, *, ago: float = 0.0, level: str = "INFO", turn: str = "") -> str:
+    """Return a line of an ``agent.log``, which has local time; ``ago`` is in minutes."""
+    at = datetime.now(UTC).astimezone() - timedelta(minutes=ago)
+    tag = f" [20260102_abc] [turn {turn}]" if turn else ""
+    return f"{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03d} {level}{tag} x: {text}\n"
+
+
+def worker_line(text: str, *, ago: float = 0.0, turn: str = "-") -> str:
+    """Return a line that a worker has printed; ``ago`` is in minutes."""
+    at = datetime.now(UTC) - timedelta(minutes=ago)
+    return f"{at.isoformat(timespec='milliseconds')} {turn} {text}\n"
+
+
+def gateway_log(installation: Installation) -> Path:
+    return installation.home / "logs" / "agent.log"
+
+
+def agent_log(installation: Installation, profile: str) -> Path:
+    return installation.profile(profile) / "logs" / "agent.log"
+
+
+def worker_log(installation: Installation, profile: str) -> Path:
+    return installation.profile(profile) / "logs" / "hermes-router-worker.log"
+
+
+def append(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as file:
+        file.write(text)
+
+
+def texts(installation: Installation, *arguments: str) -> list[str]:
+    """Return the texts of the entries that the command shows, without the name of a logger."""
+    shown = installation.run("logs", "--json", *arguments)
+    assert (shown.status, shown.err) == (0, "")
+    found = [json.loads(line)["text"] for line in shown.out.splitlines()]
+    return [text.removeprefix("x: ") for text in found]
+
+
+#: What the three kinds of logs say; the second word is True if it is about career.
+ABOUT = [
+    ("gateway", True, f"turn {TURN} telegram:1:6: answered in 2.31 s"),
+    ("gateway", True, "the profile career changed"),
+    ("gateway", True, "read /hermes/profiles/career/config.yaml"),
+    ("gateway", False, f"turn {OTHER} telegram:1:7: answered in 2.31 s"),
+    ("gateway", False, "the profile finance changed"),
+    ("gateway", False, "the profile career-old changed"),
+    ("gateway", False, "the profile old-career changed"),
+    ("gateway", False, "a list of careers"),
+    ("career/worker", True, "printed by career"),
+    ("career/profile", True, "logged by career"),
+    ("finance/worker", False, "printed by finance about career"),
+    ("finance/profile", False, "logged by finance about career"),
+]
+
+
+def test_a_profile_has_its_own_entries_and_the_gateways_about_it(
+    installation: Installation,
+) -> None:
+    logs = {
+        "gateway": gateway_log(installation),
+        **{f"{name}/worker": worker_log(installation, name) for name in ("career", "finance")},
+        **{f"{name}/profile": agent_log(installation, name) for name in ("career", "finance")},
+    }
+    for source, _about_it, text in ABOUT:
+        turn = TURN if source.startswith("career") else OTHER
+        printed = source.endswith("worker")
+        append(logs[source], worker_line(text, turn=turn) if printed else hermes_line(text))
+    assert sorted(texts(installation)) == sorted(text for _, _, text in ABOUT)
+    assert sorted(texts(installation, "career")) == sorted(t for _, wanted, t in ABOUT if wanted)
+
+
+def test_a_profile_that_does_not_exist_is_a_wrong_command_line(installation: Installation) -> None:
+    shown = installation.run("logs", "absent")
+    assert (shown.status, shown.out) == (2, "")
+    assert "there is no profile 'absent'" in shown.err
+
+
+AGES = {"a day": 1500.0, "hours": 150.0, "minutes": 15.0, "now": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        (None, ["a day", "hours", "minutes", "now"]),
+        ("2d", ["a day", "hours", "minutes", "now"]),
+        ("3h", ["hours", "minutes", "now"]),
+        ("20m", ["minutes", "now"]),
+        ("5m", ["now"]),
+        ("2999-01-01", []),
+    ],
+)
+def test_since_leaves_out_what_is_older(
+    installation: Installation, since: str | None, expected: list[str]
+) -> None:
+    for number, (text, ago) in enumerate(AGES.items()):
+        log = [agent_log(installation, "career"), gateway_log(installation)][number % 2]
+        append(log, hermes_line(text, ago=ago))
+    assert texts(installation, *([] if since is None else ["--since", since])) == expected
+
+
+def test_since_reads_what_was_rotated_away_too(installation: Installation) -> None:
+    log = agent_log(installation, "career")
+    append(log.with_name("agent.log.2"), hermes_line("first", ago=3))
+    append(log.with_name("agent.log.1"), hermes_line("second", ago=2))
+    append(log, hermes_line("third", ago=1))
+    assert texts(installation, "--since", "1h") == ["first", "second", "third"]
+    assert texts(installation) == ["third"]
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        ("DEBUG", ["debug", "info", "warning", "printed WARNING", "error\nTraceback", "critical"]),
+        ("INFO", ["info", "warning", "printed WARNING", "error\nTraceback", "critical"]),
+        ("warning", ["warning", "printed WARNING", "error\nTraceback", "critical"]),
+        ("error", ["error\nTraceback", "critical"]),
+        ("Critical", ["critical"]),
+    ],
+)
+def test_a_level_leaves_out_what_is_lower(
+    installation: Installation, level: str, expected: list[str]
+) -> None:
+    log = agent_log(installation, "career")
+    for name in ("debug", "info", "warning", "error\nTraceback", "critical"):
+        append(log, hermes_line(name, level=name.partition("\n")[0].upper()))
+    append(worker_log(installation, "career"), worker_line("printed WARNING"))
+    assert sorted(texts(installation, "--level", level)) == sorted(expected)
+
+
+def test_an_unknown_level_is_a_wrong_command_line(installation: Installation) -> None:
+    shown = installation.run("logs", "--level", "loud")
+    assert shown.status == 2
+    assert "WARNING" in shown.err
+
+
+def test_colours_are_for_terminals_only(installation: Installation) -> None:
+    append(agent_log(installation, "career"), hermes_line("it failed", level="ERROR"))
+    plain = installation.run("logs", env=installation.environ(TERM="xterm")).out
+    assert "it failed" in plain
+    assert "\x1b" not in plain
+    ours, theirs = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "hermes_router.cli", "logs"]
+        subprocess.run(
+            command, env=installation.environ(TERM="xterm"), stdout=theirs, check=True, timeout=200
+        )
+        assert b"\x1b[31mx: it failed\x1b[0m" in os.read(ours, 65536)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+# -- following -------------------------------------------------------------------------------------
+
+#: An entry that :func:`following` waits for; all options of the tests show it.
+READY = "career: is anybody there?"
+
+
+class Following:
+    """``logs -f --json`` that runs; ``first`` is what it found when it started."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._output = process.stdout
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self.first = self.until(READY)[:-1]
+
+    def until(self, last: str) -> list[str]:
+        """Return the texts that were printed since the last call, up to the text ``last``."""
+        found: list[str] = []
+        while not found or found[-1] != last:
+            found.append(json.loads(self._lines.get(timeout=120))["text"].removeprefix("x: "))
+        return found
+
+    def _read(self) -> None:
+        assert self._output is not None
+        for line in self._output:
+            self._lines.put(line)
+
+
+@contextmanager
+def following(installation: Installation, *arguments: str) -> Iterator[Following]:
+    """Run the command; when the body begins it has printed what was there."""
+    append(gateway_log(installation), hermes_line(READY, ago=-60, level="CRITICAL"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "hermes_router.cli", "logs", "-f", "--json", *arguments],
+        env=installation.environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield Following(process)
+        finally:
+            process.kill()
+
+
+def test_a_log_that_appears_is_shown_from_its_first_line(installation: Installation) -> None:
+    append(agent_log(installation, "career"), hermes_line("was there"))
+    with following(installation) as shown:
+        assert shown.first == ["was there"]
+        append(worker_log(installation, "career"), worker_line("first") + worker_line("second"))
+        assert shown.until("second") == ["first", "second"]
+        new = installation.add_profile("writing", MODEL)
+        append(new / "logs" / "agent.log", hermes_line("also new") + hermes_line("and more"))
+        assert shown.until("and more") == ["also new", "and more"]
+
+
+def test_a_traceback_that_comes_later_belongs_to_its_entry(installation: Installation) -> None:
+    log = gateway_log(installation)
+    with following(installation, "career", "--level", "error") as shown:
+        append(log, hermes_line("career failed", level="ERROR"))
+        assert shown.until("career failed") == ["career failed"]
+        append(log, "Traceback (most recent call last):\n")
+        shown.until("Traceback (most recent call last):")
+        append(log, hermes_line("finance failed", level="ERROR"))
+        append(log, "KeyError: career\n")
+        append(log, hermes_line("career warns", level="WARNING"))
+        append(log, "more of the warning\n")
+        append(log, hermes_line("career ends", level="ERROR"))
+        assert shown.until("career ends") == ["career ends"]
+
+
+@contextmanager
+def written_all_the_time(path: Path) -> Iterator[Callable[[], int]]:
+    """Write numbered lines; the function that this yields ends that and returns their number."""
+    stop, count = threading.Event(), 0
+
+    def write() -> None:
+        nonlocal count
+        with path.open("a") as file:
+            while not stop.wait(0.0005):
+                file.write(hermes_line(f"line {count}"))
+                file.flush()
+                count += 1
+
+    def end() -> int:
+        stop.set()
+        writer.join(60)
+        return count
+
+    append(path, "")
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield end
+    finally:
+        end()
+
+
+def test_each_line_is_shown_once_also_if_it_is_written_during_the_start(
+    installation: Installation,
+) -> None:
+    # With many logs, the command takes long enough to look at them for lines to come in between.
+    for number in range(150):
+        installation.add_profile(f"other-{number}", MODEL)
+        append(agent_log(installation, f"other-{number}"), "")
+    log = gateway_log(installation)
+    with (
+        written_all_the_time(log) as end,
+        following(installation, "--since", "1h") as shown,
+    ):
+        after = shown.until(f"line {len(shown.first) + 500}")
+        count = end()
+        append(log, hermes_line("the end"))
+        after += shown.until("the end")
+    assert shown.first
+    assert shown.first + after == [*(f"line {number}" for number in range(count)), "the end"]
+
+
+def test_since_hides_no_new_line_when_the_clock_is_set_back(installation: Installation) -> None:
+    log = agent_log(installation, "career")
+    append(log, hermes_line("too old", ago=20) + hermes_line("young", ago=5))
+    with following(installation, "--since", "10m") as shown:
+        assert shown.first == ["young"]
+        append(log, hermes_line("an hour back", ago=60))
+        assert shown.until("an hour back") == ["an hour back"]
+
+
+def test_a_rotation_loses_no_line(installation: Installation) -> None:
+    log = worker_log(installation, "career")
+    append(log, worker_line("before"))
+    with following(installation) as shown:
+        assert shown.first == ["before"]
+        for _ in range(3):
+            with log.open("a") as of_a_worker:
+                append(log, worker_line("the last one"))
+                log.replace(log.with_name(f"{log.name}.1"))
+                append(log, worker_line("the first one"))
+                assert shown.until("the first one") == ["the last one", "the first one"]
+                # A worker that runs writes on into the file that it has opened.
+                of_a_worker.write(worker_line("of a worker"))
+                of_a_worker.flush()
+                assert shown.until("of a worker") == ["of a worker"]
