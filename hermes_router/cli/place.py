@@ -6,60 +6,168 @@ wrong and what to write.
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
+from urllib.parse import unquote
 
-_TELEGRAM_LINK = re.compile(
-    r"(?:https?://)?(?:t|telegram)\.me/(?P<rest>.+?)/*(?:[?#].*)?", re.IGNORECASE
-)
-_DISCORD_LINK = re.compile(
-    r"(?:https?://)?(?:\w+\.)?discord(?:app)?\.com/channels/(?P<guild>[0-9]+|@me)/(?P<chat>[0-9]+)"
-    r"(?:/(?P<thread>[0-9]+))?/*",
+_LINK = re.compile(
+    r"(?:https?://)?(?P<host>(?:[\w-]+\.)*(?:t\.me|telegram\.me|discord(?:app)?\.com|slack\.com"
+    r"|matrix\.to))/(?P<path>.*)",
     re.IGNORECASE,
 )
+_THREAD_OF_LINK = re.compile(r"[?&]thread(?:_ts)?=(?P<thread>[0-9.]+)")
+_DISCORD = re.compile(
+    r"channels/(?:[0-9]+|@me)/(?P<chat>[0-9]+)(?:/threads/(?P<thread>[0-9]+))?(?P<more>(?:/[0-9]+)*)"
+)
+_SLACK_CLIENT = re.compile(
+    r"client/\w+/(?P<chat>[A-Z0-9]+)(?:/thread/[A-Z0-9]+-(?P<thread>[0-9.]+))?"
+)
+_SLACK_MESSAGE = re.compile(r"archives/(?P<chat>[A-Z0-9]+)(?:/(?P<thread>p[0-9]{7,}))?")
+_PHONE = re.compile(r"\+[0-9 ().-]+")
+_WHERE = "docs/ids.md says how to find them"
 
 
 def understood(text: str) -> str:
     """Return the place that ``text`` names, as ``platform:chat[:thread]``.
 
-    ``text`` may be a link to a Telegram or Discord chat. A text without a colon is returned as it
-    is.
+    ``text`` may be a link to a chat of Telegram, Discord, Slack or Matrix. A text without a colon
+    is returned as it is.
     """
     text = text.strip()
-    link = _TELEGRAM_LINK.fullmatch(text)
+    link = _LINK.fullmatch(text)
     if link is not None:
-        return _telegram(link["rest"])
-    found = _DISCORD_LINK.fullmatch(text)
-    if found is not None:
-        return f"discord:{found['chat']}"
-    platform, colon, rest = text.partition(":")
+        return _of_link(link["host"].lower(), link["path"])
+    if re.match(r"[a-z]+://", text, re.IGNORECASE):
+        raise ValueError("is a link that contains no id of a chat. docs/ids.md says how to find it")
+    platform, colon, rest = (part.strip() for part in text.partition(":"))
     if not colon:
         return text
-    rest = re.sub(r"\s*:\s*", ":", rest.strip())
-    if any(c.isspace() for c in rest) and platform.strip().lower() in {"telegram", "discord"}:
-        raise ValueError("contains spaces inside an id")
-    return f"{platform.strip()}:{_numbered(platform.strip().lower(), rest)}"
+    rest = re.sub(r"\s*:\s*", ":", rest)
+    reader = _READERS.get(platform.lower())
+    return f"{platform}:{reader(rest) if reader and rest else rest}"
 
 
-def _numbered(platform: str, rest: str) -> str:
-    """Read ``chat/thread`` as ``chat:thread``; refuse names on platforms whose ids are numbers."""
-    if platform not in {"telegram", "discord"}:
-        return rest
-    rest = re.sub(r"^(-?[0-9]+)/([0-9]+|general)$", r"\1:\2", rest)
-    if rest.startswith("@") or re.fullmatch(r"[A-Za-z_#]\w*", rest):
-        raise ValueError(
-            f"names {rest}, but ids of {platform} are numbers. docs/ids.md says how to find them"
-        )
-    return rest
+# -- links -----------------------------------------------------------------------------------------
 
 
-def _telegram(rest: str) -> str:
-    """Read the path of a link: ``c/CHAT/THREAD/MESSAGE``; a link's chat id lacks its -100."""
-    parts = rest.split("/")
-    if parts[0] != "c" or len(parts) < 2 or not parts[1].isdigit():
+def _of_link(host: str, path: str) -> str:
+    if host.endswith("matrix.to"):
+        return _matrix_link(path)
+    query = _THREAD_OF_LINK.search(path)
+    thread = query["thread"] if query else None
+    path = re.split(r"[?#]", path, maxsplit=1)[0].strip("/")
+    if host.endswith("slack.com"):
+        return _slack_link(path, thread)
+    return _discord_link(path) if "discord" in host else _telegram_link(path, thread)
+
+
+def _telegram_link(path: str, thread: str | None) -> str:
+    """Read ``c/CHAT[/THREAD[/MESSAGE]]``; a link's chat id lacks its -100.
+
+    ``thread`` is the thread that the link's query names; the path then ends with the message.
+    """
+    kind, *ids = path.split("/")
+    if kind != "c" or not ids or not all(part.isdigit() for part in ids):
         raise ValueError(
             "is a link to a public chat, which contains no id. docs/ids.md says how to find the id"
         )
-    chat = f"telegram:-100{parts[1]}"
-    if len(parts) > 3 or (len(parts) == 3 and parts[2].isdigit() and len(parts[2]) < 1):
-        return f"{chat}:{parts[2]}"
-    return f"{chat}:{parts[2]}" if len(parts) == 3 else chat
+    thread = thread or (ids[1] if len(ids) > 1 else None)
+    return f"telegram:-100{ids[0]}" + (f":{thread}" if thread else "")
+
+
+def _discord_link(path: str) -> str:
+    """Read ``channels/GUILD/CHANNEL[/MESSAGE]``: to Discord a thread is a channel of its own."""
+    found = _DISCORD.fullmatch(path)
+    if found is None:
+        raise ValueError(f"is a link without a channel; ids of discord are numbers. {_WHERE}")
+    if found["more"].count("/") > 1:
+        raise ValueError(
+            "has an id too many: the id after the channel is a message, and a thread is a channel "
+            "of its own. Write discord:CHANNEL or discord:THREAD"
+        )
+    return f"discord:{found['thread'] or found['chat']}"
+
+
+def _slack_link(path: str, thread: str | None) -> str:
+    """Read ``client/TEAM/CHANNEL[/thread/...]`` or ``archives/CHANNEL[/MESSAGE]``.
+
+    ``thread`` is the thread that the link's query names. A message is the first one of a thread.
+    """
+    found = _SLACK_CLIENT.fullmatch(path) or _SLACK_MESSAGE.fullmatch(path)
+    if found is None:
+        raise ValueError(f"is a link without a channel. Write slack:C0123ABCD; {_WHERE}")
+    thread = thread or found["thread"]
+    return f"slack:{found['chat']}" + (f":{_timestamp(thread)}" if thread else "")
+
+
+def _matrix_link(path: str) -> str:
+    """Read ``#/ROOM[/EVENT]``, where characters may be written as %21."""
+    room, _, event = unquote(path.removeprefix("#/").partition("?")[0]).strip("/").partition("/")
+    return f"matrix:{_matrix(f'{room}:{event}' if event else room)}"
+
+
+# -- platform:chat ---------------------------------------------------------------------------------
+
+
+def _numbers(platform: str, rest: str) -> str:
+    """Read ``chat/thread`` as ``chat:thread``; refuse names, as ids are numbers."""
+    if any(character.isspace() for character in rest):
+        raise ValueError("contains spaces inside an id")
+    if platform == "telegram":  # a third number is a message, as in a link
+        rest = re.sub(r"^(-?[0-9]+/[0-9]+)/[0-9]+$", r"\1", rest)
+    rest = re.sub(r"^(-?[0-9]+)/([0-9]+|general)$", r"\1:\2", rest, flags=re.IGNORECASE)
+    if "/" in rest:
+        raise ValueError(f"contains a slash. Write {platform}:CHAT or {platform}:CHAT:THREAD")
+    chat = rest.partition(":")[0]
+    if not re.fullmatch(r"-?[0-9]*", chat):
+        raise ValueError(f"names {chat}, but ids of {platform} are numbers. {_WHERE}")
+    return rest
+
+
+def _slack(rest: str) -> str:
+    """Read ``chat/thread`` as ``chat:thread``; refuse names, as ids have capital letters only."""
+    chat, colon, thread = rest.replace("/", ":", 1).partition(":")
+    if chat.startswith(("#", "@")) or chat.islower() or " " in rest or "/" in thread:
+        raise ValueError(
+            f"names {rest}, but ids of slack look like C0123ABCD, and D0123ABCD for direct "
+            f"messages. {_WHERE}"
+        )
+    return f"{chat}{colon}{_timestamp(thread)}"
+
+
+def _timestamp(thread: str) -> str:
+    """Return a thread's id; in links to messages it has a ``p``, and no point."""
+    found = re.fullmatch(r"p([0-9]+)([0-9]{6})", thread)
+    return f"{found[1]}.{found[2]}" if found else thread
+
+
+def _matrix(rest: str) -> str:
+    if rest.startswith("#"):
+        raise ValueError(
+            f"names {rest}, but that is an alias. Write matrix:!ROOM:SERVER, the internal id in "
+            "the room's settings"
+        )
+    if rest.startswith("@"):
+        raise ValueError(
+            f"names {rest}, but that is a person. Write matrix:!ROOM:SERVER, and the person as "
+            "--user"
+        )
+    return re.sub(r"/(?=\$)", ":", rest)
+
+
+def _phone(rest: str) -> str:
+    """Remove what makes a number readable; leave other ids as they are."""
+    return re.sub(r"[^+0-9]", "", rest) if _PHONE.fullmatch(rest) else rest
+
+
+_READERS: dict[str, Callable[[str], str]] = {
+    "telegram": functools.partial(_numbers, "telegram"),
+    "discord": functools.partial(_numbers, "discord"),
+    "slack": _slack,
+    "matrix": _matrix,
+    "signal": _phone,
+    "sms": _phone,
+    "whatsapp": _phone,
+    "whatsapp_cloud": _phone,
+}

@@ -11,6 +11,7 @@ Messages for it get a notice, and no other profile answers them.
 from __future__ import annotations
 
 import difflib
+import stat
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -154,16 +155,20 @@ def load(
 
 
 def vanished(file: Path | str) -> ConfigError | None:
-    """Return an error if a file is empty or gone, and None if it has content.
+    """Return an error if a file is empty or gone, and None otherwise.
 
-    The caller has read the file before, and keeps what it has read.
+    The caller has read the file before, and keeps what it has read. What exists but cannot be read
+    is not gone: :func:`load` says why it cannot be read.
     """
     try:
-        if Path(file).stat().st_size > 0:
+        info = Path(file).stat()
+        if info.st_size > 0 or not stat.S_ISREG(info.st_mode):
             return None
         what = "is empty"
-    except OSError:
+    except FileNotFoundError:
         what = "was removed"
+    except OSError:
+        return None
     hint = (
         "the last good configuration stays in force until you write a new one, or restart "
         "the gateway"

@@ -4,6 +4,9 @@ Such a route is an error, because another profile would answer its messages with
 platforms whose ids have one certain form are checked: the ids of Telegram and Discord are whole
 numbers. Telegram has no guilds. Hermes's API server starts its agents itself, so its messages never
 reach the router.
+
+An id of a usual form that another version of Hermes may give otherwise is only doubtful, a warning.
+The ids of some platforms have no form that is known: :data:`WITHOUT_KNOWN_FORM` lists them.
 """
 
 from __future__ import annotations
@@ -25,6 +28,24 @@ PLATFORMS = frozenset(
     )
 )
 
+#: The platforms whose ids have no form that is certain: any text may be one, so none is doubtful.
+WITHOUT_KNOWN_FORM = frozenset(
+    (
+        *("a2a", "bluebubbles", "buzz", "dingtalk", "homeassistant", "local", "msgraph_webhook"),
+        *("photon", "qqbot", "raft", "relay", "teams", "webhook", "wecom", "wecom_callback"),
+        *("weixin", "yuanbao"),
+    )
+)
+
+_NUMBER = r"\+?[0-9]+"
+_UUID = r"(?:PNI:)?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_WHATSAPP = (re.compile(r"\+?[0-9-]+(?::[0-9]+)?(?:@.+)?"), "a number, or ...@g.us for a group")
+_ADDRESS = (re.compile(r"[^@\s]+@[^@\s]+"), "an address: ann@example.org")
+_MATTERMOST = (re.compile(r"[a-z0-9]{26}"), "26 letters and digits, from the channel's info")
+_SMS = (re.compile(r"\+?[0-9]{3,}"), "a number without spaces: +15550100")
+_TOPIC = (re.compile(r"[A-Za-z0-9_-]{1,64}"), "the topic's name")
+_NICK = (re.compile(r"[^\s,]+"), "#channel or a nick, without spaces")
+
 #: The usual form of a platform's ids, and an example; an id of another form gets a warning.
 _LOOKS = {
     ("slack", "chat_id"): (
@@ -43,14 +64,55 @@ _LOOKS = {
     ),
     ("matrix", "thread_id"): (re.compile(r"\$.+"), "$event, from a link to the message"),
     ("matrix", "user_id"): (re.compile(r"@.+:.+"), "@name:server"),
-    ("whatsapp", "chat_id"): (
-        re.compile(r"\+?[0-9-]+(?::[0-9]+)?(?:@.+)?"),
-        "a number, or ...@g.us for a group",
+    ("whatsapp", "chat_id"): _WHATSAPP,
+    ("whatsapp", "user_id"): _WHATSAPP,
+    ("whatsapp_cloud", "chat_id"): _WHATSAPP,
+    ("whatsapp_cloud", "user_id"): _WHATSAPP,
+    ("signal", "chat_id"): (
+        re.compile(f"group:.+|{_NUMBER}|{_UUID}"),
+        "+15550100 for a person, group:ID for a group",
     ),
-    ("signal", "user_id"): (re.compile(r"\+?[0-9]+|[0-9a-f-]{36}"), "+15550100"),
-    ("email", "chat_id"): (re.compile(r"[^@\s]+@[^@\s]+"), "an address"),
+    ("signal", "user_id"): (re.compile(f"{_NUMBER}|{_UUID}"), "+15550100"),
+    ("email", "chat_id"): _ADDRESS,
+    ("email", "user_id"): _ADDRESS,
+    ("mattermost", "chat_id"): _MATTERMOST,
+    ("mattermost", "thread_id"): _MATTERMOST,
+    ("mattermost", "user_id"): _MATTERMOST,
+    ("google_chat", "chat_id"): (
+        re.compile(r"spaces/[A-Za-z0-9_-]+"),
+        "spaces/AAAA, from the space's address",
+    ),
+    ("google_chat", "thread_id"): (
+        re.compile(r"spaces/[A-Za-z0-9_-]+/threads/[A-Za-z0-9_-]+"),
+        "spaces/AAAA/threads/BBBB",
+    ),
+    ("google_chat", "user_id"): (
+        re.compile(r"[^@\s]+@[^@\s]+|users/.+"),
+        "the person's address, or users/ID",
+    ),
+    ("feishu", "chat_id"): (re.compile(r"o[cu]_.+"), "oc_0123abcd: the chat's settings"),
+    ("line", "chat_id"): (
+        re.compile(r"[UCR][0-9a-f]{32}"),
+        "U, C or R and 32 digits from 0 to f",
+    ),
+    ("line", "user_id"): (re.compile(r"[UCR][0-9a-f]{32}"), "U and 32 digits from 0 to f"),
+    ("sms", "chat_id"): _SMS,
+    ("sms", "user_id"): _SMS,
+    ("irc", "chat_id"): _NICK,
+    ("irc", "user_id"): _NICK,
+    ("ntfy", "chat_id"): _TOPIC,
+    ("ntfy", "user_id"): _TOPIC,
+    ("simplex", "chat_id"): (re.compile(r"(?:group:)?[0-9]+"), "a number, or group:NUMBER"),
+    ("simplex", "user_id"): (re.compile(r"[0-9]+"), "a number"),
 }
 
+#: Platforms whose adapters, up to Hermes 0.22, give no message a thread.
+_WITHOUT_THREADS = frozenset(
+    (
+        *("email", "irc", "line", "ntfy", "signal", "simplex", "sms", "whatsapp"),
+        "whatsapp_cloud",
+    )
+)
 _WITHOUT_GUILDS = frozenset({"telegram"})
 _HINTS = {
     "telegram": "a user's chat is a positive number, a group's a negative number; not @name",
@@ -83,23 +145,28 @@ def unreachable(routes: Iterable[Route]) -> Iterator[Problem]:
 def doubtful(routes: Iterable[Route]) -> Iterator[Problem]:
     """Yield a warning for each id in a route that does not look like an id of its platform."""
     for route in routes:
-        for field in DISCRIMINATORS:
+        for field in DISCRIMINATORS if route.enabled else ():
             text = getattr(route, field)
             shape, hint = _LOOKS.get((route.platform, field), (None, ""))
-            if text and route.enabled and shape is not None and not shape.fullmatch(text):
-                what = (
-                    f"the {field} of route {route.label!r}: {text!r} does not look like an id of "
-                )
-                yield Problem(
-                    file=route.file,
-                    line=route.line,
-                    column=route.column,
-                    path=route.path,
-                    message=f"{what}{route.platform}; the route may never match",
-                    hint=hint,
-                    severity="warning",
-                    code="doubtful-id",
-                )
+            if text and shape is not None and not shape.fullmatch(text):
+                what = f"{text!r} does not look like an id of {route.platform}"
+                yield _doubt(route, field, what, hint)
+            elif text and field == "thread_id" and route.platform in _WITHOUT_THREADS:
+                hint = "remove the thread; an id that contains colons is written CHAT:*"
+                yield _doubt(route, field, f"messages of {route.platform} have no thread", hint)
+
+
+def _doubt(route: Route, field: str, what: str, hint: str) -> Problem:
+    return Problem(
+        file=route.file,
+        line=route.line,
+        column=route.column,
+        path=route.path,
+        message=f"the {field} of route {route.label!r}: {what}; the route may never match",
+        hint=hint,
+        severity="warning",
+        code="doubtful-id",
+    )
 
 
 def _is_number(text: str) -> bool:

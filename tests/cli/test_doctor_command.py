@@ -21,6 +21,8 @@ ADMINS = "platforms: {telegram: {extra: {allow_admin_from: ['1']}}}\n"
 @pytest.fixture
 def healthy(installation: Installation) -> Installation:
     installation.config.write_text(CONFIG.replace("        7: absent\n", "") + ADMINS)
+    for name in ("career", "finance"):
+        (installation.profile(name) / "gateway.parked").touch()
     return installation
 
 
@@ -243,6 +245,41 @@ def test_a_hermes_that_does_not_start_is_told(healthy: Installation) -> None:
     healthy.extra["PYTHONPATH"] = str(patch)
     (finding,) = found(healthy, "hermes")
     assert "broken install" in finding["what"]
+
+
+def test_a_plugin_that_fails_and_a_profile_that_hermes_ignores_and_serves_are_told(
+    healthy: Installation,
+) -> None:
+    """A `register` that raises, a tag that Hermes does not know, and a marker that went."""
+    patch = healthy.base / "patch"
+    patch.mkdir()
+    (patch / "usercustomize.py").write_text("")
+    (patch / "sitecustomize.py").write_text(
+        """\
+import hermes_router.plugin
+def register(context):
+    raise RuntimeError("no disk is mounted")
+hermes_router.plugin.register = register
+"""
+    )
+    healthy.extra["PYTHONPATH"] = str(patch)
+    config = healthy.profile("career") / "config.yaml"
+    config.write_text(f"{config.read_text()}tool: !secret TOKEN\n")
+    (healthy.profile("finance") / "gateway.parked").unlink()
+    shown = healthy.run("doctor", "--home", str(healthy.home), "--json")
+    assert shown.status == 1
+    told = {(f["check"], f["profile"]): f for f in shown.json["findings"] if f["severity"] != "ok"}
+    plugin = told["plugin-loads", None]
+    assert "does not load the plugin: " in plugin["what"]
+    assert "no disk is mounted" in plugin["what"]
+    assert plugin["mend"].startswith(f"hermes-router enable --home {healthy.home}; else see ")
+    ignored = told["config-ignored", "career"]
+    assert ignored["severity"] == "error"
+    assert "!secret" in ignored["what"]
+    assert told["profile-parked", "finance"]["mend"] == (
+        f"hermes-router enable --home {healthy.home}"
+    )
+    assert ("profile-parked", "career") not in told
 
 
 def test_launchers_and_limits_of_the_machine_are_told(healthy: Installation) -> None:

@@ -118,6 +118,25 @@ def test_a_profile_whose_own_gateway_runs_is_told(installation: Installation) ->
     assert {p["name"]: p["own_gateway_pid"] for p in profiles}["career"] == os.getpid()
 
 
+@pytest.mark.parametrize(
+    ("thread", "status", "lines"),
+    [
+        ("6", 0, ["answered by a worker of profile career", "  route  ", "  gateway  not running"]),
+        ("8", 0, ["answered by the gateway itself, profile default", "  route  ", "  gateway  "]),
+        ("", 1, ["unmatched: answered by the gateway itself", "  no route  ", "  gateway  "]),
+    ],
+)
+def test_who_answers_a_place_is_told_in_three_lines(
+    installation: Installation, thread: str, status: int, lines: list[str]
+) -> None:
+    place = f"telegram:{CHAT}:{thread}" if thread else "telegram:42"
+    shown = installation.run("test-route", place)
+    assert (shown.status, shown.err) == (status, "")
+    told = shown.out.splitlines()
+    assert len(told) == 3, shown.out
+    assert [line[: len(start)] for line, start in zip(told, lines, strict=True)] == lines
+
+
 # -- --check ---------------------------------------------------------------------------------------
 
 

@@ -211,7 +211,8 @@ def test_an_interrupt_ends_the_worker_and_removes_the_session(place: Place) -> N
     assert place.rows() == before
 
 
-def test_a_place_without_a_worker_has_nothing_to_run(place: Place) -> None:
+def test_a_place_without_a_worker_has_nothing_to_run_and_says_so(place: Place) -> None:
+    before = place.model.seq
     done = subprocess.run(
         [*place.command("--say", "x")[:4], f"telegram:{FORUM}:7", "--say", "x"],
         env=place.root.gateway_environ(),
@@ -222,6 +223,9 @@ def test_a_place_without_a_worker_has_nothing_to_run(place: Place) -> None:
     )
     assert done.returncode == 1
     assert "unmatched: answered by the gateway itself" in done.stdout
+    assert done.stderr == "TIP: no turn was run: --say needs a place that a worker answers\n"
+    assert place.model.seq == before
+    assert place.workers() == []
 
 
 def test_an_unknown_platform_is_told(place: Place) -> None:

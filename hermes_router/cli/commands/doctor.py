@@ -11,10 +11,11 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.commands.enable import PLUGIN, plugin_lists
 from hermes_router.cli.commands.routes import TOLD_WITH_THE_PROFILE
-from hermes_router.cli.inspect import admins, ask, credentials, loading, machine, replaced
+from hermes_router.cli.inspect import admins, ask, credentials, loading, machine, replaced, served
 from hermes_router.cli.inspect.findings import Finding, of_problem, say_finding
 from hermes_router.cli.inspect.homes import hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
+from hermes_router.cli.setup.parking import MARKER
 from hermes_router.cli.terminal.output import counted, paint, say, say_json
 from hermes_router.cli.terminal.pager import paged
 from hermes_router.errors import ConfigError
@@ -71,6 +72,7 @@ def look(loaded: Loaded, answers: Mapping[str, ask.Answer]) -> Iterator[Finding]
     yield from _routes(loaded)
     yield from credentials.look(loaded)
     yield from _profiles(loaded)
+    yield from served.look(loaded, MARKER)
     yield from admins.look(loaded)
     yield from machine.look()
 
@@ -138,8 +140,8 @@ def _routes(loaded: Loaded) -> Iterator[Finding]:
         yield _ok("routes", f"no routes, but a profile for unmatched messages, in {where}")
     else:
         mend = (
-            "add routes: hermes-router route add PLACE PROFILE, or gateway.profile_routes "
-            "as in configs/example.yaml"
+            f"add routes: {loaded.home.router('route add PLACE PROFILE')}, or "
+            "gateway.profile_routes as in configs/example.yaml"
         )
         yield Finding(
             check="routes",

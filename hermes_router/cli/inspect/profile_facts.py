@@ -28,6 +28,8 @@ from hermes_router.workers.worker_log import FILE_NAME
 _MODEL_SECRETS = ("_KEY", "_TOKEN", "_SECRET")
 _NO_CWD = frozenset({"", ".", "auto", "cwd"})
 _LOCAL_HOSTS = ("localhost", "127.", "[::1]", "0.0.0.0", "host.docker.internal")  # noqa: S104 - not bound to
+#: Providers whose models are those of the user's own server or account: Hermes has no default.
+_WITHOUT_DEFAULT_MODEL = frozenset({"azure-foundry", "custom", "ollama", "vllm"})
 
 
 class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +135,8 @@ class _Look:
         cwd = self._cwd()
         gateway = running_gateway(home)
         self._judge_launcher()
-        self._judge_model(model, key_from)
+        self._judge_model(model, provider)
+        self._judge_key(key_from)
         self._judge_login(provider)
         self._judge_files()
         self._judge_tokens()
@@ -195,7 +198,7 @@ class _Look:
             return section or None, _text(self._values.get("provider"))
         if not isinstance(section, dict):
             return None, None
-        named = (_text(section.get(key)) for key in ("default", "model", "name"))
+        named = (_model_name(section.get(key)) for key in ("default", "model", "name"))
         return next((name for name in named if name), None), _text(section.get("provider"))
 
     def _keys(self) -> Iterator[str]:
@@ -252,23 +255,56 @@ class _Look:
             where = f"hermes_router.profiles.{self._profile.name}.launcher"
             self._add("profile-launcher", "error", what, where, obstacle)
 
-    def _judge_model(self, model: str | None, key_from: tuple[str, ...]) -> None:
+    def _judge_model(self, model: str | None, provider: str | None) -> None:
+        """Report a profile without a model: for many providers, but not for all, Hermes takes one.
+
+        If it knows no model of the provider, it sends an empty name. Most servers refuse that.
+        """
+        if model is not None:
+            return
+        severity: Severity = "warning"
+        if not self._without_default(provider):
+            what = (
+                "no model is chosen: Hermes takes the first that it knows of the provider, or none"
+            )
+        elif _is_local(self._base_url()):
+            what = (
+                f"no model is chosen, and Hermes has no default for {provider}: only a server that "
+                "ignores the model's name answers"
+            )
+        else:
+            severity = "error"
+            what = (
+                f"no model is chosen, and Hermes has no default for {provider}: the provider "
+                "refuses every turn"
+            )
         where = str(self._profile.home / "config.yaml")
-        if model is None:
-            mend = self._hermes("model")
-            self._add("profile-model", "warning", "no model is chosen", where, mend)
+        self._add("profile-model", severity, what, where, self._hermes("model"))
+
+    def _without_default(self, provider: str | None) -> bool:
+        """Say whether Hermes certainly has no default model for a provider.
+
+        The profile's own list of providers may name a model, so with such a list nothing is
+        certain.
+        """
+        listed = self._values.get("providers") or self._values.get("custom_providers")
+        return not listed and (provider or "").lower() in _WITHOUT_DEFAULT_MODEL
+
+    def _base_url(self) -> str:
         section = self._values.get("model")
-        base_url = section.get("base_url") if isinstance(section, dict) else None
-        if not key_from and not _is_local(str(base_url or "")):
-            shared = ""
-            if _filled(self._root / "auth.json"):
-                shared = (
-                    f"; or share the root's logins: hermes_router.profiles.{self._profile.name}"
-                )
-                shared += ".share: [auth]"
-            mend = f"{self._hermes('setup')}{shared}"
-            what = "there is no key or login for its model"
-            self._add("profile-key", "error", what, str(self._profile.home), mend)
+        return str(section.get("base_url") or "") if isinstance(section, dict) else ""
+
+    def _judge_key(self, key_from: tuple[str, ...]) -> None:
+        """Report a profile without any key or login, unless its model is on this machine."""
+        if key_from or _is_local(self._base_url()):
+            return
+        shared = ""
+        if _filled(self._root / "auth.json"):
+            shared = f"; or share the root's logins: hermes_router.profiles.{self._profile.name}"
+            shared += ".share: [auth]"
+        mend = f"{self._hermes('setup')}{shared}"
+        what = "there is no key or login for its model"
+        self._add("profile-key", "error", what, str(self._profile.home), mend)
 
     def _judge_login(self, provider: str | None) -> None:
         """Report a provider whose login is only in the root: a worker does not get that login."""
@@ -360,6 +396,13 @@ def _has_key(value: Any) -> bool:
             for key, item in value.items()
         )
     return isinstance(value, list) and any(_has_key(item) for item in value)
+
+
+def _model_name(value: Any) -> str | None:
+    """Return a model's name; Hermes also reads a mapping that pairs it with its provider."""
+    if isinstance(value, dict):
+        return _text(value.get("model")) or _text(value.get("default"))
+    return _text(value)
 
 
 def _text(value: Any) -> str | None:

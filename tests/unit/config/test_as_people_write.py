@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.cli.place import understood
 from hermes_router.config import units
 from hermes_router.config.model import load
 from hermes_router.errors import ConfigError
@@ -40,6 +39,19 @@ def test_a_duration_may_have_a_unit(text: str, meant: float) -> None:
 @pytest.mark.parametrize("text", ["", "GB", "2 apples", "ib", "5", "m5", "-1m"])
 def test_what_has_no_unit_of_time_is_no_duration(text: str) -> None:
     assert units.duration(text) is None
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5m", 300), ("'1h 30m'", 5400), ("90", 90)])
+def test_a_setting_of_a_file_takes_a_duration(tmp_path: Path, text: str, seconds: float) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"hermes_router: {{defaults: {{timeouts: {{turn: {text}}}}}}}\n")
+    assert load(file).defaults.timeouts.turn == seconds
+
+
+def test_a_duration_without_a_unit_of_time_is_told(tmp_path: Path) -> None:
+    (told,) = problems(tmp_path, "hermes_router: {defaults: {timeouts: {turn: 5 apples}}}\n")
+    assert "hermes_router.defaults.timeouts.turn" in told
+    assert units.DURATION_HINT in told
 
 
 def test_settings_take_units_and_name_them(tmp_path: Path) -> None:
@@ -115,24 +127,3 @@ def test_a_policy_that_is_no_profile_is_told(tmp_path: Path, word: str) -> None:
     (told,) = problems(tmp_path, f"hermes_router: {{unmatched: {word}}}\n")
     assert "deny: nobody answers" in told
     assert "profile create" not in told
-
-
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
-        ("https://t.me/c/3961179976/6/12", "telegram:-1003961179976:6"),
-        ("t.me/c/3961179976/6", "telegram:-1003961179976:6"),
-        ("telegram:-100123/6", "telegram:-100123:6"),
-        ("telegram: -100123 : 6", "telegram:-100123:6"),
-        ("https://discord.com/channels/1/22/333", "discord:22"),
-        ("matrix:!a b:server", "matrix:!a b:server"),
-    ],
-)
-def test_a_place_is_understood_as_people_have_it(text: str, meant: str) -> None:
-    assert understood(text) == meant
-
-
-@pytest.mark.parametrize("text", ["telegram:@kid", "https://t.me/somebody", "discord:general"])
-def test_a_name_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match=r"docs/ids\.md"):
-        understood(text)

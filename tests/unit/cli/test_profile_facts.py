@@ -1,0 +1,72 @@
+"""What is known of a routed profile without starting anything: its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hermes_router.cli.inspect import profile_facts
+from hermes_router.cli.inspect.profile_facts import ProfileFacts
+from hermes_router.config.settings import Settings
+
+REMOTE = "base_url: 'https://model.example.org/v1', api_key: k"
+LOCAL = "base_url: 'http://127.0.0.1:1/v1', api_key: k"
+
+
+def facts(tmp_path: Path, config: str) -> ProfileFacts:
+    home = tmp_path / "profiles" / "career"
+    home.mkdir(parents=True)
+    home.chmod(0o700)
+    (home / "config.yaml").write_text(config)
+    (home / "config.yaml").chmod(0o600)
+    return profile_facts.look_at("career", tmp_path, Settings())
+
+
+@pytest.mark.parametrize(
+    ("config", "severity", "words"),
+    [
+        ("model: {provider: anthropic, api_key: k}", "warning", "Hermes takes the first that"),
+        ("model: {api_key: k}", "warning", "Hermes takes the first that"),
+        (f"model: {{provider: custom, {LOCAL}}}", "warning", "ignores the model's name"),
+        (f"model: {{provider: custom, {REMOTE}}}", "error", "no default for custom"),
+        (f"model: {{provider: Ollama, {REMOTE}}}", "error", "refuses every turn"),
+        ("model: {provider: azure-foundry, api_key: k}", "error", "no default for azure-foundry"),
+    ],
+)
+def test_a_profile_without_a_model_is_unusable_where_hermes_has_no_default(
+    tmp_path: Path, config: str, severity: str, words: str
+) -> None:
+    found = facts(tmp_path, config)
+    (finding,) = found.findings
+    assert (finding.check, finding.severity) == ("profile-model", severity)
+    assert words in finding.what
+    assert finding.mend == "hermes -p career model"
+    assert found.usable is (severity == "warning")
+
+
+@pytest.mark.parametrize("key", ["providers: {mine: {model: m}}", "custom_providers: [{name: m}]"])
+def test_a_list_of_providers_may_name_the_model(tmp_path: Path, key: str) -> None:
+    found = facts(tmp_path, f"model: {{provider: custom, {REMOTE}}}\n{key}\n")
+    assert [finding.severity for finding in found.findings] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        f"model: {{name: small, provider: custom, {REMOTE}}}",
+        f"model: {{default: {{model: small, provider: custom}}, {REMOTE}}}",
+    ],
+)
+def test_a_model_is_found_wherever_hermes_reads_its_name(tmp_path: Path, config: str) -> None:
+    found = facts(tmp_path, config)
+    assert (found.model, found.findings) == ("small", ())
+
+
+def test_neither_model_nor_key_is_an_error(tmp_path: Path) -> None:
+    found = facts(tmp_path, "{}\n")
+    assert {f.check: f.severity for f in found.findings} == {
+        "profile-model": "warning",
+        "profile-key": "error",
+    }
+    assert not found.usable
