@@ -7,8 +7,8 @@ has one router. A message that already carries a profile came by that profile's 
 that names the profile. The router leaves such a message to Hermes.
 
 The swap may be installed at any time. In a gateway that runs already, it also exchanges the
-handlers that the adapters hold. If it cannot be installed, routing is closed: see
-:mod:`hermes_router.hermes.guard`.
+handlers that the adapters hold. If it cannot be installed, routing is closed: the guard tells each
+routed place so (see :mod:`hermes_router.hermes.guard`), and the status socket says why.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from hermes_router.hermes.compat.seams import gateway_runner, required
 from hermes_router.hermes.features.in_process import hold_back_routed_profiles
 from hermes_router.hermes.refusal import CLOSED, NO_CONFIGURATION, decide, passed, refuse
 from hermes_router.hermes.router import GatewayRouter
+from hermes_router.observe.closed import ClosedRouting
 from hermes_router.protocol.system.versions import NEWEST_TESTED, hermes_version, untested
 from hermes_router.tasks import BackgroundTasks
 
@@ -37,6 +38,7 @@ _routers: WeakKeyDictionary[Any, GatewayRouter] = WeakKeyDictionary()
 _tasks = BackgroundTasks("hermes-router: the router could not start in the running gateway")
 _MARK = "_hermes_router_swapped"
 _closed: list[str] = []
+_shown: list[ClosedRouting] = []
 
 
 def install(module: ModuleType) -> None:
@@ -54,11 +56,11 @@ def install(module: ModuleType) -> None:
         try:
             absent = required.missing(module)
             if absent:
-                _close(f"this Hermes lacks {', '.join(absent)}")
+                _close(module, f"this Hermes lacks {', '.join(absent)}")
                 return
             _swap()
         except Exception as error:
-            _close(f"the swap failed: {error!r}")
+            _close(module, f"the swap failed: {error!r}")
             raise
         setattr(runner, _MARK, True)
         _say_if_untested()
@@ -88,13 +90,34 @@ def closed() -> str | None:
     return _closed[0] if _closed else None
 
 
-def _close(why: str) -> None:
+def _close(module: ModuleType, why: str) -> None:
     _closed.append(why)
     logger.error(
         "hermes-router: routing is CLOSED: %s. Routed places get a notice, and nobody answers "
         "them. Install a Hermes version that hermes-router supports.",
         why,
     )
+    try:
+        patching.apply(patches.START, _start)
+        patching.apply(patches.WAIT, _wait_for_shutdown)
+        gateway_runner.catch_up(module, _show_closed_late)
+    except Exception:  # boundary: this Hermes is not one that we know
+        logger.exception("hermes-router: hermes-router status will not work")
+
+
+def _show_closed_late(_runner: Any) -> None:
+    """Do for a gateway that runs already what its start would have done."""
+    _tasks.start(_show_closed(_closed[0]))
+
+
+async def _show_closed(why: str) -> None:
+    """Say on the status socket that routing is closed; this never raises."""
+    try:
+        shown = ClosedRouting(gateway_runner.hermes_home(), why)
+        await shown.start()
+        _shown.append(shown)
+    except Exception:  # boundary: this Hermes may be one that we do not know
+        logger.exception("hermes-router: hermes-router status will not work")
 
 
 def _swap() -> None:
@@ -128,11 +151,15 @@ def _catch_up(runner: Any) -> None:
 
 
 async def _handle_message(original: Any, runner: Any, event: Any, *args: Any, **kwargs: Any) -> Any:
+    if _closed:  # the swap failed after this replacement; the guard refuses routed messages
+        return await original(runner, event, *args, **kwargs)
     call = _Original(functools.partial(original, runner, event, *args, **kwargs))
     return await call.unless_taken(runner, event, lambda router: router.handle(event, call))
 
 
 async def _handle_busy(original: Any, runner: Any, event: Any, *args: Any, **kwargs: Any) -> Any:
+    if _closed:
+        return await original(runner, event, *args, **kwargs)
     call = _Original(functools.partial(original, runner, event, *args, **kwargs))
     return await call.unless_taken(
         runner, event, lambda router: router.handle_busy(event, call), taken=True
@@ -191,16 +218,25 @@ async def _told(runner: Any, event: Any, error: Exception) -> bool:
 
 
 async def _start(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
+    if (why := closed()) is not None:
+        await _show_closed(why)
+        return await original(runner, *args, **kwargs)
     try:
-        await router_of(runner).start()
-    except Exception:  # each message tries again; if that fails too, its place gets a notice
+        router = router_of(runner)
+    except Exception as error:  # each message tries again, and its place gets a notice
+        logger.exception("hermes-router: could not start")
+        await _show_closed(f"the router could not start: {error!r}")
+        return await original(runner, *args, **kwargs)
+    try:
+        await router.start()
+    except Exception:  # what has started by then goes on
         logger.exception("hermes-router: could not start")
     return await original(runner, *args, **kwargs)
 
 
 async def _stop(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
     """End background work first: after Hermes's stop, no notice can be sent."""
-    if not getattr(runner, "_hermes_router_let_go", False):
+    if not (_closed or getattr(runner, "_hermes_router_let_go", False)):
         runner._hermes_router_let_go = True
         try:
             await router_of(runner).let_go()
@@ -211,6 +247,8 @@ async def _stop(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
 
 async def _notify(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
     """Tell routed places in their profile's language, and let Hermes tell all others."""
+    if _closed:
+        return await original(runner, *args, **kwargs)
     try:
         told = await router_of(runner).notices.tell_turns()
     except Exception:
@@ -226,7 +264,10 @@ async def _wait_for_shutdown(original: Any, runner: Any, *args: Any, **kwargs: A
         return await original(runner, *args, **kwargs)
     finally:
         try:
-            await router_of(runner).stop()
+            for shown in _shown:
+                await shown.stop()
+            if (router := _routers.get(runner)) is not None:
+                await router.stop()
         except Exception:  # nothing may keep a gateway from stopping
             logger.exception("hermes-router: the workers could not be ended")
 

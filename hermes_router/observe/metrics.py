@@ -28,6 +28,8 @@ def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:
         "uptime_seconds", "gauge", "Seconds since the router started.", [("", {}, now.uptime)]
     )
     yield _family("routes", "gauge", "Routes in force.", [("", {}, now.configuration.routes)])
+    about = "1 if routing is closed: no router runs in the gateway."
+    yield _family("routing_closed", "gauge", about, [("", {}, float(bool(now.routing_closed)))])
     broken = float(bool(now.configuration.error))
     about = "1 if the last edit of the configuration was refused."
     yield _family("configuration_refused", "gauge", about, [("", {}, broken)])
@@ -95,6 +97,25 @@ def _of_profiles(now: Status) -> Iterator[Iterator[str]]:
         "gauge",
         "0 if the profile does not exist or cannot be used.",
         [("", {"profile": profile.name}, float(profile.usable)) for profile in now.profiles],
+    )
+    yield from _troubles(now)
+
+
+def _troubles(now: Status) -> Iterator[Iterator[str]]:
+    yield _family(
+        "restarts",
+        "counter",
+        "Processes that ended unexpectedly, so that others replace them.",
+        [
+            ("_total", {"profile": profile.name}, profile.unexpected_ends)
+            for profile in now.profiles
+        ],
+    )
+    yield _family(
+        "refused_calls",
+        "counter",
+        "Adapter calls of workers that the relay refused.",
+        [("_total", {"profile": profile.name}, profile.refused_calls) for profile in now.profiles],
     )
 
 

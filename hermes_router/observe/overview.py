@@ -20,9 +20,11 @@ from hermes_router.observe.processes import Usage, usage
 from hermes_router.observe.status import messages
 from hermes_router.profiles import model
 from hermes_router.protocol.messages import PROTOCOL_VERSION
+from hermes_router.relay.relay import refused_calls
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.turn import Turn
 from hermes_router.workers import own_code
+from hermes_router.workers.memory_watch import Room
 from hermes_router.workers.pool import WorkerPool
 
 _MOST_WAITING = 1000
@@ -104,7 +106,7 @@ class Overview:
     def _profile(
         self, name: str, config: RouterConfig | None, workers: list[messages.Worker]
     ) -> messages.Profile:
-        problem = self._problem(name)
+        problem, start_problem = self._problems(name)
         routes = 0
         if config is not None:
             routes = sum(r.enabled and r.profile == name for r in config.table.routes)
@@ -115,19 +117,23 @@ class Overview:
             routes=routes,
             usable=not problem,
             problem=problem,
+            start_problem=start_problem,
             concurrent_turns=settings.limits.concurrent_turns,
             workers=workers,
             waiting=[round(time.monotonic() - since, 1) for since in waiting],
+            unexpected_ends=self._workers.unexpected_ends.of(name),
+            refused_calls=refused_calls[name],
             today=self._figures.today(name),
             last_failure=self._figures.failures.get(name),
         )
 
-    def _problem(self, name: str) -> str:
+    def _problems(self, name: str) -> tuple[str, str]:
+        """Return why a profile cannot be used, and why its workers cannot be started; "" if not."""
         try:
-            model.find(name, model.hermes_root(self._home))
+            profile = model.find(name, model.hermes_root(self._home))
         except ProfileError as error:
-            return error.message
-        return ""
+            return error.message, ""
+        return "", self._workers.start_problem(profile)
 
     def _configuration(self, config: RouterConfig | None) -> messages.Configuration:
         error = "" if self._watcher.error is None else str(self._watcher.error)
@@ -148,9 +154,17 @@ class Overview:
     ) -> Iterator[str]:
         if config is None:
             yield "every routed place: the routes could not be read since the start"
+        room, free = self._workers.memory.room()
+        if room is Room.SHORT:
+            yield f"every routed place: memory is short, only {free // 1_000_000} MB are free"
         for profile in profiles:
             if not profile.usable:
                 yield f"places of {profile.name}: the profile {profile.problem}"
+            elif profile.start_problem:
+                yield (
+                    f"places of {profile.name}: its workers cannot be started: "
+                    f"{profile.start_problem}"
+                )
         if config is not None and config.unmatched.default == "deny":
             yield "places without a route: unmatched is deny"
 

@@ -13,6 +13,7 @@ import inspect
 import ipaddress
 import urllib.parse
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ _REMEMBERED_MESSAGES = 4096
 _TYPING = frozenset({"send_typing", "stop_typing"})
 _TYPING_PAUSES = {"pause_typing_for_chat": True, "resume_typing_for_chat": False}
 _CHAT_PARAMETERS = frozenset({"chat_id"})
+
+#: For each profile, how many calls of its workers were refused since this process started.
+refused_calls: Counter[str] = Counter()
 
 
 class MessageIds:
@@ -109,12 +113,22 @@ class Relay:
         """Call the adapter's method ``name``; return its result as plain data.
 
         ``ask`` shows a prompt that waits for a person; without ``ask`` all prompts are refused.
+        ``refused_calls`` counts the refused calls.
 
         Raises:
             RelayRefused: the policy does not allow this call. The adapter was not called.
             ProtocolError: a file that the call names did not arrive completely.
             Exception: the adapter's own error.
         """
+        try:
+            return await self._execute(name, args, spool, ask)
+        except RelayRefused:
+            refused_calls[self._target.profile] += 1
+            raise
+
+    async def _execute(
+        self, name: str, args: Mapping[str, Any], spool: Spool, ask: Ask | None
+    ) -> Any:
         method = ADAPTER_METHODS.get(name)
         if method is None or name not in relayed_methods(self._adapter):
             raise self._refused(name, "is not relayed")

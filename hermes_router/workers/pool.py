@@ -40,6 +40,7 @@ from hermes_router.workers.memory_watch import MemoryWatch, Room
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
 from hermes_router.workers.start_backoff import StartBackoff
 from hermes_router.workers.template import Template, templates_work_here
+from hermes_router.workers.unexpected_ends import UnexpectedEnds
 from hermes_router.workers.worker_log import WorkerLog
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class WorkerPool:
         self.budget = budget
         self.memory_bytes = 0
         self.memory = MemoryWatch()
+        self.unexpected_ends = UnexpectedEnds()
         self._initial = initial
         self._nests: dict[str, _ProfilePool] = {}
         self._preparing: dict[asyncio.Task[None], anyio.CancelScope] = {}
@@ -127,7 +129,7 @@ class WorkerPool:
         await self._refuse_too_early(order)
         nest = self._note_use(order, warm)
         if nest is None:
-            return await start_worker(order)
+            return await self._started_cold(order)
         if nest.template is not None and await self._stale(nest):
             self._clear(nest)
         while nest.ready:
@@ -138,7 +140,7 @@ class WorkerPool:
         if nest.template is not None and nest.template.prepared:
             with contextlib.suppress(RouterError):
                 return await self._forked(nest.template, order)
-        return await start_worker(order)
+        return await self._started_cold(order)
 
     def works(self, profile: Profile) -> None:
         """Forget the profile's failed starts, because its worker asks the model or has answered.
@@ -155,6 +157,11 @@ class WorkerPool:
         """
         backoff = self._starts.setdefault(order.profile.home, StartBackoff())
         backoff.failed(why, await _circumstances(order))
+
+    def start_problem(self, profile: Profile) -> str:
+        """Return why :meth:`start` refuses to start workers of a profile; "" if it does not."""
+        backoff = self._starts.get(profile.home)
+        return backoff.why if backoff is not None and backoff.doubtful else ""
 
     async def _refuse_too_early(self, order: WorkerOrder) -> None:
         backoff = self._starts.get(order.profile.home)
@@ -181,7 +188,7 @@ class WorkerPool:
             if template is not None and template.prepared:
                 with contextlib.suppress(RouterError):
                     return await self._forked(template, order)
-        return await start_worker(order)
+        return await self._started_cold(order)
 
     async def make_room(self) -> None:
         """Ensure that there is memory for a new turn; end all prepared processes if there is not.
@@ -330,7 +337,7 @@ class WorkerPool:
                     await self._start_template(nest)
                 if (template := nest.template) is None:
                     return
-                nest.ready = [worker for worker in nest.ready if not worker.ended]
+                self._drop_ended(nest)
                 while len(nest.ready) < nest.warm.ready and nest.template is template:
                     worker = await self._forked(template, nest.order)
                     if nest.template is template:
@@ -351,6 +358,12 @@ class WorkerPool:
             finally:
                 if nest.gone:  # dropped meanwhile: end what was started since
                     self._clear(nest)
+
+    def _drop_ended(self, nest: _ProfilePool) -> None:
+        """Remove the ready workers that have ended, with what they left behind."""
+        for worker in [worker for worker in nest.ready if worker.ended]:
+            nest.ready.remove(worker)
+            self._end(worker.end())
 
     async def _worth_a_try(self, nest: _ProfilePool) -> bool:
         """Return True if a new template may succeed.
@@ -376,8 +389,12 @@ class WorkerPool:
                 return
             self._clear(nest)
 
+    async def _started_cold(self, order: WorkerOrder) -> WorkerProcess:
+        return await start_worker(order, launch=self.unexpected_ends.counting(order.launch))
+
     async def _forked(self, template: Template, order: WorkerOrder) -> WorkerProcess:
-        worker = await start_worker(order, launch=template.launch)
+        launch = self.unexpected_ends.counting(template.launch)
+        worker = await start_worker(order, launch=launch)
         worker.prepared = True
         return worker
 
@@ -399,6 +416,8 @@ class WorkerPool:
         for worker in ready:
             self._end(worker.end())
         if template is not None:
+            if template.ended:
+                self.unexpected_ends.add(nest.order.profile.name)
             self._end(template.retire())
 
     async def _sweep(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator
 
@@ -12,8 +11,9 @@ import msgspec
 from hermes_router.cli import parser as commands
 from hermes_router.cli.commands.turns import outcome
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
+from hermes_router.cli.inspect.serving import without_answer
 from hermes_router.cli.status import NEGATIVE, OK, CommandError
-from hermes_router.cli.terminal import moments, tables
+from hermes_router.cli.terminal import moments, screen, tables
 from hermes_router.cli.terminal.output import flush, paint, say, say_json, tip
 from hermes_router.observe import records
 from hermes_router.observe.status.client import NoAnswer, ask
@@ -65,7 +65,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ask(home: GatewayHome) -> Status:
-    answer = ask(home.path).status
+    try:
+        answer = ask(home.path).status
+    except NoAnswer as error:
+        raise without_answer(home, error) from error
     if answer is None:
         raise NoAnswer("does not answer", "the gateway sent an invalid answer")
     return answer
@@ -96,16 +99,22 @@ def _show_none(error: NoAnswer, *, as_json: bool) -> int:
 
 def _watch(home: GatewayHome) -> int:
     """Show the state again and again; on a terminal, each time in the same place."""
-    in_place = sys.stdout.isatty()
     while True:
-        if in_place:
-            sys.stdout.write("\x1b[H\x1b[2J")
-        try:
-            show(_ask(home))
-        except NoAnswer as error:
-            say(f"{paint(error.state, 'red')}: {error.message}")
+        answer = _answer(home)
+        screen.clear()
+        if isinstance(answer, NoAnswer):
+            say(f"{paint(answer.state, 'red')}: {answer.message}")
+        else:
+            show(answer)
         flush()
         time.sleep(_SECONDS)
+
+
+def _answer(home: GatewayHome) -> Status | NoAnswer:
+    try:
+        return _ask(home)
+    except NoAnswer as error:
+        return error
 
 
 def show(now: Status) -> None:
@@ -115,6 +124,9 @@ def show(now: Status) -> None:
     versions = f"hermes-router {now.versions.get('router', '?')}"
     versions += f", Hermes {now.versions.get('hermes', '?')}"
     say(f"{running} for {moments.span(now.uptime)}, pid {now.pid}  ({versions})")
+    if now.routing_closed:
+        _show_closed(now)
+        return
     say(f"{config.file}: {_counted(config.routes, 'route')}, unmatched: {config.unmatched}")
     if config.error:
         say(paint("the last edit of the configuration was refused:", "red") + f" {config.error}")
@@ -133,6 +145,13 @@ def show(now: Status) -> None:
         tables.show(_HEAD, [_row(name, worker) for name, worker in workers])
     for line in _failures(now):
         say(line)
+
+
+def _show_closed(now: Status) -> None:
+    """Say that no router runs in this gateway, so that there is nothing else to show."""
+    say(f"{paint('routing is closed:', 'red')} {now.routing_closed}")
+    say("routed places get a notice, and nobody answers them")
+    tip("hermes-router doctor says what to do")
 
 
 def _show_profiles(now: Status) -> None:

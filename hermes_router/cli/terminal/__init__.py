@@ -1,4 +1,4 @@
-"""A person's terminal: writing text, tables, the pager, questions, points in time.
+"""A person's terminal: writing text, tables, live views, the pager, questions, points in time.
 
 This package knows nothing of routes or profiles. Begin with ``output.py``: every command uses it to
 write.

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import msgspec
 
 from hermes_router.cli.status import NO_OUTPUT, CommandError
+from hermes_router.cli.terminal import columns
 from hermes_router.errors import ConfigError, Problem, RouterError
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -88,7 +89,7 @@ def _unwritable(error: OSError) -> CommandError:
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """Return ``text`` in a style if ``stream`` (by default standard output) shows colours."""
-    if not text or style not in _CODES or not _shows_colour(stream or sys.stdout):
+    if not text or style not in _CODES or not shows_colour(stream or sys.stdout):
         return text
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
 
@@ -119,44 +120,24 @@ def say_fields(fields: Iterable[tuple[str, str]], indent: str = "  ") -> None:
 def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write rows in columns; each column is as wide as its widest cell.
 
-    If the terminal is too narrow for that, each row becomes several lines.
+    If the terminal is too narrow for that, or this Python has no rich, each row becomes several
+    lines.
     """
-    lines = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(head, *lines, strict=True)]
-    if sum(widths) + 2 * (len(widths) - 1) > _room():
-        _say_records(head, lines)
+    cells = [[one_line(clean(cell)) for cell in row] for row in rows]
+    drawn = columns.draw(head, cells, colour=shows_colour(sys.stdout), whole=True)
+    if drawn is None:
+        say_records(head, cells)
         return
-    say(paint(_columns(head, widths), "dim"))
-    for row in lines:
-        say(_columns(row, widths))
+    for line in drawn.lines:
+        write(line)
 
 
-def _say_records(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def say_records(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write each row as lines of its own, for a terminal that is narrower than the table."""
     for row in rows:
         first, *rest = ((name.lower(), cell) for name, cell in zip(head, row, strict=True) if cell)
         say(f"{first[1]}  {rest[0][1]}" if rest else first[1])
         say_fields(rest[1:], indent="    ")
-
-
-def _room() -> int:
-    """Return how many columns a line of standard output may have; a file has no limit."""
-    if os.environ.get("COLUMNS", "").isdigit():
-        return int(os.environ["COLUMNS"])
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    except (OSError, ValueError, AttributeError):
-        return 10_000
-
-
-def width(text: str) -> int:
-    """Return how many terminal columns a text takes: wide characters take two, marks none."""
-    if text.isascii():
-        return len(text)
-    import unicodedata  # noqa: PLC0415 - for such a text only
-
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
 
 
 def one_line(text: str) -> str:
@@ -237,12 +218,8 @@ def _tell(word: str, style: str, text: str) -> None:
     print(clean(f"{paint(word, style, sys.stderr)}: {text}"), file=sys.stderr)
 
 
-def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(cells, widths, strict=True))
-    return "  ".join(padded).rstrip()
-
-
-def _shows_colour(stream: TextIO) -> bool:
+def shows_colour(stream: TextIO) -> bool:
+    """Return True if ``stream`` is a terminal and the person has not turned colours off."""
     return (
         not os.environ.get("NO_COLOR")
         and os.environ.get("TERM") != "dumb"

@@ -19,6 +19,7 @@ class NoAnswer(RouterError):
     """The gateway gave no answer; ``state`` is the reason in a few words.
 
     It is ``not running``, ``stale``, ``not allowed``, ``does not answer`` or ``another version``.
+    The commands add ``without router`` for a gateway that runs without the router.
     """
 
     def __init__(self, state: str, message: str, *, where: str = "", hint: str = "") -> None:

@@ -44,15 +44,22 @@ class Worker(msgspec.Struct, kw_only=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """A routed profile. ``waiting`` has the seconds that each waiting message has waited so far."""
+    """A routed profile. ``waiting`` has the seconds that each waiting message has waited so far.
+
+    ``start_problem`` says why its workers cannot be started. ``unexpected_ends`` counts processes
+    that ended by themselves with an error, ``refused_calls`` calls that its workers may not make.
+    """
 
     name: str
     routes: int = 0
     usable: bool = True
     problem: str = ""
+    start_problem: str = ""
     concurrent_turns: int = 0
     workers: list[Worker] = []
     waiting: list[float] = []
+    unexpected_ends: int = 0
+    refused_calls: int = 0
     today: Today = Today()
     last_failure: TurnReport | None = None
 
@@ -72,6 +79,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The status of the router. ``closed`` says which places get no answer, and why.
 
+    ``routing_closed`` is why no router runs in the gateway, or "". The rest is then mostly empty.
     ``uptime`` is in seconds. ``updated`` has a line for people if the router was updated on disk
     since the gateway's start, and one if Hermes was. ``outcomes`` counts messages since the start.
     """
@@ -83,6 +91,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     configuration: Configuration = Configuration()
     profiles: list[Profile] = []
     closed: list[str] = []
+    routing_closed: str = ""
     updated: list[str] = []
     outcomes: dict[str, int] = {}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from tests.gateway.conftest import CAREER, UNROUTED, Stage
 from tests.gateway.operate.test_commands import command
 from tests.gateway.operate.test_turn_records import wait_ended
-from tests.kit import FORUM
+from tests.kit import FORUM, Reply
 
 
 def test_router_says_who_answers_here_and_why(stage: Stage) -> None:
@@ -30,6 +33,44 @@ def test_router_tells_how_to_route_a_place_that_has_no_route(stage: Stage) -> No
     told = stage.ask("/router", UNROUTED, contains="This place").text.replace("\\", "")
     assert "the gateway's own profile" in told
     assert f"hermes-router route add telegram:{FORUM}:{UNROUTED} PROFILE" in told
+
+
+def crash_a_worker(stage: Stage) -> str:
+    """Kill the worker of a turn that waits for the model; return the notice in the chat."""
+    hold, seen, seq = threading.Event(), stage.model.seq, stage.telegram.seq
+    stage.model.script(Reply("too late", hold=hold), contains="crash in this turn", times=1)
+    stage.telegram.say("crash in this turn", chat_id=FORUM, thread_id=CAREER)
+    try:
+        stage.model.wait_for(
+            lambda request: "crash in this turn" in str(request.messages), after=seen, timeout=150
+        )
+        os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
+        notice = stage.telegram.wait_reply(FORUM, CAREER, contains="⚠️", after=seq, timeout=150)
+    finally:
+        hold.set()
+    return notice.text.replace("\\", "")
+
+
+def test_the_id_in_a_notice_of_the_chat_finds_the_turns_log(stage: Stage) -> None:
+    before = restarts(stage)
+    notice = crash_a_worker(stage)
+    told = re.search(r"\[([0-9a-f]{8})\]$", notice)
+    assert told, notice
+    done = command(stage, "logs", "--turn", told[1])
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert {"gateway", "career/worker"} <= {source for _, _, _, source, *_ in lines}
+    assert {turn for _, _, turn, *_ in lines} == {told[1]}
+    assert restarts(stage) == before + 1
+
+
+def restarts(stage: Stage) -> int:
+    """Return how many processes of career ended unexpectedly, by the gateway's metrics."""
+    found = re.search(
+        r'^hermes_router_restarts_total{profile="career"} (\d+)$', printed(stage), re.MULTILINE
+    )
+    assert found
+    return int(found[1])
 
 
 def printed(stage: Stage, *arguments: str) -> str:
@@ -67,4 +108,4 @@ def test_metrics_are_what_the_official_parser_reads(
     assert families["hermes_router_phase_seconds"].type == "histogram"
     assert families["hermes_router_memory_bytes"].samples[0].value > 0
     documented = (Path(__file__).parents[3] / "docs" / "operating.md").read_text()
-    assert all(f"`{name}" in documented for name in families)
+    assert set(re.findall(r"^\| `(hermes_router_\w+)`", documented, re.MULTILINE)) == set(families)

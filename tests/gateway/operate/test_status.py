@@ -8,11 +8,14 @@ import os
 import pty
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hermes_router.observe.status.messages import socket_of
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage
@@ -72,6 +75,44 @@ def test_the_socket_is_its_owners_alone(stage: Stage) -> None:
     path = socket_of(stage.root.path)
     assert path.stat().st_mode & 0o077 == 0
     assert path.parent.stat().st_mode & 0o077 == 0
+
+
+AS_NOBODY = """
+import os, socket, sys
+os.chdir(sys.argv[1])
+connections = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+os.setuid(65534)
+for connection in connections:
+    connection.settimeout(30)
+    connection.connect("status.sock")
+print("connected", flush=True)
+for connection in connections:
+    try:
+        connection.sendall(b'{"ask": "status"}\\n')
+        print("heard", connection.recv(100))
+    except (BrokenPipeError, ConnectionResetError):
+        print("heard", b"")
+"""
+"""Connects to the socket as another user, and prints what it hears on each connection."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process of another user")
+def test_another_user_hears_nothing_and_the_turn_beside_it_is_served(stage: Stage) -> None:
+    path = socket_of(stage.root.path)
+    modes = {each: each.stat().st_mode & 0o777 for each in (path, path.parent)}
+    path.parent.chmod(0o711)
+    path.chmod(0o666)
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", AS_NOBODY, str(path.parent)], stdout=subprocess.PIPE, text=True
+        ) as other:
+            stage.ask("beside a stranger", CAREER, contains="beside a stranger")
+            told, _ = other.communicate(timeout=100)
+    finally:
+        for each, mode in modes.items():
+            each.chmod(mode)
+    assert told.splitlines() == ["connected", *["heard b''"] * 20]
+    assert status(stage)["pid"] == stage.gateway.pid
 
 
 def test_clients_that_hang_flood_or_lie_change_nothing(stage: Stage) -> None:

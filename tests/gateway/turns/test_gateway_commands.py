@@ -28,7 +28,7 @@ def prepared(
     return stage
 
 
-@pytest.mark.parametrize("command", ["/restart", "/update", "/platform list"])
+@pytest.mark.parametrize("command", ["/restart", "/update", "/platform list", "/router"])
 @pytest.mark.parametrize("user", [COLLEAGUE, PROFILES_ADMIN])
 @pytest.mark.parametrize("topic", [CAREER, SYSTEMS])
 def test_who_is_not_the_gateways_admin_may_not_command_it(
@@ -44,12 +44,21 @@ def test_who_is_not_the_profiles_admin_may_not_command_the_gateway_there(stage: 
     assert answer.text.startswith("⛔ /platform"), answer.text
 
 
+def test_who_may_not_ask_the_router_learns_nothing_of_the_place(stage: Stage) -> None:
+    answer = stage.ask("/router", SYSTEMS, user_id=COLLEAGUE).text
+    assert "systems" not in answer
+    assert str(FORUM) not in answer
+    assert "This place" in stage.ask("/router", SYSTEMS, user_id=USER).text
+
+
 def test_a_command_while_the_session_is_busy_is_refused_too(stage: Stage) -> None:
     seq = stage.telegram.seq
     stage.telegram.say("[[sleep 4]][[say slept]]", chat_id=FORUM, thread_id=SYSTEMS)
     stage.model.wait_for(lambda request: "[[sleep 4]]" in request.last_user, timeout=150)
     stage.telegram.say("/restart", chat_id=FORUM, thread_id=SYSTEMS, user_id=COLLEAGUE)
+    stage.telegram.say("/router", chat_id=FORUM, thread_id=SYSTEMS, user_id=COLLEAGUE)
     stage.telegram.wait_reply(FORUM, SYSTEMS, contains="⛔ /restart", after=seq, timeout=150)
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="⛔ /router", after=seq, timeout=150)
     stage.telegram.wait_reply(FORUM, SYSTEMS, contains="slept", after=seq, timeout=150)
     assert stage.gateway.running
 

@@ -1,0 +1,130 @@
+"""Tables as lines of text; rich measures the cells and draws the columns.
+
+This module writes nothing: ``output.say_table`` and ``tables.show`` do that.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_GAP = 2
+_UNLIMITED = sys.maxsize
+#: Headings of columns that a narrow terminal does not show; the first of these goes first.
+_LESS_IMPORTANT = ("CPU", "MEM", "PHASE", "P95", "MEDIAN", "TOOK", "PID")
+#: How narrow the cells below a heading may be cut; cells of other columns are never cut.
+_LEAST = {"PLACE": 26, "OUTCOME": 16, "PROFILE": 8}
+
+Rows = Sequence[Sequence[str]]
+
+
+class Drawn(NamedTuple):
+    """A table that fits: its lines, and the headings of the columns that are left out."""
+
+    lines: list[str]
+    left_out: list[str]
+
+
+def draw(
+    head: Sequence[str], rows: Rows, styles: Sequence[str] = (), *, colour: bool, whole: bool
+) -> Drawn | None:
+    """Return the table of these cells; None if it is too wide, or if this Python has no rich.
+
+    ``styles`` has a style for each row; they count if ``colour`` is true. With ``whole``, no column
+    is left out and no cell is cut.
+    """
+    if importlib.util.find_spec("rich") is None:
+        return None
+    widths, columns = _natural_widths(head, rows), room()
+    shown = list(range(len(head))) if whole else kept(head, widths, columns)
+    names, fit = [head[i] for i in shown], [widths[i] for i in shown]
+    if not whole:
+        fit = fitted(names, fit, columns)
+    if _total(fit) > columns:
+        return None
+    cells = [[row[i] for i in shown] for row in rows]
+    lines = _lines(names, cells, fit, styles or [""] * len(rows), colour=colour)
+    return Drawn(lines, [name for i, name in enumerate(head) if i not in shown])
+
+
+def room() -> int:
+    """Return how many columns a line of standard output may have; a file has no limit."""
+    if os.environ.get("COLUMNS", "").isdigit():
+        return int(os.environ["COLUMNS"])
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or _UNLIMITED
+    except (OSError, ValueError, AttributeError):
+        return _UNLIMITED
+
+
+def kept(head: Sequence[str], widths: Sequence[int], columns: int) -> list[int]:
+    """Return the indexes of the columns to show in ``columns`` terminal columns.
+
+    Columns are left out until the others fit with their cells cut as far as these may be cut.
+    """
+    least = [_least(name, width) for name, width in zip(head, widths, strict=True)]
+    left = list(range(len(head)))
+    for name in _LESS_IMPORTANT:
+        if _total([least[i] for i in left]) <= columns:
+            break
+        left = [i for i in left if head[i] != name]
+    return left
+
+
+def fitted(head: Sequence[str], widths: Sequence[int], columns: int) -> list[int]:
+    """Return the widths, made smaller where cells may be cut, until a row fits into ``columns``."""
+    fit = list(widths)
+    least = [_least(name, width) for name, width in zip(head, widths, strict=True)]
+    while _total(fit) > columns and fit != least:
+        widest = max((i for i in range(len(fit)) if fit[i] > least[i]), key=fit.__getitem__)
+        fit[widest] -= 1
+    return fit
+
+
+def _least(name: str, width: int) -> int:
+    return min(width, _LEAST.get(name, width))
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _natural_widths(head: Sequence[str], rows: Rows) -> list[int]:
+    from rich.cells import cell_len  # noqa: PLC0415 - slow, for tables only
+
+    return [max(map(cell_len, column)) for column in zip(head, *rows, strict=True)]
+
+
+def _lines(
+    head: Sequence[str],
+    rows: Rows,
+    widths: Sequence[int],
+    styles: Sequence[str],
+    *,
+    colour: bool,
+) -> list[str]:
+    from rich.console import Console  # noqa: PLC0415 - slow, for tables only
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    for name, width in zip(head, widths, strict=True):
+        table.add_column(Text(name), width=width, no_wrap=True, overflow="ellipsis")
+    for row, style in zip(rows, styles, strict=True):
+        table.add_row(*map(Text, row), style=style)
+    console = Console(
+        file=io.StringIO(),
+        width=_total(widths),
+        height=len(rows) + 1,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        legacy_windows=False,
+    )
+    with console.capture() as drawn:
+        console.print(table)
+    return [line.rstrip() for line in drawn.get().splitlines()]

@@ -1,0 +1,83 @@
+"""`status` where no router answers: each reason is told from the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from hermes_router.protocol.system.pids import start_time
+from hermes_router.state.running import PLACE, Installed, Running
+from tests.cli.conftest import Installation
+
+
+@pytest.fixture
+def gateway(installation: Installation) -> Iterator[int]:
+    """The id of a process that Hermes's pid file names as this home's gateway."""
+    line = [sys.executable, "-c", "input()", "gateway"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE) as process:
+        record = {"pid": process.pid, "start_time": start_time(process.pid)}
+        (installation.home / "gateway.pid").write_text(json.dumps(record))
+        yield process.pid
+        process.kill()
+
+
+def leave_record(installation: Installation, pid: int) -> None:
+    """Write the file that a gateway with the router keeps while it runs."""
+    code = Installed(
+        python=sys.executable,
+        router="1",
+        hermes="1",
+        protocol=1,
+        router_code="",
+        hermes_code="",
+    )
+    record = Running(pid=pid, start_time=start_time(pid), since=time.time(), code=code)
+    path = installation.home / PLACE
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(msgspec.json.encode(record))
+
+
+def test_without_a_gateway_nothing_runs(installation: Installation) -> None:
+    shown = installation.run("status")
+    assert shown.status == 1
+    assert shown.out.startswith("not running: no gateway with hermes-router is running here")
+
+
+def test_a_gateway_without_the_router_is_told_from_one_that_does_not_run(
+    installation: Installation, gateway: int
+) -> None:
+    shown = installation.run("status")
+    assert shown.status == 1
+    assert shown.out.startswith(
+        f"without router: the gateway is running, process {gateway}, without the router: "
+        "it routes nothing"
+    )
+    assert "hermes-router doctor" in shown.out + shown.err
+    found = installation.run("status", "--json").json
+    assert (found["state"], found["exit_status"]) == ("without router", 1)
+
+
+def test_a_router_without_its_socket_is_said_to_run(
+    installation: Installation, gateway: int
+) -> None:
+    leave_record(installation, gateway)
+    shown = installation.run("status")
+    assert shown.status == 1
+    assert shown.out.startswith(
+        f"does not answer: the gateway is running, process {gateway}, but its status socket"
+    )
+
+
+def test_the_record_of_an_earlier_gateway_is_not_believed(
+    installation: Installation, gateway: int
+) -> None:
+    leave_record(installation, os.getpid())
+    assert installation.run("status", "--json").json["state"] == "without router"
+    assert gateway

@@ -1,0 +1,245 @@
+"""What `status` and the metrics tell of a router, with values that the tests make up."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from hermes_router.cli.commands import status as status_command
+from hermes_router.config.model import load
+from hermes_router.config.settings import Settings
+from hermes_router.observe.closed import ClosedRouting
+from hermes_router.observe.figures import Figures
+from hermes_router.observe.overview import Overview
+from hermes_router.observe.status import messages
+from hermes_router.profiles.model import Profile
+from hermes_router.relay.relay import refused_calls
+from hermes_router.turns.story import TurnReport
+from hermes_router.workers.memory_watch import Memory, MemoryWatch
+from hermes_router.workers.pool import WorkerPool
+
+CHAT = "-1003961179976"
+ROOT = Path(__file__).parents[3]
+MEGABYTE = 1_000_000
+
+
+@dataclass
+class Router:
+    """A router whose parts are real, except that no turn runs and nobody sends a message."""
+
+    home: Path
+    pool: WorkerPool = field(default_factory=lambda: WorkerPool({}, budget=0))
+    figures: Figures = field(default_factory=Figures)
+    arrived: list[float] = field(default_factory=list)
+
+    def overview(self) -> Overview:
+        dispatcher = SimpleNamespace(turns=frozenset(), waiting=self._waiting)
+        watcher = SimpleNamespace(snapshot=load(self.home / "config.yaml"), error=None)
+        versions = {"router": "1.0", "hermes": "0.22.2"}
+        return Overview(
+            self.home,
+            cast("Any", watcher),
+            cast("Any", dispatcher),
+            self.pool,
+            self.figures,
+            lambda: versions,
+        )
+
+    def _waiting(self, profile: str) -> list[float]:
+        return self.arrived if profile == "career" else []
+
+    async def profile(self, name: str = "career") -> messages.Profile:
+        now = await self.overview().now()
+        return next(profile for profile in now.profiles if profile.name == name)
+
+    async def shown(self, capsys: pytest.CaptureFixture[str]) -> str:
+        """Return what `hermes-router status` prints; the state crosses the socket's JSON."""
+        answer = messages.encode(messages.Answer(status=await self.overview().now()))
+        status_command.show(cast("messages.Status", messages.decode_answer(answer).status))
+        return capsys.readouterr().out
+
+
+@pytest.fixture
+def router(tmp_path: Path) -> Router:
+    for name in ("career", "systems"):
+        (tmp_path / "profiles" / name).mkdir(parents=True)
+    routes = f"telegram: {{'{CHAT}': {{6: career, 13: systems}}}}"
+    (tmp_path / "config.yaml").write_text(f"gateway: {{profile_routes: {{{routes}}}}}\n")
+    made = Router(tmp_path)
+    made.pool.memory = MemoryWatch(lambda: Memory(free=900 * MEGABYTE, total=1000 * MEGABYTE))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def no_refusals() -> Iterator[None]:
+    refused_calls.clear()
+    yield
+    refused_calls.clear()
+
+
+def report(turn: str, outcome: str = "answered", **fields: Any) -> TurnReport:
+    at = datetime.now(UTC).isoformat()
+    return TurnReport(turn=turn, profile="career", outcome=outcome, at=at, **fields)
+
+
+# -- figures ---------------------------------------------------------------------------------------
+
+
+async def test_waiting_messages_are_counted_with_the_longest_wait(
+    router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    router.arrived = [time.monotonic() - 95, time.monotonic() - 4]
+    oldest, newest = (await router.profile()).waiting
+    assert 95 <= oldest < 97
+    assert 4 <= newest < 6
+    shown = await router.shown(capsys)
+    assert re.search(r"^career +1 +0/\d+ +2, 9[56]\.\d s", shown, re.MULTILINE), shown
+    assert (await router.profile("systems")).waiting == []
+
+
+async def test_the_last_failure_is_shown_with_the_turn_whose_log_tells_why(
+    router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    router.figures.add(report("0000000a", "timeout", error="silence: 60 s"))
+    router.figures.add(report("0000000b", "worker_failed", error="it ended with signal 9"))
+    router.figures.add(report("0000000c"))
+    failure = (await router.profile()).last_failure
+    assert failure is not None
+    assert (failure.turn, failure.error) == ("0000000b", "it ended with signal 9")
+    shown = await router.shown(capsys)
+    assert re.search(r"last failure of career: .* turn 0000000b: .*signal 9", shown)
+    assert "hermes-router logs --turn 0000000b" in shown
+    assert "0000000a" not in shown
+
+
+async def test_failures_and_the_slowest_answers_of_today_are_shown(
+    router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for second in range(1, 101):
+        router.figures.add(report(f"{second:08x}", seconds=float(second) / 10))
+    for second in range(3):
+        router.figures.add(report(f"f{second:07x}", "model_failed"))
+    today = (await router.profile()).today
+    assert (today.turns, today.failed, today.median, today.p95) == (103, 3, 5.1, 9.6)
+    shown = await router.shown(capsys)
+    assert re.search(r"^career +1 +0/\d+ +103 +3 +5\.1 ?s +9\.6 ?s", shown, re.MULTILINE), shown
+
+
+# -- places without an answer ----------------------------------------------------------------------
+
+
+async def closed(router: Router) -> list[str]:
+    return (await router.overview().now()).closed
+
+
+async def test_nothing_is_closed_while_all_is_well(router: Router) -> None:
+    assert await closed(router) == []
+
+
+async def test_places_are_closed_while_their_workers_cannot_be_started(router: Router) -> None:
+    profile = Profile("career", router.home / "profiles" / "career")
+    order = router.pool.order(profile, Settings())
+    await router.pool.never_ready(order, "the worker ended with status 3")
+    assert await closed(router) == []  # a single failure may be chance, and refuses nothing
+    await router.pool.never_ready(order, "the worker ended with status 3")
+    why = "places of career: its workers cannot be started: the worker ended with status 3"
+    assert await closed(router) == [why]
+    router.pool.works(profile)
+    assert await closed(router) == []
+
+
+async def test_every_routed_place_is_closed_while_memory_is_short(router: Router) -> None:
+    router.pool.memory = MemoryWatch(lambda: Memory(free=7 * MEGABYTE, total=1000 * MEGABYTE))
+    assert await closed(router) == [
+        "every routed place: memory is short, only 7 MB are free",
+    ]
+
+
+# -- metrics ---------------------------------------------------------------------------------------
+
+
+def families(text: str) -> dict[str, Any]:
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+async def test_the_page_lists_the_metrics_that_there_are_and_no_others(router: Router) -> None:
+    emitted = set(families(await router.overview().metrics()))
+    page = (ROOT / "docs" / "operating.md").read_text()
+    assert set(re.findall(r"^\| `(hermes_router_\w+)`", page, re.MULTILINE)) == emitted
+
+
+async def test_the_page_lists_the_labels_of_the_metrics(router: Router) -> None:
+    router.figures.add(report("0000000a", seconds=1.0, phases={"start": 0.1}))
+    found = families(await router.overview().metrics())
+    page = (ROOT / "docs" / "operating.md").read_text()
+    rows = re.findall(r"^\| `(hermes_router_\w+)`[^|]*\|([^|]*)\|", page, re.MULTILINE)
+    documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    emitted = {
+        name: {label for sample in family.samples for label in sample.labels} - {"le"}
+        for name, family in found.items()
+    }
+    assert documented == emitted
+
+
+async def test_restarts_and_refused_calls_are_counted_for_each_profile(router: Router) -> None:
+    router.pool.unexpected_ends.add("career")
+    router.pool.unexpected_ends.add("career")
+    refused_calls["systems"] += 3
+    found = families(await router.overview().metrics())
+    counted = {
+        (name, sample.labels["profile"]): sample.value
+        for name in ("hermes_router_restarts", "hermes_router_refused_calls")
+        for sample in found[name].samples
+    }
+    assert counted == {
+        ("hermes_router_restarts", "career"): 2,
+        ("hermes_router_restarts", "systems"): 0,
+        ("hermes_router_refused_calls", "career"): 0,
+        ("hermes_router_refused_calls", "systems"): 3,
+    }
+    assert found["hermes_router_restarts"].type == "counter"
+
+
+# -- a gateway without a router --------------------------------------------------------------------
+
+
+async def test_a_gateway_without_a_router_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answered = await ClosedRouting(tmp_path, "this Hermes lacks x")._answer(messages.Ask())
+    now = answered.status
+    assert now is not None
+    assert now.routing_closed == "this Hermes lacks x"
+    assert now.closed == ["every routed place: this Hermes lacks x"]
+    status_command.show(now)
+    shown = capsys.readouterr().out
+    assert "running for" in shown
+    assert "routing is closed: this Hermes lacks x" in shown
+    assert "no profile is routed yet" not in shown
+
+
+async def test_the_metrics_say_whether_routing_is_closed(router: Router) -> None:
+    closed_router = ClosedRouting(router.home, "this Hermes lacks x")
+    text = (await closed_router._answer(messages.Ask(ask="metrics"))).metrics
+    assert text is not None
+    alive = families(await router.overview().metrics())
+    told = [
+        all_["hermes_router_routing_closed"].samples[0].value for all_ in (families(text), alive)
+    ]
+    assert told == [1, 0]
+    assert set(families(text)) == set(alive)
+
+
+def test_a_status_of_an_older_router_can_be_read() -> None:
+    old = msgspec.json.encode({"status": {"pid": 1, "home": "/h", "uptime": 2.0}})
+    assert messages.decode_answer(old).status == messages.Status(pid=1, home="/h", uptime=2.0)
