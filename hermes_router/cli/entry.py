@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from hermes_router.cli import status
 from hermes_router.cli.parser import COMMANDS, build_parser, run_command
@@ -27,22 +27,24 @@ def _run(argv: list[str]) -> int:
         from hermes_router.cli.inspect import versions  # noqa: PLC0415 - slow, and rarely wanted
 
         return versions.show()
-    if options.router_command is None:
-        from hermes_router.cli.next_step import next_step  # noqa: PLC0415 - for this case only
-
-        parser.print_help(sys.stderr)
-        print(output.clean(f"\nnext: {next_step()}"), file=sys.stderr)
-        return status.WRONG
-    return run_command(options)
+    return _run_or_help(options, parser.print_help)
 
 
 def run_in_hermes(options: argparse.Namespace) -> NoReturn:
     """Run ``hermes router`` and exit: ``hermes`` returns 0 whatever a plugin's command returns."""
     output.called_by_hermes()
-    if options.router_command is None:
-        options.router_help(sys.stderr)
-        sys.exit(status.WRONG)
-    sys.exit(guarded(lambda: run_command(options), sys.argv[1:]))
+    sys.exit(guarded(lambda: _run_or_help(options, options.router_help), sys.argv[1:]))
+
+
+def _run_or_help(options: argparse.Namespace, print_help: Callable[[TextIO], None]) -> int:
+    """Run the command; if there is none, print the help and the command to run next."""
+    if options.router_command is not None:
+        return run_command(options)
+    from hermes_router.cli.next_step import next_step  # noqa: PLC0415 - for this case only
+
+    print_help(sys.stderr)
+    print(output.clean(f"\nnext: {next_step()}"), file=sys.stderr)
+    return status.WRONG
 
 
 def guarded(action: Callable[[], int], argv: Sequence[str]) -> int:

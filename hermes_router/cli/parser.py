@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
+import re
+import shutil
+import textwrap
 from collections.abc import Collection, Iterable
 from types import ModuleType
 from typing import Any, NoReturn
@@ -31,6 +35,10 @@ COMMANDS = {
     "completion": "print a completion script for a shell",
 }
 
+_WIDEST = 100
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_CONTINUED = " \\"  # the end of a line that a shell joins with the next one
+
 _EPILOG = """examples:
   hermes-router test-route telegram:-1003961179976:6
   hermes-router routes
@@ -43,11 +51,55 @@ exit status: 0 yes or done, 1 no, 2 an error in the configuration or the command
 """
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps line breaks in examples, and leaves a wide column for option names."""
+class _Formatter(argparse.HelpFormatter):
+    """Fits a help into the terminal: paragraphs are filled, and examples keep their lines.
+
+    A help is at most 100 columns wide, also in a pipe. ``COLUMNS`` replaces the terminal's width.
+    """
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26, width=100)
+        columns = shutil.get_terminal_size((_WIDEST, 24)).columns
+        super().__init__(prog, max_help_position=26, width=min(_WIDEST, columns))
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = itertools.groupby(text.splitlines(), key=_kind_of_line)
+        shown = (_filled(kind, list(lines), width) for kind, lines in blocks)
+        return textwrap.indent("\n".join(itertools.chain.from_iterable(shown)), indent)
+
+    def _format_usage(self, *args: Any, **kwargs: Any) -> str:
+        """Return the usage; move its lines to the left if argparse's deep indent is too wide."""
+        usage = super()._format_usage(*args, **kwargs)
+        plain = _COLOURS.sub("", usage)  # argparse itself paints a usage since Python 3.14
+        if all(len(line) <= self._width for line in plain.splitlines()):
+            return usage
+        return re.sub(r"^ +", "    ", usage, flags=re.MULTILINE)
+
+
+def _kind_of_line(line: str) -> str:
+    if not line.strip():
+        return "blank"
+    return "example" if line.startswith(" ") else "paragraph"
+
+
+def _filled(kind: str, lines: list[str], width: int) -> Iterable[str]:
+    if kind == "paragraph":
+        return textwrap.wrap(" ".join(lines), width)
+    return itertools.chain.from_iterable(_broken(line, width) for line in lines)
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """Return an example on as many lines as it needs; a shell reads them as one command."""
+    if len(line) <= width:
+        return [line]
+    margin = line[: len(line) - len(line.lstrip())]
+    *parts, last = textwrap.wrap(
+        line,
+        width - len(_CONTINUED),
+        subsequent_indent=f"{margin}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [*(f"{part}{_CONTINUED}" for part in parts), last]
 
 
 class Parser(argparse.ArgumentParser):
@@ -111,6 +163,7 @@ def add_commands(parser: argparse.ArgumentParser, wanted: Collection[str] = COMM
 
 def add_to_hermes(parser: argparse.ArgumentParser) -> None:
     """Add all commands and their options to ``parser``, Hermes's parser of ``hermes router``."""
+    parser.formatter_class = _Formatter
     parser.epilog = _EPILOG.replace("hermes-router ", "hermes router ")
     add_commands(parser)
     parser.set_defaults(router_help=parser.print_help)

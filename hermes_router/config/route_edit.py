@@ -33,7 +33,7 @@ def with_route(text: str, place: Place, profile: str, load: Load, note: str = ""
     """
     _want_one_file(text)
     written = f"{profile}  # {note}" if note else profile
-    new = _same_ends(text, lambda plain: _added(plain, place, written))
+    new = _added(text, place, written)
     _check(text, new, load, f"route added: {_spelled(place)} -> {profile}")
     return new
 
@@ -46,7 +46,7 @@ def without_route(text: str, route: Route, load: Load) -> str:
     """
     _want_one_file(text)
     place = Place(platform=route.platform, chat_id=route.chat_id, thread_id=route.thread_id)
-    new = _same_ends(text, lambda plain: _removed(plain, route.line))
+    new = _removed(text, route.line)
     _check(text, new, load, f"route removed: {_spelled(place)} -> {route.profile}")
     return new
 
@@ -79,11 +79,6 @@ def _rest(text: str) -> Any:
     return {key: value for key, value in values.items() if value not in ({}, None)}
 
 
-def _same_ends(text: str, edit: Callable[[str], str]) -> str:
-    new = edit(text.replace("\r\n", "\n"))
-    return new.replace("\n", "\r\n") if "\r\n" in text else new
-
-
 def _spelled(place: Place) -> str:
     return ":".join(filter(None, (place.platform, place.chat_id, place.thread_id)))
 
@@ -99,7 +94,7 @@ def _quoted(word: str) -> str:
 def _added(text: str, place: Place, profile: str) -> str:
     root = _compose(text)
     if root is None:
-        return f"{_ended(text)}gateway:\n{_block(place, profile, 2)}"
+        return _inserted(text, len(text), f"gateway:\n{_block(place, profile, 2)}")
     node, path = root, ["gateway", "profile_routes", place.platform, place.chat_id or ""]
     for depth, key in enumerate(path):
         _want_block(node)
@@ -152,13 +147,25 @@ def _below(text: str, node: Any, lines: str) -> str:
         inner = deepest.value[-1]
         deepest = inner[1] if isinstance(inner, tuple) else inner
     at = text.find("\n", max(deepest.start_mark.index, deepest.end_mark.index - 1))
-    if at < 0:
-        return f"{_ended(text)}{lines}"
-    return f"{text[: at + 1]}{lines}{text[at + 1 :]}"
+    return _inserted(text, len(text) if at < 0 else at + 1, lines)
 
 
-def _ended(text: str) -> str:
-    return text if not text or text.endswith("\n") else f"{text}\n"
+def _inserted(text: str, at: int, lines: str) -> str:
+    """Insert lines at an index; they end as the line above does, and no other line changes.
+
+    If the text's last line has no end, a line that is added below it has none either.
+    """
+    above, below = text[:at], text[at:]
+    end = _line_end(above)
+    if above and not above.endswith("\n"):
+        above, lines = f"{above}{end}", lines.removesuffix("\n")
+    return above + lines.replace("\n", end) + below
+
+
+def _line_end(text: str) -> str:
+    """Return the characters that end the last line that has an end; a line feed if none has."""
+    end = text.rfind("\n") + 1
+    return "\r\n" if text[:end].endswith("\r\n") else "\n"
 
 
 def _entry(path: list[str], place: Place, profile: str, column: int) -> str:
@@ -201,7 +208,14 @@ def _removed(text: str, number: int) -> str:
     while (parent := _empty_parent(lines, first)) is not None:
         del lines[parent]
         first = parent
-    return "".join(lines)
+    return _ended_like(text, "".join(lines))
+
+
+def _ended_like(text: str, left: str) -> str:
+    """Return ``left``, without its last line end if the last line of ``text`` has none."""
+    if text.endswith("\n") or not left.endswith("\n"):
+        return left
+    return left.removesuffix(_line_end(left))
 
 
 def _item_start(lines: list[str], at: int) -> int:

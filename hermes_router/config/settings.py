@@ -363,7 +363,9 @@ class Schedule(Block, frozen=True, kw_only=True):
     upkeep: Annotated[
         float,
         Meta(
-            gt=0, le=_DAY, description="minimum seconds between two maintenance jobs of a profile"
+            gt=0,
+            le=_DAY,
+            description="seconds, at least, between two maintenance jobs of a profile",
         ),
     ] = 300.0
 

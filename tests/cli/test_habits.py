@@ -6,10 +6,12 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import stat
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -18,6 +20,7 @@ import psutil
 import pytest
 
 from hermes_router import __version__
+from hermes_router.cli import main
 from hermes_router.cli.crash import is_ours
 from hermes_router.cli.parser import COMMANDS, build_parser
 from hermes_router.cli.terminal.output import clean
@@ -34,6 +37,38 @@ def test_every_command_has_help_with_examples(installation: Installation, comman
     assert shown.err == ""
     assert "examples:\n  hermes-router" in shown.out
     assert max(len(line) for line in shown.out.splitlines()) <= 100
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_help_fits_the_terminal(
+    command: str,
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+        main([command, "--help"] if command else ["--help"])
+    shown = capsys.readouterr().out
+    assert [line for line in shown.splitlines() if len(line) > columns] == []
+
+
+def test_a_help_asks_the_terminal_for_its_width(installation: Installation) -> None:
+    shown = _on_a_terminal(installation, "logs", "--help", columns=60)
+    widths = [len(line) for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()]
+    assert 50 < max(widths) <= 60
+
+
+def test_a_long_example_of_a_help_is_still_one_shell_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        main(["test-route", "--help"])
+    _, _, examples = capsys.readouterr().out.partition("examples:\n")
+    commands = shlex.split(examples.partition("\n\n")[0].replace("\\\n", " "))
+    assert commands.count("hermes-router") == commands.count("test-route") > 1
 
 
 def test_the_help_of_say_tells_about_the_session(installation: Installation) -> None:
@@ -102,9 +137,13 @@ def test_no_command_says_what_to_do_next(installation: Installation) -> None:
     assert "next: hermes-router routes" in installation.run().err
 
 
-def _on_a_terminal(installation: Installation, *arguments: str, **env: str) -> str:
+def _on_a_terminal(
+    installation: Installation, *arguments: str, columns: int = 0, **env: str
+) -> str:
     """Run the command with a terminal for its output; return what it wrote there."""
     ours, theirs = pty.openpty()
+    if columns:
+        termios.tcsetwinsize(theirs, (24, columns))
     read: list[bytes] = []
 
     def drain() -> None:
@@ -136,6 +175,33 @@ def test_colours_are_for_terminals_and_off_with_no_color(installation: Installat
     assert "\x1b" not in _on_a_terminal(installation, "test-route", PLACE, NO_COLOR="1")
     assert "\x1b[31m" in _on_a_terminal(installation, "rotues")
     assert "\x1b" not in installation.run("test-route", PLACE).out
+
+
+def test_an_answer_without_a_table_imports_no_rich(installation: Installation) -> None:
+    script = """
+import sys
+from hermes_router.cli import main
+status = main(sys.argv[1:])
+print([name for name in sys.modules if name.partition(".")[0] == "rich"])
+sys.exit(status)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, "test-route", PLACE],
+        env=installation.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_python_without_rich_shows_each_route_on_lines_of_its_own(
+    without_hermes: Installation,
+) -> None:
+    shown = without_hermes.run("routes")
+    assert "telegram  chat -1003961179976, thread 6" in shown.out
+    assert "PLATFORM" not in shown.out
 
 
 def test_a_long_table_goes_through_the_persons_pager(installation: Installation) -> None:
@@ -223,10 +289,10 @@ def test_names_that_the_terminal_cannot_show_are_escaped(installation: Installat
 
 
 def test_what_is_no_text_is_escaped_too(installation: Installation) -> None:
-    status, shown, _ = _shell(installation, "test-route $'telegram:-1\\xff:6' --json")
+    status, shown, _ = _shell(installation, "test-route $'irc:-1\\xff:6' --json")
     assert status == 1
     assert json.loads(shown)["place"]["chat_id"] == "-1\udcff"
-    status, shown, _ = _shell(installation, "test-route $'telegram:-1\\xff:6'")
+    status, shown, _ = _shell(installation, "test-route $'irc:-1\\xff:6'")
     assert (status, shown.splitlines()[1]) == (1, "  no route  unmatched: default")
 
 
