@@ -71,9 +71,10 @@ parity: setup ## one conversation with a plain gateway and routed; ARGS="--only 
 pictures: setup ## draw the demo and the main commands into docs/pictures
 	@$(PY) -m tests.tools.pictures
 
-docs: setup $(DOCS) ## the pages as a site in build/site; a warning is an error
+docs: setup $(DOCS) ## the pages as a site in build/site, looked at in a browser; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(DOCS) -m mkdocs build --strict
 	@$(PY) -m tests.tools.check_site build/site
+	@$(PY) -m tests.tools.browse_site build/site
 
 $(DOCS): tests/environments.toml
 	@python3 -m venv .venvs/docs

@@ -33,7 +33,13 @@ VENV = ROOT / ".venvs" / HERMES if HERMES else ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 
 #: Programs that some tests use, with Debian's package of each.
-PROGRAMS = {"bwrap": "bubblewrap", "faketime": "faketime", "ngircd": "ngircd", "rsync": "rsync"}
+PROGRAMS = {
+    "bwrap": "bubblewrap",
+    "chromium": "chromium",
+    "faketime": "faketime",
+    "ngircd": "ngircd",
+    "rsync": "rsync",
+}
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 STAMP = VENV / ".hermes-router-setup"
 
