@@ -91,6 +91,14 @@ class Installation:
             **changes,
         }
 
+    def patch(self, code: str) -> None:
+        """Have each Python that the command starts run this code first."""
+        folder = self.base / "patch"
+        folder.mkdir()
+        (folder / "usercustomize.py").write_text("")
+        (folder / "sitecustomize.py").write_text(code)
+        self.extra["PYTHONPATH"] = str(folder)
+
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Shown:
         """Run ``hermes-router`` with these arguments."""
         done = subprocess.run(
@@ -105,6 +113,15 @@ class Installation:
         )
         assert "Traceback" not in done.stderr
         return Shown(done.returncode, done.stdout, done.stderr)
+
+
+def processor_seconds(command: Sequence[str], env: Mapping[str, str]) -> float:
+    """Run a command; return its processor time in seconds, whoever else uses the machine."""
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_utime + used.ru_stime
 
 
 MODEL = "model: {default: small-model, provider: custom, base_url: 'http://127.0.0.1:1/v1'}\n"

@@ -141,16 +141,12 @@ def test_without_hermes_it_says_so_and_how_to_mend_it(without_hermes: Installati
 
 def test_a_seam_that_is_missing_is_named(healthy: Installation) -> None:
     """A Hermes without the method that the swap wraps, as a later one might be."""
-    patch = healthy.base / "patch"
-    patch.mkdir()
-    (patch / "usercustomize.py").write_text("")
-    (patch / "sitecustomize.py").write_text(
+    healthy.patch(
         """\
 from hermes_router.hermes.compat.seams import required
 required.RUNNER_METHODS = (*required.RUNNER_METHODS, "_method_of_another_hermes")
 """
     )
-    healthy.extra["PYTHONPATH"] = str(patch)
     (finding,) = found(healthy, "seams")
     assert finding["severity"] == "error"
     assert "GatewayRunner._method_of_another_hermes" in finding["what"]
@@ -158,10 +154,7 @@ required.RUNNER_METHODS = (*required.RUNNER_METHODS, "_method_of_another_hermes"
 
 
 def test_what_a_worker_replaces_and_this_hermes_lacks_is_told(healthy: Installation) -> None:
-    patch = healthy.base / "patch"
-    patch.mkdir()
-    (patch / "usercustomize.py").write_text("")
-    (patch / "sitecustomize.py").write_text(
+    healthy.patch(
         """\
 from hermes_router_worker.hermes import patching, replacements
 store = "gateway.session:SessionStore"
@@ -169,7 +162,6 @@ replacements.NEEDED = patching.Patch(owner=store, name="_gone", why="rows would 
 replacements.USED = patching.Patch(owner=store, name="_less", why="it is quicker", required=False)
 """
     )
-    healthy.extra["PYTHONPATH"] = str(patch)
     shown = healthy.run("doctor", "--json")
     assert shown.status == 1
     told = {f["severity"]: f for f in shown.json["findings"] if f["check"] == "worker-seams"}
@@ -193,16 +185,12 @@ replacements.USED = patching.Patch(owner=store, name="_less", why="it is quicker
 
 
 def test_a_worker_side_that_cannot_be_asked_is_told(healthy: Installation) -> None:
-    patch = healthy.base / "patch"
-    patch.mkdir()
-    (patch / "usercustomize.py").write_text("")
-    (patch / "sitecustomize.py").write_text(
+    healthy.patch(
         """\
 from hermes_router_worker.hermes import replacements
 del replacements.all_patches
 """
     )
-    healthy.extra["PYTHONPATH"] = str(patch)
     shown = healthy.run("doctor", "-v")
     assert shown.status == 1
     assert (
@@ -217,16 +205,12 @@ del replacements.all_patches
 def test_a_hermes_that_no_test_ran_on_and_homes_of_a_newer_one_are_told(
     healthy: Installation,
 ) -> None:
-    patch = healthy.base / "patch"
-    patch.mkdir()
-    (patch / "usercustomize.py").write_text("")
-    (patch / "sitecustomize.py").write_text(
+    healthy.patch(
         """\
 import hermes_router.protocol.system.versions as versions
 versions.NEWEST_TESTED = "0.1.0"
 """
     )
-    healthy.extra["PYTHONPATH"] = str(patch)
     config = healthy.profile("career") / "config.yaml"
     config.write_text(f"_config_version: 9999\n{config.read_text()}")
     shown = healthy.run("doctor", "--json")
@@ -251,10 +235,7 @@ def test_a_plugin_that_fails_and_a_profile_that_hermes_ignores_and_serves_are_to
     healthy: Installation,
 ) -> None:
     """A `register` that raises, a tag that Hermes does not know, and a marker that went."""
-    patch = healthy.base / "patch"
-    patch.mkdir()
-    (patch / "usercustomize.py").write_text("")
-    (patch / "sitecustomize.py").write_text(
+    healthy.patch(
         """\
 import hermes_router.plugin
 def register(context):
@@ -262,7 +243,6 @@ def register(context):
 hermes_router.plugin.register = register
 """
     )
-    healthy.extra["PYTHONPATH"] = str(patch)
     config = healthy.profile("career") / "config.yaml"
     config.write_text(f"{config.read_text()}tool: !secret TOKEN\n")
     (healthy.profile("finance") / "gateway.parked").unlink()

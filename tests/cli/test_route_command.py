@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CHAT, Installation
+from tests.cli.conftest import CHAT, Installation, processor_seconds
 
 PLACE = f"telegram:{CHAT}:6"
 
@@ -359,15 +359,6 @@ def test_it_imports_nothing_that_it_does_not_need(installation: Installation) ->
         assert f"hermes_router.cli.{command}" not in imported
 
 
-def _cost(command: list[str], env: dict[str, str]) -> float:
-    """Run a command; return its processor time in seconds, whoever else uses the machine."""
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return used.ru_utime + used.ru_stime
-
-
 def test_it_takes_little_longer_than_a_python_that_only_imports_its_parsers(
     without_hermes: Installation,
 ) -> None:
@@ -375,8 +366,8 @@ def test_it_takes_little_longer_than_a_python_that_only_imports_its_parsers(
     python, env = list(without_hermes.python), without_hermes.environ()
     command = [*python, "-m", "hermes_router.cli", "test-route", PLACE]
     base = [*python, "-c", "import msgspec, yaml"]
-    _cost(command, env)  # the byte code is compiled, the files are cached
-    costs = [(_cost(command, env), _cost(base, env)) for _ in range(12)]
+    processor_seconds(command, env)  # the byte code is compiled, the files are cached
+    costs = [(processor_seconds(command, env), processor_seconds(base, env)) for _ in range(12)]
     ours, theirs = map(min, zip(*costs, strict=True))
     assert ours / theirs < 2.3, costs
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import CAREER, SYSTEMS, Stage
 from tests.gateway.failures.outcomes import QUIET, said, wait_said
-from tests.kit import FakeModel, FakeTelegram, Gateway, Reply
+from tests.kit import Gateway, Reply
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
@@ -33,13 +33,6 @@ def offset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clock") / "offset"
     path.write_text(TRUE)
     return path
-
-
-@pytest.fixture(scope="module")
-def prepared(
-    tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
-) -> Stage:
-    return build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
 
 
 @pytest.fixture(scope="module")
