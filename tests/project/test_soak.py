@@ -10,6 +10,7 @@ import pytest
 from hermes_router.state.ledger import Identity, Ledger
 from tests.kit import FakeTelegram, Reply
 from tests.kit.model.script import parse
+from tests.kit.telegram.types import CURSOR
 from tests.tools.soak.measure import Use, growth
 from tests.tools.soak.people import accepted_in, is_accepted
 from tests.tools.soak.plan import full
@@ -38,12 +39,21 @@ def post(telegram: FakeTelegram, chat: int, text: str) -> None:
 
 FIRST, SECOND = f"done:c{NUMBER}m1.", f"done:c{NUMBER}m2."
 STOPPED = "⚠️ The assistant of this conversation stopped unexpectedly."
+CUT_OFF = f"⚠️ cut off before “c{NUMBER}m1 [[say”"
+UNFINISHED = f"one two {FIRST} {CURSOR}"
 
 
 def test_an_answer_or_a_line_for_each_message_is_right() -> None:
     assert judged(f"one two {FIRST}", SECOND).wrong == []
     assert judged(FIRST, STOPPED).wrong == []
-    assert judged(f"⚠️ cut off before “c{NUMBER}m1 [[say”", SECOND).wrong == []
+    assert judged(CUT_OFF, SECOND).wrong == []
+
+
+def test_a_line_may_be_about_an_answer_whose_last_edit_did_not_come() -> None:
+    for line in ((), (CUT_OFF,), (STOPPED,)):
+        assert judged(UNFINISHED, *line, SECOND).wrong == []
+    [wrong] = judged(UNFINISHED, STOPPED, STOPPED, SECOND).wrong
+    assert "lines too many" in wrong
 
 
 @pytest.mark.parametrize(
@@ -51,7 +61,7 @@ def test_an_answer_or_a_line_for_each_message_is_right() -> None:
     [
         ((FIRST,), "silence"),
         ((FIRST, FIRST, SECOND), "twice"),
-        ((FIRST, f"⚠️ cut off before “c{NUMBER}m1 [[say”", SECOND), "twice"),
+        ((FIRST, CUT_OFF, SECOND), "twice"),
         ((FIRST, SECOND, STOPPED), "lines too many"),
         ((SECOND, FIRST), "out of order"),
         ((FIRST, SECOND, "done:c999m1."), "in c7"),

@@ -32,16 +32,23 @@ def judge(telegram: FakeTelegram, talks: list[Conversation]) -> Outcomes:
 
 
 def _judge(talk: Conversation, shown: list[Message], outcomes: Outcomes) -> None:
+    """Judge one conversation.
+
+    A line may be about an answer whose last edit did not come, so that it ends in the cursor.
+    People can read the whole of it, but cannot know that.
+    """
     lines = [m.text for m in shown if m.text.startswith(LINE)]
     texts = [m.text for m in shown if not m.text.startswith(LINE)]
-    answers = [said for text in texts for said in talk.said if said.answer in text]
+    ended = [m.text for m in shown if not (m.text.startswith(LINE) or m.partial)]
+    readable = [said for text in texts for said in talk.said if said.answer in text]
+    answers = [said for text in ended for said in talk.said if said.answer in text]
     told = [said for line in lines for said in talk.said if f"{said.mark} " in line]
     unnamed = len(lines) - len(told)
     outcomes.answered += len(answers)
     outcomes.told += len(lines)
     outcomes.wrong += _doubled(answers, told, talk)
     without = [said for said in talk.said if said not in answers and said not in told]
-    if len(without) > unnamed:
+    if len([said for said in without if said not in readable]) > unnamed:
         missing = ", ".join(f"{said.mark} ({said.kind})" for said in without)
         outcomes.wrong.append(f"silence: {len(without) - unnamed} of {missing}; lines: {lines}")
     if len(without) < unnamed:
@@ -49,8 +56,8 @@ def _judge(talk: Conversation, shown: list[Message], outcomes: Outcomes) -> None
             f"c{talk.number}: {unnamed - len(without)} lines too many: {lines}; "
             f"answered: {[said.mark for said in answers]}"
         )
-    if (order := [talk.said.index(said) for said in answers]) != sorted(order):
-        outcomes.wrong.append(f"out of order: {[said.mark for said in answers]}")
+    if (order := [talk.said.index(said) for said in readable]) != sorted(order):
+        outcomes.wrong.append(f"out of order: {[said.mark for said in readable]}")
     outcomes.wrong += _strangers(talk, texts)
 
 
