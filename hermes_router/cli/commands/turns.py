@@ -50,13 +50,14 @@ def run(options: argparse.Namespace) -> int:
     """Print the turns; return the exit status."""
     home = gateway_home(options.home)
     folder = records.folder_of(home.path)
-    chosen = _chosen(records.read(folder, options.profile, earliest=options.since), options)
+    found = records.read(folder, options.profile, earliest=options.since)
+    chosen = _chosen(found, options)
     if options.json:
         say_json({"schema": 1, "command": "turns", "exit_status": OK, "turns": chosen})
     elif chosen:
         _show(chosen)
     else:
-        _say_nothing(home, options, recorded=bool(records.read(folder, options.profile)))
+        _say_nothing(home, options, recorded=bool(found or records.read(folder, options.profile)))
     return OK
 
 
