@@ -151,15 +151,11 @@ def _catch_up(runner: Any) -> None:
 
 
 async def _handle_message(original: Any, runner: Any, event: Any, *args: Any, **kwargs: Any) -> Any:
-    if _closed:  # the swap failed after this replacement; the guard refuses routed messages
-        return await original(runner, event, *args, **kwargs)
     call = _Original(functools.partial(original, runner, event, *args, **kwargs))
     return await call.unless_taken(runner, event, lambda router: router.handle(event, call))
 
 
 async def _handle_busy(original: Any, runner: Any, event: Any, *args: Any, **kwargs: Any) -> Any:
-    if _closed:
-        return await original(runner, event, *args, **kwargs)
     call = _Original(functools.partial(original, runner, event, *args, **kwargs))
     return await call.unless_taken(
         runner, event, lambda router: router.handle_busy(event, call), taken=True
@@ -188,11 +184,14 @@ class _Original:
     ) -> Any:
         """Have the router handle a message; return ``taken`` if an error was reported to its place.
 
-        If the router fails, a routed place gets a notice, and Hermes handles any other message.
+        If the router fails, a routed place gets a notice, and Hermes handles any other message. If
+        routing is closed, Hermes gets each message, and the guard refuses those of routed places.
 
         Raises:
             Exception: Hermes's own handling failed, after the router had called it.
         """
+        if _closed:  # the swap failed halfway: this is not passed, so the guard still looks at it
+            return await self._original()
         try:
             return await handle(router_of(runner))
         except Exception as error:
