@@ -41,11 +41,15 @@ def test_a_turn_goes_as_it_is_drawn(place: Place) -> None:
         position = sent.index(name, position) + 1
 
 
-def test_a_failed_model_is_told_by_hermes_without_an_id_of_the_turn(place: Place) -> None:
+def test_what_hermes_says_of_a_failed_model_ends_in_the_id_of_the_turn(place: Place) -> None:
     turn = place.say(_MODEL_FAILS)
     turn.wait_gone()
     [result] = [one for one in turn.messages if isinstance(one, msg.RunResult)]
     assert result.outcome == "model_failed"
-    assert turn.said.strip()
-    assert not _ENDS_WITH_ID.search(turn.said)
+    words, bracket, turn_id = turn.said.strip().rpartition(" [")
+    assert words
+    assert bracket + turn_id == f" [{turn.turn_id}]"
+    answered = place.say("good morning")
+    answered.wait_gone()
+    assert answered.said.strip().endswith("good morning")
     assert _ENDS_WITH_ID.search(notice(None, "1f0c2a9b"))

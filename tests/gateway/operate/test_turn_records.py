@@ -83,6 +83,7 @@ def test_a_model_that_fails_is_a_failed_turn(stage: Stage) -> None:
     stage.telegram.say("[[error 400]] now", chat_id=FORUM, thread_id=CAREER)
     stage.telegram.wait_reply(FORUM, CAREER, after=seq, timeout=150)
     report = wait_ended(stage, "career", before + 1)[-1]
+    stage.telegram.wait_reply(FORUM, CAREER, contains=f" [{report.turn}]", after=seq)
     assert (report.outcome, report.exit) == ("model_failed", "status 0")
     assert "400" in report.error
     assert report.failed

@@ -187,7 +187,9 @@ class Turn:
         self._gone = False
         self._worker = kit.start()
         self._messages_sent = itertools.count(1)
-        self._send(kit.start_message(self.place.source()))
+        start = kit.start_message(self.place.source())
+        self.turn_id = start.turn
+        self._send(start)
         kit.begin(self._read)
 
     def say(self, text: str, files: Mapping[Path, str] | None = None) -> None:

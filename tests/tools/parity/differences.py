@@ -109,6 +109,13 @@ _ALL: tuple[Difference, ...] = (
         lines=True,
     ),
     Difference(
+        "id of the turn",
+        "What Hermes says of a failed model ends in the id of the turn, with which the operator "
+        "finds its log.",
+        routed=r" \\?\\?\[[0-9a-f]{8}\\?\\?\](?=\")",
+        titles=("the model fails",),
+    ),
+    Difference(
         "/agents",
         "Hermes counts the loops of its own process among the jobs, and so never says that nothing "
         "runs. A worker has none of these loops.",

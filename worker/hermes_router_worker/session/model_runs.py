@@ -1,12 +1,13 @@
 """The result of each run of the session's agent: which model answered, at what cost, or failed.
 
 If the model fails, Hermes still answers the person, with a sentence that says so. For the platform,
-that is an answer like any other. So this module reads what Hermes itself knows.
+that is an answer like any other. So this module reads what Hermes itself knows, and adds the turn's
+id to the sentence: ``hermes-router logs --turn ID`` finds the cause.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,6 +18,7 @@ from hermes_router_worker.hermes.session.queues import fell_back
 from hermes_router_worker.hermes.session.secrets import redacted
 
 _ERROR_CHARACTERS = 300
+_FAILURES = ("model_failed", "no_model")
 
 #: The first says whether this context belongs to a turn, the second whether its agent already runs.
 _in_turn: ContextVar[bool] = ContextVar("hermes_router_turn", default=False)
@@ -33,8 +35,26 @@ class ModelRuns:
     def __init__(self, runner: Any, tell: Callable[[msg.RunResult], None]) -> None:
         self._tell = tell
         self._told = 0
+        self._failures = 0
         follow(replacements.JUDGE_TURN, runner, self._turn)
         replacements.JUDGE_RUN.replace(self._watched)
+
+    def naming_failures(
+        self, handle: Callable[[Any], Awaitable[Any]], turn_id: str
+    ) -> Callable[[Any], Awaitable[Any]]:
+        """Return a message handler like ``handle`` whose answer ends in the id if the model failed.
+
+        An answer that is no plain text, or that the handler has sent itself, is left as it is.
+        """
+
+        async def handle_and_name(event: Any) -> Any:
+            before = self._failures
+            answer = await handle(event)
+            if self._failures > before and type(answer) is str and answer.strip():
+                return f"{answer.rstrip()} [{turn_id}]"
+            return answer
+
+        return handle_and_name
 
     async def _turn(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if _in_turn.get():  # a message that was queued behind the turn
@@ -65,6 +85,7 @@ class ModelRuns:
 
     def _say(self, result: msg.RunResult) -> None:
         self._told += 1
+        self._failures += result.outcome in _FAILURES
         self._tell(result)
 
     def _watched(self, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
+from functools import partial
 from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
 from hermes_router_worker.hermes.features import menu, skills, wakeups
 from hermes_router_worker.hermes.session import continuation, queues
+from hermes_router_worker.hermes.session.wiring import wrap_message_handler
 from hermes_router_worker.hermes.startup import provider_answers, speedups
 from hermes_router_worker.home import session_state
 from hermes_router_worker.process import title
@@ -76,7 +78,9 @@ class Session:
         refusals.report_open_files(self._hit_open_files)
         runs = Runs(runner)
         before_model_requests(self._asks_model, applies=runs.in_turn_thread)
-        ModelRuns(runner, self._say_later)
+        judged = ModelRuns(runner, self._say_later)
+        name_failures = partial(judged.naming_failures, turn_id=start.turn)
+        wrap_message_handler(runner, self._adapter, name_failures)
         self._owed = Activity(runner, self._adapter, runs, self._background)
         self._receiver = EventReceiver(
             link, self._adapter, runs, self._progress, changed=self._changed, finish=finish

@@ -208,3 +208,10 @@ def server_error(scene: Scene) -> None:
         "sendMessage", 502, "Bad Gateway", match=lambda call: "gateway-error" in call.text
     )
     scene.ask("gateway-error", contains="gateway-error")
+
+
+@scenario("the model fails", point=1)
+def model_fails(scene: Scene) -> None:
+    scene.say("[[error 400]] now")
+    scene.settle()
+    scene.ask("and on", contains="and on")

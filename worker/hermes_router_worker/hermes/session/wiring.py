@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from hermes_router_worker.hermes.session.background import take_waiting_watchers
@@ -49,6 +50,11 @@ def wire_adapter(runner: Any, adapter: Any) -> None:
         adapter._busy_text_debounce_seconds, adapter._busy_text_hard_cap_seconds = timing
     adapter._human_delay_range_ms = getattr(runner, "_human_delay", None)
     runner.adapters[adapter.platform] = adapter
+
+
+def wrap_message_handler(runner: Any, adapter: Any, wrap: Callable[[Any], Any]) -> None:
+    """Have the adapter hand its messages to what ``wrap`` makes of the runner's handler."""
+    adapter.set_message_handler(wrap(runner._handle_message))
 
 
 def mark_running(runner: Any) -> None:
