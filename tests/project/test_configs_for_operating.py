@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,28 @@ def base(name: str) -> str:
     return re.sub(r"_(total|bucket|sum|count)$", "", name)
 
 
-def test_the_unit_waits_longer_than_a_stop_takes() -> None:
-    [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
-    drain = 180  # Hermes's agent.restart_drain_timeout, if nobody set another
-    assert int(seconds) > drain + 2 * Settings().timeouts.stop
+WRITE_UNIT = """\
+from hermes_cli import gateway
+print(gateway.generate_systemd_unit())
+print("drain", gateway._get_restart_drain_timeout())
+"""
+
+
+def test_the_units_wait_longer_than_a_stop_takes(tmp_path: Path) -> None:
+    """The example, and the one that `hermes gateway install` writes."""
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE_UNIT],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "HERMES_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=True,
+    )
+    drain = float(done.stdout.split()[-1])
+    for unit in (UNIT.read_text(), done.stdout):
+        [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+        assert int(seconds) > drain + 2 * Settings().timeouts.stop
+        assert "KillMode=mixed" in unit
 
 
 @pytest.mark.skipif(
