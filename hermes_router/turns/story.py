@@ -65,12 +65,14 @@ class TurnReport(msgspec.Struct, kw_only=True, omit_defaults=True):
         messages: how many messages the worker accepted for this answer.
         number: counts the answers of one turn from 1: a resident worker answers several times.
         at: when the message arrived, ISO 8601 in UTC. ``seconds`` is how long its answer took.
-        start: ``prepared``, ``cold``, or ``none`` if there was no worker.
+        start: ``prepared`` or ``cold``; ``resident`` if the worker had answered before; ``none`` if
+            there was no worker.
         outcome: ``answered``, ``interrupted``, ``stopped``, or one of ``FAILED``.
         error: why the turn failed, in one line.
         fallback: True if the configured model did not answer; ``model`` is the one that answered.
         calls: requests to the model. ``cost`` is in US dollars, None if it is unknown.
-        phases: for each phase, the seconds since the turn began, as in the worker log.
+        phases: for each phase, the seconds since the turn began, as in the worker log. If
+            ``number`` is above 1, the seconds since the message was accepted.
         exit: how the worker's process ended; None while it is alive.
         failure: the worker's error after the answer was delivered.
     """
@@ -144,6 +146,10 @@ class Story:
         if self._told:
             self._report = self._begun(time.monotonic())
         self._report.messages += 1
+
+    def reached(self, phase: str) -> None:
+        """Note that the current answer has reached a phase; only the first time counts."""
+        self._reached.setdefault(phase, time.monotonic() - self._since)
 
     def ran(self, result: msg.RunResult) -> None:
         """Add the result of one run of the agent to the report.
@@ -233,8 +239,18 @@ class Story:
         """The current report, which may not be complete yet."""
         return self._report
 
+    @property
+    def seconds(self) -> float:
+        """Seconds since the message of the current report arrived."""
+        return time.monotonic() - self._since
+
+    def phases(self, of_turn: Mapping[str, float]) -> Mapping[str, float]:
+        """Return the phases of the current answer; ``of_turn`` are those of the whole turn."""
+        return of_turn if self._number == 1 else self._reached
+
     def _begun(self, received: float) -> TurnReport:
         self._since, self._told = received, False
+        self._reached: dict[str, float] = {}
         self._number += 1
         origin = self._conversation.sender.origin
         return TurnReport(
@@ -247,8 +263,9 @@ class Story:
         )
 
     def _tell(self, phases: Mapping[str, float]) -> None:
-        self._report.start = self.start
-        self._report.phases = {name: round(seconds, 3) for name, seconds in phases.items()}
+        self._report.start = self.start if self._number == 1 else "resident"
+        reached = self.phases(phases)
+        self._report.phases = {name: round(seconds, 3) for name, seconds in reached.items()}
         self._note(msgspec.structs.replace(self._report), self._conversation.sender.origin)
 
 

@@ -228,6 +228,7 @@ class WorkerSession:
     def _note_model_request(self, upto: int) -> None:
         """Note that the model is asked now for the messages up to this number."""
         self._log.reached("model_request")
+        self._story.reached("model_request")
         self._workers.works(self._conversation.profile)
         self.receiver.taken.begun(upto)
 
@@ -240,6 +241,7 @@ class WorkerSession:
         """Note that all messages are answered, or that the gateway's stop ``cut_off`` them."""
         self._workers.works(self._conversation.profile)
         self._log.reached("reply")
+        self._story.reached("reply")
         self.watch.released()
         self.watch.said()
         if cut_off:
