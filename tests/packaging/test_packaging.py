@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from email.message import Message
 from email.parser import Parser
@@ -71,6 +72,19 @@ def test_the_wheel_holds_no_data(wheel_names: list[str]) -> None:
     ours = {name for name in wheel_names if not name.startswith(DIST_INFO)}
     data = {name for name in ours if not name.endswith(".py")}
     assert data == {f"{package}/py.typed" for package in PACKAGES}
+
+
+def test_an_editable_install_needs_what_the_project_names(tmp_path: Path) -> None:
+    """Hermes's package manager installs plugins so, from a lock of what the project names."""
+    build = "import sys; from hatchling.build import build_editable; build_editable(sys.argv[1])"
+    make = [sys.executable, "-c", build, str(tmp_path)]
+    subprocess.run(make, cwd=ROOT, check=True, capture_output=True, timeout=200)
+    [wheel] = tmp_path.iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        said = Parser().parsestr(archive.read(f"{DIST_INFO}/METADATA").decode())
+    needed = {Requirement(text).name for text in said.get_all("Requires-Dist", [])}
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert needed == {Requirement(text).name for text in named}
 
 
 def test_the_wheel_names_its_licence(wheel_names: list[str], metadata: Message) -> None:
@@ -167,7 +181,13 @@ def test_hermes_is_no_requirement_and_python_has_no_ceiling(metadata: Message) -
     """Hermes's own package manager builds us beside Hermes, from all that the metadata name."""
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
     assert [item for item in requirements if item.marker] == []
-    assert {item.name for item in requirements} == {"anyio", "msgspec", "python-dotenv", "pyyaml"}
+    assert {item.name for item in requirements} == {
+        "anyio",
+        "editables",
+        "msgspec",
+        "python-dotenv",
+        "pyyaml",
+    }
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata.get_all("Provides-Extra") is None
 

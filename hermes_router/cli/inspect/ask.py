@@ -16,10 +16,13 @@ from hermes_router.cli.inspect import layouts, loading, replaced
 from hermes_router.cli.inspect.findings import Finding, of_problem
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.inspect.loading import Loaded
+from hermes_router.hermes.compat.launching import find_launcher
 from hermes_router.protocol.replacements import Replacement
+from hermes_router.protocol.system.start import installed
 from hermes_router.protocol.system.versions import NEWEST_TESTED, untested
 
 _PROBE_SECONDS = 120
+_RUN = "import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 _GATEWAY, _WORKER = "hermes_router.hermes.compat.probe", "hermes_router_worker.hermes.probe"
 
 
@@ -181,11 +184,21 @@ def probe(loaded: Loaded) -> dict[str, Answer]:
         return {"gateway": gateway, "worker": worker.result()}
 
 
+def _command(module: str) -> list[str]:
+    """Return the command that runs a module of ours beside Hermes.
+
+    Where Hermes's own package manager keeps the dependencies, only a process that Hermes's launcher
+    starts finds them and us.
+    """
+    launcher = find_launcher(_RUN)
+    return installed(module) if launcher is None else [*launcher.command, module]
+
+
 def _ask(environment: Mapping[str, str], module: str, *arguments: str) -> Answer:
     """Have a module look at Hermes in a process of its own; return its answer."""
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", module, *arguments],
+            [*_command(module), *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
