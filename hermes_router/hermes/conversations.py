@@ -68,7 +68,9 @@ class Conversations:
             scope = await self._scopes.of(profile)
         except ProfileError as error:
             place = place_of(event.source)
-            turn_id = self._book.untouched(profile_name, place, "unusable", str(error))
+            turn_id = self._book.untouched(
+                profile_name, place, "unusable", model.in_one_line(error)
+            )
             await sending.send_text(
                 self._runner,
                 event,

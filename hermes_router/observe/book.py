@@ -15,9 +15,6 @@ from hermes_router.workers.worker_log import one_line
 
 logger = logging.getLogger("hermes_router.turns")
 
-#: Failures for which the gateway's log has no other line, because the turn itself did not fail.
-_SAID_HERE_ALONE = frozenset({"model_failed", "no_model", "job_failed"})
-
 
 class TurnBook:
     """Writes each report of a turn to the records and to the log, and calls the listeners.
@@ -82,9 +79,7 @@ def _log(report: TurnReport) -> None:
         what += f", by the fallback {report.model}"
     if report.error:
         what += f": {report.error}"
-    level = (
-        logging.WARNING if report.fallback or report.outcome in _SAID_HERE_ALONE else logging.INFO
-    )
+    level = logging.WARNING if report.fallback or report.failed else logging.INFO
     logger.log(
         level, "turn %s %s -> %s (%s): %s", report.turn, where, report.profile, report.start, what
     )

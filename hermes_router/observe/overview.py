@@ -19,6 +19,8 @@ from hermes_router.observe.figures import Figures
 from hermes_router.observe.processes import Usage, usage
 from hermes_router.observe.status import messages
 from hermes_router.profiles import model
+from hermes_router.profiles.config import SessionScopes
+from hermes_router.profiles.model import Profile
 from hermes_router.protocol.messages import PROTOCOL_VERSION
 from hermes_router.relay.relay import refused_calls
 from hermes_router.turns.dispatcher import Dispatcher
@@ -26,8 +28,12 @@ from hermes_router.turns.turn import Turn
 from hermes_router.workers import own_code
 from hermes_router.workers.memory_watch import Room
 from hermes_router.workers.pool import WorkerPool
+from hermes_router.workers.worker_log import FILE_NAME
 
 _MOST_WAITING = 1000
+
+#: What changes when a file is written, replaced, or gets other permissions; None without a file.
+_Stamp = tuple[int, int, int, int] | None
 
 
 class Overview:
@@ -51,6 +57,7 @@ class Overview:
         self._workers = workers
         self._figures = figures
         self._versions = versions
+        self._configs = _ProfileConfigs()
         self._begun = time.monotonic()
 
     async def answer(self, ask: messages.Ask) -> messages.Answer:
@@ -72,7 +79,7 @@ class Overview:
         updated = await anyio.to_thread.run_sync(_updated)
         config = self._watcher.snapshot
         profiles = [
-            self._profile(name, config, _with_usage(name, workers, used))
+            await self._profile(name, config, _with_usage(name, workers, used))
             for name in self._names(config, [name for name, _worker in workers])
         ]
         return messages.Status(
@@ -103,10 +110,10 @@ class Overview:
         ]
         return sorted(found, key=lambda pair: (pair[1].role, pair[1].pid))
 
-    def _profile(
+    async def _profile(
         self, name: str, config: RouterConfig | None, workers: list[messages.Worker]
     ) -> messages.Profile:
-        problem, start_problem = self._problems(name)
+        problem, start_problem = await self._problems(name)
         routes = 0
         if config is not None:
             routes = sum(r.enabled and r.profile == name for r in config.table.routes)
@@ -127,13 +134,16 @@ class Overview:
             last_failure=self._figures.failures.get(name),
         )
 
-    def _problems(self, name: str) -> tuple[str, str]:
+    async def _problems(self, name: str) -> tuple[str, str]:
         """Return why a profile cannot be used, and why its workers cannot be started; "" if not."""
         try:
-            profile = model.find(name, model.hermes_root(self._home))
+            profile = await anyio.to_thread.run_sync(
+                _looked_at, name, model.hermes_root(self._home)
+            )
         except ProfileError as error:
-            return error.message, ""
-        return "", self._workers.start_problem(profile)
+            return model.in_one_line(error), ""
+        unreadable = await self._configs.problem(profile)
+        return unreadable, "" if unreadable else self._workers.start_problem(profile)
 
     def _configuration(self, config: RouterConfig | None) -> messages.Configuration:
         error = "" if self._watcher.error is None else str(self._watcher.error)
@@ -175,8 +185,64 @@ class Overview:
         return counts
 
 
+class _ProfileConfigs:
+    """Reads the ``config.yaml`` of profiles as a message does, but each one once per change."""
+
+    def __init__(self) -> None:
+        self._scopes = SessionScopes()
+        self._problems: dict[str, tuple[_Stamp, str]] = {}
+
+    async def problem(self, profile: Profile) -> str:
+        """Return why a profile's configuration cannot be read; "" if it can be."""
+        stamp = _stamp(profile.home / "config.yaml")
+        known = self._problems.get(profile.name)
+        if known is None or known[0] != stamp:
+            known = self._problems[profile.name] = (stamp, await self._read(profile))
+        return known[1]
+
+    async def _read(self, profile: Profile) -> str:
+        try:
+            await self._scopes.of(profile)
+        except ProfileError as error:
+            return model.in_one_line(error)
+        return ""
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _looked_at(name: str, root: Path) -> Profile:
+    """Return a profile with a home that can be written; this looks at files, so it blocks.
+
+    Raises:
+        ProfileError: there is no such profile, or its home or log cannot be written.
+    """
+    profile = model.find(name, root)
+    model.check_writable(profile)
+    _check_log(profile)
+    return profile
+
+
+def _check_log(profile: Profile) -> None:
+    """Raise ``ProfileError`` if the profile's worker log cannot be opened, or cannot be made."""
+    log = profile.logs / FILE_NAME
+    if os.path.lexists(log):
+        writable = log.is_file() and os.access(log, os.W_OK)
+    else:
+        writable = not profile.logs.exists() or os.access(profile.logs, os.W_OK | os.X_OK)
+    if not writable or profile.logs.is_symlink() or log.is_symlink():
+        raise ProfileError(
+            "has a worker log that cannot be written", profile=profile.name, where=str(log)
+        )
+
+
 def _worker(turn: Turn) -> messages.Worker:
-    report, phases = turn.story.report, turn.phases
+    report, phases = turn.story.report, turn.story.phases(turn.phases)
     role = "busy"
     if report.session.partition(":")[0] in {"cron", "upkeep", "menu"}:
         role = "job"
@@ -185,13 +251,14 @@ def _worker(turn: Turn) -> messages.Worker:
     elif turn.answered.is_set():
         role = "leaving"
     reached = {name: at for name, at in phases.items() if "." not in name and name != "queue"}
+    answers_again = report.number > 1 and role == "busy"
     return messages.Worker(
         pid=turn.pid or 0,
         role=role,
         turn=turn.id,
         place=report.place or report.session,
         phase=max(reached, key=lambda name: reached[name], default="queue"),
-        age=round(turn.age, 1),
+        age=round(turn.story.seconds if answers_again else turn.age, 1),
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermes_router.errors import ProfileError
+from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.protocol.system import proc
 from hermes_router.protocol.system.start import WORKER_VARIABLE
 
@@ -54,6 +54,9 @@ INHERITED_NAMES = frozenset(
     }
 )
 _INHERITED_PREFIX = "LC_"
+#: What to do if a home cannot be written.
+_OWNER = "make the user that runs the gateway the owner of the folder and all in it"
+
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - for private folders, not for files
 
 
@@ -136,11 +139,42 @@ def prepare(profile: Profile) -> None:
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ProfileError(
-            f"has a home that cannot be written: {error}",
+            f"has a home that cannot be written: {error.strerror}",
             profile=profile.name,
-            where=str(profile.home),
-            hint="make the user that runs the gateway the owner of the folder and all in it",
+            where=str(error.filename or profile.home),
+            hint=_OWNER,
         ) from error
+
+
+def check_writable(profile: Profile) -> None:
+    """Check that a worker could write in a profile's home, without writing anything.
+
+    Raises:
+        ProfileError: the home cannot be written, or a file is where :func:`prepare` needs a folder.
+    """
+    needed = (profile.tool_home, profile.workspace, profile.logs)
+    wrong = [folder for folder in needed if os.path.lexists(folder) and not folder.is_dir()]
+    if not os.access(profile.home, os.W_OK | os.X_OK):
+        wrong.insert(0, profile.home)
+    if wrong:
+        raise ProfileError(
+            "has a home that cannot be written",
+            profile=profile.name,
+            where=str(wrong[0]),
+            hint=_OWNER,
+        )
+
+
+def in_one_line(error: ProfileError) -> str:
+    """Return the message of an error, its cause, where it is and what to do, joined by "; "."""
+    cause, where = error.__cause__, error.where
+    why = ""
+    if isinstance(cause, ConfigError) and cause.errors:
+        why, where = cause.errors[0].message, cause.where
+    elif isinstance(cause, OSError):
+        why = cause.strerror or str(cause)
+    parts = [error.message, "" if why in error.message else why, where, error.hint]
+    return "; ".join(part for part in parts if part)
 
 
 def worker_environment(

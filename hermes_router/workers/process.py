@@ -262,8 +262,9 @@ def open_log(order: WorkerOrder) -> int:
     try:
         return order.log.open()
     except OSError as error:
+        why = error.strerror or str(error).replace(str(order.log.path), order.log.path.name)
         raise ProfileError(
-            f"has a worker log that cannot be written: {error}",
+            f"has a worker log that cannot be written: {why}",
             profile=order.profile.name,
             where=str(order.log.path),
         ) from error

@@ -66,7 +66,7 @@ class RouterCommand:
             return "The routes cannot be read. `hermes-router routes` says what to correct."
         decision = config.decide(place_to_route(event.source))
         refused = await gateway_commands.refusal(
-            self._runner, event.source, NAME, self._profile(decision)
+            self._runner, event.source, NAME, self._profile(decision), only_shows=True
         )
         if refused is not None:
             return refused

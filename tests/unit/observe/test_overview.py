@@ -158,6 +158,53 @@ async def test_places_are_closed_while_their_workers_cannot_be_started(router: R
     assert await closed(router) == []
 
 
+def usable_in(text: str) -> dict[str, float]:
+    samples = families(text)["hermes_router_profile_usable"].samples
+    return {sample.labels["profile"]: sample.value for sample in samples}
+
+
+async def test_places_are_closed_while_the_profiles_configuration_cannot_be_read(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, overview = router.home / "profiles" / "career" / "config.yaml", router.overview()
+    config.write_text("model:\n\tdefault: x\n")
+    why = "has a config.yaml that cannot be read; not valid YAML: a tab: YAML allows only spaces"
+    for _ in range(3):
+        [line] = (await overview.now()).closed
+        assert line == f"places of career: the profile {why} here; {config}:2:1"
+    assert len(caplog.records) == 1  # the file is read, and its problem logged, once
+    assert usable_in(await overview.metrics()) == {"career": 0, "systems": 1}
+    config.write_text("model: {default: x}\n")
+    assert (await overview.now()).closed == []
+
+
+@pytest.mark.parametrize("folder", ["home", "workspace", "logs"])
+async def test_places_are_closed_while_the_profiles_home_cannot_be_written(
+    router: Router, folder: str
+) -> None:
+    path = router.home / "profiles" / "career" / folder
+    path.write_text("a file, where a folder has to be")
+    [line] = await closed(router)
+    assert line.startswith("places of career: the profile has a home that cannot be written; ")
+    assert str(path) in line
+    assert usable_in(await router.overview().metrics()) == {"career": 0, "systems": 1}
+    path.unlink()
+    path.mkdir()
+    assert await closed(router) == []
+
+
+async def test_places_are_closed_while_the_worker_log_is_a_link(router: Router) -> None:
+    log = router.home / "profiles" / "career" / "logs" / "hermes-router-worker.log"
+    log.parent.mkdir()
+    assert await closed(router) == []
+    log.write_text("")
+    assert await closed(router) == []
+    log.rename(router.home / "elsewhere")
+    log.symlink_to(router.home / "elsewhere")
+    why = "places of career: the profile has a worker log that cannot be written"
+    assert await closed(router) == [f"{why}; {log}"]
+
+
 async def test_every_routed_place_is_closed_while_memory_is_short(router: Router) -> None:
     router.pool.memory = MemoryWatch(lambda: Memory(free=7 * MEGABYTE, total=1000 * MEGABYTE))
     assert await closed(router) == [

@@ -18,7 +18,7 @@ import pytest
 from hermes_router.observe import records
 from hermes_router.observe.book import TurnBook
 from hermes_router.observe.records import Records
-from hermes_router.turns.story import TurnReport
+from hermes_router.turns.story import FAILED, OUTCOMES, TurnReport
 
 
 def report(number: int, **fields: object) -> TurnReport:
@@ -188,6 +188,17 @@ def test_a_full_disk_costs_records_and_no_turns(
     assert found[0] == "00000000"
     assert found[-1] == "00000064"
     assert 2 < len(found) < 100
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_turn_without_the_answer_is_a_warning_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, outcome: str
+) -> None:
+    with caplog.at_level(logging.INFO):
+        TurnBook(Records(tmp_path), lambda _place: "").note(report(1, outcome=outcome), None)
+    [line] = caplog.records
+    assert OUTCOMES[outcome] in line.message
+    assert line.levelno == (logging.WARNING if outcome in FAILED else logging.INFO)
 
 
 @pytest.mark.parametrize("name", ["../outside", "", "A b", "x" * 300])
