@@ -133,7 +133,7 @@ class Parser(argparse.ArgumentParser):
 def _guess(word: str, words: Iterable[str]) -> str:
     import difflib  # noqa: PLC0415 - for an error only
 
-    close = difflib.get_close_matches(word.partition("=")[0].lower(), list(words), n=1)
+    close = difflib.get_close_matches(word.partition("=")[0].lower(), list(words), n=1, cutoff=0.7)
     return f"did you mean {close[0]}? " if close else ""
 
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
+from hermes_router.routing.table import GENERAL, parse_topic
+
 _LINK = re.compile(
     r"(?:https?://)?(?P<host>(?:[\w-]+\.)*(?:t\.me|telegram\.me|discord(?:app)?\.com|slack\.com"
     r"|matrix\.to))/(?P<path>.*)",
@@ -46,6 +48,23 @@ def understood(text: str) -> str:
     rest = re.sub(r"\s*:\s*", ":", rest)
     reader = _READERS.get(platform.lower())
     return f"{platform}:{reader(rest) if reader and rest else rest}"
+
+
+def ids(text: str) -> tuple[str, str, str | None]:
+    """Return platform, chat and thread of the place that a person names; see :func:`understood`.
+
+    The thread is None if the text names a chat. Telegram's General topic is ``general``.
+    """
+    platform, _, rest = understood(text).partition(":")
+    platform = platform.strip().lower()
+    if not platform or not rest:
+        raise ValueError(
+            "is not a place: it needs a platform and a chat, such as telegram:-1003961179976:6"
+        )
+    chat, thread = parse_topic(platform, rest)
+    if platform == "telegram" and thread is not None and thread.lower() == GENERAL:
+        thread = GENERAL
+    return platform, chat, thread
 
 
 # -- links -----------------------------------------------------------------------------------------

@@ -33,7 +33,11 @@ PLACE = Path("hermes-router", "running.json")
 
 
 class Installed(msgspec.Struct, frozen=True, kw_only=True):
-    """The code of one installation: its Python, its versions, and digests of its source files."""
+    """The code of one installation: its Python, its versions, and digests of its source files.
+
+    ``hermes_code`` is the digest of the sizes and times of Hermes's files. Only a gateway also
+    notes ``hermes_content``, the digest of their content; :func:`is_other_hermes` compares both.
+    """
 
     python: str
     router: str
@@ -41,6 +45,7 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     protocol: int
     router_code: str
     hermes_code: str
+    hermes_content: str = ""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +76,7 @@ class RunningRecord:
             pid=os.getpid(),
             start_time=start_time(os.getpid()),
             since=time.time(),
-            code=installed(),
+            code=msgspec.structs.replace(installed(), hermes_content=_hermes_content()),
         )
 
     def note(self, config: RouterConfig | None, error: ConfigError | None) -> None:
@@ -110,19 +115,32 @@ def read(home: Path) -> Running | None:
     Raises:
         PermissionError: the record belongs to another user.
     """
+    record = _last(home)
+    return record if record is not None and _runs(record) else None
+
+
+def was_killed(home: Path) -> bool:
+    """Return True if a gateway of this home ended without removing its record.
+
+    Raises:
+        PermissionError: the record belongs to another user.
+    """
+    record = _last(home)
+    return record is not None and not _runs(record)
+
+
+def _last(home: Path) -> Running | None:
+    """Return the record in a home, whether its gateway runs or not; None if there is none."""
     try:
-        data = (home / PLACE).read_bytes()
+        return msgspec.json.decode((home / PLACE).read_bytes(), type=Running)
     except PermissionError:
         raise
-    except OSError:
+    except (OSError, msgspec.MsgspecError):
         return None
-    try:
-        record = msgspec.json.decode(data, type=Running)
-    except msgspec.MsgspecError:
-        return None
-    if not is_running(record.pid) or start_time(record.pid) != record.start_time:
-        return None
-    return record
+
+
+def _runs(record: Running) -> bool:
+    return is_running(record.pid) and start_time(record.pid) == record.start_time
 
 
 def installed() -> Installed:
@@ -135,6 +153,24 @@ def installed() -> Installed:
         router_code=_digest(map(sources.content, sources.of_router())),
         hermes_code=_digest(map(_told_by, sources.of_hermes())),
     )
+
+
+def is_other_hermes(running: Installed, now: Installed) -> bool:
+    """Return True if Hermes on disk (``now``) differs from the Hermes that a gateway runs.
+
+    Only the content counts. It is read if sizes or times differ, because Hermes is large to read.
+    """
+    if now.hermes_code == running.hermes_code:
+        return False
+    return _hermes_content() != running.hermes_content
+
+
+def _hermes_content() -> str:
+    return _digest(map(_with_content, sources.of_hermes()))
+
+
+def _with_content(file: Path) -> bytes:
+    return file.name.encode(errors="replace") + b"\0" + sources.content(file)
 
 
 def _told_by(file: Path) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.conftest import CHAT, Installation
 
 PLACE = f"telegram:{CHAT}:9"
@@ -41,3 +43,51 @@ def test_a_dry_run_prints_the_new_file(installation: Installation) -> None:
     assert done.status == 0
     assert '"9": career' in done.out
     assert installation.config.read_text() == before
+
+
+def test_every_command_that_a_hint_names_acts_on_the_home_that_was_given(
+    installation: Installation,
+) -> None:
+    home = ("--home", str(installation.home))
+    elsewhere = installation.environ(HERMES_HOME=str(installation.base / "user"))
+    ours = f"--home {installation.home}"
+    for arguments, words in (
+        (("add", PLACE, "career"), f"hermes-router route undo {ours}"),
+        (("undo",), f"hermes-router route undo {ours}"),
+        (("remove", PLACE), f"hermes-router routes {ours}"),
+        (("add", PLACE, "nobody"), f"HERMES_HOME={installation.home} hermes profile create nobody"),
+        (
+            ("add", f"telegram:{CHAT}:6", "finance"),
+            f"hermes-router route remove telegram:{CHAT}:6 {ours}",
+        ),
+        (("add", PLACE), f"hermes-router route add PLACE PROFILE {ours}"),
+    ):
+        done = installation.run("route", *arguments, *home, env=elsewhere)
+        assert words in done.err, done
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        (f"https://t.me/c/{CHAT.removeprefix('-100')}/9", PLACE),
+        (f" Telegram: {CHAT} / 9 ".replace(" / ", "/"), PLACE),
+        ("telegram:-42:General", "telegram:-42:general"),
+        ("https://discord.com/channels/1/222/333", "discord:222"),
+    ],
+)
+def test_a_place_may_be_written_as_test_route_takes_it(
+    installation: Installation, said: str, place: str
+) -> None:
+    done = installation.run("route", "add", said, "career")
+    assert (done.status, f"{place} is routed to career" in done.out) == (0, True), done
+    assert installation.run("test-route", said, "--json").json["route"]["profile"] == "career"
+    assert installation.run("route", "remove", said).status == 0
+
+
+@pytest.mark.parametrize("said", ["telegram:ours", "https://t.me/ours/5", "signal:group:abc"])
+def test_a_place_that_no_message_can_come_from_is_refused(
+    installation: Installation, said: str
+) -> None:
+    before = installation.config.read_bytes()
+    assert installation.run("route", "add", said, "career").status == 2
+    assert installation.config.read_bytes() == before

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from hermes_router import scratch
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.commands.enable import PLUGIN, edit, plugin_lists
@@ -18,16 +19,17 @@ from hermes_router.cli.setup import menus
 from hermes_router.cli.setup.parking import unpark
 from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.status import CommandError
-from hermes_router.cli.terminal.output import say, tip
+from hermes_router.cli.terminal.output import counted, say, tip
+from hermes_router.profiles import model
 from hermes_router.workers.worker_log import FILE_NAME
 
 _EPILOG = """\
 It removes the plugin's name from plugins.enabled, the markers that `enable` wrote into profiles,
 and the command menus that the router set in routed chats. With --purge it also removes the files
-of the router: its folder in each home, its worker logs and its crash reports. Your routes and the
-block `hermes_router` stay in config.yaml. Decide who answers before you restart the gateway:
-Hermes itself answers by its own routes, and the default profile answers where only the router had
-a route.
+of the router: its folder in each home, its worker logs, its crash reports, and what gateways that
+have ended left in the temporary folder. Your routes and the block `hermes_router` stay in
+config.yaml. Decide who answers before you restart the gateway: Hermes itself answers by its own
+routes, and the default profile answers where only the router had a route.
 
 examples:
   hermes-router disable
@@ -66,10 +68,11 @@ def run(options: argparse.Namespace) -> int:
         for path in ours(home):
             _remove(path)
             say(f"removed {path}")
+        _remove_temporary(home)
     if pid is not None:
         tip(f"the running gateway does not change until you restart it: {home.restart}")
     elif options.purge:
-        tip(f"to remove the code: {_uninstall()}")
+        tip(f"to remove the code: {_uninstall(home)}")
     return status.OK
 
 
@@ -100,10 +103,17 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _uninstall() -> str:
+def _remove_temporary(home: GatewayHome) -> None:
+    """Remove the lock files and folders that ended gateways left in the temporary folders."""
+    folders = {model.temporary_folder(model.initial_environment(home.path)), None}
+    if count := sum(scratch.remove_left_behind(folder) for folder in folders):
+        say(f"removed {counted(count, 'temporary folder')} of earlier gateways")
+
+
+def _uninstall(home: GatewayHome) -> str:
     layout = found()
     if layout.kind == "managed":
-        return f"hermes plugins remove {PLUGIN}"
+        return home.hermes(f"plugins remove {PLUGIN}")
     python = layout.python or "PYTHON_OF_HERMES"
     pip = f"uv pip uninstall --python {python}"
     if layout.kind != "uv":

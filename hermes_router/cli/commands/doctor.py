@@ -11,7 +11,18 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.commands.enable import PLUGIN, plugin_lists
 from hermes_router.cli.commands.routes import TOLD_WITH_THE_PROFILE
-from hermes_router.cli.inspect import admins, ask, credentials, loading, machine, replaced, served
+from hermes_router.cli.inspect import (
+    admins,
+    ask,
+    connections,
+    credentials,
+    disk_space,
+    loading,
+    machine,
+    plugin_folder,
+    replaced,
+    served,
+)
 from hermes_router.cli.inspect.findings import Finding, of_problem, say_finding
 from hermes_router.cli.inspect.homes import hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
@@ -20,12 +31,13 @@ from hermes_router.cli.terminal.output import counted, paint, say, say_json
 from hermes_router.cli.terminal.pager import paged
 from hermes_router.errors import ConfigError
 from hermes_router.protocol.system.versions import hermes_version
+from hermes_router.state import running
 
 _EPILOG = """\
-It checks the plugin, Hermes (a separate process imports it), the running gateway, the routes,
-every profile with a route, and this machine. It changes nothing. It lists errors and warnings by
-profile. With -v it also lists passed checks, and the functions of Hermes that a gateway or a
-worker replaces ($PAGER shows them).
+It checks the plugin, Hermes (a separate process imports it), the running gateway and its
+connections, the routes, every profile with a route, and this machine with its free disk space.
+It changes nothing. It lists errors and warnings by profile. With -v it also lists passed checks,
+and the functions of Hermes that a gateway or a worker replaces ($PAGER shows them).
 
 examples:
   hermes-router doctor
@@ -68,12 +80,15 @@ def look(loaded: Loaded, answers: Mapping[str, ask.Answer]) -> Iterator[Finding]
     """Yield all findings."""
     yield from _enabled(loaded)
     yield _gateway(loaded)
+    yield from connections.look(loaded)
+    yield from plugin_folder.look(loaded.home)
     yield from ask.look(loaded, answers)
     yield from _routes(loaded)
     yield from credentials.look(loaded)
     yield from _profiles(loaded)
     yield from served.look(loaded, MARKER)
     yield from admins.look(loaded)
+    yield from disk_space.look(loaded)
     yield from machine.look()
 
 
@@ -110,6 +125,8 @@ def _enabled(loaded: Loaded) -> Iterator[Finding]:
 def _gateway(loaded: Loaded) -> Finding:
     """Report whether the running gateway does what the files say."""
     serving = loaded.serving
+    if serving.state == "not-running":
+        return _no_gateway(loaded)
     words = {"without-router": "error", "refused": "error", "older": "warning", "hidden": "warning"}
     severity: Any = words.get(serving.state, "ok" if serving.state == "serving" else "info")
     return Finding(
@@ -118,6 +135,19 @@ def _gateway(loaded: Loaded) -> Finding:
         what=f"the gateway: {serving.what}",
         where=f"process {serving.pid}" if serving.pid else "",
         mend=serving.mend,
+    )
+
+
+def _no_gateway(loaded: Loaded) -> Finding:
+    """Tell a gateway that was not started from one that left its record when it ended."""
+    killed = running.was_killed(loaded.home.path)
+    ended = "it was killed, or it crashed" if killed else "nobody has started it, or it was stopped"
+    return Finding(
+        check="gateway",
+        severity="error" if killed else "warning",
+        what=f"the gateway does not run, so nobody answers: {ended}",
+        where=str(loaded.home.path),
+        mend=loaded.home.hermes("gateway run"),
     )
 
 

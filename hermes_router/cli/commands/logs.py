@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     whole = _is_whole(options)
     count = shower.show(shower.first(entry for file in files for entry in read(file, whole=whole)))
     if not count:
-        return _say_nothing(options)
+        return _say_nothing(home, options)
     return OK
 
 
@@ -162,10 +162,12 @@ class _Shower:
         write(json.dumps(fields))
 
 
-def _say_nothing(options: argparse.Namespace) -> int:
+def _say_nothing(home: GatewayHome, options: argparse.Namespace) -> int:
     if options.turn is None:
         if not options.json:
-            say("no matching entries; a running gateway writes the logs: hermes gateway run")
+            run = home.hermes("gateway run")
+            say(f"no matching entries; a running gateway writes the logs: {run}")
         return OK
-    tip(f"no log has an entry of turn {options.turn}; to list the turns: hermes-router turns")
+    turns = home.router("turns")
+    tip(f"no log has an entry of turn {options.turn}; to list the turns: {turns}")
     return NEGATIVE

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 from pathlib import Path
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
+from hermes_router.cli.place import ids
 from hermes_router.cli.setup.first_routes import by_hand, loader, route_at
 from hermes_router.cli.status import OK, WRONG, CommandError
 from hermes_router.cli.terminal.output import say, tip
 from hermes_router.config import route_edit
 from hermes_router.config.route_edit import CannotEdit
 from hermes_router.protocol.files.whole_file import replace_file
-from hermes_router.relay.delivery_policy import parsed, spelled
+from hermes_router.relay.delivery_policy import spelled
 from hermes_router.routing.table import Place
 
 _EPILOG = """\
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         return _undo(home)
     if options.place is None or (options.action == "add") != (options.profile is not None):
         words = "add PLACE PROFILE" if options.action == "add" else "remove PLACE"
-        raise CommandError(f"write: hermes-router route {words}", status=WRONG)
+        raise CommandError(f"write: {home.router(f'route {words}')}", status=WRONG)
     place = place_of(options.place)
     text = read_text(home.config)
     try:
@@ -67,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     replace_text(home, text, new)
     done = "routed to " + options.profile if options.profile else "no longer routed"
     say(f"{spelled(place)} is {done}; a running gateway uses this from the next message on")
-    tip("to undo this: hermes-router route undo")
+    tip(f"to undo this: {home.router('route undo')}")
     return OK
 
 
@@ -83,14 +85,15 @@ def _edited(
     if options.action == "remove":
         if route is None:
             raise CommandError(
-                f"there is no route for {spelled(place)}", hint="hermes-router routes"
+                f"there is no route for {spelled(place)}", hint=home.router("routes")
             )
         return route_edit.without_route(text, route, load)
     if route is not None:
         message = f"{spelled(place)} is already routed to {route.profile!r}"
-        raise CommandError(message, hint="first: hermes-router route remove PLACE; then add it")
+        hint = f"first: {home.router(f'route remove {shlex.quote(spelled(place))}')}; then add it"
+        raise CommandError(message, hint=hint)
     if not loading.exists(options.profile, home.root):
-        hint = f"hermes profile create {options.profile}"
+        hint = home.hermes(f"profile create {shlex.quote(options.profile)}", "default")
         raise CommandError(f"there is no profile {options.profile!r}", hint=hint)
     return route_edit.with_route(text, place, options.profile, load)
 
@@ -101,11 +104,12 @@ def place_of(text: str) -> Place:
     Raises:
         CommandError: the text names no place.
     """
-    place = parsed(text)
-    if not place.platform or not place.chat_id or text != text.strip():
-        hint = "write, for example, telegram:-1003961179976:6; /router in the chat shows its place"
-        raise CommandError(f"{text!r} is not a place", hint=hint, status=WRONG)
-    return place
+    try:
+        platform, chat, thread = ids(text)
+    except ValueError as error:
+        hint = "/router in the chat shows its place"
+        raise CommandError(f"{text!r} {error}", hint=hint, status=WRONG) from None
+    return Place(platform=platform, chat_id=chat, thread_id=thread)
 
 
 def read_text(file: Path) -> str:
@@ -148,7 +152,8 @@ def _undo(home: GatewayHome) -> int:
         raise CommandError("there is no edit to undo", where=str(backup))
     before = read_text(backup)
     replace_text(home, read_text(home.config), before)
-    say(f"{home.config} is restored; to repeat the edit, run `route undo` again")
+    say(f"{home.config} is restored")
+    tip(f"to repeat the edit: {home.router('route undo')}")
     with contextlib.suppress(OSError):
         backup.chmod(0o600)
     return OK

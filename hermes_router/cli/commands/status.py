@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.commands.turns import outcome
+from hermes_router.cli.inspect import connections
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.inspect.serving import without_answer
 from hermes_router.cli.status import NEGATIVE, OK, CommandError
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             {"schema": 1, "command": "status", "exit_status": OK, "state": "running"} | _plain(now)
         )
     else:
-        show(now)
+        show(now, home.router)
     return OK
 
 
@@ -71,7 +72,8 @@ def _ask(home: GatewayHome) -> Status:
         raise without_answer(home, error) from error
     if answer is None:
         raise NoAnswer("does not answer", "the gateway sent an invalid answer")
-    return answer
+    unconnected = connections.closed(home, answer.pid, answer.uptime)
+    return msgspec.structs.replace(answer, closed=[*answer.closed, *unconnected])
 
 
 def _plain(now: Status) -> dict[str, object]:
@@ -105,7 +107,7 @@ def _watch(home: GatewayHome) -> int:
         if isinstance(answer, NoAnswer):
             say(f"{paint(answer.state, 'red')}: {answer.message}")
         else:
-            show(answer)
+            show(answer, home.router)
         flush()
         time.sleep(_SECONDS)
 
@@ -117,15 +119,15 @@ def _answer(home: GatewayHome) -> Status | NoAnswer:
         return error
 
 
-def show(now: Status) -> None:
-    """Print the state for people."""
+def show(now: Status, command: Callable[[str], str] = "hermes-router {}".format) -> None:
+    """Print the state for people; ``command`` returns our command with the given words."""
     config = now.configuration
     running = paint("running", "green")
     versions = f"hermes-router {now.versions.get('router', '?')}"
     versions += f", Hermes {now.versions.get('hermes', '?')}"
     say(f"{running} for {moments.span(now.uptime)}, pid {now.pid}  ({versions})")
     if now.routing_closed:
-        _show_closed(now)
+        _show_closed(now, command)
         return
     say(f"{config.file}: {_counted(config.routes, 'route')}, unmatched: {config.unmatched}")
     if config.error:
@@ -136,22 +138,22 @@ def show(now: Status) -> None:
         say(f"{paint('closed:', 'yellow')} {closed}")
     say()
     if not now.profiles:
-        say("no profile is routed yet; add a route: hermes-router route add PLACE PROFILE")
+        say(f"no profile is routed yet; add a route: {command('route add PLACE PROFILE')}")
         return
     _show_profiles(now)
     workers = [(profile.name, worker) for profile in now.profiles for worker in profile.workers]
     if workers:
         say()
         tables.show(_HEAD, [_row(name, worker) for name, worker in workers])
-    for line in _failures(now):
+    for line in _failures(now, command):
         say(line)
 
 
-def _show_closed(now: Status) -> None:
+def _show_closed(now: Status, command: Callable[[str], str]) -> None:
     """Say that no router runs in this gateway, so that there is nothing else to show."""
     say(f"{paint('routing is closed:', 'red')} {now.routing_closed}")
     say("routed places get a notice, and nobody answers them")
-    tip("hermes-router doctor says what to do")
+    tip(f"{command('doctor')} says what to do")
 
 
 def _show_profiles(now: Status) -> None:
@@ -199,13 +201,13 @@ def _row(name: str, worker: Worker) -> tuple[str, ...]:
     )
 
 
-def _failures(now: Status) -> Iterator[str]:
+def _failures(now: Status, command: Callable[[str], str]) -> Iterator[str]:
     for profile in now.profiles:
         if (failure := profile.last_failure) is not None:
             when = moments.local(records.arrived(failure))
             yield ""
             yield f"last failure of {profile.name}: {when} turn {failure.turn}: {outcome(failure)}"
-            yield paint(f"  hermes-router logs --turn {failure.turn}", "dim")
+            yield paint(f"  {command(f'logs --turn {failure.turn}')}", "dim")
 
 
 def _counted(number: int, what: str) -> str:

@@ -8,10 +8,10 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.answer import Answer
-from hermes_router.cli.place import understood
+from hermes_router.cli.place import ids
 from hermes_router.cli.status import CommandError
 from hermes_router.cli.terminal.output import say_json, tip
-from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, parse_topic
+from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place
 
 _EPILOG = """\
 PLACE is PLATFORM:CHAT or PLATFORM:CHAT:THREAD. Ids may contain colons: the last one separates the
@@ -93,18 +93,11 @@ def place_of(options: argparse.Namespace) -> Place:
         CommandError: the command line names no place.
     """
     try:
-        text = understood(options.place)
+        platform, chat, thread = ids(options.place)
     except ValueError as error:
-        raise _no_place(options, str(error)) from None
-    platform, _, rest = text.partition(":")
-    platform = platform.strip().lower()
-    if not platform or not rest:
-        raise _no_place(options, "needs a platform and a chat: telegram:-1003961179976:6")
-    try:
-        chat, thread = parse_topic(platform, rest)
-    except ValueError as error:
-        raise _no_place(options, str(error)) from None
-    if platform == "telegram" and thread is not None and thread.lower() == GENERAL:
+        hint = "see hermes-router test-route --help"
+        raise CommandError(f"{options.place!r} {error}", hint=hint, status=status.WRONG) from None
+    if platform == "telegram" and thread == GENERAL:
         thread = GENERAL_THREAD
     return Place(
         platform=platform,
@@ -114,8 +107,3 @@ def place_of(options: argparse.Namespace) -> Place:
         guild_id=options.guild,
         parent_chat_id=options.parent,
     )
-
-
-def _no_place(options: argparse.Namespace, why: str) -> CommandError:
-    hint = "see hermes-router test-route --help"
-    return CommandError(f"{options.place!r} {why}", hint=hint, status=status.WRONG)

@@ -334,8 +334,10 @@ class _Look:
         self._judge_permissions()
 
     def _judge_permissions(self) -> None:
-        """Report files that other users may read or write; inside a closed home, none can be."""
+        """Report files that other users may read or write; below a closed folder, none can be."""
         home = self._profile.home
+        if _is_closed(profiles.hermes_root(home)):
+            return
         secrets = (home / ".env", home / "auth.json", home / "config.yaml")
         for path, wanted in ((home, 0o700), *((path, 0o600) for path in secrets)):
             mode = _mode(path)
@@ -421,6 +423,12 @@ def _mode(path: Path) -> int | None:
         return stat.S_IMODE(path.stat().st_mode)
     except OSError:
         return None
+
+
+def _is_closed(folder: Path) -> bool:
+    """Return True if only its owner may enter a folder."""
+    mode = _mode(folder)
+    return mode is not None and not mode & 0o077
 
 
 def _writable(folder: Path) -> bool:

@@ -137,7 +137,7 @@ def _older(record: Running) -> dict[str, bool]:
         return {}
     return {
         "router": now.router_code != record.code.router_code,
-        "Hermes": now.hermes_code != record.code.hermes_code,
+        "Hermes": running.is_other_hermes(record.code, now),
     }
 
 

@@ -1,0 +1,55 @@
+"""Find a folder of Hermes's plugins whose router is another than the one that Hermes imports.
+
+Such a folder only names the plugin. The code comes from the Python packages of Hermes's own
+environment. Hermes's package manager keeps both alike; where pip installed the router, nobody does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hermes_router.cli.inspect import layouts
+from hermes_router.cli.inspect.findings import Finding
+from hermes_router.cli.inspect.homes import GatewayHome
+from hermes_router.protocol.system import sources
+
+PLUGIN = "hermes-router"
+#: Where a clone of the router has each of the two packages.
+_IN_CLONE = {
+    "hermes_router": "hermes_router",
+    "hermes_router_worker": "worker/hermes_router_worker",
+}
+
+
+def look(home: GatewayHome) -> Iterator[Finding]:
+    """Warn of a folder with another router; yield nothing if both are the same or none is there."""
+    folder = home.path / "plugins" / PLUGIN
+    if not (folder / "hermes_router").is_dir():
+        return
+    if all(_same(folder / place, sources.folder_of(name)) for name, place in _IN_CLONE.items()):
+        return
+    yield Finding(
+        check="plugin-folder",
+        severity="warning",
+        what="this folder holds another hermes-router than the one that answers: Hermes imports "
+        f"{sources.folder_of('hermes_router')}",
+        where=str(folder),
+        mend=_mend(home, folder),
+    )
+
+
+def _same(ours: Path, imported: Path | None) -> bool:
+    return imported is not None and _files(ours) == _files(imported)
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    return {file.relative_to(folder): sources.content(file) for file in folder.rglob("*.py")}
+
+
+def _mend(home: GatewayHome, folder: Path) -> str:
+    layout = layouts.here()
+    if layout.kind == "managed":
+        return f"{home.hermes('pm install')}; then {home.restart}"
+    install = layout.install_from(str(folder))
+    return f"{install}; or remove the folder: {home.hermes(f'plugins remove {PLUGIN}')}"
