@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from hermes_router import __version__
-from tests.packaging.conftest import ROOT
+from tests.kit.roots.clone import copy_tree
 
 #: What the scan may find outside tests that it asks a person about, and why it is there.
 ASKED_ABOUT = {
@@ -41,17 +41,9 @@ print(json.dumps([
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `git clone` gives: the tracked files of this tree, as they are now."""
+    """What `git clone` gives."""
     folder = tmp_path_factory.mktemp("plugins") / "hermes-router"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=200
-    ).stdout
-    for name in os.fsdecode(listed).split("\0")[:-1]:
-        if (ROOT / name).is_file():
-            copy = folder / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes((ROOT / name).read_bytes())
-            copy.chmod((ROOT / name).stat().st_mode)
+    copy_tree(folder)
     return folder
 
 
