@@ -26,7 +26,8 @@ class UnexpectedEnds:
     def counting(self, launch: Launch) -> Launch:
         """Return a launcher that starts processes with ``launch`` and counts unexpected ends.
 
-        An end is counted when somebody waits for it, so that its return code is known.
+        An end is counted when somebody waits for it, so that its return code is known. It stays
+        unknown if the template that forked the process ended before it: that is not counted.
         """
 
         async def counted(spec: LaunchSpec) -> Child:
@@ -52,7 +53,7 @@ class _CountedChild:
 
     async def wait(self) -> int | None:
         returncode = await self._child.wait()
-        if returncode != 0 and not self._judged:
+        if returncode not in {0, None} and not self._judged:
             self._count()
         self._judged = True
         return returncode

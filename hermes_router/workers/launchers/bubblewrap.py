@@ -50,7 +50,7 @@ async def launch(spec: LaunchSpec) -> Child:
     """
     key = (asyncio.get_running_loop(), spec.profile, (spec.sandbox, spec.share))
     sandbox = _sandboxes.get(key)
-    if sandbox is None or not sandbox.open:
+    if sandbox is None or not sandbox.usable:
         sandbox = _sandboxes[key] = _Sandbox()
         sandbox.begin(spec, forget=functools.partial(_forget, key, sandbox))
     return await sandbox.launch(spec)
@@ -76,11 +76,17 @@ class _Sandbox:
 
     def __init__(self) -> None:
         self.open = True
-        self._lives: set[asyncio.Task[None]] = set()
+        self._lives: set[asyncio.Task[int | None]] = set()
         self._starting = 0
         self._started: asyncio.Task[ForkServer] | None = None
+        self._server: ForkServer | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._tmp: Path | None = None
+
+    @property
+    def usable(self) -> bool:
+        """True if processes can be started in it: it is open, and nobody has killed it."""
+        return self.open and not (self._server is not None and self._server.ended)
 
     def begin(self, spec: LaunchSpec, *, forget: functools.partial[None]) -> None:
         """Start the sandbox in the background; :meth:`close` will call ``forget``."""
@@ -110,12 +116,12 @@ class _Sandbox:
             self._close_if_empty()
 
     def keep(self, child: ForkedChild) -> None:
-        """Keep the sandbox open until ``child`` has ended."""
-        task = asyncio.create_task(child.gone())
+        """Keep the sandbox open until ``child`` has ended, and its return code was reported."""
+        task = asyncio.create_task(child.wait())
         self._lives.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[int | None]) -> None:
         self._lives.discard(task)
         self._close_if_empty()
 
@@ -159,7 +165,7 @@ class _Sandbox:
             raise
         finally:
             theirs.close()
-        server = ForkServer(ours, shared_fate=True)
+        server = self._server = ForkServer(ours, shared_fate=True)
         with anyio.move_on_after(_START_SECONDS):
             await server.ready.wait()
         if not server.prepared:
