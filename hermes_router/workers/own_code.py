@@ -20,15 +20,20 @@ class Launcher:
 
     ``command`` is the beginning of the command line; a module and its arguments follow. A sandbox
     shows the ``folders``, has a writable empty folder at each of ``places``, and shows ``files``
-    with the given contents. ``renewed`` returns True if the installation has other dependencies
-    or plugins than when the gateway started.
+    with the given contents. ``environment`` has the dependencies and plugins that the gateway
+    runs. ``selected`` returns the one that a new process would run; None if that is unknown.
     """
 
     command: tuple[str, ...]
     folders: tuple[Path, ...] = ()
     places: tuple[Path, ...] = ()
     files: Mapping[Path, bytes] = field(default_factory=dict)
-    renewed: Callable[[], bool] = lambda: False
+    environment: Path | None = None
+    selected: Callable[[], Path | None] = lambda: None
+
+    def renewed(self) -> bool:
+        """Return True if the installation has other dependencies or plugins than the gateway."""
+        return self.selected() not in {self.environment, None}
 
 
 #: A function that returns the launcher for a piece of code; None if Hermes has no launcher.
@@ -72,6 +77,12 @@ def command(module: str) -> list[str]:
     """Return the command that runs a module of the router, from the code that :func:`use` set."""
     code = in_use()
     return installed(module) if code is None else code.command(module)
+
+
+def selected() -> Path | None:
+    """Return the environment of dependencies that a new worker would run; None if unknown."""
+    code = in_use()
+    return code.launcher.selected() if code is not None and code.launcher is not None else None
 
 
 def outdated() -> bool:

@@ -33,7 +33,7 @@ from hermes_router.errors import (
 from hermes_router.profiles.fingerprint import Stamp, obstacle_stamp_of, stamp_of
 from hermes_router.profiles.model import Profile
 from hermes_router.tasks import BackgroundTasks
-from hermes_router.workers import running_code
+from hermes_router.workers import own_code, running_code
 from hermes_router.workers.launchers import launcher
 from hermes_router.workers.memory_usage import footprint
 from hermes_router.workers.memory_watch import MemoryWatch, Room
@@ -66,7 +66,7 @@ class _ProfilePool:
     used: float
     template: Template | None = None
     ready: list[WorkerProcess] = field(default_factory=list)
-    stamp: Stamp | None = None
+    stamp: tuple[Stamp, Path | None] | None = None
     unfit: bool = False
     born: float = 0.0
     lock: anyio.Lock = field(default_factory=anyio.Lock)
@@ -455,8 +455,11 @@ async def _within(scope: anyio.CancelScope, work: Coroutine[Any, Any, None]) -> 
         await work
 
 
-async def _stamp(nest: _ProfilePool) -> Stamp:
-    return await anyio.to_thread.run_sync(stamp_of, nest.order.profile)
+async def _stamp(nest: _ProfilePool) -> tuple[Stamp, Path | None]:
+    """Return a value that changes when what was prepared is no longer what a cold start gives."""
+    return await anyio.to_thread.run_sync(
+        lambda: (stamp_of(nest.order.profile), own_code.selected())
+    )
 
 
 async def _circumstances(order: WorkerOrder) -> object:

@@ -27,7 +27,7 @@ def find_launcher(code: str) -> Launcher | None:
     if sys.prefix != sys.base_prefix:  # a virtual environment has its own packages
         return None
     try:
-        from hermes_cli._launchers import resolve_store_python, runtime_command
+        from hermes_cli._launchers import resolve_store_python
         from pm.environments import install_state_dir
     except ImportError:  # Hermes before 0.22
         return None
@@ -38,20 +38,30 @@ def find_launcher(code: str) -> Launcher | None:
     environment = _environment_below(state / "environments")
     if environment is None:
         return None
-    python = resolve_store_python(root)
-    command = runtime_command(root, [_NO_UPDATE], code=_WITHOUT_IT + code, python=python)
     generation = environment.parent
     facts = {"packages": {"venv": {"environment": str(environment)}}}
     return Launcher(
-        command=tuple(str(word) for word in command),
+        command=command(root, resolve_store_python(root), code),
         folders=(generation,),
         places=(state, generation / ".leases"),
         files={state / "facts.json": json.dumps(facts).encode()},
-        renewed=lambda: _committed(root) not in {environment, None},
+        environment=environment,
+        selected=lambda: committed(root),
     )
 
 
-def _committed(root: Path) -> Path | None:
+def command(root: Path, python: Path | None, code: str) -> tuple[str, ...]:
+    """Return the command by which the launcher of the checkout ``root`` runs ``code``.
+
+    ``python`` is the Python in the package manager's store.
+    """
+    from hermes_cli._launchers import runtime_command
+
+    words = runtime_command(root, [_NO_UPDATE], code=_WITHOUT_IT + code, python=python)
+    return tuple(str(word) for word in words)
+
+
+def committed(root: Path) -> Path | None:
     """Return the environment that a new process would use now; None if it is unknown."""
     from pm.environments import committed_venv
 

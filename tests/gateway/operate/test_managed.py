@@ -5,13 +5,18 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage, build_stage
+from tests.gateway.workers.test_warm import turns, wait_prepared
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
+from tests.kit.model.directives import tool
 from tests.kit.roots.managed import ManagedInstall
+from tests.kit.state.cron_store import CronStore
+from tests.kit.waiting import wait_until
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -36,6 +41,10 @@ class Managed(Stage):
 
     def hermes(self, *arguments: str) -> str:
         return self.said_by(self.install.launcher, *arguments)
+
+    def start_of(self, profile: str) -> str | None:
+        """Return how the worker of a profile's last turn was started."""
+        return turns(self, profile)[-1].start
 
     def answers(self, text: str, topic: int) -> str:
         """Say something; return the key of the profile whose model has answered it."""
@@ -65,7 +74,7 @@ def stage(
     routes = {str(BOXED_COLD): "boxed-cold", str(BOXED): "boxed"}
     stage.root.configure(
         {
-            "hermes_router": {"profiles": PROFILES},
+            "hermes_router": {"profiles": PROFILES, "schedule": {"cron": 0.2}},
             "gateway": {"profile_routes": {"telegram": {str(FORUM): routes}}},
         }
     )
@@ -79,6 +88,7 @@ def stage(
     stage.gateway.command = [str(stage.install.launcher), "gateway", "run"]
     try:
         with stage.gateway:
+            stage.gateway.wait_prepared(120)
             yield stage
     finally:
         stage.install.remove()
@@ -86,10 +96,9 @@ def stage(
 
 def test_routed_turns_and_what_a_worker_starts(stage: Managed) -> None:
     assert stage.answers("cold", CAREER) == "career-key"
-    # No template may fork here: it holds the lease of its generation by an open file.
-    assert stage.answers("not prepared", SYSTEMS) == "systems-key"
-    begun = [line for line in stage.worker_log("systems").splitlines() if " begin " in line]
-    assert "start=cold" in begun[-1]
+    assert stage.start_of("career") == "cold"
+    assert stage.answers("prepared", SYSTEMS) == "systems-key"
+    assert stage.start_of("systems") == "prepared"
     seq = stage.telegram.seq
     sent = stage.run("hermes send 'said by a process of the worker'; echo status $?")
     assert "status 0" in sent
@@ -103,7 +112,8 @@ def test_routed_turns_and_what_a_worker_starts(stage: Managed) -> None:
 def test_a_sandbox_has_store_and_generation_to_read(stage: Managed) -> None:
     state = stage.install.state
     assert stage.answers("cold", BOXED_COLD) == "boxed-cold-key"
-    assert stage.answers("not prepared", BOXED) == "boxed-key"
+    assert stage.answers("prepared", BOXED) == "boxed-key"
+    assert stage.start_of("boxed") == "prepared"
     seen, tried, sent = in_one_turn(
         stage,
         f"ls {state} {stage.root.path} {stage.root.path}/profiles",
@@ -125,13 +135,47 @@ def in_one_turn(stage: Managed, *commands: str) -> list[str]:
     return said.split("====")
 
 
-def test_a_new_generation_under_a_running_gateway(stage: Managed) -> None:
+def test_a_cron_job_is_delivered_to_its_topic(stage: Managed) -> None:
+    cron = CronStore(stage.root.profiles["systems"].path)
+    seq = stage.telegram.seq
+    origin = {"platform": "telegram", "chat_id": str(FORUM), "thread_id": str(SYSTEMS)}
+    cron.add("brief", due=-5, deliver="origin", origin=origin)
+    answer = stage.telegram.wait_reply(
+        FORUM, SYSTEMS, contains="do brief", after=seq, timeout=ANSWER_SECONDS
+    )
+    assert "Cronjob Response: brief" in answer.text
+
+
+@contextmanager
+def held_turn(stage: Managed, folder: Path) -> Iterator[None]:
+    """Have a turn run until the end of the block; then it must answer."""
+    begun, go = folder / "begun", folder / "go"
+    waits = f"touch {begun}; while [ ! -e {go} ]; do sleep 0.05; done; echo it went on"
+    stage.telegram.say(tool("terminal", command=waits), chat_id=FORUM, thread_id=SYSTEMS)
+    wait_until(begun.exists, ANSWER_SECONDS)
+    seq = stage.telegram.seq
+    try:
+        yield
+    finally:
+        go.touch()
+    stage.telegram.wait_reply(
+        FORUM, SYSTEMS, contains="it went on", after=seq, timeout=ANSWER_SECONDS
+    )
+
+
+def test_a_new_generation_under_a_running_gateway(stage: Managed, tmp_path: Path) -> None:
     """Turns go on to be served; the generation of the gateway stays, after a restart it may go."""
-    environments = stage.install.state / "environments"
-    stage.install.select(stage.install.add_generation("second"))
-    stage.install.collect()
-    assert (environments / "first").is_dir()
-    assert stage.answers("after", CAREER) == "career-key"
+    first, second = (stage.install.state / "environments" / name for name in ("first", "second"))
+    with held_turn(stage, tmp_path):
+        stage.install.select(stage.install.add_generation(second.name))
+        stage.install.collect()
+        assert first.is_dir()
+        assert stage.answers("after", CAREER) == "career-key"
+    assert stage.start_of("systems") == "prepared"
+    wait_until(lambda: stage.install.leased(second), 120)
+    wait_prepared(stage, "systems")
+    assert stage.answers("after, prepared", SYSTEMS) == "systems-key"
+    assert stage.start_of("systems") == "prepared"
     assert stage.answers("after, sandboxed", BOXED_COLD) == "boxed-cold-key"
     run = stage.install.checkout / "gateway" / "run.py"
     changed = run.read_bytes() + b"\n# the next release\n"
@@ -142,7 +186,9 @@ def test_a_new_generation_under_a_running_gateway(stage: Managed) -> None:
     assert "again" not in told
     stage.gateway.stop()
     stage.install.collect()
-    assert not (environments / "first").exists()
+    assert not first.exists()
     stage.gateway.start()
-    assert stage.answers("restarted", CAREER) == "career-key"
-    assert stage.answers("restarted, sandboxed", BOXED_COLD) == "boxed-cold-key"
+    stage.gateway.wait_prepared(120)
+    for topic, profile in ((SYSTEMS, "systems"), (BOXED, "boxed")):
+        assert stage.answers(f"restarted, to {profile}", topic) == f"{profile}-key"
+        assert stage.start_of(profile) == "prepared"

@@ -22,6 +22,10 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
+from hermes_router.hermes.compat import launching
+from hermes_router.workers.own_code import Launcher
+from hermes_router.workers.running_code import RunningCode
+
 ROOT = Path(__file__).resolve().parents[3]
 _OURS = ("hermes_router", "worker/hermes_router_worker")
 _NOT_IN_A_GENERATION = ("__pycache__", "pip", "pytest", "_pytest")
@@ -99,17 +103,39 @@ class ManagedInstall:
         fresh.write_text(json.dumps(facts))
         fresh.replace(self.state / "facts.json")
 
+    def worker_code(self, folder: Path) -> RunningCode:
+        """Return the code that a gateway of this installation would start its workers from.
+
+        The copy of the router's packages is made in ``folder``.
+        """
+
+        def find(code: str) -> Launcher:
+            command = launching.command(self.checkout, self.python, code)
+            return Launcher(command=command, selected=lambda: launching.committed(self.checkout))
+
+        return RunningCode(folder, find)
+
     def collect(self) -> str:
         """Have Hermes's own collector remove environments that nothing uses, whatever their age.
 
         Returns what the collector printed.
         """
-        code = (
-            f"import sys; sys.path.insert(0, {str(self.checkout)!r}); from pathlib import Path; "
+        return self._ask(
             "from hermes_cli.runtime_state import collect_generations as collect; "
             f"print(collect(Path({str(self.checkout)!r}), min_age_seconds=-1))"
         )
-        return self.environment(code)
+
+    def leased(self, generation: Path) -> bool:
+        """Say whether a process leases the folder of a generation, as Hermes sees it."""
+        held = self._ask(
+            "from hermes_cli.runtime_state import leases_held as held; "
+            f"print(held(Path({str(generation)!r})))"
+        )
+        return held.strip() == "True"
+
+    def _ask(self, code: str) -> str:
+        path = f"import sys; sys.path.insert(0, {str(self.checkout)!r}); from pathlib import Path; "
+        return self.environment(path + code)
 
     def _lay_out_store(self) -> None:
         base = Path(sys.base_prefix)

@@ -12,6 +12,8 @@ checks this after the preparation and before each fork.
 - It holds no socket except the control socket, which the child closes, no open database, and no
   queue of events: what the preparation opened is closed again. Two processes on one connection
   would mix their traffic.
+- The lease of a generation of dependencies is a locked file whose lock all forked processes share:
+  :mod:`~hermes_router_worker.hermes.startup.generation` has it last as long as any of them.
 - It runs no event loop: the child makes its own.
 
 A profile's own plugins may break these rules when they are imported. Then the template says why,
@@ -37,7 +39,7 @@ import time
 from typing import NoReturn
 
 from hermes_router.protocol import template as msg
-from hermes_router_worker.hermes.startup import logs, speedups, warmup
+from hermes_router_worker.hermes.startup import generation, logs, speedups, warmup
 from hermes_router_worker.process import linux, scratch, title
 from hermes_router_worker.process.supervisor import supervise
 from hermes_router_worker.startup import bootstrap, fork_safety, steps
@@ -96,7 +98,7 @@ class _Template:
 
     def end_if_unsafe(self) -> None:
         """End this process, and say why, if the preparation left it unsafe to fork."""
-        reason = fork_safety.obstacle(self._own())
+        reason = generation.lease_for_all_forks() or fork_safety.obstacle(self._own())
         if reason is not None:
             self._refuse(msg.Unfit(reason=reason))
 
@@ -188,7 +190,7 @@ class _Template:
             self._leave()
 
     def _own(self) -> set[int]:
-        return {0, 1, 2, self._control.fileno(), *self._wake}
+        return {0, 1, 2, self._control.fileno(), *self._wake, *generation.leases()}
 
     def _refuse(self, refusal: msg.Unfit | msg.NotForked) -> NoReturn:
         # Hermes's logging is stopped: descriptor 2 is the worker log.
