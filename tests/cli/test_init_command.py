@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.conftest import CHAT, Installation
 
@@ -164,6 +165,29 @@ def test_a_profile_is_made_with_the_gateways_model(seen: Installation) -> None:
     assert "the-model" in (seen.profile("kid") / "config.yaml").read_text()
     assert "kid" in seen.run("init", "--undo").out
     assert seen.profile("kid").is_dir()
+
+
+def test_a_profile_that_is_made_has_no_router_of_its_own(seen: Installation) -> None:
+    """Hermes clones plugins too; its package manager refuses a second one of the same project."""
+    plugins = seen.home / "plugins"
+    (plugins / "hermes-router").mkdir(parents=True)
+    (plugins / "hermes-router" / "plugin.yaml").write_text("name: hermes-router\nversion: 1.0.0\n")
+    (plugins / "another").mkdir()
+    (plugins / "another" / "plugin.yaml").write_text("name: another\nversion: 1.0.0\n")
+    installed = {"hermes-router": {"source": "file:///a"}, "another": {"source": "file:///b"}}
+    (plugins / ".install-metadata.json").write_text(json.dumps(installed))
+    config = yaml.safe_load(seen.config.read_text())
+    config["plugins"] = {"enabled": ["another", "hermes-router"]}
+    seen.config.write_text(yaml.safe_dump(config))
+    shown = seen.run("init", "--create", "kid", "--map", f"{NEW}=kid")
+    assert "created the profile kid" in shown.out, shown.err
+    made = seen.profile("kid")
+    assert not (made / "plugins" / "hermes-router").exists()
+    record = made / "plugins" / ".install-metadata.json"
+    if record.exists():  # this Hermes clones plugins
+        assert list(json.loads(record.read_text())) == ["another"]
+    assert yaml.safe_load((made / "config.yaml").read_text())["plugins"]["enabled"] == ["another"]
+    assert (plugins / "hermes-router").is_dir()
 
 
 def on_a_terminal(installation: Installation, keys: list[tuple[str, str]]) -> str:

@@ -82,6 +82,14 @@ def test_a_folder_with_another_router_is_told(
     assert f"HERMES_HOME={installation.home} hermes plugins remove hermes-router" in told
 
 
+def test_a_copy_in_a_profiles_home_is_told(installation: Installation) -> None:
+    copy = installation.home / "profiles" / "kid" / "plugins" / "hermes-router"
+    copy.mkdir(parents=True)
+    [told] = warnings(installation)
+    assert told.startswith(f"{copy}: ")
+    assert told.endswith("hermes -p kid plugins remove hermes-router")
+
+
 def test_doctor_tells_it(installation: Installation, folder: Path) -> None:
     (folder / "hermes_router" / "errors.py").unlink()
     found = installation.run("doctor", "--json").json["findings"]

@@ -21,7 +21,7 @@ from hermes_router.cli.inspect.homes import (
     wrong_interpreter,
 )
 from hermes_router.cli.inspect.seen import SeenConversation
-from hermes_router.cli.setup import first_routes
+from hermes_router.cli.setup import cloned_plugin, first_routes
 from hermes_router.cli.setup.first_routes import NOBODY, Mapping
 from hermes_router.cli.setup.parking import park, unpark
 from hermes_router.cli.setup.plugin_edit import without_plugin
@@ -222,6 +222,7 @@ def _create(home: GatewayHome, name: str) -> bool:
         reason = said[-1] if said else f"status {done.returncode}"
         hint = f"HERMES_HOME={home.root} hermes {' '.join(words)}"
         raise CommandError(f"Hermes did not create the profile {name!r}: {reason}", hint=hint)
+    cloned_plugin.take_out(home.root / "profiles" / name)
     say(f"created the profile {name}, with the model and key of the profile {home.profile}")
     return True
 

@@ -1,4 +1,4 @@
-"""Find a folder of Hermes's plugins whose router is another than the one that Hermes imports.
+"""Find a folder of our plugin with another router than Hermes imports, or in a profile's home.
 
 Such a folder only names the plugin. The code comes from the Python packages of Hermes's own
 environment. Hermes's package manager keeps both alike; where pip installed the router, nobody does.
@@ -23,7 +23,29 @@ _IN_CLONE = {
 
 
 def look(home: GatewayHome) -> Iterator[Finding]:
-    """Warn of a folder with another router; yield nothing if both are the same or none is there."""
+    """Warn of a folder with another router, and of each folder in the home of another profile."""
+    yield from _other_code(home)
+    yield from _copies(home)
+
+
+def _copies(home: GatewayHome) -> Iterator[Finding]:
+    """Warn of copies that ``hermes profile create --clone`` has made."""
+    for folder in sorted((home.root / "profiles").glob(f"*/plugins/{PLUGIN}")):
+        copied_to = folder.parents[1]
+        if copied_to == home.path:
+            continue
+        yield Finding(
+            check="plugin-folder",
+            severity="warning",
+            what="the router's plugin belongs into the gateway's home alone: Hermes's package "
+            "manager refuses a second one",
+            where=str(folder),
+            mend=home.hermes(f"plugins remove {PLUGIN}", copied_to.name),
+            profile=copied_to.name,
+        )
+
+
+def _other_code(home: GatewayHome) -> Iterator[Finding]:
     folder = home.path / "plugins" / PLUGIN
     if not (folder / "hermes_router").is_dir():
         return

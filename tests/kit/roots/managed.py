@@ -88,8 +88,11 @@ class ManagedInstall:
         for entry in self._site.iterdir():
             if entry.name not in _NOT_IN_A_GENERATION and entry.suffix != ".pth":
                 _link(entry, packages / entry.name)
+        # `pm` installs plugins as editable projects: a file in the packages names their folder.
+        project = generation / "router"
         for package in _OURS:
-            shutil.copytree(ROOT / package, packages / Path(package).name)
+            shutil.copytree(ROOT / package, project / Path(package).name)
+        (packages / "hermes_profile_router.pth").write_text(f"{project}\n")
         script = environment / "bin" / "hermes-router"
         start = "import sys; from hermes_router.cli import main; sys.exit(main())"
         script.write_text(f"#!{environment}/bin/python\n{start}\n")
