@@ -92,6 +92,16 @@ def test_the_file_keeps_its_mode_its_comments_and_its_place(installation: Instal
     assert repository.read_text() == wanted
 
 
+def test_it_says_to_add_routes_only_where_there_are_none(installation: Installation) -> None:
+    installation.config.write_text("model: {}\n")
+    assert "route add PLACE PROFILE" in installation.run("enable").err
+    routes = "gateway: {profile_routes: {telegram: {'-1001': {'6': career}}}}\n"
+    installation.config.write_text(routes)
+    told = installation.run("enable").err
+    assert "route add" not in told
+    assert "gateway restart" in told
+
+
 def test_a_new_file_is_nobody_elses_to_read(installation: Installation) -> None:
     installation.config.unlink()
     assert installation.run("enable", "--home", str(installation.home)).status == 0

@@ -88,8 +88,8 @@ def test_hermes_router_is_a_command_of_hermes(install: ManagedInstall) -> None:
     done = run(install, install.launcher, "router", "routes")
     assert (done.returncode, "no routes" in done.stdout) == (0, True), done.stderr
     done = run(install, install.launcher, "router", "enable")
-    assert "hermes router routes" in done.stderr
-    assert "hermes-router routes" not in done.stdout + done.stderr
+    assert "hermes router route add" in done.stderr
+    assert "hermes-router route" not in done.stdout + done.stderr
 
 
 def test_the_command_of_the_generation_works_too(install: ManagedInstall) -> None:

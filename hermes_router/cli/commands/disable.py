@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(
             "the running gateway still uses the files that --purge removes",
             where=f"process {pid}",
-            hint=f"{home.router('disable')}; {home.restart}; then run this again",
+            hint=_how_to_let_go(home),
         )
     _disable(home)
     for name in unpark(home.root):
@@ -74,6 +74,13 @@ def run(options: argparse.Namespace) -> int:
     elif options.purge:
         tip(f"to remove the code: {_uninstall(home)}")
     return status.OK
+
+
+def _how_to_let_go(home: GatewayHome) -> str:
+    """Return what makes a running gateway let go of the router's files."""
+    if found().kind == "managed":  # there this command goes with the plugin
+        return f"{home.hermes('gateway stop')}; then run this again"
+    return f"{home.router('disable')}; {home.restart}; then run this again"
 
 
 def _disable(home: GatewayHome) -> None:

@@ -56,7 +56,11 @@ def run(options: argparse.Namespace) -> int:
         raise wrong_interpreter()
     home = gateway_home(options.home)
     switch_on(home)
-    tip(f"add routes ({home.router('routes')} lists them), then: {home.restart}")
+    config, _ = loading.read(home.config, None)
+    if config is not None and not config.table.routes:
+        tip(f"add routes: {home.router('route add PLACE PROFILE')}; then: {home.restart}")
+    else:
+        tip(f"a gateway loads plugins when it starts: {home.restart}")
     return status.OK
 
 
