@@ -10,7 +10,6 @@ from pathlib import Path
 from hermes_router import scratch
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
-from hermes_router.cli.commands.enable import PLUGIN, edit, plugin_lists
 from hermes_router.cli.crash import state_folder
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, running_gateway
@@ -18,6 +17,7 @@ from hermes_router.cli.inspect.layouts import found
 from hermes_router.cli.setup import menus
 from hermes_router.cli.setup.parking import unpark
 from hermes_router.cli.setup.plugin_edit import without_plugin
+from hermes_router.cli.setup.plugin_names import PLUGIN, edit, plugin_lists
 from hermes_router.cli.status import CommandError
 from hermes_router.cli.terminal.output import counted, say, tip
 from hermes_router.profiles import model

@@ -9,7 +9,6 @@ from typing import Any
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
-from hermes_router.cli.commands.enable import PLUGIN, plugin_lists
 from hermes_router.cli.commands.routes import TOLD_WITH_THE_PROFILE
 from hermes_router.cli.inspect import (
     admins,
@@ -27,6 +26,7 @@ from hermes_router.cli.inspect.findings import Finding, of_problem, say_finding
 from hermes_router.cli.inspect.homes import hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.setup.parking import MARKER
+from hermes_router.cli.setup.plugin_names import PLUGIN, plugin_lists
 from hermes_router.cli.terminal.output import counted, paint, say, say_json
 from hermes_router.cli.terminal.pager import paged
 from hermes_router.errors import ConfigError

@@ -21,7 +21,7 @@ from hermes_router.cli.inspect.homes import (
     wrong_interpreter,
 )
 from hermes_router.cli.inspect.seen import SeenConversation
-from hermes_router.cli.setup import cloned_plugin, first_routes
+from hermes_router.cli.setup import cloned_plugin, first_routes, plugin_names
 from hermes_router.cli.setup.first_routes import NOBODY, Mapping
 from hermes_router.cli.setup.parking import park, unpark
 from hermes_router.cli.setup.plugin_edit import without_plugin
@@ -124,7 +124,7 @@ def _carry_out(
     for place, profile in mapping.items():
         now = "no longer routed" if profile == NOBODY else f"routed to {profile}"
         say(f"{spelled(place)} is {now}")
-    was_on = enable.PLUGIN in enable.plugin_lists(home.config)[0]
+    was_on = plugin_names.PLUGIN in plugin_names.plugin_lists(home.config)[0]
     enable.switch_on(home)
     after = read_text(home.config)
     if after != before or created:
@@ -267,14 +267,14 @@ def _undo(home: GatewayHome) -> int:
 def _take_out(home: GatewayHome, now: str, done: _Done) -> None:
     """Undo the edit of init in a file that a person or Hermes has changed since."""
     replace_text(home, now, first_routes.written(home, now, dict(done.routes), ()))
-    if done.switched_on and enable.PLUGIN in enable.plugin_lists(home.config)[0]:
-        enable.edit(home.config, without_plugin)
+    if done.switched_on and plugin_names.PLUGIN in plugin_names.plugin_lists(home.config)[0]:
+        plugin_names.edit(home.config, without_plugin)
 
 
 def _park_again(home: GatewayHome) -> None:
     """Park again the profiles that the restored file routes while it enables the plugin."""
     list(unpark(home.root))
     config, _ = loading.read(home.config, home)
-    enabled, _ = enable.plugin_lists(home.config)
-    if config is not None and enable.PLUGIN in enabled:
+    enabled, _ = plugin_names.plugin_lists(home.config)
+    if config is not None and plugin_names.PLUGIN in enabled:
         list(park(home, config.worker_profiles()))

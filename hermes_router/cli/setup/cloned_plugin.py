@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from hermes_router.cli.commands.enable import PLUGIN, edit, plugin_lists
 from hermes_router.cli.setup.plugin_edit import without_plugin
+from hermes_router.cli.setup.plugin_names import PLUGIN, edit, plugin_lists
 from hermes_router.cli.status import CommandError
 from hermes_router.protocol.files.whole_file import replace_file
 
