@@ -22,7 +22,7 @@ from tests.gateway.operate.test_managed import Managed
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, HermesRoot
 from tests.kit.outside.terminal import OnTerminal, on_terminal
 from tests.kit.roots.clone import ROOT, RouterClone
-from tests.kit.roots.managed import ManagedInstall
+from tests.kit.roots.managed import ManagedInstall, packages_of
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -35,7 +35,6 @@ INSTALL = "hermes plugins install file:///path/to/hermes-router --enable --yes-d
 UPDATE = "hermes plugins install file:///path/to/hermes-router --force --yes-deps"
 PAGES = {INSTALL: ("README.md", "docs/install.md"), UPDATE: ("docs/upgrade.md",)}
 
-PACKAGES = ("hermes_router", "worker/hermes_router_worker")
 EXPECTED_STAMP = """\
 import sys
 sys.path[:0] = {places!r}
@@ -61,7 +60,8 @@ class PluginInstall(ManagedInstall):
         (self.checkout / "uv.lock").write_text("version = 1\n")
         _record(self.store / "facts.json", {"python": {"entry": "python"}})
         self.without_router = self.state / "environments" / "first" / "venv"
-        _bring_in(self.without_router, None)
+        self.bring_in(self.without_router, None)
+        (self.without_router / "bin" / "hermes-router").unlink()
         self.expect(self.without_router, None)
         self._prepare_package_manager()
 
@@ -72,7 +72,7 @@ class PluginInstall(ManagedInstall):
     def environment_with(self, name: str, clone: Path) -> Path:
         """Build the environment that holds the router of a clone; return its folder."""
         environment = self.add_generation(name)
-        _bring_in(environment, clone)
+        self.bring_in(environment, clone)
         return environment
 
     def expect(self, environment: Path, clone: Path | None) -> None:
@@ -81,7 +81,7 @@ class PluginInstall(ManagedInstall):
         The package manager then builds nothing for a selection of just that.
         """
         members = {} if clone is None else {str(self.plugin): str(clone)}
-        places = [str(self.checkout), str(_packages(environment))]
+        places = [str(self.checkout), str(packages_of(environment))]
         code = EXPECTED_STAMP.format(places=places, members=members, checkout=str(self.checkout))
         stamp = self.environment(code).strip()
         fact: dict[str, object] = {"environment": str(environment), "stamp": stamp, "extras": []}
@@ -90,7 +90,7 @@ class PluginInstall(ManagedInstall):
     def _prepare_package_manager(self) -> None:
         """Name the Python that the package manager runs in, as Hermes's Docker image does."""
         self.prepared.mkdir()
-        site = _packages(self.without_router)
+        site = packages_of(self.without_router)
         runtime = {"python": str(self.python), "sitePackages": str(site)}
         (self.prepared / "pm-runtime.json").write_text(json.dumps(runtime))
         stamp = {"distribution": "docker", "pmRuntime": str(self.prepared)}
@@ -100,22 +100,6 @@ class PluginInstall(ManagedInstall):
 def _record(file: Path, packages: dict[str, dict[str, object]]) -> None:
     """Write a record of the package manager's own."""
     file.write_text(json.dumps({"schema": 1, "packages": packages}))
-
-
-def _packages(environment: Path) -> Path:
-    [folder] = environment.glob("lib/python3*/site-packages")
-    return folder
-
-
-def _bring_in(environment: Path, clone: Path | None) -> None:
-    """Put the router's packages from a clone into an environment, or none at all."""
-    for package in PACKAGES:
-        target = _packages(environment) / Path(package).name
-        shutil.rmtree(target)
-        if clone is not None:
-            shutil.copytree(clone / package, target)
-    if clone is None:
-        (environment / "bin" / "hermes-router").unlink()
 
 
 class Life(Managed):

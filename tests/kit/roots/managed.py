@@ -84,20 +84,30 @@ class ManagedInstall:
         environment = generation / "venv"
         make = [str(self.python), "-m", "venv", "--without-pip", str(environment)]
         subprocess.run(make, check=True, capture_output=True, timeout=200)
-        packages = environment / "lib" / f"python{_VERSION}" / "site-packages"
+        packages = packages_of(environment)
         for entry in self._site.iterdir():
             if entry.name not in _NOT_IN_A_GENERATION and entry.suffix != ".pth":
                 _link(entry, packages / entry.name)
-        # `pm` installs plugins as editable projects: a file in the packages names their folder.
-        project = generation / "router"
-        for package in _OURS:
-            shutil.copytree(ROOT / package, project / Path(package).name)
-        (packages / "hermes_profile_router.pth").write_text(f"{project}\n")
+        self.bring_in(environment, ROOT)
         script = environment / "bin" / "hermes-router"
         start = "import sys; from hermes_router.cli import main; sys.exit(main())"
         script.write_text(f"#!{environment}/bin/python\n{start}\n")
         script.chmod(0o755)
         return environment
+
+    def bring_in(self, environment: Path, clone: Path | None) -> None:
+        """Have an environment hold the router of a clone, or none.
+
+        ``pm`` installs plugins as editable projects: a file in the packages names their folder.
+        """
+        project = environment.parent / "router"
+        shutil.rmtree(project, ignore_errors=True)
+        named = packages_of(environment) / "hermes_profile_router.pth"
+        named.unlink(missing_ok=True)
+        if clone is not None:
+            for package in _OURS:
+                shutil.copytree(clone / package, project / Path(package).name)
+            named.write_text(f"{project}\n")
 
     def select(self, environment: Path) -> None:
         """Make an environment the one that everything uses which starts from now on."""
@@ -181,6 +191,11 @@ class ManagedInstall:
     def _hermes_entries(self) -> set[str]:
         tops = {file.parts[0] for file in self._hermes.files or ()}
         return {t for t in tops if t != ".." and not t.endswith(".dist-info")} - {"__pycache__"}
+
+
+def packages_of(environment: Path) -> Path:
+    """Return the folder of an environment's packages."""
+    return environment / "lib" / f"python{_VERSION}" / "site-packages"
 
 
 def _movable(program: bytes, base: Path) -> bytes:
