@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hermes_router.protocol.system.pids import start_time
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAT = "-1003961179976"
@@ -155,6 +158,17 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source = origin.parent if origin.name == "__init__.py" else origin
         (folder / source.name).symlink_to(source)
     return folder
+
+
+@contextlib.contextmanager
+def gateway_of(home: Path) -> Iterator[int]:
+    """Have Hermes's pid file name a process as a home's gateway; give its id, and end it."""
+    line = [sys.executable, "-c", "input()", "gateway"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE) as process:
+        record = {"pid": process.pid, "start_time": start_time(process.pid)}
+        (home / "gateway.pid").write_text(json.dumps(record))
+        yield process.pid
+        process.kill()
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +18,7 @@ from hermes_router.config.digest import digest
 from hermes_router.protocol.system.pids import start_time
 from hermes_router.state import running
 from hermes_router.state.running import PLACE, Running
-from tests.cli.conftest import CONFIG, Installation
+from tests.cli.conftest import CONFIG, Installation, gateway_of
 
 pytestmark = pytest.mark.timeout(600)  # each look imports Hermes
 
@@ -39,14 +37,11 @@ def healthy(installation: Installation) -> Installation:
 @pytest.fixture
 def gateway(healthy: Installation) -> Iterator[int]:
     """The id of a process that stands for a gateway which serves all routes of the file."""
-    line = [sys.executable, "-c", "input()", "gateway"]
-    with subprocess.Popen(line, stdin=subprocess.PIPE) as process:
-        identity = {"pid": process.pid, "start_time": start_time(process.pid)}
-        (healthy.home / "gateway.pid").write_text(json.dumps(identity))
+    with gateway_of(healthy.home) as pid:
         config = loading.load(str(healthy.home), offline=True).in_force()
         record = Running(
-            pid=process.pid,
-            start_time=start_time(process.pid),
+            pid=pid,
+            start_time=start_time(pid),
             since=time.time(),
             code=running.installed(),
             table=digest(config),
@@ -54,8 +49,7 @@ def gateway(healthy: Installation) -> Iterator[int]:
         )
         (healthy.home / PLACE).parent.mkdir()
         (healthy.home / PLACE).write_bytes(msgspec.json.encode(record))
-        yield process.pid
-        process.kill()
+        yield pid
 
 
 def found(installation: Installation, check: str) -> list[dict[str, Any]]:

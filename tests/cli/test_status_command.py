@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,18 +12,14 @@ import pytest
 
 from hermes_router.protocol.system.pids import start_time
 from hermes_router.state.running import PLACE, Installed, Running
-from tests.cli.conftest import Installation
+from tests.cli.conftest import Installation, gateway_of
 
 
 @pytest.fixture
 def gateway(installation: Installation) -> Iterator[int]:
     """The id of a process that Hermes's pid file names as this home's gateway."""
-    line = [sys.executable, "-c", "input()", "gateway"]
-    with subprocess.Popen(line, stdin=subprocess.PIPE) as process:
-        record = {"pid": process.pid, "start_time": start_time(process.pid)}
-        (installation.home / "gateway.pid").write_text(json.dumps(record))
-        yield process.pid
-        process.kill()
+    with gateway_of(installation.home) as pid:
+        yield pid
 
 
 def leave_record(installation: Installation, pid: int) -> None:

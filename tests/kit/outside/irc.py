@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from tests.kit.outside.programs import end
+
 _SERVER = shutil.which("ngircd", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
 _SECONDS = 120.0
 _CONFIG = """\
@@ -67,12 +69,7 @@ class IrcServer:
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(10)
+            end(self._process)
 
 
 class IrcUser:

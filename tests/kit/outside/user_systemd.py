@@ -12,6 +12,8 @@ from typing import Self
 
 import psutil
 
+from tests.kit.outside.programs import end
+
 _SYSTEMD = shutil.which("systemd", path="/usr/lib/systemd:/lib/systemd")
 _SECONDS = 60.0
 
@@ -79,12 +81,7 @@ class UserSystemd:
         if self._process is None:
             return
         below = psutil.Process(self._process.pid).children(recursive=True)
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(10)
+        end(self._process)
         for process in below:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -20,13 +20,6 @@ from hermes_router.workers.process import open_log
 from hermes_router.workers.worker_log import FILE_NAME
 
 
-@pytest.fixture
-def profile(tmp_path: Path) -> Profile:
-    home = tmp_path / "profiles" / "career"
-    home.mkdir(parents=True)
-    return Profile("career", home)
-
-
 @contextlib.contextmanager
 def read_only(folder: Path) -> Iterator[None]:
     """Mount an empty file system, which is read-only, at a folder while the block runs."""
