@@ -15,6 +15,9 @@ from hermes_router.workers.worker_log import one_line
 
 logger = logging.getLogger("hermes_router.turns")
 
+#: Failures that no other line of the gateway's log tells. A turn logs those of its worker itself.
+_TOLD_HERE_ALONE = frozenset({"model_failed", "no_model", "job_failed", "unusable", "refused"})
+
 
 class TurnBook:
     """Writes each report of a turn to the records and to the log, and calls the listeners.
@@ -79,7 +82,8 @@ def _log(report: TurnReport) -> None:
         what += f", by the fallback {report.model}"
     if report.error:
         what += f": {report.error}"
-    level = logging.WARNING if report.fallback or report.failed else logging.INFO
+    warns = report.fallback or report.outcome in _TOLD_HERE_ALONE
+    level = logging.WARNING if warns else logging.INFO
     logger.log(
         level, "turn %s %s -> %s (%s): %s", report.turn, where, report.profile, report.start, what
     )
