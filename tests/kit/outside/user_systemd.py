@@ -78,7 +78,7 @@ class UserSystemd:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is None:
+        if self._process is None or self._process.poll() is not None:
             return
         below = psutil.Process(self._process.pid).children(recursive=True)
         end(self._process)
