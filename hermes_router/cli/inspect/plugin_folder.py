@@ -22,6 +22,11 @@ _IN_CLONE = {
 }
 
 
+def folder_in(home: Path) -> Path:
+    """Return where the plugin's folder is in a home, if it is there."""
+    return home / "plugins" / PLUGIN
+
+
 def look(home: GatewayHome) -> Iterator[Finding]:
     """Warn of a folder with another router, and of each folder in the home of another profile."""
     yield from _other_code(home)
@@ -46,7 +51,7 @@ def _copies(home: GatewayHome) -> Iterator[Finding]:
 
 
 def _other_code(home: GatewayHome) -> Iterator[Finding]:
-    folder = home.path / "plugins" / PLUGIN
+    folder = folder_in(home.path)
     if not (folder / "hermes_router").is_dir():
         return
     if all(_same(folder / place, sources.folder_of(name)) for name, place in _IN_CLONE.items()):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from hermes_router.cli.inspect.plugin_folder import folder_in
 from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.setup.plugin_names import PLUGIN, edit, plugin_lists
 from hermes_router.cli.status import CommandError
@@ -19,11 +20,6 @@ from hermes_router.protocol.files.whole_file import replace_file
 
 #: What Hermes's plugin manager notes of each plugin, by name.
 _INSTALLED = ".install-metadata.json"
-
-
-def folder_in(home: Path) -> Path:
-    """Return where the plugin's folder is in a home, if it is there."""
-    return home / "plugins" / PLUGIN
 
 
 def take_out(home: Path) -> None:
