@@ -46,28 +46,36 @@ class Unconnected(msgspec.Struct, frozen=True, kw_only=True):
     code: str
 
     @property
+    def who(self) -> str:
+        """The platform for people, with the profile whose own bot it is."""
+        return f"{self.platform} (the bot of {self.bot})" if self.bot else self.platform
+
+    @property
     def what(self) -> str:
         """A sentence for people."""
-        bot = f" by the bot of {self.bot}" if self.bot else ""
         code = f", {self.code}" if self.code else ""
-        return (
-            f"{self.platform} is not connected{bot} ({self.state}{code}): no message arrives from "
-            "there"
-        )
+        return f"{self.who} is not connected ({self.state}{code}): no message arrives from there"
 
 
 def look(loaded: Loaded) -> Iterator[Finding]:
-    """Yield an error for each routed platform without a connection; a warning while it starts."""
+    """Yield an error for each routed platform without a connection; no error while it starts."""
     if loaded.serving.state == "offline" or loaded.gateway is None or loaded.config is None:
         return
     home, record = loaded.home, loaded.serving.record
     starts = record is not None and time.time() - record.since < _STARTING_SECONDS
     for found in _of_routes(unconnected(home.path, loaded.gateway), loaded.config):
+        if starts and found.state in _CONNECTING:
+            yield Finding(
+                check="platform-connection",
+                severity="info",
+                what=f"{found.who} is not connected yet: the gateway has just been started",
+            )
+            continue
         logs = home.path / "logs" / "errors.log"
         setup = home.hermes("gateway setup", found.bot)
         yield Finding(
             check="platform-connection",
-            severity="warning" if starts and found.state in _CONNECTING else "error",
+            severity="error",
             what=found.what,
             where=str(home.path / STATE_FILE),
             mend=f"see the reason in {logs}; if the token is wrong: {setup}",

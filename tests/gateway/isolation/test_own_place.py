@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import STREAMED, Stage, build_stage, stream_by_edits
+from tests.gateway.conftest import STREAMED, Stage, build_stage, open_steps, stream_by_edits
 from tests.kit import FORUM, Call, FakeModel, FakeTelegram, Reply
 from tests.kit.model.directives import question, tool
 from tests.kit.state.cron_store import CronStore
@@ -302,6 +302,9 @@ def test_what_is_left_over_from_before_a_kill_is_for_its_topic_alone(stage: Stag
     for topic, profile in zip(topics, LAUNCHERS.values(), strict=True):
         wait_until(partial(has_unsent_reply, stage, profile, topic), what=f"no reply for {topic}")
     wait_until(lambda: any(is_refused(call) for call in stage.telegram.calls(after=seq)))
+    # A gateway that dies before it has noted the refusal takes the reply for delivered.
+    ledger = stage.root.path / "hermes-router" / "ledger.jsonl"
+    wait_until(lambda: set(open_steps(ledger).values()) == {"begun"})
     stage.gateway.kill()
     stage.telegram.clear_faults()
     for topic in topics:

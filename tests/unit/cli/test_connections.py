@@ -78,11 +78,11 @@ def test_a_code_or_state_that_is_no_word_is_not_shown(home: Path, word: object) 
 
 
 @pytest.mark.parametrize("state", ["connecting", "retrying"])
-def test_a_platform_that_connects_while_the_gateway_starts_is_a_warning(
+def test_a_platform_that_connects_while_the_gateway_starts_is_no_fault(
     home: Path, state: str
 ) -> None:
     write(home, telegram={"state": state})
-    assert [finding.severity for finding in found(home, uptime=5)] == ["warning"]
+    assert [finding.severity for finding in found(home, uptime=5)] == ["info"]
     assert [finding.severity for finding in found(home, uptime=100)] == ["error"]
     write(home, telegram=REFUSED)
     assert [finding.severity for finding in found(home, uptime=5)] == ["error"]
@@ -91,7 +91,7 @@ def test_a_platform_that_connects_while_the_gateway_starts_is_a_warning(
 def test_the_bot_of_another_profile_is_told_with_its_profile(home: Path) -> None:
     write(home, finance__slack={"state": "retrying"}, slack={"state": "fatal"})
     (finding,) = found(home)
-    assert finding.what.startswith("slack is not connected by the bot of finance (retrying): ")
+    assert finding.what.startswith("slack (the bot of finance) is not connected (retrying): ")
     assert "hermes -p finance gateway setup" in finding.mend
 
 
