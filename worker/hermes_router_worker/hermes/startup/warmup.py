@@ -15,92 +15,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from hermes_router_worker.hermes.startup import provider_answers, speedups, steps
+from hermes_router_worker.hermes.startup import modules, provider_answers, speedups, steps
 from hermes_router_worker.hermes.startup.program import gateway_config, runner_of
 
 logger = logging.getLogger(__name__)
-
-#: Modules that a turn imports when it first needs them; a module that this Hermes lacks is skipped.
-_MODULES = (
-    "agent.agent_init",
-    "agent.agent_runtime_helpers",
-    "agent.aux_accounting",
-    "agent.auxiliary_client",
-    "agent.background_review",
-    "agent.chat_completion_helpers",
-    "agent.coding_context",
-    "agent.context_compressor",
-    "agent.conversation_loop",
-    "agent.copilot_acp_client",
-    "agent.credits_tracker",
-    "agent.image_routing",
-    "agent.kanban_stop",
-    "agent.lmstudio_reasoning",
-    "agent.models_dev",
-    "agent.moonshot_schema",
-    "agent.onboarding",
-    "agent.prompt_builder",
-    "agent.rate_limit_tracker",
-    "agent.runtime_cwd",
-    "agent.shell_hooks",
-    "agent.ssl_guard",
-    "agent.ssl_verify",
-    "agent.subdirectory_hints",
-    "agent.system_prompt",
-    "agent.think_scrubber",
-    "agent.title_generator",
-    "agent.transports.anthropic",
-    "agent.transports.bedrock",
-    "agent.transports.chat_completions",
-    "agent.transports.codex",
-    "agent.turn_finalizer",
-    "agent.verification_stop",
-    "agent.verify_hooks",
-    "anyio._backends._asyncio",
-    "encodings.utf_16_le",
-    "gateway.channel_directory",
-    "gateway.code_skew",
-    "gateway.delivery",
-    "gateway.delivery_ledger",
-    "gateway.display_config",
-    "gateway.message_timestamps",
-    "gateway.runtime_footer",
-    "gateway.session_context",
-    "gateway.status_phrases",
-    "gateway.stream_consumer",
-    "gateway.stream_dispatch",
-    "h11",
-    "hermes_cli.active_sessions",
-    "hermes_cli.codex_models",
-    "hermes_cli.commands",
-    "hermes_cli.goals",
-    "hermes_cli.moa_config",
-    "hermes_cli.model_normalize",
-    "hermes_cli.models",
-    "hermes_cli.platforms",
-    "hermes_cli.runtime_provider",
-    "hermes_cli.skin_engine",
-    "hermes_cli.tools_config",
-    "httpcore",
-    "httpx",
-    "model_tools",
-    "openai.resources.chat.completions",
-    "run_agent",
-    "socksio",
-    "tools.approval",
-    "tools.async_delegation",
-    "tools.clarify_gateway",
-    "tools.hook_output_spill",
-    "tools.lazy_deps",
-    "tools.process_registry",
-    "tools.schema_sanitizer",
-    "tools.send_message_tool",
-    "tools.slash_confirm",
-    "tools.terminal_tool",
-    "tools.tool_search",
-    "unittest.mock",
-    "hermes_router_worker.lifecycle",
-)
 
 
 def everything(*first: Callable[[], Any]) -> None:
@@ -109,8 +27,8 @@ def everything(*first: Callable[[], Any]) -> None:
     The steps ``first`` come after the imports, before all others. A step that fails is logged, and
     only makes workers slower.
     """
-    for name in _MODULES:
-        with contextlib.suppress(ImportError):
+    for name in (*modules.OF_A_TURN, "hermes_router_worker.lifecycle"):
+        with contextlib.suppress(Exception):  # this Hermes lacks it, or the turn reports the error
             importlib.import_module(name)
     for step in (
         *first,
