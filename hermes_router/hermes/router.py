@@ -147,7 +147,7 @@ class GatewayRouter:
             return
         self._started = True
         self._tasks.start(asyncio.to_thread(self._remove_left_behind))
-        self._watching = self._tasks.start(self._code.watch())
+        self._watching = self._tasks.start(self._watch_code())
         self._tasks.start(self._recovery().run())
         if works := self._open_works.take():
             self._tasks.start(crash_recovery.tell_works(self._runner, works))
@@ -159,6 +159,12 @@ class GatewayRouter:
         self._tasks.start(self.notices.back(await self._jobs.members()))
         await self._observing.start(self._dispatcher, self._workers)
         self._wakeups.start()
+
+    async def _watch_code(self) -> None:
+        """Note which code this gateway runs, then look for updates on disk until cancelled."""
+        await self._code.load()
+        self._record.note_hermes(self._code.hermes_content)
+        await self._code.watch()
 
     def _remove_left_behind(self) -> None:
         """Remove the temporary folders of killed gateways: they may contain secrets."""

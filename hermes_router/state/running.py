@@ -36,7 +36,8 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     """The code of one installation: its Python, its versions, and digests of its source files.
 
     ``hermes_code`` is the digest of the sizes and times of Hermes's files. Only a gateway also
-    notes ``hermes_content``, the digest of their content; :func:`is_other_hermes` compares both.
+    notes ``hermes_content``, the digest of their content, a moment after its start;
+    :func:`is_other_hermes` compares both.
     """
 
     python: str
@@ -72,11 +73,11 @@ class RunningRecord:
     def __init__(self, home: Path) -> None:
         self._path = home / PLACE
         self._of: tuple[int, int] | None = None
-        self._start = Running(
+        self._record = Running(
             pid=os.getpid(),
             start_time=start_time(os.getpid()),
             since=time.time(),
-            code=msgspec.structs.replace(installed(), hermes_content=_hermes_content()),
+            code=installed(),
         )
 
     def note(self, config: RouterConfig | None, error: ConfigError | None) -> None:
@@ -89,15 +90,24 @@ class RunningRecord:
         if of == self._of:
             return
         self._of = of
-        record = msgspec.structs.replace(
-            self._start,
+        self._record = msgspec.structs.replace(
+            self._record,
             table=digest(config) if config else None,
             routes=len(config.table) if config else 0,
             files=tuple(str(file) for file in config.files) if config else (),
             refused=tuple(str(problem) for problem in error.problems) if error else (),
         )
+        self._write()
+
+    def note_hermes(self, content: str) -> None:
+        """Write the file anew with the digest of what Hermes's files held at the start."""
+        code = msgspec.structs.replace(self._record.code, hermes_content=content)
+        self._record = msgspec.structs.replace(self._record, code=code)
+        self._write()
+
+    def _write(self) -> None:
         try:
-            replace_file(self._path, msgspec.json.encode(record))
+            replace_file(self._path, msgspec.json.encode(self._record))
         except OSError as failure:
             logger.warning("%s cannot be written: %s", self._path, failure)
 
@@ -162,15 +172,8 @@ def is_other_hermes(running: Installed, now: Installed) -> bool:
     """
     if now.hermes_code == running.hermes_code:
         return False
-    return _hermes_content() != running.hermes_content
-
-
-def _hermes_content() -> str:
-    return _digest(map(_with_content, sources.of_hermes()))
-
-
-def _with_content(file: Path) -> bytes:
-    return file.name.encode(errors="replace") + b"\0" + sources.content(file)
+    now_content = sources.joined({file: sources.digest(file) for file in sources.of_hermes()})
+    return now_content != running.hermes_content
 
 
 def _told_by(file: Path) -> bytes:

@@ -8,7 +8,6 @@ code could do anything.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import logging
 import os
@@ -56,6 +55,11 @@ class RunningCode:
         self._hermes = _Files(sources.of_hermes())
         self._told: list[str] = []
 
+    @property
+    def hermes_content(self) -> str:
+        """The digest of what Hermes's files held at the start; empty as long as it is not known."""
+        return self._hermes.content()
+
     def command(self, module: str) -> list[str]:
         """Return the command that runs a module of the router, named with dots, from the copy.
 
@@ -85,9 +89,12 @@ class RunningCode:
             return True
         return any(sources.look(file) != seen for file, seen in self._router.items())
 
+    async def load(self) -> None:
+        """Import all modules of the router before an update; note the content of Hermes's files."""
+        await in_thread(self._load)
+
     async def watch(self) -> None:
         """Check every 20 s for updates on disk, and log each once; run until cancelled."""
-        await in_thread(self._load)
         while True:
             found = await in_thread(self.on_disk)
             for line in found:
@@ -97,7 +104,6 @@ class RunningCode:
             await anyio.sleep(_LOOK_SECONDS)
 
     def _load(self) -> None:
-        """Import all modules of the router before an update; note the content of Hermes's files."""
         for module in pkgutil.walk_packages(hermes_router.__path__, "hermes_router."):
             if not module.name.startswith("hermes_router.cli"):
                 importlib.import_module(module.name)
@@ -120,9 +126,14 @@ class _Files:
     def read(self) -> None:
         """Note the content of the files: a file with a new time and old content is unchanged."""
         for file, seen in self._looks.items():
-            content = _digest(file)
+            content = sources.digest(file)
             if sources.look(file) == seen:
                 self._contents[file] = content
+
+    def content(self) -> str:
+        """Return the digest of all files as they were at the start; empty if one is not known."""
+        known = len(self._contents) == len(self._looks)
+        return sources.joined(self._contents) if known else ""
 
     def changed(self) -> bool:
         """Return True if a file is missing or has another content."""
@@ -133,14 +144,10 @@ class _Files:
         now = sources.look(file)
         if now == seen:
             return False
-        if now is None or _digest(file) != self._contents.get(file):
+        if now is None or sources.digest(file) != self._contents.get(file):
             return True
         self._looks[file] = now
         return False
-
-
-def _digest(file: Path) -> bytes:
-    return hashlib.sha256(sources.content(file)).digest()
 
 
 def _copied(folder: Path) -> Path | None:

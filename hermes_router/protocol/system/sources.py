@@ -1,8 +1,10 @@
-"""Find the source files of the router and of Hermes on disk, and their size and time."""
+"""Find the source files of the router and of Hermes on disk, and what tells two states apart."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 
 #: The router's own packages: the gateway's side and the worker's.
@@ -48,3 +50,16 @@ def content(file: Path) -> bytes:
         return file.read_bytes()
     except OSError:
         return b""
+
+
+def digest(file: Path) -> bytes:
+    """Return a digest of the content of a file, as 32 bytes."""
+    return hashlib.sha256(content(file)).digest()
+
+
+def joined(digests: Mapping[Path, bytes]) -> str:
+    """Return one digest of the names and the contents of files, as 16 characters."""
+    whole = hashlib.sha256()
+    for file, part in digests.items():
+        whole.update(file.name.encode(errors="replace") + b"\0" + part)
+    return whole.hexdigest()[:16]

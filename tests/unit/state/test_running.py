@@ -25,10 +25,17 @@ def hermes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def recorded(home: Path) -> Running:
-    RunningRecord(home).note(None, None)
+    """Have this process's record written, as a gateway does with all that it knows."""
+    writer = RunningRecord(home)
+    writer.note(None, None)
+    writer.note_hermes(content_of_hermes())
     record = running.read(home)
     assert record is not None
     return record
+
+
+def content_of_hermes() -> str:
+    return sources.joined({file: sources.digest(file) for file in sources.of_hermes()})
 
 
 def what(record: Running) -> str:
@@ -59,6 +66,17 @@ def test_an_exchange_of_contents_between_files_is_another_hermes(
     first, second = (file.read_text() for file in hermes)
     hermes[0].write_text(second)
     hermes[1].write_text(first)
+    assert what(record).endswith("with an older Hermes")
+
+
+def test_before_the_content_is_known_a_new_time_counts_as_another_hermes(
+    tmp_path: Path, hermes: list[Path]
+) -> None:
+    RunningRecord(tmp_path).note(None, None)
+    record = running.read(tmp_path)
+    assert record is not None
+    assert "older Hermes" not in what(record)
+    os.utime(hermes[0], (1, 1))
     assert what(record).endswith("with an older Hermes")
 
 

@@ -134,7 +134,9 @@ async def test_another_hermes_closes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     own_code.use(code)
     try:
         await running_code.check("career")
-        code._load()
+        assert code.hermes_content == ""
+        await code.load()
+        assert code.hermes_content == sources.joined({file: sources.digest(file)})
         os.utime(file, ns=(1, 1))
         await running_code.check("career")
         file.write_text("2")
