@@ -36,16 +36,34 @@ class Setup:
     """Whether profiles and root have a plugin with a tool that runs what it is told."""
     batching: float = 0.0
     """What of the time before the model request is the adapter's batching, and not counted."""
+    paced: bool = False
+    """Whether the adapter lets a second pass between two messages to a chat, as it is shipped.
+
+    All topics are one chat's. So turns that follow each other would wait for that second, and a
+    side would look the better the later it asks to send.
+    """
+    waiting: bool = False
+    """Whether messages that came while the gateway was down are answered, and not dropped."""
 
 
 SHIPPED = Setup("shipped")
+PACED = Setup("paced", paced=True)
 UNBATCHED = Setup("unbatched", environ={BATCHING: "0"}, batching=SHORTEST_BATCHING)
 WIDE = Setup("wide", profiles=4)
 COLD = Setup("cold", warm=False)
 NEIGHBOURS = Setup("neighbours", profiles=4, tool=True)
+MINUTE = tuple(Setup(f"first minute, {number} profiles", profiles=number) for number in (2, 8))
+WAITING = Setup("waiting", profiles=4, waiting=True)
 IDLE = tuple(Setup(f"{number} idle", profiles=number) for number in (1, 5, 20, 50))
 
 TOOL = "run_inside"
+_UNPACED = """
+from gateway.platforms.base import BasePlatformAdapter
+
+
+def register(context):
+    BasePlatformAdapter._telegram_chat_outbound_slot_secs = 0.0
+"""
 _PLUGIN = f"""
 def register(context):
     def run_inside(args, **_more):
@@ -105,18 +123,25 @@ def build(
         home.configure({"agent": {"environment_probe": True}})  # as people have it
     if setup.tool:
         for home in (root, *root.profiles.values()):
-            _add_tool(home)
+            _add_plugin(home, "bench", _PLUGIN)
+    if not setup.paced:
+        _add_plugin(root, "unpaced", _UNPACED)
+    if setup.waiting:
+        extra = {"drop_pending_on_cold_boot": False}
+        root.configure({"platforms": {"telegram": {"extra": extra}}})
     root.extra_environ.update(setup.environ)
     SIDES[side](root, setup)
     return root
 
 
-def _add_tool(home: Home) -> None:
-    folder = home.path / "plugins" / "bench"
+def _add_plugin(home: Home, name: str, code: str) -> None:
+    folder = home.path / "plugins" / name
     folder.mkdir(parents=True)
-    (folder / "plugin.yaml").write_text("name: bench\nversion: 1.0.0\ndescription: x\n", "utf-8")
-    (folder / "__init__.py").write_text(_PLUGIN, "utf-8")
-    home.configure({"plugins": {"enabled": ["bench"]}})
+    described = f"name: {name}\nversion: 1.0.0\ndescription: x\n"
+    (folder / "plugin.yaml").write_text(described, "utf-8")
+    (folder / "__init__.py").write_text(code, "utf-8")
+    enabled = home.config.get("plugins", {}).get("enabled", [])
+    home.configure({"plugins": {"enabled": [*enabled, name]}})
 
 
 def worker_log(root: HermesRoot, profile: int = 0) -> Path:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tests.tools.bench.figures import (
     burst,
+    busy_turns,
+    first_minute,
     first_turn,
     idle,
     memory,
@@ -23,8 +25,10 @@ FIGURES: tuple[Figure, ...] = (
     first_turn.PREPARED,
     warm_turn.SHIPPED,
     new_session.SHIPPED,
+    busy_turns.FIGURE,
     turn_cpu.FIGURE,
     memory.FIGURE,
+    warm_turn.PACED,
     warm_turn.UNBATCHED,
     new_session.UNBATCHED,
     throughput.INSTANT,
@@ -33,6 +37,10 @@ FIGURES: tuple[Figure, ...] = (
     neighbour.SPIN,
     neighbour.HOLD,
     first_turn.COLD,
+    *first_minute.ROUTED,
+    *first_minute.DEFAULT,
+    first_minute.START,
+    first_minute.CATCH_UP,
     *idle.FIGURES,
 )
 
