@@ -108,7 +108,12 @@ class RouteReader:
             self.report.add(key, path, "write a platform's name here", hint=hint, code="platform")
             return
         platform = self.platform(key, path)
-        if (isinstance(node, Scalar) and not is_null(node)) or _is_route(node):
+        if is_null(node):
+            hint = "YAML takes what follows a # for a comment: an id like '#hermes' needs quotes"
+            message = "there is no route below this platform"
+            self.report.add(key, path, message, hint=hint, code="empty", severity="warning")
+            return
+        if isinstance(node, Scalar) or _is_route(node):
             self._leaf(_Draft(platform), node, key, path)
             return
         mapping = self.report.mapping(node, path)

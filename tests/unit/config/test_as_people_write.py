@@ -80,6 +80,15 @@ def test_chat_and_thread_in_one_key(
     assert (route.chat_id, route.thread_id) == (chat, thread)
 
 
+def test_an_id_that_yaml_takes_for_a_comment_is_told(tmp_path: Path) -> None:
+    (told,) = problems(tmp_path, "profile_routes:\n  irc:\n    #hermes: a\n")
+    assert told.startswith("2:3: ")
+    assert "no route below this platform" in told
+    assert "'#hermes' needs quotes" in told
+    assert "warning" in told
+    assert problems(tmp_path, "profile_routes: {irc: {'#hermes': a}}\n") == []
+
+
 def test_an_id_that_looks_like_none_of_its_platform_is_told(tmp_path: Path) -> None:
     (told,) = problems(tmp_path, "profile_routes: {slack: {general-talk: a}}\n")
     assert "does not look like an id of slack" in told
