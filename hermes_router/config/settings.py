@@ -439,7 +439,7 @@ class Settings(Block, frozen=True, kw_only=True):
         Literal["own", "any"] | tuple[Target, ...],
         Meta(
             description="where the profile may send: own (its conversations), any, "
-            "or own and a list of platform:chat"
+            "or a list of platform:chat, which adds to own"
         ),
     ] = "own"
     home_channel: Annotated[
