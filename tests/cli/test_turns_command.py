@@ -78,6 +78,32 @@ def test_slow_lists_the_turns_that_took_so_long_the_slowest_last(
 
 
 @pytest.mark.parametrize(
+    ("phases", "expected"),
+    [
+        (
+            {"queue": 8.0, "start": 0.1, "ready": 0.2, "reply": 20.2},
+            "model and tools 20.0 s, queue 8.0 s",
+        ),
+        (
+            {"start": 0.5, "ready": 4.0, "model_request": 6.0, "reply": 7.0},
+            "start 4.0 s, request 2.0 s, model and tools 1.0 s",
+        ),
+        ({"queue": 12.0}, "queue 12.0 s"),
+        ({}, ""),
+    ],
+)
+def test_slow_says_what_the_time_was_spent_on(
+    installation: Installation, phases: dict[str, float], expected: str
+) -> None:
+    record(installation, turn("late", seconds=30.0, phases=phases), turn("later", seconds=40.0))
+    head, late, later = installation.run("turns", "--slow").out.splitlines()
+    assert "SPENT ON" in head
+    assert late.endswith(f"30.0 s  {expected}  answered" if expected else "  answered")
+    assert later.split()[-3:] == ["40.0", "s", "answered"]
+    assert "SPENT ON" not in installation.run("turns").out
+
+
+@pytest.mark.parametrize(
     ("since", "expected"),
     [
         ("2d", ["a-day", "hours", "minutes", "now"]),

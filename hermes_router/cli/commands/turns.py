@@ -24,6 +24,16 @@ examples:
 _HEAD = ("TIME", "TURN", "PROFILE", "PLACE", "TOOK", "OUTCOME")
 _SLOW_SECONDS = 10.0
 
+#: The phases of a turn in their order, and what its time up to each was spent on.
+_SPENT_ON = {
+    "start": "start",
+    "ready": "start",
+    "model_request": "request",
+    "reply": "model and tools",
+}
+#: Parts below this share of a turn are not named.
+_SMALL = 0.1
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
@@ -36,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=float,
         const=_SLOW_SECONDS,
         metavar="SECONDS",
-        help="only turns that took at least this many seconds (10), the slowest last",
+        help="only turns that took at least this many seconds (10), the slowest last, and on what",
     )
     moments.add_since_option(parser)
     parser.add_argument(
@@ -55,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         say_json({"schema": 1, "command": "turns", "exit_status": OK, "turns": chosen})
     elif chosen:
-        _show(chosen)
+        _show(chosen, explained=options.slow is not None)
     else:
         _say_nothing(home, options, recorded=bool(found or records.read(folder, options.profile)))
     return OK
@@ -70,7 +80,7 @@ def _chosen(turns: list[TurnReport], options: argparse.Namespace) -> list[TurnRe
     return turns[-options.lines :] if options.lines > 0 else turns
 
 
-def _show(turns: list[TurnReport]) -> None:
+def _show(turns: list[TurnReport], *, explained: bool = False) -> None:
     rows = [
         (
             moments.local(records.arrived(turn)),
@@ -78,11 +88,28 @@ def _show(turns: list[TurnReport]) -> None:
             turn.profile,
             turn.place or turn.session,
             moments.span(turn.seconds),
+            *([spent_on(turn)] if explained else []),
             outcome(turn),
         )
         for turn in turns
     ]
-    tables.show(_HEAD, rows, styles=["red" if turn.failed else "" for turn in turns])
+    head = (*_HEAD[:-1], "SPENT ON", _HEAD[-1]) if explained else _HEAD
+    tables.show(head, rows, styles=["red" if turn.failed else "" for turn in turns])
+
+
+def spent_on(turn: TurnReport) -> str:
+    """Return what a turn's time was spent on, the longest first; "" if nothing is known of it.
+
+    ``start`` is until its worker was ready, ``request`` what Hermes did before it asked the model.
+    """
+    parts, before = {"queue": turn.phases.get("queue", 0.0)}, 0.0
+    for phase, name in _SPENT_ON.items():
+        if phase in turn.phases:
+            parts[name] = parts.get(name, 0.0) + turn.phases[phase] - before
+            before = turn.phases[phase]
+    least = _SMALL * sum(parts.values())
+    longest = sorted(parts.items(), key=lambda part: part[1], reverse=True)
+    return ", ".join(f"{name} {moments.span(took)}" for name, took in longest if took > least)
 
 
 def outcome(turn: TurnReport) -> str:
