@@ -88,6 +88,12 @@ def topic(profile: int, number: int) -> int:
     return 1000 + profile * TOPICS_EACH + number
 
 
+def spread(setup: Setup, conversations: int) -> list[int]:
+    """Return so many topics, by turns of one profile of the setup after the other."""
+    profiles = setup.profiles
+    return [topic(number % profiles, number // profiles) for number in range(conversations)]
+
+
 def _topics(setup: Setup) -> dict[int, str]:
     return {
         topic(profile, number): profile_name(profile)

@@ -45,8 +45,7 @@ def start(stage: Stage, _turns: int) -> Samples:
 
 def catch_up(stage: Stage, _turns: int) -> Samples:
     """Write to topics of all profiles while no gateway runs; then start it."""
-    profiles = stage.setup.profiles
-    topics = [sides.topic(number % profiles, number // profiles) for number in range(WAITING)]
+    topics = sides.spread(stage.setup, WAITING)
     stage.acquaint(topics)
     stage.gateway.stop()
     with ThreadPoolExecutor(WAITING) as pool:

@@ -16,10 +16,7 @@ TURNS = 5
 
 def measure(stage: Stage, _turns: int, *, directives: str) -> Samples:
     """Let every conversation speak again as soon as it is answered."""
-    topics = [
-        sides.topic(number % stage.setup.profiles, number // stage.setup.profiles)
-        for number in range(CONVERSATIONS)
-    ]
+    topics = sides.spread(stage.setup, CONVERSATIONS)
 
     def speak(topic: int, times: int) -> None:
         for _number in range(times):
