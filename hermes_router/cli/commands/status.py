@@ -12,7 +12,7 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli.commands.turns import outcome
 from hermes_router.cli.inspect import connections
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
-from hermes_router.cli.inspect.serving import without_answer
+from hermes_router.cli.inspect.unanswered import without_answer
 from hermes_router.cli.status import NEGATIVE, OK, CommandError
 from hermes_router.cli.terminal import moments, screen, tables
 from hermes_router.cli.terminal.output import flush, paint, say, say_json, tip

@@ -6,10 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from hermes_router.cli.inspect.homes import GatewayHome, running_gateway
 from hermes_router.config.digest import digest
 from hermes_router.config.model import RouterConfig
-from hermes_router.observe.status.client import NoAnswer
 from hermes_router.state import running
 from hermes_router.state.running import Running
 
@@ -84,31 +82,6 @@ def hidden(pid: int | None) -> Serving:
         what="another user owns the file that says what it runs",
         mend="run this as the user that runs the gateway",
         pid=pid,
-    )
-
-
-def without_answer(home: GatewayHome, error: NoAnswer) -> NoAnswer:
-    """Return why a gateway gives no status, if one runs although nothing listens on its socket.
-
-    ``error`` is the result of the question; it is returned if no gateway runs.
-    """
-    pid = running_gateway(home.path)
-    if pid is None or error.state not in {"not running", "stale"}:
-        return error
-    try:
-        record = running.read(home.path)
-    except PermissionError:
-        return NoAnswer("not allowed", hidden(pid).what, hint=hidden(pid).mend)
-    if record is None or record.pid != pid:
-        return NoAnswer(
-            "without router",
-            f"the gateway is {compare(pid, None, None, home.restart).what}",
-            hint=f"if it has not just been started or stopped: {home.router('doctor')}",
-        )
-    return NoAnswer(
-        "does not answer",
-        f"the gateway is running, process {pid}, but its status socket is not there",
-        hint=f"if it has not just been started or stopped: {home.router('logs --since 5m')}",
     )
 
 
