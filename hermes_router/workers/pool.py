@@ -2,9 +2,10 @@
 
 A profile that is kept warm has a template and a few ready workers. The template is a process that
 has imported Hermes under the profile's home; it forks the ready workers. A message takes a ready
-worker, and after the answer the pool prepares the next one. The pool ends prepared processes
-instead of using them if the profile changed on disk, if they are too old, or if they died. The
-turn then needs a cold start, but does not fail.
+worker, and after the answer the pool prepares the next one. A message that comes while the template
+is being prepared waits for it: a cold worker beside it would make both take longer. The pool ends
+prepared processes instead of using them if the profile changed on disk, if they are too old, or if
+they died. The turn then needs a cold start, but does not fail.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from hermes_router.workers.memory_usage import footprint
 from hermes_router.workers.memory_watch import MemoryWatch, Room
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
 from hermes_router.workers.start_backoff import StartBackoff
+from hermes_router.workers.start_queue import StartQueue
 from hermes_router.workers.template import Template, templates_work_here
 from hermes_router.workers.unexpected_ends import UnexpectedEnds
 from hermes_router.workers.worker_log import WorkerLog
@@ -52,6 +54,9 @@ _MEMORY_SECONDS = 5.0
 
 #: Seconds that ended prepared processes get to free their memory before a message is refused.
 _ROOM_SECONDS = 3.0
+
+#: Seconds that a message waits for its profile's template, before its worker is started cold.
+_TEMPLATE_SECONDS = 30.0
 
 #: Maximum number of templates that are started in a row; the next turn or sweep tries again.
 _TEMPLATE_ATTEMPTS = 2
@@ -71,6 +76,15 @@ class _ProfilePool:
     born: float = 0.0
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     gone: bool = False
+    begun: bool = False  # a template is being prepared
+    waiting: int = 0  # messages that wait for the template
+    attempted: anyio.Event = field(default_factory=anyio.Event)
+
+    def tell(self) -> None:
+        """Let the messages that wait see what an attempt to prepare a template has brought."""
+        self.begun = False
+        told, self.attempted = self.attempted, anyio.Event()
+        told.set()
 
 
 class WorkerPool:
@@ -89,6 +103,8 @@ class WorkerPool:
         self._nests: dict[str, _ProfilePool] = {}
         self._preparing: dict[asyncio.Task[None], anyio.CancelScope] = {}
         self._ending = BackgroundTasks()
+        self._importing = BackgroundTasks()
+        self._queue = StartQueue()
         self._starts: dict[Path, StartBackoff] = {}
         self._templates: dict[Path, StartBackoff] = {}
         self._sweeper: asyncio.Task[Any] | None = None
@@ -132,6 +148,8 @@ class WorkerPool:
             return await self._started_cold(order)
         if nest.template is not None and await self._stale(nest):
             self._clear(nest)
+        if nest.template is None:
+            await self._wait_for_template(nest)
         while nest.ready:
             worker = nest.ready.pop(0)
             if not worker.ended:
@@ -141,6 +159,22 @@ class WorkerPool:
             with contextlib.suppress(RouterError):
                 return await self._forked(nest.template, order)
         return await self._started_cold(order)
+
+    async def _wait_for_template(self, nest: _ProfilePool) -> None:
+        """Return when the profile's template is prepared; at once if a cold start is faster.
+
+        It is faster if no template is being prepared and a processor is free, or if an attempt to
+        prepare one has just failed.
+        """
+        if not (nest.lock.locked() and (nest.begun or self._queue.full)):
+            return
+        nest.waiting += 1
+        try:
+            self._queue.look()
+            with anyio.move_on_after(_TEMPLATE_SECONDS):
+                await nest.attempted.wait()
+        finally:
+            nest.waiting -= 1
 
     def works(self, profile: Profile) -> None:
         """Forget the profile's failed starts, because its worker asks the model or has answered.
@@ -356,6 +390,7 @@ class WorkerPool:
                 backoff = self._templates.setdefault(nest.order.profile.home, StartBackoff())
                 backoff.failed(error.message, await _circumstances(nest.order))
             finally:
+                nest.tell()
                 if nest.gone:  # dropped meanwhile: end what was started since
                     self._clear(nest)
 
@@ -382,15 +417,22 @@ class WorkerPool:
         In a new home, and after an update, the template itself changes the home: it copies skills.
         """
         for _attempt in range(_TEMPLATE_ATTEMPTS):
-            nest.stamp, nest.unfit = await _stamp(nest), False
-            nest.born = time.monotonic()
-            nest.template = await Template.start(nest.order)
+            async with self._queue.template(lambda: bool(nest.waiting)):
+                if nest.gone:
+                    return
+                nest.begun, nest.unfit = True, False
+                nest.stamp, nest.born = await _stamp(nest), time.monotonic()
+                nest.template = await Template.start(nest.order)
             if not await self._stale(nest):
+                nest.tell()
                 return
             self._clear(nest)
+            nest.tell()
 
     async def _started_cold(self, order: WorkerOrder) -> WorkerProcess:
-        return await start_worker(order, launch=self.unexpected_ends.counting(order.launch))
+        worker = await start_worker(order, launch=self.unexpected_ends.counting(order.launch))
+        self._importing.start(self._queue.cold(worker.heard))
+        return worker
 
     async def _forked(self, template: Template, order: WorkerOrder) -> WorkerProcess:
         launch = self.unexpected_ends.counting(template.launch)

@@ -94,6 +94,8 @@ class WorkerProcess:
         self._writer = FrameWriter(child.outbound)
         self._pace = FlowControl()
         self.frame_bytes = 0
+        #: Set when the worker has sent its first message, or is being ended.
+        self.heard = anyio.Event()
 
     async def send(self, message: msg.Message) -> None:
         """Send one message to the worker.
@@ -122,6 +124,7 @@ class WorkerProcess:
                 profile=self._order.profile.name,
             ) from error
         self.frame_bytes = len(frame)
+        self.heard.set()
         del frame  # free its memory while the message is worked on
         weight = CALL if isinstance(message, msg.Request) else 1
         spent = time.perf_counter() - begun
@@ -149,6 +152,7 @@ class WorkerProcess:
         SIGTERM asks the supervisor to end the tree; the supervisor kills what is left after the
         order's grace time. Last the supervisor is killed. Returns None if even that did not help.
         """
+        self.heard.set()
         with anyio.CancelScope(shield=True):
             self._writer.close()
             returncode = await self._descend(patience)

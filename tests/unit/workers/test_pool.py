@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import anyio.abc
 import pytest
 from msgspec.structs import replace
 
 from hermes_router.config.settings import Settings, Warm
-from hermes_router.errors import ShortOfMemory, TemplateUnfit
+from hermes_router.errors import ShortOfMemory, TemplateUnfit, WorkerStartError
 from hermes_router.profiles.model import Profile
 from hermes_router.workers import pool
 from hermes_router.workers.memory_usage import footprint
 from hermes_router.workers.memory_watch import Memory, MemoryWatch, Room
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
+from hermes_router.workers.start_queue import StartQueue
 from hermes_router.workers.template import Template
 
 WARM = Settings().warm
@@ -45,6 +47,7 @@ class Prepared:
         self.pid = pid
         self.ended = False
         self.gone = anyio.Event()
+        self.heard = anyio.Event()
 
     async def end(self) -> None:
         self.gone.set()
@@ -272,6 +275,125 @@ async def test_a_worker_whose_profile_changes_while_it_is_forked_is_ended(
     assert nest.ready == []
     await kept.source.close()
     assert forked.gone.is_set()
+
+
+class Preparing:
+    """A template of the profile ``first`` that is prepared until the test lets it go on."""
+
+    def __init__(self, kept: Kept, tasks: anyio.abc.TaskGroup) -> None:
+        self._go_on, self._error = anyio.Event(), False
+        self.template, self.forked = Prepared(os.getpid()), Prepared(os.getpid())
+        self.begun = anyio.Event()
+        nest = kept.nest("first")
+        nest.template, nest.ready = None, []
+        tasks.start_soon(kept.source._fill, nest)
+
+    async def start(self, order: WorkerOrder) -> Prepared:
+        self.begun.set()
+        await self._go_on.wait()
+        if self._error:
+            raise WorkerStartError("the template ended", profile=order.profile.name)
+        return self.template
+
+    async def fork(self, _template: object, _order: object) -> Prepared:
+        return self.forked
+
+    def let_go_on(self, *, error: bool = False) -> None:
+        self._error = error
+        self._go_on.set()
+
+
+@pytest.fixture
+async def preparing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[[], Preparing]]:
+    async with anyio.create_task_group() as tasks:
+
+        def prepare() -> Preparing:
+            made = Preparing(kept, tasks)
+            monkeypatch.setattr(Template, "start", made.start)
+            monkeypatch.setattr(kept.source, "_forked", made.fork)
+            return made
+
+        with anyio.fail_after(60):
+            yield prepare
+
+
+async def test_a_message_waits_for_the_template_that_is_being_prepared(
+    kept: Kept, preparing: Callable[[], Preparing]
+) -> None:
+    made = preparing()
+    await made.begun.wait()
+    async with anyio.create_task_group() as tasks:
+        taken: list[object] = []
+
+        async def take() -> None:
+            taken.append(await kept.take(kept.order("first"), WARM))
+
+        tasks.start_soon(take)
+        await anyio.wait_all_tasks_blocked()
+        assert kept.nest("first").waiting == 1
+        made.let_go_on()
+    assert taken == [made.forked]
+    assert kept.started == []
+    assert kept.nest("first").waiting == 0
+
+
+async def test_a_message_starts_cold_where_the_template_fails(
+    kept: Kept, preparing: Callable[[], Preparing]
+) -> None:
+    made = preparing()
+    await made.begun.wait()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(kept.take, kept.order("first"), WARM)
+        await anyio.wait_all_tasks_blocked()
+        made.let_go_on(error=True)
+    assert len(kept.started) == 1
+
+
+async def test_a_template_that_knows_old_files_serves_no_message(
+    kept: Kept, preparing: Callable[[], Preparing]
+) -> None:
+    made = preparing()
+    await made.begun.wait()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(kept.take, kept.order("first"), WARM)
+        await anyio.wait_all_tasks_blocked()
+        (kept.order("first").profile.home / "config.yaml").write_text("a: 1", "utf-8")
+        made.let_go_on()
+    assert len(kept.started) == 1
+    assert made.template.gone.is_set()
+
+
+async def test_a_message_does_not_wait_for_ever(
+    kept: Kept, preparing: Callable[[], Preparing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_TEMPLATE_SECONDS", 0.05)
+    made = preparing()
+    await made.begun.wait()
+    assert await kept.take(kept.order("first"), WARM) is kept.started[0]
+    made.let_go_on()
+
+
+async def test_a_message_starts_cold_beside_templates_of_others(
+    kept: Kept, preparing: Callable[[], Preparing]
+) -> None:
+    kept.source._queue = StartQueue(2)
+    async with kept.source._queue.template(lambda: False):
+        made = preparing()
+        await anyio.wait_all_tasks_blocked()
+        assert await kept.take(kept.order("first"), WARM) is kept.started[0]
+        assert not made.begun.is_set()
+        await anyio.wait_all_tasks_blocked()
+        assert kept.source._queue.full
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kept.take, kept.order("first"), WARM)
+            await anyio.wait_all_tasks_blocked()
+            assert len(kept.started) == 1, "both processors are in use"
+            kept.started[0].heard.set()
+            await made.begun.wait()
+            made.let_go_on()
+    assert len(kept.started) == 1
 
 
 def _order_of(kept: Kept) -> WorkerOrder:

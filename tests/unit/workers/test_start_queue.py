@@ -1,0 +1,99 @@
+"""Who may import Hermes when: templates with messages first, and a processor is left free."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.abc
+import pytest
+
+from hermes_router.workers.start_queue import StartQueue
+
+
+class Templates:
+    """Templates that ask the queue for their turn, by name; each goes on until it is told."""
+
+    def __init__(self, queue: StartQueue, tasks: anyio.abc.TaskGroup) -> None:
+        self.queue = queue
+        self.begun: list[str] = []
+        self.waited_for: set[str] = set()
+        self._tasks = tasks
+        self._ends: dict[str, anyio.Event] = {}
+
+    async def ask(self, *names: str) -> None:
+        for name in names:
+            self._ends[name] = anyio.Event()
+            self._tasks.start_soon(self._prepare, name)
+            await anyio.wait_all_tasks_blocked()
+
+    async def end(self, name: str) -> None:
+        self._ends[name].set()
+        await anyio.wait_all_tasks_blocked()
+
+    async def wait_for(self, name: str) -> None:
+        self.waited_for.add(name)
+        self.queue.look()
+        await anyio.wait_all_tasks_blocked()
+
+    async def _prepare(self, name: str) -> None:
+        async with self.queue.template(lambda: name in self.waited_for):
+            self.begun.append(name)
+            await self._ends[name].wait()
+
+
+@contextlib.asynccontextmanager
+async def templates(processors: int) -> AsyncIterator[Templates]:
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            yield Templates(StartQueue(processors), tasks)
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("processors", "at_once"), [(1, 1), (2, 1), (4, 3)])
+async def test_a_processor_is_left_to_messages(processors: int, at_once: int) -> None:
+    async with templates(processors) as made:
+        await made.ask("a", "b", "c", "d", "e")
+        assert made.begun == list("abcde")[:at_once]
+        await made.end("a")
+        assert made.begun == list("abcde")[: at_once + 1]
+
+
+async def test_a_template_that_is_waited_for_begins_first_and_on_every_processor() -> None:
+    async with templates(2) as made:
+        await made.ask("a", "b", "c", "d")
+        await made.wait_for("d")
+        assert made.begun == ["a", "d"]
+        assert made.queue.full
+        await made.wait_for("c")
+        await made.end("a")
+        assert made.begun == ["a", "d", "c"]
+        await made.end("c")
+        await made.end("d")
+        assert made.begun == ["a", "d", "c", "b"]
+
+
+async def test_a_cold_worker_counts_until_it_is_heard_of() -> None:
+    async with templates(2) as made:
+        heard = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(made.queue.cold, heard)
+            await anyio.wait_all_tasks_blocked()
+            await made.ask("a")
+            assert made.begun == []
+            await made.wait_for("a")
+            assert made.begun == ["a"]
+            heard.set()
+        assert not made.queue.full
+
+
+async def test_who_gives_up_waiting_takes_no_place() -> None:
+    async with templates(2) as made:
+        await made.ask("a")
+        with anyio.move_on_after(0.01):
+            async with made.queue.template(lambda: False):
+                pytest.fail("there was no place")
+        await made.end("a")
+        await made.ask("b")
+        assert made.begun == ["a", "b"]
