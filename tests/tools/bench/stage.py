@@ -38,7 +38,10 @@ class Turn:
 
 
 class Stage:
-    """A running gateway of one side. `start` waits until nothing is being prepared any more."""
+    """A running gateway of one side.
+
+    It is entered when Hermes has connected the platform and nothing is being prepared any more.
+    """
 
     def __init__(self, side: str, setup: Setup) -> None:
         self.side = side
@@ -61,6 +64,7 @@ class Stage:
             gateway = Gateway(self.root)
             gateway.command = processes.open_to_their_user(gateway.command)
             self.gateway = stack.enter_context(gateway)
+            self.gateway.wait_log("telegram connected", log="agent.log")
             self.settle(1.0)
             self._stack = stack.pop_all()
         return self
