@@ -54,9 +54,9 @@ class Code(Protocol):
         """Return True if Hermes on disk differs from the Hermes that the gateway has loaded."""
 
     def on_disk(self) -> list[str]:
-        """Return a line for people if the router was updated on disk, and one if Hermes was.
+        """Return a line for people for each of what was updated on disk since the gateway's start.
 
-        The list is empty if both are unchanged since the gateway's start.
+        That is the router, Hermes's environment of dependencies and plugins, and Hermes itself.
         """
 
 

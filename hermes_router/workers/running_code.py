@@ -33,6 +33,10 @@ _RESTART = "hermes gateway restart"
 _ROUTER = (
     "hermes-router was updated: the gateway continues with the version that it was started with"
 )
+_ENVIRONMENT = (
+    "Hermes has another environment of dependencies and plugins, maybe with another hermes-router: "
+    "the gateway continues with the one that it was started with"
+)
 _HERMES = "Hermes was updated: no routed conversation is answered until the gateway is restarted"
 _LOOK_SECONDS = 20.0
 
@@ -77,17 +81,16 @@ class RunningCode:
         return self.outdated
 
     def on_disk(self) -> list[str]:
-        """Return a line for people if the router was updated on disk, and one if Hermes was.
+        """Return a line for people for each of what was updated on disk since the gateway's start.
 
-        The list is empty if both are unchanged since the gateway's start.
+        That is the router, Hermes's environment of dependencies and plugins, and Hermes itself.
         """
-        found = {_ROUTER: self._router_changed(), _HERMES: self.hermes_changed()}
+        found = {
+            _ROUTER: any(sources.look(file) != seen for file, seen in self._router.items()),
+            _ENVIRONMENT: self.launcher is not None and self.launcher.renewed(),
+            _HERMES: self.hermes_changed(),
+        }
         return [f"{line} ({_RESTART})" for line, changed in found.items() if changed]
-
-    def _router_changed(self) -> bool:
-        if self.launcher is not None and self.launcher.renewed():
-            return True
-        return any(sources.look(file) != seen for file, seen in self._router.items())
 
     async def load(self) -> None:
         """Import all modules of the router before an update; note the content of Hermes's files."""
