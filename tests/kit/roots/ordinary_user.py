@@ -31,12 +31,13 @@ for needed in $NEEDED; do
     mount --rbind "/mnt$needed" "$needed"
 done
 umount -l /mnt
-if [ -n "$USERS" ]; then mount --bind "$USERS" /etc/passwd; fi
+if [ -n "$USERS" ]; then mount --bind "$USERS" "$ACCOUNTS"; fi
 exec setpriv --reuid "$ORDINARY" --regid "$ORDINARY" --clear-groups --inh-caps=-all "$@"
 """
 
 
-_NAMES = ("CLOSED", "NEEDED", "USERS", "ORDINARY")
+_ACCOUNTS = Path("/etc") / "passwd"
+_NAMES = ("CLOSED", "NEEDED", "USERS", "ACCOUNTS", "ORDINARY")
 
 
 def as_ordinary_user(command: list[str], *folders: Path) -> list[str]:
@@ -55,6 +56,7 @@ def as_ordinary_user(command: list[str], *folders: Path) -> list[str]:
         *("env", f"CLOSED={_words(closed)}", f"NEEDED={_words(inside)}"),
         *(
             f"USERS={_users(*folders)}",
+            f"ACCOUNTS={_ACCOUNTS}",
             f"ORDINARY={ORDINARY_UID}",
             "unshare",
             "--mount",
@@ -74,7 +76,7 @@ def _users(*folders: Path) -> str:
         return ""
     path = folders[0] / "users"
     line = f"ordinary:x:{ORDINARY_UID}:{ORDINARY_UID}::{home}:/bin/sh\n"
-    path.write_text(Path("/etc/passwd").read_text("utf-8").rstrip("\n") + "\n" + line, "utf-8")
+    path.write_text(_ACCOUNTS.read_text("utf-8").rstrip("\n") + "\n" + line, "utf-8")
     path.chmod(0o644)
     return str(path)
 

@@ -21,7 +21,7 @@ from tests.tools.demo.verdict import Check, World, judge
 TALK_SECONDS = 500.0
 """Longest duration of all conversations together."""
 
-SECRET = "HERMES_ROUTER_DEMO_SECRET"
+VARIABLE = "HERMES_ROUTER_DEMO_SECRET"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def perform(folder: Path, screen: Screen) -> int:
     with FakeTelegram() as telegram, FakeModel() as model:
         screen.begin("writing a Hermes root with the profiles default, career, systems")
         root = stage.build(folder, telegram, model)
-        root.extra_environ[SECRET] = secret
+        root.extra_environ[VARIABLE] = secret
         screen.done("done")
         screen.begin("starting the gateway: hermes gateway run")
         with Gateway(root) as gateway:

@@ -149,7 +149,9 @@ def plant_logins(world: World) -> None:
 
 def logins_under_home(side: Side) -> str:
     """Look with the terminal, and with code that uses the process's own HOME as Hermes does."""
-    shown = side.run(BOB, "cat ~/.ssh/id_leak ~/.config/gh/hosts.yml ~/.claude/.credentials.json")
+    shown = side.run(
+        BOB, "grep -h . ~/.ssh/id_leak ~/.config/gh/hosts.yml ~/.claude/.credentials.json"
+    )
     code = (
         "from pathlib import Path\n"
         "names = ['.ssh/id_leak', '.config/gh/hosts.yml', '.claude/.credentials.json']\n"

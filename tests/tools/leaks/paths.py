@@ -150,7 +150,7 @@ def _content(call: Call) -> str:
 
 def files_by_path(side: Side) -> str:
     home = side.world[ALICE].path
-    return found(side.run(BOB, f"cat {home}/.env {home}/memories/* {home}/notes.txt"), *MARKS)
+    return found(side.run(BOB, f"grep -h . {home}/.env {home}/memories/* {home}/notes.txt"), *MARKS)
 
 
 def files_by_tool(side: Side) -> str:
@@ -162,7 +162,7 @@ def files_by_tool(side: Side) -> str:
 
 def root_files(side: Side) -> str:
     root = side.world.root.path
-    shown = side.run(BOB, f"cat {root}/config.yaml {root}/.env")
+    shown = side.run(BOB, f"grep -h . {root}/config.yaml {root}/.env")
     return "the bot's token" if side.world.root.token in shown else ""
 
 
@@ -210,7 +210,7 @@ ROWS = (
     ),
     Row(
         key="F3",
-        what="context files (AGENTS.md) of the launch directory in the prompt",
+        what="context files of the launch directory in the prompt",
         probe=context_file,
         upstream=(88635, 90058, 108708),
         leaked_until="0.19",

@@ -23,7 +23,7 @@ AS_USER = """
 import os, socket, sys
 user, path = int(sys.argv[1]), sys.argv[2]
 connection = socket.socket(socket.AF_UNIX)
-os.setuid(user)
+os.setresuid(user, user, user)
 connection.connect(path)
 try:
     connection.sendall(b'{"ask": "status"}\\n')

@@ -79,7 +79,7 @@ def give_back_memory() -> None:
 
 
 def give_up_new_privileges() -> bool:
-    """Let no program that this process runs gain privileges, for example by setuid.
+    """Let no program that this process runs gain privileges from the file that it runs.
 
     That holds for all descendants and cannot be undone. Returns False if the kernel lacks it.
     """
