@@ -80,8 +80,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The status of the router. ``closed`` says which places get no answer, and why.
 
     ``routing_closed`` is why no router runs in the gateway, or "". The rest is then mostly empty.
-    ``uptime`` is in seconds. ``updated`` has a line for people for each part of the installation that
-    was updated on disk since the gateway's start. ``outcomes`` counts messages since the start.
+    ``uptime`` is in seconds. ``updated`` has a line for people for each part of the installation
+    that was updated on disk since the gateway's start. ``outcomes`` counts messages since then.
     """
 
     pid: int

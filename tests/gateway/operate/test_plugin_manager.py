@@ -222,7 +222,9 @@ def test_an_update_counts_from_the_restart_on(stage: Life) -> None:
     stage.install.expect(environment, stage.clone.folder)
     assert "Replacement installed" in stage.plugins(*stage.documented(UPDATE))
     assert stage.version() == "0.1.7"
-    assert "Hermes has another environment of dependencies and plugins" in stage.hermes("router", "status")
+    assert "Hermes has another environment of dependencies and plugins" in stage.hermes(
+        "router", "status"
+    )
     assert "hermes gateway restart" in stage.hermes("router", "doctor")
     assert stage.answers("before the restart", CAREER) == "career-key"
     stage.gateway.restart()

@@ -59,6 +59,5 @@ def test_people_are_told_that_the_gateway_runs_the_old_one(selection: list[Path 
     selection[0] = None
     assert code.on_disk() == [], "an unknown selection is no news"
     selection[0] = SECOND
-    assert [line.partition(":")[0] for line in code.on_disk()] == [
-        "Hermes has another environment of dependencies and plugins, maybe with another hermes-router"
-    ]
+    (line,) = code.on_disk()
+    assert line.startswith("Hermes has another environment of dependencies and plugins, maybe")
