@@ -66,11 +66,14 @@ class Dispatcher:
         return frozenset(self._turns)
 
     def waiting(self, profile: str) -> list[float]:
-        """Return when each message that waits for a free turn of the profile arrived.
+        """Return when each message that waits for a turn of the profile, or in one, arrived.
 
-        The times are in monotonic seconds, the oldest first.
+        One waits in a turn while its worker answers an earlier message of the same place. The times
+        are in monotonic seconds, the oldest first.
         """
-        return self._gates.of(profile).waiting()
+        turns = [turn for turn in self.turns if turn.conversation.profile.name == profile]
+        in_turns = [arrived for turn in turns for arrived in turn.waiting]
+        return sorted([*self._gates.of(profile).waiting(), *in_turns])
 
     def resize(self, turns: int) -> None:
         """Set how many turns of all profiles together may run at once; 0 means no limit."""

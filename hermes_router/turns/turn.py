@@ -119,6 +119,11 @@ class Turn:
         """True if all is answered, and the worker stays only for background work."""
         return self._session.state is WorkerState.RESIDENT
 
+    @property
+    def waiting(self) -> list[float]:
+        """When each message that waits in the worker was accepted, in monotonic seconds."""
+        return self._receiver.taken.waiting()
+
     def told_of(self, inbound: EventSender) -> bool:
         """Return True if the notice about the turn's failure was the answer to this message.
 

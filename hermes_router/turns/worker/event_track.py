@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import time
 from collections.abc import Collection
 
 import anyio
@@ -42,7 +43,7 @@ class EventTrack:
     """Follows one message to its outcome; the event ``settled`` is set when ``outcome`` is known.
 
     ``entry`` is its entry in the ledger, or None. ``stage``: how far its worker is with it.
-    ``answered``: its reply was sent.
+    ``answered``: its reply was sent. ``since``: when a worker accepted it, in monotonic seconds.
     """
 
     def __init__(self, entry: Entry | None = None) -> None:
@@ -57,6 +58,7 @@ class EventTrack:
         self.settled = anyio.Event()
         self.stage = Stage.ACCEPTED
         self.answered = False
+        self.since = time.monotonic()
 
     def finish(self, outcome: Outcome) -> None:
         """Set the outcome and the event ``settled``; do nothing if there is an outcome already."""
@@ -103,6 +105,10 @@ class TakenEvents:
         self.count += 1
         self._first = self._first or number
         self._tracks[number] = track
+
+    def waiting(self) -> list[float]:
+        """Return when each message that waits in the worker was accepted, in monotonic seconds."""
+        return [track.since for track in self._tracks.values() if track.waiting]
 
     def progress(self, *, done: int, waiting: Collection[int]) -> None:
         """Give the messages that the worker has done their outcome.

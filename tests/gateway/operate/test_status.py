@@ -63,6 +63,26 @@ def test_status_tells_of_a_turn_while_it_runs(stage: Stage) -> None:
     wait_until(lambda: active_agents(stage) == 0, 120)
 
 
+def test_a_message_that_waits_for_the_answer_before_it_is_counted(stage: Stage) -> None:
+    stage.ask("/busy queue", CAREER, contains="queue")
+    hold = threading.Event()
+    stage.model.script(Reply("held again", hold=hold), contains="hold once more", times=1)
+    seen, calls = stage.model.seq, stage.telegram.seq
+    stage.telegram.say("hold once more", chat_id=FORUM, thread_id=CAREER)
+    try:
+        stage.model.wait_for(lambda r: "hold once more" in str(r.messages), after=seen, timeout=150)
+        assert profile(status(stage), "career")["waiting"] == []
+        stage.telegram.say("behind it", chat_id=FORUM, thread_id=CAREER)
+        wait_until(lambda: len(profile(status(stage), "career")["waiting"]) == 1, 120)
+    finally:
+        hold.set()
+    stage.telegram.wait_reply(
+        FORUM, CAREER, contains="behind it", after=calls, timeout=ANSWER_SECONDS
+    )
+    wait_until(lambda: profile(status(stage), "career")["waiting"] == [], 120)
+    stage.ask("/busy interrupt", CAREER, contains="interrupt")
+
+
 def test_what_is_closed_is_said_with_its_reason(stage: Stage) -> None:
     answer = status(stage)
     assert any("nobody: the profile does not exist" in closed for closed in answer["closed"])
