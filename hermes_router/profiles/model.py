@@ -54,6 +54,11 @@ INHERITED_NAMES = frozenset(
     }
 )
 _INHERITED_PREFIX = "LC_"
+
+#: Files of which a profile's home has at least one, as Hermes 0.21 and newer have it. A folder
+#: without them is what a process left that wrote into a home which had been moved away or deleted.
+IDENTITY = ("config.yaml", ".env", "SOUL.md", "profile.yaml", "auth.json", "state.db")
+
 #: What to do if a home cannot be written.
 _OWNER = "make the user that runs the gateway the owner of the folder and all in it"
 
@@ -97,8 +102,8 @@ def find(name: str, root: Path) -> Profile:
     """Return the profile ``name`` of the Hermes root ``root``.
 
     Raises:
-        ProfileError: the name is not valid, there is no such profile, or its home is a link to
-            another profile's home.
+        ProfileError: the name is not valid, there is no such profile, its home has no file of a
+            profile, or it is a link to another profile's home.
     """
     if name == "default":
         return Profile(name, root)
@@ -111,7 +116,22 @@ def find(name: str, root: Path) -> Profile:
         )
     if home.is_symlink():
         _refuse_anothers(name, home, root)
+    if not has_identity(home):
+        raise ProfileError(
+            "does not exist any more: its folder has no " + " or ".join(IDENTITY),
+            profile=name,
+            where=str(home),
+            hint=f"move it aside, then move the profile back, or: hermes profile create {name}",
+        )
     return Profile(name, home)
+
+
+def has_identity(home: Path) -> bool:
+    """Return True if a folder below ``profiles`` has a file that makes it the home of a profile.
+
+    It is True as well if this user may not look into it: then that is what is to be told.
+    """
+    return any(os.path.lexists(home / name) for name in IDENTITY) or not os.access(home, os.X_OK)
 
 
 def _refuse_anothers(name: str, home: Path, root: Path) -> None:

@@ -10,6 +10,7 @@ import argparse
 import atexit
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from hermes_router_worker.hermes.features import kanban
@@ -79,10 +80,11 @@ def _halves(pair: str) -> tuple[str, str]:
 def leave(status: int) -> NoReturn:
     """End the process without waiting for threads: a tool or a question may hang for ever.
 
-    The work that belongs to the end of a process is done. The supervisor ends what the process
-    started.
+    The work that belongs to the end of a process is done, unless the profile's home is gone: that
+    work would create folders where the home was. The supervisor ends what the process started.
     """
-    atexit._run_exitfuncs()
+    if Path(os.environ["HERMES_HOME"]).is_dir():
+        atexit._run_exitfuncs()
     sys.stderr.flush()
     os._exit(status)
 

@@ -156,7 +156,8 @@ def exists(name: str, root: Path) -> bool:
 def names(root: Path) -> list[str]:
     """Return the names of a root's profiles, without the default profile."""
     try:
-        return sorted(path.name for path in (root / "profiles").iterdir() if path.is_dir())
+        homes = (root / "profiles").iterdir()
+        return sorted(path.name for path in homes if path.is_dir() and model.has_identity(path))
     except OSError:
         return []
 

@@ -93,10 +93,13 @@ def look_at(
 
 
 def _mend(name: str, root: Path, create: str) -> str:
-    """Return how to fix a profile that does not exist, or is only a link to another home."""
-    link = root / "profiles" / name
-    if link.is_symlink():
-        return f"rm {shlex.quote(str(link))}; {create}"
+    """Return how to fix a profile that does not exist, is a link, or left only a folder behind."""
+    home = root / "profiles" / name
+    quoted = shlex.quote(str(home))
+    if home.is_symlink():
+        return f"rm {quoted}; {create}"
+    if home.is_dir():
+        return f"mv {quoted} {quoted}.left; {create}"
     return f"{_guess(name, root)}{create}"
 
 

@@ -40,6 +40,7 @@ TAG = "could not determine a constructor for the tag '!secret'"
 def home(tmp_path: Path) -> Path:
     root = tmp_path / "root"
     (root / "profiles" / "career").mkdir(parents=True)
+    (root / "profiles" / "career" / "SOUL.md").write_text("")
     (root / "profiles" / "linked").symlink_to("career")
     (root / "config.yaml").write_text(ROUTES)
     return root
@@ -149,6 +150,15 @@ def test_a_home_that_is_a_link_is_told_with_both_steps_of_the_fix(
     assert "a link to another profile's home or to the root" in finding.what
     create = f"HERMES_HOME={home} hermes profile create linked"
     assert finding.mend == f"rm {home / 'profiles' / 'linked'}; {create}"
+
+
+def test_what_was_left_of_a_home_is_to_be_moved_aside(loaded: Loaded, home: Path) -> None:
+    (home / "profiles" / "absent" / "cache").mkdir(parents=True)
+    found = [f for f in doctor.look(loaded, answers()) if f.profile == "absent"]
+    (finding,) = (f for f in found if f.check == "profile-exists")
+    assert "does not exist any more" in finding.what
+    left = home / "profiles" / "absent"
+    assert finding.mend == f"mv {left} {left}.left; HERMES_HOME={home} hermes profile create absent"
 
 
 # -- the fixes -------------------------------------------------------------------------------------

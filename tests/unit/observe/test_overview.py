@@ -73,6 +73,7 @@ class Router:
 def router(tmp_path: Path) -> Router:
     for name in ("career", "systems"):
         (tmp_path / "profiles" / name).mkdir(parents=True)
+        (tmp_path / "profiles" / name / "SOUL.md").write_text("")
     routes = f"telegram: {{'{CHAT}': {{6: career, 13: systems}}}}"
     (tmp_path / "config.yaml").write_text(f"gateway: {{profile_routes: {{{routes}}}}}\n")
     made = Router(tmp_path)
