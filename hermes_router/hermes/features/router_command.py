@@ -70,8 +70,9 @@ class RouterCommand:
         )
         if refused is not None:
             return refused
+        problem = await asyncio.to_thread(self._problem, decision)
         turns = await asyncio.to_thread(self._last, decision, spelled(place))
-        return "\n".join(self._lines(config, place, decision, turns))
+        return "\n".join(self._lines(config, place, decision, problem, turns))
 
     def _profile(self, decision: Decision) -> model.Profile | None:
         try:
@@ -80,26 +81,45 @@ class RouterCommand:
             return None
 
     def _lines(
-        self, config: RouterConfig, place: Place, decision: Decision, turns: list[TurnReport]
+        self,
+        config: RouterConfig,
+        place: Place,
+        decision: Decision,
+        problem: str,
+        turns: list[TurnReport],
     ) -> Iterator[str]:
         yield f"This place: {spelled(place)}"
         if place.user_id:
             yield f"You: user {place.user_id}"
         yield f"Answered by: {_who(config, decision)}"
-        if decision.action == "worker":
+        if problem:
+            yield f"Nobody can answer now: the profile {problem}"
+        elif decision.action == "worker":
             yield f"Worker: {self._worker(decision.profile or '', spelled(place))}"
         yield from map(_turn, turns)
         if decision.match is None:
             yield f"To route it: hermes-router route add {spelled(place)} PROFILE"
 
+    def _problem(self, decision: Decision) -> str:
+        """Return why the profile of a routed place cannot be used; "" if it can be."""
+        if decision.action != "worker":
+            return ""
+        try:
+            profile = model.find(decision.profile or "", model.hermes_root(self._home))
+            model.check_writable(profile)
+        except ProfileError as error:
+            return model.in_one_line(error)
+        why = self._workers.start_problem(profile)
+        return f"has workers that cannot be started: {why}" if why else ""
+
     def _worker(self, profile: str, place: str) -> str:
         for turn in self._dispatcher.turns:
             if turn.conversation.profile.name == profile and turn.story.report.place == place:
                 what = "stays because of background work" if turn.resident else "works"
-                return f"{what}, turn {turn.id}, for {turn.age:.0f} s"
-        waiting = len(self._dispatcher.waiting(profile))
-        if waiting:
-            return f"none here; {waiting} messages wait for the profile"
+                told = f"{what}, turn {turn.id}, for {turn.age:.0f} s"
+                return f"{told}; {_messages(turn.waiting)} behind it" if turn.waiting else told
+        if waiting := self._dispatcher.waiting(profile):
+            return f"none here; {_messages(waiting)} for the profile"
         ready = any(name == profile and role == "ready" for name, role, *_ in self._workers.idle())
         return "none runs here; one is ready" if ready else "none runs here; it would start cold"
 
@@ -124,4 +144,10 @@ def _turn(turn: TurnReport) -> str:
     at = records.arrived(turn)
     when = "" if at is None else f"{at.astimezone():%H:%M} "
     seconds = "" if turn.seconds is None else f" in {turn.seconds:.1f} s"
-    return f"{when}[{turn.turn}] {OUTCOMES.get(turn.outcome, turn.outcome)}{seconds}"
+    by = f", by the fallback {turn.model}" if turn.fallback else ""
+    return f"{when}[{turn.turn}] {OUTCOMES.get(turn.outcome, turn.outcome)}{seconds}{by}"
+
+
+def _messages(waiting: list[float]) -> str:
+    """Return how many messages wait, in words."""
+    return "1 message waits" if len(waiting) == 1 else f"{len(waiting)} messages wait"

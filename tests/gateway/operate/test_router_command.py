@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.gateway.conftest import CAREER, UNROUTED, Stage
+from tests.gateway.conftest import CAREER, MISSING, UNROUTED, Stage
 from tests.gateway.operate.test_commands import command
 from tests.gateway.operate.test_turn_records import wait_ended
 from tests.kit import FORUM, Reply
@@ -33,6 +33,12 @@ def test_router_tells_how_to_route_a_place_that_has_no_route(stage: Stage) -> No
     told = stage.ask("/router", UNROUTED, contains="This place").text.replace("\\", "")
     assert "the gateway's own profile" in told
     assert f"hermes-router route add telegram:{FORUM}:{UNROUTED} PROFILE" in told
+
+
+def test_router_says_why_nobody_can_answer(stage: Stage) -> None:
+    told = stage.ask("/router", MISSING, contains="This place").text.replace("\\", "")
+    assert "Nobody can answer now: the profile does not exist; " in told
+    assert "Worker:" not in told
 
 
 def crash_a_worker(stage: Stage) -> str:
