@@ -16,7 +16,9 @@ from hermes_router.workers.worker_log import one_line
 logger = logging.getLogger("hermes_router.turns")
 
 #: Failures that no other line of the gateway's log tells. A turn logs those of its worker itself.
-_TOLD_HERE_ALONE = frozenset({"model_failed", "no_model", "job_failed", "unusable", "refused"})
+_TOLD_HERE_ALONE = frozenset(
+    {"model_failed", "no_model", "hermes_failed", "job_failed", "unusable", "refused"}
+)
 
 
 class TurnBook:

@@ -45,7 +45,7 @@ from typing import Any, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 
 #: Maximum bytes of data in one :class:`Chunk`.
 CHUNK_BYTES = 256 * 1024
@@ -499,12 +499,14 @@ class RunResult(Message, frozen=True, kw_only=True, tag="run_result"):
     """The outcome of one run of the session's agent; sent before the next :class:`Idle`.
 
     The gateway puts it into its report about the turn. There may be several before one ``idle``:
-    the gateway adds up their numbers, and keeps the outcome of the last one.
+    the gateway adds up their numbers, and keeps the outcome of the last one. If Hermes fails before
+    or after the run, one more says so.
 
     Attributes:
         outcome: ``answered``; ``model_failed``; ``no_model``, no model could be asked, for example
-            without a key; ``interrupted``, the run was stopped before its end.
-        error: why the run failed, without secrets; empty if it did not fail.
+            without a key; ``hermes_failed``, Hermes itself failed before or after the run;
+            ``interrupted``, the run was stopped before its end.
+        error: why the run or Hermes failed, without secrets; empty if nothing failed.
         model: the model that was asked last; empty if the agent did not run to its end.
         provider: the provider of that model; empty in the same case.
         fallback: true if the configured model did not answer, and another model was asked.
@@ -515,7 +517,7 @@ class RunResult(Message, frozen=True, kw_only=True, tag="run_result"):
         session: Hermes's id of the session; empty if the agent did not run to its end.
     """
 
-    outcome: Literal["answered", "model_failed", "no_model", "interrupted"]
+    outcome: Literal["answered", "model_failed", "no_model", "hermes_failed", "interrupted"]
     error: str = ""
     model: str = ""
     provider: str = ""

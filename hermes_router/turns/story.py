@@ -38,6 +38,7 @@ OUTCOMES = {
     "stopped": "the gateway asked the worker to end",
     "model_failed": "the model failed",
     "no_model": "there is no key or no model",
+    "hermes_failed": "Hermes failed",
     "start_failed": "its worker could not be started",
     "timeout": "it took longer than allowed",
     "limit": "it used more than allowed",
@@ -51,7 +52,7 @@ OUTCOMES = {
 FAILED = frozenset(
     {
         *("model_failed", "no_model", "start_failed", "timeout", "limit", "worker_failed"),
-        *("unusable", "refused", "job_failed"),
+        *("hermes_failed", "unusable", "refused", "job_failed"),
     }
 )
 
@@ -154,19 +155,21 @@ class Story:
     def ran(self, result: msg.RunResult) -> None:
         """Add the result of one run of the agent to the report.
 
-        Requests, tokens and cost are added up; the outcome, error and model of the last run count.
+        Requests, tokens and cost are added up. The outcome and error of the last result count, and
+        the model and session that were named last: Hermes may fail after a run has named them.
         """
         report = self._report
         report.outcome = result.outcome
         report.error = one_line(result.error, _ERROR)
-        report.model, report.provider = _name(result.model), _name(result.provider)
+        if result.model:
+            report.model, report.provider = _name(result.model), _name(result.provider)
         report.fallback |= result.fallback
         report.calls += max(0, result.calls)
         report.input_tokens += max(0, result.input_tokens)
         report.output_tokens += max(0, result.output_tokens)
         if result.cost is not None:
             report.cost = (report.cost or 0.0) + result.cost
-        report.hermes_session = _name(result.session)
+        report.hermes_session = _name(result.session) or report.hermes_session
 
     def replied(self, phases: Mapping[str, float], *, cut_off: bool = False) -> None:
         """Pass the report on, because the answer is delivered and the state is saved.

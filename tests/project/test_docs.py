@@ -254,7 +254,7 @@ def test_the_table_of_outcomes_has_all_and_says_which_are_told_by_hermes() -> No
     }
     assert rows.keys() == OUTCOMES.keys()
     by_hermes = {name for name in FAILED if "Hermes" in rows[name]}
-    assert by_hermes == {"model_failed", "no_model", "job_failed"}
+    assert by_hermes == {"model_failed", "no_model", "hermes_failed", "job_failed"}
 
 
 def test_the_drawn_states_of_a_worker_are_the_codes() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hermes_router.profiles.model import Profile
+from hermes_router.protocol import messages as msg
 from hermes_router.turns.story import Story, TurnReport
 from tests.kit.workers.made_up import Scene
 
@@ -70,3 +71,19 @@ def test_status_shows_how_far_the_current_answer_is(story: Story) -> None:
     story.reached("model_request")
     assert set(story.phases(of_turn)) == {"model_request"}
     assert story.seconds < 10
+
+
+def test_hermes_may_fail_after_a_run_that_has_answered(
+    story: Story, told: list[TurnReport]
+) -> None:
+    story.accepted()
+    story.ran(
+        msg.RunResult(outcome="answered", model="m", provider="p", calls=2, session="s", cost=0.5)
+    )
+    story.ran(msg.RunResult(outcome="hermes_failed", error="it broke"))
+    story.replied({})
+    [report] = told
+    assert report.failed
+    assert (report.outcome, report.error) == ("hermes_failed", "it broke")
+    assert (report.model, report.provider, report.hermes_session) == ("m", "p", "s")
+    assert (report.calls, report.cost) == (2, 0.5)
