@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot, Reply
+from tests.kit.state.damaged import unreadable_messages
 
 pytestmark = pytest.mark.timeout(600)  # a cold turn takes 10 s where the machine is busy
 
@@ -254,3 +255,15 @@ def test_a_model_that_fails_is_a_turn_that_failed(place: Place) -> None:
     done = place.run("--say", "[[error 400]] please")
     assert done.returncode == 4
     assert "the model failed" in done.stderr
+
+
+def test_a_history_that_cannot_be_read_is_a_turn_that_failed(place: Place) -> None:
+    assert place.said("--say", "the marmot whistles", "--keep")["exit_status"] == 0
+    with unreadable_messages(place.home, "marmot"):
+        said = place.said("--say", "what whistles?", "--keep")
+        done = place.run("--say", "what whistles?", "--keep")
+    assert (said["exit_status"], said["outcome"]) == (4, "hermes_failed")
+    assert "the session's history could not be read" in said["error"]
+    assert said["messages"][-1].endswith(f" [{said['turn']}]")
+    assert done.returncode == 4
+    assert "Hermes failed: the session's history could not be read" in done.stderr

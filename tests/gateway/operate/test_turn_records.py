@@ -11,6 +11,7 @@ from hermes_router.observe import records
 from hermes_router.turns.story import TurnReport
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, MISSING, SYSTEMS, UNROUTED, Stage
 from tests.kit import FORUM, Reply
+from tests.kit.state.damaged import unreadable_messages
 from tests.kit.waiting import wait_until
 
 LOG = "agent.log"
@@ -98,6 +99,33 @@ def test_a_model_that_fails_is_a_failed_turn(stage: Stage) -> None:
     assert "outcome=model_failed" in end
     assert "model=career-model" in end
     assert "400" in end
+
+
+def test_a_history_that_cannot_be_read_is_a_failed_turn(stage: Stage) -> None:
+    before = len(reports(stage, "systems"))
+    stage.ask("the marmot whistles", SYSTEMS, contains="marmot")
+    wait_ended(stage, "systems", before + 1)
+    with unreadable_messages(stage.root.profiles["systems"].path, "marmot"):
+        told = stage.ask("what whistles?", SYSTEMS)
+        report = wait_ended(stage, "systems", before + 2)[-1]
+    assert told.text.endswith(f" [{report.turn}]")
+    assert (report.outcome, report.exit, report.calls) == ("hermes_failed", "status 0", 0)
+    assert report.failed
+    [line] = gateway_lines(stage, report.turn)
+    assert " WARNING " in line
+    assert "Hermes failed in " in line
+    assert "the session's history could not be read" in line
+    log = stage.worker_log("systems").splitlines()
+    [end] = [line for line in log if f" end turn={report.turn} " in line]
+    assert "outcome=hermes_failed" in end
+    assert "the session's history could not be read" in end
+    listed = stage.outside(
+        sys.executable, "-m", "hermes_router.cli", "turns", "--failed", "-n", "1"
+    )
+    assert report.turn in listed.stdout
+    assert "hermes failed: the session's history could not be read" in listed.stdout
+    stage.ask("is all well again?", SYSTEMS, contains="all well again")
+    assert wait_ended(stage, "systems", before + 3)[-1].outcome == "answered"
 
 
 def test_a_fallback_that_answered_is_in_the_record_and_in_both_logs(stage: Stage) -> None:

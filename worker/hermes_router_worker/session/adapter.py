@@ -38,6 +38,7 @@ from hermes_router_worker.send.engine import set_home
 from hermes_router_worker.send.files import refuse_foreign
 from hermes_router_worker.session.progress import Progress, note_files
 from hermes_router_worker.session.prompts import Prompts, crossing
+from hermes_router_worker.session.turn_mark import marked
 
 logger = logging.getLogger(__name__)
 
@@ -159,6 +160,8 @@ class _Plumbing:
         """Call ``method`` of the real adapter and return its result as Hermes expects it."""
         if method.kind == "prompt":
             return await self._show(method, named)
+        if method.name == "send" and named.get("content"):
+            named = named | {"content": marked(named["content"])}
         return await self._call(method, named)
 
     async def _show(self, method: Method, named: dict[str, Any]) -> Any:

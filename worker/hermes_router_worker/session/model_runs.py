@@ -1,12 +1,14 @@
 """The result of each run of the session's agent: which model answered, at what cost, or failed.
 
-If the model fails, Hermes still answers the person, with a sentence that says so. For the platform,
-that is an answer like any other. So this module reads what Hermes itself knows, and adds the turn's
-id to the sentence: ``hermes-router logs --turn ID`` finds the cause.
+If the model fails, or Hermes itself does before or after the agent's run, Hermes still answers the
+person, with a sentence that says so. For the platform, that is an answer like any other. So this
+module reads what Hermes itself knows, and adds the turn's id to the sentence:
+``hermes-router logs --turn ID`` finds the cause.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
@@ -14,11 +16,14 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.patching import follow
+from hermes_router_worker.hermes.session.failures import failure_in
 from hermes_router_worker.hermes.session.queues import fell_back
 from hermes_router_worker.hermes.session.secrets import redacted
+from hermes_router_worker.session.logged_errors import described, last_logged_error
+from hermes_router_worker.session.turn_mark import mark_next_text, with_id
 
 _ERROR_CHARACTERS = 300
-_FAILURES = ("model_failed", "no_model")
+_FAILURES = ("model_failed", "no_model", "hermes_failed")
 
 #: The first says whether this context belongs to a turn, the second whether its agent already runs.
 _in_turn: ContextVar[bool] = ContextVar("hermes_router_turn", default=False)
@@ -42,19 +47,37 @@ class ModelRuns:
     def naming_failures(
         self, handle: Callable[[Any], Awaitable[Any]], turn_id: str
     ) -> Callable[[Any], Awaitable[Any]]:
-        """Return a message handler like ``handle`` whose answer ends in the id if the model failed.
+        """Return a message handler like ``handle`` that names each failure, and tells of it.
 
-        An answer that is no plain text, or that the handler has sent itself, is left as it is.
+        The answer ends in the turn's id if the model failed, or Hermes itself. An answer that is no
+        plain text, or that the handler has sent itself, is left as it is. What the handler raises
+        is raised; the text that Hermes's adapter then sends ends in the id.
         """
 
         async def handle_and_name(event: Any) -> Any:
             before = self._failures
-            answer = await handle(event)
-            if self._failures > before and type(answer) is str and answer.strip():
-                return f"{answer.rstrip()} [{turn_id}]"
-            return answer
+            mark_next_text("")
+            try:
+                with last_logged_error() as logged:
+                    answer = await handle(event)
+            except asyncio.CancelledError:  # it was stopped; that is no failure
+                raise
+            except BaseException as error:
+                self._hermes_failed(before, described(error))
+                mark_next_text(turn_id)
+                raise
+            if type(answer) is not str or not answer.strip():
+                return answer
+            if (failure := failure_in(answer)) is not None:
+                self._hermes_failed(before, ": ".join((failure, *logged)))
+            return with_id(answer, turn_id) if self._failures > before else answer
 
         return handle_and_name
+
+    def _hermes_failed(self, failures: int, error: str) -> None:
+        """Report that Hermes failed, unless a failure was told since there were ``failures``."""
+        if self._failures == failures:
+            self._say(msg.RunResult(outcome="hermes_failed", error=_without_secrets(error)))
 
     async def _turn(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if _in_turn.get():  # a message that was queued behind the turn

@@ -1,9 +1,16 @@
-"""Put the turn's id into every line of the profile's own log."""
+"""Put the turn's id where people look for it: in the profile's own log, in texts about failures.
+
+``hermes-router logs --turn ID`` finds the cause.
+"""
 
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 from typing import Any
+
+#: The id that the next text to be sent in this context ends in; empty if there is none.
+_owed: ContextVar[str] = ContextVar("hermes_router_owed_id", default="")
 
 
 def mark_log_lines(turn_id: str) -> None:
@@ -20,3 +27,25 @@ def mark_log_lines(turn_id: str) -> None:
         return record
 
     logging.setLogRecordFactory(factory)
+
+
+def with_id(text: str, turn_id: str) -> str:
+    """Return the text of a failure with the turn's id at its end."""
+    return f"{text.rstrip()} [{turn_id}]"
+
+
+def mark_next_text(turn_id: str) -> None:
+    """Have the next text that this task sends end in the turn's id; "" takes that back.
+
+    When a message handler raises, Hermes's adapter tells the person about it, in the same task.
+    """
+    _owed.set(turn_id)
+
+
+def marked(text: str) -> str:
+    """Return a text that is about to be sent: with the id if :func:`mark_next_text` said so."""
+    turn_id = _owed.get()
+    if not turn_id:
+        return text
+    _owed.set("")
+    return with_id(text, turn_id)
