@@ -98,3 +98,30 @@ async def test_no_turn_begins_while_a_command_has_the_sessions_agent_built(
             assert handled == []
             built.set()
     assert handled == ["/btw", "a message"]
+
+
+async def test_a_message_is_handled_where_its_preparation_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    handled: list[str] = []
+
+    async def prepare(_runner: Any, _event: str) -> None:
+        raise ValueError("no agent can be built")
+
+    async def handle_message(event: str) -> None:
+        handled.append(event)
+
+    monkeypatch.setattr(idle_agent, "prepare", prepare)
+    monkeypatch.setattr(continuation, "is_over", lambda _runner, _event: False)
+    receiver = EventReceiver(
+        cast("Any", None),
+        SimpleNamespace(gateway_runner=None, handle_message=handle_message),
+        cast("Any", None),
+        cast("Any", None),
+        changed=asyncio.Event(),
+        finish=asyncio.Event(),
+    )
+    await receiver._hand_over("a message", "event 1")
+    assert handled == ["a message"]
+    assert "event 1 is handled without its preparation" in caplog.text
+    assert "no agent can be built" in caplog.text

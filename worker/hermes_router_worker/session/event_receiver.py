@@ -151,15 +151,22 @@ class EventReceiver:
         try:
             if continuation.is_over(self._adapter.gateway_runner, event):
                 return
-            if sticker is not None:
-                await stickers.describe(event, sticker)
-            async with self._preparing:  # no turn begins while its session's agent is built
-                await idle_agent.prepare(self._adapter.gateway_runner, event)
+            await self._prepare(event, what, sticker)
             await self._adapter.handle_message(event)
         except Exception:
             logger.exception("%s failed", what)
         finally:
             self._end()
+
+    async def _prepare(self, event: Any, what: str, sticker: msg.Sticker | None) -> None:
+        """Do what comes before a message is handled; if that fails, log it: the message goes on."""
+        try:
+            if sticker is not None:
+                await stickers.describe(event, sticker)
+            async with self._preparing:  # no turn begins while its session's agent is built
+                await idle_agent.prepare(self._adapter.gateway_runner, event)
+        except Exception:
+            logger.exception("%s is handled without its preparation", what)
 
     async def _wake(self, message: msg.Event) -> None:
         """Have Hermes begin the session's recurring prompts that are due."""
