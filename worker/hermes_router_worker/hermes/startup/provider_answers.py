@@ -47,7 +47,7 @@ def look_ahead_beside(look_ahead: Callable[[], None]) -> bool:
     config = load_config()
     if wants_probe(config):
         importlib.import_module("tools.env_probe").warm_environment_probe_async()
-    if _configured(config, "model").get("provider") != "custom":
+    if section_of(config, "model").get("provider") != "custom":
         return False
     for name in ("agent.model_metadata", "hermes_cli.runtime_provider"):
         importlib.import_module(name)
@@ -57,10 +57,11 @@ def look_ahead_beside(look_ahead: Callable[[], None]) -> bool:
 
 def wants_probe(config: dict[str, Any]) -> bool:
     """Say whether the profile's prompts mention the machine's Python tools."""
-    return bool(_configured(config, "agent").get("environment_probe", True))
+    return bool(section_of(config, "agent").get("environment_probe", True))
 
 
-def _configured(config: dict[str, Any], section: str) -> dict[str, Any]:
+def section_of(config: dict[str, Any], section: str) -> dict[str, Any]:
+    """Return a section of a configuration; empty if it is missing, or is no mapping."""
     values = config.get(section)
     return values if isinstance(values, dict) else {}
 

@@ -20,6 +20,10 @@ from hermes_router_worker.hermes.startup.program import gateway_config, runner_o
 
 logger = logging.getLogger(__name__)
 
+#: The platform of the agent that is built in advance. Unless a profile chooses toolsets for each
+#: platform, a turn on every other one has the same tools.
+_PLATFORM = "telegram"
+
 
 def everything(*first: Callable[[], Any]) -> None:
     """Import and look up what the profile's turns need; the forked workers have it in memory.
@@ -95,8 +99,9 @@ def _probe_environment() -> None:
 def _throw_away_agent() -> None:
     """Build an agent as the profile's turns will, so that Hermes remembers what it looks up.
 
-    This includes what Hermes asks the provider about the model. What a background thread would
-    fetch is left to the workers.
+    This includes what Hermes asks the provider about the model, and which tools the machine has:
+    Hermes remembers that until a tool is registered or the profile's configuration changes. What a
+    background thread would fetch is left to the workers.
     """
     import run_agent
     from gateway.run import _resolve_gateway_model, _resolve_runtime_agent_kwargs
@@ -109,7 +114,8 @@ def _throw_away_agent() -> None:
             model=_resolve_gateway_model(),
             **_resolve_runtime_agent_kwargs(),
             quiet_mode=True,
-            platform="telegram",
+            platform=_PLATFORM,
+            **_toolsets(),
             skip_context_files=True,
             skip_memory=True,
         )
@@ -120,6 +126,19 @@ def _throw_away_agent() -> None:
     finally:
         if fetched is not None:
             fetched.clear()
+
+
+def _toolsets() -> dict[str, Any]:
+    """Return the toolsets of the profile's turns, as arguments of an agent."""
+    from gateway.run import _load_gateway_config
+    from hermes_cli.tools_config import _get_platform_tools
+
+    config = _load_gateway_config()
+    disabled = provider_answers.section_of(config, "agent").get("disabled_toolsets")
+    return {
+        "enabled_toolsets": sorted(_get_platform_tools(config, _PLATFORM)),
+        "disabled_toolsets": disabled if isinstance(disabled, list) else None,
+    }
 
 
 def _practise_client() -> None:
