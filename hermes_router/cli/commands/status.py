@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import msgspec
 
@@ -15,7 +15,7 @@ from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.inspect.unanswered import without_answer
 from hermes_router.cli.status import NEGATIVE, OK, CommandError
 from hermes_router.cli.terminal import moments, screen, tables
-from hermes_router.cli.terminal.output import flush, paint, say, say_json, tip
+from hermes_router.cli.terminal.output import paint, say, say_json, tip
 from hermes_router.observe import records
 from hermes_router.observe.status.client import NoAnswer, ask
 from hermes_router.observe.status.messages import Profile, Status, Worker
@@ -33,6 +33,7 @@ exit status: 0 the gateway runs, 1 it does not run, or does not answer
 
 _SECONDS = 2.0
 _HEAD = ("PROFILE", "PID", "ROLE", "TURN", "PLACE", "PHASE", "AGE", "MEM", "CPU")
+_HEAD_IDLE = ("PROFILE", "PID", "ROLE", "AGE", "MEM", "CPU")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -99,28 +100,23 @@ def _show_none(error: NoAnswer, *, as_json: bool) -> int:
     return NEGATIVE
 
 
-def _watch(home: GatewayHome) -> int:
-    """Show the state again and again; on a terminal, each time in the same place."""
-    while True:
-        answer = _answer(home)
-        screen.clear()
-        if isinstance(answer, NoAnswer):
-            say(f"{paint(answer.state, 'red')}: {answer.message}")
-        else:
-            show(answer, home.router)
-        flush()
-        time.sleep(_SECONDS)
+def _watch(home: GatewayHome) -> NoReturn:
+    """Show the state every two seconds; on a terminal, each time in the same place."""
 
+    def show_now() -> None:
+        try:
+            show(_ask(home), home.router)
+        except NoAnswer as error:
+            _show_none(error, as_json=False)
 
-def _answer(home: GatewayHome) -> Status | NoAnswer:
-    try:
-        return _ask(home)
-    except NoAnswer as error:
-        return error
+    screen.repeat(show_now, _SECONDS, home.router("status"))
 
 
 def show(now: Status, command: Callable[[str], str] = "hermes-router {}".format) -> None:
-    """Print the state for people; ``command`` returns our command with the given words."""
+    """Print the state for people; ``command`` returns our command with the given words.
+
+    What matters comes first, because a live view may show only the first lines.
+    """
     config = now.configuration
     running = paint("running", "green")
     versions = f"hermes-router {now.versions.get('router', '?')}"
@@ -142,11 +138,12 @@ def show(now: Status, command: Callable[[str], str] = "hermes-router {}".format)
         return
     _show_profiles(now)
     workers = [(profile.name, worker) for profile in now.profiles for worker in profile.workers]
-    if workers:
-        say()
-        tables.show(_HEAD, [_row(name, worker) for name, worker in workers])
+    _show_workers(_HEAD, [_row(name, worker) for name, worker in workers if worker.turn])
     for line in _failures(now, command):
         say(line)
+    _show_workers(
+        _HEAD_IDLE, [_idle_row(name, worker) for name, worker in workers if not worker.turn]
+    )
 
 
 def _show_closed(now: Status, command: Callable[[str], str]) -> None:
@@ -187,6 +184,12 @@ def _profile_row(profile: Profile) -> tuple[str, ...]:
     )
 
 
+def _show_workers(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    if rows:
+        say()
+        tables.show(head, rows)
+
+
 def _row(name: str, worker: Worker) -> tuple[str, ...]:
     return (
         name,
@@ -195,6 +198,17 @@ def _row(name: str, worker: Worker) -> tuple[str, ...]:
         worker.turn,
         worker.place,
         worker.phase,
+        moments.span(worker.age),
+        _bytes(worker.memory),
+        moments.span(worker.cpu),
+    )
+
+
+def _idle_row(name: str, worker: Worker) -> tuple[str, ...]:
+    return (
+        name,
+        str(worker.pid or ""),
+        worker.role,
         moments.span(worker.age),
         _bytes(worker.memory),
         moments.span(worker.cpu),

@@ -17,7 +17,7 @@ from hermes_router.cli.terminal.output import write
 _LESS = "FRX"
 
 
-class _Kept(io.StringIO):
+class Kept(io.StringIO):
     """A buffer for a command's output; asked about colour and width, it acts as a terminal."""
 
     def __init__(self, terminal: int) -> None:
@@ -48,7 +48,7 @@ def paged() -> Iterator[None]:
     ):
         yield
         return
-    kept = _Kept(sys.stdout.fileno())
+    kept = Kept(sys.stdout.fileno())
     try:
         with contextlib.redirect_stdout(kept):
             yield

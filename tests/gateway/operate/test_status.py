@@ -191,10 +191,10 @@ def in_terminal(stage: Stage, *arguments: str, screens: int) -> list[str]:
         os.environ.update(stage.root.gateway_environ())
         os.environ.update(COLUMNS="80", LINES="24", TERM="xterm")
         os.execv(sys.executable, [sys.executable, "-m", "hermes_router.cli", *arguments])
-    shown, clear = b"", b"\x1b[H\x1b[2J"
+    shown, top = b"", b"\x1b[H"
     deadline = time.monotonic() + 100
     os.set_blocking(terminal, False)
-    while time.monotonic() < deadline and shown.count(clear) < screens:
+    while time.monotonic() < deadline and shown.count(top) < screens:
         try:
             shown += os.read(terminal, 65536)
         except BlockingIOError:
@@ -204,13 +204,14 @@ def in_terminal(stage: Stage, *arguments: str, screens: int) -> list[str]:
     os.kill(pid, 15)
     os.waitpid(pid, 0)
     os.close(terminal)
-    return [screen.decode(errors="replace") for screen in shown.split(clear)]
+    return [screen.decode(errors="replace") for screen in shown.split(top)]
 
 
 def test_a_live_view_fits_a_terminal(stage: Stage) -> None:
     screens = in_terminal(stage, "status", "--watch", screens=3)
     assert len(screens) >= 3
     last = re.sub(r"\x1b\[\d*m", "", screens[-2])
+    assert len(last.splitlines()) <= 24
     assert "running for" in last
     assert "career" in last
     table = [line for line in last.splitlines() if line.startswith(("PROFILE", "career"))]

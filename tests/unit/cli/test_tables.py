@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import importlib.util
 import io
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from hermes_router.cli.commands import status, turns
-from hermes_router.cli.terminal import columns, output, screen, tables
+from hermes_router.cli.terminal import columns, output, tables
 from hermes_router.observe.figures import Today
 from hermes_router.observe.status.messages import Configuration, Profile, Status, Worker
 from hermes_router.turns.story import TurnReport
@@ -162,30 +161,3 @@ def test_what_is_in_a_cell_is_no_markup(shown: Any) -> None:
     assert shown(lambda: tables.show(("A",), [("[red]x[/red] :smile:",)]), 80)[1] == (
         "[red]x[/red] :smile:"
     )
-
-
-def test_a_live_view_clears_a_terminal_only(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    screen.clear()
-    assert capsys.readouterr().out == ""
-    terminal = _Terminal()
-    monkeypatch.setattr("sys.stdout", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    screen.clear()
-    assert terminal.getvalue() == "\x1b[H\x1b[2J"
-
-
-def test_a_live_view_without_rich_goes_on_below(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.startswith("rich"):
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    terminal = _Terminal()
-    monkeypatch.setattr("sys.stdout", terminal)
-    monkeypatch.setattr(builtins, "__import__", without)
-    screen.clear()
-    assert terminal.getvalue() == ""
