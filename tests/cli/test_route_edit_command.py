@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from tests.cli.conftest import CHAT, Installation
+from tests.cli.conftest import CHAT, Installation, Shown
 
 PLACE = f"telegram:{CHAT}:9"
+BACKUP, RECORD = "config.yaml.before-hermes-router", "hermes-router/last-edit.json"
 
 
 def test_a_route_is_added_removed_and_taken_back(installation: Installation) -> None:
@@ -19,7 +24,8 @@ def test_a_route_is_added_removed_and_taken_back(installation: Installation) -> 
     assert installation.config.read_bytes() == before
     assert installation.run("route", "undo").status == 0
     assert b"9" in installation.config.read_bytes()
-    assert (installation.home / "config.yaml.before-hermes-router").stat().st_mode & 0o077 == 0
+    for name in (BACKUP, RECORD):
+        assert (installation.home / name).stat().st_mode & 0o077 == 0
 
 
 def test_what_cannot_be_done_is_said_and_changes_nothing(installation: Installation) -> None:
@@ -31,6 +37,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(installation: Installat
         (("add", "nonsense", "career"), 2, "not a place"),
         (("add", PLACE), 2, "add PLACE PROFILE"),
         (("undo",), 1, "no edit to undo"),
+        (("undo", PLACE), 2, "write: hermes-router route undo"),
     ):
         done = installation.run("route", *arguments)
         assert (done.status, words in done.err) == (status, True), done
@@ -43,6 +50,136 @@ def test_a_dry_run_prints_the_new_file(installation: Installation) -> None:
     assert done.status == 0
     assert '"9": career' in done.out
     assert installation.config.read_text() == before
+
+
+def test_a_dry_run_of_undo_prints_the_old_file_too(installation: Installation) -> None:
+    before = installation.config.read_text()
+    installation.run("route", "add", PLACE, "career")
+    after = installation.config.read_text()
+    assert installation.run("route", "undo", "--dry-run").out == before
+    assert installation.config.read_text() == after
+    assert installation.run("route", "undo").status == 0
+    assert installation.config.read_text() == before
+
+
+# -- an undo that might lose something -------------------------------------------------------------
+
+
+def refused(installation: Installation) -> Shown:
+    """Have ``undo`` refuse, and return what it said; both files stay as they are."""
+    files = [installation.config, installation.home / BACKUP]
+    before = [file.read_bytes() for file in files]
+    shown = installation.run("route", "undo")
+    assert (shown.status, shown.out) == (1, "")
+    assert [file.read_bytes() for file in files] == before
+    return shown
+
+
+def hinted(shown: Shown) -> list[list[str]]:
+    """Return the commands that a hint names, in words."""
+    [tip] = [line for line in shown.err.splitlines() if line.startswith("TIP: ")]
+    return [shlex.split(part.split(": ")[-1]) for part in tip.split("; ")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("# routes", "mine: kept\n# routes", "from line 1 on: 1 line added, 0 removed"),
+        ("        8: default\n", "", "from line 8 on: 0 lines added, 1 removed"),
+        ("6: career", "6: finance", "from line 6 on: 1 line added, 1 removed"),
+    ],
+)
+def test_undo_does_not_lose_what_was_edited_by_hand_since(
+    installation: Installation, old: str, new: str, said: str
+) -> None:
+    before = installation.config.read_text()
+    installation.run("route", "add", PLACE, "career")
+    text = installation.config.read_text()
+    assert old in text
+    installation.config.write_text(text.replace(old, new))
+    shown = refused(installation)
+    assert f"ERROR: {installation.config}: was edited since ({said})" in shown.err
+    diff, copy = hinted(shown)
+    backup = str(installation.home / BACKUP)
+    assert diff == ["diff", backup, str(installation.config)]
+    assert copy == ["cp", backup, str(installation.config)]
+    subprocess.run(copy, check=True, timeout=60)
+    assert installation.config.read_text() == before
+    assert "no edit to undo: both files are the same" in refused(installation).err
+
+
+def test_an_edit_that_was_taken_back_by_hand_does_not_hinder_undo(
+    installation: Installation,
+) -> None:
+    before = installation.config.read_text()
+    installation.run("route", "add", PLACE, "career")
+    text = installation.config.read_text()
+    installation.config.write_text(f"{text}mine: kept\n")
+    refused(installation)
+    installation.config.write_text(text)
+    assert installation.run("route", "undo").status == 0
+    assert installation.config.read_text() == before
+
+
+def without_a_record(record: Path, backup: Path) -> None:
+    assert backup.exists()
+    record.unlink()
+
+
+def with_a_broken_record(record: Path, backup: Path) -> None:
+    assert backup.exists()
+    record.write_text("{")
+
+
+def with_the_record_of_another_edit(record: Path, backup: Path) -> None:
+    assert record.exists()
+    backup.write_text(f"{backup.read_text()}older: true\n")
+
+
+@pytest.mark.parametrize(
+    "change", [without_a_record, with_a_broken_record, with_the_record_of_another_edit]
+)
+def test_undo_refuses_where_it_is_not_known_what_the_edit_wrote(
+    installation: Installation, change: object
+) -> None:
+    """An older version kept the backup only; it may also have made an edit after the record."""
+    installation.run("route", "add", PLACE, "career")
+    assert callable(change)
+    change(installation.home / RECORD, installation.home / BACKUP)
+    shown = refused(installation)
+    assert "it is not known what the last edit wrote" in shown.err
+    assert [command[0] for command in hinted(shown)] == ["diff", "cp"]
+
+
+def test_undo_takes_back_what_init_did_to_the_file(installation: Installation) -> None:
+    text = installation.config.read_text().split("plugins:")[0]
+    installation.config.write_text(text)
+    installation.run("init", "--map", f"{PLACE}=career")
+    after = installation.config.read_text()
+    assert "plugins:" in after
+    assert installation.run("route", "undo").status == 0
+    assert installation.config.read_text() == text
+    assert installation.run("route", "undo").status == 0
+    assert installation.config.read_text() == after
+    assert installation.run("init", "--undo").status == 0
+    assert installation.config.read_text() == text
+    assert installation.run("route", "undo").status == 0
+    assert installation.config.read_text() == after
+
+
+def test_undo_repeats_what_init_took_back_from_an_edited_file(installation: Installation) -> None:
+    installation.config.write_text(installation.config.read_text().split("plugins:")[0])
+    installation.run("init", "--map", f"{PLACE}=career")
+    edited = f"mine: kept\n{installation.config.read_text()}"
+    installation.config.write_text(edited)
+    refused(installation)
+    assert installation.run("init", "--undo").status == 0
+    assert "hermes-router" not in installation.config.read_text()
+    assert installation.run("route", "undo").status == 0
+    assert installation.config.read_text() == edited
+
+
+# -- words -----------------------------------------------------------------------------------------
 
 
 def test_every_command_that_a_hint_names_acts_on_the_home_that_was_given(

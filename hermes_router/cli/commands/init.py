@@ -12,7 +12,7 @@ import msgspec
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.commands import doctor, enable
-from hermes_router.cli.commands.route import place_of, read_text, replace_text
+from hermes_router.cli.commands.route import place_of
 from hermes_router.cli.inspect import loading, seen
 from hermes_router.cli.inspect.homes import (
     GatewayHome,
@@ -21,8 +21,9 @@ from hermes_router.cli.inspect.homes import (
     wrong_interpreter,
 )
 from hermes_router.cli.inspect.seen import SeenConversation
-from hermes_router.cli.setup import cloned_plugin, first_routes, plugin_names
+from hermes_router.cli.setup import cloned_plugin, first_routes, last_edit, plugin_names
 from hermes_router.cli.setup.first_routes import NOBODY, Mapping
+from hermes_router.cli.setup.last_edit import read_text, replace_text
 from hermes_router.cli.setup.parking import park, unpark
 from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
@@ -127,6 +128,8 @@ def _carry_out(
     was_on = plugin_names.PLUGIN in plugin_names.plugin_lists(home.config)[0]
     enable.switch_on(home)
     after = read_text(home.config)
+    if new != before:
+        last_edit.note(home, before, after)
     if after != before or created:
         routes = list(first_routes.reverse(home, before, mapping).items())
         done = _Done(
@@ -251,6 +254,7 @@ def _undo(home: GatewayHome) -> int:
         replace_text(home, now, done.before)
     else:
         _take_out(home, now, done)
+    last_edit.note(home, now, read_text(home.config))
     _park_again(home)
     file.unlink()
     say(f"{home.config} has the routes that it had before")

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shlex
-from pathlib import Path
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.place import ids
+from hermes_router.cli.setup import last_edit
 from hermes_router.cli.setup.first_routes import by_hand, loader, route_at
+from hermes_router.cli.setup.last_edit import read_text, replace_text
 from hermes_router.cli.status import OK, WRONG, CommandError
 from hermes_router.cli.terminal.output import say, tip
 from hermes_router.config import route_edit
 from hermes_router.config.route_edit import CannotEdit
-from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.relay.delivery_policy import spelled
 from hermes_router.routing.table import Place
 
 _EPILOG = """\
 PLACE is platform:chat or platform:chat:thread; `/router` in the chat shows it. The command changes
-no other byte of config.yaml, and keeps a copy of the old file beside it. A running gateway uses
-the new routes from the next message on.
+no other byte of config.yaml, and keeps a copy of the old file beside it. `undo` restores that file
+unless config.yaml was edited since. A running gateway uses the new routes from the next message on.
 
 examples:
   hermes-router route add telegram:-1003961179976:6 career
@@ -32,8 +31,6 @@ examples:
 
 exit status: 0 done, 1 it cannot be done, 2 an error in the configuration or the command line
 """
-
-_BACKUP = "config.yaml.before-hermes-router"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     """Edit the file; return the exit status."""
     home = gateway_home(options.home)
     if options.action == "undo":
-        return _undo(home)
+        return _undo(home, options)
     if options.place is None or (options.action == "add") != (options.profile is not None):
         words = "add PLACE PROFILE" if options.action == "add" else "remove PLACE"
         raise CommandError(f"write: {home.router(f'route {words}')}", status=WRONG)
@@ -112,48 +109,14 @@ def place_of(text: str) -> Place:
     return Place(platform=platform, chat_id=chat, thread_id=thread)
 
 
-def read_text(file: Path) -> str:
-    """Return a configuration's text; "" if there is no file.
-
-    Raises:
-        CommandError: the file cannot be read.
-        PermissionError: this user may not read it; the command line tells that alike everywhere.
-    """
-    try:
-        return file.read_bytes().decode()
-    except FileNotFoundError:
-        return ""
-    except PermissionError:
-        raise
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else f"it is not UTF-8: {error}"
-        raise CommandError(f"cannot be read: {why}", where=str(file)) from error
-
-
-def replace_text(home: GatewayHome, old: str, new: str) -> None:
-    """Write a configuration as a whole; keep the old text in a file beside it.
-
-    Raises:
-        CommandError: the file cannot be written.
-    """
-    try:
-        target = home.config.resolve()
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
-        replace_file(home.path / _BACKUP, old.encode())
-        replace_file(target, new.encode())
-        target.chmod(mode)
-    except OSError as error:
-        raise CommandError(f"cannot be written: {error}", where=str(home.config)) from error
-
-
-def _undo(home: GatewayHome) -> int:
-    backup = home.path / _BACKUP
-    if not backup.exists():
-        raise CommandError("there is no edit to undo", where=str(backup))
-    before = read_text(backup)
-    replace_text(home, read_text(home.config), before)
+def _undo(home: GatewayHome, options: argparse.Namespace) -> int:
+    if options.place is not None:
+        raise CommandError(f"write: {home.router('route undo')}", status=WRONG)
+    now, before = last_edit.to_undo(home)
+    if options.dry_run:
+        say(before.removesuffix("\n"))
+        return OK
+    replace_text(home, now, before)
     say(f"{home.config} is restored")
     tip(f"to repeat the edit: {home.router('route undo')}")
-    with contextlib.suppress(OSError):
-        backup.chmod(0o600)
     return OK
