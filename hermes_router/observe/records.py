@@ -100,6 +100,11 @@ def read(
     return sorted(found.values(), key=lambda report: report.at)
 
 
+def has(folder: Path, profile: str) -> bool:
+    """Say whether turns of this profile are recorded; it may have been removed since."""
+    return bool(_files(folder, profile))
+
+
 def since(reports: Iterable[TurnReport], moment: datetime | None) -> Iterator[TurnReport]:
     """Yield the reports whose message arrived at ``moment`` or later; all for None."""
     for report in reports:

@@ -142,6 +142,7 @@ def test_what_cannot_be_taken_back_is_said(seen: Installation) -> None:
     ("arguments", "status", "words"),
     [
         (("--map", f"{NEW}=nobody"), 1, "no profile 'nobody'"),
+        (("--map", f"{NEW}=carer"), 1, "did you mean 'career'? Or create it: hermes-router init"),
         (("--map", NEW), 2, "is not PLACE=PROFILE"),
         (("--map", "nonsense=career"), 2, "not a place"),
         (("--create", "Not A Name"), 2, "is not a valid profile name"),

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from hermes_router.observe import records
+from hermes_router.observe.records import Records
+from hermes_router.turns.story import TurnReport
 from tests.cli.conftest import MODEL, Installation
 
 TURN, OTHER = "1f0c2a9b", "7d31e0c4"
@@ -97,6 +100,18 @@ def test_a_profile_that_does_not_exist_is_a_wrong_command_line(installation: Ins
     shown = installation.run("logs", "absent")
     assert (shown.status, shown.out) == (2, "")
     assert "there is no profile 'absent'" in shown.err
+    assert "TIP: profiles: career, default, finance" in shown.err
+    assert "TIP: did you mean 'career'? profiles: " in installation.run("logs", "carer").err
+
+
+def test_a_profile_that_was_removed_still_has_the_gateways_entries(
+    installation: Installation,
+) -> None:
+    for name in ("removed", "career"):
+        append(gateway_log(installation), hermes_line(f"the profile {name} changed"))
+    report = TurnReport(turn=TURN, profile="removed", outcome="answered")
+    Records(records.folder_of(installation.home)).add(report)
+    assert texts(installation, "removed") == ["the profile removed changed"]
 
 
 AGES = {"a day": 1500.0, "hours": 150.0, "minutes": 15.0, "now": 0.0}

@@ -31,7 +31,12 @@ def test_a_route_is_added_removed_and_taken_back(installation: Installation) -> 
 def test_what_cannot_be_done_is_said_and_changes_nothing(installation: Installation) -> None:
     before = installation.config.read_bytes()
     for arguments, status, words in (
-        (("add", PLACE, "nobody"), 1, "no profile 'nobody'"),
+        (("add", PLACE, "nobody"), 1, "no profile 'nobody'\nTIP: hermes profile create nobody"),
+        (
+            ("add", PLACE, "carer"),
+            1,
+            "TIP: did you mean 'career'? Or create it: hermes profile create carer",
+        ),
         (("add", f"telegram:{CHAT}:6", "finance"), 1, "already"),
         (("remove", PLACE), 1, "there is no route for"),
         (("add", "nonsense", "career"), 2, "not a place"),

@@ -43,6 +43,18 @@ def test_a_part_of_the_table_is_shown(installation: Installation) -> None:
     assert [route["profile"] for route in routes] == ["absent"]
 
 
+def test_a_name_without_a_profile_and_a_route_is_a_wrong_command_line(
+    installation: Installation,
+) -> None:
+    shown = installation.run("routes", "--profile", "carer")
+    assert (shown.status, shown.out) == (2, "")
+    assert shown.err.startswith("ERROR: there is no profile 'carer'\nTIP: did you mean 'career'?")
+    installation.add_profile("unrouted", "")
+    assert "0 routes of 5" in installation.run("routes", "--profile", "unrouted").out
+    installation.config.write_text("plugins: [\n")
+    assert "not valid YAML" in installation.run("routes", "--profile", "carer").err
+
+
 def test_a_table_without_trouble_is_status_0(installation: Installation) -> None:
     installation.config.write_text(CONFIG.replace("        7: absent\n", ""))
     shown = installation.run("routes")

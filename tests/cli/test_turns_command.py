@@ -183,6 +183,31 @@ def test_without_any_turn_the_next_command_is_about_routes(
     assert shown.out.rstrip().endswith(f": {command}")
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("carer", "TIP: did you mean 'career'? profiles: career, default, finance\n"),
+        ("zzz", "TIP: profiles: career, default, finance\n"),
+        ("../career", "TIP: did you mean 'career'? profiles: career, default, finance\n"),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--failed",), ("--json",)])
+def test_a_name_that_no_profile_has_is_a_wrong_command_line(
+    installation: Installation, name: str, hint: str, more: tuple[str, ...]
+) -> None:
+    record(installation, turn("1f0c2a9b"))
+    shown = installation.run("turns", "--profile", name, *more)
+    assert (shown.status, shown.out) == (2, "")
+    assert shown.err == f"ERROR: there is no profile {name!r}\n{hint}"
+
+
+def test_a_profile_that_was_removed_still_has_its_turns(installation: Installation) -> None:
+    record(installation, turn("1f0c2a9b", profile="removed"))
+    assert listed(installation, "--profile", "removed") == ["1f0c2a9b"]
+    shown = installation.run("turns", "--profile", "removed", "--failed")
+    assert (shown.status, "no recorded turn matches" in shown.out) == (0, True)
+
+
 def _cost(installation: Installation) -> float:
     command = [sys.executable, "-m", "hermes_router.cli", "turns"]
     return min(processor_seconds(command, installation.environ()) for _ in range(3))

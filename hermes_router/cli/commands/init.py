@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from hermes_router.cli.inspect.homes import (
     hermes_installed,
     wrong_interpreter,
 )
+from hermes_router.cli.inspect.profile_facts import guess
 from hermes_router.cli.inspect.seen import SeenConversation
 from hermes_router.cli.setup import cloned_plugin, first_routes, last_edit, plugin_names
 from hermes_router.cli.setup.first_routes import NOBODY, Mapping
@@ -198,7 +200,8 @@ def _want_profiles(home: GatewayHome, mapping: Mapping, create: list[str]) -> No
             raise CommandError(f"{name!r} is not a valid profile name", status=WRONG)
     for profile in mapping.values():
         if profile not in {NOBODY, *create} and not loading.exists(profile, home.root):
-            hint = f"{home.router(f'init --create {profile} ...')} creates it"
+            command = home.router(f"init --create {shlex.quote(profile)} ...")
+            hint = f"{guess(profile, home.root)}{command}"
             raise CommandError(f"there is no profile {profile!r}", hint=hint)
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
-from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
+from hermes_router.cli.status import NEGATIVE, OK
 from hermes_router.cli.terminal import moments
 from hermes_router.cli.terminal.output import flush, paint, say, tip, write
 from hermes_router.hermes.compat.secrets import hider
@@ -63,8 +63,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the entries; return the exit status."""
     home = gateway_home(options.home)
-    if options.profile and not loading.exists(options.profile, home.root):
-        raise CommandError(f"there is no profile {options.profile!r}", status=WRONG)
+    if options.profile is not None:
+        loading.want_known(options.profile, home)
     shower = _Shower(options)
     files = _files(home, options)
     if options.follow:

@@ -8,6 +8,7 @@ import shlex
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
+from hermes_router.cli.inspect.profile_facts import guess
 from hermes_router.cli.place import ids
 from hermes_router.cli.setup import last_edit
 from hermes_router.cli.setup.first_routes import by_hand, loader, route_at
@@ -90,7 +91,8 @@ def _edited(
         hint = f"first: {home.router(f'route remove {shlex.quote(spelled(place))}')}; then add it"
         raise CommandError(message, hint=hint)
     if not loading.exists(options.profile, home.root):
-        hint = home.hermes(f"profile create {shlex.quote(options.profile)}", "default")
+        create = home.hermes(f"profile create {shlex.quote(options.profile)}", "default")
+        hint = f"{guess(options.profile, home.root)}{create}"
         raise CommandError(f"there is no profile {options.profile!r}", hint=hint)
     return route_edit.with_route(text, place, options.profile, load)
 

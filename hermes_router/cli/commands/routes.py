@@ -88,6 +88,9 @@ def run(options: argparse.Namespace) -> int:
     if options.strict:
         raise CommandError("--strict works only together with --check", status=status.WRONG)
     loaded = loading.load(options.home, offline=options.offline)
+    routed = loaded.config.worker_profiles() if loaded.config is not None else [options.profile]
+    if options.profile is not None and options.profile not in routed:
+        loading.want_known(options.profile, loaded.home)
     table = _Table(loaded, options.profile, options.platform)
     if options.json:
         say_json(table.fields())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from hermes_router.cli import parser as commands
+from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.status import OK
 from hermes_router.cli.terminal import moments, tables
@@ -59,6 +60,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the turns; return the exit status."""
     home = gateway_home(options.home)
+    if options.profile is not None:
+        loading.want_known(options.profile, home)
     folder = records.folder_of(home.path)
     found = records.read(folder, options.profile, earliest=options.since)
     chosen = _chosen(found, options)

@@ -13,7 +13,7 @@ from hermes_router.cli.inspect.serving import OFFLINE, Serving, compare, hidden
 from hermes_router.cli.status import WRONG, CommandError
 from hermes_router.config import model as configuration
 from hermes_router.config.model import RouterConfig, vanished
-from hermes_router.errors import ConfigError, Problem, ProfileError
+from hermes_router.errors import ConfigError, Problem, ProfileError, nearest
 from hermes_router.profiles import model
 from hermes_router.routing.table import Route
 from hermes_router.state import running
@@ -151,6 +151,23 @@ def exists(name: str, root: Path) -> bool:
     except ProfileError:
         return False
     return True
+
+
+def want_known(name: str, home: GatewayHome) -> None:
+    """Refuse the name of a profile that does not exist and has no recorded turns either.
+
+    Raises:
+        CommandError: it names the profile with the nearest name, and all profiles.
+    """
+    if exists(name, home.root):
+        return
+    from hermes_router.observe import records  # noqa: PLC0415 - slow, and rarely needed
+
+    if records.has(records.folder_of(home.path), name):
+        return
+    there = ["default", *(each for each in names(home.root) if exists(each, home.root))]
+    hint = nearest(name, there).replace("allowed:", "profiles:")
+    raise CommandError(f"there is no profile {name!r}", hint=hint, status=WRONG)
 
 
 def names(root: Path) -> list[str]:

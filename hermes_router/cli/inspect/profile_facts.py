@@ -100,11 +100,14 @@ def _mend(name: str, root: Path, create: str) -> str:
         return f"rm {quoted}; {create}"
     if home.is_dir():
         return f"mv {quoted} {quoted}.left; {create}"
-    return f"{_guess(name, root)}{create}"
+    return f"{guess(name, root)}{create}"
 
 
-def _guess(name: str, root: Path) -> str:
-    """Return a hint that names the profile with the nearest name, if one is near."""
+def guess(name: str, root: Path) -> str:
+    """Return the first part of a hint before the command that creates a profile.
+
+    It names the profile with the nearest name, if one is near, and is "" if none is.
+    """
     import difflib  # noqa: PLC0415 - for an error only
 
     try:
