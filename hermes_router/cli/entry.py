@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 from hermes_router.cli import status
@@ -32,8 +34,19 @@ def _run(argv: list[str]) -> int:
 
 def run_in_hermes(options: argparse.Namespace) -> NoReturn:
     """Run ``hermes router`` and exit: ``hermes`` returns 0 whatever a plugin's command returns."""
-    output.called_by_hermes()
+    output.called_as(_name_in_hermes(os.environ.get("HERMES_HOME", "")))
     sys.exit(guarded(lambda: _run_or_help(options, options.router_help), sys.argv[1:]))
+
+
+def _name_in_hermes(home: str) -> str:
+    """Return how a person calls the command inside ``hermes``, which has set its own home.
+
+    ``hermes -p NAME`` does so too: without the name, a hint would be about another home.
+    """
+    from hermes_router.profiles.model import profile_name_of  # noqa: PLC0415 - for this case only
+
+    profile = profile_name_of(Path(home))
+    return "hermes router" if profile == "default" else f"hermes -p {profile} router"
 
 
 def _run_or_help(options: argparse.Namespace, print_help: Callable[[TextIO], None]) -> int:

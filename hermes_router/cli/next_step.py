@@ -15,15 +15,16 @@ def next_step() -> str:
         loaded = loading.load(None)
     except CommandError:
         return "hermes-router doctor  (there is no Hermes home yet)"
+    home = loaded.home
     if loaded.config is None:
-        return "hermes-router routes  (the configuration has an error)"
+        return f"{home.router('routes')}  (the configuration has an error)"
     if not _is_enabled(loaded):
-        return "hermes-router enable  (the plugin is not enabled)"
+        return f"{home.router('enable')}  (the plugin is not enabled)"
     if not len(loaded.config.table):
-        return "hermes-router init  (no place has a route yet)"
+        return f"{home.router('init')}  (no place has a route yet)"
     if loaded.gateway is None:
-        return "hermes gateway run  (no gateway is running)"
-    return "hermes-router status  (a gateway is running)"
+        return f"{home.hermes('gateway run')}  (no gateway is running)"
+    return f"{home.router('status')}  (a gateway is running)"
 
 
 def _is_enabled(loaded: loading.Loaded) -> bool:

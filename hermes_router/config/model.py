@@ -11,6 +11,7 @@ Messages for it get a notice, and no other profile answers them.
 from __future__ import annotations
 
 import difflib
+import functools
 import stat
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -113,6 +114,7 @@ def load(
     known_platforms: Container[str] | None = None,
     profile_exists: Callable[[str], bool] | None = None,
     profile_names: Callable[[], Iterable[str]] | None = None,
+    create_profile: Callable[[str], str] = "hermes profile create {}".format,
     launcher_obstacle: Callable[[str], str | None] | None = None,
 ) -> RouterConfig:
     """Read the configuration at *config_path* and the routes file that it names.
@@ -120,7 +122,8 @@ def load(
     A missing file is an empty table. *gateway_profile* is the profile that the gateway process runs
     as: the gateway itself answers what is routed to it. Without *known_platforms*, a platform that
     no known Hermes has gives a warning only. Without *profile_exists*, profiles are not checked.
-    *profile_names* is used for hints only.
+    *profile_names* and *create_profile*, which returns the command that creates a profile, are used
+    for hints only.
     *launcher_obstacle* takes a launcher's name and returns why it does not work here, or None.
 
     Raises:
@@ -132,7 +135,8 @@ def load(
     table, conflicts = RouteTable.index(reader.routes)
     problems = [*reader.problems, *conflicts, *unreachable(reader.routes)]
     problems += [*doubtful(reader.routes), *_unused(reader)]
-    problems += _missing(reader, profile_exists, profile_names, gateway_profile)
+    mend = functools.partial(_mend, names=profile_names, create=create_profile)
+    problems += _missing(reader, profile_exists, mend, gateway_profile)
     problems += _unusable(reader, launcher_obstacle)
     problems.sort(key=lambda p: (p.file != str(path), p.file, p.line, p.column))
     if any(problem.severity == "error" for problem in problems):
@@ -194,7 +198,7 @@ def _targets(reader: ConfigReader) -> dict[str, list[Problem]]:
 def _missing(
     reader: ConfigReader,
     exists: Callable[[str], bool] | None,
-    names: Callable[[], Iterable[str]] | None,
+    mend: Callable[[str], str],
     gateway_profile: str,
 ) -> Iterator[Problem]:
     for profile, places in _targets(reader).items() if exists else ():
@@ -204,7 +208,7 @@ def _missing(
         yield msgspec.structs.replace(
             places[0],
             message=f"the profile {profile!r} does not exist{more}",
-            hint=_mend(profile, names() if names else ()),
+            hint=mend(profile),
             severity="unusable",
             code="missing-profile",
         )
@@ -228,10 +232,12 @@ def _unusable(
             )
 
 
-def _mend(profile: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(profile, list(names), n=1)
+def _mend(
+    profile: str, names: Callable[[], Iterable[str]] | None, create: Callable[[str], str]
+) -> str:
+    close = difflib.get_close_matches(profile, list(names()) if names else [], n=1)
     guess = f"did you mean {close[0]!r}? or " if close else ""
-    return f"{guess}create it: hermes profile create {profile}"
+    return f"{guess}create it: {create(profile)}"
 
 
 def _unused(reader: ConfigReader) -> Iterator[Problem]:

@@ -164,7 +164,8 @@ def test_a_profile_is_made_with_the_gateways_model(seen: Installation) -> None:
     shown = seen.run("init", "--create", "kid", "--map", f"{NEW}=kid")
     assert "created the profile kid" in shown.out, shown.err
     assert "the-model" in (seen.profile("kid") / "config.yaml").read_text()
-    assert "kid" in seen.run("init", "--undo").out
+    undone = seen.run("init", "--undo", "--home", str(seen.home)).out
+    assert f"(kid); to remove one: HERMES_HOME={seen.home} hermes profile delete NAME" in undone
     assert seen.profile("kid").is_dir()
 
 
@@ -191,11 +192,11 @@ def test_a_profile_that_is_made_has_no_router_of_its_own(seen: Installation) -> 
     assert (plugins / "hermes-router").is_dir()
 
 
-def on_a_terminal(installation: Installation, keys: list[tuple[str, str]]) -> str:
+def on_a_terminal(installation: Installation, keys: list[tuple[str, str]], *options: str) -> str:
     """Run `init` on a terminal of its own; press keys when words are shown. Return all output."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "hermes_router.cli", "init"],
+        [sys.executable, "-m", "hermes_router.cli", "init", *options],
         env=installation.environ(TERM="xterm", COLUMNS="120", PROMPT_TOOLKIT_NO_CPR="1"),
         cwd=installation.base,
         stdin=slave,
@@ -251,4 +252,14 @@ def test_a_person_chooses_with_arrows_and_enter(seen: Installation) -> None:
 def test_a_person_who_leaves_changes_nothing(seen: Installation) -> None:
     before = seen.config.read_bytes()
     on_a_terminal(seen, [("Which conversation?", "\x03")])
+    assert seen.config.read_bytes() == before
+
+
+def test_a_python_that_cannot_ask_names_the_options_and_the_home(seen: Installation) -> None:
+    seen.patch("import sys\nsys.modules['prompt_toolkit'] = None\n")
+    before = seen.config.read_bytes()
+    shown = on_a_terminal(seen, [], "--home", str(seen.home)).replace("\r\n", "\n")
+    assert "ERROR: this Python has no prompt_toolkit, which the questions need\n" in shown
+    command = f"hermes-router init --map PLACE=PROFILE --home {seen.home}"
+    assert f"TIP: use options instead: {command}\n" in shown
     assert seen.config.read_bytes() == before

@@ -30,6 +30,7 @@ from hermes_router.cli.setup.parking import park, unpark
 from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
 from hermes_router.cli.terminal import choose
+from hermes_router.cli.terminal.choose import CannotAsk
 from hermes_router.cli.terminal.output import counted, say, say_json, say_table, tip
 from hermes_router.profiles.model import PROFILE_NAME
 from hermes_router.protocol.files.whole_file import replace_file
@@ -109,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
     mapping = _mapping(options.map)
     _want_profiles(home, mapping, options.create)
     if not options.map and choose.can_ask():
-        mapping, asked = first_routes.ask(home, conversations)
+        mapping, asked = _ask(home, conversations)
         options.create += asked
     if options.dry_run:
         say(first_routes.written(home, before, mapping, conversations).removesuffix("\n"))
@@ -117,6 +118,14 @@ def run(options: argparse.Namespace) -> int:
     created = [name for name in options.create if _create(home, name)]
     new = first_routes.written(home, before, mapping, conversations)
     return _carry_out(home, before, new, mapping, created)
+
+
+def _ask(home: GatewayHome, conversations: list[SeenConversation]) -> tuple[Mapping, list[str]]:
+    try:
+        return first_routes.ask(home, conversations)
+    except CannotAsk as error:
+        hint = f"use options instead: {home.router('init --map PLACE=PROFILE')}"
+        raise CommandError(str(error), hint=hint) from error
 
 
 def _carry_out(
@@ -262,11 +271,8 @@ def _undo(home: GatewayHome) -> int:
     file.unlink()
     say(f"{home.config} has the routes that it had before")
     if done.created:
-        names = ", ".join(done.created)
-        say(
-            f"kept: {counted(len(done.created), 'new profile')} ({names}); to remove one: hermes "
-            "profile delete NAME"
-        )
+        kept = f"{counted(len(done.created), 'new profile')} ({', '.join(done.created)})"
+        say(f"kept: {kept}; to remove one: {home.hermes('profile delete NAME', 'default')}")
     tip(f"the running gateway does not change until you restart it: {home.restart}")
     return OK
 

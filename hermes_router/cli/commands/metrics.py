@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect.homes import gateway_home
+from hermes_router.cli.inspect.unanswered import ask
 from hermes_router.cli.status import NO_OUTPUT, OK, CommandError
 from hermes_router.cli.terminal.output import write
-from hermes_router.observe.status.client import ask
 from hermes_router.protocol.files.whole_file import replace_file
 
 _EPILOG = """\
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print or write the figures; return the exit status."""
-    text = ask(gateway_home(options.home).path, "metrics").metrics or ""
+    text = ask(gateway_home(options.home), "metrics").metrics or ""
     if options.output is None:
         write(text.removesuffix("\n"))
         return OK

@@ -12,12 +12,12 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli.commands.turns import outcome
 from hermes_router.cli.inspect import connections
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
-from hermes_router.cli.inspect.unanswered import without_answer
+from hermes_router.cli.inspect.unanswered import ask
 from hermes_router.cli.status import NEGATIVE, OK, CommandError
 from hermes_router.cli.terminal import moments, screen, tables
 from hermes_router.cli.terminal.output import paint, say, say_json, tip
 from hermes_router.observe import records
-from hermes_router.observe.status.client import NoAnswer, ask
+from hermes_router.observe.status.client import NoAnswer
 from hermes_router.observe.status.messages import Profile, Status, Worker
 
 _EPILOG = """\
@@ -67,10 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ask(home: GatewayHome) -> Status:
-    try:
-        answer = ask(home.path).status
-    except NoAnswer as error:
-        raise without_answer(home, error) from error
+    answer = ask(home).status
     if answer is None:
         raise NoAnswer("does not answer", "the gateway sent an invalid answer")
     unconnected = connections.closed(home, answer.pid, answer.uptime)

@@ -56,6 +56,7 @@ def ask(home: GatewayHome, conversations: Sequence[SeenConversation]) -> tuple[M
 
     Raises:
         CommandError: Hermes has seen no conversation yet.
+        CannotAsk: this Python cannot ask questions.
     """
     if not conversations:
         hint = "write a message to the bot in that conversation, then run this again"

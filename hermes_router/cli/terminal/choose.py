@@ -7,10 +7,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from hermes_router.cli.status import CommandError
 from hermes_router.cli.terminal.output import clean
 
 T = TypeVar("T")
+
+
+class CannotAsk(Exception):
+    """Raised when this Python cannot ask questions; its text says why."""
 
 
 def can_ask() -> bool:
@@ -22,10 +25,10 @@ def one_of(question: str, options: Sequence[tuple[T, str]], default: T | None = 
     """Let the person choose one of the options, pairs of (value, label); return its value.
 
     Raises:
-        CommandError: this Python has no prompt_toolkit.
+        CannotAsk: this Python has no prompt_toolkit.
         KeyboardInterrupt: the person pressed Ctrl-C.
     """
-    with _or_flags():
+    with _prompt_toolkit():
         from prompt_toolkit.shortcuts import choice  # noqa: PLC0415 - slow, for a person only
     labels = [(value, clean(label)) for value, label in options]
     return choice(clean(question), options=labels, default=default)
@@ -35,20 +38,18 @@ def text(question: str) -> str:
     """Let the person type a line and return it.
 
     Raises:
-        CommandError: this Python has no prompt_toolkit.
+        CannotAsk: this Python has no prompt_toolkit.
         KeyboardInterrupt: the person pressed Ctrl-C.
     """
-    with _or_flags():
+    with _prompt_toolkit():
         from prompt_toolkit import prompt  # noqa: PLC0415 - slow, for a person only
     return prompt(f"{clean(question)} ").strip()
 
 
 @contextlib.contextmanager
-def _or_flags() -> Iterator[None]:
-    """Name the options that work without questions, if an import in the block fails."""
+def _prompt_toolkit() -> Iterator[None]:
+    """Raise ``CannotAsk`` if an import in the block fails."""
     try:
         yield
     except ImportError as error:
-        hint = "use options instead: hermes-router init --map PLACE=PROFILE"
-        what = "this Python has no prompt_toolkit, which the questions need"
-        raise CommandError(what, hint=hint) from error
+        raise CannotAsk("this Python has no prompt_toolkit, which the questions need") from error

@@ -187,12 +187,12 @@ def note(text: str) -> None:
     _tell("NOTE", "cyan", text)
 
 
-def called_by_hermes() -> None:
-    """Make all hints name the command ``hermes router`` from now on, not ``hermes-router``.
+def called_as(name: str) -> None:
+    """Make all hints name the command ``name`` from now on, such as ``hermes router``.
 
     A person who started it so may not have ``hermes-router`` on PATH.
     """
-    _names.append("hermes router")
+    _names.append(name)
 
 
 def clean(text: str) -> str:

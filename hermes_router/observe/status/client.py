@@ -19,7 +19,8 @@ class NoAnswer(RouterError):
     """The gateway gave no answer; ``state`` is the reason in a few words.
 
     It is ``not running``, ``stale``, ``not allowed``, ``does not answer`` or ``another version``.
-    The commands add ``without router`` for a gateway that runs without the router.
+    The commands add ``without router`` for a gateway that runs without the router, and the hints
+    that name a command: only they know how a person calls it.
     """
 
     def __init__(self, state: str, message: str, *, where: str = "", hint: str = "") -> None:
@@ -38,33 +39,21 @@ def ask(home: Path, what: str = "status", *, seconds: float = _SECONDS) -> messa
         line = _exchange(path, messages.encode(messages.Ask(ask=what)), seconds)
         answer = messages.decode_answer(line)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NoAnswer(
-            "not running",
-            "no gateway with hermes-router is running here",
-            hint="start it: hermes gateway run; if that does not help: hermes-router doctor",
-        ) from error
+        message = "no gateway with hermes-router is running here"
+        raise NoAnswer("not running", message) from error
     except ConnectionRefusedError as error:
-        raise NoAnswer(
-            "stale",
-            "the gateway that ran here was killed",
-            where=str(path),
-            hint="hermes gateway run",
-        ) from error
+        message = "the gateway that ran here was killed"
+        raise NoAnswer("stale", message, where=str(path)) from error
     except PermissionError as error:
         hint = "run this as the user that runs the gateway"
         raise NoAnswer(
             "not allowed", "another user runs the gateway", where=str(path), hint=hint
         ) from error
     except (OSError, msgspec.MsgspecError) as error:
-        raise NoAnswer(
-            "does not answer",
-            f"the gateway does not answer: {error}",
-            where=str(path),
-            hint="it may be very busy, or hang; see: hermes-router logs --since 5m",
-        ) from error
+        message = f"the gateway does not answer: {error}"
+        raise NoAnswer("does not answer", message, where=str(path)) from error
     if answer.error is not None:
-        hint = "the gateway runs another version of hermes-router: restart it"
-        raise NoAnswer("another version", answer.error, hint=hint)
+        raise NoAnswer("another version", answer.error)
     return answer
 
 

@@ -35,7 +35,7 @@ def test_hints_name_the_command_that_was_called(monkeypatch: pytest.MonkeyPatch)
     hint = "hermes-router enable --home x, then hermes-router routes; hermes-router is a plugin"
     monkeypatch.setattr(output, "_names", [])
     assert output.clean(hint) == hint
-    output.called_by_hermes()
+    output.called_as("hermes router")
     assert output.clean(hint) == (
         "hermes router enable --home x, then hermes router routes; hermes-router is a plugin"
     )
