@@ -118,7 +118,7 @@ class Overview:
         if config is not None:
             routes = sum(r.enabled and r.profile == name for r in config.table.routes)
         settings = Settings() if config is None else config.settings(name)
-        waiting = self._dispatcher.waiting(name)[:_MOST_WAITING]
+        waiting = list(self._waiting(name))
         return messages.Profile(
             name=name,
             routes=routes,
@@ -127,12 +127,19 @@ class Overview:
             start_problem=start_problem,
             concurrent_turns=settings.limits.concurrent_turns,
             workers=workers,
-            waiting=[round(time.monotonic() - since, 1) for since in waiting],
+            waiting=[message.seconds for message in waiting],
+            waiting_places=waiting,
             unexpected_ends=self._workers.unexpected_ends.of(name),
             refused_calls=refused_calls[name],
             today=self._figures.today(name),
             last_failure=self._figures.failures.get(name),
         )
+
+    def _waiting(self, profile: str) -> Iterator[messages.WaitingPlace]:
+        now = time.monotonic()
+        for message in self._dispatcher.waiting(profile)[:_MOST_WAITING]:
+            seconds = round(now - message.received, 1)
+            yield messages.WaitingPlace(place=message.where, seconds=seconds)
 
     async def _problems(self, name: str) -> tuple[str, str]:
         """Return why a profile cannot be used, and why its workers cannot be started; "" if not."""
@@ -258,6 +265,7 @@ def _worker(turn: Turn) -> messages.Worker:
         turn=turn.id,
         place=report.place or report.session,
         phase=max(reached, key=lambda name: reached[name], default="queue"),
+        waits_for_person=turn.waits_for_person,
         age=round(turn.story.seconds if answers_again else turn.age, 1),
     )
 

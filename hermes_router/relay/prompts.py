@@ -185,6 +185,11 @@ class OpenPrompts:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def waits(self) -> bool:
+        """True while the turn waits for a person to answer an approval or a question."""
+        return self._waits
+
     # -- showing -------------------------------------------------------------------------------
 
     async def ask(

@@ -20,8 +20,9 @@ import anyio
 
 from hermes_router.config.settings import Settings
 from hermes_router.errors import WorkerError, WorkerStartError
+from hermes_router.relay.delivery_policy import spelled
 from hermes_router.tasks import BackgroundTasks
-from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy
+from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy, Waiting
 from hermes_router.turns.notices import has_to_wait
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
@@ -65,14 +66,15 @@ class Dispatcher:
         """All turns and jobs that have not ended, also those whose worker is not started yet."""
         return frozenset(self._turns)
 
-    def waiting(self, profile: str) -> list[float]:
-        """Return when each message that waits for a turn of the profile, or in one, arrived.
+    def waiting(self, profile: str) -> list[Waiting]:
+        """Return the messages that wait for a turn of the profile, or in one, the oldest first.
 
-        One waits in a turn while its worker answers an earlier message of the same place. The times
-        are in monotonic seconds, the oldest first.
+        One waits in a turn while its worker answers an earlier message of the same place.
         """
         turns = [turn for turn in self.turns if turn.conversation.profile.name == profile]
-        in_turns = [arrived for turn in turns for arrived in turn.waiting]
+        in_turns = [
+            Waiting(since, _where(turn.conversation)) for turn in turns for since in turn.waiting
+        ]
         return sorted([*self._gates.of(profile).waiting(), *in_turns])
 
     def resize(self, turns: int) -> None:
@@ -288,7 +290,7 @@ class Dispatcher:
             await self._services.workers.make_room()
         return await self._gates.of(conversation.profile.name).enter(
             _lane_key(conversation),
-            inbound.received,
+            Waiting(inbound.received, _where(conversation)),
             settings.limits,
             at_once=inbound.at_once,
             told=told,
@@ -309,6 +311,11 @@ class Dispatcher:
         await turn.answered.wait()
         self._services.workers.replenish(turn.conversation.profile.name)
         place.leave()
+
+
+def _where(conversation: Conversation) -> str:
+    origin = conversation.sender.origin
+    return conversation.key if origin is None else spelled(origin)
 
 
 def _lane_key(conversation: Conversation) -> str:

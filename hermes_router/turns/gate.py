@@ -11,6 +11,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hermes_router.config.settings import Limits
 from hermes_router.errors import RouterError
@@ -31,10 +32,17 @@ class StoppedWaiting(RouterError):
     """A person sent /stop while this message waited for its turn, so no worker gets the message."""
 
 
+class Waiting(NamedTuple):
+    """A message that waits for a place: when it arrived, in monotonic seconds, and where."""
+
+    received: float
+    where: str
+
+
 @dataclass(eq=False, slots=True)
 class _Waiter:
     lane: str
-    received: float
+    message: Waiting
     allowed: int
     place: asyncio.Future[None]
 
@@ -109,14 +117,14 @@ class Gate:
         """How many messages of the profile wait for a place."""
         return len(self._waiting)
 
-    def waiting(self) -> list[float]:
-        """Return the arrival times of the waiting messages, oldest first; monotonic seconds."""
-        return sorted(waiter.received for waiter in self._waiting)
+    def waiting(self) -> list[Waiting]:
+        """Return the messages that wait, oldest first."""
+        return sorted(waiter.message for waiter in self._waiting)
 
     async def enter(
         self,
         lane: str,
-        received: float,
+        message: Waiting,
         limits: Limits,
         *,
         at_once: bool,
@@ -133,7 +141,7 @@ class Gate:
         full = self.running >= limits.concurrent_turns
         if not at_once and (full or self._waiting or self._gates.full):
             ahead = self._ahead_of(self.count, limits.concurrent_turns)
-            await self._wait(lane, received, limits, ahead, told)
+            await self._wait(lane, message, limits, ahead, told)
         else:
             self._take()
         return Place(self)
@@ -166,7 +174,7 @@ class Gate:
     async def _wait(
         self,
         lane: str,
-        received: float,
+        message: Waiting,
         limits: Limits,
         ahead: int,
         told: Callable[[int], object],
@@ -175,7 +183,7 @@ class Gate:
             raise TooBusy(self._profile, limits.queue, ahead=ahead)
         told(ahead)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(lane, received, limits.concurrent_turns, place)
+        waiter = _Waiter(lane, message, limits.concurrent_turns, place)
         self._waiting.append(waiter)
         try:
             await place

@@ -124,6 +124,11 @@ class Turn:
         """When each message that waits in the worker was accepted, in monotonic seconds."""
         return self._receiver.taken.waiting()
 
+    @property
+    def waits_for_person(self) -> bool:
+        """True while the turn waits for a person to answer an approval or a question."""
+        return self._session.prompts.waits
+
     def told_of(self, inbound: EventSender) -> bool:
         """Return True if the notice about the turn's failure was the answer to this message.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 import msgspec
@@ -32,7 +32,10 @@ exit status: 0 the gateway runs, 1 it does not run, or does not answer
 """
 
 _SECONDS = 2.0
+#: How many places are listed in which a message waits.
+_MOST_PLACES = 10
 _HEAD = ("PROFILE", "PID", "ROLE", "TURN", "PLACE", "PHASE", "AGE", "MEM", "CPU")
+_HEAD_WAITING = ("PROFILE", "PLACE", "WAITING FOR A TURN")
 _HEAD_IDLE = ("PROFILE", "PID", "ROLE", "AGE", "MEM", "CPU")
 
 
@@ -135,12 +138,11 @@ def show(now: Status, command: Callable[[str], str] = "hermes-router {}".format)
         return
     _show_profiles(now)
     workers = [(profile.name, worker) for profile in now.profiles for worker in profile.workers]
-    _show_workers(_HEAD, [_row(name, worker) for name, worker in workers if worker.turn])
+    _show_rows(_HEAD, [_row(name, worker) for name, worker in workers if worker.turn])
+    _show_waiting(now)
     for line in _failures(now, command):
         say(line)
-    _show_workers(
-        _HEAD_IDLE, [_idle_row(name, worker) for name, worker in workers if not worker.turn]
-    )
+    _show_rows(_HEAD_IDLE, [_idle_row(name, worker) for name, worker in workers if not worker.turn])
 
 
 def _show_closed(now: Status, command: Callable[[str], str]) -> None:
@@ -164,7 +166,8 @@ def _show_profiles(now: Status) -> None:
 
 
 def _profile_row(profile: Profile) -> tuple[str, ...]:
-    busy = sum(worker.role == "busy" for worker in profile.workers)
+    # A turn that waits for a person takes no place among the profile's turns.
+    busy = sum(w.role == "busy" and not w.waits_for_person for w in profile.workers)
     waiting = ""
     if profile.waiting:
         waiting = f"{len(profile.waiting)}, {moments.span(max(profile.waiting))}"
@@ -181,10 +184,23 @@ def _profile_row(profile: Profile) -> tuple[str, ...]:
     )
 
 
-def _show_workers(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _show_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if rows:
         say()
         tables.show(head, rows)
+
+
+def _show_waiting(now: Status) -> None:
+    """Show where messages wait for a free turn, the oldest first, and how many more there are."""
+    waiting = [(profile.name, each) for profile in now.profiles for each in profile.waiting_places]
+    waiting.sort(key=lambda pair: pair[1].seconds, reverse=True)
+    rows = [
+        (name, message.place, moments.span(message.seconds))
+        for name, message in waiting[:_MOST_PLACES]
+    ]
+    _show_rows(_HEAD_WAITING, rows)
+    if len(waiting) > len(rows):
+        say(paint(f"{len(waiting) - len(rows)} more", "dim"))
 
 
 def _row(name: str, worker: Worker) -> tuple[str, ...]:
@@ -194,7 +210,7 @@ def _row(name: str, worker: Worker) -> tuple[str, ...]:
         worker.role,
         worker.turn,
         worker.place,
-        worker.phase,
+        "asks a person" if worker.waits_for_person else worker.phase,
         moments.span(worker.age),
         _bytes(worker.memory),
         moments.span(worker.cpu),

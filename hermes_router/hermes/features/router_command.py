@@ -7,7 +7,7 @@ in other places: to route a place, you need its id.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,6 @@ def _turn(turn: TurnReport) -> str:
     return f"{when}[{turn.turn}] {OUTCOMES.get(turn.outcome, turn.outcome)}{seconds}{by}"
 
 
-def _messages(waiting: list[float]) -> str:
+def _messages(waiting: Sequence[object]) -> str:
     """Return how many messages wait, in words."""
     return "1 message waits" if len(waiting) == 1 else f"{len(waiting)} messages wait"

@@ -30,7 +30,8 @@ class Worker(msgspec.Struct, kw_only=True):
     """A process of a profile, with its descendants.
 
     ``role`` is ``template``, ``ready``, ``busy``, ``resident``, ``leaving`` or ``job``. ``age`` and
-    ``cpu`` are in seconds, ``memory`` is in bytes.
+    ``cpu`` are in seconds, ``memory`` is in bytes. ``waits_for_person`` is True while nobody has
+    answered an approval or a question of the turn.
     """
 
     pid: int
@@ -38,14 +39,23 @@ class Worker(msgspec.Struct, kw_only=True):
     turn: str = ""
     place: str = ""
     phase: str = ""
+    waits_for_person: bool = False
     age: float = 0.0
     memory: int = 0
     cpu: float = 0.0
 
 
+class WaitingPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a message waits for a free turn of its profile, and for how many seconds so far."""
+
+    place: str
+    seconds: float
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """A routed profile. ``waiting`` has the seconds that each waiting message has waited so far.
 
+    ``waiting_places`` also says where they wait; an older gateway does not tell it.
     ``start_problem`` says why its workers cannot be started. ``unexpected_ends`` counts processes
     that ended by themselves with an error, ``refused_calls`` calls that its workers may not make.
     """
@@ -58,6 +68,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     concurrent_turns: int = 0
     workers: list[Worker] = []
     waiting: list[float] = []
+    waiting_places: list[WaitingPlace] = []
     unexpected_ends: int = 0
     refused_calls: int = 0
     today: Today = Today()

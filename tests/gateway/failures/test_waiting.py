@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage, start_cold
+from tests.gateway.operate.test_commands import command
 from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 from tests.kit.model.directives import tool
 
@@ -70,6 +74,36 @@ def test_a_turn_that_waits_for_a_person_leaves_its_place(stage: Stage) -> None:
     stage.telegram.wait_reply(FORUM, CAREER, contains="tool said", after=seq, timeout=150)
 
 
+def career_of(stage: Stage) -> dict[str, Any]:
+    """Return what `hermes-router status` says of career now."""
+    found: list[dict[str, Any]] = json.loads(command(stage, "status", "--json").stdout)["profiles"]
+    [career] = [profile for profile in found if profile["name"] == "career"]
+    return career
+
+
+def test_the_status_says_which_turn_waits_for_a_person(stage: Stage) -> None:
+    prompt = stage.prompted(ASK, CAREER)
+    [asks] = [worker for worker in career_of(stage)["workers"] if worker["waits_for_person"]]
+    assert (asks["role"], asks["place"]) == ("busy", f"telegram:{FORUM}:{CAREER}")
+    shown = command(stage, "status").stdout
+    assert re.search(rf"^career .* {asks['turn']} .* asks a person ", shown, re.MULTILINE), shown
+    assert re.search(r"^career +2 +0/1 ", shown, re.MULTILINE), shown
+    seq = stage.telegram.seq
+    stage.telegram.click(prompt, "Deny")
+    stage.telegram.wait_reply(FORUM, CAREER, contains="tool said", after=seq, timeout=150)
+    assert not any(worker["waits_for_person"] for worker in career_of(stage)["workers"])
+
+
+def test_the_status_says_where_a_message_waits_for_a_turn(stage: Stage) -> None:
+    with held(stage) as seq:
+        career = career_of(stage)
+        [waiting] = career["waiting_places"]
+        assert waiting["place"] == f"telegram:{FORUM}:{OTHER}"
+        assert [waiting["seconds"]] == career["waiting"]
+    stage.telegram.wait_reply(FORUM, OTHER, contains="in line", after=seq, timeout=150)
+    assert career_of(stage)["waiting_places"] == []
+
+
 def test_a_command_without_a_model_waits_for_nobody(stage: Stage) -> None:
     with busy(stage) as seq:
         stage.telegram.say("/profile", chat_id=FORUM, thread_id=OTHER)
@@ -110,8 +144,8 @@ def test_a_message_that_waits_is_answered_in_its_turn(stage: Stage) -> None:
 
 def test_a_command_without_a_model_waits_for_no_message_of_its_own_topic(stage: Stage) -> None:
     with held(stage) as seq:
-        for command, answer in COMMANDS.items():
-            stage.telegram.say(command, chat_id=FORUM, thread_id=OTHER)
+        for words, answer in COMMANDS.items():
+            stage.telegram.say(words, chat_id=FORUM, thread_id=OTHER)
             stage.telegram.wait_reply(
                 FORUM, OTHER, contains=answer, after=seq, timeout=ANSWER_SECONDS
             )

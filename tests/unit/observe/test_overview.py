@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from hermes_router.observe.overview import Overview
 from hermes_router.observe.status import messages
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.relay import refused_calls
+from hermes_router.turns.gate import Waiting
 from hermes_router.turns.story import TurnReport
 from hermes_router.workers.memory_watch import Memory, MemoryWatch
 from hermes_router.workers.pool import WorkerPool
@@ -40,10 +42,11 @@ class Router:
     home: Path
     pool: WorkerPool = field(default_factory=lambda: WorkerPool({}, budget=0))
     figures: Figures = field(default_factory=Figures)
-    arrived: list[float] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    turns: list[Any] = field(default_factory=list)
 
     def overview(self) -> Overview:
-        dispatcher = SimpleNamespace(turns=frozenset(), waiting=self._waiting)
+        dispatcher = SimpleNamespace(turns=self.turns, waiting=self._waiting)
         watcher = SimpleNamespace(snapshot=load(self.home / "config.yaml"), error=None)
         versions = {"router": "1.0", "hermes": "0.22.2"}
         return Overview(
@@ -55,8 +58,8 @@ class Router:
             lambda: versions,
         )
 
-    def _waiting(self, profile: str) -> list[float]:
-        return self.arrived if profile == "career" else []
+    def _waiting(self, profile: str) -> list[Waiting]:
+        return self.waiting if profile == "career" else []
 
     async def profile(self, name: str = "career") -> messages.Profile:
         now = await self.overview().now()
@@ -99,13 +102,65 @@ def report(turn: str, outcome: str = "answered", **fields: Any) -> TurnReport:
 async def test_waiting_messages_are_counted_with_the_longest_wait(
     router: Router, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    router.arrived = [time.monotonic() - 95, time.monotonic() - 4]
+    now = time.monotonic()
+    router.waiting = [Waiting(now - 95, "telegram:1:6"), Waiting(now - 4, "telegram:1:7")]
     oldest, newest = (await router.profile()).waiting
     assert 95 <= oldest < 97
     assert 4 <= newest < 6
     shown = await router.shown(capsys)
     assert re.search(r"^career +1 +0/\d+ +2, 9[56]\.\d s", shown, re.MULTILINE), shown
     assert (await router.profile("systems")).waiting == []
+
+
+async def test_the_places_are_listed_in_which_messages_wait(
+    router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = time.monotonic()
+    router.waiting = [Waiting(now - 95 + n, f"telegram:1:{n}") for n in range(12)]
+    career = await router.profile()
+    told = career.waiting_places
+    assert [each.place for each in told] == [f"telegram:1:{n}" for n in range(12)]
+    assert 95 <= told[0].seconds < 97
+    assert [each.seconds for each in told] == career.waiting
+    shown = await router.shown(capsys)
+    rows = re.findall(r"^career +(telegram:1:\d+) +(\d\d\.\d) s$", shown, re.MULTILINE)
+    assert [place for place, _ in rows] == [f"telegram:1:{n}" for n in range(10)]
+    assert shown.splitlines()[-1] == "2 more"
+    router.waiting = router.waiting[:10]
+    assert " more" not in await router.shown(capsys)
+
+
+def turn_that(*, waits: bool) -> Any:
+    """Return what the status looks at in a turn that has asked the model."""
+    story = SimpleNamespace(
+        report=TurnReport(turn="1f0c2a9b", profile="career", place="telegram:1:6"),
+        phases=lambda phases: phases,
+    )
+    return SimpleNamespace(
+        id="1f0c2a9b",
+        pid=None,
+        story=story,
+        phases={"start": 0.1, "ready": 0.2, "model_request": 0.3},
+        conversation=SimpleNamespace(profile=SimpleNamespace(name="career")),
+        resident=False,
+        answered=asyncio.Event(),
+        age=12.0,
+        waits_for_person=waits,
+    )
+
+
+@pytest.mark.parametrize(
+    ("waits", "phase", "busy"), [(True, "asks a person", 0), (False, "model_request", 1)]
+)
+async def test_a_turn_that_waits_for_a_person_is_told_from_one_that_works(
+    router: Router, capsys: pytest.CaptureFixture[str], waits: bool, phase: str, busy: int
+) -> None:
+    router.turns = [turn_that(waits=waits)]
+    [worker] = (await router.profile()).workers
+    assert (worker.waits_for_person, worker.phase) == (waits, "model_request")
+    shown = await router.shown(capsys)
+    assert re.search(rf"1f0c2a9b +telegram:1:6 +{phase} ", shown), shown
+    assert re.search(rf"^career +1 +{busy}/\d", shown, re.MULTILINE), shown
 
 
 async def test_the_last_failure_is_shown_with_the_turn_whose_log_tells_why(
@@ -291,3 +346,19 @@ async def test_the_metrics_say_whether_routing_is_closed(router: Router) -> None
 def test_a_status_of_an_older_router_can_be_read() -> None:
     old = msgspec.json.encode({"status": {"pid": 1, "home": "/h", "uptime": 2.0}})
     assert messages.decode_answer(old).status == messages.Status(pid=1, home="/h", uptime=2.0)
+
+
+async def test_a_client_of_an_older_router_can_read_the_status(router: Router) -> None:
+    """It knows the fields of the first version; further ones must not disturb it."""
+    worker = msgspec.defstruct("Worker", [("pid", int), ("role", str), ("phase", str)])
+    fields = [("name", str), ("workers", list[worker]), ("waiting", list[float])]  # type: ignore[valid-type]
+    profile = msgspec.defstruct("Profile", fields)
+    status = msgspec.defstruct("Status", [("pid", int), ("profiles", list[profile])])  # type: ignore[valid-type]
+    answer = msgspec.defstruct("Answer", [("status", status)])
+    router.waiting = [Waiting(time.monotonic() - 3, "telegram:1:6")]
+    router.turns = [turn_that(waits=True)]
+    told = messages.encode(await router.overview().answer(messages.Ask()))
+    read: Any = msgspec.json.decode(told, type=answer)
+    career = read.status.profiles[0]
+    assert (career.name, career.workers[0].phase) == ("career", "model_request")
+    assert 3 <= career.waiting[0] < 5

@@ -147,6 +147,21 @@ async def test_a_click_is_told_to_the_worker_by_its_call_and_only_once(world: Wo
     assert (len(worker), len(other)) == (0, 1)
 
 
+async def test_a_turn_waits_while_an_approval_or_a_question_is_open(world: World) -> None:
+    worker = world.worker()
+    await world.ask(worker, 1, "model_picker", providers=[])
+    waited = [worker.waits]  # nobody has to choose a model before the turn goes on
+    approval = await world.ask(worker, 2, "exec_approval", command="x")
+    await world.ask(worker, 3, "clarify", question="?")
+    waited.append(worker.waits)
+    worker.answer(approval, "once")
+    waited.append(worker.waits)
+    worker.note(msg.Closed(call=3))
+    waited.append(worker.waits)
+    await gone(worker)
+    assert waited == [False, True, True, False]
+
+
 async def test_a_person_who_wants_to_type_leaves_the_question_open(world: World) -> None:
     worker = world.worker()
     prompt = await world.ask(worker, 1, "clarify", question="?", choices=["a", 2])

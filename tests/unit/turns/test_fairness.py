@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hermes_router.config.settings import Limits
 from hermes_router.turns.capacity import derived, machine_bytes, turns_at_once
-from hermes_router.turns.gate import Gates, Place, TooBusy
+from hermes_router.turns.gate import Gates, Place, TooBusy, Waiting
 
 LIMITS = Limits(concurrent_turns=4, queue=8)
 
@@ -43,7 +43,11 @@ class Hall:
     async def _enter(self, name: str) -> None:
         try:
             place = await self.gates.of(name[0]).enter(
-                name, 0.0, LIMITS, at_once=False, told=lambda ahead: self.told.update({name: ahead})
+                name,
+                Waiting(0.0, ""),
+                LIMITS,
+                at_once=False,
+                told=lambda ahead: self.told.update({name: ahead}),
             )
         except TooBusy as refusal:
             self.refused[name] = refusal.ahead

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from hermes_router.config.settings import Limits
-from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy
+from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy, Waiting
 
 TWO = Limits(concurrent_turns=2, queue=2)
 ONE = Limits(concurrent_turns=1, queue=2)
@@ -58,7 +58,11 @@ class Door:
     async def _enter(self, message: Message, lane: str, received: float, at_once: bool) -> None:
         try:
             message.place = await self.gate.enter(
-                lane, received, self._limits, at_once=at_once, told=message.told.append
+                lane,
+                Waiting(received, f"place of {lane}"),
+                self._limits,
+                at_once=at_once,
+                told=message.told.append,
             )
         except (TooBusy, StoppedWaiting) as failure:
             message.failure = failure
@@ -75,7 +79,7 @@ async def test_as_many_turns_run_as_may_and_the_next_waits_and_is_told() -> None
     async with door(TWO) as before:
         first, second, third = [await before.comes() for _ in range(3)]
         assert None not in {first.place, second.place}
-        assert before.gate.waiting() == [3.0]
+        assert before.gate.waiting() == [Waiting(3.0, "place of lane")]
         assert (first.told, second.told, third.told) == ([], [], [2])
         await before.leaves(first)
         assert third.place is not None
@@ -155,7 +159,9 @@ async def test_who_is_cancelled_while_it_is_given_a_place_leaves_none_taken() ->
     async with door(ONE) as before:
         first = await before.comes()
         second = asyncio.ensure_future(
-            before.gate.enter("lane", 2.0, ONE, at_once=False, told=lambda _ahead: None)
+            before.gate.enter(
+                "lane", Waiting(2.0, ""), ONE, at_once=False, told=lambda _ahead: None
+            )
         )
         third = await before.comes()
         assert first.place is not None
