@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.roots import ordinary_user
-from tests.tools.bench import alone, chart, routing, sides, table
+from tests.tools.bench import alone, chart, ledger, routing, sides, table
 from tests.tools.bench.__main__ import FULL, _options, chosen
 from tests.tools.bench.figures import FIGURES, first_turn, throughput, warm_turn
 from tests.tools.bench.processes import cpu_seconds, memory, tree
@@ -169,6 +169,13 @@ def test_the_dispatcher_alone_is_compared_with_a_bare_exchange() -> None:
     assert 0 < found["frames held in the gateway"].router <= 3
     text = table.as_text(Results([]), [], lines)
     assert "a 20 MB document out" in text
+
+
+def test_the_ledger_is_compared_with_one_line_that_is_synced() -> None:
+    entering, later = ledger.measure(5)
+    assert all(value for value in (entering.bare, entering.router, later.router))
+    text = table.as_text(Results([]), [], [entering, later])
+    assert "entering a message in the ledger" in text
 
 
 def test_finding_a_route_is_timed_for_each_size() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.kit.stopping import ended_by_signals
-from tests.tools.bench import alone, chart, routing, table
+from tests.tools.bench import alone, chart, ledger, routing, table
 from tests.tools.bench.figures import FIGURES, Figure
 from tests.tools.bench.rounds import Plan, Results, expected, run
 
@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     everything = not (options.only or options.routing or options.alone)
     timings = routing.measure() if options.routing or everything else []
-    lines = alone.measure() if options.alone or (everything and not options.quick) else []
+    lines = []
+    if options.alone or (everything and not options.quick):
+        lines = [*alone.measure(), *ledger.measure()]
     if options.svg is not None:
         options.svg.write_text(chart.as_svg(results.figures), "utf-8")
     data = json.dumps(table.as_data(results, timings, lines))
@@ -56,7 +58,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--turns", type=int, help="that many turns in each round")
     parser.add_argument("--only", help="the figures with these numbers, like 1,2,8")
     parser.add_argument("--routing", action="store_true", help="the routing table alone")
-    parser.add_argument("--alone", action="store_true", help="the dispatcher without Hermes alone")
+    parser.add_argument("--alone", action="store_true", help="the dispatcher and the ledger alone")
     parser.add_argument(
         "--json",
         nargs="?",

@@ -71,8 +71,8 @@ while not isinstance(hear(), msg.Result): pass
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """One line: what, of both sides, and what their ratio should be; without a bare side, what the
-    value should be."""
+    """One line: what, of both sides, and what their ratio should be; without a bare side, or with
+    a unit in the target, what the router's value should be."""
 
     number: str
     what: str

@@ -138,7 +138,7 @@ def _alone(lines: Sequence[Alone]) -> str:
     ]
     head = (
         "The dispatcher alone, with a worker that is a script, against a bare spawn and exchange;\n"
-        "medians over the rounds"
+        "13: the ledger, against one line that is synced; medians over the rounds, or the messages"
     )
     return table(head, ("#", "figure", "bare", "router", "ratio", "target"), rows)
 
