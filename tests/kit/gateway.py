@@ -102,15 +102,38 @@ class Gateway:
         Raises GatewayFailedError when it ends before that, or has not asked within ``timeout``
         seconds.
         """
-        telegram, before, begin = self.root.telegram, self.root.telegram.seq, time.monotonic()
+        before, begin = self.root.telegram.seq, time.monotonic()
+        self._process = self._spawn(self.command)
+        self._wait_polling(self._process, before, begin + timeout)
+        self.started_in = time.monotonic() - begin
+        return self
+
+    def replace(self, timeout: float = START_TIMEOUT) -> Self:
+        """Start a gateway with ``--replace``, and return when it asks for updates in its place.
+
+        Raises GatewayFailedError as :meth:`start` does, or when the gateway before it lives on.
+        """
+        before, deadline = self._process, time.monotonic() + timeout
+        if before is None:
+            raise RuntimeError("the gateway is not running")
+        self._process = self._spawn([*self.command, "--replace"])
+        try:
+            before.wait(timeout)
+        except subprocess.TimeoutExpired:
+            before.kill()
+            before.wait(STOP_TIMEOUT)
+            raise GatewayFailedError(f"it was not replaced in {timeout} s\n{self.tail()}") from None
+        self._wait_polling(self._process, self.root.telegram.seq, deadline)
+        return self
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         self._entered.add(self)
         if self._forbidden:
             raise GatewayFailedError("no more gateways are to be started")
-        command = self.command
         if self.ordinary_user:
             command = as_ordinary_user(command, self.root.base)
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -119,19 +142,22 @@ class Gateway:
                 cwd=self.root.base / "home",
                 start_new_session=True,
             )
+
+    def _wait_polling(self, process: subprocess.Popen[bytes], after: int, deadline: float) -> None:
+        """Wait for the first getUpdates behind ``after`` while the process lives."""
         while True:
-            left = timeout - (time.monotonic() - begin)
+            left = deadline - time.monotonic()
             try:
-                telegram.wait_polling(self.root.token, after=before, timeout=max(0, min(left, 0.5)))
+                self.root.telegram.wait_polling(
+                    self.root.token, after=after, timeout=max(0, min(left, 0.5))
+                )
             except TimeoutError:
-                code = self._process.poll()
+                code = process.poll()
                 if code is not None or left <= 0:
-                    what = f"no getUpdates in {timeout} s" if code is None else f"exited: {code}"
+                    what = "no getUpdates in time" if code is None else f"exited: {code}"
                     raise GatewayFailedError(f"{what}\n{self.tail()}") from None
             else:
-                break
-        self.started_in = time.monotonic() - begin
-        return self
+                return
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> int | None:
         """Send SIGTERM, wait, then kill every process of this root; returns the exit code.

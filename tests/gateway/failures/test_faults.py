@@ -1,27 +1,51 @@
 """Moments of a turn, and what ends in them: a table of what the chat saw, a row for each pair.
 
 ``make faults`` prints it. A row passes if the chat saw exactly what is promised, in at most so many
-seconds, and another profile was answered right after. What ends a gateway ends it in all moments
-at once, each of them in a topic of its own: its starts are what the tests of this file cost.
+seconds; if another profile answered each message meanwhile, or right after where the gateway itself
+ended; and if nothing is left over. What ends a gateway ends it in all moments at once, each of them
+in a topic of its own: its starts are what the tests of this file cost.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.gateway.conftest import CAREER, SYSTEMS, Stage, build_stage, start_cold
-from tests.gateway.failures.outcomes import NOTE, QUIET, said, steps, wait_said, wait_step
-from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from hermes_router.workers import launchers
+from tests.gateway.conftest import (
+    ANSWER_SECONDS,
+    BOXED,
+    Stage,
+    add_boxed,
+    build_stage,
+    open_messages,
+    start_cold,
+)
+from tests.gateway.failures import ends
+from tests.gateway.failures.ends import End
+from tests.gateway.failures.moments import (
+    LATE,
+    SECOND,
+    TOOL,
+    Case,
+    Moment,
+    accepted,
+    brought_about,
+    model_asked,
+    reply_sent,
+    tool_runs,
+)
+from tests.gateway.failures.outcomes import NOTE, QUIET
+from tests.kit import FORUM, USER, FakeModel, FakeTelegram
+from tests.kit.model.script import spoken
 from tests.kit.waiting import wait_until
 
 #: Where ``make faults`` wants a line for each row.
@@ -31,17 +55,11 @@ RECOVERY_SECONDS = 150.0
 #: A test starts the gateway up to two times.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("clean")]
 
-#: What Hermes says in a chat whose turn its stop interrupts, on each version.
-GOING = ("Gateway shutting down", "Gateway restarting", "Shutdown notice")
-
 ANSWER, LINE = "answered", "one line"
+BOTH = f"{LINE}, {ANSWER}"
 
-
-FIRST, SECOND = CAREER, 41
-"""Topics of a profile whose workers are prepared."""
-
-LATE = 42
-"""The topic of a profile whose workers take seconds until they begin."""
+#: A topic that stays with the profile late when another one is taken from it.
+HOME_OF_LATE = 43
 
 
 @pytest.fixture(scope="module")
@@ -50,169 +68,165 @@ def prepared(
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
     stage.root.add_profile("late", model="late-model", api_key="late-key")
-    routes = {str(SECOND): "career", str(LATE): "late"}
+    stage.root.profiles["career"].configure({"approvals": {"mode": "off"}})
+    # The last place of a profile is its home channel: Hermes tells one that has none of that.
+    routes = {str(SECOND): "career", str(LATE): "late", str(HOME_OF_LATE): "late"}
     stage.root.configure(
         {
-            "gateway": {"profile_routes": {"telegram": {str(FORUM): routes}}},
+            "gateway": {"profile_routes": {"telegram": {str(FORUM): routes, str(USER): "systems"}}},
+            "hermes_router": {"profiles": {"career": {"limits": ends.LIMITS}}},
         }
     )
     for topic in (SECOND, LATE):
         telegram.add_topic(topic, f"topic {topic}")
-    return start_cold(stage, "late")
+    return start_cold(add_boxed(stage), "late", "boxed")
 
 
-@dataclass
-class Case:
-    """One message, and what holds its turn in the moment that is meant."""
-
-    stage: Stage
-    moment: Moment
-    text: str
-    after: int
-    topic: int
-    hold: threading.Event = field(default_factory=threading.Event)
-    seconds: float = 0.0
-
-    def say(self) -> None:
-        self.stage.telegram.say(self.text, thread_id=self.topic)
-
-    def seen(self) -> list[str]:
-        """Return what the chat was sent, without what Hermes says of its own stop."""
-        texts = said(self.stage, self.topic, self.after)
-        return [text for text in texts if not any(words in text for words in GOING)]
-
-
-# -- moments, in the order in which several of them can be brought about -----------------------
-
-
-def model_asked(case: Case) -> None:
-    """The model is asked, and does not answer."""
-    script = Reply(f"late: {case.text}", hold=case.hold)
-    case.stage.model.script(script, contains=case.text, times=1)
-    seen = steps(case.stage, "begun")
-    case.say()
-    case.stage.model.wait_chat(case.text)
-    wait_step(case.stage, "begun", seen)
-
-
-def reply_sent(case: Case) -> None:
-    """The reply can be read; the platform has not said so."""
-    case.stage.telegram.set_answer_latency("sendMessage", 5.0)
-    case.say()
-    wait_said(case.stage, case.topic, case.after, case.text)
-
-
-def accepted(case: Case) -> None:
-    """The message is in the ledger; no worker has begun."""
-    seen, begun = steps(case.stage, "accepted"), steps(case.stage, "begun")
-    case.say()
-    wait_step(case.stage, "accepted", seen)
-    assert steps(case.stage, "begun") == begun
-
-
-# -- what ends ---------------------------------------------------------------------------------
-
-
-def worker(stage: Stage, _release: Release) -> None:
-    """SIGKILL of the worker."""
-    kill(stage.worker_in_turn("career"))
-
-
-def supervisor(stage: Stage, _release: Release) -> None:
-    """SIGKILL of the supervisor of the worker."""
-    pid = stage.worker_in_turn("career")
-    if psutil.pid_exists(pid):
-        kill(psutil.Process(pid).ppid())
-
-
-def gateway(stage: Stage, release: Release) -> None:
-    """SIGKILL of the gateway, and its next start."""
-    stage.gateway.kill()
-    release()
-    stage.gateway.start()
-
-
-def gateway_twice(stage: Stage, release: Release) -> None:
-    """SIGKILL of the gateway, twice within 2 s."""
-    stage.gateway.kill()
-    release()
-    stage.gateway.start()
-    time.sleep(1.5)
-    stage.gateway.kill()
-    stage.gateway.start()
-
-
-def sigterm(stage: Stage, release: Release) -> None:
-    """SIGTERM of the gateway, whose turns can end within the drain, and its next start."""
-    threading.Timer(1.0, release).start()
-    stage.gateway.stop()
-    stage.gateway.start()
-
-
-def kill(pid: int) -> None:
-    if psutil.pid_exists(pid):
-        os.kill(pid, signal.SIGKILL)
-
-
-# -- the table ---------------------------------------------------------------------------------
-
-Moment = Callable[[Case], None]
-Release = Callable[[], None]
-End = Callable[[Stage, Release], None]
 Promises = dict[Moment, str]
 
-ROWS: list[tuple[End, Promises]] = [
-    (worker, {model_asked: LINE}),
-    (worker, {reply_sent: ANSWER}),
-    (supervisor, {model_asked: LINE}),
-    (supervisor, {reply_sent: ANSWER}),
-    (gateway, {model_asked: LINE, reply_sent: ANSWER, accepted: ANSWER}),
-    (gateway_twice, {model_asked: LINE, reply_sent: ANSWER, accepted: ANSWER}),
-    (sigterm, {model_asked: ANSWER, reply_sent: ANSWER, accepted: ANSWER}),
-]
-TOPICS: dict[Moment, int] = {model_asked: FIRST, reply_sent: SECOND, accepted: LATE}
+
+@dataclass(frozen=True)
+class Row:
+    """What ends in which moments, what is promised to each, and what a line must say."""
+
+    end: End
+    promises: Promises
+    line: str = ""
+    boxed: bool = False
+
+    @property
+    def what(self) -> str:
+        return f"{self.end.__doc__}{' With `bubblewrap`.' if self.boxed else ''}"
+
+    def __str__(self) -> str:
+        names = [self.end.__name__, *(moment.__name__ for moment in self.promises)]
+        return "-".join([*names, *["bubblewrap"] * self.boxed])
 
 
-@pytest.mark.parametrize(
-    ("end", "promises"),
-    ROWS,
-    ids=["-".join([end.__name__, *(m.__name__ for m in moments)]) for end, moments in ROWS],
+#: These end the gateway: nobody is answered meanwhile, and a line names the message that it is of.
+END_THE_GATEWAY = (
+    ends.gateway,
+    ends.gateway_twice,
+    ends.sigterm,
+    ends.replaced,
+    ends.replaced_hard,
 )
-def test_each_message_has_the_promised_outcome(stage: Stage, end: End, promises: Promises) -> None:
-    with brought_about(stage, end, promises) as (cases, release):
-        end(stage, release)
-        wait_for_words(cases)
-    stage.ask("all well?", SYSTEMS, contains="all well?")
+
+DIED, CUT = "stopped unexpectedly", "was interrupted"
+ALL_ANSWERED: Promises = {model_asked: ANSWER, reply_sent: ANSWER, accepted: ANSWER}
+BEGUN_ONES_ANSWERED: Promises = {model_asked: ANSWER, reply_sent: ANSWER}
+NONE_TWICE: Promises = {model_asked: LINE, reply_sent: ANSWER, accepted: ANSWER}
+
+ROWS = [
+    Row(ends.worker, {model_asked: LINE}, DIED),
+    Row(ends.worker, {model_asked: LINE}, DIED, boxed=True),
+    Row(ends.worker, {reply_sent: ANSWER}),
+    Row(ends.supervisor, {model_asked: LINE}, DIED),
+    Row(ends.supervisor, {reply_sent: ANSWER}),
+    Row(ends.out_of_memory, {tool_runs: LINE}, "limits.memory_bytes"),
+    Row(ends.out_of_descriptors, {tool_runs: BOTH}, "limits.open_files"),
+    Row(ends.config_edited, ALL_ANSWERED),
+    Row(ends.gateway, NONE_TWICE, CUT),
+    Row(ends.gateway_twice, NONE_TWICE, CUT),
+    Row(ends.sigterm, ALL_ANSWERED),
+    Row(ends.replaced, ALL_ANSWERED),
+]
+
+#: These take long, or differ little from another one: only ``make faults`` has them.
+ROWS_OF_THE_TABLE = [
+    Row(ends.worker, {reply_sent: ANSWER}, boxed=True),
+    Row(ends.config_broken, BEGUN_ONES_ANSWERED),
+    Row(ends.second_gateway, BEGUN_ONES_ANSWERED),
+    Row(ends.replaced_hard, NONE_TWICE, CUT),
+]
+if TABLE:
+    ROWS += ROWS_OF_THE_TABLE
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_each_message_has_the_promised_outcome(stage: Stage, row: Row) -> None:
+    if row.boxed and (obstacle := launchers.check("bubblewrap")) is not None:
+        pytest.skip(f"NOT SHOWN: {obstacle}")
+    place = ("boxed", BOXED) if row.boxed else None
+    words = f"{row.end.__name__}{' boxed' if row.boxed else ''}"
+    with brought_about(stage, list(row.promises), words, place) as cases:
+        if row.end in END_THE_GATEWAY:
+            row.end(cases)
+            wait_for_words(cases)
+            others = Others(stage)
+            others.ask()
+        else:
+            others = Others(stage)
+            with others.talking():
+                row.end(cases)
+                wait_for_words(cases)
     time.sleep(QUIET)
     seen = {case.moment: case.seen() for case in cases}
     for case in cases:
-        note_row(case, end, promises[case.moment], seen[case.moment])
-    for case in cases:
         stage.ask("and now?", case.topic, contains="and now?")
-        assert [kind(text) for text in seen[case.moment]] == [promises[case.moment]], seen
-        assert belongs(case, end, *seen[case.moment]), seen
+    left = left_over(stage)
+    for case in cases:
+        note_row(case, row, seen[case.moment], others, left)
+    for case in cases:
+        assert ", ".join(map(kind, seen[case.moment])) == row.promises[case.moment], seen
+        assert all(belongs(case, row, text) for text in seen[case.moment]), seen
+    assert others.wrong() == []
+    assert left == []
 
 
-@contextmanager
-def brought_about(
-    stage: Stage, end: End, moments: Promises
-) -> Iterator[tuple[list[Case], Release]]:
-    """Bring a message into each moment; at the end nothing holds any of them."""
-    cases: list[Case] = []
+@dataclass
+class Others:
+    """Another profile's messages, one after the other; ``seconds`` is what each answer took.
 
-    def release() -> None:
-        for case in cases:
-            case.hold.set()
-        stage.telegram.clear_faults()
+    They are in a chat of their own: Hermes sends to a chat when what it sent there before has
+    arrived.
+    """
 
-    try:
-        for moment in moments:
-            text = f"a message {moment.__name__} {end.__name__}".replace("_", " ")
-            cases.append(Case(stage, moment, text, stage.telegram.seq, TOPICS[moment]))
-            moment(cases[-1])
-        yield cases, release
-    finally:
-        release()
+    stage: Stage
+    seconds: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._after, self._asked = self.stage.telegram.seq, self.stage.model.seq
+
+    def ask(self) -> None:
+        telegram, text, begun = self.stage.telegram, self._text(), time.monotonic()
+        after = telegram.seq
+        telegram.say(text, chat_id=USER)
+        telegram.wait_reply(USER, contains=text, after=after, timeout=ANSWER_SECONDS)
+        self.seconds.append(time.monotonic() - begun)
+
+    @contextmanager
+    def talking(self) -> Iterator[None]:
+        """Have the other profile talked with from now on, and until the last one is answered."""
+        over = threading.Event()
+
+        def talk() -> None:
+            while not over.is_set():
+                self.stage.wait_settled("systems")  # a message in its end would interrupt it
+                self.ask()
+
+        with ThreadPoolExecutor(1) as pool:
+            talks = pool.submit(talk)
+            try:
+                yield
+            finally:
+                over.set()
+            talks.result()
+
+    def wrong(self) -> list[str]:
+        """Return what was said to them, if that is not one answer of their profile to each."""
+        calls = self.stage.telegram.calls("sendMessage", "sendRichMessage", after=self._after)
+        texts = [c.text for c in calls if c.error is None and c.params.get("chat_id") == USER]
+        asked = self.stage.model.requests("chat", api_key="systems-key", after=self._asked)
+        answers = [f"echo: {spoken(request.last_user)}" for request in asked]
+        ours = [f"echo: {self._text(number)}" for number in range(len(self.seconds))]
+        return [] if texts == answers == ours else [*texts, "from systems:", *answers]
+
+    def shown(self) -> str:
+        return f"{len(self.seconds)} answered, {max(self.seconds):.1f} s at most"
+
+    def _text(self, number: int | None = None) -> str:
+        return f"all well, {len(self.seconds) if number is None else number}?"
 
 
 def wait_for_words(cases: list[Case]) -> None:
@@ -237,7 +251,7 @@ def kind(text: str) -> str:
     return LINE if text.startswith("⚠️") else ANSWER
 
 
-def belongs(case: Case, end: End, text: str) -> bool:
+def belongs(case: Case, row: Row, text: str) -> bool:
     """Say whether an answer is the message's own, and a line after a dead gateway names it.
 
     Where a turn is continued after a restart, the model gets Hermes's note, and the message before
@@ -248,14 +262,38 @@ def belongs(case: Case, end: End, text: str) -> bool:
         return any(NOTE in one.last_user and case.text in str(one.json) for one in asked)
     if kind(text) == ANSWER:
         return text.startswith(("echo: ", "late: ")) and text.endswith(case.text)
-    gateway_died = end in (gateway, gateway_twice)
-    return not gateway_died or ("was interrupted" in text and f"“{case.text}”" in text)
+    return row.line in text and (row.end not in END_THE_GATEWAY or f"“{case.text}”" in text)
 
 
-def note_row(case: Case, end: End, promised: str, seen: list[str]) -> None:
+def left_over(stage: Stage) -> list[str]:
+    """Return what is left of the turns when all had time to end: messages, words, processes."""
+    found: list[str] = []
+
+    def nothing() -> bool:
+        tree = stage.gateway.tree()
+        known = {stage.gateway.pid, *(process.pid for process in tree)}
+        found[:] = [
+            *open_messages(stage.root.path / "hermes-router" / "ledger.jsonl"),
+            *map(str, stage.root.path.glob("profiles/*/hermes-router/waiting/*")),
+            *(p.cmdline for p in tree if p.role == "busy" or TOOL in p.cmdline),
+            *(str(p) for p in stage.gateway.leftovers() if p.pid not in known),
+        ]
+        return not found
+
+    try:
+        wait_until(nothing, RECOVERY_SECONDS)
+    except TimeoutError:
+        return found
+    return []
+
+
+def note_row(case: Case, row: Row, seen: list[str], others: Others, left: list[str]) -> None:
     """Write a row of the table."""
     if TABLE:
         words = " / ".join(text.replace("\n", " ")[:100] for text in seen) or "nothing"
-        row = f"| {case.moment.__doc__} | {end.__doc__} | {promised} | {words} |"
+        cells = (
+            *(case.moment.__doc__, row.what, row.promises[case.moment], words),
+            *(f"{case.seconds:.1f}", others.shown(), ", ".join(left) or "nothing"),
+        )
         with Path(TABLE).open("a", encoding="utf-8") as file:
-            file.write(f"{row} {case.seconds:.1f} |\n")
+            file.write(f"| {' | '.join(map(str, cells))} |\n")
