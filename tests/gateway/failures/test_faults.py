@@ -160,6 +160,8 @@ def test_each_message_has_the_promised_outcome(stage: Stage, row: Row) -> None:
             with others.talking():
                 row.end(cases)
                 wait_for_words(cases)
+    ledger = stage.root.path / "hermes-router" / "ledger.jsonl"
+    wait_until(lambda: not open_messages(ledger), RECOVERY_SECONDS, "a message has no outcome")
     time.sleep(QUIET)
     seen = {case.moment: case.seen() for case in cases}
     for case in cases:
