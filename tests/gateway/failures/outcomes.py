@@ -12,6 +12,9 @@ QUIET = 3.0
 NOTE = "was interrupted by a gateway"
 """What Hermes tells the model of a turn that its stop has cut off."""
 
+RECOVERED = "♻️ Recovered reply"
+"""How Hermes begins a reply that its stop has cut off on the way to the chat."""
+
 
 def said(stage: Stage, topic: int, after: int) -> list[str]:
     """Return what a topic was sent since then, each message once, as it reads now."""

@@ -43,7 +43,7 @@ from tests.gateway.failures.moments import (
     reply_sent,
     tool_runs,
 )
-from tests.gateway.failures.outcomes import NOTE, QUIET
+from tests.gateway.failures.outcomes import NOTE, QUIET, RECOVERED
 from tests.kit import FORUM, USER, FakeModel, FakeTelegram
 from tests.kit.model.script import spoken
 from tests.kit.waiting import wait_until
@@ -257,8 +257,10 @@ def belongs(case: Case, row: Row, text: str) -> bool:
     """Say whether an answer is the message's own, and a line after a dead gateway names it.
 
     Where a turn is continued after a restart, the model gets Hermes's note, and the message before
-    the note, or after it.
+    the note, or after it. A reply that a stop cut off on its way comes again below Hermes's mark.
     """
+    if text.startswith(RECOVERED):
+        text = text.partition("\n\n")[2]
     if kind(text) == ANSWER and NOTE in text:
         asked = case.stage.model.requests("chat")
         return any(NOTE in one.last_user and case.text in str(one.json) for one in asked)
