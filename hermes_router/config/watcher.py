@@ -9,7 +9,6 @@ So an editor that first empties the file and then writes it cannot cause a half-
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +18,7 @@ import anyio
 
 from hermes_router.config.changes import changes
 from hermes_router.config.model import RouterConfig, vanished
+from hermes_router.config.stamps import Stamp, Stamps, stamp_of
 from hermes_router.errors import ConfigError, Problem
 from hermes_router.tasks import in_thread
 
@@ -32,9 +32,6 @@ PATIENCE = 0.5
 
 ATTEMPTS = 3
 """How many times a file that keeps changing is read before the next message tries again."""
-
-Stamp = tuple[int, int, int, int] | None
-Stamps = dict[str, Stamp]
 
 
 class ConfigWatcher:
@@ -64,6 +61,11 @@ class ConfigWatcher:
     def snapshot(self) -> RouterConfig | None:
         """The configuration in force, without a look at the files; None if there never was one."""
         return self._config
+
+    @property
+    def seen(self) -> Stamps:
+        """The stamps of the watched files as they were when they were last read."""
+        return self._seen or {}
 
     async def fresh(self) -> RouterConfig:
         """Return the configuration of the files as they are now, or else the last good one.
@@ -103,7 +105,7 @@ class ConfigWatcher:
         return config
 
     def _stamps(self) -> Stamps:
-        return {file: _stamp(file) for file in self._files}
+        return {file: stamp_of(file) for file in self._files}
 
     def _read(self) -> None:
         for _ in range(ATTEMPTS):
@@ -165,14 +167,6 @@ class ConfigWatcher:
             kept = "the last good one stays in force" if self._config else "nothing is routed"
             log.error("configuration refused, %s: %s", kept, error)
         self._error = error
-
-
-def _stamp(file: str) -> Stamp:
-    try:
-        info = os.stat(file)  # noqa: PTH116 - on the path of every message
-    except OSError:
-        return None
-    return info.st_mtime_ns, info.st_size, info.st_ino, info.st_ctime_ns
 
 
 def _age(stamp: Stamp, now: float) -> float:

@@ -206,7 +206,8 @@ class GatewayRouter:
         try:
             config = await self._watcher.fresh()
         finally:
-            self._record.note(self._watcher.snapshot, self._watcher.error)
+            watcher = self._watcher
+            self._record.note(watcher.snapshot, watcher.error, watcher.seen)
         if config is not self._warmed:
             self._warmed = config
             budget = config.warm_budget

@@ -19,6 +19,7 @@ import msgspec
 
 from hermes_router.config.digest import digest
 from hermes_router.config.model import RouterConfig
+from hermes_router.config.stamps import Stamps, stamp_of
 from hermes_router.errors import ConfigError
 from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.protocol.messages import PROTOCOL_VERSION
@@ -54,7 +55,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     ``start_time`` is the kernel's start time of the process: it tells the process from a later one
     with the same pid. ``since`` is in Unix seconds. ``table`` is the digest of the route table in
-    use, None if there never was one. ``refused`` says why the last edit was refused.
+    use, None if there never was one. ``refused`` says why the last edit was refused, ``seen`` what
+    the files of the configuration looked like when they were last read.
     """
 
     pid: int
@@ -65,6 +67,11 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     routes: int = 0
     files: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    seen: Stamps = {}
+
+    def edited(self) -> bool:
+        """Return True if a file of the configuration has changed since the gateway last read it."""
+        return any(stamp_of(file) != seen for file, seen in self.seen.items())
 
 
 class RunningRecord:
@@ -80,11 +87,14 @@ class RunningRecord:
             code=installed(),
         )
 
-    def note(self, config: RouterConfig | None, error: ConfigError | None) -> None:
+    def note(
+        self, config: RouterConfig | None, error: ConfigError | None, seen: Stamps | None = None
+    ) -> None:
         """Write the file anew, if one of the arguments is another object than at the last call.
 
         ``config`` is the configuration in force, or None. ``error`` says why the last edit of it
-        was refused; None if it was not. A file that cannot be written is logged.
+        was refused; None if it was not. ``seen`` are the stamps of its files when they were read. A
+        file that cannot be written is logged.
         """
         of = (id(config), id(error))
         if of == self._of:
@@ -96,6 +106,7 @@ class RunningRecord:
             routes=len(config.table) if config else 0,
             files=tuple(str(file) for file in config.files) if config else (),
             refused=tuple(str(problem) for problem in error.problems) if error else (),
+            seen=seen or {},
         )
         self._write()
 

@@ -19,7 +19,8 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 
     ``what`` is a sentence for people, ``mend`` says what to do about it. ``offline``: the gateway
     was not asked. ``hidden``: its record belongs to another user. ``older``: it runs older code or
-    an older table. ``refused``: its file is broken, so it keeps the last good table, if any.
+    an older table, or will read a corrected file only at the next message. ``refused``: its file
+    is broken, so it keeps the last good table, if any.
     """
 
     state: State
@@ -93,13 +94,12 @@ def _compared(record: Running, config: RouterConfig | None, restart: str) -> Ser
     if older:
         state, mend = "older", restart
         what = f"running, process {record.pid}, with an older {' and an older '.join(older)}"
-    elif record.refused or config is None:
+    elif config is None or (record.refused and not record.edited()):
         state, mend = "refused", "correct the file; no restart is needed"
-        kept = f"an older table of {_routes(record.routes)}" if record.table else "no table"
-        what = f"running, process {record.pid}, with {kept}: it refuses the file"
+        what = f"running, process {record.pid}, with {_table(record)}: it refuses the file"
     elif record.table != digest(config):
         state, mend = "older", "nothing: the gateway reads the file at the next message"
-        what = f"running, process {record.pid}, with an older table of {_routes(record.routes)}"
+        what = f"running, process {record.pid}, with {_table(record)}"
     return Serving(state=state, what=what, mend=mend, pid=record.pid, record=record)
 
 
@@ -112,6 +112,10 @@ def _older(record: Running) -> dict[str, bool]:
         "router": now.router_code != record.code.router_code,
         "Hermes": running.is_other_hermes(record.code, now),
     }
+
+
+def _table(record: Running) -> str:
+    return f"an older table of {_routes(record.routes)}" if record.table else "no table"
 
 
 def _routes(count: int) -> str:
