@@ -1,6 +1,7 @@
 """Find the platforms to which the running gateway has no connection: no message arrives from there.
 
-Hermes keeps the state of each platform in ``gateway_state.json`` in its home. An error message in
+Hermes keeps the state of each platform in ``gateway_state.json`` in its home. It reads which
+platforms there are only when it starts: it has no state of one that was configured later. An error message in
 that file may hold a token, so only the state and the error's code are ever shown.
 """
 
@@ -30,6 +31,8 @@ _CONNECTED = "connected"
 #: has returned, so they are no errors in the first seconds of a gateway.
 _CONNECTING = frozenset({"connecting", "retrying"})
 _STARTING_SECONDS = 60.0
+#: The platform through which Hermes gets the messages of others, which then have no state.
+_RELAY = "relay"
 #: What Hermes's states and codes of errors look like. A token has digits or capitals.
 _WORD = re.compile(r"[a-z]+([_-][a-z]+)*")
 
@@ -37,7 +40,8 @@ _WORD = re.compile(r"[a-z]+([_-][a-z]+)*")
 class Unconnected(msgspec.Struct, frozen=True, kw_only=True):
     """A platform without a connection; ``state`` and ``code`` are Hermes's words, ``code`` or "".
 
-    ``bot`` is the profile whose own bot is not connected; None for the gateway's bot.
+    ``state`` is "" if the gateway does not have the platform at all. ``bot`` is the profile whose
+    own bot is not connected; None for the gateway's bot.
     """
 
     platform: str
@@ -53,6 +57,10 @@ class Unconnected(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def what(self) -> str:
         """A sentence for people."""
+        if not self.state:
+            return (
+                f"the running gateway was started without {self.who}: no message arrives from there"
+            )
         code = f", {self.code}" if self.code else ""
         return f"{self.who} is not connected ({self.state}{code}): no message arrives from there"
 
@@ -71,15 +79,28 @@ def look(loaded: Loaded) -> Iterator[Finding]:
                 what=f"{found.who} is not connected yet: the gateway has just been started",
             )
             continue
-        logs = home.path / "logs" / "errors.log"
-        setup = home.hermes("gateway setup", found.bot)
-        yield Finding(
-            check="platform-connection",
-            severity="error",
-            what=found.what,
-            where=str(home.path / STATE_FILE),
-            mend=f"see the reason in {logs}; if the token is wrong: {setup}",
-        )
+        yield _error(home, found)
+    if not starts:
+        for found in absent(home.path, loaded.gateway, loaded.config):
+            yield _error(home, found)
+
+
+def _error(home: GatewayHome, found: Unconnected) -> Finding:
+    return Finding(
+        check="platform-connection",
+        severity="error",
+        what=found.what,
+        where=str(home.path / STATE_FILE),
+        mend=_mend(home, found),
+    )
+
+
+def _mend(home: GatewayHome, found: Unconnected) -> str:
+    setup = home.hermes("gateway setup", found.bot)
+    if not found.state:
+        return f"{home.restart}; if the platform is not set up yet, before that: {setup}"
+    logs = home.path / "logs" / "errors.log"
+    return f"see the reason in {logs}; if the token is wrong: {setup}"
 
 
 def closed(home: GatewayHome, pid: int, uptime: float) -> list[str]:
@@ -87,15 +108,32 @@ def closed(home: GatewayHome, pid: int, uptime: float) -> list[str]:
 
     A gateway that has run only some seconds, its ``uptime``, may still connect: no line says so.
     """
-    starts = uptime < _STARTING_SECONDS
-    found = unconnected(home.path, pid)
-    found = [one for one in found if not (starts and one.state in _CONNECTING)]
-    if not found:
-        return []
-    from hermes_router.cli.inspect import loading  # noqa: PLC0415 - slow, and rarely needed
+    from hermes_router.cli.inspect import loading  # noqa: PLC0415 - it imports this package's rest
 
     config, _ = loading.read(home.config, None)
-    return [] if config is None else [one.what for one in _of_routes(found, config)]
+    if config is None:
+        return []
+    starts = uptime < _STARTING_SECONDS
+    found = list(_of_routes(unconnected(home.path, pid), config))
+    found = [one for one in found if not (starts and one.state in _CONNECTING)]
+    return [one.what for one in (*found, *([] if starts else absent(home.path, pid, config)))]
+
+
+def absent(home: Path, pid: int, config: RouterConfig) -> Iterator[Unconnected]:
+    """Yield each platform with routes for the gateway's bot that gateway ``pid`` does not have.
+
+    Nothing is known of a gateway that has written no file of states, nor behind a relay.
+    """
+    state = _state(home)
+    if not _is_of({}, state, pid) or not isinstance(state.get("platforms", {}), dict):
+        return
+    platforms = state.get("platforms", {})
+    has = {key for key, entry in platforms.items() if _is_of(_mapping(entry), state, pid)}
+    if _RELAY in has:
+        return
+    routed = {r.platform for r in config.table.routes if r.enabled and r.bot_profile is None}
+    for platform in sorted(routed - has):
+        yield Unconnected(platform=platform, bot=None, state="", code="")
 
 
 def unconnected(home: Path, pid: int) -> list[Unconnected]:
@@ -137,6 +175,10 @@ def _is_of(entry: dict[str, Any], state: dict[str, Any], pid: int) -> bool:
         return False
     written, started = entry.get("writer_start_time", state.get("start_time")), start_time(pid)
     return written is None or started is None or written == started
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _word(value: object) -> str:

@@ -95,7 +95,9 @@ def _compared(record: Running, config: RouterConfig | None, restart: str) -> Ser
         state, mend = "older", restart
         what = f"running, process {record.pid}, with an older {' and an older '.join(older)}"
     elif config is None or (record.refused and not record.edited()):
-        state, mend = "refused", "correct the file; no restart is needed"
+        # A gateway that started with this file may lack the platforms that it names.
+        after = "no restart is needed" if record.table else f"then {restart}"
+        state, mend = "refused", f"correct the file; {after}"
         what = f"running, process {record.pid}, with {_table(record)}: it refuses the file"
     elif record.table != digest(config):
         state, mend = "older", "nothing: the gateway reads the file at the next message"

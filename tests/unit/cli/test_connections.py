@@ -89,7 +89,8 @@ def test_a_platform_that_connects_while_the_gateway_starts_is_no_fault(
 
 
 def test_the_bot_of_another_profile_is_told_with_its_profile(home: Path) -> None:
-    write(home, finance__slack={"state": "retrying"}, slack={"state": "fatal"})
+    fine = {"state": "connected"}
+    write(home, telegram=fine, finance__slack={"state": "retrying"}, slack={"state": "fatal"})
     (finding,) = found(home)
     assert finding.what.startswith("slack (the bot of finance) is not connected (retrying): ")
     assert "hermes -p finance gateway setup" in finding.mend
@@ -102,17 +103,18 @@ def test_platforms_without_routes_and_connected_ones_are_no_findings(home: Path)
 
 def test_a_profile_for_unmatched_messages_needs_every_platform(home: Path) -> None:
     (home / "config.yaml").write_text(f"{ROUTES}hermes_router: {{unmatched: career}}\n")
-    write(home, matrix=REFUSED, discord={"state": "connected"})
+    fine = {"state": "connected"}
+    write(home, matrix=REFUSED, discord=fine, telegram=fine)
     assert [finding.what.split()[0] for finding in found(home)] == ["matrix"]
 
 
 def test_what_an_earlier_gateway_wrote_says_nothing(home: Path) -> None:
     write(home, pid=1, telegram=REFUSED)
     assert found(home) == []
-    write(home, telegram={**REFUSED, "writer_pid": 1, "writer_start_time": None})
-    assert found(home) == []
-    write(home, telegram={**REFUSED, "writer_start_time": 1})
-    assert found(home) == []
+    for writer in ({"writer_pid": 1, "writer_start_time": None}, {"writer_start_time": 1}):
+        write(home, telegram={**REFUSED, **writer})
+        (finding,) = found(home)
+        assert "was started without telegram" in finding.what
 
 
 def test_an_older_hermes_that_names_the_writer_once_is_understood(home: Path) -> None:
@@ -124,6 +126,24 @@ def test_an_older_hermes_that_names_the_writer_once_is_understood(home: Path) ->
 @pytest.mark.parametrize("text", ["", "[]", '{"platforms": [1]}', '{"platforms": {"telegram": 1}}'])
 def test_a_file_of_another_shape_is_no_finding(home: Path, text: str) -> None:
     (home / "gateway_state.json").write_text(text)
+    assert found(home) == []
+
+
+def test_a_platform_that_was_configured_after_the_start_needs_a_restart(home: Path) -> None:
+    write(home)
+    (finding,) = found(home)
+    assert finding.severity == "error"
+    assert finding.what == (
+        "the running gateway was started without telegram: no message arrives from there"
+    )
+    assert finding.mend.startswith(f"HERMES_HOME={home} hermes gateway restart; if")
+    of = GatewayHome(path=home, chosen_by="--home")
+    assert connections.closed(of, os.getpid(), uptime=100.0) == [finding.what]
+    assert found(home, uptime=5) == connections.closed(of, os.getpid(), uptime=5.0) == []
+
+
+def test_messages_of_a_platform_may_come_through_a_relay(home: Path) -> None:
+    write(home, relay={"state": "connected"})
     assert found(home) == []
 
 

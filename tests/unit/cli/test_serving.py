@@ -53,7 +53,11 @@ def test_a_corrected_file_is_refused_no_more_before_the_next_message(gateway: Th
     gateway.message()
     gateway.write(BROKEN)
     gateway.message()
-    assert gateway.serving().state == "refused"
+    refused = gateway.serving()
+    assert (refused.state, refused.mend) == (
+        "refused",
+        "correct the file; no restart is needed",
+    )
     gateway.write(OTHER)
     corrected = gateway.serving()
     assert corrected.state == "older"
@@ -77,6 +81,8 @@ def test_a_file_that_only_the_gateway_cannot_read_stays_refused(
 def test_a_gateway_that_began_with_a_broken_file_has_no_table(gateway: ThisGateway) -> None:
     gateway.write(BROKEN)
     gateway.message()
+    mend = f"correct the file; then HERMES_HOME={gateway.home} hermes gateway restart"
+    assert gateway.serving().mend == mend
     gateway.write(GOOD)
     corrected = gateway.serving()
     assert (corrected.state, corrected.what.rpartition(", ")[2]) == ("older", "with no table")
