@@ -1,8 +1,8 @@
 """Find the platforms to which the running gateway has no connection: no message arrives from there.
 
 Hermes keeps the state of each platform in ``gateway_state.json`` in its home. It reads which
-platforms there are only when it starts: it has no state of one that was configured later. An error message in
-that file may hold a token, so only the state and the error's code are ever shown.
+platforms there are only when it starts: it has no state of one that was configured later. An error
+message in that file may hold a token, so only the state and the error's code are ever shown.
 """
 
 from __future__ import annotations

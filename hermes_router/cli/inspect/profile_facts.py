@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +11,10 @@ from typing import Any
 
 import msgspec
 
+from hermes_router.cli.inspect import obstacles
 from hermes_router.cli.inspect.findings import Finding, Severity
 from hermes_router.cli.inspect.homes import running_gateway
+from hermes_router.cli.inspect.obstacles import Obstacle
 from hermes_router.config.settings import Settings, is_platform_credential
 from hermes_router.config.yaml import load, plain_value
 from hermes_router.errors import ConfigError, ProfileError
@@ -330,14 +331,23 @@ class _Look:
 
     def _judge_files(self) -> None:
         profile = self._profile
-        folders = (profile.home, profile.tool_home, profile.workspace, profile.logs)
-        for folder in folders:
-            if folder.exists() and not (folder.is_dir() and _writable(folder)):
-                what = f"{folder.name} cannot be written" if folder.is_dir() else "is not a folder"
-                mend = "make the user that runs the gateway its owner: chown -R USER DIR"
-                self._add("profile-writable", "error", what, str(folder), mend)
+        home, log = profile.home, profile.logs / FILE_NAME
+        found: list[Obstacle] = []
+        for folder in (home, profile.tool_home, profile.workspace, profile.logs):
+            self._judge_obstacle(folder, obstacles.of_folder(folder, home), found)
         self._judge_log()
+        if not log.is_symlink():
+            self._judge_obstacle(log, obstacles.of_file(log, home), found)
         self._judge_permissions()
+
+    def _judge_obstacle(self, path: Path, new: Obstacle | None, found: list[Obstacle]) -> None:
+        """Report an obstacle and add it to ``found``, unless the fix of one in there covers it."""
+        if new is None or any(new.is_removed_with(one) for one in found):
+            return
+        found.append(new)
+        names = {self._profile.home: "home", self._profile.logs / FILE_NAME: "worker log"}
+        what = f"its {names.get(path, f'folder {path.name!r}')} {new.what}"
+        self._add("profile-writable", "error", what, str(path), new.mend)
 
     def _judge_permissions(self) -> None:
         """Report files that other users may read or write; below a closed folder, none can be."""
@@ -352,9 +362,8 @@ class _Look:
                     f"other users of this machine may use it: its mode is {mode:04o} instead "
                     f"of {wanted:04o}"
                 )
-                self._add(
-                    "profile-permissions", "warning", what, str(path), f"chmod {wanted:o} {path}"
-                )
+                mend = f"chmod {wanted:o} {shlex.quote(str(path))}"
+                self._add("profile-permissions", "warning", what, str(path), mend)
             elif path == home:
                 return
 
@@ -364,7 +373,7 @@ class _Look:
         for path in (self._profile.logs, log):
             if path.is_symlink():
                 what = "is a link, and the router writes no worker log through a link"
-                self._add("profile-log", "error", what, str(path), f"rm {path}")
+                self._add("profile-log", "error", what, str(path), f"rm {shlex.quote(str(path))}")
 
     def _judge_tokens(self) -> None:
         file = self._profile.home / ".env"
@@ -435,7 +444,3 @@ def _is_closed(folder: Path) -> bool:
     """Return True if only its owner may enter a folder."""
     mode = _mode(folder)
     return mode is not None and not mode & 0o077
-
-
-def _writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK)
