@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from hermes_router.cli.inspect import obstacles
+from hermes_router.cli.inspect import model_keys, obstacles
 from hermes_router.cli.inspect.findings import Finding, Severity
 from hermes_router.cli.inspect.homes import running_gateway
 from hermes_router.cli.inspect.obstacles import Obstacle
@@ -143,7 +143,7 @@ class _Look:
         gateway = running_gateway(home)
         self._judge_launcher()
         self._judge_model(model, provider)
-        self._judge_key(key_from)
+        self._judge_key(provider, key_from)
         self._judge_login(provider)
         self._judge_files()
         self._judge_tokens()
@@ -212,7 +212,7 @@ class _Look:
         """Yield places that may hold a key; only Hermes knows which one the provider uses."""
         home = self._profile.home
         for section in ("model", "providers", "custom_providers"):
-            if _has_key(self._values.get(section)):
+            if model_keys.has_key(self._values.get(section), self._gets):
                 yield f"{section} in config.yaml"
         for name, is_set in self._dotenv.items():
             if is_set and name.endswith(_MODEL_SECRETS) and not is_platform_credential(name):
@@ -224,6 +224,14 @@ class _Look:
             yield "a login in auth.json"
         if "auth" in self._settings.share and home != self._root:
             yield "the root's logins, shared"
+
+    def _gets(self, variable: str) -> bool:
+        """Return True if a worker gets a value of a variable that the configuration names.
+
+        So it may if a back end for secrets sets variables in the worker: the section ``secrets``.
+        """
+        passed = variable in self._settings.env.names
+        return passed or self._dotenv.get(variable, False) or bool(self._values.get("secrets"))
 
     def _cwd(self) -> Path | None:
         """Return the working directory; None if only a remote terminal knows it."""
@@ -259,8 +267,7 @@ class _Look:
             what = (
                 f"its launcher {launcher} does not work here: its conversations get a notice only"
             )
-            where = f"hermes_router.profiles.{self._profile.name}.launcher"
-            self._add("profile-launcher", "error", what, where, obstacle)
+            self._add("profile-launcher", "error", what, self._setting("launcher"), obstacle)
 
     def _judge_model(self, model: str | None, provider: str | None) -> None:
         """Report a profile without a model: for many providers, but not for all, Hermes takes one.
@@ -301,30 +308,39 @@ class _Look:
         section = self._values.get("model")
         return str(section.get("base_url") or "") if isinstance(section, dict) else ""
 
-    def _judge_key(self, key_from: tuple[str, ...]) -> None:
-        """Report a profile without any key or login, unless its model is on this machine."""
-        if key_from or _is_local(self._base_url()):
-            return
-        shared = ""
-        if _filled(self._root / "auth.json"):
-            shared = f"; or share the root's logins: hermes_router.profiles.{self._profile.name}"
-            shared += ".share: [auth]"
-        mend = f"{self._hermes('setup')}{shared}"
-        what = "there is no key or login for its model"
-        self._add("profile-key", "error", what, str(self._profile.home), mend)
+    def _judge_key(self, provider: str | None, key_from: tuple[str, ...]) -> None:
+        """Report a profile without any key or login, unless its model is on this machine.
+
+        A variable that should hold the key and is not set is reported there too.
+        """
+        unset = model_keys.unset(self._values, provider, self._gets)
+        certain = not key_from and not _is_local(self._base_url())
+        if unset is not None:
+            file = self._profile.home / ".env"
+            what = f"there is no key for its model: its config.yaml names {unset}, which is not set"
+            mend = f"write {unset}=KEY into {file}"
+            self._add("profile-key", "error" if certain else "warning", what, str(file), mend)
+        elif certain:
+            shared = ""
+            if _filled(self._root / "auth.json"):
+                shared = f"; or share the root's logins: {self._setting('share: [auth]')}"
+            mend = f"{self._hermes('setup')}{shared}"
+            what = "there is no key or login for its model"
+            self._add("profile-key", "error", what, str(self._profile.home), mend)
+
+    def _setting(self, rest: str) -> str:
+        return f"hermes_router.profiles.{self._profile.name}.{rest}"
 
     def _judge_login(self, provider: str | None) -> None:
         """Report a provider whose login is only in the root: a worker does not get that login."""
         own, roots = (logged_in(home / "auth.json") for home in (self._profile.home, self._root))
         if "auth" in self._settings.share or provider not in roots - own:
             return
-        name = self._profile.name
         what = (
             f"only the root is logged in with {provider}, and the root's login is not shared "
             "with the profile"
         )
-        share = f"hermes_router.profiles.{name}.share: [auth]"
-        mend = f"{self._hermes(f'auth add {provider}')}; or {share}"
+        mend = f"{self._hermes(f'auth add {provider}')}; or {self._setting('share: [auth]')}"
         self._add("profile-login", "warning", what, str(self._root / "auth.json"), mend)
 
     # -- its files -----------------------------------------------------------------------------
@@ -404,15 +420,6 @@ def worker_names(
 def _is_local(url: str) -> bool:
     """Return whether a model's address is on this machine, where models mostly need no key."""
     return url.partition("://")[2].startswith(_LOCAL_HOSTS)
-
-
-def _has_key(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(
-            (key in {"api_key", "key_env"} and bool(item)) or _has_key(item)
-            for key, item in value.items()
-        )
-    return isinstance(value, list) and any(_has_key(item) for item in value)
 
 
 def _model_name(value: Any) -> str | None:

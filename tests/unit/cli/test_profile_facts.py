@@ -14,12 +14,14 @@ REMOTE = "base_url: 'https://model.example.org/v1', api_key: k"
 LOCAL = "base_url: 'http://127.0.0.1:1/v1', api_key: k"
 
 
-def facts(tmp_path: Path, config: str) -> ProfileFacts:
+def facts(tmp_path: Path, config: str, dotenv: str = "") -> ProfileFacts:
     home = tmp_path / "profiles" / "career"
     home.mkdir(parents=True)
     home.chmod(0o700)
     (home / "config.yaml").write_text(config)
-    (home / "config.yaml").chmod(0o600)
+    (home / ".env").write_text(dotenv)
+    for name in ("config.yaml", ".env"):
+        (home / name).chmod(0o600)
     return profile_facts.look_at("career", tmp_path, Settings())
 
 
@@ -70,3 +72,61 @@ def test_neither_model_nor_key_is_an_error(tmp_path: Path) -> None:
         "profile-key": "error",
     }
     assert not found.usable
+
+
+SERVER = "base_url: 'https://model.example.org/v1'"
+NAMED = "model: {default: m, provider: 'custom:My Server'}\n"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        f"model: {{default: m, provider: custom, {SERVER}, key_env: MY_SERVER}}",
+        f"model: {{default: m, provider: vllm, {SERVER}, api_key: '${{MY_SERVER}}'}}",
+        f"{NAMED}providers: {{my-server: {{{SERVER}, api_key_env: MY_SERVER}}}}",
+        f"{NAMED}custom_providers: [{{name: My Server, {SERVER}, key_env: MY_SERVER}}]",
+    ],
+)
+@pytest.mark.parametrize("dotenv", ["", "MY_SERVER=\n"])
+def test_a_variable_that_should_hold_the_key_and_is_not_set_is_an_error(
+    tmp_path: Path, config: str, dotenv: str
+) -> None:
+    found = facts(tmp_path, config, dotenv)
+    (finding,) = found.findings
+    assert (finding.check, finding.severity) == ("profile-key", "error")
+    assert finding.what == (
+        "there is no key for its model: its config.yaml names MY_SERVER, which is not set"
+    )
+    assert finding.where == str(tmp_path / "profiles/career/.env")
+    assert finding.mend == f"write MY_SERVER=KEY into {finding.where}"
+    assert found.key_from == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "dotenv"),
+    [
+        (f"model: {{default: m, provider: custom, {SERVER}, key_env: MY_SERVER}}", "MY_SERVER=k"),
+        (f"model: {{default: m, provider: custom, {REMOTE}, key_env: MY_SERVER}}", ""),
+        ("model: {default: m, provider: nous, key_env: MY_SERVER}", "NOUS_API_KEY=k"),
+        (f"{NAMED}providers: {{my-server: {{api_key: k}}, other: {{key_env: MY_SERVER}}}}", ""),
+        (
+            f"model: {{default: m, provider: custom, {SERVER}, key_env: A}}\nsecrets: {{b: {{}}}}",
+            "",
+        ),
+    ],
+)
+def test_a_key_that_is_there_is_no_finding(tmp_path: Path, config: str, dotenv: str) -> None:
+    found = facts(tmp_path, config, dotenv)
+    assert (found.findings, bool(found.key_from)) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("url", "dotenv"), [("http://127.0.0.1:1/v1", ""), ("https://a.example", "OPENAI_API_KEY=k")]
+)
+def test_a_server_that_may_need_no_key_or_get_another_is_a_warning(
+    tmp_path: Path, url: str, dotenv: str
+) -> None:
+    config = f"model: {{default: m, provider: custom, base_url: '{url}', key_env: MY_SERVER}}"
+    found = facts(tmp_path, config, dotenv)
+    assert [finding.severity for finding in found.findings] == ["warning"]
+    assert found.usable
