@@ -16,6 +16,7 @@ from hermes_router.cli.inspect import (
     connections,
     credentials,
     disk_space,
+    last_turns,
     loading,
     machine,
     plugin_folder,
@@ -35,9 +36,9 @@ from hermes_router.state import running
 
 _EPILOG = """\
 It checks the plugin, Hermes (a separate process imports it), the running gateway and its
-connections, the routes, every profile with a route, and this machine with its free disk space.
-It changes nothing. It lists errors and warnings by profile. With -v it also lists passed checks,
-and the functions of Hermes that a gateway or a worker replaces ($PAGER shows them).
+connections, the routes, every profile with a route and its last turn, and this machine with its
+free disk space. It changes nothing. It lists errors and warnings by profile. With -v it also lists
+passed checks, and the functions of Hermes that a gateway or a worker replaces ($PAGER shows them).
 
 examples:
   hermes-router doctor
@@ -86,6 +87,7 @@ def look(loaded: Loaded, answers: Mapping[str, ask.Answer]) -> Iterator[Finding]
     yield from _routes(loaded)
     yield from credentials.look(loaded)
     yield from _profiles(loaded)
+    yield from last_turns.look(loaded)
     yield from served.look(loaded, MARKER)
     yield from admins.look(loaded)
     yield from disk_space.look(loaded)
