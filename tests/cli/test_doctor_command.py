@@ -122,7 +122,6 @@ def test_everything_that_is_wrong_is_told_with_its_mending(healthy: Installation
         ("plugin-loads", None): "error",
         ("gateway", None): "warning",
         ("platform-bot", None): "warning",
-        ("config-ignored", "finance"): "error",
         ("config-unknown-platform", None): "error",
         ("profile-exists", "absent"): "error",
         ("profile-model", "career"): "warning",
@@ -132,8 +131,6 @@ def test_everything_that_is_wrong_is_told_with_its_mending(healthy: Installation
         ("platform-token", "career"): "warning",
         ("profile-writable", "career"): "error",
         ("profile-config", "finance"): "error",
-        ("profile-key", "finance"): "error",
-        ("profile-model", "finance"): "warning",
         ("own-gateway", "finance"): "info",
         ("gateway-commands", None): "warning",
     }
@@ -170,6 +167,16 @@ def test_a_broken_configuration_is_a_finding(healthy: Installation) -> None:
     assert shown.status == 1
     assert "unknown key 'unmached'" in shown.out
     assert "did you mean 'unmatched'?" in shown.out
+    healthy.config.write_text("profile_routes: [\n" + "x: 1\n" * 40)
+    shown = healthy.run("doctor")
+    mistake, left_out = re.findall(r"^  (?:error|warning)  +(.*)", shown.out, re.MULTILINE)[:2]
+    assert "not valid YAML" in mistake
+    assert left_out == (
+        "not checked, because the file cannot be used: whether the plugin is enabled, the profiles "
+        "of the routes, and the connections to their platforms"
+    )
+    assert "cannot be checked" not in shown.out
+    assert "while parsing" not in shown.out
 
 
 def test_without_hermes_it_says_so_and_how_to_mend_it(without_hermes: Installation) -> None:
@@ -293,9 +300,11 @@ hermes_router.plugin.register = register
     assert "does not load the plugin: " in plugin["what"]
     assert "no disk is mounted" in plugin["what"]
     assert plugin["mend"].startswith(f"hermes-router enable --home {healthy.home}; else see ")
-    ignored = told["config-ignored", "career"]
+    ignored = told["profile-config", "career"]
     assert ignored["severity"] == "error"
     assert "!secret" in ignored["what"]
+    assert "Hermes ignores all of this file" in ignored["mend"]
+    assert ("config-ignored", "career") not in told
     assert told["profile-parked", "finance"]["mend"] == (
         f"hermes-router enable --home {healthy.home}"
     )

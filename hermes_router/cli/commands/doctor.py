@@ -78,13 +78,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def look(loaded: Loaded, answers: Mapping[str, ask.Answer]) -> Iterator[Finding]:
-    """Yield all findings."""
+    """Yield all findings; the mistakes of a configuration that cannot be used come first."""
+    if loaded.config is None:
+        yield from _routes(loaded)
+        yield _not_checked(loaded)
     yield from _enabled(loaded)
     yield _gateway(loaded)
     yield from connections.look(loaded)
     yield from plugin_folder.look(loaded.home)
     yield from ask.look(loaded, answers)
-    yield from _routes(loaded)
+    if loaded.config is not None:
+        yield from _routes(loaded)
     yield from credentials.look(loaded)
     yield from _profiles(loaded)
     yield from last_turns.look(loaded)
@@ -109,11 +113,8 @@ def _enabled(loaded: Loaded) -> Iterator[Finding]:
     enable = loaded.home.router("enable")
     try:
         enabled, disabled = plugin_lists(loaded.home.config)
-    except ConfigError as error:
-        yield _error(
-            "plugin-enabled", f"cannot be checked: {error.message}", where, "correct the file"
-        )
-        return
+    except ConfigError:
+        return  # the mistake is reported, and _not_checked() says this
     if PLUGIN in disabled:
         mend = f"remove it from plugins.disabled, which overrides plugins.enabled; then {enable}"
         yield _error("plugin-enabled", f"{PLUGIN} is in plugins.disabled", where, mend)
@@ -182,6 +183,22 @@ def _routes(loaded: Loaded) -> Iterator[Finding]:
             where=where,
             mend=mend,
         )
+
+
+def _not_checked(loaded: Loaded) -> Finding:
+    """Say what is not looked at while the configuration cannot be used."""
+    what = "the profiles of the routes, and the connections to their platforms"
+    try:
+        plugin_lists(loaded.home.config)
+    except ConfigError:
+        what = f"whether the plugin is enabled, {what}"
+    return Finding(
+        check="not-checked",
+        severity="warning",
+        what=f"not checked, because the file cannot be used: {what}",
+        where=str(loaded.file),
+        mend="correct the file, then run this again",
+    )
 
 
 def _profiles(loaded: Loaded) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,12 +17,16 @@ from hermes_router.cli.inspect import layouts, loading, replaced
 from hermes_router.cli.inspect.findings import Finding, of_problem
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.inspect.loading import Loaded
+from hermes_router.config.yaml import load
+from hermes_router.errors import ConfigError
 from hermes_router.hermes.compat.launching import find_launcher
 from hermes_router.protocol.replacements import Replacement
 from hermes_router.protocol.system.start import installed
 from hermes_router.protocol.system.versions import NEWEST_TESTED, untested
 
 _PROBE_SECONDS = 120
+#: Characters of Hermes's own words about a file.
+_LONGEST_REASON = 160
 _RUN = "import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 _GATEWAY, _WORKER = "hermes_router.hermes.compat.probe", "hermes_router_worker.hermes.probe"
 
@@ -102,9 +107,23 @@ def _newer_homes(answer: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _files(answer: dict[str, Any]) -> Iterator[Finding]:
+    """Report each file that only Hermes cannot read; of another, its own finding says more."""
     for file, why in answer["unreadable"].items():
-        what = f"Hermes cannot read it and ignores all of it: {why}"
+        if _is_refused_here(Path(file)):
+            continue
+        words = textwrap.shorten(why, _LONGEST_REASON, placeholder=" …")
+        what = f"Hermes cannot read it and ignores all of it: {words}"
         yield _error("config-ignored", what, file, "correct the file", _profile_of(file))
+
+
+def _is_refused_here(file: Path) -> bool:
+    try:
+        load(file)
+    except ConfigError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _profile_of(file: str) -> str | None:

@@ -132,7 +132,9 @@ class _Look:
         self._root = root
         self._settings = settings
         self._findings: list[Finding] = []
-        self._values = self._config()
+        config = self._config()
+        self._is_readable = config is not None
+        self._values = config or {}
         self._dotenv = dotenv_names(profile.home / ".env")
 
     def facts(self) -> ProfileFacts:
@@ -142,9 +144,10 @@ class _Look:
         cwd = self._cwd()
         gateway = running_gateway(home)
         self._judge_launcher()
-        self._judge_model(model, provider)
-        self._judge_key(provider, key_from)
-        self._judge_login(provider)
+        if self._is_readable:  # else nothing is known of model and key
+            self._judge_model(model, provider)
+            self._judge_key(provider, key_from)
+            self._judge_login(provider)
         self._judge_files()
         self._judge_tokens()
         if gateway is not None:
@@ -180,7 +183,8 @@ class _Look:
 
     # -- its configuration ---------------------------------------------------------------------
 
-    def _config(self) -> Mapping[str, Any]:
+    def _config(self) -> Mapping[str, Any] | None:
+        """Return the profile's configuration; None if it cannot be read, which is reported."""
         path = self._profile.home / "config.yaml"
         try:
             node = load(path)
@@ -190,13 +194,13 @@ class _Look:
             problem = error.problems[0]
             mend = problem.hint or "correct the file; Hermes ignores all of it"
             self._add("profile-config", "error", problem.message, problem.where, mend)
-            return {}
+            return None
         values = plain_value(node) if node is not None else {}
         if isinstance(values, dict):
             return values
         what = "its configuration is not a mapping"
         self._add("profile-config", "error", what, str(path), "correct the file")
-        return {}
+        return None
 
     def _model(self) -> tuple[str | None, str | None]:
         """Return the model and the provider, from where Hermes reads them."""

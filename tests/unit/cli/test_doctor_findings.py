@@ -134,6 +134,18 @@ def test_a_file_that_hermes_ignores_because_of_a_tag_is_told_with_its_profile(
     assert finding.what == f"Hermes cannot read it and ignores all of it: {TAG}"
 
 
+def test_long_words_of_hermes_about_a_file_are_cut_and_a_known_mistake_is_not_told_again(
+    loaded: Loaded, home: Path
+) -> None:
+    path = home / "config.yaml"
+    long = {str(path): f"{TAG} " * 9}
+    finding = wrong(list(ask.look(loaded, answers(unreadable=long))), "config-ignored")
+    assert len(finding.what) < 210
+    assert finding.what.endswith(" …")
+    path.write_text("profile_routes: [\n")
+    assert all(f.check != "config-ignored" for f in ask.look(loaded, answers(unreadable=long)))
+
+
 def test_a_process_that_gives_no_answer_is_told(loaded: Loaded, home: Path) -> None:
     silent = {"gateway": Answer(trouble="no answer within 120 s"), "worker": Answer({})}
     (finding,) = ask.look(loaded, silent)

@@ -130,3 +130,12 @@ def test_a_server_that_may_need_no_key_or_get_another_is_a_warning(
     found = facts(tmp_path, config, dotenv)
     assert [finding.severity for finding in found.findings] == ["warning"]
     assert found.usable
+
+
+@pytest.mark.parametrize("config", ["model: [\n", "- a list\n"])
+def test_nothing_is_said_of_model_and_key_if_the_file_cannot_be_read(
+    tmp_path: Path, config: str
+) -> None:
+    (tmp_path / "auth.json").write_text('{"providers": {"nous": {"x": 1}}}')
+    found = facts(tmp_path, config)
+    assert [finding.check for finding in found.findings] == ["profile-config"]
