@@ -131,13 +131,16 @@ def _gateway(loaded: Loaded) -> Finding:
     if serving.state == "not-running":
         return _no_gateway(loaded)
     words = {"without-router": "error", "refused": "error", "older": "warning", "hidden": "warning"}
+    mend = serving.mend
+    if serving.state == "without-router":  # its fix is this command
+        mend = f"do what the other errors say, then {loaded.home.restart}"
     severity: Any = words.get(serving.state, "ok" if serving.state == "serving" else "info")
     return Finding(
         check="gateway",
         severity=severity,
         what=f"the gateway: {serving.what}",
         where=f"process {serving.pid}" if serving.pid else "",
-        mend=serving.mend,
+        mend=mend,
     )
 
 

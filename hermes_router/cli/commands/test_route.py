@@ -30,8 +30,9 @@ examples:
   hermes-router test-route telegram:-1003961179976:6 --config draft.yaml
   hermes-router test-route telegram:-1003961179976:6 --say "hello"
 
-exit status: 0 routed, 1 unmatched (Hermes answers, or nobody), 2 an error in the configuration or
-the command line, 3 the route's profile cannot be used; with --say also 4, there was no answer
+exit status: 0 routed, 1 unmatched (Hermes answers, or nobody), or the gateway runs without the
+router, 2 an error in the configuration or the command line, 3 the route's profile cannot be used;
+with --say also 4, there was no answer
 """
 
 
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     loaded = loading.load(options.home, options.config, offline=options.offline)
     answer = Answer(loaded, place)
-    if options.say is not None and answer.status == status.OK:
+    if options.say is not None and answer.by_table in {"worker", "in_process"}:
         from hermes_router.cli.commands import say_turn  # noqa: PLC0415 - needs anyio, which is slow
 
         return say_turn.run(options, answer)

@@ -42,6 +42,17 @@ class Answer:
 
     @property
     def outcome(self) -> str:
+        """:attr:`by_table`, or without_router if the running gateway does not route by the table.
+
+        That is known of a gateway which was asked, and of places that the router would decide.
+        """
+        by_table = self.by_table
+        decides = by_table in {"worker", "in_process", "denied"}
+        without = self.loaded.serving.state == "without-router"
+        return "without_router" if decides and without else by_table
+
+    @property
+    def by_table(self) -> str:
         """One word: worker, in_process, unmatched, denied, unusable, config_error."""
         if self.decision is None:
             return "config_error"
@@ -58,6 +69,7 @@ class Answer:
             "worker": status.OK,
             "in_process": status.OK,
             "unmatched": status.NEGATIVE,
+            "without_router": status.NEGATIVE,
             "denied": status.NEGATIVE,
             "config_error": status.WRONG,
             "unusable": status.UNUSABLE,
@@ -205,7 +217,10 @@ class Answer:
     def show_decision(self) -> None:
         """Print who answers, and by which route."""
         match = self.decision.match if self.decision else None
-        say(paint(_HEADLINES[self.outcome].format(profile=self._answering_profile()), "bold"))
+        headline = _HEADLINES[self.by_table].format(profile=self._answering_profile())
+        if self.loaded.serving.state == "without-router":
+            headline = f"{_WITHOUT_ROUTER}; with the router: {headline}"
+        say(paint(headline, "bold"))
         if match is not None:
             via = ", matched by its parent chat" if match.via_parent else ""
             where = f"{match.route.where} ({match.route.path})"
@@ -269,6 +284,7 @@ _SHELLS = (
     "no gateway is running: the variable names are those of this shell; a worker gets those "
     "that the gateway was started with"
 )
+_WITHOUT_ROUTER = "not routed: the running gateway is without the router"
 _HEADLINES = {
     "worker": "answered by a worker of profile {profile}",
     "in_process": "answered by the gateway itself, profile {profile}, by a route",

@@ -121,7 +121,7 @@ def _asked(
 ) -> Serving:
     if isinstance(record, PermissionError):
         return hidden(pid)
-    return compare(pid, record, config, home.restart)
+    return compare(pid, record, config, home.restart, home.router("doctor"))
 
 
 def read(

@@ -59,10 +59,11 @@ def compare(
     record: Running | None,
     config: RouterConfig | None,
     restart: str,
+    doctor: str = "hermes-router doctor",
 ) -> Serving:
     """Compare the gateway ``pid`` and its record with ``config``.
 
-    ``restart`` is the command that restarts that gateway.
+    ``restart`` is the command that restarts that gateway, ``doctor`` the one that checks it.
     """
     if pid is None:
         return Serving(state="not-running", what="not running")
@@ -70,7 +71,7 @@ def compare(
         return Serving(
             state="without-router",
             what=f"running, process {pid}, without the router: it routes nothing",
-            mend=restart,
+            mend=f"{doctor} finds why",
             pid=pid,
         )
     return _compared(record, config, restart)

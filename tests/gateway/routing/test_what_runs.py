@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.conftest import CAREER, Stage, build_stage
-from tests.kit import FakeModel, FakeTelegram, Gateway
+from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -82,7 +82,9 @@ def test_a_gateway_without_the_router_is_told(prepared: Stage) -> None:
     with Gateway(prepared.root):
         told = command(prepared, "routes")["config"]["gateway"]
         assert told["state"] == "without-router"
-        assert told["mend"] == "hermes gateway restart"
+        assert told["mend"] == "hermes-router doctor finds why"
+        routed = command(prepared, "test-route", f"telegram:{FORUM}:{CAREER}")
+        assert (routed["outcome"], routed["exit_status"]) == ("without_router", 1)
         doctor = command(prepared, "doctor")
         found = {item["check"]: item["severity"] for item in doctor["findings"]}
         assert found["gateway"] == "error"
