@@ -7,7 +7,7 @@ import stat
 import pytest
 import yaml
 
-from hermes_router.cli.setup.plugin_edit import CannotEdit, with_plugin
+from hermes_router.cli.setup.plugin_edit import CannotEdit, switched_on, with_plugin
 from tests.cli.conftest import Installation
 
 NAME = "hermes-router"
@@ -119,13 +119,34 @@ def test_a_refused_edit_leaves_the_file_and_says_what_to_write(installation: Ins
     assert installation.config.read_text() == text
 
 
-def test_a_disabled_plugin_is_not_enabled_behind_the_users_back(
-    installation: Installation,
-) -> None:
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "plugins:\n  disabled:\n  - x # not now\n  - hermes-router\n  z: 1\n",
+            "plugins:\n  enabled:\n    - hermes-router\n  disabled:\n  - x # not now\n  z: 1\n",
+        ),
+        (
+            "plugins: {enabled: [a, hermes-router], disabled: [hermes-router]} # c\n",
+            "plugins: {enabled: [a, hermes-router], disabled: []} # c\n",
+        ),
+        (
+            "plugins:\r\n  disabled: [b, hermes-router]\r\n  enabled: [a]\r\n",
+            "plugins:\r\n  disabled: [b]\r\n  enabled: [a, hermes-router]\r\n",
+        ),
+    ],
+)
+def test_a_disabled_plugin_is_enabled_and_disabled_no_more(text: str, wanted: str) -> None:
+    assert switched_on(text, NAME) == wanted
+    assert switched_on(wanted, NAME) == wanted
+
+
+def test_the_command_says_that_the_plugin_is_disabled_no_more(installation: Installation) -> None:
     installation.config.write_text(f"plugins: {{disabled: [{NAME}]}}\n")
     shown = installation.run("enable")
-    assert shown.status == 1
-    assert "plugins.disabled" in shown.err
+    assert shown.status == 0
+    assert "(and removed it from plugins.disabled)" in shown.out
+    assert installation.config.read_text() == (f"plugins: {{enabled: [{NAME}], disabled: []}}\n")
 
 
 def test_a_broken_file_is_told_where_it_is_broken(installation: Installation) -> None:

@@ -110,18 +110,17 @@ def _status(findings: Iterable[Finding]) -> int:
 
 def _enabled(loaded: Loaded) -> Iterator[Finding]:
     where = str(loaded.home.config)
-    enable = loaded.home.router("enable")
+    mend = f"{loaded.home.router('enable')} && {loaded.home.restart}"
     try:
         enabled, disabled = plugin_lists(loaded.home.config)
     except ConfigError:
         return  # the mistake is reported, and _not_checked() says this
     if PLUGIN in disabled:
-        mend = f"remove it from plugins.disabled, which overrides plugins.enabled; then {enable}"
-        yield _error("plugin-enabled", f"{PLUGIN} is in plugins.disabled", where, mend)
+        what = f"{PLUGIN} is in plugins.disabled, which overrides plugins.enabled"
+        yield _error("plugin-enabled", what, where, mend)
     elif PLUGIN in enabled:
         yield _ok("plugin-enabled", "the plugin is enabled in the gateway's configuration")
     else:
-        mend = f"{enable} && {loaded.home.restart}"
         yield _error("plugin-enabled", "the plugin is not enabled", where, mend)
 
 

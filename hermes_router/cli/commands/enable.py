@@ -1,4 +1,4 @@
-"""``hermes-router enable``: add the plugin's name to ``plugins.enabled``; keep the rest."""
+"""``hermes-router enable``: have Hermes load the plugin; keep the rest of its configuration."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from hermes_router.cli.inspect.homes import (
     wrong_interpreter,
 )
 from hermes_router.cli.setup.parking import park
-from hermes_router.cli.setup.plugin_edit import with_plugin
+from hermes_router.cli.setup.plugin_edit import switched_on
 from hermes_router.cli.setup.plugin_names import PLUGIN, edit, plugin_lists
-from hermes_router.cli.status import CommandError
 from hermes_router.cli.terminal.output import say, tip
 
 _EPILOG = """\
-It edits config.yaml as `hermes plugins enable hermes-router` does, with every version of Hermes.
-The file keeps its comments, its order and its mode; a second call changes nothing. If the edit is
-not safe, it writes nothing and prints what you have to write. It parks routed profiles that have
-no bot of their own (Hermes's own marker): a gateway without the router does not serve them.
-Run it again after you have added a route to another profile.
+It edits config.yaml as `hermes plugins enable hermes-router` does, with every version of Hermes:
+the plugin's name goes into plugins.enabled, and out of plugins.disabled. The file keeps its
+comments, its order and its mode; a second call changes nothing. If the edit is not safe, it writes
+nothing and prints what you have to write. It parks routed profiles that have no bot of their own
+(Hermes's own marker): a gateway without the router does not serve them. Run it again after you have
+added a route to another profile.
 
 examples:
   hermes-router enable
@@ -55,24 +55,22 @@ def run(options: argparse.Namespace) -> int:
 
 
 def switch_on(home: GatewayHome) -> None:
-    """Add the plugin's name to the configuration, and park the routed profiles.
+    """Have Hermes load the plugin, as the configuration says, and park the routed profiles.
+
+    As with `hermes plugins enable`, the plugin's name goes into ``plugins.enabled``, and out of
+    ``plugins.disabled``, which counts more.
 
     Raises:
         CommandError: the file cannot be edited.
     """
     file = home.config
     enabled, disabled = plugin_lists(file)
-    if PLUGIN in disabled:
-        raise CommandError(
-            f"{PLUGIN} is in plugins.disabled, which overrides plugins.enabled",
-            where=str(file),
-            hint="remove it there, then run this again",
-        )
-    if PLUGIN in enabled:
+    if PLUGIN in enabled and PLUGIN not in disabled:
         say(f"{PLUGIN} is already enabled in {file}")
     else:
-        edit(file, with_plugin)
-        say(f"enabled {PLUGIN} in {file}")
+        edit(file, switched_on)
+        removed = " (and removed it from plugins.disabled)" if PLUGIN in disabled else ""
+        say(f"enabled {PLUGIN} in {file}{removed}")
     _park(home)
 
 

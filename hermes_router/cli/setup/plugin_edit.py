@@ -1,4 +1,4 @@
-"""Add a name to ``plugins.enabled`` of a YAML text, and remove it; change nothing else.
+"""Add a name to ``plugins.enabled`` of a YAML text, and remove it from a list of ``plugins``.
 
 The text is edited at the place where a parser finds the list, and then parsed again. The edit is
 refused unless the result holds exactly the old content with the name added or removed.
@@ -7,6 +7,7 @@ refused unless the result holds exactly the old content with the name added or r
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import yaml
@@ -16,59 +17,71 @@ class CannotEdit(Exception):
     """Raised when an edit would not do what it should; its text says why."""
 
 
+def switched_on(text: str, name: str) -> str:
+    """Return ``text`` with ``name`` in ``plugins.enabled``, and not in ``plugins.disabled``.
+
+    Raises:
+        CannotEdit: no small edit does this with certainty.
+    """
+    plugins = _values(text).get("plugins") or {}
+    if name in (plugins.get("disabled") or []):
+        text = without_plugin(text, name, "disabled")
+    return text if name in (plugins.get("enabled") or []) else with_plugin(text, name)
+
+
 def with_plugin(text: str, name: str) -> str:
     """Return ``text`` with ``name`` in ``plugins.enabled``.
 
     Raises:
         CannotEdit: no small edit does this with certainty.
     """
-    return _changed(text, _edited, name, lambda enabled: [*enabled, name])
+    return _changed(text, _edited, name, "enabled", lambda enabled: [*enabled, name])
 
 
-def without_plugin(text: str, name: str) -> str:
-    """Return ``text`` without ``name`` in ``plugins.enabled``.
+def without_plugin(text: str, name: str, key: str = "enabled") -> str:
+    """Return ``text`` without ``name`` in ``plugins.enabled``, or in another list of ``plugins``.
 
     Raises:
         CannotEdit: no small edit does this with certainty.
     """
-    return _changed(
-        text, _removed, name, lambda enabled: [item for item in enabled if item != name]
-    )
+    edit = partial(_removed, key=key)
+    return _changed(text, edit, name, key, lambda names: [item for item in names if item != name])
 
 
 def _changed(
     text: str,
     edit: Callable[[str, str], str],
     name: str,
+    key: str,
     change: Callable[[list[Any]], list[Any]],
 ) -> str:
     """Return ``text`` as ``edit`` makes it, with its own line ends.
 
     Raises:
         CannotEdit: ``text`` cannot be read, or the result differs from it by more than ``change``,
-            which takes the names in ``plugins.enabled`` and returns them as wanted.
+            which takes the names in the list ``key`` of ``plugins`` and returns them as wanted.
     """
     before = _values(text)
     new = edit(text.replace("\r\n", "\n"), name)
     if "\r\n" in text:
         new = new.replace("\n", "\r\n")
     plugins = before.get("plugins") or {}
-    wanted = {**before, "plugins": {**plugins, "enabled": change(plugins.get("enabled") or [])}}
+    wanted = {**before, "plugins": {**plugins, key: change(plugins.get(key) or [])}}
     if _values(new) != wanted:
         raise CannotEdit("the edit would also change other values")
     return new
 
 
-def _removed(text: str, name: str) -> str:
+def _removed(text: str, name: str, key: str) -> str:
     root = yaml.compose(text, yaml.SafeLoader)
-    enabled = _value(_value(root, "plugins"), "enabled")
-    items = enabled.value
+    names = _value(_value(root, "plugins"), key)
+    items = names.value
     found = [i for i, item in enumerate(items) if item.value == name]
     if len(found) != 1:
         raise CannotEdit("the entry is not there exactly once")
     index = found[0]
     start, end = items[index].start_mark.index, items[index].end_mark.index
-    if enabled.flow_style:
+    if names.flow_style:
         if index + 1 < len(items):
             return text[:start] + text[items[index + 1].start_mark.index :]
         first = items[index - 1].end_mark.index if index else start
@@ -93,9 +106,9 @@ def _values(text: str) -> dict[Any, Any]:
     plugins = values.get("plugins")
     if plugins is not None and not isinstance(plugins, dict):
         raise CannotEdit("plugins is not a mapping")
-    enabled = (plugins or {}).get("enabled")
-    if enabled is not None and not isinstance(enabled, list):
-        raise CannotEdit("plugins.enabled is not a list")
+    for key in ("enabled", "disabled"):
+        if not isinstance((plugins or {}).get(key) or [], list):
+            raise CannotEdit(f"plugins.{key} is not a list")
     return values
 
 

@@ -52,7 +52,8 @@ def edit(file: Path, change: Callable[[str, str], str]) -> None:
         raise CommandError(
             f"cannot be edited safely: {error}",
             where=str(file),
-            hint=f"edit it yourself: write under the top-level key `plugins`: enabled: [{PLUGIN}]",
+            hint="edit it yourself: write under the top-level key `plugins`: "
+            f"enabled: [{PLUGIN}]; {PLUGIN} must not be under disabled",
         ) from error
     except OSError as error:
         raise CommandError(

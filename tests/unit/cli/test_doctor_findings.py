@@ -238,3 +238,15 @@ def test_the_answer_for_programs_counts_what_it_lists(
     listed = [finding["severity"] for finding in answer["findings"]]
     assert answer["counts"] == {word: listed.count(word) for word in answer["counts"]}
     assert sum(answer["counts"].values()) == len(listed)
+
+
+@pytest.mark.parametrize("lists", ["{disabled: [hermes-router]}", "{enabled: []}"])
+def test_a_plugin_that_hermes_does_not_load_is_told_with_commands_that_make_it(
+    home: Path, lists: str
+) -> None:
+    (home / "config.yaml").write_text(f"{ROUTES}plugins: {lists}\n")
+    loaded = loading.load(str(home), offline=True)
+    finding = wrong(list(doctor.look(loaded, answers())), "plugin-enabled")
+    assert finding.mend == (
+        f"hermes-router enable --home {home} && HERMES_HOME={home} hermes gateway restart"
+    )
