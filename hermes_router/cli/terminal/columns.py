@@ -10,14 +10,20 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from rich.console import OverflowMethod
 
 _GAP = 2
 _UNLIMITED = sys.maxsize
 #: Headings of columns that a narrow terminal does not show; the first of these goes first.
-_LESS_IMPORTANT = ("CPU", "MEM", "PHASE", "P95", "MEDIAN", "TOOK", "PID")
-#: How narrow the cells below a heading may be cut; cells of other columns are never cut.
-_LEAST = {"PLACE": 26, "OUTCOME": 16, "PROFILE": 8}
+_LESS_IMPORTANT = ("CPU", "MEM", "PHASE", "P95", "MEDIAN", "PID")
+#: How narrow the cells below a heading may become; those of other columns keep their width.
+_LEAST = {"PLACE": 26, "OUTCOME": 32, "PROFILE": 8}
+#: The heading of cells that are continued below, not cut: they say why something failed. They get
+#: the room that is left, and beside them a place is less important.
+_WRAPPED = "OUTCOME"
 
 Rows = Sequence[Sequence[str]]
 
@@ -64,11 +70,11 @@ def room() -> int:
 def kept(head: Sequence[str], widths: Sequence[int], columns: int) -> list[int]:
     """Return the indexes of the columns to show in ``columns`` terminal columns.
 
-    Columns are left out until the others fit with their cells cut as far as these may be cut.
+    Columns are left out until the others fit when they are as narrow as they may be.
     """
     least = [_least(name, width) for name, width in zip(head, widths, strict=True)]
     left = list(range(len(head)))
-    for name in _LESS_IMPORTANT:
+    for name in (*_LESS_IMPORTANT, *(["PLACE"] if _WRAPPED in head else [])):
         if _total([least[i] for i in left]) <= columns:
             break
         left = [i for i in left if head[i] != name]
@@ -76,12 +82,12 @@ def kept(head: Sequence[str], widths: Sequence[int], columns: int) -> list[int]:
 
 
 def fitted(head: Sequence[str], widths: Sequence[int], columns: int) -> list[int]:
-    """Return the widths, made smaller where cells may be cut, until a row fits into ``columns``."""
+    """Return the widths, made smaller where that is allowed, until a row fits into ``columns``."""
     fit = list(widths)
     least = [_least(name, width) for name, width in zip(head, widths, strict=True)]
     while _total(fit) > columns and fit != least:
-        widest = max((i for i in range(len(fit)) if fit[i] > least[i]), key=fit.__getitem__)
-        fit[widest] -= 1
+        wide = [i for i in range(len(fit)) if fit[i] > least[i]]
+        fit[max(wide, key=lambda i: (head[i] != _WRAPPED, fit[i]))] -= 1
     return fit
 
 
@@ -113,7 +119,9 @@ def _lines(
 
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
     for name, width in zip(head, widths, strict=True):
-        table.add_column(Text(name), width=width, no_wrap=True, overflow="ellipsis")
+        wraps = name == _WRAPPED
+        overflow: OverflowMethod = "fold" if wraps else "ellipsis"
+        table.add_column(Text(name), width=width, no_wrap=not wraps, overflow=overflow)
     for row, style in zip(rows, styles, strict=True):
         table.add_row(*map(Text, row), style=style)
     console = Console(

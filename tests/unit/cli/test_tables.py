@@ -103,11 +103,26 @@ def test_60_columns_still_show_the_place_of_a_worker(shown: Any) -> None:
     assert lines[-1] == "this terminal is too narrow for: PID, PHASE, MEM, CPU"
 
 
-def test_80_columns_show_the_place_of_each_turn_and_why_it_failed(shown: Any) -> None:
-    head, failed, _ = shown(lambda: turns._show(_turns()), 80)[:3]
-    assert head.split()[:4] == ["TIME", "TURN", "PROFILE", "PLACE"]
-    assert FORUM in failed
-    assert "failed: the work" in failed
+@pytest.mark.parametrize(("width", "place"), [(80, []), (100, ["PLACE"])])
+def test_a_terminal_shows_how_long_each_turn_took_and_all_of_why_it_failed(
+    shown: Any, width: int, place: list[str]
+) -> None:
+    (failed, answered), why = _turns(), "failed: the worker ended without an answer: it was killed"
+    failed.seconds = 83.4
+    lines = shown(lambda: turns._show([failed, answered]), width)
+    assert lines[0].split() == ["TIME", "TURN", "PROFILE", *place, "TOOK", "OUTCOME"]
+    assert (FORUM in lines[1], "83.4 s" in lines[1]) == (bool(place), True)
+    start = lines[0].index("OUTCOME")
+    end = next(number for number, line in enumerate(lines) if answered.turn in line)
+    cells = [lines[1][lines[1].index("failed:") :], *(line[start:] for line in lines[2:end])]
+    assert " ".join(cell.strip() for cell in cells) == f"{why} by the system"
+    assert ("this terminal is too narrow for: PLACE" in lines) is not bool(place)
+
+
+def test_short_outcomes_leave_room_for_the_place_of_each_turn(shown: Any) -> None:
+    lines = shown(lambda: turns._show(_turns()[1:]), 80)
+    assert FORUM in lines[1]
+    assert len(lines) == 2
 
 
 def test_a_wide_terminal_and_a_pipe_show_all(shown: Any, monkeypatch: pytest.MonkeyPatch) -> None:
