@@ -28,7 +28,7 @@ from hermes_router.cli.inspect.homes import hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.setup.parking import MARKER
 from hermes_router.cli.setup.plugin_names import PLUGIN, plugin_lists
-from hermes_router.cli.terminal.output import counted, paint, say, say_json
+from hermes_router.cli.terminal.output import counted, paint, say, say_json, say_prose
 from hermes_router.cli.terminal.pager import paged
 from hermes_router.errors import ConfigError
 from hermes_router.protocol.system.versions import hermes_version
@@ -233,7 +233,8 @@ def _show(loaded: Loaded, findings: list[Finding], *, everything: bool) -> None:
     fine = [finding for finding in findings if finding.severity == "ok"]
     if fine and not everything:
         names = dict.fromkeys(finding.profile or _short(finding.check) for finding in fine)
-        say(f"\npassed: {', '.join(names)} (-v for details)")
+        say()
+        say_prose("passed: ", f"{', '.join(names)} (-v for details)")
 
 
 def _short(check: str) -> str:

@@ -32,6 +32,7 @@ from hermes_router.cli.terminal.output import (
     say,
     say_fields,
     say_json,
+    say_prose,
     say_table,
     severity,
 )
@@ -243,6 +244,7 @@ class _Table:
                 ("unmatched", _policies(config)),
             ],
             indent="",
+            prose=True,
         )
         say()
         if self.left_out:
@@ -272,11 +274,13 @@ class _Table:
     def _show_findings(self) -> None:
         for problem in self.loaded.problems:
             if problem.code not in TOLD_WITH_THE_PROFILE:
-                say(f"{severity(problem.severity)}: {problem.where}: {problem.message}")
+                head = f"{severity(problem.severity)}: "
+                say_prose(head, f"{problem.where}: {problem.message}")
         for name, facts in self.profiles.items():
             for finding in facts.findings:
                 if finding.severity == "error" or finding.check == "own-gateway":
-                    say(f"{severity(finding.severity)}: {name}: {finding.what} ({finding.where})")
+                    head = f"{severity(finding.severity)}: "
+                    say_prose(head, f"{name}: {finding.what} ({finding.where})")
                     say(f"    {finding.mend}")
         if not hermes_installed():
             wrong = wrong_interpreter()

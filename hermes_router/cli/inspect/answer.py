@@ -204,7 +204,7 @@ class Answer:
 
     def _show_gateway(self) -> None:
         serving = self.loaded.serving
-        say_fields([("gateway", serving.what), ("", serving.mend)])
+        say_fields([("gateway", serving.what), ("", serving.mend)], prose=True)
 
     def _show_why(self) -> None:
         self._show_candidates()

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from hermes_router.cli.terminal.output import say, severity
+from hermes_router.cli.terminal.output import say, say_prose, severity
 from hermes_router.errors import Problem
 
 Severity = Literal["ok", "info", "warning", "error"]
@@ -52,7 +52,7 @@ def of_problem(problem: Problem) -> Finding:
 def say_finding(finding: Finding, indent: str = "") -> None:
     """Write a finding for a person."""
     word = severity(finding.severity) + " " * (7 - len(finding.severity))
-    say(f"{indent}{word}  {finding.what}")
+    say_prose(f"{indent}{word}  ", finding.what)
     if finding.where and finding.severity != "ok":
         say(f"{indent}         where: {finding.where}")
     if finding.mend:

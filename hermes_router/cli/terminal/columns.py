@@ -1,6 +1,6 @@
-"""Tables as lines of text; rich measures the cells and draws the columns.
+"""Tables and prose as lines of text; rich measures the cells and draws the columns.
 
-This module writes nothing: ``output.say_table`` and ``tables.show`` do that.
+This module writes nothing: ``output`` and ``tables.show`` do that.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import importlib.util
 import io
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 if TYPE_CHECKING:
     from rich.console import OverflowMethod
@@ -57,12 +58,28 @@ def draw(
     return Drawn(lines, [name for i, name in enumerate(head) if i not in shown])
 
 
-def room() -> int:
-    """Return how many columns a line of standard output may have; a file has no limit."""
+def wrapped(prose: str, width: int) -> list[str]:
+    """Return prose as lines of at most ``width`` columns; a longer word is a line, and stays whole.
+
+    rich would cut such a word, for example a path, so that it could not be copied.
+    """
+    return [
+        line
+        for paragraph in prose.splitlines()
+        for line in textwrap.wrap(paragraph, width, break_long_words=False, break_on_hyphens=False)
+        or [""]
+    ]
+
+
+def room(stream: TextIO | None = None) -> int:
+    """Return how many columns a line of a stream may have; a file has no limit.
+
+    Without ``stream`` it is standard output.
+    """
     if os.environ.get("COLUMNS", "").isdigit():
         return int(os.environ["COLUMNS"])
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or _UNLIMITED
+        return os.get_terminal_size((stream or sys.stdout).fileno()).columns or _UNLIMITED
     except (OSError, ValueError, AttributeError):
         return _UNLIMITED
 

@@ -27,6 +27,9 @@ _SEVERITIES = {
 }
 
 
+#: Prose is not broken if fewer columns than these are left for it.
+_NARROW = 24
+
 #: Finds one of our commands in a hint, with the command's first word.
 _OWN_COMMAND = re.compile(
     r"\bhermes-router (--?[a-z-]+|completion|disable|doctor|enable|init|logs|metrics|routes?|status"
@@ -109,11 +112,29 @@ def say(text: str = "") -> None:
     write(clean(text))
 
 
-def say_fields(fields: Iterable[tuple[str, str]], indent: str = "  ") -> None:
-    """Write ``name  value`` lines, the values in one column."""
+def say_prose(head: str, prose: str) -> None:
+    """Write words for people after ``head``; on a terminal, break them where its lines end.
+
+    Further lines begin below the first word. A command or a path that somebody may copy is written
+    with :func:`say`.
+    """
+    for line in _broken(head, prose, sys.stdout):
+        write(line)
+
+
+def say_fields(
+    fields: Iterable[tuple[str, str]], indent: str = "  ", *, prose: bool = False
+) -> None:
+    """Write ``name  value`` lines, the values in one column.
+
+    With ``prose``, those that have a name are broken as :func:`say_prose` breaks them.
+    """
     shown = [(name, value) for name, value in fields if value]
     longest = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
+        if prose and name:
+            say_prose(f"{indent}{paint(name.ljust(longest), 'dim')}  ", one_line(value))
+            continue
         say(f"{indent}{paint(name.ljust(longest), 'dim')}  {one_line(value)}".rstrip())
 
 
@@ -160,7 +181,7 @@ def say_json(value: Any) -> None:
 def complain(error: RouterError) -> None:
     """Write an error, and how to fix it, to standard error."""
     where = f"{error.where}: " if error.where and not isinstance(error, ConfigError) else ""
-    _tell("ERROR", "red", f"{where}{error.message}")
+    _tell_prose("ERROR", "red", f"{where}{error.message}")
     if isinstance(error, ConfigError):
         for problem in error.problems:
             complain_of(problem)
@@ -171,8 +192,9 @@ def complain(error: RouterError) -> None:
 def complain_of(problem: Problem) -> None:
     """Write one problem of a configuration, with its file and line, to standard error."""
     path = f"{problem.path}: " if problem.path else ""
-    word = severity(problem.severity, sys.stderr)
-    print(clean(f"  {problem.where}: {word}: {path}{problem.message}"), file=sys.stderr)
+    head = f"  {problem.where}: {severity(problem.severity, sys.stderr)}: "
+    for line in _broken(head, f"{path}{problem.message}", sys.stderr, below="      "):
+        print(line, file=sys.stderr)
     if problem.hint:
         print(clean(f"      {problem.hint}"), file=sys.stderr)
 
@@ -183,8 +205,8 @@ def tip(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Write a line of information to standard error."""
-    _tell("NOTE", "cyan", text)
+    """Write information to standard error."""
+    _tell_prose("NOTE", "cyan", text)
 
 
 def called_as(name: str) -> None:
@@ -214,6 +236,41 @@ def _escape(part: str) -> str:
     return f"\x1b{part}" if ours else f"\\x1b{part}"
 
 
+def _tell_prose(word: str, style: str, text: str) -> None:
+    for line in _broken(f"{paint(word, style, sys.stderr)}: ", text, sys.stderr):
+        print(line, file=sys.stderr)
+
+
+def _broken(head: str, prose: str, stream: TextIO, below: str | None = None) -> list[str]:
+    """Return ``head`` and prose as lines for a stream: one line unless it is a terminal.
+
+    With ``below``, prose that is too long begins on a line of its own, after this margin.
+    """
+    head, prose = clean(head), clean(prose)
+    whole = f"{head}{prose}"
+    room = columns.room(stream) if _is_terminal(stream) else len(whole)
+    if _width(whole) <= room:
+        return [whole]
+    margin = " " * _width(head) if below is None else below
+    if room - len(margin) < _NARROW:
+        return [whole]
+    lines = [f"{margin}{line}" for line in columns.wrapped(prose, room - len(margin))]
+    if below is not None:
+        return [head.rstrip(), *lines]
+    return [f"{head}{lines[0].removeprefix(margin)}", *lines[1:]]
+
+
+def _width(text: str) -> int:
+    """Return how many columns a text takes, at least; our own colours take none."""
+    for code in (*_CODES.values(), "0"):
+        text = text.replace(f"\x1b[{code}m", "")
+    return len(text)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return hasattr(stream, "isatty") and stream.isatty()
+
+
 def _tell(word: str, style: str, text: str) -> None:
     print(clean(f"{paint(word, style, sys.stderr)}: {text}"), file=sys.stderr)
 
@@ -221,8 +278,5 @@ def _tell(word: str, style: str, text: str) -> None:
 def shows_colour(stream: TextIO) -> bool:
     """Return True if ``stream`` is a terminal and the person has not turned colours off."""
     return (
-        not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM") != "dumb"
-        and hasattr(stream, "isatty")
-        and stream.isatty()
+        not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and _is_terminal(stream)
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
+from hermes_router.cli.inspect.findings import Finding, say_finding
 from hermes_router.cli.parser import COMMANDS
 from hermes_router.cli.terminal import output
+from hermes_router.errors import Problem, RouterError
 
 
 def test_a_name_with_a_newline_makes_no_row(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,3 +46,89 @@ def test_hints_name_the_command_that_was_called(monkeypatch: pytest.MonkeyPatch)
     )
     for name in COMMANDS:
         assert output.clean(f"hermes-router {name}") == f"hermes router {name}"
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def a_terminal(monkeypatch: pytest.MonkeyPatch) -> _Terminal:
+    """Return a terminal of 40 columns that stands for standard output and standard error."""
+    terminal = _Terminal()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return terminal
+
+
+WORDS = "the file /a/long/path/that/nobody/may/break/config.yaml cannot be read because of a tag"
+
+
+def test_prose_is_broken_where_the_terminal_ends_and_words_stay_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = a_terminal(monkeypatch)
+    output.say_prose(f"  {output.severity('error')}  ", WORDS)
+    output.say_prose("short: ", "it fits")
+    assert terminal.getvalue().splitlines() == [
+        "  \x1b[31merror\x1b[0m  the file",
+        "         /a/long/path/that/nobody/may/break/config.yaml",
+        "         cannot be read because of a tag",
+        "short: it fits",
+    ]
+
+
+def test_a_pipe_gets_each_sentence_as_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    output.say_prose("error  ", WORDS)
+    output.note(WORDS)
+    assert capsys.readouterr() == (f"error  {WORDS}\n", f"NOTE: {WORDS}\n")
+
+
+def test_a_finding_is_broken_but_not_its_place_and_its_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = a_terminal(monkeypatch)
+    command = "HERMES_HOME=/srv/hermes hermes -p career gateway restart"
+    finding = Finding(check="x", severity="info", what=WORDS, where="/srv/a b/c d", mend=command)
+    say_finding(finding)
+    lines = terminal.getvalue().splitlines()
+    assert lines[-2:] == ["         where: /srv/a b/c d", f"         fix:   {command}"]
+    assert len(lines) == 5
+
+
+def test_an_error_is_broken_but_not_its_tip(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = a_terminal(monkeypatch)
+    tip = "write under the top-level key `plugins`: enabled: [hermes-router]"
+    output.complain(RouterError("it cannot be edited with certainty: nothing is safe", hint=tip))
+    output.complain_of(Problem(file="/etc/hermes/config.yaml", line=3, column=4, message=WORDS))
+    shown = terminal.getvalue().replace("\x1b[31m", "").replace("\x1b[36m", "")
+    assert shown.replace("\x1b[0m", "").splitlines() == [
+        "ERROR: it cannot be edited with",
+        "       certainty: nothing is safe",
+        f"TIP: {tip}",
+        "  /etc/hermes/config.yaml:3:4: error:",
+        "      the file",
+        "      /a/long/path/that/nobody/may/break/config.yaml",
+        "      cannot be read because of a tag",
+    ]
+
+
+def test_fields_of_prose_are_broken_and_a_field_without_a_name_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = a_terminal(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", "1")
+    command = "hermes-router doctor --home /srv/hermes finds why"
+    fields = [("gateway", "running, without the router: it routes nothing"), ("", command)]
+    output.say_fields(fields, indent="", prose=True)
+    assert terminal.getvalue().splitlines() == [
+        "gateway  running, without the router: it",
+        "         routes nothing",
+        f"         {command}",
+    ]
