@@ -65,15 +65,7 @@ class Answer:
     @property
     def status(self) -> int:
         """The exit status of ``test-route`` that stands for :attr:`outcome`."""
-        return {
-            "worker": status.OK,
-            "in_process": status.OK,
-            "unmatched": status.NEGATIVE,
-            "without_router": status.NEGATIVE,
-            "denied": status.NEGATIVE,
-            "config_error": status.WRONG,
-            "unusable": status.UNUSABLE,
-        }[self.outcome]
+        return _STATUSES[self.outcome]
 
     @property
     def unmatched_policy(self) -> str | None:
@@ -284,6 +276,16 @@ _SHELLS = (
     "no gateway is running: the variable names are those of this shell; a worker gets those "
     "that the gateway was started with"
 )
+#: The exit status for each outcome.
+_STATUSES = {
+    "worker": status.OK,
+    "in_process": status.OK,
+    "unmatched": status.NEGATIVE,
+    "without_router": status.NEGATIVE,
+    "denied": status.NEGATIVE,
+    "config_error": status.WRONG,
+    "unusable": status.UNUSABLE,
+}
 _WITHOUT_ROUTER = "not routed: the running gateway is without the router"
 _HEADLINES = {
     "worker": "answered by a worker of profile {profile}",
