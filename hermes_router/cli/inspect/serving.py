@@ -59,7 +59,7 @@ def compare(
     record: Running | None,
     config: RouterConfig | None,
     restart: str,
-    doctor: str = "hermes-router doctor",
+    doctor: str,
 ) -> Serving:
     """Compare the gateway ``pid`` and its record with ``config``.
 

@@ -51,11 +51,12 @@ def _without_answer(home: GatewayHome, error: NoAnswer) -> NoAnswer:
         record = running.read(home.path)
     except PermissionError:
         return NoAnswer("not allowed", serving.hidden(pid).what, hint=serving.hidden(pid).mend)
+    doctor = home.router("doctor")
     if record is None or record.pid != pid:
         return NoAnswer(
             "without router",
-            f"the gateway is {serving.compare(pid, None, None, home.restart).what}",
-            hint=f"if it has not just been started or stopped: {home.router('doctor')}",
+            f"the gateway is {serving.compare(pid, None, None, home.restart, doctor).what}",
+            hint=f"if it has not just been started or stopped: {doctor}",
         )
     return NoAnswer(
         "does not answer",

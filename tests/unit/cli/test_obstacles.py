@@ -21,6 +21,7 @@ from hermes_router.workers.worker_log import FILE_NAME
 def home(tmp_path: Path) -> Path:
     home = tmp_path / "profiles" / "career"
     (home / "logs").mkdir(parents=True)
+    (home / "SOUL.md").write_text("")
     home.chmod(0o700)
     return home
 

@@ -39,7 +39,7 @@ def content_of_hermes() -> str:
 
 
 def what(record: Running) -> str:
-    return compare(os.getpid(), record, None, "restart").what
+    return compare(os.getpid(), record, None, "restart", "doctor").what
 
 
 def test_a_file_of_hermes_with_a_new_time_and_the_old_content_is_no_other_hermes(
