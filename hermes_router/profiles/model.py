@@ -7,6 +7,7 @@ that profile's. Only values that the gateway process was started with may be pas
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import site
@@ -61,6 +62,12 @@ IDENTITY = ("config.yaml", ".env", "SOUL.md", "profile.yaml", "auth.json", "stat
 
 #: What to do if a home cannot be written.
 _OWNER = "make the user that runs the gateway the owner of the folder and all in it"
+_ASIDE = "move it aside: a folder belongs there"
+_HINTS = {
+    errno.EROFS: "mount its file system so that it can be written",
+    errno.ENOSPC: "make room on its file system",
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), _ASIDE),
+}
 
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - for private folders, not for files
 
@@ -162,7 +169,7 @@ def prepare(profile: Profile) -> None:
             f"has a home that cannot be written: {error.strerror}",
             profile=profile.name,
             where=str(error.filename or profile.home),
-            hint=_OWNER,
+            hint=_HINTS.get(error.errno or 0, _OWNER),
         ) from error
 
 
@@ -181,8 +188,14 @@ def check_writable(profile: Profile) -> None:
             "has a home that cannot be written",
             profile=profile.name,
             where=str(wrong[0]),
-            hint=_OWNER,
+            hint=_ASIDE if wrong[0] != profile.home else _hint_for_closed(profile.home),
         )
+
+
+def _hint_for_closed(home: Path) -> str:
+    """Return what to do about a home that this process may not write."""
+    read_only = os.statvfs(home).f_flag & os.ST_RDONLY
+    return _HINTS[errno.EROFS] if read_only else _OWNER
 
 
 def in_one_line(error: ProfileError) -> str:

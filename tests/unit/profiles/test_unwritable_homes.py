@@ -46,8 +46,10 @@ def test_a_file_in_place_of_a_folder_is_told_in_words(profile: Profile) -> None:
         model.prepare(profile)
     assert "profile 'career' has a home that cannot be written: File exists." in told(caught.value)
     assert str(caught.value).startswith(f"{profile.logs}: ")
-    with pytest.raises(ProfileError, match="has a home that cannot be written"):
+    assert str(caught.value.hint) == "move it aside: a folder belongs there"
+    with pytest.raises(ProfileError, match="has a home that cannot be written") as checked:
         model.check_writable(profile)
+    assert checked.value.hint == caught.value.hint
 
 
 def test_a_read_only_home_is_told_in_words(profile: Profile) -> None:
@@ -59,6 +61,8 @@ def test_a_read_only_home_is_told_in_words(profile: Profile) -> None:
     assert "cannot be written: Read-only file system." in told(caught.value)
     assert caught.value.where == str(profile.tool_home)
     assert checked.value.where == str(profile.home)
+    assert caught.value.hint == "mount its file system so that it can be written"
+    assert checked.value.hint == caught.value.hint
 
 
 def test_a_home_with_a_read_only_workspace_can_be_used(profile: Profile) -> None:
