@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,6 +15,9 @@ from hermes_router_worker.hermes.features import idle_agent, wakeups
 from hermes_router_worker.hermes.session import continuation
 from hermes_router_worker.session import event_receiver
 from hermes_router_worker.session.event_receiver import EventReceiver
+
+Prepare = Callable[[str], Awaitable[None]]
+Handing = Callable[[Prepare], tuple[EventReceiver, list[str]]]
 
 
 class FullPipe:
@@ -65,30 +69,41 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
     assert link.sent[0] == msg.Accepted(event=1)
 
 
-async def test_no_turn_begins_while_a_command_has_the_sessions_agent_built(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def handing(monkeypatch: pytest.MonkeyPatch) -> Handing:
+    """Return what makes a receiver, given how events are prepared, and the list of handled ones."""
     handled: list[str] = []
-    builds, built = asyncio.Event(), asyncio.Event()
-
-    async def prepare(_runner: Any, event: str) -> None:
-        if event == "/btw":
-            builds.set()
-            await built.wait()
 
     async def handle_message(event: str) -> None:
         handled.append(event)
 
-    monkeypatch.setattr(idle_agent, "prepare", prepare)
+    def receiver(prepare: Prepare) -> tuple[EventReceiver, list[str]]:
+        monkeypatch.setattr(idle_agent, "prepare", lambda _runner, event: prepare(event))
+        made = EventReceiver(
+            cast("Any", None),
+            SimpleNamespace(gateway_runner=None, handle_message=handle_message),
+            cast("Any", None),
+            cast("Any", None),
+            changed=asyncio.Event(),
+            finish=asyncio.Event(),
+        )
+        return made, handled
+
     monkeypatch.setattr(continuation, "is_over", lambda _runner, _event: False)
-    receiver = EventReceiver(
-        cast("Any", None),
-        SimpleNamespace(gateway_runner=None, handle_message=handle_message),
-        cast("Any", None),
-        cast("Any", None),
-        changed=asyncio.Event(),
-        finish=asyncio.Event(),
-    )
+    return receiver
+
+
+async def test_no_turn_begins_while_a_command_has_the_sessions_agent_built(
+    handing: Handing,
+) -> None:
+    builds, built = asyncio.Event(), asyncio.Event()
+
+    async def prepare(event: str) -> None:
+        if event == "/btw":
+            builds.set()
+            await built.wait()
+
+    receiver, handled = handing(prepare)
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(receiver._hand_over, "/btw", "event 1")
@@ -101,26 +116,12 @@ async def test_no_turn_begins_while_a_command_has_the_sessions_agent_built(
 
 
 async def test_a_message_is_handled_where_its_preparation_fails(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    handing: Handing, caplog: pytest.LogCaptureFixture
 ) -> None:
-    handled: list[str] = []
-
-    async def prepare(_runner: Any, _event: str) -> None:
+    async def prepare(_event: str) -> None:
         raise ValueError("no agent can be built")
 
-    async def handle_message(event: str) -> None:
-        handled.append(event)
-
-    monkeypatch.setattr(idle_agent, "prepare", prepare)
-    monkeypatch.setattr(continuation, "is_over", lambda _runner, _event: False)
-    receiver = EventReceiver(
-        cast("Any", None),
-        SimpleNamespace(gateway_runner=None, handle_message=handle_message),
-        cast("Any", None),
-        cast("Any", None),
-        changed=asyncio.Event(),
-        finish=asyncio.Event(),
-    )
+    receiver, handled = handing(prepare)
     await receiver._hand_over("a message", "event 1")
     assert handled == ["a message"]
     assert "event 1 is handled without its preparation" in caplog.text

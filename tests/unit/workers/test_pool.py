@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_order
 from pathlib import Path
@@ -319,49 +319,50 @@ async def preparing(
             yield prepare
 
 
+@asynccontextmanager
+async def waiting_for(made: Preparing, kept: Kept) -> AsyncIterator[list[object]]:
+    """Have a message wait for the template in the block; it has got what is in the list after."""
+    await made.begun.wait()
+    taken: list[object] = []
+
+    async def take() -> None:
+        taken.append(await kept.take(kept.order("first"), WARM))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take)
+        await anyio.wait_all_tasks_blocked()
+        assert kept.nest("first").waiting == 1
+        yield taken
+    assert kept.nest("first").waiting == 0
+
+
 async def test_a_message_waits_for_the_template_that_is_being_prepared(
     kept: Kept, preparing: Callable[[], Preparing]
 ) -> None:
     made = preparing()
-    await made.begun.wait()
-    async with anyio.create_task_group() as tasks:
-        taken: list[object] = []
-
-        async def take() -> None:
-            taken.append(await kept.take(kept.order("first"), WARM))
-
-        tasks.start_soon(take)
-        await anyio.wait_all_tasks_blocked()
-        assert kept.nest("first").waiting == 1
+    async with waiting_for(made, kept) as taken:
         made.let_go_on()
     assert taken == [made.forked]
     assert kept.started == []
-    assert kept.nest("first").waiting == 0
 
 
 async def test_a_message_starts_cold_where_the_template_fails(
     kept: Kept, preparing: Callable[[], Preparing]
 ) -> None:
     made = preparing()
-    await made.begun.wait()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(kept.take, kept.order("first"), WARM)
-        await anyio.wait_all_tasks_blocked()
+    async with waiting_for(made, kept) as taken:
         made.let_go_on(error=True)
-    assert len(kept.started) == 1
+    assert taken == kept.started
 
 
 async def test_a_template_that_knows_old_files_serves_no_message(
     kept: Kept, preparing: Callable[[], Preparing]
 ) -> None:
     made = preparing()
-    await made.begun.wait()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(kept.take, kept.order("first"), WARM)
-        await anyio.wait_all_tasks_blocked()
+    async with waiting_for(made, kept) as taken:
         (kept.order("first").profile.home / "config.yaml").write_text("a: 1", "utf-8")
         made.let_go_on()
-    assert len(kept.started) == 1
+    assert taken == kept.started
     assert made.template.gone.is_set()
 
 
