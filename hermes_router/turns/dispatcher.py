@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -40,6 +40,22 @@ class _Lane:
     turn: Turn | None = None
     stopped: float = 0.0
     """When a person last sent /stop to the messages that wait here; monotonic seconds."""
+    behind: list[tuple[str, Waiting]] = field(default_factory=list)
+    """The messages that wait for the one before them, each with the name of its profile."""
+
+    @contextlib.asynccontextmanager
+    async def next_one(self, profile: str, message: Waiting) -> AsyncIterator[None]:
+        """Wait until each message before this one has its turn; until then it is ``behind``."""
+        entry = (profile, message)
+        self.behind.append(entry)
+        try:
+            await self.lock.acquire()
+        finally:
+            self.behind.remove(entry)
+        try:
+            yield
+        finally:
+            self.lock.release()
 
 
 class Dispatcher:
@@ -69,13 +85,20 @@ class Dispatcher:
     def waiting(self, profile: str) -> list[Waiting]:
         """Return the messages that wait for a turn of the profile, or in one, the oldest first.
 
-        One waits in a turn while its worker answers an earlier message of the same place.
+        One waits in a turn while its worker answers an earlier message of the same place, and one
+        waits behind an earlier message of the same place that has no turn yet.
         """
         turns = [turn for turn in self.turns if turn.conversation.profile.name == profile]
         in_turns = [
             Waiting(since, _where(turn.conversation)) for turn in turns for since in turn.waiting
         ]
-        return sorted([*self._gates.of(profile).waiting(), *in_turns])
+        behind = [
+            message
+            for lane in self._lanes.values()
+            for name, message in lane.behind
+            if name == profile
+        ]
+        return sorted([*self._gates.of(profile).waiting(), *behind, *in_turns])
 
     def resize(self, turns: int) -> None:
         """Set how many turns of all profiles together may run at once; 0 means no limit."""
@@ -193,7 +216,8 @@ class Dispatcher:
             raise TooBusy(profile, settings.limits.queue, ahead=waiting + 1)
         if first is not None:
             told(first + 1 + waiting)
-        async with lane.lock:
+        message = Waiting(inbound.received, _where(conversation))
+        async with lane.next_one(conversation.profile.name, message):
             if inbound.received < lane.stopped:
                 raise StoppedWaiting("it was stopped before it began")
             if lane.turn is None or not lane.turn.open:

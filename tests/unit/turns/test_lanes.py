@@ -103,6 +103,21 @@ async def test_it_is_served_before_the_message_that_waits(
     assert not lane.dispatcher.waits(lane.scene)
 
 
+async def test_a_message_behind_one_that_waits_is_counted_too(
+    lane: Lane, worker: Use, tmp_path: Path
+) -> None:
+    worker(held_in(tmp_path))
+    await lane.fill()
+    behind = asyncio.create_task(lane.say("behind it", lane.scene))
+    while len(lane.dispatcher.waiting("career")) < 2:  # noqa: ASYNC110
+        await anyio.sleep(0.01)
+    assert lane.dispatcher.waiting("systems") == []
+    await lane.free_places()
+    await lane.waiting
+    await behind
+    assert lane.dispatcher.waiting("career") == []
+
+
 async def test_the_message_begins_when_the_command_is_answered(
     lane: Lane, worker: Use, tmp_path: Path
 ) -> None:
