@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
+from anyio import CancelScope
 
 from hermes_router.config.settings import Settings, Warm
 from hermes_router.errors import RouterError
@@ -94,7 +95,9 @@ class JobRun(Purpose):
         """The profile whose job it is."""
         return self.turn.conversation.profile
 
-    async def start(self, workers: WorkerPool, order: WorkerOrder, _warm: Warm, /) -> WorkerProcess:
+    async def start(
+        self, workers: WorkerPool, order: WorkerOrder, _warm: Warm, _patience: CancelScope, /
+    ) -> WorkerProcess:
         """Start a worker without taking a ready one, and without keeping the profile warm."""
         return await workers.start_aside(order)
 

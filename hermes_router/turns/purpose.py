@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from anyio import CancelScope
+
 from hermes_router.config.settings import Warm
 from hermes_router.errors import RouterError
 from hermes_router.protocol import messages as msg
@@ -20,8 +22,13 @@ class Purpose(Protocol):
     #: Whether the next worker repeats all if this one ends before it has accepted a message.
     offered_again: bool
 
-    async def start(self, workers: WorkerPool, order: WorkerOrder, warm: Warm, /) -> WorkerProcess:
-        """Return a worker, prepared or new; raises the errors of :meth:`WorkerPool.start`."""
+    async def start(
+        self, workers: WorkerPool, order: WorkerOrder, warm: Warm, patience: CancelScope, /
+    ) -> WorkerProcess:
+        """Return a worker, prepared or new; raises the errors of :meth:`WorkerPool.start`.
+
+        If the scope ``patience`` is cancelled, this waits for nothing that is being prepared.
+        """
 
     def greeted(self, hello: msg.Hello, /) -> None:
         """Take what is needed from the worker's first message, for example its process id."""
@@ -54,9 +61,11 @@ class ForMessages:
     tells_people = True
     offered_again = True
 
-    async def start(self, workers: WorkerPool, order: WorkerOrder, warm: Warm, /) -> WorkerProcess:
+    async def start(
+        self, workers: WorkerPool, order: WorkerOrder, warm: Warm, patience: CancelScope, /
+    ) -> WorkerProcess:
         """Take a prepared worker if there is one, else start one."""
-        return await workers.start(order, warm)
+        return await workers.start(order, warm, patience)
 
     def greeted(self, _hello: msg.Hello, /) -> None:
         """Do nothing: only jobs need the worker's first message."""

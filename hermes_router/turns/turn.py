@@ -96,6 +96,7 @@ class Turn:
         )
         self._receiver, self._telling = self._session.receiver, self._session.telling
         self._told = False
+        self._patience = anyio.CancelScope()
         self.stopping = self._resumes = False
         self._last = WorkerState.STARTING
         self._reason = "its process was ended"
@@ -180,6 +181,7 @@ class Turn:
         worker's whole process tree is ended. Messages that arrive meanwhile wait for the result.
         """
         offer = PendingEvent(command)
+        self._patience.cancel()
         async with self._calm:
             with anyio.move_on_after(self._settings.timeouts.stop):
                 await self._receiver.offer(offer, until_handled=True)
@@ -201,6 +203,7 @@ class Turn:
         """
         self.stopping, self._reason = True, reason
         self._resumes = self._resumes or resume
+        self._patience.cancel()
         with anyio.move_on_after(self._settings.timeouts.stop):
             await self._receiver.connected.wait()
             with contextlib.suppress(OSError):
@@ -215,6 +218,7 @@ class Turn:
         People get no notice that their message was not answered: that is left to the caller.
         """
         self.stopping = True
+        self._patience.cancel()
         if self._worker is not None:
             self._worker.terminate()
         await self.ended.wait()
@@ -255,8 +259,9 @@ class Turn:
     async def _live(self, spool: Spool) -> None:
         try:
             worker = self._worker = await self._purpose.start(
-                self._services.workers, self._order, self._settings.warm
+                self._services.workers, self._order, self._settings.warm, self._patience
             )
+            self._session.watch.begin()
             self._log.reached("start")
             self.story.start = "prepared" if worker.prepared else "cold"
         finally:

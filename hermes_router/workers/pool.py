@@ -40,7 +40,7 @@ from hermes_router.workers.memory_usage import footprint
 from hermes_router.workers.memory_watch import MemoryWatch, Room
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
 from hermes_router.workers.start_backoff import StartBackoff
-from hermes_router.workers.start_queue import StartQueue
+from hermes_router.workers.start_queue import TEMPLATE_SECONDS, StartQueue
 from hermes_router.workers.template import Template, templates_work_here
 from hermes_router.workers.unexpected_ends import UnexpectedEnds
 from hermes_router.workers.worker_log import WorkerLog
@@ -54,9 +54,6 @@ _MEMORY_SECONDS = 5.0
 
 #: Seconds that ended prepared processes get to free their memory before a message is refused.
 _ROOM_SECONDS = 3.0
-
-#: Seconds that a message waits for its profile's template, before its worker is started cold.
-_TEMPLATE_SECONDS = 30.0
 
 #: Maximum number of templates that are started in a row; the next turn or sweep tries again.
 _TEMPLATE_ATTEMPTS = 2
@@ -132,8 +129,12 @@ class WorkerPool:
             mcp_ahead=settings.warm.mcp,
         )
 
-    async def start(self, order: WorkerOrder, warm: Warm) -> WorkerProcess:
+    async def start(
+        self, order: WorkerOrder, warm: Warm, patience: anyio.CancelScope | None = None
+    ) -> WorkerProcess:
         """Return a worker for a message: a ready one, a forked one, or one that is started now.
+
+        It may wait for the profile's template, unless the scope ``patience`` is cancelled.
 
         Raises:
             HermesUpdated: Hermes was updated on disk, so no worker may be started.
@@ -148,33 +149,39 @@ class WorkerPool:
             return await self._started_cold(order)
         if nest.template is not None and await self._stale(nest):
             self._clear(nest)
-        if nest.template is None:
-            await self._wait_for_template(nest)
+        if nest.template is None and await self._wait_for_template(nest, patience):
+            await running_code.check(order.profile.name)
         while nest.ready:
             worker = nest.ready.pop(0)
             if not worker.ended:
                 return worker
             self._end(worker.end())
-        if nest.template is not None and nest.template.prepared:
+        if nest.template is not None and nest.template.prepared and not nest.gone:
             with contextlib.suppress(RouterError):
                 return await self._forked(nest.template, order)
         return await self._started_cold(order)
 
-    async def _wait_for_template(self, nest: _ProfilePool) -> None:
+    async def _wait_for_template(
+        self, nest: _ProfilePool, patience: anyio.CancelScope | None
+    ) -> bool:
         """Return when the profile's template is prepared; at once if a cold start is faster.
 
-        It is faster if no template is being prepared and a processor is free, or if an attempt to
-        prepare one has just failed.
+        It is faster if no template is being prepared and a processor is free, if an attempt to
+        prepare one has just failed, or if it takes too long. Returns True if it has waited.
         """
         if not (nest.lock.locked() and (nest.begun or self._queue.full)):
-            return
+            return False
+        spent = time.monotonic() - nest.born if nest.begun else 0.0
+        if spent >= TEMPLATE_SECONDS:
+            return False
         nest.waiting += 1
         try:
             self._queue.look()
-            with anyio.move_on_after(_TEMPLATE_SECONDS):
+            with patience or anyio.CancelScope(), anyio.move_on_after(TEMPLATE_SECONDS - spent):
                 await nest.attempted.wait()
         finally:
             nest.waiting -= 1
+        return True
 
     def works(self, profile: Profile) -> None:
         """Forget the profile's failed starts, because its worker asks the model or has answered.
@@ -356,6 +363,7 @@ class WorkerPool:
         nest = self._nests.pop(name)
         nest.gone = True
         self._clear(nest)
+        nest.tell()
 
     async def _fill(self, nest: _ProfilePool) -> None:
         """Start the missing template and ready workers of a profile.
@@ -420,8 +428,9 @@ class WorkerPool:
             async with self._queue.template(lambda: bool(nest.waiting)):
                 if nest.gone:
                     return
-                nest.begun, nest.unfit = True, False
-                nest.stamp, nest.born = await _stamp(nest), time.monotonic()
+                await running_code.check(nest.order.profile.name)
+                nest.begun, nest.unfit, nest.born = True, False, time.monotonic()
+                nest.stamp = await _stamp(nest)
                 nest.template = await Template.start(nest.order)
             if not await self._stale(nest):
                 nest.tell()
@@ -431,7 +440,7 @@ class WorkerPool:
 
     async def _started_cold(self, order: WorkerOrder) -> WorkerProcess:
         worker = await start_worker(order, launch=self.unexpected_ends.counting(order.launch))
-        self._importing.start(self._queue.cold(worker.heard))
+        self._importing.start(self._queue.cold(worker.imported))
         return worker
 
     async def _forked(self, template: Template, order: WorkerOrder) -> WorkerProcess:

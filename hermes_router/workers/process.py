@@ -94,8 +94,8 @@ class WorkerProcess:
         self._writer = FrameWriter(child.outbound)
         self._pace = FlowControl()
         self.frame_bytes = 0
-        #: Set when the worker has sent its first message, or is being ended.
-        self.heard = anyio.Event()
+        #: Set when the worker has imported Hermes and is ready, or is being ended.
+        self.imported = anyio.Event()
 
     async def send(self, message: msg.Message) -> None:
         """Send one message to the worker.
@@ -124,7 +124,8 @@ class WorkerProcess:
                 profile=self._order.profile.name,
             ) from error
         self.frame_bytes = len(frame)
-        self.heard.set()
+        if isinstance(message, msg.Ready):
+            self.imported.set()
         del frame  # free its memory while the message is worked on
         weight = CALL if isinstance(message, msg.Request) else 1
         spent = time.perf_counter() - begun
@@ -152,7 +153,7 @@ class WorkerProcess:
         SIGTERM asks the supervisor to end the tree; the supervisor kills what is left after the
         order's grace time. Last the supervisor is killed. Returns None if even that did not help.
         """
-        self.heard.set()
+        self.imported.set()
         with anyio.CancelScope(shield=True):
             self._writer.close()
             returncode = await self._descend(patience)

@@ -6,11 +6,20 @@ which nobody waits leaves a processor to the gateway and to messages.
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
+
+#: Seconds that a template may take. After that it holds up neither other templates nor messages of
+#: its own profile, whose workers then start cold.
+TEMPLATE_SECONDS = 30.0
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class StartQueue:
@@ -33,7 +42,8 @@ class StartQueue:
     async def template(self, urgent: Callable[[], bool]) -> AsyncIterator[None]:
         """Wait until a template may begin; leave the block when it is prepared, or has failed.
 
-        ``urgent`` returns True as long as somebody waits for the template.
+        ``urgent`` returns True as long as somebody waits for the template. After
+        ``TEMPLATE_SECONDS`` in the block, the template does not count any more.
         """
         begin = anyio.Event()
         self._waiting.append((urgent, begin))
@@ -46,10 +56,13 @@ class StartQueue:
             else:
                 self._waiting.remove((urgent, begin))
             raise
+        leave = self._leaving_once()
+        late = asyncio.get_running_loop().call_later(TEMPLATE_SECONDS, leave)
         try:
             yield
         finally:
-            self._leave()
+            late.cancel()
+            leave()
 
     async def cold(self, imported: anyio.Event) -> None:
         """Count a cold worker until the event ``imported`` is set."""
@@ -71,12 +84,28 @@ class StartQueue:
             self._running += 1
             begin.set()
 
+    def _leaving_once(self) -> Callable[[], None]:
+        """Return a function that gives a place back; a second call of it does nothing."""
+        taken = [True]
+
+        def leave() -> None:
+            if taken:
+                taken.pop()
+                self._leave()
+
+        return leave
+
     def _leave(self) -> None:
         self._running -= 1
         self.look()
 
 
 def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many processors this process may use; a container's quota counts."""
+    usable = getattr(os, "sched_getaffinity", None)
+    number = len(usable(0)) if usable is not None else os.cpu_count() or 1
+    try:
+        quota, period = map(float, _QUOTA.read_text("ascii").split())
+    except (OSError, ValueError):  # there is no control group, or it has no quota: "max"
+        return number
+    return max(1, min(number, math.ceil(quota / period)))

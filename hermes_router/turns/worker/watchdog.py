@@ -23,13 +23,17 @@ class Watchdog:
     def __init__(self, settings: Settings) -> None:
         self._times = settings.timeouts
         self._limits = settings.limits
-        self._begun = self._heard = self._said = self._released = time.monotonic()
+        self.begin()
 
     @property
     def step(self) -> float:
         """Seconds that the caller should wait between two calls of :meth:`check`, at most 1."""
         times = (self._times.start, self._times.silence, self._times.turn)
         return min(1.0, *(limit / 4 for limit in times if limit))
+
+    def begin(self) -> None:
+        """Begin to measure all limits anew, because the worker's process has been started."""
+        self._begun = self._heard = self._said = self._released = time.monotonic()
 
     def heard(self) -> None:
         """Begin to measure ``timeouts.silence`` anew, because the worker has sent a message."""

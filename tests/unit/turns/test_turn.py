@@ -13,6 +13,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from hermes_router.config.settings import Warm
 from hermes_router.errors import WorkerError
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.attachments import Spool
@@ -21,6 +22,7 @@ from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.turn import Halt, Turn
 from hermes_router.turns.worker.event_sender import EventSender
 from hermes_router.workers import turn_log
+from hermes_router.workers.process import WorkerOrder, WorkerProcess
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
 
 
@@ -323,6 +325,58 @@ async def test_a_turn_that_is_told_to_stop_stops(
             assert scene.notices == []
         else:
             await turn.kill()
+
+
+@pytest.fixture
+def slow_start(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have each worker be waited for so many seconds, unless the turn is given up meanwhile."""
+    seconds, start = [60.0], HOST.workers.start
+
+    async def waits(
+        order: WorkerOrder, warm: Warm, patience: anyio.CancelScope | None = None
+    ) -> WorkerProcess:
+        assert patience is not None
+        with patience:
+            await anyio.sleep(seconds[0])
+        return await start(order, warm)
+
+    monkeypatch.setattr(HOST.workers, "start", waits)
+    return seconds
+
+
+@pytest.mark.usefixtures("slow_start")
+@pytest.mark.parametrize("how", ["halt", "stop", "kill"])
+async def test_a_turn_that_waits_for_a_template_can_be_ended(
+    scene: Scene, worker: Use, how: str
+) -> None:
+    worker("hello(); time.sleep(60)")
+    dispatcher = Dispatcher(HOST)
+    ends = {
+        "halt": lambda turn: turn.halt(EventSender({"text": "/stop"}, {})),
+        "stop": lambda turn: turn.stop("the end of the test"),
+        "kill": lambda turn: turn.kill(),
+    }
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(dispatcher.serve, scene, EventSender({"text": "hi"}, {}), QUICK)
+            while not dispatcher.turns:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            (turn,) = dispatcher.turns
+            await ends[how](turn)
+            assert turn.ended.is_set()
+            tasks.cancel_scope.cancel()
+        await dispatcher.close("the end of the test")
+    assert scene.calls == []
+
+
+async def test_limits_count_from_the_start_of_the_process(
+    scene: Scene, worker: Use, slow_start: list[float]
+) -> None:
+    slow_start[0] = 2.0
+    worker("time.sleep(0.5)\n" + ANSWER + "say(msg.Idle()); say(msg.Draining())")
+    times = replace(QUICK.timeouts, start=2.0, silence=60.0)
+    turn = await serve(scene, replace(QUICK, timeouts=times))
+    assert turn.failure is None
 
 
 FLOOD = 800

@@ -20,9 +20,9 @@ import pytest
 from msgspec.structs import replace
 
 from hermes_router.config.settings import Settings, Warm
-from hermes_router.errors import ShortOfMemory, TemplateUnfit, WorkerStartError
+from hermes_router.errors import HermesUpdated, ShortOfMemory, TemplateUnfit, WorkerStartError
 from hermes_router.profiles.model import Profile
-from hermes_router.workers import pool
+from hermes_router.workers import pool, running_code
 from hermes_router.workers.memory_usage import footprint
 from hermes_router.workers.memory_watch import Memory, MemoryWatch, Room
 from hermes_router.workers.pool import WorkerPool
@@ -47,7 +47,7 @@ class Prepared:
         self.pid = pid
         self.ended = False
         self.gone = anyio.Event()
-        self.heard = anyio.Event()
+        self.imported = anyio.Event()
 
     async def end(self) -> None:
         self.gone.set()
@@ -366,10 +366,59 @@ async def test_a_template_that_knows_old_files_serves_no_message(
     assert made.template.gone.is_set()
 
 
+async def test_a_message_that_is_given_up_waits_no_longer(
+    kept: Kept, preparing: Callable[[], Preparing]
+) -> None:
+    made, patience = preparing(), anyio.CancelScope()
+    await made.begun.wait()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(kept.source.start, kept.order("first"), WARM, patience)
+        await anyio.wait_all_tasks_blocked()
+        assert kept.started == []
+        patience.cancel()
+    assert len(kept.started) == 1
+    made.let_go_on()
+
+
+async def test_a_message_does_not_wait_for_a_profile_that_is_let_go(
+    kept: Kept, preparing: Callable[[], Preparing]
+) -> None:
+    made, nest, order = preparing(), kept.nest("first"), kept.order("first")
+    await made.begun.wait()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(kept.take, order, WARM)
+        await anyio.wait_all_tasks_blocked()
+        assert (nest.waiting, kept.started) == (1, [])
+        kept.source._discard("first")
+    assert len(kept.started) == 1
+    made.let_go_on()
+
+
+async def test_no_worker_is_forked_for_a_message_that_waited_over_an_update(
+    kept: Kept, preparing: Callable[[], Preparing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = preparing()
+    await made.begun.wait()
+
+    async def updated(name: str) -> None:
+        raise HermesUpdated("Hermes was updated", profile=name)
+
+    async def take() -> None:
+        with pytest.raises(HermesUpdated):
+            await kept.take(kept.order("first"), WARM)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take)
+        await anyio.wait_all_tasks_blocked()
+        monkeypatch.setattr(running_code, "check", updated)
+        made.let_go_on()
+    assert kept.started == []
+
+
 async def test_a_message_does_not_wait_for_ever(
     kept: Kept, preparing: Callable[[], Preparing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "_TEMPLATE_SECONDS", 0.05)
+    monkeypatch.setattr(pool, "TEMPLATE_SECONDS", 0.05)
     made = preparing()
     await made.begun.wait()
     assert await kept.take(kept.order("first"), WARM) is kept.started[0]
@@ -391,7 +440,7 @@ async def test_a_message_starts_cold_beside_templates_of_others(
             tasks.start_soon(kept.take, kept.order("first"), WARM)
             await anyio.wait_all_tasks_blocked()
             assert len(kept.started) == 1, "both processors are in use"
-            kept.started[0].heard.set()
+            kept.started[0].imported.set()
             await made.begun.wait()
             made.let_go_on()
     assert len(kept.started) == 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import anyio
 import anyio.abc
 import pytest
 
+from hermes_router.workers import start_queue
 from hermes_router.workers.start_queue import StartQueue
 
 
@@ -74,17 +76,17 @@ async def test_a_template_that_is_waited_for_begins_first_and_on_every_processor
         assert made.begun == ["a", "d", "c", "b"]
 
 
-async def test_a_cold_worker_counts_until_it_is_heard_of() -> None:
+async def test_a_cold_worker_counts_until_it_has_imported_hermes() -> None:
     async with templates(2) as made:
-        heard = anyio.Event()
+        imported = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(made.queue.cold, heard)
+            tasks.start_soon(made.queue.cold, imported)
             await anyio.wait_all_tasks_blocked()
             await made.ask("a")
             assert made.begun == []
             await made.wait_for("a")
             assert made.begun == ["a"]
-            heard.set()
+            imported.set()
         assert not made.queue.full
 
 
@@ -97,3 +99,27 @@ async def test_who_gives_up_waiting_takes_no_place() -> None:
         await made.end("a")
         await made.ask("b")
         assert made.begun == ["a", "b"]
+
+
+async def test_a_template_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_queue, "TEMPLATE_SECONDS", 0.05)
+    async with templates(2) as made:
+        await made.ask("hangs", "next", "last")
+        while len(made.begun) < 3:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+        for name in made.begun:
+            await made.end(name)
+        assert not made.queue.full
+        assert made.queue._running == 0
+
+
+@pytest.mark.parametrize(
+    ("quota", "usable"), [("50000 100000", 1), ("max 100000", None), ("", None)]
+)
+def test_a_quota_of_a_container_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, usable: int | None
+) -> None:
+    without = start_queue._processors()
+    (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr(start_queue, "_QUOTA", tmp_path / "cpu.max")
+    assert start_queue._processors() == (usable or without)
