@@ -84,6 +84,7 @@ def run(code: str, home: Path, config: str = ROUTES, *, ordinary: bool = False) 
     """
     command = [sys.executable, "-c", code]
     (home / "profiles" / "career").mkdir(parents=True, exist_ok=True)
+    (home / "profiles" / "career" / "SOUL.md").touch()
     (home / "config.yaml").write_text(config)
     environment = {
         "PATH": os.environ["PATH"],

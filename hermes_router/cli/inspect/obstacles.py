@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from hermes_router.protocol.system import proc
 
 
 class Obstacle(NamedTuple):
@@ -70,13 +73,17 @@ def of_mount(path: Path) -> Obstacle | None:
     above = (path.resolve(), *path.resolve().parents)
     top = next((one for one in above if one in mounted or one.is_mount()), above[-1])
     what = "cannot be written: its file system is mounted read-only"
-    return Obstacle(what, f"{_sudo()}mount -o remount,rw {shlex.quote(str(top))}", covers=top)
+    return Obstacle(what, f"{_as_root()}{_remount()} {shlex.quote(str(top))}", covers=top)
+
+
+def _remount() -> str:
+    return "mount -o remount,rw" if sys.platform == "linux" else "mount -uw"
 
 
 def _mount_points() -> frozenset[Path]:
     """Return the mount points that Linux lists; a folder that is mounted again is only in there."""
     try:
-        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+        lines = (proc.SELF / "mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return frozenset()
     names = (line.split(" ")[4] for line in lines if line.count(" ") > 4)
@@ -95,13 +102,13 @@ def _of_owner(path: Path, below: Path, mode: str) -> Obstacle:
         what = "cannot be written: its mode does not allow it"
         return Obstacle(what, f"chmod {mode} {shlex.quote(str(path))}")
     what = f"cannot be written: it belongs to {_name(path.stat().st_uid)}"
-    mend = f"{_sudo()}chown -R {shlex.quote(_name(user))} {shlex.quote(str(below))}"
+    mend = f"{_as_root()}chown -R {shlex.quote(_name(user))} {shlex.quote(str(below))}"
     return Obstacle(what, mend, covers=below)
 
 
-def _sudo() -> str:
-    """Return what lets this user run a command that only root may run."""
-    return "sudo " if os.geteuid() else ""
+def _as_root() -> str:
+    """Return the words before a command that only root may run."""
+    return "as root: " if os.geteuid() else ""
 
 
 def _name(user: int) -> str:

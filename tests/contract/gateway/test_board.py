@@ -74,6 +74,7 @@ with connecting.connect_closing() as db:
 def run(tmp_path: Path, code: str) -> list[object]:
     for name in ("career", "unrouted"):
         (tmp_path / "profiles" / name).mkdir(parents=True)
+        (tmp_path / "profiles" / name / "SOUL.md").write_text("")
     environment = {"HERMES_HOME": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -90,7 +90,7 @@ def test_a_home_of_another_user_is_told_once_with_this_user(
     monkeypatch.setattr(os, "geteuid", lambda: 1)
     (finding,) = found(home)
     assert finding.what == f"its home cannot be written: it belongs to {owner}"
-    assert finding.mend == f"sudo chown -R {pwd.getpwuid(1).pw_name} {home}"
+    assert finding.mend == f"as root: chown -R {pwd.getpwuid(1).pw_name} {home}"
 
 
 def test_a_folder_whose_mode_is_wrong_is_told_with_that_folder(
