@@ -133,6 +133,15 @@ def find(name: str, root: Path) -> Profile:
     return Profile(name, home)
 
 
+def names(root: Path) -> list[str]:
+    """Return the names of a root's profiles, sorted, without the default profile."""
+    try:
+        homes = (root / "profiles").iterdir()
+        return sorted(path.name for path in homes if path.is_dir() and has_identity(path))
+    except OSError:
+        return []
+
+
 def has_identity(home: Path) -> bool:
     """Return True if a folder below ``profiles`` has a file that makes it the home of a profile.
 
@@ -194,7 +203,10 @@ def check_writable(profile: Profile) -> None:
 
 def _hint_for_closed(home: Path) -> str:
     """Return what to do about a home that this process may not write."""
-    read_only = os.statvfs(home).f_flag & os.ST_RDONLY
+    try:
+        read_only = bool(os.statvfs(home).f_flag & os.ST_RDONLY)
+    except OSError:  # it is gone by now
+        read_only = False
     return _HINTS[errno.EROFS] if read_only else _OWNER
 
 

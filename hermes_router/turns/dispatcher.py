@@ -100,6 +100,10 @@ class Dispatcher:
         ]
         return sorted([*self._gates.of(profile).waiting(), *behind, *in_turns])
 
+    def waiting_for_place(self, profile: str) -> int:
+        """Return how many messages wait because as many turns of the profile run as may run."""
+        return self._gates.of(profile).count
+
     def resize(self, turns: int) -> None:
         """Set how many turns of all profiles together may run at once; 0 means no limit."""
         self._gates.resize(turns)

@@ -19,6 +19,7 @@ from hermes_router.cli.terminal.output import flush, paint, say, tip, write
 from hermes_router.hermes.compat.secrets import hider
 from hermes_router.observe.log_files import Follower, LogFile, log_files, read
 from hermes_router.observe.log_lines import LEVELS, Entry
+from hermes_router.profiles import model
 
 _EPILOG = """\
 It merges, in order of time, the gateway's log and each profile's worker log and agent.log.
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _files(home: GatewayHome, options: argparse.Namespace) -> list[LogFile]:
-    names = [options.profile] if options.profile else loading.names(home.root)
+    names = [options.profile] if options.profile else model.names(home.root)
     return log_files(home.path, home.root, names)
 
 

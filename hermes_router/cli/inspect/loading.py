@@ -135,7 +135,7 @@ def read(
                 gateway_profile=home.profile if home else "default",
                 known_platforms=platforms,
                 profile_exists=(lambda name: exists(name, home.root)) if home else None,
-                profile_names=(lambda: names(home.root)) if home else None,
+                profile_names=(lambda: model.names(home.root)) if home else None,
                 create_profile=(lambda name: home.hermes(f"profile create {name}", "default"))
                 if home
                 else str,
@@ -168,18 +168,9 @@ def want_known(name: str, home: GatewayHome) -> None:
 
     if records.has(records.folder_of(home.path), name):
         return
-    there = ["default", *(each for each in names(home.root) if exists(each, home.root))]
+    there = ["default", *(each for each in model.names(home.root) if exists(each, home.root))]
     hint = nearest(name, there).replace("allowed:", "profiles:")
     raise CommandError(f"there is no profile {name!r}", hint=hint, status=WRONG)
-
-
-def names(root: Path) -> list[str]:
-    """Return the names of a root's profiles, without the default profile."""
-    try:
-        homes = (root / "profiles").iterdir()
-        return sorted(path.name for path in homes if path.is_dir() and model.has_identity(path))
-    except OSError:
-        return []
 
 
 def route_fields(route: Route) -> dict[str, Any]:

@@ -111,11 +111,7 @@ def guess(name: str, root: Path) -> str:
     """
     import difflib  # noqa: PLC0415 - for an error only
 
-    try:
-        names = [path.name for path in (root / "profiles").iterdir() if path.is_dir()]
-    except OSError:
-        return ""
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name, profiles.names(root), n=1)
     return f"did you mean {close[0]!r}? Or create it: " if close else ""
 
 

@@ -18,6 +18,7 @@ from hermes_router.config import model as configuration
 from hermes_router.config import route_edit
 from hermes_router.config.model import RouterConfig
 from hermes_router.config.route_edit import CannotEdit
+from hermes_router.profiles import model
 from hermes_router.profiles.model import PROFILE_NAME
 from hermes_router.relay.delivery_policy import spelled
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, Route
@@ -83,7 +84,7 @@ def _label(seen: SeenConversation, config: RouterConfig, mapping: Mapping) -> st
 
 
 def _ask_profile(home: GatewayHome, new: list[str], now: str) -> str:
-    names = [*loading.names(home.root), *new]
+    names = [*model.names(home.root), *new]
     options = [*((name, name) for name in names), (_NEW, "a new profile"), (NOBODY, "no route")]
     default = now if now in names else NOBODY
     chosen = choose.one_of("Which profile answers there?", options, default)

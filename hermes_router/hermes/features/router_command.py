@@ -7,7 +7,7 @@ in other places: to route a place, you need its id.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +117,9 @@ class RouterCommand:
             if turn.conversation.profile.name == profile and turn.story.report.place == place:
                 what = "stays because of background work" if turn.resident else "works"
                 told = f"{what}, turn {turn.id}, for {turn.age:.0f} s"
-                return f"{told}; {_messages(turn.waiting)} behind it" if turn.waiting else told
-        if waiting := self._dispatcher.waiting(profile):
-            return f"none here; {_messages(waiting)} for the profile"
+                return f"{told}; {_messages(len(turn.waiting))} behind it" if turn.waiting else told
+        if waiting := self._dispatcher.waiting_for_place(profile):
+            return f"none here; {_messages(waiting)} for a free turn of the profile"
         ready = any(name == profile and role == "ready" for name, role, *_ in self._workers.idle())
         return "none runs here; one is ready" if ready else "none runs here; it would start cold"
 
@@ -148,6 +148,6 @@ def _turn(turn: TurnReport) -> str:
     return f"{when}[{turn.turn}] {OUTCOMES.get(turn.outcome, turn.outcome)}{seconds}{by}"
 
 
-def _messages(waiting: Sequence[object]) -> str:
+def _messages(waiting: int) -> str:
     """Return how many messages wait, in words."""
-    return "1 message waits" if len(waiting) == 1 else f"{len(waiting)} messages wait"
+    return "1 message waits" if waiting == 1 else f"{waiting} messages wait"
