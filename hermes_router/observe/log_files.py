@@ -33,12 +33,16 @@ class LogFile:
 
 
 def log_files(home: Path, root: Path, profiles: list[str]) -> list[LogFile]:
-    """Return the logs of the gateway at ``home`` and of the profiles; they may not exist yet."""
+    """Return the logs of the gateway at ``home`` and of the profiles; they may not exist yet.
+
+    A profile whose own gateway this is writes into the gateway's log.
+    """
     files = [LogFile(home / "logs" / HERMES_LOG, "gateway", "")]
     for name in profiles:
-        logs = root / "profiles" / name / "logs"
-        files.append(LogFile(logs / FILE_NAME, "worker", name))
-        files.append(LogFile(logs / HERMES_LOG, "profile", name))
+        of_profile = root / "profiles" / name
+        files.append(LogFile(of_profile / "logs" / FILE_NAME, "worker", name))
+        if of_profile != home:
+            files.append(LogFile(of_profile / "logs" / HERMES_LOG, "profile", name))
     return files
 
 
