@@ -80,6 +80,8 @@ def _log(report: TurnReport) -> None:
     where = report.place or report.session
     seconds = "" if report.seconds is None else f" in {report.seconds:.2f} s"
     what = f"{OUTCOMES.get(report.outcome, report.outcome)}{seconds}"
+    if report.messages > 1:
+        what += f", {report.messages} messages"
     if report.fallback:
         what += f", by the fallback {report.model}"
     if report.error:

@@ -209,3 +209,16 @@ def test_a_name_that_is_no_profiles_leads_nowhere_else(tmp_path: Path, name: str
     Records(folder).add(report(1, profile=name, outcome="unusable"))
     assert [path.name for path in folder.iterdir()] == ["_.jsonl"]
     assert [path.name for path in tmp_path.iterdir()] == ["turns"]
+
+
+def test_the_line_of_a_joined_answer_counts_its_messages(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        for messages in (1, 3):
+            TurnBook(Records(tmp_path), lambda _place: "").note(
+                report(messages, messages=messages, outcome="answered", seconds=2.0), None
+            )
+    one, three = caplog.messages
+    assert one.endswith(": answered in 2.00 s")
+    assert three.endswith(": answered in 2.00 s, 3 messages")
