@@ -13,27 +13,19 @@ import anyio.to_thread
 from hermes_router.config.model import RouterConfig
 from hermes_router.config.settings import Settings
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import ProfileError
 from hermes_router.observe import metrics
 from hermes_router.observe.figures import Figures
 from hermes_router.observe.processes import Usage, usage
 from hermes_router.observe.status import messages
-from hermes_router.profiles import model
-from hermes_router.profiles.config import SessionScopes
-from hermes_router.profiles.model import Profile
+from hermes_router.observe.usable import Usable
 from hermes_router.protocol.messages import PROTOCOL_VERSION
 from hermes_router.relay.relay import refused_calls
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.turn import Turn
 from hermes_router.workers import own_code
-from hermes_router.workers.memory_watch import Room
 from hermes_router.workers.pool import WorkerPool
-from hermes_router.workers.worker_log import FILE_NAME
 
 _MOST_WAITING = 1000
-
-#: What changes when a file is written, replaced, or gets other permissions; None without a file.
-_Stamp = tuple[int, int, int, int] | None
 
 
 class Overview:
@@ -57,7 +49,7 @@ class Overview:
         self._workers = workers
         self._figures = figures
         self._versions = versions
-        self._configs = _ProfileConfigs()
+        self._usable = Usable(home, workers)
         self._begun = time.monotonic()
 
     async def answer(self, ask: messages.Ask) -> messages.Answer:
@@ -113,7 +105,7 @@ class Overview:
     async def _profile(
         self, name: str, config: RouterConfig | None, workers: list[messages.Worker]
     ) -> messages.Profile:
-        problem, start_problem = await self._problems(name)
+        problem, start_problem = await self._usable.problems(name)
         routes = 0
         if config is not None:
             routes = sum(r.enabled and r.profile == name for r in config.table.routes)
@@ -141,17 +133,6 @@ class Overview:
             seconds = round(now - message.received, 1)
             yield messages.WaitingPlace(place=message.where, seconds=seconds)
 
-    async def _problems(self, name: str) -> tuple[str, str]:
-        """Return why a profile cannot be used, and why its workers cannot be started; "" if not."""
-        try:
-            profile = await anyio.to_thread.run_sync(
-                _looked_at, name, model.hermes_root(self._home)
-            )
-        except ProfileError as error:
-            return model.in_one_line(error), ""
-        unreadable = await self._configs.problem(profile)
-        return unreadable, "" if unreadable else self._workers.start_problem(profile)
-
     def _configuration(self, config: RouterConfig | None) -> messages.Configuration:
         error = "" if self._watcher.error is None else str(self._watcher.error)
         if config is None:
@@ -171,9 +152,8 @@ class Overview:
     ) -> Iterator[str]:
         if config is None:
             yield "every routed place: the routes could not be read since the start"
-        room, free = self._workers.memory.room()
-        if room is Room.SHORT:
-            yield f"every routed place: memory is short, only {free // 1_000_000} MB are free"
+        if short := self._usable.short_of_memory():
+            yield f"every routed place: {short}"
         for profile in profiles:
             if not profile.usable:
                 yield f"places of {profile.name}: the profile {profile.problem}"
@@ -190,62 +170,6 @@ class Overview:
         for (_profile, outcome), number in self._figures.outcomes.items():
             counts[outcome] = counts.get(outcome, 0) + number
         return counts
-
-
-class _ProfileConfigs:
-    """Reads the ``config.yaml`` of profiles as a message does, but each one once per change."""
-
-    def __init__(self) -> None:
-        self._scopes = SessionScopes()
-        self._problems: dict[str, tuple[_Stamp, str]] = {}
-
-    async def problem(self, profile: Profile) -> str:
-        """Return why a profile's configuration cannot be read; "" if it can be."""
-        stamp = _stamp(profile.home / "config.yaml")
-        known = self._problems.get(profile.name)
-        if known is None or known[0] != stamp:
-            known = self._problems[profile.name] = (stamp, await self._read(profile))
-        return known[1]
-
-    async def _read(self, profile: Profile) -> str:
-        try:
-            await self._scopes.of(profile)
-        except ProfileError as error:
-            return model.in_one_line(error)
-        return ""
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _looked_at(name: str, root: Path) -> Profile:
-    """Return a profile with a home that can be written; this looks at files, so it blocks.
-
-    Raises:
-        ProfileError: there is no such profile, or its home or log cannot be written.
-    """
-    profile = model.find(name, root)
-    model.check_writable(profile)
-    _check_log(profile)
-    return profile
-
-
-def _check_log(profile: Profile) -> None:
-    """Raise ``ProfileError`` if the profile's worker log cannot be opened, or cannot be made."""
-    log = profile.logs / FILE_NAME
-    if os.path.lexists(log):
-        writable = log.is_file() and os.access(log, os.W_OK)
-    else:
-        writable = not profile.logs.exists() or os.access(profile.logs, os.W_OK | os.X_OK)
-    if not writable or profile.logs.is_symlink() or log.is_symlink():
-        raise ProfileError(
-            "has a worker log that cannot be written", profile=profile.name, where=str(log)
-        )
 
 
 def _worker(turn: Turn) -> messages.Worker:

@@ -18,6 +18,7 @@ from hermes_router.hermes.compat.events import place_of, place_to_route
 from hermes_router.hermes.compat.seams import command_rules
 from hermes_router.hermes.features import gateway_commands
 from hermes_router.observe import records
+from hermes_router.observe.usable import Usable
 from hermes_router.profiles import model
 from hermes_router.relay.delivery_policy import spelled
 from hermes_router.routing.table import Place
@@ -45,6 +46,7 @@ class RouterCommand:
         self._watcher = watcher
         self._dispatcher = dispatcher
         self._workers = workers
+        self._usable = Usable(home, workers)
 
     def is_asked(self, event: Any) -> bool:
         """Say whether a message is the command, from somebody whom the gateway listens to."""
@@ -70,7 +72,7 @@ class RouterCommand:
         )
         if refused is not None:
             return refused
-        problem = await asyncio.to_thread(self._problem, decision)
+        problem = await self._problem(decision)
         turns = await asyncio.to_thread(self._last, decision, spelled(place))
         return "\n".join(self._lines(config, place, decision, problem, turns))
 
@@ -93,24 +95,23 @@ class RouterCommand:
             yield f"You: user {place.user_id}"
         yield f"Answered by: {_who(config, decision)}"
         if problem:
-            yield f"Nobody can answer now: the profile {problem}"
+            yield f"Nobody can answer now: {problem}"
         elif decision.action == "worker":
             yield f"Worker: {self._worker(decision.profile or '', spelled(place))}"
         yield from map(_turn, turns)
         if decision.match is None:
             yield f"To route it: hermes-router route add {spelled(place)} PROFILE"
 
-    def _problem(self, decision: Decision) -> str:
-        """Return why the profile of a routed place cannot be used; "" if it can be."""
+    async def _problem(self, decision: Decision) -> str:
+        """Return why nobody can answer in a routed place now; "" if somebody can."""
         if decision.action != "worker":
             return ""
-        try:
-            profile = model.find(decision.profile or "", model.hermes_root(self._home))
-            model.check_writable(profile)
-        except ProfileError as error:
-            return model.in_one_line(error)
-        why = self._workers.start_problem(profile)
-        return f"has workers that cannot be started: {why}" if why else ""
+        unusable, start_problem = await self._usable.problems(decision.profile or "")
+        if unusable:
+            return f"the profile {unusable}"
+        if start_problem:
+            return f"its workers cannot be started: {start_problem}"
+        return self._usable.short_of_memory()
 
     def _worker(self, profile: str, place: str) -> str:
         for turn in self._dispatcher.turns:

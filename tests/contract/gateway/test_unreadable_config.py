@@ -54,7 +54,9 @@ def seen(home: Path) -> dict[str, Any]:
 
 def test_only_whom_the_gateways_list_names_sees_who_answers_there(seen: dict[str, Any]) -> None:
     heard = dict(seen["heard"])
-    assert "Answered by: profile career" in heard.pop("sender: /router")
+    told = heard.pop("sender: /router")
+    assert "Answered by: profile career" in told
+    assert "Nobody can answer now: the profile has a config.yaml that cannot be read" in told
     for key, answer in heard.items():
         reason = "acts on the gateway" if "somebody" in key else "the config.yaml of this"
         assert answer.startswith("⛔ /"), key
