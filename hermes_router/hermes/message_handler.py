@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import RouterError, ShortOfMemory, WorkerError
+from hermes_router.errors import ShortOfMemory, WorkerError
 from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, source_fields
@@ -120,8 +120,10 @@ class MessageHandler:
         try:
             await self._serve_behind(event, profile)
         except Exception:
-            logger.exception("hermes-router: a message of profile %s could not be served", profile)
-            await sending.send_text(self._runner, event, _FAILED)
+            logger.exception("a message of profile %s could not be served", profile)
+            why = "the router failed; the gateway's log has the error"
+            turn_id = self._book.untouched(profile, place_of(event.source), "router_failed", why)
+            await sending.send_text(self._runner, event, f"{_FAILED} [{turn_id}]")
 
     async def _serve_behind(self, event: Any, profile: str) -> None:
         conversation = await self._conversations.of(event, profile)
@@ -301,7 +303,9 @@ class MessageHandler:
                 if not await self._left_waiting(track, turn):
                     return
         track.told = True
-        await conversation.notify(_LEFT)
+        why = "each of its workers ended before it began the message"
+        turn_id = self._untouched(event, conversation, "worker_failed", why)
+        await conversation.notify(f"{_LEFT} [{turn_id}]")
 
     async def _left_waiting(self, track: EventTrack, turn: Turn | None) -> bool:
         """Wait for an outcome; say whether the worker ended before it began with the message.
@@ -358,41 +362,43 @@ class MessageHandler:
             return None
         if inbound.too_large:
             names = ", ".join(inbound.too_large)
-            await conversation.notify(
-                f"⚠️ A file may have at most {in_words(largest)} here. Not passed on: {names}"
-            )
+            notice = f"⚠️ A file may have at most {in_words(largest)} here. Not passed on: {names}"
             if not (event.text or inbound.fields["media_urls"]):
                 track.told = True
+                why = f"limits.received_bytes: {largest}"
+                turn_id = self._untouched(event, conversation, "refused", why)
+                await conversation.notify(f"{notice} [{turn_id}]")
                 return None
+            await conversation.notify(notice)
         try:
             return await self._dispatcher.serve(
                 conversation, inbound, settings, until_handled=until_handled
             )
         except StoppedWaiting as error:  # ``/stop`` has its own notice
             track.told = True
-            self._untouched(event, conversation, "stopped", error)
+            self._untouched(event, conversation, "stopped", error.message)
         except TooBusy as error:
             track.told = True
-            turn_id = self._untouched(event, conversation, "refused", error)
+            turn_id = self._untouched(event, conversation, "refused", error.message)
             await conversation.notify(too_many_wait(error.allowed, turn_id, ahead=error.ahead))
         except ShortOfMemory as error:
             track.told = True
-            turn_id = self._untouched(event, conversation, "refused", error)
+            turn_id = self._untouched(event, conversation, "refused", error.message)
             await conversation.notify(short_of_memory(error.free, turn_id))
         except WorkerError as error:
             track.told = True
-            turn_id = self._untouched(event, conversation, "start_failed", error)
+            turn_id = self._untouched(event, conversation, "start_failed", error.message)
             await conversation.notify(
                 f"⚠️ Your message could not be accepted. Please send it again. [{turn_id}]"
             )
         return None
 
     def _untouched(
-        self, event: Any, conversation: GatewayConversation, outcome: str, error: RouterError
+        self, event: Any, conversation: GatewayConversation, outcome: str, why: str
     ) -> str:
         """Record a message that no worker took; return the id that the notice names."""
         profile = conversation.profile.name
-        return self._book.untouched(profile, place_of(event.source), outcome, error.message)
+        return self._book.untouched(profile, place_of(event.source), outcome, why)
 
     async def _offer_in_drain(
         self, event: Any, conversation: GatewayConversation, inbound: EventSender, drained: str
@@ -407,6 +413,7 @@ class MessageHandler:
             await running.offer(inbound, until_handled=True, answer=not command)
             is not DeliveryResult.ACCEPTED
         ):
+            self._untouched(event, conversation, "refused", drained)
             await conversation.notify(drained)
 
     def _paused_answer(self, event: Any, conversation: GatewayConversation) -> str | None:

@@ -17,7 +17,10 @@ logger = logging.getLogger("hermes_router.turns")
 
 #: Failures that no other line of the gateway's log tells. A turn logs those of its worker itself.
 _TOLD_HERE_ALONE = frozenset(
-    {"model_failed", "no_model", "hermes_failed", "job_failed", "unusable", "refused"}
+    {
+        *("model_failed", "no_model", "hermes_failed", "router_failed", "job_failed"),
+        *("unusable", "refused"),
+    }
 )
 
 

@@ -44,7 +44,8 @@ OUTCOMES = {
     "limit": "it used more than allowed",
     "worker_failed": "its worker failed",
     "unusable": "its profile cannot be used",
-    "refused": "too many messages wait",
+    "refused": "it was not accepted",
+    "router_failed": "the router failed",
     "job_failed": "the job failed",
 }
 
@@ -52,7 +53,7 @@ OUTCOMES = {
 FAILED = frozenset(
     {
         *("model_failed", "no_model", "start_failed", "timeout", "limit", "worker_failed"),
-        *("hermes_failed", "unusable", "refused", "job_failed"),
+        *("hermes_failed", "router_failed", "unusable", "refused", "job_failed"),
     }
 )
 
