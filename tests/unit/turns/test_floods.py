@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import socket
@@ -515,3 +516,18 @@ def test_a_limit_of_what_is_printed_is_kept_to_the_byte() -> None:
         assert re.fullmatch(rb"\S+ - a{10}\n", file.read())
     for end in (reader, writer):
         os.close(end)
+
+
+def test_what_is_printed_is_one_object_for_each_line_where_the_log_is_json() -> None:
+    reader, writer = os.pipe()
+    with tempfile.TemporaryFile() as log:
+        printed = LogPipe(reader, log.fileno(), 0, as_json=True)
+        os.write(writer, b'one "line"\n\xc3\xa9 and \x1b[2J\nthe last')
+        printed.pass_on()
+        printed.finish()
+        log.seek(0)
+        lines = [json.loads(line) for line in log.read().splitlines()]
+    for end in (reader, writer):
+        os.close(end)
+    assert [line["text"] for line in lines] == ['one "line"', "é and \\x1b[2J", "the last"]
+    assert all(set(line) == {"time", "turn", "text"} for line in lines)
