@@ -95,6 +95,8 @@ def test_flags_map_switch_on_and_are_taken_back(seen: Installation) -> None:
     shown = seen.run("init", "--map", f"{NEW}=career", "--map", "telegram:700000001=finance")
     assert f"{NEW} is routed to career" in shown.out
     assert "enabled hermes-router" in shown.out
+    assert "a gateway loads plugins only when it starts: " in shown.out + shown.err
+    assert shown.out.index("is routed to") < shown.out.index(f"gateway home {seen.home} (from")
     after = seen.config.read_text()
     assert '"9": career  # Ours / Ca\\x0areer' in after
     assert set(before.splitlines()) <= set(after.splitlines())
@@ -161,9 +163,11 @@ def test_what_cannot_be_meant_is_said_and_changes_nothing(
 def test_a_profile_is_made_with_the_gateways_model(seen: Installation) -> None:
     with seen.config.open("a") as file:
         file.write("model: {default: the-model, provider: custom}\n")
+    (seen.home / ".env").write_text("MODEL_KEY=the-key\nTELEGRAM_BOT_TOKEN=1:the-bots\n")
     shown = seen.run("init", "--create", "kid", "--map", f"{NEW}=kid")
     assert "created the profile kid" in shown.out, shown.err
     assert "the-model" in (seen.profile("kid") / "config.yaml").read_text()
+    assert "MODEL_KEY=the-key" in (seen.profile("kid") / ".env").read_text()
     undone = seen.run("init", "--undo", "--home", str(seen.home)).out
     assert f"(kid); to remove one: HERMES_HOME={seen.home} hermes profile delete NAME" in undone
     assert seen.profile("kid").is_dir()
