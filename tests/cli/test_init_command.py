@@ -167,7 +167,9 @@ def test_a_profile_is_made_with_the_gateways_model(seen: Installation) -> None:
     shown = seen.run("init", "--create", "kid", "--map", f"{NEW}=kid")
     assert "created the profile kid" in shown.out, shown.err
     assert "the-model" in (seen.profile("kid") / "config.yaml").read_text()
-    assert "MODEL_KEY=the-key" in (seen.profile("kid") / ".env").read_text()
+    copied = (seen.profile("kid") / ".env").read_text()
+    assert "MODEL_KEY=the-key" in copied
+    assert "the-bots" not in copied
     undone = seen.run("init", "--undo", "--home", str(seen.home)).out
     assert f"(kid); to remove one: HERMES_HOME={seen.home} hermes profile delete NAME" in undone
     assert seen.profile("kid").is_dir()
