@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hermes_router.cli.setup.plugin_names import plugin_lists
 from tests.cli.conftest import CHAT, Installation
 
 NEW = f"telegram:{CHAT}:9"
@@ -127,6 +128,19 @@ def test_an_edit_since_is_not_lost(seen: Installation) -> None:
     after = seen.config.read_text()
     assert after.startswith("mine: kept\n" + before)
     assert "hermes-router" not in after
+
+
+def test_a_plugin_that_was_off_is_off_again_after_an_edit(seen: Installation) -> None:
+    head = seen.config.read_text().split("plugins:")[0]
+    seen.config.write_text(
+        f"{head}plugins: {{enabled: [hermes-router], disabled: [hermes-router]}}\n"
+    )
+    seen.run("init", "--map", f"{NEW}=career")
+    assert plugin_lists(seen.config) == (["hermes-router"], [])
+    seen.config.write_text(seen.config.read_text() + "# mine\n")
+    assert seen.run("init", "--undo").status == 0
+    assert plugin_lists(seen.config)[0] == []
+    assert seen.config.read_text().endswith("# mine\n")
 
 
 def test_what_cannot_be_taken_back_is_said(seen: Installation) -> None:

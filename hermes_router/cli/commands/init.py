@@ -136,7 +136,8 @@ def _carry_out(
     for place, profile in mapping.items():
         now = "no longer routed" if profile == NOBODY else f"routed to {profile}"
         say(f"{spelled(place)} is {now}")
-    was_on = plugin_names.PLUGIN in plugin_names.plugin_lists(home.config)[0]
+    enabled, disabled = plugin_names.plugin_lists(home.config)
+    was_on = plugin_names.PLUGIN in enabled and plugin_names.PLUGIN not in disabled
     enable.switch_on(home)
     after = read_text(home.config)
     if new != before:
