@@ -6,8 +6,10 @@ import contextlib
 import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from hermes_router.observe.status import messages
+from hermes_router.observe.status.messages import Status
 from hermes_router.protocol.system.pids import start_time
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,6 +173,34 @@ def gateway_of(home: Path) -> Iterator[int]:
         (home / "gateway.pid").write_text(json.dumps(record))
         yield process.pid
         process.kill()
+
+
+@contextlib.contextmanager
+def answering(installation: Installation, state: Status) -> Iterator[None]:
+    """Have a gateway's status socket answer each question with this state."""
+    path = messages.socket_of(installation.home)
+    path.parent.mkdir(exist_ok=True)
+    ended = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        while not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(messages.MAX_REQUEST)
+                    connection.sendall(messages.encode(messages.Answer(status=state)))
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.fspath(path))
+        listener.settimeout(0.1)
+        listener.listen()
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            server.join(100.0)
 
 
 @pytest.fixture

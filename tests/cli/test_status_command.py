@@ -10,9 +10,11 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from hermes_router.observe.figures import Today
+from hermes_router.observe.status.messages import Profile, Status, Worker
 from hermes_router.protocol.system.pids import start_time
 from hermes_router.state.running import PLACE, Installed, Running
-from tests.cli.conftest import Installation, gateway_of
+from tests.cli.conftest import Installation, answering, gateway_of
 
 
 @pytest.fixture
@@ -75,3 +77,21 @@ def test_the_record_of_an_earlier_gateway_is_not_believed(
     leave_record(installation, os.getpid())
     assert installation.run("status", "--json").json["state"] == "without router"
     assert gateway
+
+
+def test_the_sums_of_all_profiles_are_in_the_json(installation: Installation) -> None:
+    first = Profile(
+        name="career",
+        workers=[
+            Worker(pid=1, role="busy", memory=30),
+            Worker(pid=2, role="busy", memory=4, waits_for_person=True),
+        ],
+        waiting=[9.0, 1.0],
+        today=Today(turns=7, failed=2),
+    )
+    second = Profile(name="finance", workers=[Worker(pid=3, role="busy", memory=500)])
+    state = Status(pid=1, home="/h", uptime=86.0, profiles=[first, second])
+    with answering(installation, state):
+        told = installation.run("status", "--json").json
+    sums = {"turns": 7, "failed": 2, "waiting": 2, "busy": 2, "memory": 534}
+    assert told["totals"] == sums

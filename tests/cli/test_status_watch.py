@@ -9,10 +9,8 @@ import re
 import select
 import shlex
 import signal
-import socket
 import subprocess
 import termios
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,10 +18,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.cells import cell_len
 
-from hermes_router.observe.status import messages
 from hermes_router.observe.status.messages import Configuration, Profile, Status, Worker
 from hermes_router.turns.story import TurnReport
-from tests.cli.conftest import CHAT, Installation
+from tests.cli.conftest import CHAT, Installation, answering
 
 SECONDS = 100.0
 #: What rich writes before each view, and at the end.
@@ -48,34 +45,6 @@ def status(idle: int = 40, **fields: object) -> Status:
         **fields,
     }
     return Status(pid=4_194_299, home="/h", uptime=86.0, **given)  # type: ignore[arg-type]
-
-
-@contextlib.contextmanager
-def answering(installation: Installation, state: Status) -> Iterator[None]:
-    """Have a gateway's status socket answer each question with this state."""
-    path = messages.socket_of(installation.home)
-    path.parent.mkdir(exist_ok=True)
-    ended = threading.Event()
-
-    def serve(listener: socket.socket) -> None:
-        while not ended.is_set():
-            with contextlib.suppress(TimeoutError):
-                connection, _ = listener.accept()
-                with connection:
-                    connection.recv(messages.MAX_REQUEST)
-                    connection.sendall(messages.encode(messages.Answer(status=state)))
-
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(os.fspath(path))
-        listener.settimeout(0.1)
-        listener.listen()
-        server = threading.Thread(target=serve, args=(listener,))
-        server.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            server.join(SECONDS)
 
 
 class Terminal:

@@ -12,6 +12,7 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli.commands.turns import outcome
 from hermes_router.cli.inspect import connections
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
+from hermes_router.cli.inspect.totals import Totals, totals
 from hermes_router.cli.inspect.unanswered import ask
 from hermes_router.cli.status import NEGATIVE, OK, CommandError
 from hermes_router.cli.terminal import moments, screen, tables
@@ -61,9 +62,8 @@ def run(options: argparse.Namespace) -> int:
     except NoAnswer as error:
         return _show_none(error, as_json=options.json)
     if options.json:
-        say_json(
-            {"schema": 1, "command": "status", "exit_status": OK, "state": "running"} | _plain(now)
-        )
+        head = {"schema": 1, "command": "status", "exit_status": OK, "state": "running"}
+        say_json(head | _plain(now))
     else:
         show(now, home.router)
     return OK
@@ -79,7 +79,7 @@ def _ask(home: GatewayHome) -> Status:
 
 def _plain(now: Status) -> dict[str, object]:
     plain: dict[str, object] = msgspec.to_builtins(now)
-    return plain
+    return plain | {"totals": msgspec.to_builtins(totals(now.profiles))}
 
 
 def _show_none(error: NoAnswer, *, as_json: bool) -> int:
@@ -156,32 +156,51 @@ def _show_profiles(now: Status) -> None:
     head = ("PROFILE", "ROUTES", "BUSY", "WAITING", "TODAY", "FAILED", "MEDIAN", "P95", "MEM")
     rows = [_profile_row(profile) for profile in now.profiles]
     styles = ["" if profile.usable else "red" for profile in now.profiles]
+    of_all = totals(now.profiles)
+    if len(rows) > 1:
+        rows.append(_all_row(now.profiles, of_all))
+        styles.append("bold")
     tables.show(head, rows, styles=styles)
-    memory = sum(worker.memory for profile in now.profiles for worker in profile.workers)
     ready = sum(w.role == "template" for profile in now.profiles for w in profile.workers)
     budget = f"{ready} of {now.configuration.warm_profiles} profiles kept warm"
     if now.configuration.warm_memory_bytes:
         budget += f", {_bytes(now.configuration.warm_memory_bytes)} allowed"
-    say(paint(f"{_bytes(memory)} in all; {budget}", "dim"))
+    say(paint(f"{_bytes(of_all.memory)} in all; {budget}", "dim"))
 
 
 def _profile_row(profile: Profile) -> tuple[str, ...]:
-    # A turn that waits for a person takes no place among the profile's turns.
-    busy = sum(w.role == "busy" and not w.waits_for_person for w in profile.workers)
-    waiting = ""
-    if profile.waiting:
-        waiting = f"{len(profile.waiting)}, {moments.span(max(profile.waiting))}"
     return (
         profile.name,
         str(profile.routes),
-        f"{busy}/{profile.concurrent_turns}",
-        waiting,
+        f"{profile.busy}/{profile.concurrent_turns}",
+        _waiting(profile.waiting),
         str(profile.today.turns),
         str(profile.today.failed),
         moments.span(profile.today.median),
         moments.span(profile.today.p95),
-        _bytes(sum(worker.memory for worker in profile.workers)),
+        _bytes(profile.memory),
     )
+
+
+def _all_row(profiles: Sequence[Profile], of_all: Totals) -> tuple[str, ...]:
+    """Return the row of all profiles: a median of them all is not known."""
+    waiting = [seconds for profile in profiles for seconds in profile.waiting]
+    return (
+        "all",
+        str(sum(profile.routes for profile in profiles)),
+        str(of_all.busy),
+        _waiting(waiting),
+        str(of_all.turns),
+        str(of_all.failed),
+        "",
+        "",
+        _bytes(of_all.memory),
+    )
+
+
+def _waiting(seconds: Sequence[float]) -> str:
+    """Return how many messages wait, and how long the oldest of them has waited."""
+    return f"{len(seconds)}, {moments.span(max(seconds))}" if seconds else ""
 
 
 def _show_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -74,6 +74,16 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     today: Today = Today()
     last_failure: TurnReport | None = None
 
+    @property
+    def busy(self) -> int:
+        """How many turns take a place of the profile; one that waits for a person takes none."""
+        return sum(w.role == "busy" and not w.waits_for_person for w in self.workers)
+
+    @property
+    def memory(self) -> int:
+        """The memory of all its processes, in bytes."""
+        return sum(worker.memory for worker in self.workers)
+
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration in use. ``error`` says why the last edit of the file was refused."""

@@ -91,9 +91,11 @@ def no_refusals() -> Iterator[None]:
     refused_calls.clear()
 
 
-def report(turn: str, outcome: str = "answered", **fields: Any) -> TurnReport:
+def report(
+    turn: str, outcome: str = "answered", profile: str = "career", **fields: Any
+) -> TurnReport:
     at = datetime.now(UTC).isoformat()
-    return TurnReport(turn=turn, profile="career", outcome=outcome, at=at, **fields)
+    return TurnReport(turn=turn, profile=profile, outcome=outcome, at=at, **fields)
 
 
 # -- figures ---------------------------------------------------------------------------------------
@@ -189,6 +191,28 @@ async def test_failures_and_the_slowest_answers_of_today_are_shown(
     assert (today.turns, today.failed, today.median, today.p95) == (103, 3, 5.1, 9.6)
     shown = await router.shown(capsys)
     assert re.search(r"^career +1 +0/\d+ +103 +3 +5\.1 ?s +9\.6 ?s", shown, re.MULTILINE), shown
+
+
+async def test_the_last_row_holds_the_sums_of_all_profiles(
+    router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    router.waiting = [Waiting(time.monotonic() - 95, "telegram:1:6")]
+    router.turns = [turn_that(waits=False)]
+    router.figures.add(report("0000000a"))
+    router.figures.add(report("0000000b", "model_failed", profile="systems"))
+    shown = await router.shown(capsys)
+    row = re.search(r"^all +2 +1 +1, 9[56]\.\d s +2 +1 +(\d+ \S+)$", shown, re.MULTILINE)
+    assert row, shown
+    assert f"{row[1]} in all" in shown
+    assert shown.index("\nsystems ") < row.start() < shown.index("kept warm")
+
+
+async def test_a_single_profile_needs_no_sums(
+    router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    routes = f"telegram: {{'{CHAT}': {{6: career}}}}"
+    (router.home / "config.yaml").write_text(f"gateway: {{profile_routes: {{{routes}}}}}\n")
+    assert not re.search(r"^all ", await router.shown(capsys), re.MULTILINE)
 
 
 # -- places without an answer ----------------------------------------------------------------------
