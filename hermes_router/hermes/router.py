@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -43,6 +44,7 @@ from hermes_router.hermes.features.kanban import Kanban
 from hermes_router.hermes.features.observing import Observing
 from hermes_router.hermes.features.router_command import RouterCommand
 from hermes_router.hermes.features.wakeups import SessionWakeups
+from hermes_router.hermes.holds import holds
 from hermes_router.hermes.message_handler import MessageHandler
 from hermes_router.hermes.message_register import MessageRegister
 from hermes_router.hermes.refusal import NO_CONFIGURATION, passed
@@ -91,7 +93,9 @@ class GatewayRouter:
         settled = DeliveredTexts(home / "hermes-router" / "settled.json")
         self._delivery = GatewayDelivery(runner, self._seen, settled, self._watcher.fresh)
         self.notices = HomeNotices(runner, self._delivery)
-        self._observing = Observing(home, self._watcher)
+        self._observing = Observing(
+            home, self._watcher, functools.partial(holds, runner, home, self._root)
+        )
         book = self._observing.book
         deadlines.install()
         services = TurnServices(self._workers, self._delivery, prompts.install(), note=book.note)

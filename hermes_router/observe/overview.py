@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import anyio.to_thread
 
 from hermes_router.config.model import RouterConfig
+from hermes_router.config.reader import Unmatched
 from hermes_router.config.settings import Settings
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.observe import metrics
@@ -31,7 +32,8 @@ _MOST_WAITING = 1000
 class Overview:
     """Answers requests for status and metrics.
 
-    ``versions`` returns the versions of the router and of Hermes.
+    ``versions`` returns the versions of the router and of Hermes. ``holds`` returns a line for each
+    reason why Hermes itself begins no new turn now; it gets the routed profiles' names, and blocks.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Overview:
         workers: WorkerPool,
         figures: Figures,
         versions: Callable[[], Mapping[str, str]],
+        holds: Callable[[Sequence[str]], Sequence[str]],
     ) -> None:
         self._home = home
         self._watcher = watcher
@@ -49,6 +52,7 @@ class Overview:
         self._workers = workers
         self._figures = figures
         self._versions = versions
+        self._holds = holds
         self._usable = Usable(home, workers)
         self._begun = time.monotonic()
 
@@ -70,10 +74,11 @@ class Overview:
         versions = await anyio.to_thread.run_sync(self._versions)
         updated = await anyio.to_thread.run_sync(_updated)
         config = self._watcher.snapshot
+        names = self._names(config, [name for name, _worker in workers])
         profiles = [
-            await self._profile(name, config, _with_usage(name, workers, used))
-            for name in self._names(config, [name for name, _worker in workers])
+            await self._profile(name, config, _with_usage(name, workers, used)) for name in names
         ]
+        holds = await anyio.to_thread.run_sync(self._holds, names)
         return messages.Status(
             pid=os.getpid(),
             home=str(self._home),
@@ -85,7 +90,7 @@ class Overview:
             },
             configuration=self._configuration(config),
             profiles=profiles,
-            closed=list(self._closed(config, profiles)),
+            closed=[*holds, *self._closed(config, profiles)],
             updated=updated,
             outcomes=self._outcomes(),
         )
@@ -141,6 +146,7 @@ class Overview:
             file=str(config.path),
             routes=len(config.table),
             unmatched=config.unmatched.default,
+            unmatched_platforms=dict(config.unmatched.platforms),
             warm_profiles=config.warm_budget.profiles,
             warm_memory_bytes=config.warm_budget.memory_bytes,
             error=error,
@@ -162,14 +168,26 @@ class Overview:
                     f"places of {profile.name}: its workers cannot be started: "
                     f"{profile.start_problem}"
                 )
-        if config is not None and config.unmatched.default == "deny":
-            yield "places without a route: unmatched is deny"
+        if config is not None:
+            yield from _unanswered(config.unmatched)
 
     def _outcomes(self) -> dict[str, int]:
         counts: dict[str, int] = {}
         for (_profile, outcome), number in self._figures.outcomes.items():
             counts[outcome] = counts.get(outcome, 0) + number
         return counts
+
+
+def _unanswered(unmatched: Unmatched) -> Iterator[str]:
+    """Yield a line about places without a route that nobody answers, for all platforms or some."""
+    if unmatched.default == "deny":
+        others = [name for name, policy in unmatched.platforms.items() if policy != "deny"]
+        but = f", except on {', '.join(others)}" if others else ""
+        yield f"places without a route{but}: unmatched is deny"
+        return
+    for name, policy in unmatched.platforms.items():
+        if policy == "deny":
+            yield f"places of {name} without a route: unmatched is deny for {name}"
 
 
 def _worker(turn: Turn) -> messages.Worker:

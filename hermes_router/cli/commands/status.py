@@ -19,7 +19,7 @@ from hermes_router.cli.terminal import moments, screen, tables
 from hermes_router.cli.terminal.output import paint, say, say_json, tip
 from hermes_router.observe import records
 from hermes_router.observe.status.client import NoAnswer
-from hermes_router.observe.status.messages import Profile, Status, Worker
+from hermes_router.observe.status.messages import Configuration, Profile, Status, Worker
 
 _EPILOG = """\
 MEM and CPU count a worker and all processes that it started. Reply times are of today.
@@ -35,6 +35,8 @@ exit status: 0 the gateway runs, 1 it does not run, or does not answer
 _SECONDS = 2.0
 #: How many places are listed in which a message waits.
 _MOST_PLACES = 10
+#: How many problems of the configuration are shown.
+_MOST_PROBLEMS = 5
 _HEAD = ("PROFILE", "PID", "ROLE", "TURN", "PLACE", "PHASE", "AGE", "MEM", "CPU")
 _HEAD_WAITING = ("PROFILE", "PLACE", "WAITING FOR A TURN")
 _HEAD_IDLE = ("PROFILE", "PID", "ROLE", "AGE", "MEM", "CPU")
@@ -125,13 +127,14 @@ def show(now: Status, command: Callable[[str], str] = "hermes-router {}".format)
     if now.routing_closed:
         _show_closed(now, command)
         return
-    say(f"{config.file}: {_counted(config.routes, 'route')}, unmatched: {config.unmatched}")
+    say(f"{config.file}: {_counted(config.routes, 'route')}, unmatched: {_unmatched(config)}")
     if config.error:
         say(paint("the last edit of the configuration was refused:", "red") + f" {config.error}")
     for line in now.updated:
         say(paint(line, "yellow"))
     for closed in now.closed:
         say(f"{paint('closed:', 'yellow')} {closed}")
+    _show_problems(config, command)
     say()
     if not now.profiles:
         say(f"no profile is routed yet; add a route: {command('route add PLACE PROFILE')}")
@@ -150,6 +153,19 @@ def _show_closed(now: Status, command: Callable[[str], str]) -> None:
     say(f"{paint('routing is closed:', 'red')} {now.routing_closed}")
     say("routed places get a notice, and nobody answers them")
     tip(f"{command('doctor')} says what to do")
+
+
+def _unmatched(config: Configuration) -> str:
+    own = [f"{name}: {policy}" for name, policy in config.unmatched_platforms.items()]
+    return "; ".join([config.unmatched, *own])
+
+
+def _show_problems(config: Configuration, command: Callable[[str], str]) -> None:
+    """Show what somebody should look at in the file that is in force, the first few of it."""
+    for problem in config.problems[:_MOST_PROBLEMS]:
+        say(problem)
+    if (more := len(config.problems) - _MOST_PROBLEMS) > 0:
+        say(paint(f"{more} more: {command('routes')}", "dim"))
 
 
 def _show_profiles(now: Status) -> None:

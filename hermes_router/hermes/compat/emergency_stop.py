@@ -30,9 +30,21 @@ def paused(home: Path) -> bool:
     if estop is None:
         return False
     try:
-        return bool(estop.is_engaged()) or (home / estop.SENTINEL_NAME).exists()
+        return bool(estop.is_engaged()) or pause_file(home) is not None
     except OSError:  # if in doubt, paused, as in Hermes
         return True
+
+
+def pause_file(home: Path) -> Path | None:
+    """Return the file that pauses what runs with this home; None if the home is not paused."""
+    estop = _module()
+    if estop is None:
+        return None
+    file = home / str(estop.SENTINEL_NAME)
+    try:
+        return file if file.exists() else None
+    except OSError:  # if in doubt, paused, as in Hermes
+        return file
 
 
 def _module() -> Any:

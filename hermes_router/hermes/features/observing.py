@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,12 +29,19 @@ logger = logging.getLogger(__name__)
 class Observing:
     """Records the turns of one gateway, and answers who asks about them.
 
-    None of its parts can delay a turn or end one. Turns report to ``book``.
+    None of its parts can delay a turn or end one. Turns report to ``book``. ``holds`` is for the
+    status; see ``Overview``.
     """
 
-    def __init__(self, home: Path, watcher: ConfigWatcher) -> None:
+    def __init__(
+        self,
+        home: Path,
+        watcher: ConfigWatcher,
+        holds: Callable[[Sequence[str]], Sequence[str]],
+    ) -> None:
         self._home = home
         self._watcher = watcher
+        self._holds = holds
         self._folder = records.folder_of(home)
         self._figures = Figures()
         self.book = TurnBook(Records(self._folder), self._route_of)
@@ -45,7 +52,7 @@ class Observing:
     async def start(self, dispatcher: Dispatcher, workers: WorkerPool) -> None:
         """Start to answer queries on the status socket, and on the configured metrics port."""
         overview = Overview(
-            self._home, self._watcher, dispatcher, workers, self._figures, _versions
+            self._home, self._watcher, dispatcher, workers, self._figures, _versions, self._holds
         )
         self._servers.append(StatusServer(self._home, overview.answer))
         config = self._watcher.snapshot

@@ -86,11 +86,16 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """The configuration in use. ``error`` says why the last edit of the file was refused."""
+    """The configuration in use. ``error`` says why the last edit of the file was refused.
+
+    ``unmatched_platforms`` holds who answers without a route on platforms that have their own rule;
+    an older gateway does not tell it.
+    """
 
     file: str = ""
     routes: int = 0
     unmatched: str = ""
+    unmatched_platforms: dict[str, str] = {}
     warm_profiles: int = 0
     warm_memory_bytes: int = 0
     error: str = ""

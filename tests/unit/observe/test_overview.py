@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +44,7 @@ class Router:
     figures: Figures = field(default_factory=Figures)
     waiting: list[Waiting] = field(default_factory=list)
     turns: list[Any] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
 
     def overview(self) -> Overview:
         dispatcher = SimpleNamespace(turns=self.turns, waiting=self._waiting)
@@ -56,10 +57,14 @@ class Router:
             self.pool,
             self.figures,
             lambda: versions,
+            self._holds,
         )
 
     def _waiting(self, profile: str) -> list[Waiting]:
         return self.waiting if profile == "career" else []
+
+    def _holds(self, names: Sequence[str]) -> list[str]:
+        return [f"places of {name}: held" for name in self.held if name in names]
 
     async def profile(self, name: str = "career") -> messages.Profile:
         now = await self.overview().now()
@@ -290,6 +295,71 @@ async def test_every_routed_place_is_closed_while_memory_is_short(router: Router
     assert await closed(router) == [
         "every routed place: memory is short, only 7 MB are free",
     ]
+
+
+async def test_what_hermes_holds_back_comes_first(router: Router) -> None:
+    router.pool.memory = MemoryWatch(lambda: Memory(free=7 * MEGABYTE, total=1000 * MEGABYTE))
+    router.held = ["career", "nobody's"]
+    first, second = await closed(router)
+    assert first == "places of career: held"
+    assert second.startswith("every routed place: memory is short")
+
+
+def configure(router: Router, text: str) -> None:
+    with (router.home / "config.yaml").open("a") as file:
+        file.write(text)
+
+
+@pytest.mark.parametrize(
+    ("unmatched", "shown", "lines"),
+    [
+        ("deny", "deny", ["places without a route: unmatched is deny"]),
+        ("{irc: deny}", "default; irc: deny", ["irc"]),
+        ("{irc: deny, slack: career}", "default; irc: deny; slack: career", ["irc"]),
+        ("{irc: deny, slack: deny}", "default; irc: deny; slack: deny", ["irc", "slack"]),
+        (
+            "{default: deny, irc: career, slack: deny}",
+            "deny; irc: career; slack: deny",
+            ["places without a route, except on irc: unmatched is deny"],
+        ),
+        ("{irc: career}", "default; irc: career", []),
+    ],
+)
+async def test_places_without_a_route_are_closed_where_unmatched_is_deny(
+    router: Router,
+    capsys: pytest.CaptureFixture[str],
+    unmatched: str,
+    shown: str,
+    lines: list[str],
+) -> None:
+    configure(router, f"hermes_router: {{unmatched: {unmatched}}}\n")
+    of_one = "places of {0} without a route: unmatched is deny for {0}"
+    wanted = [line if " " in line else of_one.format(line) for line in lines]
+    assert await closed(router) == wanted
+    printed = await router.shown(capsys)
+    assert f"config.yaml: 2 routes, unmatched: {shown}\n" in printed
+    assert re.findall(r"^closed: (.*)$", printed, re.MULTILINE) == wanted
+
+
+async def test_what_is_doubtful_in_the_configuration_is_shown(
+    router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "warning" not in await router.shown(capsys)
+    configure(router, "hermes_router: {profiles: {carer: {}}}\n")
+    shown = await router.shown(capsys)
+    assert re.search(r"config\.yaml:2:\d+: warning: .*'carer', but no route leads to it", shown)
+    assert "did you mean 'career'?" in shown
+    assert " more: " not in shown
+
+
+async def test_of_many_problems_the_first_are_shown(
+    router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ", ".join(f"other-{number}: {{}}" for number in range(8))
+    configure(router, f"hermes_router: {{profiles: {{{names}}}}}\n")
+    shown = await router.shown(capsys)
+    assert re.findall(r"profile '(other-\d)'", shown) == [f"other-{number}" for number in range(5)]
+    assert "\n3 more: hermes-router routes\n" in shown
 
 
 # -- metrics ---------------------------------------------------------------------------------------

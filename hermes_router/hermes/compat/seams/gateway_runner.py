@@ -104,6 +104,11 @@ def drained_externally(runner: Any) -> bool:
     return bool(getattr(runner, "_external_drain_active", False))
 
 
+def drain_request(home: Path) -> Path:
+    """Return the file in the gateway's home with which another program asks for that."""
+    return home / ".drain_request.json"
+
+
 def update_prompt_pending(runner: Any, source: Any) -> bool:
     """Say whether a running ``/update`` waits for an answer from this conversation."""
     prompts = getattr(runner, "_update_prompt_pending", None)
