@@ -257,6 +257,31 @@ def test_a_model_that_fails_is_a_turn_that_failed(place: Place) -> None:
     assert "the model failed" in done.stderr
 
 
+def test_a_fallback_that_answers_is_named_and_is_no_failure(place: Place) -> None:
+    profile = place.root.profiles["career"]
+    fallback = {
+        "provider": "custom",
+        "model": "career-fallback",
+        "base_url": place.model.base_url,
+        "api_key": "career-key",
+    }
+    profile.configure({"fallback_model": fallback})
+    for _ in range(2):
+        place.model.script(Reply(error=404), contains="who answers?", model="model-of-career")
+    try:
+        said = place.said("--say", "who answers?")
+        done = place.run("--say", "who answers?")
+    finally:
+        place.model.clear_scripts()
+        profile.configure({"fallback_model": None})
+    assert (said["exit_status"], said["outcome"]) == (0, "answered")
+    assert (said["fallback"], said["model"]) == (True, "career-fallback")
+    assert done.returncode == 0, done.stderr
+    assert "\nanswered by the fallback career-fallback\n" in done.stdout
+    own = place.said("--say", "and now?")
+    assert (own["fallback"], own["model"]) == (False, "model-of-career")
+
+
 def test_a_history_that_cannot_be_read_is_a_turn_that_failed(place: Place) -> None:
     assert place.said("--say", "the marmot whistles", "--keep")["exit_status"] == 0
     with unreadable_messages(place.home, "marmot"):

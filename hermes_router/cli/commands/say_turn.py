@@ -320,16 +320,18 @@ class _OneTurn:
     # -- telling ---------------------------------------------------------------------------------
 
     def show_end(self, removed: int | None) -> None:
-        """Print the times, and whether the session was kept or removed."""
+        """Print the times, who answered if it was a fallback, and what became of the session."""
         say("\nseconds from the start to each phase")
         say_fields([(name, f"{seconds:.2f}") for name, seconds in self._turn.phases.items()])
+        report, failure = self._turn.story.report, self._turn.failure
+        if report.fallback and self.status == OK:
+            say(paint(f"answered by the fallback {report.model}", "yellow"))
         if self._options.keep:
             say("the session is kept: it is the place's real session")
         elif removed is None:
             tip(f"the session could not be removed; it belongs to chat {self._mark}")
         else:
             say("the turn's session is removed")
-        report, failure = self._turn.story.report, self._turn.failure
         if failure is None and report.failed:
             failure = RouterError(f"turn {report.turn}: {OUTCOMES[report.outcome]}: {report.error}")
         if failure is not None:
@@ -354,6 +356,7 @@ class _OneTurn:
             "outcome": report.outcome,
             "error": report.error or None,
             "model": report.model or None,
+            "fallback": report.fallback,
         }
 
 
