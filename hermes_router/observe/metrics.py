@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 
 from hermes_router.observe.figures import BUCKETS, Figures, Histogram
 from hermes_router.observe.status.messages import Status
@@ -10,11 +11,35 @@ from hermes_router.observe.status.messages import Status
 _Labels = dict[str, str]
 _Sample = tuple[str, _Labels, float]
 
+_COUNTER = re.compile(r"# TYPE \S+ counter$")
+#: The beginning of a line that describes a family, with the family's name.
+_DESCRIBED = re.compile(r"^(?P<what># (?:TYPE|HELP) )(?P<name>\S+)")
+
 
 def text(now: Status, figures: Figures) -> str:
     """Return all figures as OpenMetrics text; the last line ``# EOF`` marks that it is complete."""
     lines = [line for family in _families(now, figures) for line in family]
     return "\n".join([*lines, "# EOF", ""])
+
+
+def classic(text: str) -> str:
+    """Return OpenMetrics text in the older text format, which node exporter's collector reads.
+
+    There the family of a counter has the name of its samples, ``..._total``, and units and the end
+    are not marked.
+    """
+    lines = text.split("\n")
+    counters = {line.split(" ")[2] for line in lines if _COUNTER.match(line)}
+    return "\n".join(
+        _DESCRIBED.sub(lambda found: _with_suffix(found, counters), line)
+        for line in lines
+        if line != "# EOF" and not line.startswith("# UNIT ")
+    )
+
+
+def _with_suffix(found: re.Match[str], counters: Collection[str]) -> str:
+    name = found["name"]
+    return f"{found['what']}{name}_total" if name in counters else found[0]
 
 
 def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:

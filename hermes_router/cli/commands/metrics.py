@@ -10,6 +10,7 @@ from hermes_router.cli.inspect.homes import gateway_home
 from hermes_router.cli.inspect.unanswered import ask
 from hermes_router.cli.status import NO_OUTPUT, OK, CommandError
 from hermes_router.cli.terminal.output import write
+from hermes_router.observe.metrics import classic
 from hermes_router.protocol.files.whole_file import replace_file
 
 _EPILOG = """\
@@ -43,8 +44,7 @@ def run(options: argparse.Namespace) -> int:
         return OK
     path = Path(options.output).expanduser()
     try:
-        # The collector reads the old text format, which has no last line ``# EOF``.
-        replace_file(path, text.replace("# EOF\n", "").encode())
+        replace_file(path, classic(text).encode())
         path.chmod(0o644)
     except OSError as error:
         message = f"cannot be written: {error.strerror}"

@@ -10,7 +10,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client import parser as classic
+from prometheus_client.openmetrics import parser as openmetrics
 
 from tests.gateway.conftest import CAREER, MISSING, UNROUTED, Stage
 from tests.gateway.operate.test_commands import command
@@ -99,6 +100,7 @@ def test_metrics_are_what_the_official_parser_reads(
 ) -> None:
     stage.ask("count me", CAREER, contains="count me")
     stage.wait_answered(30)
+    parse = openmetrics.text_string_to_metric_families
     if way == "fetched":
         text = fetched(port)
     elif way == "printed":
@@ -106,8 +108,9 @@ def test_metrics_are_what_the_official_parser_reads(
     else:
         file = tmp_path / "hermes_router.prom"
         printed(stage, "--output", str(file))
-        text = file.read_text() + "# EOF\n"
-    families = {family.name: family for family in text_string_to_metric_families(text)}
+        text, parse = file.read_text(), classic.text_string_to_metric_families
+    families = {family.name: family for family in parse(text)}
+    assert families["hermes_router_turns"].type == "counter"
     turns = families["hermes_router_turns"].samples
     answered = [s for s in turns if s.labels == {"profile": "career", "outcome": "answered"}]
     assert answered[0].value >= 1

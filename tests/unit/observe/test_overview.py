@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import re
 import time
@@ -14,13 +15,16 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from prometheus_client import parser as classic_parser
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from hermes_router.cli.commands import metrics as metrics_command
 from hermes_router.cli.commands import status as status_command
 from hermes_router.config.model import load
 from hermes_router.config.settings import Settings
 from hermes_router.observe.closed import ClosedRouting
 from hermes_router.observe.figures import Figures
+from hermes_router.observe.metrics import classic
 from hermes_router.observe.overview import Overview
 from hermes_router.observe.status import messages
 from hermes_router.profiles.model import Profile
@@ -405,6 +409,64 @@ async def test_restarts_and_refused_calls_are_counted_for_each_profile(router: R
         ("hermes_router_refused_calls", "systems"): 3,
     }
     assert found["hermes_router_restarts"].type == "counter"
+
+
+async def test_the_older_text_format_holds_the_same_figures_of_the_same_types(
+    router: Router,
+) -> None:
+    for turn in ("0000000a", "0000000b"):
+        router.figures.add(
+            report(turn, seconds=1.3, phases={"start": 0.1}, input_tokens=700, output_tokens=20)
+        )
+    router.pool.unexpected_ends.add("career")
+    text = await router.overview().metrics()
+    assert "# UNIT " not in text
+    open_, older = (
+        families(text),
+        {
+            family.name: family
+            for family in classic_parser.text_string_to_metric_families(classic(text))
+        },
+    )
+    assert "EOF" not in classic(text)
+    assert older.keys() == open_.keys()
+    for name, family in open_.items():
+        assert older[name].type == family.type
+        assert older[name].documentation == family.documentation
+        assert older[name].samples == family.samples
+    assert {family.type for family in older.values()} == {"counter", "gauge", "histogram"}
+
+
+def test_only_lines_that_describe_a_counter_change_in_the_older_format() -> None:
+    label = 'hermes_router_turns_total{profile="# TYPE hermes_router_turns counter"} 1'
+    text = f"""# TYPE hermes_router_turns counter
+# UNIT hermes_router_turns turns
+# HELP hermes_router_turns Of hermes_router_turns # EOF
+{label}
+# TYPE hermes_router_routes gauge
+# EOF
+"""
+    assert (
+        classic(text)
+        == f"""# TYPE hermes_router_turns_total counter
+# HELP hermes_router_turns_total Of hermes_router_turns # EOF
+{label}
+# TYPE hermes_router_routes gauge
+"""
+    )
+
+
+def test_the_file_has_the_older_format_and_the_output_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "# TYPE hermes_router_turns counter\nhermes_router_turns_total 1\n# EOF\n"
+    answer = messages.Answer(metrics=text)
+    monkeypatch.setattr(metrics_command, "ask", lambda _home, _what: answer)
+    file = tmp_path / "hermes_router.prom"
+    for output in (str(file), None):
+        assert metrics_command.run(argparse.Namespace(home=str(tmp_path), output=output)) == 0
+    assert file.read_text() == classic(text)
+    assert capsys.readouterr().out == text
 
 
 # -- a gateway without a router --------------------------------------------------------------------
