@@ -8,12 +8,19 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.cli.conftest import CONFIG, ROOT, Installation, build
+from hermes_router.observe import records
+from hermes_router.observe.records import Records
+from hermes_router.observe.status import messages
+from hermes_router.observe.status.messages import Profile, Status, WaitingPlace, Worker
+from hermes_router.turns.story import TurnReport
+from tests.cli.conftest import CONFIG, ROOT, Installation, answering, build
 from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot
 
 pytestmark = pytest.mark.timeout(600)
@@ -174,6 +181,75 @@ def test_doctor_prints_the_documented_keys(documented: Installation) -> None:
     assert list(answer["replaced"]) == ["gateway", "worker"]
     for one in (one for side in answer["replaced"].values() for one in side):
         assert list(one) == _keys("### A replaced function")
+
+
+def _words(heading: str, key: str) -> list[str]:
+    """Return what stands in code marks in the row of a key, in the table below a heading."""
+    _, _, rest = TEXT.partition(f"\n{heading}\n")
+    [row] = re.findall(rf"^\| `{key}` \|(.*)\|$", rest.partition("\n#")[0], re.MULTILINE)
+    return [word for word in re.findall(r"`([a-z0-9_]+)`", row) if word != "null"]
+
+
+def _status() -> Status:
+    """Return a status in which nothing is empty."""
+    profile = Profile(
+        name="career",
+        workers=[Worker(pid=1, role="busy")],
+        waiting=[1.0],
+        waiting_places=[WaitingPlace(place="irc:x", seconds=1.0)],
+        last_failure=_report(),
+    )
+    versions = {"router": "1", "hermes": "1", "python": "1", "protocol": "1"}
+    return Status(pid=1, home="/h", uptime=1.0, versions=versions, profiles=[profile])
+
+
+def test_the_status_has_the_documented_keys(installation: Installation) -> None:
+    heading, of_profile = "### status --json", "#### A profile of the status"
+    documented = _keys(heading)
+    with answering(installation, _status()):
+        told = installation.run("status", "--json").json
+    assert list(told) == [key for key in documented if key != "error"]
+    for key in ("versions", "totals"):
+        assert list(told[key]) == _words(heading, key)
+    assert list(told["configuration"]) == _keys("#### The configuration in use")
+    [profile] = told["profiles"]
+    assert list(profile) == _keys(of_profile)
+    assert sorted(profile["workers"][0]) == sorted(_words(of_profile, "workers"))
+    assert list(profile["waiting_places"][0]) == _words(of_profile, "waiting_places")
+    assert list(profile["today"]) == _words(of_profile, "today")
+    assert set(profile["last_failure"]) == _of_a_turn()
+    (messages.socket_of(installation.home)).unlink()
+    told = installation.run("status", "--json").json
+    assert list(told) == documented[: documented.index("error") + 1]
+
+
+def _report() -> TurnReport:
+    """Return a report in which every field differs from its default, so that none is left out."""
+    other = {str: "x", int: 7, bool: True, dict[str, float]: {"start": 0.1}}
+    fields: dict[str, Any] = {
+        field.name: other.get(field.type, 0.5) for field in msgspec.structs.fields(TurnReport)
+    }
+    fields |= {"exit": "status 0", "at": datetime.now(UTC).isoformat(), "profile": "career"}
+    return TurnReport(**fields)
+
+
+def _of_a_turn() -> set[str]:
+    return set(_words("### turns --json", "turns"))
+
+
+def test_turns_prints_the_documented_keys(installation: Installation) -> None:
+    Records(records.folder_of(installation.home)).add(_report())
+    told = installation.run("turns", "--json").json
+    assert list(told) == _keys("### turns --json")
+    assert set(told["turns"][0]) == _of_a_turn()
+
+
+def test_logs_prints_the_documented_keys(installation: Installation) -> None:
+    log = installation.home / "logs" / "agent.log"
+    log.parent.mkdir()
+    log.write_text("2026-05-04 12:00:00,123 INFO gateway.run: it runs\n")
+    [line] = installation.run("logs", "--json").out.splitlines()
+    assert list(json.loads(line)) == _keys("### logs --json")
 
 
 def test_the_documented_settings_of_an_outcome_are_all_there_are() -> None:
