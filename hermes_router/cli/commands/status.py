@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import msgspec
@@ -16,7 +16,7 @@ from hermes_router.cli.inspect.totals import Totals, totals
 from hermes_router.cli.inspect.unanswered import ask
 from hermes_router.cli.status import NEGATIVE, OK, CommandError
 from hermes_router.cli.terminal import moments, screen, tables
-from hermes_router.cli.terminal.output import paint, say, say_json, tip
+from hermes_router.cli.terminal.output import paint, say, say_json, say_prose, tip
 from hermes_router.observe import records
 from hermes_router.observe.status.client import NoAnswer
 from hermes_router.observe.status.messages import Configuration, Profile, Status, Worker
@@ -96,7 +96,7 @@ def _show_none(error: NoAnswer, *, as_json: bool) -> int:
             }
         )
     else:
-        say(f"{paint(error.state, 'red')}: {error.message}")
+        say_prose(f"{paint(error.state, 'red')}: ", error.message)
         if error.hint:
             tip(error.hint)
     return NEGATIVE
@@ -127,13 +127,15 @@ def show(now: Status, command: Callable[[str], str] = "hermes-router {}".format)
     if now.routing_closed:
         _show_closed(now, command)
         return
-    say(f"{config.file}: {_counted(config.routes, 'route')}, unmatched: {_unmatched(config)}")
+    routes = f"{_counted(config.routes, 'route')}, unmatched: {_unmatched(config)}"
+    say_prose(f"{config.file}: ", routes)
     if config.error:
-        say(paint("the last edit of the configuration was refused:", "red") + f" {config.error}")
+        refused = paint("the last edit of the configuration was refused:", "red")
+        _say_error(f"{refused} ", config.error)
     for line in now.updated:
-        say(paint(line, "yellow"))
+        say_prose("", paint(line, "yellow"))
     for closed in now.closed:
-        say(f"{paint('closed:', 'yellow')} {closed}")
+        say_prose(f"{paint('closed:', 'yellow')} ", closed)
     _show_problems(config, command)
     say()
     if not now.profiles:
@@ -143,14 +145,13 @@ def show(now: Status, command: Callable[[str], str] = "hermes-router {}".format)
     workers = [(profile.name, worker) for profile in now.profiles for worker in profile.workers]
     _show_rows(_HEAD, [_row(name, worker) for name, worker in workers if worker.turn])
     _show_waiting(now)
-    for line in _failures(now, command):
-        say(line)
+    _show_failures(now, command)
     _show_rows(_HEAD_IDLE, [_idle_row(name, worker) for name, worker in workers if not worker.turn])
 
 
 def _show_closed(now: Status, command: Callable[[str], str]) -> None:
     """Say that no router runs in this gateway, so that there is nothing else to show."""
-    say(f"{paint('routing is closed:', 'red')} {now.routing_closed}")
+    say_prose(f"{paint('routing is closed:', 'red')} ", now.routing_closed)
     say("routed places get a notice, and nobody answers them")
     tip(f"{command('doctor')} says what to do")
 
@@ -163,9 +164,20 @@ def _unmatched(config: Configuration) -> str:
 def _show_problems(config: Configuration, command: Callable[[str], str]) -> None:
     """Show what somebody should look at in the file that is in force, the first few of it."""
     for problem in config.problems[:_MOST_PROBLEMS]:
-        say(problem)
+        _say_error(f"{paint('configuration:', 'yellow')} ", problem)
     if (more := len(config.problems) - _MOST_PROBLEMS) > 0:
         say(paint(f"{more} more: {command('routes')}", "dim"))
+
+
+def _say_error(head: str, text: str) -> None:
+    """Say an error of the configuration; a line with a margin is a hint, which may be a command."""
+    first, *rest = text.split("\n")
+    say_prose(head, first)
+    for line in rest:
+        if line.startswith(" "):
+            say(line)
+        else:
+            say_prose("", line)
 
 
 def _show_profiles(now: Status) -> None:
@@ -263,13 +275,14 @@ def _idle_row(name: str, worker: Worker) -> tuple[str, ...]:
     )
 
 
-def _failures(now: Status, command: Callable[[str], str]) -> Iterator[str]:
+def _show_failures(now: Status, command: Callable[[str], str]) -> None:
     for profile in now.profiles:
         if (failure := profile.last_failure) is not None:
             when = moments.local(records.arrived(failure))
-            yield ""
-            yield f"last failure of {profile.name}: {when} turn {failure.turn}: {outcome(failure)}"
-            yield paint(f"  {command(f'logs --turn {failure.turn}')}", "dim")
+            say()
+            what = f"{when} turn {failure.turn}: {outcome(failure)}"
+            say_prose(f"last failure of {profile.name}: ", what)
+            say(paint(f"  {command(f'logs --turn {failure.turn}')}", "dim"))
 
 
 def _counted(number: int, what: str) -> str:
