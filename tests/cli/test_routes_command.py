@@ -118,6 +118,18 @@ def test_no_routes_are_told_in_words(installation: Installation) -> None:
     shown = installation.run("routes")
     assert shown.status == 0
     assert "no routes: every message is unmatched" in shown.out
+    assert "Hermes has seen: hermes-router init\n" in shown.out
+    assert "one route: hermes-router route add PLACE PROFILE\n" in shown.out
+
+
+def test_the_next_step_without_routes_names_the_home_that_was_given(
+    installation: Installation,
+) -> None:
+    installation.config.write_text("plugins: {enabled: [hermes-router]}\n")
+    home = str(installation.home)
+    shown = installation.run("routes", "--home", home).out
+    assert f"hermes-router init --home {home}\n" in shown
+    assert f"hermes-router route add PLACE PROFILE --home {home}\n" in shown
 
 
 def test_a_profile_whose_own_gateway_runs_is_told(installation: Installation) -> None:

@@ -253,7 +253,10 @@ class _Table:
             head = ("PLATFORM", "MATCHES", "PROFILE", "STATE", "WRITTEN AT", "TAKES FROM")
             say_table(head, [self._row(route) for route in self.routes])
         elif not self.left_out:
+            home = self.loaded.home
             say("no routes: every message is unmatched")
+            say(f"to route conversations that Hermes has seen: {home.router('init')}")
+            say(f"to add one route: {home.router('route add PLACE PROFILE')}")
         self._show_findings()
 
     def _row(self, route: Route) -> tuple[str, ...]:
