@@ -28,6 +28,10 @@ from hermes_router.workers.pool import WorkerPool
 
 _MOST_WAITING = 1000
 
+#: Problems of the configuration that each status looks at anew and tells with the profile: what the
+#: last reading of the file found may be over.
+_TOLD_ANEW = frozenset({"missing-profile"})
+
 
 class Overview:
     """Answers requests for status and metrics.
@@ -150,7 +154,7 @@ class Overview:
             warm_profiles=config.warm_budget.profiles,
             warm_memory_bytes=config.warm_budget.memory_bytes,
             error=error,
-            problems=[str(problem) for problem in config.problems],
+            problems=[str(p) for p in config.problems if p.code not in _TOLD_ANEW],
         )
 
     def _closed(

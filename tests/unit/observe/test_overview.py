@@ -52,7 +52,8 @@ class Router:
 
     def overview(self) -> Overview:
         dispatcher = SimpleNamespace(turns=self.turns, waiting=self._waiting)
-        watcher = SimpleNamespace(snapshot=load(self.home / "config.yaml"), error=None)
+        config = load(self.home / "config.yaml", profile_exists=self._exists)
+        watcher = SimpleNamespace(snapshot=config, error=None)
         versions = {"router": "1.0", "hermes": "0.22.2"}
         return Overview(
             self.home,
@@ -66,6 +67,9 @@ class Router:
 
     def _waiting(self, profile: str) -> list[Waiting]:
         return self.waiting if profile == "career" else []
+
+    def _exists(self, profile: str) -> bool:
+        return (self.home / "profiles" / profile).is_dir()
 
     def _holds(self, names: Sequence[str]) -> list[str]:
         return [f"places of {name}: held" for name in self.held if name in names]
@@ -354,6 +358,21 @@ async def test_what_is_doubtful_in_the_configuration_is_shown(
     assert re.search(r"config\.yaml:2:\d+: warning: .*'carer', but no route leads to it", shown)
     assert "did you mean 'career'?" in shown
     assert " more: " not in shown
+
+
+async def test_a_profile_that_does_not_exist_is_told_once_and_only_as_long_as_that_holds(
+    router: Router,
+) -> None:
+    home = router.home / "profiles" / "systems"
+    home.rename(router.home / "elsewhere")
+    overview = router.overview()  # it keeps the configuration that it has read now
+    now = await overview.now()
+    assert now.configuration.problems == []
+    [line] = now.closed
+    assert line.startswith(f"places of systems: the profile does not exist; {home}")
+    (router.home / "elsewhere").rename(home)
+    now = await overview.now()
+    assert (now.configuration.problems, now.closed) == ([], [])
 
 
 async def test_of_many_problems_the_first_are_shown(
