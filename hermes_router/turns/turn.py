@@ -96,7 +96,8 @@ class Turn:
         )
         self._receiver, self._telling = self._session.receiver, self._session.telling
         self._told = False
-        self._patience = anyio.CancelScope()
+        self._patient = True
+        self._patience: anyio.CancelScope | None = None
         self.stopping = self._resumes = False
         self._last = WorkerState.STARTING
         self._reason = "its process was ended"
@@ -181,7 +182,7 @@ class Turn:
         worker's whole process tree is ended. Messages that arrive meanwhile wait for the result.
         """
         offer = PendingEvent(command)
-        self._patience.cancel()
+        self._lose_patience()
         async with self._calm:
             with anyio.move_on_after(self._settings.timeouts.stop):
                 await self._receiver.offer(offer, until_handled=True)
@@ -203,7 +204,7 @@ class Turn:
         """
         self.stopping, self._reason = True, reason
         self._resumes = self._resumes or resume
-        self._patience.cancel()
+        self._lose_patience()
         with anyio.move_on_after(self._settings.timeouts.stop):
             await self._receiver.connected.wait()
             with contextlib.suppress(OSError):
@@ -218,10 +219,16 @@ class Turn:
         People get no notice that their message was not answered: that is left to the caller.
         """
         self.stopping = True
-        self._patience.cancel()
+        self._lose_patience()
         if self._worker is not None:
             self._worker.terminate()
         await self.ended.wait()
+
+    def _lose_patience(self) -> None:
+        """Wait no longer for a worker that is being prepared: one is started at once."""
+        self._patient = False
+        if self._patience is not None:
+            self._patience.cancel()
 
     async def _tell(self, message: msg.Message) -> None:
         if self._worker is None:
@@ -258,8 +265,11 @@ class Turn:
 
     async def _live(self, spool: Spool) -> None:
         try:
+            scope = self._patience = anyio.CancelScope()
+            if not self._patient:
+                scope.cancel()
             worker = self._worker = await self._purpose.start(
-                self._services.workers, self._order, self._settings.warm, self._patience
+                self._services.workers, self._order, self._settings.warm, scope
             )
             self._session.watch.begin()
             self._log.reached("start")
