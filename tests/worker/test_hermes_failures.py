@@ -8,7 +8,6 @@ import pytest
 
 from hermes_router.protocol import messages as msg
 from tests.kit import FakeModel, FakeTelegram, HermesRoot
-from tests.kit.state.belongings import plant
 from tests.kit.state.damaged import unreadable_messages
 from tests.kit.workers.real_worker import Turn, WorkerKit
 
@@ -55,11 +54,8 @@ def kit(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Iterator[
     """Workers of a profile with a plugin that makes Hermes fail in some topics."""
     with FakeTelegram() as telegram:  # a root has a bot; nobody here connects to it
         root = HermesRoot(tmp_path_factory.mktemp("failing"), telegram=telegram, model=model)
-        profile = root.add_profile(
-            "career", model="gpt-of-career", config={"plugins": {"enabled": ["fails"]}}
-        )
-        plant(profile.path / "plugins" / "fails" / "plugin.yaml", "name: fails\nversion: 1.0.0\n")
-        plant(profile.path / "plugins" / "fails" / "__init__.py", PLUGIN)
+        profile = root.add_profile("career", model="gpt-of-career")
+        profile.add_plugin("fails", PLUGIN)
         with (profile.path / ".env").open("a") as env:
             env.write("\nHERMES_TURN_LEASE_TIMEOUT=1\n")
         with WorkerKit(root, "career") as kit:

@@ -51,12 +51,7 @@ def home(root: HermesRoot) -> Path:
 def root(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Iterator[HermesRoot]:
     with FakeTelegram() as telegram:
         root = HermesRoot(tmp_path_factory.mktemp("imports"), telegram=telegram, model=model)
-        config = {"plugins": {"enabled": ["imports"]}}
-        home = root.add_profile("imports", model="gpt-of-career", config=config).path
-        folder = home / "plugins" / "imports"
-        folder.mkdir(parents=True)
-        (folder / "plugin.yaml").write_text("name: imports\nversion: 1.0.0\ndescription: notes\n")
-        (folder / "__init__.py").write_text(PLUGIN)
+        root.add_profile("imports", model="gpt-of-career").add_plugin("imports", PLUGIN)
         yield root
 
 

@@ -49,12 +49,9 @@ def root(
 ) -> Iterator[HermesRoot]:
     with FakeTelegram() as telegram:
         root = HermesRoot(tmp_path_factory.mktemp("asked"), telegram=telegram, model=model)
-        config = {"plugins": {"enabled": ["noting"]}, "agent": {"disabled_toolsets": request.param}}
-        home = root.add_profile("noting", model="gpt-of-career", config=config).path
-        folder = home / "plugins" / "noting"
-        folder.mkdir(parents=True)
-        (folder / "plugin.yaml").write_text("name: noting\nversion: 1.0.0\ndescription: notes\n")
-        (folder / "__init__.py").write_text(PLUGIN)
+        config = {"agent": {"disabled_toolsets": request.param}}
+        home = root.add_profile("noting", model="gpt-of-career", config=config)
+        home.add_plugin("noting", PLUGIN)
         yield root
 
 

@@ -101,6 +101,17 @@ class Home:
         path.write_text("\n".join(kept + added) + "\n", "utf-8")
         path.chmod(0o600)
 
+    def add_plugin(self, name: str, source: str) -> Path:
+        """Write a plugin of Hermes into the home, and enable it alone; return its folder."""
+        folder = self.path / "plugins" / name
+        folder.mkdir(parents=True)
+        (folder / "plugin.yaml").write_text(
+            f"name: {name}\nversion: 1.0.0\ndescription: a test's\n"
+        )
+        (folder / "__init__.py").write_text(source)
+        self.configure({"plugins": {"enabled": [name]}})
+        return folder
+
     def log(self, name: str = "agent.log") -> str:
         """Return one of its log files, empty when there is none."""
         path = self.path / "logs" / name

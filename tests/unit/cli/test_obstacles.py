@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from hermes_router.cli.inspect import profile_facts
 from hermes_router.cli.inspect.findings import Finding
 from hermes_router.config.settings import Settings
 from hermes_router.workers.worker_log import FILE_NAME
+from tests.kit.outside.mounts import mounted
 
 
 @pytest.fixture
@@ -31,28 +30,11 @@ def found(home: Path) -> list[Finding]:
     return [finding for finding in facts.findings if finding.check == "profile-writable"]
 
 
-@contextlib.contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Let a folder be a mount of its own that is read-only while the block runs."""
-    commands = [
-        ["mount", "--bind", str(folder), str(folder)],
-        ["mount", "-o", "remount,bind,ro", str(folder)],
-    ]
-    if os.geteuid() != 0 or any(
-        subprocess.run(command, capture_output=True, check=False).returncode for command in commands
-    ):
-        pytest.skip("this process may not mount a file system")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_file_system_that_is_read_only_is_told_once_with_its_mount_point(home: Path) -> None:
     for name in ("home", "workspace"):
         (home / name).mkdir()
     root = home.parent.parent
-    with read_only(root):
+    with mounted(root, ("--bind", str(root)), ("-o", "remount,bind,ro")):
         (finding,) = found(home)
         assert finding.where == str(home)
         assert finding.what == ("its home cannot be written: its file system is mounted read-only")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from hermes_router.observe import records
 from hermes_router.observe.book import TurnBook
 from hermes_router.observe.records import Records
 from hermes_router.turns.story import FAILED, OUTCOMES, TurnReport
+from tests.kit.outside.mounts import mounted
 
 
 def report(number: int, **fields: object) -> TurnReport:
@@ -158,11 +158,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB; only root may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "small", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this process may not mount a file system")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(folder, ("-t", "tmpfs", "-o", "size=64k", "small")):
+        yield folder
 
 
 def test_a_full_disk_costs_records_and_no_turns(

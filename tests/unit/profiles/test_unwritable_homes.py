@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,18 +17,12 @@ from hermes_router.turns.notices import notice
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import open_log
 from hermes_router.workers.worker_log import FILE_NAME
+from tests.kit.outside.mounts import mounted
 
 
-@contextlib.contextmanager
-def read_only(folder: Path) -> Iterator[None]:
+def read_only(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Mount an empty file system, which is read-only, at a folder while the block runs."""
-    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=64k", "read-only", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this process may not mount a file system")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+    return mounted(folder, ("-t", "tmpfs", "-o", "ro,size=64k", "read-only"))
 
 
 def told(failure: ProfileError) -> str:
