@@ -50,9 +50,13 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return a hint: the allowed word that is most like ``word``, if any, and all allowed words."""
     words = sorted(allowed)
-    close = difflib.get_close_matches(word.strip().lower(), words, n=1, cutoff=0.6)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}allowed: {', '.join(words)}"
+    return f"{closest(word.strip().lower(), words)}allowed: {', '.join(words)}"
+
+
+def closest(word: str, words: Iterable[str]) -> str:
+    """Return the beginning of a hint, about the word that is most like ``word``; "" if none is."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}? " if close else ""
 
 
 class RouterError(Exception):

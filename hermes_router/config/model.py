@@ -10,7 +10,6 @@ Messages for it get a notice, and no other profile answers them.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import stat
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ import msgspec
 
 from hermes_router.config.reader import ConfigReader, Unmatched
 from hermes_router.config.settings import Metrics, Schedule, Settings, TurnBudget, WarmBudget
-from hermes_router.errors import ConfigError, Problem, nearest
+from hermes_router.errors import ConfigError, Problem, closest, nearest
 from hermes_router.routing.table import Match, Place, RouteTable
 from hermes_router.routing.unreachable import doubtful, unreachable
 
@@ -235,9 +234,8 @@ def _unusable(
 def _mend(
     profile: str, names: Callable[[], Iterable[str]] | None, create: Callable[[str], str]
 ) -> str:
-    close = difflib.get_close_matches(profile, list(names()) if names else [], n=1)
-    guess = f"did you mean {close[0]!r}? or " if close else ""
-    return f"{guess}create it: {create(profile)}"
+    guess = closest(profile, names()) if names else ""
+    return f"{guess and guess + 'or '}create it: {create(profile)}"
 
 
 def _unused(reader: ConfigReader) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from hermes_router.config.stamps import Stamp, stamp_of
 from hermes_router.errors import ProfileError
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScopes
@@ -14,9 +15,6 @@ from hermes_router.profiles.model import Profile
 from hermes_router.workers.memory_watch import Room
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.worker_log import FILE_NAME
-
-#: What changes when a file is written, replaced, or gets other permissions; None without a file.
-_Stamp = tuple[int, int, int, int] | None
 
 
 class Usable:
@@ -51,11 +49,11 @@ class _ProfileConfigs:
 
     def __init__(self) -> None:
         self._scopes = SessionScopes()
-        self._problems: dict[str, tuple[_Stamp, str]] = {}
+        self._problems: dict[str, tuple[Stamp, str]] = {}
 
     async def problem(self, profile: Profile) -> str:
         """Return why a profile's configuration cannot be read; "" if it can be."""
-        stamp = _stamp(profile.home / "config.yaml")
+        stamp = stamp_of(str(profile.home / "config.yaml"))
         known = self._problems.get(profile.name)
         if known is None or known[0] != stamp:
             known = self._problems[profile.name] = (stamp, await self._read(profile))
@@ -67,14 +65,6 @@ class _ProfileConfigs:
         except ProfileError as error:
             return model.in_one_line(error)
         return ""
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _looked_at(name: str, root: Path) -> Profile:

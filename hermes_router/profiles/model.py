@@ -203,11 +203,15 @@ def check_writable(profile: Profile) -> None:
 
 def _hint_for_closed(home: Path) -> str:
     """Return what to do about a home that this process may not write."""
+    return _HINTS[errno.EROFS] if is_on_read_only(home) else _OWNER
+
+
+def is_on_read_only(path: Path) -> bool:
+    """Return True if a path is on a file system that is mounted read-only; False if it is gone."""
     try:
-        read_only = bool(os.statvfs(home).f_flag & os.ST_RDONLY)
-    except OSError:  # it is gone by now
-        read_only = False
-    return _HINTS[errno.EROFS] if read_only else _OWNER
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def in_one_line(error: ProfileError) -> str:

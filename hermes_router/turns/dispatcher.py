@@ -40,18 +40,17 @@ class _Lane:
     turn: Turn | None = None
     stopped: float = 0.0
     """When a person last sent /stop to the messages that wait here; monotonic seconds."""
-    behind: list[tuple[str, Waiting]] = field(default_factory=list)
-    """The messages that wait for the one before them, each with the name of its profile."""
+    behind: list[Waiting] = field(default_factory=list)
+    """The messages that wait for the one before them."""
 
     @contextlib.asynccontextmanager
-    async def next_one(self, profile: str, message: Waiting) -> AsyncIterator[None]:
+    async def next_one(self, message: Waiting) -> AsyncIterator[None]:
         """Wait until each message before this one has its turn; until then it is ``behind``."""
-        entry = (profile, message)
-        self.behind.append(entry)
+        self.behind.append(message)
         try:
             await self.lock.acquire()
         finally:
-            self.behind.remove(entry)
+            self.behind.remove(message)
         try:
             yield
         finally:
@@ -92,12 +91,8 @@ class Dispatcher:
         in_turns = [
             Waiting(since, _where(turn.conversation)) for turn in turns for since in turn.waiting
         ]
-        behind = [
-            message
-            for lane in self._lanes.values()
-            for name, message in lane.behind
-            if name == profile
-        ]
+        lanes = [lane for key, lane in self._lanes.items() if _profile_of(key) == profile]
+        behind = [message for lane in lanes for message in lane.behind]
         return sorted([*self._gates.of(profile).waiting(), *behind, *in_turns])
 
     def waiting_for_place(self, profile: str) -> int:
@@ -220,8 +215,7 @@ class Dispatcher:
             raise TooBusy(profile, settings.limits.queue, ahead=waiting + 1)
         if first is not None:
             told(first + 1 + waiting)
-        message = Waiting(inbound.received, _where(conversation))
-        async with lane.next_one(conversation.profile.name, message):
+        async with lane.next_one(_waiting(conversation, inbound)):
             if inbound.received < lane.stopped:
                 raise StoppedWaiting("it was stopped before it began")
             if lane.turn is None or not lane.turn.open:
@@ -318,7 +312,7 @@ class Dispatcher:
             await self._services.workers.make_room()
         return await self._gates.of(conversation.profile.name).enter(
             _lane_key(conversation),
-            Waiting(inbound.received, _where(conversation)),
+            _waiting(conversation, inbound),
             settings.limits,
             at_once=inbound.at_once,
             told=told,
@@ -341,6 +335,10 @@ class Dispatcher:
         place.leave()
 
 
+def _waiting(conversation: Conversation, inbound: EventSender) -> Waiting:
+    return Waiting(inbound.received, _where(conversation))
+
+
 def _where(conversation: Conversation) -> str:
     origin = conversation.sender.origin
     return conversation.key if origin is None else spelled(origin)
@@ -348,3 +346,7 @@ def _where(conversation: Conversation) -> str:
 
 def _lane_key(conversation: Conversation) -> str:
     return f"{conversation.profile.name}\0{conversation.key}"
+
+
+def _profile_of(lane_key: str) -> str:
+    return lane_key.partition("\0")[0]

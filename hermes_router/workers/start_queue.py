@@ -30,13 +30,15 @@ class StartQueue:
 
     def __init__(self, processors: int | None = None) -> None:
         self._processors = processors or _processors()
-        self._running = 0
+        #: What runs now: each template by the event that let it begin, each cold worker by that at
+        #: which it has imported Hermes.
+        self._running: set[anyio.Event] = set()
         self._waiting: list[tuple[Callable[[], bool], anyio.Event]] = []
 
     @property
     def full(self) -> bool:
         """True if one more process would have to share a processor."""
-        return self._running >= self._processors
+        return len(self._running) >= self._processors
 
     @asynccontextmanager
     async def template(self, urgent: Callable[[], bool]) -> AsyncIterator[None]:
@@ -52,25 +54,24 @@ class StartQueue:
             await begin.wait()
         except BaseException:
             if begin.is_set():
-                self._leave()
+                self._leave(begin)
             else:
                 self._waiting.remove((urgent, begin))
             raise
-        leave = self._leaving_once()
-        late = asyncio.get_running_loop().call_later(TEMPLATE_SECONDS, leave)
+        late = asyncio.get_running_loop().call_later(TEMPLATE_SECONDS, self._leave, begin)
         try:
             yield
         finally:
             late.cancel()
-            leave()
+            self._leave(begin)
 
     async def cold(self, imported: anyio.Event) -> None:
         """Count a cold worker until the event ``imported`` is set."""
-        self._running += 1
+        self._running.add(imported)
         try:
             await imported.wait()
         finally:
-            self._leave()
+            self._leave(imported)
 
     def look(self) -> None:
         """Let the next templates begin; call this when somebody begins to wait for one."""
@@ -78,25 +79,15 @@ class StartQueue:
             entry = next((one for one in self._waiting if one[0]()), self._waiting[0])
             urgent, begin = entry
             spare = 0 if urgent() else 1
-            if self._running >= max(1, self._processors - spare):
+            if len(self._running) >= max(1, self._processors - spare):
                 return
             self._waiting.remove(entry)
-            self._running += 1
+            self._running.add(begin)
             begin.set()
 
-    def _leaving_once(self) -> Callable[[], None]:
-        """Return a function that gives a place back; a second call of it does nothing."""
-        taken = [True]
-
-        def leave() -> None:
-            if taken:
-                taken.pop()
-                self._leave()
-
-        return leave
-
-    def _leave(self) -> None:
-        self._running -= 1
+    def _leave(self, process: anyio.Event) -> None:
+        """Let the next ones begin; a template that was late has left already."""
+        self._running.discard(process)
         self.look()
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from hermes_router.profiles.model import is_on_read_only
 from hermes_router.protocol.system import proc
 
 
@@ -64,10 +65,7 @@ def in_the_way(path: Path, wanted: str) -> Obstacle:
 
 def of_mount(path: Path) -> Obstacle | None:
     """Return the obstacle that a path is on a file system that is mounted read-only, or None."""
-    try:
-        if not os.statvfs(path).f_flag & os.ST_RDONLY:
-            return None
-    except OSError:
+    if not is_on_read_only(path):
         return None
     mounted = _mount_points()
     above = (path.resolve(), *path.resolve().parents)

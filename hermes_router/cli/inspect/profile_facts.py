@@ -17,7 +17,7 @@ from hermes_router.cli.inspect.homes import running_gateway
 from hermes_router.cli.inspect.obstacles import Obstacle
 from hermes_router.config.settings import Settings, is_platform_credential
 from hermes_router.config.yaml import load, plain_value
-from hermes_router.errors import ConfigError, ProfileError
+from hermes_router.errors import ConfigError, ProfileError, closest
 from hermes_router.profiles import model as profiles
 from hermes_router.profiles.env_file import dotenv_names
 from hermes_router.profiles.model import Profile
@@ -109,10 +109,8 @@ def guess(name: str, root: Path) -> str:
 
     It names the profile with the nearest name, if one is near, and is "" if none is.
     """
-    import difflib  # noqa: PLC0415 - for an error only
-
-    close = difflib.get_close_matches(name, profiles.names(root), n=1)
-    return f"did you mean {close[0]!r}? Or create it: " if close else ""
+    close = closest(name, profiles.names(root))
+    return f"{close}Or create it: " if close else ""
 
 
 class _Look:

@@ -110,7 +110,7 @@ async def test_a_template_that_hangs_holds_up_no_other(monkeypatch: pytest.Monke
         for name in made.begun:
             await made.end(name)
         assert not made.queue.full
-        assert made.queue._running == 0
+        assert made.queue._running == set()
 
 
 @pytest.mark.parametrize(
