@@ -104,6 +104,10 @@ class GatewayConversation:
         self._target.user_ids |= {str(source.user_id)}
         self._target.messages.add([event.message_id, event.reply_to_message_id])
 
+    def knows(self, user_id: Any) -> bool:
+        """Return True if this person has written here before, and the message was accepted."""
+        return self._target is not None and str(user_id) in self._target.user_ids
+
     @property
     def sender(self) -> Sender:
         """The profile and this conversation, for messages that a worker sends to other ones.

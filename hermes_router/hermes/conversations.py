@@ -18,7 +18,7 @@ from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features.adapters.menus import ChatMenus
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles import model
-from hermes_router.profiles.config import SessionScopes
+from hermes_router.profiles.config import SessionScope, SessionScopes
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.delivery_policy import lasting
 from hermes_router.state.known_conversations import KnownConversations
@@ -79,15 +79,28 @@ class Conversations:
                 f"Nobody answers here until that is fixed. [{turn_id}]",
             )
             return None
-        per_user = {
-            "group_per_user": scope.group_sessions_per_user,
-            "thread_per_user": scope.thread_sessions_per_user,
-        }
-        key = message_sources.session_key(event.source, **per_user)
-        personal = message_sources.is_personal(event.source, **per_user)
+        key = message_sources.session_key(event.source, **_per_user(scope))
+        personal = message_sources.is_personal(event.source, **_per_user(scope))
         conversation = self._remembered(profile, key, personal=personal)
         conversation.programs = scope.programs
         self._note(event, conversation)
+        return conversation
+
+    async def expected(self, event: Any, profile_name: str) -> GatewayConversation | None:
+        """Return the conversation of a message that is about to come, if its writer is known there.
+
+        Returns None otherwise, and if the profile cannot be used: :meth:`of` will say so.
+        """
+        try:
+            profile = model.find(profile_name, self._root)
+            scope = await self._scopes.of(profile)
+        except ProfileError:
+            return None
+        key = message_sources.session_key(event.source, **_per_user(scope))
+        conversation = self._known.get(_lane(profile, key))
+        if conversation is None or not conversation.knows(event.source.user_id):
+            return None
+        conversation.note(event)
         return conversation
 
     @contextlib.contextmanager
@@ -105,7 +118,7 @@ class Conversations:
                 del self._attended[conversation.key]
 
     def _remembered(self, profile: Profile, key: str, *, personal: bool) -> GatewayConversation:
-        lane = f"{profile.name}/{key}"
+        lane = _lane(profile, key)
         conversation = self._known.get(lane)
         if conversation is None:
             conversation = GatewayConversation(
@@ -127,3 +140,14 @@ class Conversations:
         self._delivery.heard(place, event.message_id)
         if (config := self._watcher.snapshot) is not None:
             self._seen.note(profile, lasting(config, profile, seen_of(event.source)))
+
+
+def _per_user(scope: SessionScope) -> dict[str, bool]:
+    return {
+        "group_per_user": scope.group_sessions_per_user,
+        "thread_per_user": scope.thread_sessions_per_user,
+    }
+
+
+def _lane(profile: Profile, key: str) -> str:
+    return f"{profile.name}/{key}"

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from hermes_router.config.settings import Settings
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.errors import ShortOfMemory, WorkerError
 from hermes_router.hermes.compat import emergency_stop
@@ -110,6 +111,17 @@ class MessageHandler:
                 await self._serve_entered(event, conversation, busy=False)
             finally:
                 gateway_runner.no_longer_running(self._runner, key, running)
+
+    async def expect(self, event: Any, profile: str, settings: Settings) -> None:
+        """Have a ready worker prepare the session of a message that comes in a moment.
+
+        Only if its writer has been served there before, so that a stranger costs nothing.
+        """
+        if event.get_command() or self._drain_answer(busy=False) or emergency_stop.paused_reply():
+            return
+        conversation = await self._conversations.expected(event, profile)
+        if conversation is not None:
+            await self._dispatcher.expect(conversation, settings, source_fields(event.source))
 
     async def serve_busy(self, event: Any, profile: str) -> None:
         """Serve a message that came while the adapter's session was busy.

@@ -112,7 +112,7 @@ class GatewayRouter:
         self._stamps = HomeStamps()
         self._first_menus = FirstMenus(runner, self._menus, self._workers, self._jobs)
         self._tasks = BackgroundTasks("hermes-router: a task failed")
-        self._joined = JoinedMessages(self._ledger, self._is_routed)
+        self._joined = JoinedMessages(self._ledger, self._is_routed, self._expect)
         self._stickers = Stickers(self._is_routed)
         self._overheard = OverheardFiles(self._home_of, self._largest_of)
         self._own_places = OwnPlaces(lambda: self._watcher.snapshot)
@@ -445,6 +445,13 @@ class GatewayRouter:
         asked.take_over(adapter)
         prompts.keep_clicks_personal(adapter)
         return RoutedSessions(store, self._home_of, source_fields, self._overheard)
+
+    def _expect(self, event: Any) -> None:
+        """Have a worker prepare the session of a message that its adapter will hand on soon."""
+        config = self._watcher.snapshot
+        profile = self._routed_to(event.source)
+        if config is not None and profile is not None:
+            self._tasks.start(self._handler.expect(event, profile, config.settings(profile)))
 
     def _is_routed(self, source: Any) -> bool:
         return isinstance(self._home_of(source), Path)

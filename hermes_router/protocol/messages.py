@@ -45,7 +45,7 @@ from typing import Any, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 
 #: Maximum bytes of data in one :class:`Chunk`.
 CHUNK_BYTES = 256 * 1024
@@ -599,6 +599,19 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
     menu: str | None = None
 
 
+class Expect(Message, frozen=True, kw_only=True, tag="expect"):
+    """The gateway tells the worker that an :class:`Event` of its session is about to come.
+
+    Sent at most once, after :class:`Start`. The worker prepares what the event will need, and says
+    nothing about it to people. If no event comes, the gateway ends it.
+
+    Attributes:
+        source: the fields of Hermes's source of the event.
+    """
+
+    source: dict[str, Any]
+
+
 class Job(Message, frozen=True, kw_only=True, tag="job"):
     """The gateway tells the worker to do a job of its profile, instead of serving a session.
 
@@ -748,7 +761,7 @@ FromWorker = (
     | Heartbeat
     | Failed
 )
-ToWorker = Start | Job | Event | Chunk | Result | Resolve | Finish
+ToWorker = Start | Job | Expect | Event | Chunk | Result | Resolve | Finish
 FromChild = Deliver | React | Chunk
 
 Request = Call | Deliver | React | ModelRequest

@@ -13,8 +13,9 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 
@@ -23,6 +24,7 @@ from hermes_router.errors import WorkerError, WorkerStartError
 from hermes_router.relay.delivery_policy import spelled
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy, Waiting
+from hermes_router.turns.head_start import HeadStart
 from hermes_router.turns.notices import has_to_wait
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
@@ -32,6 +34,9 @@ from hermes_router.workers import launchers
 
 #: How many workers are tried for one message: a worker may leave just when it gets the message.
 _ATTEMPTS = 5
+
+#: Seconds that a worker waits for the message of which its session was told in advance.
+_EXPECTED_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -64,6 +69,7 @@ class Dispatcher:
         self._services = services
         self._lanes: dict[str, _Lane] = {}
         self._gates = Gates()
+        self._expected: dict[str, HeadStart] = {}
         self._tasks = BackgroundTasks("a turn failed")
         self._turns: set[Turn] = set()
         self._closing = False
@@ -149,6 +155,34 @@ class Dispatcher:
             f"{_ATTEMPTS} workers ended without accepting the message",
             profile=conversation.profile.name,
         )
+
+    async def expect(
+        self, conversation: Conversation, settings: Settings, source: Mapping[str, Any]
+    ) -> None:
+        """Tell a ready worker its session, because a message of it is about to come.
+
+        ``source`` are the fields of Hermes's source of the message.
+        Nothing is done if a turn of the session runs or waits, or if no worker is ready. A worker
+        for which no message comes within seconds is ended; this returns only then.
+        """
+        key = _lane_key(conversation)
+        if self._closing or key in self._expected or not self._is_free(conversation):
+            return
+        head_start = await HeadStart.of(conversation, settings, self._services, source)
+        if head_start is None:
+            return
+        if self._is_free(conversation):
+            self._expected[key] = head_start
+            await anyio.sleep(_EXPECTED_SECONDS)
+            if self._expected.get(key) is head_start:
+                del self._expected[key]
+        self._services.workers.give_up(head_start.worker)
+
+    def _is_free(self, conversation: Conversation) -> bool:
+        """Return True if a message of the conversation would begin a turn at once."""
+        lane = self._lanes.get(_lane_key(conversation))
+        occupied = lane is not None and (lane.lock.locked() or self.running(conversation))
+        return not (self._closing or occupied or self.waits(conversation))
 
     async def run_job(self, turn: Turn) -> None:
         """Run the turn of a cron job or of maintenance, and return when its worker has ended.
@@ -272,7 +306,13 @@ class Dispatcher:
         self, conversation: Conversation, settings: Settings, inbound: EventSender
     ) -> Turn:
         try:
-            return Turn(conversation, settings, self._services, received=inbound.received)
+            return Turn(
+                conversation,
+                settings,
+                self._services,
+                received=inbound.received,
+                head_start=self._expected.pop(_lane_key(conversation), None),
+            )
         except OSError as error:  # no further descriptor: modules are imported when first used
             raise WorkerStartError(
                 f"no turn could be begun: {error}", profile=conversation.profile.name

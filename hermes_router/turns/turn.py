@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import logging
-import uuid
 from collections.abc import Callable
 
 import anyio
@@ -31,6 +30,7 @@ from hermes_router.errors import (
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
 from hermes_router.tasks import in_thread
+from hermes_router.turns.head_start import HeadStart, new_turn_id, start_message
 from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.purpose import ForMessages, Purpose
@@ -70,8 +70,9 @@ class Turn:
         *,
         received: float,
         purpose: Purpose | None = None,
+        head_start: HeadStart | None = None,
     ) -> None:
-        self.id = uuid.uuid4().hex[:8]
+        self.id = new_turn_id() if head_start is None else head_start.turn_id
         self.conversation = conversation
         self.ended = anyio.Event()
         self.failure: RouterError | None = None
@@ -79,6 +80,7 @@ class Turn:
         self._services = services
         self._purpose = purpose or ForMessages()
         self._order = services.workers.order(conversation.profile, settings)
+        self._head_start = head_start
         self._worker: WorkerProcess | None = None
         self._returncode: int | None = None
         self._calm = anyio.Lock()
@@ -268,9 +270,8 @@ class Turn:
             scope = self._patience = anyio.CancelScope()
             if not self._patient:
                 scope.cancel()
-            worker = self._worker = await self._purpose.start(
-                self._services.workers, self._order, self._settings.warm, scope
-            )
+            start = await start_message(self.conversation, self._settings, self._services, self.id)
+            worker = self._worker = await self._start(start, scope)
             self._session.watch.begin()
             self._log.reached("start")
             self.story.start = "prepared" if worker.prepared else "cold"
@@ -281,7 +282,7 @@ class Turn:
             with one_error():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._session.keep_watch)
-                    hello = await self._connect(worker)
+                    hello = await self._connect(worker, start)
                     self._log.line("worker", {"pid": hello.pid, "hermes": hello.hermes})
                     await self._session.serve(worker, spool)
                     tasks.cancel_scope.cancel()
@@ -292,20 +293,28 @@ class Turn:
             self._log.reached("gone")
         self._judge(self._last)
 
-    async def _connect(self, worker: WorkerProcess) -> msg.Hello:
-        """Wait for the worker's hello, tell the worker its session, and return the hello."""
-        times = self._settings.timeouts
+    async def _start(
+        self, start: msg.Start | msg.Job, patience: anyio.CancelScope
+    ) -> WorkerProcess:
+        """Return the worker that had a head start, if it may be used, or another one."""
+        early = self._head_start
+        if early is not None and await early.claimed(
+            start, self._order, self._settings, self._services
+        ):
+            return early.worker
+        self._head_start = None
+        return await self._purpose.start(
+            self._services.workers, self._order, self._settings.warm, patience
+        )
+
+    async def _connect(self, worker: WorkerProcess, start: msg.Start | msg.Job) -> msg.Hello:
+        """Wait for the worker's hello, tell it its session if need be, and return the hello."""
         hello = await greet(worker, self.conversation.profile.name)
         if not worker.prepared:  # an update may have come while it loaded its modules
             await running_code.check(self.conversation.profile.name)
-        start = self.conversation.start_message(
-            turn_id=self.id,
-            heartbeat=times.silence / 4,
-            linger=times.post_turn,
-            delivery_scope=await self._services.delivery.delivery_scope(self.conversation.sender),
-        )
         try:
-            await worker.send(start)
+            if self._head_start is None:
+                await worker.send(start)
         except OSError as error:
             raise WorkerDied("the worker ended before it got its session") from error
         self._receiver.connect(worker)

@@ -68,6 +68,7 @@ class _ProfilePool:
     used: float
     template: Template | None = None
     ready: list[WorkerProcess] = field(default_factory=list)
+    reserved: list[WorkerProcess] = field(default_factory=list)  # told a session already
     stamp: tuple[Stamp, Path | None] | None = None
     unfit: bool = False
     born: float = 0.0
@@ -76,6 +77,11 @@ class _ProfilePool:
     begun: bool = False  # a template is being prepared
     waiting: int = 0  # messages that wait for the template
     attempted: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def waiting_workers(self) -> list[WorkerProcess]:
+        """The workers that wait for a message: ready ones and reserved ones."""
+        return [*self.ready, *self.reserved]
 
     def tell(self) -> None:
         """Let the messages that wait see what an attempt to prepare a template has brought."""
@@ -160,6 +166,46 @@ class WorkerPool:
             with contextlib.suppress(RouterError):
                 return await self._forked(nest.template, order)
         return await self._started_cold(order)
+
+    def reserve(self, order: WorkerOrder, warm: Warm) -> WorkerProcess | None:
+        """Return a ready worker to be told a session whose message is about to come, or None.
+
+        Each reserved worker must be passed to :meth:`claim` or :meth:`give_up`.
+        """
+        nest = self._nests.get(order.profile.name)
+        if nest is None or (nest.order, nest.warm) != (order, warm) or self._closed:
+            return None
+        self._drop_ended(nest)
+        if not nest.ready:
+            return None
+        worker = nest.ready.pop(0)
+        nest.reserved.append(worker)
+        return worker
+
+    async def claim(self, worker: WorkerProcess, order: WorkerOrder, warm: Warm) -> bool:
+        """Take a reserved worker for its message; return False if it may not be used any more.
+
+        That is so when the profile or its settings changed since :meth:`reserve`.
+
+        Raises:
+            HermesUpdated: Hermes was updated on disk, so no worker may be started.
+        """
+        await running_code.check(order.profile.name)
+        nest = self._note_use(order, warm)
+        if nest is not None and await self._stale(nest):
+            self._clear(nest)
+        if nest is None or worker not in nest.reserved or worker.ended:
+            return False
+        nest.reserved.remove(worker)
+        return True
+
+    def give_up(self, worker: WorkerProcess) -> None:
+        """End a reserved worker; do nothing if it is reserved no more."""
+        for name, nest in self._nests.items():
+            if worker in nest.reserved:
+                nest.reserved.remove(worker)
+                self._end(worker.end())
+                self.replenish(name)
 
     async def _wait_for_template(
         self, nest: _ProfilePool, patience: anyio.CancelScope | None
@@ -287,7 +333,7 @@ class WorkerPool:
             age = now - nest.born
             if nest.template is not None and not nest.template.ended:
                 found.append((name, "template", nest.template.pid, age))
-            ready = (worker for worker in nest.ready if not worker.ended)
+            ready = (worker for worker in nest.waiting_workers if not worker.ended)
             found += [(name, "ready", worker.pid, now - worker.born) for worker in ready]
         return found
 
@@ -346,7 +392,7 @@ class WorkerPool:
         """
         while self.memory_bytes and self._nests:
             nests = self._nests.values()
-            ready = [worker.pid for nest in nests for worker in nest.ready]
+            ready = [worker.pid for nest in nests for worker in nest.waiting_workers]
             templates = [nest.template.pid for nest in nests if nest.template is not None]
             used = await anyio.to_thread.run_sync(footprint, ready, templates)
             if used <= self.memory_bytes or not self._nests:
@@ -380,7 +426,7 @@ class WorkerPool:
                 if (template := nest.template) is None:
                     return
                 self._drop_ended(nest)
-                while len(nest.ready) < nest.warm.ready and nest.template is template:
+                while len(nest.waiting_workers) < nest.warm.ready and nest.template is template:
                     worker = await self._forked(template, nest.order)
                     if nest.template is template:
                         nest.ready.append(worker)
@@ -462,9 +508,9 @@ class WorkerPool:
 
     def _clear(self, nest: _ProfilePool) -> None:
         """End the prepared processes of a profile in the background; workers in use go on."""
-        ready, nest.ready = nest.ready, []
+        waiting, nest.ready, nest.reserved = nest.waiting_workers, [], []
         template, nest.template = nest.template, None
-        for worker in ready:
+        for worker in waiting:
             self._end(worker.end())
         if template is not None:
             if template.ended:

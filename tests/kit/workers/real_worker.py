@@ -210,6 +210,10 @@ class Turn:
         self._send(msg.Chunk(stream=stream, data=data))
         return msg.FileRef(stream=stream, name=path.name, size=len(data))
 
+    def expect(self) -> None:
+        """Tell the worker that a message is about to come."""
+        self._send(msg.Expect(source=dict(source_fields(self.place.source()))))
+
     def click(self, prompt: msg.Call, *answer: str, typed: bool = False) -> msg.Resolved:
         """Answer a prompt that the worker showed, as a person would; return the worker's answer.
 

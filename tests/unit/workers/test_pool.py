@@ -31,6 +31,7 @@ from hermes_router.workers.start_queue import StartQueue
 from hermes_router.workers.template import Template
 
 WARM = Settings().warm
+FIRST_READY = ("first", "ready")
 
 HOLDS = 60_000_000
 _HOLD = f"data = b'x' * {HOLDS}; print(flush=True); input()"
@@ -45,6 +46,7 @@ class Prepared:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self.born = time.monotonic()
         self.ended = False
         self.gone = anyio.Event()
         self.imported = anyio.Event()
@@ -238,6 +240,61 @@ async def test_a_ready_worker_that_died_is_passed_over(kept: Kept) -> None:
     kept.ready["first"].ended = True
     kept.nest("first").template.prepared = False
     assert await kept.take(kept.order("first"), WARM) is kept.started[0]
+
+
+async def test_a_reserved_worker_is_for_the_message_that_it_was_reserved_for(kept: Kept) -> None:
+    order = kept.order("first")
+    worker = kept.source.reserve(order, WARM)
+    assert worker is not None
+    assert worker == cast("WorkerProcess", kept.ready["first"])
+    assert kept.source.reserve(order, WARM) is None
+    assert [pid for name, role, pid, _age in kept.source.idle() if (name, role) == FIRST_READY] == [
+        worker.pid
+    ]
+    kept.nest("first").template.prepared = False
+    assert await kept.take(order, WARM) is kept.started[0]
+    assert await kept.source.claim(worker, order, WARM)
+    assert not await kept.source.claim(worker, order, WARM)
+    kept.source.give_up(worker)
+    await kept.source.close()
+    assert not kept.ready["first"].gone.is_set()
+
+
+@pytest.mark.parametrize("what", ["changed", "settings", "dropped", "ended", "given up", "closed"])
+async def test_a_reserved_worker_that_is_out_of_date_is_not_claimed(kept: Kept, what: str) -> None:
+    order = kept.order("first")
+    worker = kept.source.reserve(order, WARM)
+    assert worker is not None
+    if what == "changed":
+        (order.profile.home / "config.yaml").write_text("a: 1", "utf-8")
+    elif what == "settings":
+        order = replace_order(order, grace=99.0)
+    elif what == "dropped":
+        kept.source.resize(0)
+    elif what == "ended":
+        kept.ready["first"].ended = True
+    elif what == "given up":
+        kept.source.give_up(worker)
+    else:
+        await kept.source.close()
+    assert not await kept.source.claim(worker, order, WARM)
+    kept.source.give_up(worker)
+    await kept.source.close()
+    assert kept.ready["first"].gone.is_set()
+
+
+@pytest.mark.parametrize("why", ["other settings", "no profile", "ended", "closed"])
+async def test_nothing_is_reserved_where_nothing_is_ready(kept: Kept, why: str) -> None:
+    order = kept.order("first")
+    if why == "other settings":
+        order = replace_order(order, grace=99.0)
+    elif why == "no profile":
+        kept.source.resize(0)
+    elif why == "ended":
+        kept.ready["first"].ended = True
+    else:
+        await kept.source.close()
+    assert kept.source.reserve(order, WARM) is None
 
 
 async def test_other_settings_are_another_preparation(kept: Kept) -> None:

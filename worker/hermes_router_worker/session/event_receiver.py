@@ -75,6 +75,8 @@ class EventReceiver:
                     attachments.append(message)
                 elif isinstance(message, msg.Event):
                     await self._take(message, attachments)
+                elif isinstance(message, msg.Expect):
+                    self._keep(self._expect(message))
                 elif isinstance(message, msg.Resolve):
                     self._begin(self._resolve(message))
                 elif isinstance(message, msg.Finish):
@@ -128,9 +130,21 @@ class EventReceiver:
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Start a task; the worker must not end before the task is done."""
         self._handling += 1
+        self._keep(work)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _expect(self, message: msg.Expect) -> None:
+        """Build the session's agent; an event that comes meanwhile waits for it."""
+        async with self._preparing:
+            try:
+                await idle_agent.build(self._adapter.gateway_runner, build_source(message.source))
+                await idle_agent.begin_relay()
+            except Exception:
+                logger.exception("a message is not prepared for")
 
     def _end(self) -> None:
         self._handling -= 1

@@ -23,11 +23,15 @@ class JoinedMessages:
     """Has adapters skip a part that was accepted before, when they join messages into one.
 
     ``ledger`` knows the accepted messages. ``routed`` returns True if a source is routed.
+    ``expects`` is called with the first part of each message that waits for more text.
     """
 
-    def __init__(self, ledger: Ledger, routed: Callable[[Any], bool]) -> None:
+    def __init__(
+        self, ledger: Ledger, routed: Callable[[Any], bool], expects: Callable[[Any], None]
+    ) -> None:
         self._ledger = ledger
         self._routed = routed
+        self._expects = expects
 
     def take_over(self, adapter: Any) -> None:
         """Wrap the methods by which an adapter joins messages, if it has such methods.
@@ -53,7 +57,7 @@ class JoinedMessages:
                     await original(*args)
                 elif not self._again(args[-1], waiting(args)):
                     await original(*args)
-                    _note(args[-1], waiting(args))
+                    self._note(args[-1], waiting(args))
 
             return joined_later
 
@@ -63,7 +67,7 @@ class JoinedMessages:
                 original(*args)
             elif not self._again(args[-1], waiting(args)):
                 original(*args)
-                _note(args[-1], waiting(args))
+                self._note(args[-1], waiting(args))
 
         return joined
 
@@ -77,8 +81,9 @@ class JoinedMessages:
             )
         return again
 
-
-def _note(event: Any, held: Any) -> None:
-    """Add the parts of an event to those of the waiting event that it was joined to."""
-    if held is not None and held is not event and hasattr(held, PARTS):
-        getattr(held, PARTS).extend(getattr(event, PARTS))
+    def _note(self, event: Any, held: Any) -> None:
+        """Add the parts of an event to those of the waiting event that it was joined to."""
+        if held is event:
+            self._expects(event)
+        elif held is not None and hasattr(held, PARTS):
+            getattr(held, PARTS).extend(getattr(event, PARTS))

@@ -1,12 +1,14 @@
-"""The agent that ``/refine``, ``/review`` and ``/btw`` use between turns (since 0.21).
+"""The agent of a session between its turns (since 0.21).
 
-A gateway keeps a session's agent in memory after a turn, and these commands use it. A worker begins
-without an agent. So before such a command this module has Hermes build the agent as for a turn, and
-stops Hermes before the turn begins.
+A gateway keeps a session's agent in memory after a turn. The next turn uses it, and so do
+``/refine``, ``/review`` and ``/btw``. A worker begins without an agent. So before such a command,
+and when a message is about to come, this module has Hermes build the agent as for a turn. It stops
+Hermes before the turn begins.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 from typing import Any
@@ -27,25 +29,45 @@ class _Built(Exception):
 async def prepare(runner: Any, event: Any) -> None:
     """Have Hermes build the session's agent if the event is ``/btw``, ``/refine`` or ``/review``.
 
-    That is not done if the session had no turn yet, or has an agent in this process. If it fails,
-    Hermes answers the command as after a restart.
+    If it fails, Hermes answers the command as after a restart.
     """
-    if event.get_command() not in _COMMANDS or not hasattr(runner, "_run_agent_build_turn_context"):
+    if event.get_command() in _COMMANDS:
+        await build(runner, event.source)
+
+
+async def build(runner: Any, source: Any) -> None:
+    """Have Hermes build the agent of a session, and keep it as after a turn.
+
+    That is not done if the session had no turn yet, is about to be replaced, or has an agent in
+    this process. A failure is logged: the turn will build an agent, or report the error.
+    """
+    if not hasattr(runner, "_run_agent_build_turn_context"):
         return
-    key = runner._session_key_for_source(event.source)
+    key = runner._session_key_for_source(source)
     if key in runner._running_agents or key in runner._agent_cache:
         return
-    session = runner.session_store.peek_session_id(key)
-    history = runner.session_store.load_transcript(session) if session else []
+    entry = runner.session_store.lookup_by_session_key(key)
+    if entry is None or entry.suspended:
+        return
+    history = runner.session_store.load_transcript(entry.session_id)
     if not history:
         return
     try:
-        await _build(runner, event.source, key, session, history)
+        await _build(runner, source, key, entry, history)
     except Exception:  # boundary: Hermes reads people's configuration to build an agent
-        logger.warning("the session's agent could not be built for a command", exc_info=True)
+        logger.warning("the session's agent could not be built in advance", exc_info=True)
 
 
-async def _build(runner: Any, source: Any, key: str, session: str, history: list[Any]) -> None:
+async def begin_relay() -> None:
+    """Have Hermes start its host of Relay plugins, which the first turn of a process starts."""
+    try:
+        relay = importlib.import_module("agent.relay_runtime")
+    except ImportError:  # before 0.21
+        return
+    await asyncio.to_thread(relay.HOST_REGISTRY.for_profile)
+
+
+async def _build(runner: Any, source: Any, key: str, entry: Any, history: list[Any]) -> None:
     """Have Hermes build the agent; it puts the agent where the command looks for it."""
     display = runner._run_agent_display_settings(source)
     context, turn, _ = runner._run_agent_build_turn_context(
@@ -55,9 +77,9 @@ async def _build(runner: Any, source: Any, key: str, session: str, history: list
         source=source,
         session_key=key,
         run_generation=None,
-        session_id=session,
+        session_id=entry.session_id,
         history=history,
-        context_prompt=_session_prompt(runner, source),
+        context_prompt=_session_prompt(runner, source, entry),
     )
     runner._run_agent_bind_turn_wiring(context, turn, source, None, False)  # noqa: FBT003 - Hermes's
     turn._wire_turn_agent_callbacks = _stop
@@ -67,11 +89,10 @@ async def _build(runner: Any, source: Any, key: str, session: str, history: list
         _finish(built.agent, turn, history)
 
 
-def _session_prompt(runner: Any, source: Any) -> str:
+def _session_prompt(runner: Any, source: Any, entry: Any) -> str:
     """Return what Hermes adds to the system prompt about where the session is."""
     session = importlib.import_module("gateway.session")
     settings = importlib.import_module("hermes_cli.config").load_config()
-    entry = runner.session_store.get_or_create_session(source)
     context = session.build_session_context(source, runner.config, entry)
     hide = bool((settings.get("privacy") or {}).get("redact_pii", False))
     return str(session.build_session_context_prompt(context, redact_pii=hide))

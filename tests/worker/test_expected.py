@@ -1,0 +1,99 @@
+"""A worker that is told of a message before it comes has the session's agent ready for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gateway.run import GatewayRunner
+
+from tests.kit import FakeModel, FakeTelegram, HermesRoot
+from tests.kit.waiting import wait_until
+from tests.kit.workers.real_worker import Place, Turn, WorkerKit
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(GatewayRunner, "_run_agent_build_turn_context"),
+    reason="NOT SHOWN: before 0.21 Hermes builds an agent only in a turn",
+)
+
+#: A plugin that writes a line for each agent that is built, with what it is built for.
+COUNTING = """
+import pathlib
+import run_agent
+
+NOTES = pathlib.Path(__file__).with_name("agents")
+INIT = run_agent.AIAgent.__init__
+
+
+def counted(self, *args, **kwargs):
+    INIT(self, *args, **kwargs)
+    with NOTES.open("a") as notes:
+        notes.write(str(kwargs.get("session_id")) + chr(10))
+
+
+def register(ctx):
+    run_agent.AIAgent.__init__ = counted
+"""
+
+
+@pytest.fixture(scope="module")
+def agents(root: HermesRoot) -> Path:
+    return root.profiles["counted"].path / "plugins" / "counting" / "agents"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Iterator[HermesRoot]:
+    with FakeTelegram() as telegram:
+        root = HermesRoot(tmp_path_factory.mktemp("worker"), telegram=telegram, model=model)
+        root.add_profile("counted", model="gpt-of-career").add_plugin("counting", COUNTING)
+        yield root
+
+
+@pytest.fixture(scope="module")
+def kit(root: HermesRoot) -> Iterator[WorkerKit]:
+    with WorkerKit(root, "counted") as kit:
+        yield kit
+
+
+def built(agents: Path) -> list[str]:
+    return agents.read_text().splitlines() if agents.exists() else []
+
+
+def test_the_turn_uses_the_agent_that_was_built_in_advance(
+    place: Place, model: FakeModel, agents: Path
+) -> None:
+    place.ask("the word is alabaster")
+    before, seq = built(agents), model.seq
+    turn = Turn(place)
+    turn.expect()
+    wait_until(lambda: len(built(agents)) == len(before) + 1, 60, "no agent was built")
+    assert model.requests(after=seq) == []
+    assert turn.calls == []
+    turn.say("which word?")
+    turn.finish()
+    assert built(agents) == [*before, before[-1]]  # one more, of the same session
+    assert b"alabaster" in model.wait_chat("which word?", after=seq).body
+
+
+def test_a_message_that_is_faster_waits_for_the_agent(
+    place: Place, model: FakeModel, agents: Path
+) -> None:
+    place.ask("the word is basalt")
+    before, seq = built(agents), model.seq
+    turn = Turn(place)
+    turn.expect()
+    turn.say("which word?")
+    turn.finish()
+    assert len(built(agents)) == len(before) + 1
+    assert b"basalt" in model.wait_chat("which word?", after=seq).body
+
+
+def test_nothing_is_built_for_a_session_without_a_turn(place: Place, agents: Path) -> None:
+    before = built(agents)
+    turn = Turn(place)
+    turn.expect()
+    turn.say("hello")
+    turn.finish()
+    assert len(built(agents)) == len(before) + 1
+    assert turn.returncode == 0
