@@ -204,13 +204,14 @@ def _worker(turn: Turn) -> messages.Worker:
     elif turn.answered.is_set():
         role = "leaving"
     reached = {name: at for name, at in phases.items() if "." not in name and name != "queue"}
+    last = max(reached, key=lambda name: reached[name], default="queue")
     answers_again = report.number > 1 and role == "busy"
     return messages.Worker(
         pid=turn.pid or 0,
         role=role,
         turn=turn.id,
         place=report.place or report.session,
-        phase=max(reached, key=lambda name: reached[name], default="queue"),
+        phase="sending" if turn.sends_reply else last,
         waits_for_person=turn.waits_for_person,
         age=round(turn.story.seconds if answers_again else turn.age, 1),
     )

@@ -129,6 +129,11 @@ class Turn:
         return self._receiver.taken.waiting()
 
     @property
+    def sends_reply(self) -> bool:
+        """True while the end of a reply is sent to the platform, until the reply is settled."""
+        return self._session.sending
+
+    @property
     def waits_for_person(self) -> bool:
         """True while the turn waits for a person to answer an approval or a question."""
         return self._session.prompts.waits

@@ -29,9 +29,10 @@ def socket_of(home: Path) -> Path:
 class Worker(msgspec.Struct, kw_only=True):
     """A process of a profile, with its descendants.
 
-    ``role`` is ``template``, ``ready``, ``busy``, ``resident``, ``leaving`` or ``job``. ``age`` and
-    ``cpu`` are in seconds, ``memory`` is in bytes. ``waits_for_person`` is True while nobody has
-    answered an approval or a question of the turn.
+    ``role`` is ``template``, ``ready``, ``busy``, ``resident``, ``leaving`` or ``job``. ``phase``
+    is the last one that its turn has reached, as in the worker log, or ``sending`` while the reply
+    is being sent. ``age`` and ``cpu`` are in seconds, ``memory`` is in bytes. ``waits_for_person``
+    is True while nobody has answered an approval or a question of the turn.
     """
 
     pid: int

@@ -66,8 +66,10 @@ class WorkerSession:
     """Handles all messages of one worker: executes its calls, and follows its state.
 
     ``answered`` is set when the reply is delivered and the state saved. When the worker accepts a
-    further message, ``answered`` is a new event. ``else_noted`` handles a message that only this
-    kind of turn expects, and returns False for any other message.
+    further message, ``answered`` is a new event. ``sending`` is True from when the gateway begins
+    to send the end of a reply until that reply is settled, or the model is asked again.
+    ``else_noted`` handles a message that only this kind of turn expects, and returns False for any
+    other message.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class WorkerSession:
     ) -> None:
         self.state = WorkerState.STARTING
         self.answered = anyio.Event()
+        self.sending = False
         self.receiver = EventReceiver(lambda: self.state.takes_messages)
         self.watch = Watchdog(settings)
         self.telling = Notifier(conversation, turn_id)
@@ -177,6 +180,7 @@ class WorkerSession:
                 taken.said()
             return value
         answer, success = AnswerAttempt(taken, call.answers, self._name_of(call)), False
+        self.sending = True
         try:
             with attempts.followed_by(answer):
                 value = await self._conversation.execute(call.method, call.args, spool, ask)
@@ -227,6 +231,7 @@ class WorkerSession:
 
     def _note_model_request(self, upto: int) -> None:
         """Note that the model is asked now for the messages up to this number."""
+        self.sending = False
         self._log.reached("model_request")
         self._story.reached("model_request")
         self._workers.works(self._conversation.profile)
@@ -239,6 +244,7 @@ class WorkerSession:
 
     def _note_reply(self, *, cut_off: bool) -> None:
         """Note that all messages are answered, or that the gateway's stop ``cut_off`` them."""
+        self.sending = False
         self._workers.works(self._conversation.profile)
         self._log.reached("reply")
         self._story.reached("reply")
@@ -256,7 +262,7 @@ class WorkerSession:
         Returns the worker's state at its last message. Callers that wait for its answer go on
         waiting until :meth:`let_go`.
         """
-        last = self.state
+        last, self.sending = self.state, False
         self._move(Step.ENDS)
         self.prompts.end()
         return last

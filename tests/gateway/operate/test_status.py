@@ -17,11 +17,16 @@ from typing import Any
 
 import pytest
 
-from hermes_router.observe.status.messages import socket_of
+from hermes_router.observe import records
+from hermes_router.observe.status import client
+from hermes_router.observe.status.messages import Worker, socket_of
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, SYSTEMS, Stage
 from tests.gateway.operate.test_commands import command
 from tests.kit import FORUM, Reply
 from tests.kit.waiting import wait_until
+
+SLOW_PLATFORM = 8.0
+"""Seconds until the platform says that a message is sent; people can read it at once."""
 
 
 def status(stage: Stage) -> dict[str, Any]:
@@ -33,6 +38,14 @@ def status(stage: Stage) -> dict[str, Any]:
 
 def profile(answer: dict[str, Any], name: str) -> dict[str, Any]:
     return next(found for found in answer["profiles"] if found["name"] == name)
+
+
+def working(stage: Stage, name: str) -> list[Worker]:
+    """Return the workers of a profile that have a turn, as the gateway itself tells them."""
+    told = client.ask(stage.root.path, seconds=ANSWER_SECONDS).status
+    assert told is not None
+    [found] = [each for each in told.profiles if each.name == name]
+    return [worker for worker in found.workers if worker.turn]
 
 
 def active_agents(stage: Stage) -> int:
@@ -61,6 +74,21 @@ def test_status_tells_of_a_turn_while_it_runs(stage: Stage) -> None:
     finally:
         hold.set()
     wait_until(lambda: active_agents(stage) == 0, 120)
+
+
+def test_a_reply_that_the_platform_takes_slowly_is_being_sent(stage: Stage) -> None:
+    stage.telegram.set_answer_latency("sendMessage", SLOW_PLATFORM)
+    try:
+        stage.ask("take your time", CAREER, contains="take your time")
+        [worker] = [each for each in working(stage, "career") if each.role == "busy"]
+        shown = command(stage, "status").stdout
+    finally:
+        stage.telegram.clear_faults()
+    assert worker.phase == "sending"
+    assert re.search(rf" {worker.turn} +telegram:{FORUM}:{CAREER} +sending ", shown), shown
+    wait_until(lambda: all(each.phase != "sending" for each in working(stage, "career")))
+    told = records.read(records.folder_of(stage.root.path), "career")
+    assert [report.outcome for report in told if report.turn == worker.turn] == ["answered"]
 
 
 def test_a_message_that_waits_for_the_answer_before_it_is_counted(stage: Stage) -> None:

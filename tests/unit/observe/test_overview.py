@@ -145,7 +145,7 @@ async def test_the_places_are_listed_in_which_messages_wait(
     assert " more" not in await router.shown(capsys)
 
 
-def turn_that(*, waits: bool) -> Any:
+def turn_that(*, waits: bool = False, sends: bool = False) -> Any:
     """Return what the status looks at in a turn that has asked the model."""
     story = SimpleNamespace(
         report=TurnReport(turn="1f0c2a9b", profile="career", place="telegram:1:6"),
@@ -161,6 +161,7 @@ def turn_that(*, waits: bool) -> Any:
         answered=asyncio.Event(),
         age=12.0,
         waits_for_person=waits,
+        sends_reply=sends,
     )
 
 
@@ -176,6 +177,15 @@ async def test_a_turn_that_waits_for_a_person_is_told_from_one_that_works(
     shown = await router.shown(capsys)
     assert re.search(rf"1f0c2a9b +telegram:1:6 +{phase} ", shown), shown
     assert re.search(rf"^career +1 +{busy}/\d", shown, re.MULTILINE), shown
+
+
+async def test_a_turn_whose_reply_is_being_sent_is_told_from_one_that_asks_the_model(
+    router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    router.turns = [turn_that(sends=True)]
+    [worker] = (await router.profile()).workers
+    assert (worker.role, worker.phase) == ("busy", "sending")
+    assert re.search(r"1f0c2a9b +telegram:1:6 +sending ", await router.shown(capsys))
 
 
 async def test_the_last_failure_is_shown_with_the_turn_whose_log_tells_why(

@@ -194,6 +194,48 @@ say(msg.Draining())
     assert ("send", {"content": "a title"}) in scene.calls
 
 
+@dataclass
+class Telling(Scene):
+    """A conversation that notes whether its turn says, during each call, that it sends a reply."""
+
+    turn: Turn | None = None
+    sends: list[bool] = field(default_factory=list)
+
+    async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
+        assert self.turn is not None
+        self.sends.append(self.turn.sends_reply)
+        return {"success": args.get("content") != "lost"}
+
+
+@pytest.mark.parametrize("end", ["say(msg.Idle())", "say(msg.Idle(resident=True))", "sys.exit(1)"])
+async def test_a_turn_says_that_it_sends_its_reply_from_then_until_that_is_settled(
+    profile: Profile, worker: Use, end: str
+) -> None:
+    """In the order of the calls: before the reply, the reply twice, after it, and the next one."""
+    worker(
+        ANSWER
+        + f"""
+def call(answers, text):
+    say(msg.Call(id=1, method='send', args=dict(content=text), answers=answers)); hear()
+def asks(): say(msg.ModelRequest(id=1, upto=got.id)); hear()
+got = event(); say(msg.Accepted(event=got.id)); say(msg.Handled(event=got.id))
+asks(); call(0, 'progress'); call(got.id, 'lost'); call(got.id, 'the reply'); call(0, 'the title')
+asks(); call(0, 'progress'); call(got.id, 'the next reply')
+{end}
+time.sleep(0.2)
+"""
+    )
+    scene = Telling(profile)
+    dispatcher = Dispatcher(HOST)
+    with anyio.fail_after(60):
+        turn = scene.turn = await dispatcher.serve(scene, EventSender({}, {}), QUICK)
+        await dispatcher.serve(scene, EventSender({}, {}), QUICK)
+        await turn.answered.wait()
+        assert not turn.sends_reply
+        await turn.ended.wait()
+    assert scene.sends == [False, True, True, True, False, True]
+
+
 async def test_messages_that_come_meanwhile_go_to_the_same_worker(
     scene: Scene, worker: Use
 ) -> None:
