@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tracemalloc
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from hermes_router.turns.turn import Halt, Turn
 from hermes_router.turns.worker.event_sender import EventSender
 from hermes_router.workers import turn_log
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
+from hermes_router.workers.worker_log import read_turns
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
 
 
@@ -62,6 +64,21 @@ async def test_a_full_disk_costs_the_lines_of_the_log_and_not_the_turn(
     os.close(full)
     assert turn.failure is None
     assert scene.notices == []
+
+
+async def test_each_line_of_the_worker_log_is_an_object_where_the_settings_say_so(
+    scene: Scene, worker: Use
+) -> None:
+    worker(ANSWER + "os.write(2, b'printed \"so\"\\n'); say(msg.Idle()); say(msg.Draining())")
+    turn = await serve(scene, replace(QUICK, log=replace(QUICK.log, format="json")))
+    lines = [json.loads(line) for line in log_of(scene).splitlines()]
+    told = [(line["event"], line["turn"]) for line in lines if "event" in line]
+    assert told == [(event, turn.id) for event in ("begin", "worker", "end")]
+    [printed] = [line for line in lines if "event" not in line]
+    assert printed.keys() == {"time", "turn", "text"}
+    assert printed["text"] == 'printed "so"'
+    [record] = read_turns(scene.profile.logs / "hermes-router-worker.log")
+    assert (record.profile, record.outcome, record.exit) == ("career", "answered", "status 0")
 
 
 @pytest.mark.parametrize("step", ["_loss_costs_nothing", "_log_end"])
