@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from hermes_router.config.settings import Settings
+from hermes_router.turns.story import FAILED, OUTCOMES
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "configs" / "hermes-gateway.service"
@@ -88,3 +89,9 @@ def test_alerts_and_dashboard_use_metrics_that_exist() -> None:
         names = NAMES.findall(expression)
         assert names
         assert {base(name) for name in names} <= documented(), expression
+
+
+def test_the_alert_about_failures_counts_all_outcomes_that_are_failures_and_no_others() -> None:
+    text = (ROOT / "configs" / "alerts.yaml").read_text()
+    [pattern] = re.findall(r'outcome=~"([^"]+)"', text)
+    assert {name for name in OUTCOMES if re.fullmatch(pattern, name)} == FAILED
