@@ -125,6 +125,15 @@ class Stage:
         path = self.root.profiles[profile].path / "logs" / FILE_NAME
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
+    def titles(self, profile: str) -> list[str]:
+        """Return what the profile's processes say in ``ps`` that they do, say ``ready``."""
+        start = f"hermes_router_worker -p {profile} "
+        return [
+            process.cmdline.removeprefix(start).strip()
+            for process in self.gateway.tree()
+            if process.cmdline.startswith(start)
+        ]
+
     def worker_in_turn(self, profile: str) -> int:
         """Return the id of the worker process whose turn began last."""
         lines = [line for line in self.worker_log(profile).splitlines() if " worker turn=" in line]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 from cron import executions, jobs
 from toolsets import _HERMES_CORE_TOOLS
@@ -184,6 +185,21 @@ def test_a_turn_is_answered_while_a_job_runs_which_is_not_run_twice(
     job = cron.job(number)
     assert job is not None
     assert job["fire_claim"] is None
+
+
+def test_the_title_of_a_process_that_runs_a_job_names_the_job(
+    stage: Stage, cron: CronStore, tmp_path: Path
+) -> None:
+    with running_job(cron, tmp_path) as (number, pid):
+        named = f" cron:{number}"
+        wait_until(lambda: sum(title.endswith(named) for title in stage.titles("career")) == 2)
+        titles = sorted(title for title in stage.titles("career") if title.endswith(named))
+        runner = " ".join(psutil.Process(pid).cmdline()).strip()
+    stage.wait_settled("career")
+    begin = next(line for line in stage.worker_log("career").splitlines() if named[1:] in line)
+    turn = begin.split(" turn=")[1].split()[0]
+    assert titles == [f"job {turn}{named}", f"supervisor {turn}{named}"]
+    assert runner == f"hermes_router_worker -p career job {turn}{named}"
 
 
 def test_a_job_that_another_hermes_runs_is_left_alone(

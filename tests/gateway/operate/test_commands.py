@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.gateway.conftest import CAREER, SYSTEMS, Stage
 from tests.gateway.operate.test_turn_records import wait_ended
 from tests.kit import FORUM, Reply
+from tests.kit.model.directives import tool
 from tests.kit.waiting import wait_until
 
 ESCAPE = "\x1b["
@@ -81,30 +82,36 @@ def test_logs_follow_and_hide_secrets(stage: Stage) -> None:
     assert "klmnopq" not in entry["text"]
 
 
-def titles(stage: Stage, profile: str) -> list[str]:
-    start = f"hermes_router_worker -p {profile} "
-    return [
-        process.cmdline.removeprefix(start).strip()
-        for process in stage.gateway.tree()
-        if process.cmdline.startswith(start)
-    ]
-
-
 def test_process_titles_tell_roles(stage: Stage) -> None:
     stage.ask("warm up", CAREER, contains="warm up")
-    wait_until(lambda: {"template", "ready"} <= set(titles(stage, "career")), 120)
+    wait_until(lambda: {"template", "ready"} <= set(stage.titles("career")), 120)
     hold, place = threading.Event(), f"telegram:{FORUM}:{CAREER}"
     stage.model.script(Reply("shown", hold=hold), contains="show yourself", times=1)
     stage.telegram.say("show yourself", chat_id=FORUM, thread_id=CAREER)
     try:
-        wait_until(lambda: any(title.startswith("busy ") for title in titles(stage, "career")))
-        busy = next(title for title in titles(stage, "career") if title.startswith("busy "))
+        wait_until(lambda: any(title.startswith("busy ") for title in stage.titles("career")))
+        busy = next(title for title in stage.titles("career") if title.startswith("busy "))
         assert re.fullmatch(rf"busy [0-9a-f]{{8}} {place}", busy)
         shown = f"supervisor {busy.split()[1]} {place}"
-        wait_until(lambda: shown in titles(stage, "career"), what=f"no {shown}")
+        wait_until(lambda: shown in stage.titles("career"), what=f"no {shown}")
     finally:
         hold.set()
     stage.wait_answered(60)
+
+
+def test_the_title_of_a_worker_that_stays_for_background_work_says_so(stage: Stage) -> None:
+    workspace, place = stage.root.profiles["systems"].path / "workspace", f"telegram:{FORUM}"
+    asked = tool("terminal", command="until [ -e end ]; do sleep 0.1; done", background=True)
+    stage.ask(asked, SYSTEMS, contains="tool said")
+    try:
+        wait_until(lambda: any(t.startswith("resident ") for t in stage.titles("systems")))
+        [resident] = [t for t in stage.titles("systems") if t.startswith("resident ")]
+        assert re.fullmatch(rf"resident [0-9a-f]{{8}} {place}:{SYSTEMS}", resident)
+        assert resident.replace("resident", "supervisor") in stage.titles("systems")
+    finally:
+        (workspace / "end").touch()
+    stage.wait_settled("systems")
+    assert not any(resident.split()[1] in t for t in stage.titles("systems"))
 
 
 def test_a_turn_that_nobody_knows_is_no_story(stage: Stage) -> None:
