@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import pytest
 
@@ -157,23 +156,28 @@ def test_a_fallback_that_answered_is_in_the_record_and_in_both_logs(stage: Stage
 
 
 def test_a_profile_without_a_key_is_a_failed_turn(stage: Stage) -> None:
-    profile = stage.root.profiles["systems"]
-    env = (profile.path / ".env").read_text()
-    (profile.path / ".env").write_text("")
-    config = profile.config
-    profile.configure({"model": {"api_key": None, "base_url": None, "provider": "anthropic"}})
-    try:
-        before = len(reports(stage, "systems"))
-        seq = stage.telegram.seq
-        stage.telegram.say("anybody there?", chat_id=FORUM, thread_id=SYSTEMS)
-        stage.telegram.wait_reply(FORUM, SYSTEMS, after=seq, timeout=150)
+    before = len(reports(stage, "systems"))
+    with stage.root.profiles["systems"].without_key():
+        told = stage.ask("anybody there?", SYSTEMS)
         report = wait_ended(stage, "systems", before + 1)[-1]
-    finally:
-        (profile.path / ".env").write_text(env)
-        profile.configure(config)
-        time.sleep(0.1)
-    assert report.outcome == "no_model", report
+    assert (report.outcome, report.exit, report.calls) == ("no_model", "status 0", 0)
     assert report.failed
+    assert report.error
+    assert " ".join(told.text.split()) == f"{report.error} [{report.turn}]"
+    [line] = gateway_lines(stage, report.turn)
+    assert " WARNING " in line
+    assert "there is no key or no model in " in line
+    assert line.endswith(f": {report.error}")
+    log = stage.worker_log("systems").splitlines()
+    [end] = [line for line in log if f" end turn={report.turn} " in line]
+    assert f'outcome=no_model error="{report.error}"' in end
+    listed = stage.outside(
+        sys.executable, "-m", "hermes_router.cli", "turns", "--failed", "-n", "1"
+    )
+    assert report.turn in listed.stdout
+    assert f"no model: {report.error[:60]}" in listed.stdout
+    stage.ask("is the key back?", SYSTEMS, contains="is the key back?")
+    assert wait_ended(stage, "systems", before + 2)[-1].outcome == "answered"
 
 
 def test_a_profile_that_is_missing_is_recorded_with_the_id_that_people_are_told(

@@ -26,7 +26,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,20 @@ class Home:
         added = [f"{name}={value}" for name, value in values.items()]
         path.write_text("\n".join(kept + added) + "\n", "utf-8")
         path.chmod(0o600)
+
+    @contextmanager
+    def without_key(self) -> Iterator[None]:
+        """Have the home name a provider that wants a key, and no key, while the block runs."""
+        dotenv, config = self.path / ".env", self.path / "config.yaml"
+        files = {path: path.read_text("utf-8") for path in (dotenv, config)}
+        dotenv.write_text("", "utf-8")
+        no_key = {"provider": "anthropic", "api_key": None, "base_url": None}
+        self.configure({"model": no_key})
+        try:
+            yield
+        finally:
+            for path, text in files.items():
+                path.write_text(text, "utf-8")
 
     def add_plugin(self, name: str, source: str) -> Path:
         """Write a plugin of Hermes into the home, and enable it alone; return its folder."""
