@@ -229,6 +229,19 @@ def test_a_place_without_a_worker_has_nothing_to_run_and_says_so(place: Place) -
     assert place.workers() == []
 
 
+def test_a_profile_whose_worker_cannot_start_has_nothing_to_run_either(place: Place) -> None:
+    config, before = place.home / "config.yaml", place.model.seq
+    text = config.read_text()
+    config.write_text("model: [")
+    try:
+        done = place.run("--say", "x")
+    finally:
+        config.write_text(text)
+    assert (done.returncode, "which cannot be used" in done.stdout) == (3, True)
+    assert done.stderr == "TIP: no turn was run: --say needs a place that a worker answers\n"
+    assert place.model.seq == before
+
+
 def test_an_unknown_platform_is_told(place: Place) -> None:
     place.root.configure({"profile_routes": [{"platform": "telepathy", "profile": "career"}]})
     try:
@@ -255,6 +268,18 @@ def test_a_model_that_fails_is_a_turn_that_failed(place: Place) -> None:
     done = place.run("--say", "[[error 400]] please")
     assert done.returncode == 4
     assert "the model failed" in done.stderr
+
+
+def test_a_profile_without_a_key_is_a_turn_that_failed(place: Place) -> None:
+    with place.root.profiles["career"].without_key():
+        said = place.said("--say", "anybody there?")
+        done = place.run("--say", "anybody there?")
+    assert (said["exit_status"], said["outcome"], said["failure"]) == (4, "no_model", None)
+    assert said["error"]
+    assert said["messages"][-1].split() == [*said["error"].split(), f"[{said['turn']}]"]
+    assert done.returncode == 4
+    assert "there is no key or login for its model" in done.stdout.partition("\nyou: ")[0]
+    assert f"there is no key or no model: {said['error'][:40]}" in done.stderr
 
 
 def test_a_fallback_that_answers_is_named_and_is_no_failure(place: Place) -> None:

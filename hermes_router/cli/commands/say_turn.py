@@ -72,6 +72,7 @@ def run(options: argparse.Namespace, answer: Answer) -> int:
     logging.getLogger("hermes_router").addHandler(logging.NullHandler())
     if not options.json:
         answer.show_decision()
+        answer.show_errors()
         say(f"\n{paint('you', 'bold')}: {options.say}")
     turn = _OneTurn(options, answer, answer.profile.profile)
     with _as_in_a_gateway():

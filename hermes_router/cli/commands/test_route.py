@@ -65,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     loaded = loading.load(options.home, options.config, offline=options.offline)
     answer = Answer(loaded, place)
-    if options.say is not None and answer.by_table in {"worker", "in_process"}:
+    answered = answer.starts_worker or answer.by_table == "in_process"
+    if options.say is not None and answered:
         from hermes_router.cli.commands import say_turn  # noqa: PLC0415 - needs anyio, which is slow
 
         return say_turn.run(options, answer)

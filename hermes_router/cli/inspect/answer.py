@@ -63,6 +63,12 @@ class Answer:
         return "in_process" if self.decision.match else "unmatched"
 
     @property
+    def starts_worker(self) -> bool:
+        """True if a message is given to a worker here, also to one that has no model to ask."""
+        routed = self.by_table in {"worker", "unusable"}
+        return routed and (self.profile is None or self.profile.starts)
+
+    @property
     def status(self) -> int:
         """The exit status of ``test-route`` that stands for :attr:`outcome`."""
         return _STATUSES[self.outcome]
@@ -188,11 +194,10 @@ class Answer:
         self._show_gateway()
         for sentence in self.unknown():
             say(paint(f"note: {sentence}", "dim"))
-        for finding in self.profile.findings if self.profile and not why else ():
-            if finding.severity == "error":
-                say_finding(finding)
         if why:
             self._show_why()
+        else:
+            self.show_errors()
 
     def _show_gateway(self) -> None:
         serving = self.loaded.serving
@@ -205,6 +210,11 @@ class Answer:
             say_finding(finding)
         if self.profile is not None and self.loaded.gateway is None:
             say(paint(f"note: {_SHELLS}", "dim"))
+
+    def show_errors(self) -> None:
+        """Print why the profile that would answer cannot, and what to do."""
+        for finding in self.profile.errors if self.profile else ():
+            say_finding(finding)
 
     def show_decision(self) -> None:
         """Print who answers, and by which route."""

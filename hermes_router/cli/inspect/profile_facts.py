@@ -29,6 +29,8 @@ from hermes_router.workers.worker_log import FILE_NAME
 _MODEL_SECRETS = ("_KEY", "_TOKEN", "_SECRET")
 _NO_CWD = frozenset({"", ".", "auto", "cwd"})
 _LOCAL_HOSTS = ("localhost", "127.", "[::1]", "0.0.0.0", "host.docker.internal")  # noqa: S104 - not bound to
+#: Checks whose errors let a worker start: only its turns fail, because no model answers.
+_OF_MODEL = frozenset({"profile-key", "profile-model"})
 #: Providers whose models are those of the user's own server or account: Hermes has no default.
 _WITHOUT_DEFAULT_MODEL = frozenset({"azure-foundry", "custom", "ollama", "vllm"})
 
@@ -54,7 +56,17 @@ class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def usable(self) -> bool:
         """Whether a worker of this profile can serve, as far as can be seen from here."""
-        return not any(finding.severity == "error" for finding in self.findings)
+        return not self.errors
+
+    @property
+    def starts(self) -> bool:
+        """Whether a worker of this profile can start, although it may have no model to ask."""
+        return all(finding.check in _OF_MODEL for finding in self.errors)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings for which the profile cannot serve."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
 def _plain(profile: str, words: str) -> str:
