@@ -20,7 +20,7 @@ from hermes_router.cli.setup.plugin_names import plugin_lists
 from tests.cli.conftest import CHAT, Installation
 
 NEW = f"telegram:{CHAT}:9"
-DOWN, ENTER = "\x1b[B", "\r"
+UP, DOWN, ENTER = "\x1b[A", "\x1b[B", "\r"
 
 
 @pytest.fixture
@@ -261,12 +261,48 @@ def test_a_person_chooses_with_arrows_and_enter(seen: Installation) -> None:
         seen,
         [
             ("Which conversation?", DOWN * 2 + ENTER),
-            ("Which profile answers there?", "\x1b[A" + ENTER),
+            ("Which profile answers there?", UP + ENTER),
             ("Done: 1 to change", DOWN * 4 + ENTER),
         ],
     )
     assert f"{NEW} is routed to career" in shown
     assert '"9": career' in seen.config.read_text()
+
+
+def test_a_person_has_a_new_profile_made_with_arrows_and_enter(seen: Installation) -> None:
+    """The new one is then offered beside the others, with the gateway's model and key."""
+    with seen.config.open("a") as file:
+        file.write("model: {default: the-model, provider: custom}\n")
+    (seen.home / ".env").write_text("MODEL_KEY=the-key\nTELEGRAM_BOT_TOKEN=1:the-bots\n")
+    before = seen.config.read_text()
+    shown = on_a_terminal(
+        seen,
+        [
+            ("Which conversation?", DOWN * 2 + ENTER),
+            ("a new profile", DOWN + ENTER),  # below finance, which answers there now
+            ("Its name", "My Kid" + ENTER),
+            ("Its name", "kid" + ENTER),
+            ("Done: 1 to change", DOWN * 3 + ENTER),
+            ("kid", UP * 2 + ENTER),  # above a new profile and no route, which is so now
+            ("Done: 2 to change", DOWN * 4 + ENTER),
+        ],
+    )
+    assert shown.count("created the profile kid") == 1, shown
+    assert f"{NEW} is routed to kid" in shown
+    assert "telegram:700000001 is routed to kid" in shown
+    made = seen.profile("kid")
+    assert "the-model" in (made / "config.yaml").read_text()
+    copied = (made / ".env").read_text()
+    assert "MODEL_KEY=the-key" in copied
+    assert "the-bots" not in copied
+    after = seen.config.read_text()
+    assert set(before.splitlines()) <= set(after.splitlines())
+    assert '"9": kid  # Ours / Ca\\x0areer' in after
+    for place in (NEW, "telegram:700000001"):
+        answered = seen.run("test-route", place, "--json").json
+        assert (answered["route"]["profile"], answered["exit_status"]) == ("kid", 0)
+    assert seen.run("init", "--undo").status == 0
+    assert seen.config.read_text() == before
 
 
 def test_a_person_who_leaves_changes_nothing(seen: Installation) -> None:
