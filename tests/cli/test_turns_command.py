@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import statistics
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -209,14 +210,20 @@ def test_a_profile_that_was_removed_still_has_its_turns(installation: Installati
     assert (shown.status, "no recorded turn matches" in shown.out) == (0, True)
 
 
-def _cost(installation: Installation) -> float:
-    command = [sys.executable, "-m", "hermes_router.cli", "turns"]
-    return min(processor_seconds(command, installation.environ()) for _ in range(3))
+#: What one may ask of the records; without options, the last twenty turns are listed.
+QUESTIONS = (
+    (),
+    ("--failed",),
+    ("--slow", "0.5"),
+    ("--since", "30d"),
+    ("--profile", "career", "--json"),
+    ("-n", "0"),
+    ("-n", "0", "--json"),
+)
 
 
-def test_ten_thousand_turns_cost_less_than_a_second_more_than_one(
-    installation: Installation,
-) -> None:
+def test_ten_thousand_turns_are_answered_in_a_second(installation: Installation) -> None:
+    """The whole command counts, with its start: the median of three, as processor time."""
     fields: dict[str, object] = {
         "place": f"telegram:{CHAT}:6",
         "route": f"gateway.profile_routes.telegram.{CHAT}.6",
@@ -231,12 +238,16 @@ def test_ten_thousand_turns_cost_less_than_a_second_more_than_one(
         "cost": 0.151917,
         "phases": dict.fromkeys(("queue", "start", "ready", "model_request", "reply"), 1.234),
     }
-    record(installation, turn("first", ago=20_000, **fields))
-    one = _cost(installation)
     for number in range(10_000):
         answered = turn(f"{number:08x}", ago=10_000 - number, exit=None, **fields)
         record(installation, answered, turn(answered.turn, ago=10_000 - number, **fields))
     assert listed(installation, "-n", "2") == [f"{9_998:08x}", f"{9_999:08x}"]
-    assert len(installation.run("turns", "-n", "0", "--json").json["turns"]) == 10_001
-    many = _cost(installation)
-    assert many - one < 1, (one, many)
+    assert len(listed(installation, "-n", "0")) == 10_000
+    start = [sys.executable, "-m", "hermes_router.cli", "turns"]
+    took = {
+        words: statistics.median(
+            processor_seconds([*start, *words], installation.environ()) for _ in range(3)
+        )
+        for words in QUESTIONS
+    }
+    assert max(took.values()) < 1, took

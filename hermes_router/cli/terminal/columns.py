@@ -1,4 +1,4 @@
-"""Tables and prose as lines of text; rich measures the cells and draws the columns.
+"""Tables and prose as lines of text; rich measures the cells, and draws what is coloured or cut.
 
 This module writes nothing: ``output`` and ``tables.show`` do that.
 """
@@ -54,7 +54,10 @@ def draw(
     if _total(fit) > columns:
         return None
     cells = [[row[i] for i in shown] for row in rows]
-    lines = _lines(names, cells, fit, styles or [""] * len(rows), colour=colour)
+    if colour or fit != [widths[i] for i in shown]:
+        lines = _lines(names, cells, fit, styles or [""] * len(rows), colour=colour)
+    else:
+        lines = _padded(names, cells, fit)
     return Drawn(lines, [name for i, name in enumerate(head) if i not in shown])
 
 
@@ -120,6 +123,20 @@ def _natural_widths(head: Sequence[str], rows: Rows) -> list[int]:
     from rich.cells import cell_len  # noqa: PLC0415 - slow, for tables only
 
     return [max(map(cell_len, column)) for column in zip(head, *rows, strict=True)]
+
+
+def _padded(head: Sequence[str], rows: Rows, widths: Sequence[int]) -> list[str]:
+    """Return the lines that rich would draw of cells that all fit, in a tenth of the time."""
+    from rich.cells import cell_len  # noqa: PLC0415 - slow, for tables only
+
+    gap = " " * _GAP
+    return [
+        gap.join(
+            f"{cell}{' ' * (width - cell_len(cell))}"
+            for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in (head, *rows)
+    ]
 
 
 def _lines(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from hermes_router.cli.commands import status, turns
@@ -176,3 +179,23 @@ def test_what_is_in_a_cell_is_no_markup(shown: Any) -> None:
     assert shown(lambda: tables.show(("A",), [("[red]x[/red] :smile:",)]), 80)[1] == (
         "[red]x[/red] :smile:"
     )
+
+
+#: Texts as cells hold them: one line, printable, also wide characters, and accents of their own.
+_CELLS = st.text(st.sampled_from("ab -[]:家族é\u0301🙂"), max_size=12)
+
+
+@given(rows=st.lists(st.tuples(_CELLS, _CELLS, _CELLS), max_size=6), order=st.permutations([0, 1]))
+def test_a_table_without_colours_is_the_one_with_colours(
+    rows: list[tuple[str, str, str]], order: list[int]
+) -> None:
+    """Only the second is drawn by rich; its last column may be one whose cells are wrapped."""
+    last = ["OUTCOME", "B"]
+    head = ["A", "家", last[order[0]]]
+    plain = columns.draw(head, rows, colour=False, whole=False)
+    coloured = columns.draw(head, rows, colour=True, whole=False)
+    assert plain is not None
+    assert coloured is not None
+    lines = [re.sub(r"\x1b\[\d*m", "", line).rstrip() for line in coloured.lines]
+    assert plain.lines == lines
+    assert len(lines) == 1 + len(rows)
