@@ -65,3 +65,14 @@ def test_the_pictures_show_what_went_well() -> None:
     assert "FAILED" not in demo
     for name in SCREENS:
         assert "career" in texts((PICTURES / f"{name}-light.svg").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_pictures_show_the_sums_of_the_status_and_a_home_that_is_well_set_up(
+    theme: str,
+) -> None:
+    status = texts((PICTURES / f"status-{theme}.svg").read_text("utf-8"))
+    assert re.search(r"all +2 +0 +2 +0 +[\d.]+ [MG]B", status)
+    doctor = texts((PICTURES / f"doctor-{theme}.svg").read_text("utf-8"))
+    assert "works" in doctor
+    assert [words for words in ("other users", "not parked") if words in doctor] == []

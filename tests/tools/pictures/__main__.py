@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.kit import FakeModel, FakeTelegram, Gateway
+from tests.kit import FakeModel, FakeTelegram, Gateway, HermesRoot
 from tests.tools.demo import play, stage
 from tests.tools.pictures.drawing import THEMES, draw
 from tests.tools.pictures.terminal import Line, record
@@ -54,6 +54,7 @@ def _screens() -> dict[str, list[Line]]:
     ):
         base = Path(name).resolve()
         root = stage.build(base, telegram, model)
+        _as_people_have_it(root)
         with Gateway(root) as gateway:
             deadline = time.monotonic() + _TALK_SECONDS
             for place in stage.PLACES:
@@ -69,6 +70,12 @@ def _screens() -> dict[str, list[Line]]:
             }
             play.stop(gateway)
     return screens
+
+
+def _as_people_have_it(root: HermesRoot) -> None:
+    """Close the root home to other users, as Hermes makes it, and enable the router."""
+    root.path.chmod(0o700)
+    record([*_COMMAND, "enable"], root.gateway_environ(), REPOSITORY, _NARROW)
 
 
 def _write(
