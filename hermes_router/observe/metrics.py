@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from hermes_router.observe.figures import BUCKETS, Figures, Histogram
 from hermes_router.observe.status.messages import Status
+from hermes_router.turns.story import OUTCOMES
 
 _Labels = dict[str, str]
 _Sample = tuple[str, _Labels, float]
@@ -64,7 +66,7 @@ def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:
         "Routed messages by outcome.",
         [
             ("_total", {"profile": profile, "outcome": outcome}, number)
-            for (profile, outcome), number in sorted(figures.outcomes.items())
+            for (profile, outcome), number in _from_zero(figures.outcomes, now, OUTCOMES)
         ],
     )
     yield _family(
@@ -73,7 +75,7 @@ def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:
         "Tokens that the models read and wrote.",
         [
             ("_total", {"profile": profile, "kind": kind}, number)
-            for (profile, kind), number in sorted(figures.tokens.items())
+            for (profile, kind), number in _from_zero(figures.tokens, now, ("input", "output"))
         ],
     )
     yield _family(
@@ -83,6 +85,17 @@ def _families(now: Status, figures: Figures) -> Iterator[Iterator[str]]:
         _histograms(figures),
     )
     yield from _of_profiles(now)
+
+
+def _from_zero(
+    counted: Mapping[tuple[str, str], int], now: Status, labels: Iterable[str]
+) -> list[tuple[tuple[str, str], int]]:
+    """Return the counts by profile and label, with 0 for what did not happen yet.
+
+    Prometheus sees no increase in a count whose first value is not 0.
+    """
+    zeros = dict.fromkeys(itertools.product((p.name for p in now.profiles), labels), 0)
+    return sorted((zeros | dict(counted)).items())
 
 
 def _of_profiles(now: Status) -> Iterator[Iterator[str]]:

@@ -30,7 +30,7 @@ from hermes_router.observe.status import messages
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.relay import refused_calls
 from hermes_router.turns.gate import Waiting
-from hermes_router.turns.story import TurnReport
+from hermes_router.turns.story import OUTCOMES, TurnReport
 from hermes_router.workers.memory_watch import Memory, MemoryWatch
 from hermes_router.workers.pool import WorkerPool
 
@@ -438,6 +438,28 @@ async def test_restarts_and_refused_calls_are_counted_for_each_profile(router: R
         ("hermes_router_refused_calls", "systems"): 3,
     }
     assert found["hermes_router_restarts"].type == "counter"
+
+
+async def test_what_did_not_happen_yet_is_counted_from_zero(router: Router) -> None:
+    """An alert sees no increase in a count that begins with its first failure."""
+    router.figures.add(report("0000000a", "timeout", input_tokens=700))
+    router.figures.add(report("0000000b", profile="gone"))
+    found = families(await router.overview().metrics())
+    turns = {
+        (sample.labels["profile"], sample.labels["outcome"]): sample.value
+        for sample in found["hermes_router_turns"].samples
+    }
+    zeros = {(name, outcome): 0.0 for name in ("career", "systems") for outcome in OUTCOMES}
+    assert turns == zeros | {("career", "timeout"): 1.0, ("gone", "answered"): 1.0}
+    tokens = [
+        (sample.labels["profile"], sample.labels["kind"], sample.value)
+        for sample in found["hermes_router_tokens"].samples
+        if sample.labels["profile"] != "gone"
+    ]
+    assert tokens == [
+        *(("career", "input", 700.0), ("career", "output", 0.0)),
+        *(("systems", "input", 0.0), ("systems", "output", 0.0)),
+    ]
 
 
 async def test_the_older_text_format_holds_the_same_figures_of_the_same_types(
