@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import pty
@@ -296,7 +297,9 @@ def test_a_person_has_a_new_profile_made_with_arrows_and_enter(seen: Installatio
     assert "MODEL_KEY=the-key" in copied
     assert "the-bots" not in copied
     after = seen.config.read_text()
-    assert set(before.splitlines()) <= set(after.splitlines())
+    changed = difflib.ndiff(before.splitlines(), after.splitlines())
+    assert [line for line in changed if line.startswith(("-", "?"))] == []  # it only added lines
+    assert (seen.home / "config.yaml.before-hermes-router").read_text() == before
     assert '"9": kid  # Ours / Ca\\x0areer' in after
     for place in (NEW, "telegram:700000001"):
         answered = seen.run("test-route", place, "--json").json

@@ -90,6 +90,22 @@ def test_an_edited_route_is_in_force_for_the_next_message(stage: Stage) -> None:
     assert stage.gateway.running
 
 
+def test_an_edit_is_logged_by_the_names_of_what_it_changes(stage: Stage) -> None:
+    place = f"{PLATFORM}:{FORUM}:{UNROUTED}"
+    routes = {PLATFORM: {str(FORUM): {**TOPICS, str(UNROUTED): "systems"}}}
+    with edited(stage, routes, {"defaults": {"limits": {"queue": 7}}}):
+        assert answering(stage, UNROUTED) == "systems"
+        for change in (f"route added: {place} -> systems", "defaults.limits.queue: 7, was 32"):
+            assert " INFO " in stage.gateway.wait_log(f"configuration: {change}", log="agent.log")
+        routes[PLATFORM][str(FORUM)][str(UNROUTED)] = "career"
+        stage.root.configure({"gateway": {"profile_routes": routes}})
+        assert answering(stage, UNROUTED) == "career"
+        change = f"route changed: {place} -> career, was systems"
+        stage.gateway.wait_log(f"configuration: {change}", log="agent.log")
+    assert answering(stage, UNROUTED) == "default"
+    stage.gateway.wait_log(f"configuration: route removed: {place} -> career", log="agent.log")
+
+
 def test_a_turn_in_flight_ends_as_it_began(stage: Stage) -> None:
     gate = threading.Event()
     stage.model.script(Reply("begun by career", hold=gate), contains="hold this", times=1)
