@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from hermes_router.observe import records
 from hermes_router.observe.records import Records
@@ -177,16 +179,91 @@ def test_colours_are_for_terminals_only(installation: Installation) -> None:
     plain = installation.run("logs", env=installation.environ(TERM="xterm")).out
     assert "it failed" in plain
     assert "\x1b" not in plain
+    assert "\x1b[31mERROR x: it failed\x1b[0m" in on_terminal(installation, TERM="xterm")[0]
+
+
+def on_terminal(
+    installation: Installation, *arguments: str, columns: int = 80, **variables: str
+) -> list[str]:
+    """Return the lines that the command writes on a terminal with so many columns."""
     ours, theirs = pty.openpty()
+    environment = installation.environ(**{"COLUMNS": str(columns), **variables})
+    command = [sys.executable, "-m", "hermes_router.cli", "logs", *arguments]
     try:
-        command = [sys.executable, "-m", "hermes_router.cli", "logs"]
-        subprocess.run(
-            command, env=installation.environ(TERM="xterm"), stdout=theirs, check=True, timeout=200
-        )
-        assert b"\x1b[31mx: it failed\x1b[0m" in os.read(ours, 65536)
+        subprocess.run(command, env=environment, stdout=theirs, check=True, timeout=200)
+        return os.read(ours, 65536).decode().splitlines()
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+LONG = "the worker said a lot about a calendar that has many entries of a large family"
+WIDE = "家族の予定帳" * 12
+TRACE = 'Traceback (most recent call last):\n  File "x.py", line 1, in begin\nValueError: no'
+
+
+def of_three_logs(installation: Installation) -> None:
+    """Write a line that is too long for a terminal, wide characters, and a traceback."""
+    append(gateway_log(installation), hermes_line(f"turn {TURN}: {LONG}", ago=0.03))
+    append(worker_log(installation, "career"), worker_line(f"WARNING y: {WIDE}", ago=0.02))
+    failed = hermes_line(f"it failed\n{TRACE}", ago=0.01, level="ERROR", turn=TURN)
+    append(agent_log(installation, "career"), failed)
+
+
+@pytest.mark.parametrize(("arguments", "names"), [((), "wp"), (("career",), "worker profile")])
+def test_a_terminal_shows_short_heads_and_breaks_lines_beside_them(
+    installation: Installation, arguments: tuple[str, ...], names: str
+) -> None:
+    of_three_logs(installation)
+    lines = on_terminal(installation, *arguments, NO_COLOR="1")
+    assert max(map(cell_len, lines)) <= 80
+    worker, profile = names.split() if arguments else ("career/w", "career/p")
+    width = len(worker if len(worker) > len(profile) else profile)
+    heads = [line[: 19 + width] for line in lines]
+    begun = [re.sub(r"^\d\d:\d\d:\d\d ", "", head).split() for head in heads if head.strip()]
+    assert begun == [[TURN, "gateway"], ["-", worker], *[[TURN, profile]] * 4]
+    texts = [line[19 + width :].strip() for line in lines]
+    said = " ".join(texts).replace("帳 家", "帳家")
+    assert said.startswith(f"x: turn {TURN}: {LONG} WARNING y: ")
+    assert "".join(texts).count(WIDE) == 1
+    assert texts[-4:] == ["ERROR x: it failed", *(line.strip() for line in TRACE.split("\n"))]
+    assert len(lines) > 6, "nothing was broken"
+
+
+def test_a_pipe_gets_whole_lines_with_all_of_their_heads(installation: Installation) -> None:
+    of_three_logs(installation)
+    shown = installation.run("logs", env=installation.environ(COLUMNS="80")).out.splitlines()
+    found = [line.split(None, 5) for line in shown]
+    assert [fields[2:5] for fields in found] == [
+        [TURN, "gateway", "INFO"],
+        ["-", "career/worker", "WARNING"],
+        *[[TURN, "career/profile", "ERROR"]] * 4,
+    ]
+    texts = [fields[5] for fields in found]
+    assert texts[:2] == [f"x: turn {TURN}: {LONG}", f"y: {WIDE}"]
+    for fields in found:
+        datetime.strptime(f"{fields[0]} {fields[1]}", "%Y-%m-%d %H:%M:%S.%f")  # noqa: DTZ007
+
+
+def test_a_terminal_shows_the_date_where_the_day_changes(installation: Installation) -> None:
+    log = agent_log(installation, "career")
+    days = [datetime.now(UTC).astimezone() - timedelta(days=ago) for ago in (2, 2, 1)]
+    for number, day in enumerate(days):
+        append(log, f"{day:%Y-%m-%d} 12:00:0{number},000 INFO x: it is {day:%d}\n")
+    append(log, hermes_line("today"))
+    lines = on_terminal(installation, NO_COLOR="1")
+    dates = [(n, line) for n, line in enumerate(lines) if line.startswith("-- ")]
+    shown = [f"-- {day:%Y-%m-%d} --" for day in (days[0], days[2], datetime.now(UTC).astimezone())]
+    assert dates == list(zip([0, 3, 5], shown, strict=True))
+    assert on_terminal(installation, "--since", "today", NO_COLOR="1") == lines[6:]
+
+
+def test_a_terminal_without_room_beside_the_heads_gets_whole_lines(
+    installation: Installation,
+) -> None:
+    of_three_logs(installation)
+    lines = on_terminal(installation, columns=40, NO_COLOR="1")
+    assert [line for line in lines if LONG in line]
 
 
 # -- following -------------------------------------------------------------------------------------

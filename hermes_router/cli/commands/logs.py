@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import re
+import sys
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,8 +14,8 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.status import NEGATIVE, OK
-from hermes_router.cli.terminal import moments
-from hermes_router.cli.terminal.output import flush, paint, say, tip, write
+from hermes_router.cli.terminal import columns, moments
+from hermes_router.cli.terminal.output import clean, flush, is_terminal, paint, say, tip, write
 from hermes_router.hermes.compat.secrets import hider
 from hermes_router.observe.log_files import Follower, LogFile, log_files, read
 from hermes_router.observe.log_lines import LEVELS, Entry
@@ -24,6 +24,9 @@ from hermes_router.profiles import model
 _EPILOG = """\
 It merges, in order of time, the gateway's log and each profile's worker log and agent.log.
 It hides secrets as Hermes does in its logs.
+Each line begins with its time, the turn, and who wrote it. In a pipe or a file, that is the
+date too, career/worker or career/profile, and the level. On a terminal it is short: career/w
+or career/p, a level above or below INFO only, and a line with the date where the day changes.
 
 examples:
   hermes-router logs
@@ -34,6 +37,9 @@ examples:
 
 _POLL_SECONDS = 0.25
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+
+#: How many columns of a terminal a profile's name gets, and how few a text is not broken into.
+_NAME_COLUMNS, _NARROW = 10, 24
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +112,8 @@ class _Shower:
         self._options = options
         self._hide = hider()
         self._turns: set[str] = set()
+        short = is_terminal(sys.stdout)
+        self._lines = _ShortLines(options.profile) if short else _Lines()
         self._named = re.compile(rf"(?<![\w-]){re.escape(options.profile or '')}(?![\w-])")
 
     def first(self, found: Iterable[Entry]) -> list[Entry]:
@@ -138,21 +146,14 @@ class _Shower:
 
     def show(self, found: list[Entry]) -> int:
         """Print entries; return how many there were."""
+        self._lines.make_room(found)
         for entry in found:
             text = self._hide("\n".join(entry.lines))
             if self._options.json:
                 self._show_json(entry, text)
             else:
-                self._show_plain(entry, text.split("\n"))
+                self._lines.show(entry, text.split("\n"))
         return len(found)
-
-    def _show_plain(self, entry: Entry, lines: list[str]) -> None:
-        at = datetime.fromtimestamp(entry.time, UTC).astimezone()
-        when = at.strftime("%Y-%m-%d %H:%M:%S.") + f"{at.microsecond // 1000:03d}"
-        who = entry.source if entry.source == "gateway" else f"{entry.profile}/{entry.source}"
-        head = f"{when} {entry.turn or '-':8} {who:16} {entry.level:7}"
-        for line in itertools.islice(lines, 500):
-            say(f"{paint(head, 'dim')} {paint(line, _STYLES.get(entry.level, ''))}")
 
     def _show_json(self, entry: Entry, text: str) -> None:
         import json  # noqa: PLC0415 - for this case only
@@ -161,6 +162,85 @@ class _Shower:
         fields = {"time": at, "source": entry.source, "profile": entry.profile or None}
         fields |= {"level": entry.level, "turn": entry.turn or None, "text": text}
         write(json.dumps(fields))
+
+
+class _Lines:
+    """Prints entries as lines for a pipe or a file, with all that is known of each in its head.
+
+    Each line of an entry, for example of its traceback, has the head of the entry.
+    """
+
+    def __init__(self) -> None:
+        self._columns = 0
+
+    def make_room(self, found: Iterable[Entry]) -> None:
+        """Make the column with who wrote an entry wide enough for these entries."""
+        self._columns = max([self._columns, *(len(self._who(entry)) for entry in found)])
+
+    def show(self, entry: Entry, lines: list[str]) -> None:
+        """Print an entry whose text is ``lines``."""
+        at = datetime.fromtimestamp(entry.time, UTC).astimezone()
+        head = f"{self._when(at)} {entry.turn or '-':8} {self._who(entry):{self._columns}}"
+        begins = entry.lines[0] == entry.first_line
+        for number, line in enumerate(lines):
+            text = clean(line.replace("\x1b", "\\x1b")).rstrip()
+            first = begins and number == 0
+            self._write(head, entry, self._begun(entry, text) if first else text)
+
+    def _who(self, entry: Entry) -> str:
+        return entry.source if entry.source == "gateway" else f"{entry.profile}/{entry.source}"
+
+    def _when(self, at: datetime) -> str:
+        return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"
+
+    def _begun(self, entry: Entry, text: str) -> str:
+        """Return an entry's first line: the head says its level, so the text need not."""
+        return _without_level(text, entry.level)
+
+    def _write(self, head: str, entry: Entry, text: str) -> None:
+        write(f"{head} {entry.level:7} {text}".rstrip())
+
+
+class _ShortLines(_Lines):
+    """Prints entries on a terminal: short heads, and long lines broken beside them.
+
+    If all is about one profile, its name is left out.
+    """
+
+    def __init__(self, profile: str | None) -> None:
+        super().__init__()
+        self._profile = profile
+        self._day = datetime.now(UTC).astimezone().date()
+
+    def _who(self, entry: Entry) -> str:
+        if entry.source == "gateway" or self._profile:
+            return entry.source
+        name, most = entry.profile, _NAME_COLUMNS
+        return f"{name if len(name) <= most else f'{name[: most - 1]}…'}/{entry.source[0]}"
+
+    def _when(self, at: datetime) -> str:
+        if at.date() != self._day:
+            self._day = at.date()
+            write(paint(f"-- {self._day} --", "dim"))
+        return f"{at:%H:%M:%S}"
+
+    def _begun(self, entry: Entry, text: str) -> str:
+        """Return an entry's first line, with its level if that is not the usual one."""
+        level = "" if entry.level == "INFO" else f"{entry.level} "
+        return f"{level}{_without_level(text, entry.level)}"
+
+    def _write(self, head: str, entry: Entry, text: str) -> None:
+        margin, style = " " * len(head), _STYLES.get(entry.level, "")
+        room = columns.room() - len(margin) - 1
+        lines = columns.broken(text, room) if room >= _NARROW else [text]
+        for begin, line in zip([paint(head, "dim"), *[margin] * len(lines)], lines, strict=False):
+            write(f"{begin} {paint(line, style)}".rstrip())
+
+
+def _without_level(text: str, level: str) -> str:
+    """Return a text without the level that it begins with: the head of its line says that."""
+    rest = text.removeprefix(level)
+    return rest.lstrip(" :") if rest[:1] in {" ", ":"} else text
 
 
 def _say_nothing(home: GatewayHome, options: argparse.Namespace) -> int:

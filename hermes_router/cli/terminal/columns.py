@@ -5,12 +5,14 @@ This module writes nothing: ``output`` and ``tables.show`` do that.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import io
 import os
+import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ _LEAST = {"PLACE": 26, "OUTCOME": 32, "PROFILE": 8}
 #: The heading of cells that are continued below, not cut: they say why something failed. They get
 #: the room that is left, and beside them a place is less important.
 _WRAPPED = "OUTCOME"
+
+#: What a line is broken between: blanks, words, and each character of a script without blanks.
+_PIECE = re.compile(r"\s+|[^\s\u1100-\U0010ffff]+|.")
 
 Rows = Sequence[Sequence[str]]
 
@@ -72,6 +77,37 @@ def wrapped(prose: str, width: int) -> list[str]:
         for line in textwrap.wrap(paragraph, width, break_long_words=False, break_on_hyphens=False)
         or [""]
     ]
+
+
+def broken(line: str, width: int) -> list[str]:
+    """Return a line as lines of at most ``width`` columns, of which a wide character takes two.
+
+    What the first line begins with is kept, for example the margin of a traceback. A longer word
+    is a line, and stays whole.
+    """
+    lines, begun, used = [], "", 0
+    for piece in _PIECE.findall(line.expandtabs()):
+        size = _cells(piece)
+        if begun.strip() and used + size > width:
+            lines.append(begun.rstrip())
+            begun, used = "", 0
+        if not (lines and not begun and piece.isspace()):
+            begun, used = begun + piece, used + size
+    return [*lines, begun.rstrip()] if begun or not lines else lines
+
+
+def _cells(text: str) -> int:
+    """Return how many columns a text takes; in a Python without rich, how many characters."""
+    return len(text) if text.isascii() else _measure()(text)
+
+
+@functools.cache
+def _measure() -> Callable[[str], int]:
+    if importlib.util.find_spec("rich") is None:
+        return len
+    from rich.cells import cell_len  # noqa: PLC0415 - slow, for wide characters only
+
+    return cell_len
 
 
 def room(stream: TextIO | None = None) -> int:

@@ -248,7 +248,7 @@ def _broken(head: str, prose: str, stream: TextIO, below: str | None = None) -> 
     """
     head, prose = clean(head), clean(prose)
     whole = f"{head}{prose}"
-    room = columns.room(stream) if _is_terminal(stream) else len(whole)
+    room = columns.room(stream) if is_terminal(stream) else len(whole)
     if _width(whole) <= room:
         return [whole]
     margin = " " * _width(head) if below is None else below
@@ -267,7 +267,8 @@ def _width(text: str) -> int:
     return len(text)
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO) -> bool:
+    """Return True if a stream is a terminal; standard output may be replaced by another object."""
     return hasattr(stream, "isatty") and stream.isatty()
 
 
@@ -278,5 +279,5 @@ def _tell(word: str, style: str, text: str) -> None:
 def shows_colour(stream: TextIO) -> bool:
     """Return True if ``stream`` is a terminal and the person has not turned colours off."""
     return (
-        not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and _is_terminal(stream)
+        not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and is_terminal(stream)
     )
