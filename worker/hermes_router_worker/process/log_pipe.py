@@ -1,27 +1,19 @@
-r"""Pass what a worker prints through the supervisor into the worker log.
+"""Pass what a worker prints through the supervisor into the worker log.
 
-All workers of a profile write into one log file, and the gateway writes lines into it too. A reader
-must be able to tell a printed line from the gateway's lines and from those of other turns, and a
-printed line must not act on the reader's terminal. So only whole lines are written, each after its
-time and the id of its turn, and control characters are shown as ``\x1b``.
+Only whole lines are written, as :mod:`hermes_router.protocol.printed` says.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from datetime import UTC, datetime
+
+from hermes_router.protocol.printed import NO_TURN, json_line, now, printed_lines
 
 _READ_BYTES = 64 * 1024
 #: A longer line is written in pieces.
 _LINE_BYTES = 16 * 1024
 #: Reads per look, so that a flood of output does not keep the supervisor from its other duties.
 _READS = 16
-
-_CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
-
-#: Written where a line belongs to no turn yet.
-NO_TURN = "-"
 
 
 class LogPipe:
@@ -77,10 +69,10 @@ class LogPipe:
     def say(self, event: str, **fields: object) -> None:
         """Write a line of the supervisor itself into the log: an event with its fields."""
         if self._as_json:
-            self._put(_json_line({"event": event, **fields}))
+            self._put(json_line({"event": event, **fields}))
         else:
             pairs = " ".join(f"{name}={value}" for name, value in fields.items())
-            self._put(f"{_now()} hermes-router {event} {pairs}\n".encode())
+            self._put(f"{now()} hermes-router {event} {pairs}\n".encode())
 
     def _take(self, data: bytes) -> None:
         room = max(0, self._limit - self.count) if self._limit else len(data)
@@ -94,15 +86,8 @@ class LogPipe:
             self._begun = b""
 
     def _write(self, data: bytes) -> None:
-        if not data:
-            return
-        lines = _CONTROL.sub(_escaped, data).split(b"\n")
-        if self._as_json:
-            texts = [line.decode(errors="replace") for line in lines]
-            self._put(b"".join(_json_line({"turn": self.turn, "text": text}) for text in texts))
-        else:
-            head = f"{_now()} {self.turn} ".encode()
-            self._put(b"".join(head + line + b"\n" for line in lines))
+        if data:
+            self._put(printed_lines(data, self.turn, as_json=self._as_json))
 
     def _put(self, shown: bytes) -> None:
         try:
@@ -110,17 +95,3 @@ class LogPipe:
                 shown = shown[os.write(self._log, shown) :]
         except OSError:  # the disk is full: there is nobody to tell
             return
-
-
-def _now() -> str:
-    return datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
-
-
-def _json_line(fields: dict[str, object]) -> bytes:
-    import json  # most supervisors never need it
-
-    return json.dumps({"time": _now(), **fields}, ensure_ascii=False).encode() + b"\n"
-
-
-def _escaped(match: re.Match[bytes]) -> bytes:
-    return b"".join(b"\\x%02x" % byte for byte in match[0])
