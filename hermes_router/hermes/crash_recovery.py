@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from hermes_router.errors import ProfileError
-from hermes_router.hermes.compat.events import event_again, event_to_go_on
+from hermes_router.hermes.compat.events import event_again, event_to_go_on, place_of
 from hermes_router.hermes.compat.seams import (
     command_rules,
     gateway_runner,
@@ -25,6 +25,7 @@ from hermes_router.hermes.compat.seams import (
     sending,
 )
 from hermes_router.jobs.maintenance import owed_replies
+from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol.delivered import name_of
 from hermes_router.protocol.messages import DeliveredText
@@ -46,6 +47,16 @@ _TOO_OLD_TO_SERVE, _TOO_OLD_TO_TELL = 3600.0, 48 * 3600.0
 #: Seconds that the next message of a session waits for a message that is served again.
 _SERVED_SECONDS = 900.0
 
+#: How far a message had come, for its record.
+_HOW_FAR = {
+    Step.ACCEPTED: "it was not begun, and could not be served after the restart",
+    Step.BEGUN: "the model had been asked",
+    Step.SAID: "a part of the answer had been sent",
+    Step.STALLED: "it is not known whether the answer arrived",
+    Step.CUT_OFF: "a stop interrupted it, and it could not be continued after the restart",
+    Step.RESUMED: "it was continued after a restart, and interrupted again",
+}
+
 #: Seconds by which the clocks of two processes may differ.
 _SLACK = 1.0
 
@@ -55,7 +66,8 @@ class CrashRecovery:
 
     ``find`` returns the profile with a name. ``routed`` returns the name of the profile that a
     source is routed to now, or None. ``pays`` has a maintenance worker send a profile's unsent
-    replies, and returns False if the setting ``jobs.upkeep`` is off.
+    replies, and returns False if the setting ``jobs.upkeep`` is off. ``book`` gets a record of each
+    message that a notice tells of.
     """
 
     def __init__(
@@ -67,12 +79,14 @@ class CrashRecovery:
         find: Callable[[str], Profile],
         routed: Callable[[Any], str | None],
         pays: Callable[[Profile], bool],
+        book: TurnBook,
     ) -> None:
         self._runner = runner
         self._delivered = delivered
         self._find = find
         self._routed = routed
         self._pays = pays
+        self._book = book
         self._open: dict[tuple[str, str], list[Entry]] = defaultdict(list)
         for entry in entries:
             if not self._settled(entry):
@@ -131,9 +145,15 @@ class CrashRecovery:
             self._forget(entry)
             return
         if time.time() - entry.at < _TOO_OLD_TO_TELL:
-            text = cut_off(kept.text if kept is not None else "", begun=entry.step is Step.SAID)
-            await sending.send_to(self._runner, message_sources.source_of(entry.source), text)
+            await self._tell(entry, kept.text if kept is not None else "")
         self._forget(entry)
+
+    async def _tell(self, entry: Entry, words: str) -> None:
+        """Record that a message with these words was lost, and tell its place so."""
+        source, how_far = message_sources.source_of(entry.source), _HOW_FAR.get(entry.step, "")
+        turn_id = self._book.cut_off(entry.turn, entry.profile, place_of(source), how_far)
+        text = cut_off(words, turn_id, begun=entry.step is Step.SAID)
+        await sending.send_to(self._runner, source, text)
 
     def _kept(self, entry: Entry) -> KeptEvent | None:
         try:
@@ -213,7 +233,9 @@ async def tell_works(runner: Any, works: Iterable[Works]) -> None:
     await gateway_runner.until_running(runner)
     for ended in works:
         logger.warning(
-            "hermes-router: background work that ended with the gateway: %s", "; ".join(ended.works)
+            "turn %s: background work that ended with the gateway: %s",
+            ended.turn or "-",
+            "; ".join(ended.works),
         )
-        text = ended_works(ended.works, _WENT)
+        text = ended_works(ended.works, _WENT, ended.turn)
         await sending.send_to(runner, message_sources.source_of(ended.source), text)

@@ -16,7 +16,13 @@ from typing import Any
 from hermes_router.errors import ConfigError
 from hermes_router.hermes import install
 from hermes_router.hermes.compat.seams import gateway_runner
-from hermes_router.hermes.refusal import CLOSED, NO_CONFIGURATION, decide, has_passed, refuse
+from hermes_router.hermes.refusal import (
+    NO_CONFIGURATION,
+    closed_refusal,
+    decide,
+    has_passed,
+    refuse,
+)
 from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
@@ -68,7 +74,7 @@ def _taken(event: Any, runner: Any) -> Coroutine[Any, Any, Any] | None:
     if decision is None:
         return None
     if why is not None:
-        return refuse(runner, event, CLOSED.format(why=why))
+        return refuse(runner, event, closed_refusal(why), profile=decision.profile or "")
     router = install.router_of(runner)
     if router.is_the_gateways(event):
         return None
@@ -76,9 +82,8 @@ def _taken(event: Any, runner: Any) -> Coroutine[Any, Any, Any] | None:
         "hermes-router: a routed message reached Hermes's own handler; the guard "
         "gave it to the router"
     )
-    return router.handle(
-        event, lambda: refuse(runner, event, CLOSED.format(why="it was loaded late"))
-    )
+    late = closed_refusal("it was loaded late")
+    return router.handle(event, lambda: refuse(runner, event, late, book=router.book))
 
 
 def _closed(runner: Any) -> str | None:

@@ -25,7 +25,13 @@ from hermes_router.errors import ConfigError
 from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.compat.seams import gateway_runner, required
 from hermes_router.hermes.features.in_process import hold_back_routed_profiles
-from hermes_router.hermes.refusal import CLOSED, NO_CONFIGURATION, decide, passed, refuse
+from hermes_router.hermes.refusal import (
+    NO_CONFIGURATION,
+    closed_refusal,
+    decide,
+    passed,
+    refuse,
+)
 from hermes_router.hermes.router import GatewayRouter
 from hermes_router.observe.closed import ClosedRouting
 from hermes_router.protocol.system.versions import NEWEST_TESTED, hermes_version, untested
@@ -205,12 +211,15 @@ class _Original:
 
 async def _told(runner: Any, event: Any, error: Exception) -> bool:
     """Tell a routed place that its message failed; return False if the place is not routed."""
+    router = _routers.get(runner)
+    book = None if router is None else router.book
     try:
-        if decide(event, runner) is None:
+        if (decision := decide(event, runner)) is None:
             return False
-        await refuse(runner, event, CLOSED.format(why=type(error).__name__))
+        refusal = closed_refusal(type(error).__name__)
+        await refuse(runner, event, refusal, profile=decision.profile or "", book=book)
     except ConfigError:
-        await refuse(runner, event, NO_CONFIGURATION)
+        await refuse(runner, event, NO_CONFIGURATION, book=book)
     except Exception:
         logger.exception("hermes-router: a message is dropped: its profile is not known")
     return True

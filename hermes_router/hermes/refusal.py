@@ -9,20 +9,42 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from hermes_router.config.model import Decision
 from hermes_router.hermes.compat.events import place_of, place_to_route
 from hermes_router.hermes.compat.seams import command_rules, gateway_runner, sending
 from hermes_router.hermes.routes import watcher_of
+from hermes_router.observe import records
+from hermes_router.observe.book import TurnBook
+from hermes_router.observe.records import Records
 
 logger = logging.getLogger(__name__)
 
-NO_CONFIGURATION = (
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nobody answers a message: the notice for people, and outcome and error for the record."""
+
+    notice: str
+    outcome: str
+    error: str
+
+
+NO_CONFIGURATION = Refusal(
     "⚠️ The routes of this bot cannot be read, so nobody answers here. "
-    "`hermes-router routes` says what to correct; no restart is needed."
+    "`hermes-router routes` says what to correct; no restart is needed.",
+    "refused",
+    "the routes cannot be read, so no profile is known",
 )
-CLOSED = "⚠️ Nobody answers here: hermes-router does not work in this gateway ({why})."
+
+
+def closed_refusal(why: str) -> Refusal:
+    """Return the refusal of a message while routing is closed; ``why`` is for people."""
+    notice = f"⚠️ Nobody answers here: hermes-router does not work in this gateway ({why})."
+    return Refusal(notice, "router_failed", f"the router does not work in this gateway: {why}")
+
 
 _passed: ContextVar[bool] = ContextVar("hermes_router_passed", default=False)
 
@@ -66,14 +88,20 @@ def decide(event: Any, runner: Any) -> Decision | None:
     return None if decision.action == "in_process" else decision
 
 
-async def refuse(runner: Any, event: Any, text: str) -> None:
-    """Send a notice to the place of a message that nobody will answer; ``text`` says why.
+async def refuse(
+    runner: Any, event: Any, refusal: Refusal, *, profile: str = "", book: TurnBook | None = None
+) -> None:
+    """Record that nobody will answer a message, and send a notice with the record's id.
 
-    If Hermes's own functions for sending fail, the adapter is called directly.
+    ``profile`` is the name of the profile that the place is routed to, "" if that is not known.
+    ``book`` is the router's, None if there is no router. If Hermes's own functions for sending
+    fail, the adapter is called directly.
 
     Raises:
         Exception: the adapter's own call failed too.
     """
+    turn_id = _recorded(event, refusal, profile, book)
+    text = f"{refusal.notice} [{turn_id}]" if turn_id else refusal.notice
     try:
         await sending.send_text(runner, event, text)
     except Exception:
@@ -81,3 +109,19 @@ async def refuse(runner: Any, event: Any, text: str) -> None:
         adapter = sending.adapter_for(runner, event.source)
         metadata = sending.place_metadata(place_of(event.source))
         await adapter.send(event.source.chat_id, text, metadata=metadata or None)
+
+
+def _recorded(event: Any, refusal: Refusal, profile: str, book: TurnBook | None) -> str:
+    """Record the refusal and return the record's id, or "" if that fails."""
+    try:
+        place = place_of(event.source)
+        return (book or _own_book()).untouched(profile, place, refusal.outcome, refusal.error)
+    except Exception:  # this Hermes may be one that we do not know; the notice matters more
+        logger.exception("hermes-router: a refused message could not be recorded")
+        return ""
+
+
+def _own_book() -> TurnBook:
+    """Return a book that writes the same records as a router's, and knows of no routes."""
+    home = gateway_runner.hermes_home()
+    return TurnBook(Records(records.folder_of(home)), lambda _place: "")

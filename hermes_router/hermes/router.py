@@ -47,7 +47,7 @@ from hermes_router.hermes.features.wakeups import SessionWakeups
 from hermes_router.hermes.holds import holds
 from hermes_router.hermes.message_handler import MessageHandler
 from hermes_router.hermes.message_register import MessageRegister
-from hermes_router.hermes.refusal import NO_CONFIGURATION, passed
+from hermes_router.hermes.refusal import NO_CONFIGURATION, passed, refuse
 from hermes_router.hermes.routes import watcher_of
 from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles import model
@@ -72,7 +72,10 @@ _Original = Callable[[], Awaitable[Any]]
 
 
 class GatewayRouter:
-    """Routes the messages of one ``GatewayRunner``, for as long as that runner lives."""
+    """Routes the messages of one ``GatewayRunner``, for as long as that runner lives.
+
+    ``book`` has the record of what came of each message.
+    """
 
     def __init__(self, runner: Any) -> None:
         home = gateway_runner.hermes_home()
@@ -96,7 +99,7 @@ class GatewayRouter:
         self._observing = Observing(
             home, self._watcher, functools.partial(holds, runner, home, self._root)
         )
-        book = self._observing.book
+        book = self.book = self._observing.book
         deadlines.install()
         services = TurnServices(self._workers, self._delivery, prompts.install(), note=book.note)
         self._dispatcher = Dispatcher(services)
@@ -186,6 +189,7 @@ class GatewayRouter:
             find=lambda name: model.find(name, self._root),
             routed=self._routed_to,
             pays=self._pays,
+            book=self.book,
         )
 
     def _routed_to(self, source: Any) -> str | None:
@@ -285,7 +289,7 @@ class GatewayRouter:
         try:
             decision = await self._decide(event, woken=bool(wakes))
         except ConfigError:
-            await sending.send_text(self._runner, event, NO_CONFIGURATION)
+            await refuse(self._runner, event, NO_CONFIGURATION, book=self.book)
             return None
         if decision is None:
             return await original()

@@ -19,7 +19,7 @@ logger = logging.getLogger("hermes_router.turns")
 _TOLD_HERE_ALONE = frozenset(
     {
         *("model_failed", "no_model", "hermes_failed", "router_failed", "job_failed"),
-        *("unusable", "refused"),
+        *("unusable", "refused", "cut_off"),
     }
 )
 
@@ -69,6 +69,27 @@ class TurnBook:
         self.note(report, place)
         return report.turn
 
+    def cut_off(self, turn: str, profile: str, place: Place, error: str) -> str:
+        """Record that an earlier gateway's end left a message without an answer; return the id.
+
+        ``turn`` is the id of the turn that was given the message; with "" there was none, and this
+        makes an id. ``error`` says how far the message had come.
+        """
+        if not turn:
+            return self.untouched(profile, place, "cut_off", error)
+        report = TurnReport(
+            turn=turn,
+            number=0,
+            profile=profile,
+            place=spelled(place),
+            at=wall_clock(time.monotonic()),
+            outcome="cut_off",
+            error=one_line(error, 300),
+            exit="unknown",
+        )
+        self.note(report, place)
+        return turn
+
     def _note(self, report: TurnReport, place: Place | None) -> None:
         report.route = self._route_of(place) if place is not None else ""
         self._records.add(report)
@@ -91,6 +112,5 @@ def _log(report: TurnReport) -> None:
         what += f": {report.error}"
     warns = report.fallback or report.outcome in _TOLD_HERE_ALONE
     level = logging.WARNING if warns else logging.INFO
-    logger.log(
-        level, "turn %s %s -> %s (%s): %s", report.turn, where, report.profile, report.start, what
-    )
+    who = report.profile or "nobody"
+    logger.log(level, "turn %s %s -> %s (%s): %s", report.turn, where, who, report.start, what)

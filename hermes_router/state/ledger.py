@@ -76,7 +76,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
-    """One line of the file. A message's first line has its keys, profile, session and source."""
+    """One line of the file. A message's first line has its keys, profile, session and source.
+
+    ``turn`` is the id of the turn that was given the message last.
+    """
 
     id: str
     step: Step
@@ -86,20 +89,23 @@ class _Line(msgspec.Struct, omit_defaults=True):
     session: str = ""
     source: dict[str, Any] = {}
     name: str = ""
+    turn: str = ""
 
 
 class Entry:
     """One routed message in the ledger, with the newest step of the work on it.
 
     ``at`` is the Unix time, in seconds, at which the gateway accepted it. ``names`` are the hashes
-    of the texts of its answer whose sending has begun. The methods never raise: if the disk is
-    full, a step is not written to the file.
+    of the texts of its answer whose sending has begun. ``turn`` is the id of the turn that was
+    given the message last, "" before there is one; it is written with the next step. The methods
+    never raise: if the disk is full, a step is not written to the file.
     """
 
     def __init__(self, ledger: Ledger, line: _Line) -> None:
         self.id, self.at = line.id, line.at
         self.profile, self.session, self.source = line.profile, line.session, line.source
         self.keys = line.keys
+        self.turn = line.turn
         self.step = line.step
         #: Set when the message has its outcome.
         self.outcome = anyio.Event()
@@ -181,8 +187,9 @@ class Entry:
             self._ledger.note(self, Step.SETTLED)
 
     def apply(self, line: _Line) -> None:
-        """Take over the step and the text's hash from a line of the ledger's file."""
+        """Take over the step, the turn and the text's hash from a line of the ledger's file."""
         self.step = line.step
+        self.turn = line.turn or self.turn
         if line.name:
             self.names = [*self.names, line.name][-_NAMES:]
 
@@ -249,7 +256,7 @@ class Ledger:
 
         ``name`` is the hash of a text that is being sent, or empty. Entries call this.
         """
-        line = _Line(id=entry.id, step=step, at=time.time(), name=name)
+        line = _Line(id=entry.id, step=step, at=time.time(), name=name, turn=entry.turn)
         entry.apply(line)
         if step is Step.SETTLED:
             self._open.pop(entry.id, None)
@@ -333,4 +340,5 @@ def _first_line(entry: Entry) -> _Line:
         profile=entry.profile,
         session=entry.session,
         source=entry.source,
+        turn=entry.turn,
     )

@@ -24,11 +24,12 @@ class Works(msgspec.Struct, frozen=True):
     """The background work that lived in one worker.
 
     ``source`` is the place of the worker's conversation. ``works`` describes each piece of work in
-    words for people.
+    words for people. ``turn`` is the id of the worker's turn.
     """
 
     source: dict[str, Any]
     works: list[str]
+    turn: str = ""
 
 
 class OpenWorks:
@@ -48,7 +49,7 @@ class OpenWorks:
                 path.unlink(missing_ok=True)
                 return
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_bytes(msgspec.json.encode(Works(dict(source), list(works))))
+            path.write_bytes(msgspec.json.encode(Works(dict(source), list(works), turn_id)))
         except OSError as error:
             logger.warning("%s: background work could not be written: %s", self._folder, error)
 

@@ -115,7 +115,7 @@ def why_ended(failure: RouterError | None, reason: str) -> str:
 _QUOTED = 60
 
 
-def cut_off(words: str, *, begun: bool) -> str:
+def cut_off(words: str, turn_id: str, *, begun: bool) -> str:
     """Return the notice for a message that was lost when the gateway's process was killed.
 
     ``words`` is the text of the message. With ``begun`` a part of its answer is in the chat.
@@ -123,7 +123,7 @@ def cut_off(words: str, *, begun: bool) -> str:
     shown = one_line(words, _QUOTED)
     which = f"your message “{shown}”" if shown else "your last message here"
     when = "in the middle of its answer to" if begun else "before it had answered"
-    return f"⚠️ The gateway was interrupted {when} {which}. Please send it again."
+    return f"⚠️ The gateway was interrupted {when} {which}. Please send it again. [{turn_id}]"
 
 
 def too_many_wait(allowed: int, turn_id: str, *, ahead: int) -> str:

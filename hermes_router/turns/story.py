@@ -46,6 +46,7 @@ OUTCOMES = {
     "unusable": "its profile cannot be used",
     "refused": "it was not accepted",
     "router_failed": "the router failed",
+    "cut_off": "the gateway was interrupted",
     "job_failed": "the job failed",
 }
 
@@ -53,7 +54,7 @@ OUTCOMES = {
 FAILED = frozenset(
     {
         *("model_failed", "no_model", "start_failed", "timeout", "limit", "worker_failed"),
-        *("hermes_failed", "router_failed", "unusable", "refused", "job_failed"),
+        *("hermes_failed", "router_failed", "cut_off", "unusable", "refused", "job_failed"),
     }
 )
 
@@ -66,7 +67,9 @@ class TurnReport(msgspec.Struct, kw_only=True, omit_defaults=True):
         kind: ``message`` or ``cron``.
         messages: how many messages the worker accepted for this answer.
         number: counts the answers of one turn from 1: a resident worker answers several times.
+            0 if only the next gateway could say what became of a message of the turn.
         at: when the message arrived, ISO 8601 in UTC. ``seconds`` is how long its answer took.
+            For number 0, when people were told.
         start: ``prepared`` or ``cold``; ``resident`` if the worker had answered before; ``none`` if
             there was no worker.
         outcome: ``answered``, ``interrupted``, ``stopped``, or one of ``FAILED``.

@@ -179,6 +179,7 @@ class Turn:
         async with self._calm:  # wait for a stop that is under way: the worker may end
             pass
         offer = PendingEvent(inbound, answer=answer)
+        inbound.track.given_to(self.id)
         await self._receiver.offer(offer, until_handled=until_handled)
         return offer.verdict
 

@@ -44,7 +44,7 @@ def listed(installation: Installation, *arguments: str) -> list[str]:
 OUTCOMES = {
     **dict.fromkeys(("answered", "interrupted", "stopped"), False),
     **dict.fromkeys(("model_failed", "no_model", "start_failed", "timeout", "limit"), True),
-    **dict.fromkeys(("worker_failed", "hermes_failed", "router_failed"), True),
+    **dict.fromkeys(("worker_failed", "hermes_failed", "router_failed", "cut_off"), True),
     **dict.fromkeys(("unusable", "refused", "job_failed"), True),
 }
 

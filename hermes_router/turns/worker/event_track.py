@@ -60,6 +60,11 @@ class EventTrack:
         self.answered = False
         self.since = time.monotonic()
 
+    def given_to(self, turn_id: str) -> None:
+        """Remember which turn is given the message; the ledger's next line about it says so."""
+        if self.entry is not None:
+            self.entry.turn = turn_id
+
     def finish(self, outcome: Outcome) -> None:
         """Set the outcome and the event ``settled``; do nothing if there is an outcome already."""
         if self.outcome is None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 from tests.kit.in_process import play
 from tests.kit.state.ledger import obligations
+
+TURN = "1f0c2a9b"
 
 #: The turn had ended when the gateway's stop reached its worker, but no platform was connected any
 #: more: the reply lies unsent in the profile's own ledger.
@@ -21,6 +25,7 @@ async def play(router, adapter, say, home):
                            thread_id="6", user_id="1")
     entry = router._ledger.accept(Identity(platform="telegram", chat_id="-100"), profile="career",
                                   session="key", source=source_fields(source))
+    entry.turn = TURN
     entry.begun()
     entry.cut_off()
     handed = []
@@ -33,7 +38,7 @@ async def play(router, adapter, say, home):
     router._runner._running = True
     recovery = CrashRecovery(
         router._runner, [entry], router._settled, find=lambda name: model.find(name, home),
-        routed=lambda source: ROUTED, pays=lambda profile: PAYS)
+        routed=lambda source: ROUTED, pays=lambda profile: PAYS, book=router.book)
     await recovery.run()
     return {"handed": handed, "crossed_off": len(router._settled.of("career")),
             "said": adapter.sent, "open": len(router._ledger.open)}
@@ -53,17 +58,36 @@ def test_an_unsent_reply_of_a_turn_that_may_not_go_on_is_replaced_by_a_notice(
     seen = _recovered(tmp_path, routed="systems", pays=False)
     [notice] = seen["said"]
     assert "was interrupted" in notice
+    assert notice.endswith(f" [{TURN}]")
+    [record] = _records(tmp_path)
+    assert (record["turn"], record["number"], record["outcome"]) == (TURN, 0, "cut_off")
+    assert (record["place"], record["exit"]) == ("telegram:-100:6", "unknown")
+    assert "could not be continued" in record["error"]
     assert (seen["handed"], seen["crossed_off"], seen["open"]) == ([], 1, 0)
 
 
 def test_an_unsent_reply_of_a_turn_that_may_not_go_on_is_sent_by_upkeep(tmp_path: Path) -> None:
     seen = _recovered(tmp_path, routed="systems", pays=True)
     assert (seen["handed"], seen["crossed_off"], seen["said"]) == ([], 0, [])
+    assert _records(tmp_path) == []
 
 
-def _recovered(home: Path, *, routed: str, pays: bool) -> dict[str, Any]:
+def test_a_message_that_no_turn_was_given_gets_an_id_too(tmp_path: Path) -> None:
+    seen = _recovered(tmp_path, routed="systems", pays=False, turn="")
+    [notice] = seen["said"]
+    [record] = _records(tmp_path)
+    assert re.fullmatch("[0-9a-f]{8}", record["turn"])
+    assert notice.endswith(f" [{record['turn']}]")
+
+
+def _records(home: Path) -> list[dict[str, Any]]:
+    path = home / "hermes-router" / "turns" / "career.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _recovered(home: Path, *, routed: str, pays: bool, turn: str = TURN) -> dict[str, Any]:
     profile = home / "profiles" / "career"
     profile.mkdir(parents=True)
     obligations(profile, "attempting")
-    script = f"ROUTED, PAYS = {routed!r}, {pays!r}\n{_REPLY_UNSENT}"
+    script = f"ROUTED, PAYS, TURN = {routed!r}, {pays!r}, {turn!r}\n{_REPLY_UNSENT}"
     return play(script, home)

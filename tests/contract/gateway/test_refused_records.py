@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.in_process import play
+from tests.kit.in_process import ROUTES, play
 
 _PLAY = """
 from hermes_router.hermes import message_handler as handler
@@ -41,8 +41,8 @@ CASES = {
 WITH_AN_ID = {"failure"}
 
 
-def recorded(home: Path) -> dict[str, Any]:
-    [line] = (home / "hermes-router" / "turns" / "career.jsonl").read_text().splitlines()
+def recorded(home: Path, name: str = "career") -> dict[str, Any]:
+    [line] = (home / "hermes-router" / "turns" / f"{name}.jsonl").read_text().splitlines()
     record: dict[str, Any] = json.loads(line)
     return record
 
@@ -61,3 +61,48 @@ def test_a_message_that_no_worker_gets_is_recorded(tmp_path: Path, case: str) ->
     if named is not None:
         assert named[1] == record["turn"]
     assert seen["original"] == 0
+
+
+#: Has the guard see a message, as Hermes asks it, where no router works.
+_GUARD = """
+from hermes_router.hermes import guard, install
+
+async def play(router, adapter, say, home):
+    PREPARE
+    source = SessionSource(platform=Platform("telegram"), chat_id="-100", chat_type="group",
+                           thread_id="6", user_id="1")
+    event = MessageEvent(text="hello", source=source, message_id="5")
+    answer = guard.guard(event, router._runner)
+    await settled(lambda: adapter.sent)
+    return {"told": adapter.sent, "answer": answer}
+"""
+_CLOSED = "install._closed.append('this Hermes lacks a point')"
+_NO_ROUTES = "gateway: {profile_routes: [telegram]}\n"
+_UNREADABLE = ("routes of this bot cannot be read", "refused", "routes cannot be read")
+#: Whom the message reaches and what is wrong; where the record is, then as in CASES.
+REFUSALS = {
+    "closed": (_GUARD.replace("PREPARE", _CLOSED), ROUTES, "career",
+               "(this Hermes lacks a point).", "router_failed", "this Hermes lacks a point"),
+    "guard without routes": (_GUARD.replace("PREPARE", ""), _NO_ROUTES, "_", *_UNREADABLE),
+    "router without routes": (_PLAY.replace("PREPARE", ""), _NO_ROUTES, "_", *_UNREADABLE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_notice_that_nobody_answers_here_names_its_record(tmp_path: Path, case: str) -> None:
+    script, config, name, notice, outcome, error = REFUSALS[case]
+    seen = play(script, tmp_path, config)
+    [told] = seen["told"]
+    record = recorded(tmp_path, name)
+    assert notice in told
+    assert told.endswith(f" [{record['turn']}]")
+    assert (record["outcome"], record["place"]) == (outcome, "telegram:-100:6")
+    assert error in record["error"]
+    assert seen["original"] == 0
+    assert seen.get("answer", {"action": "skip"})["action"] == "skip"
+
+
+def test_a_refusal_that_cannot_be_recorded_is_told_all_the_same(tmp_path: Path) -> None:
+    broken = f"{_CLOSED}; from hermes_router.hermes import refusal; refusal.TurnBook = None"
+    [told] = play(_GUARD.replace("PREPARE", broken), tmp_path)["told"]
+    assert told.endswith("(this Hermes lacks a point).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -87,9 +88,23 @@ def test_nothing_of_a_killed_gateway_runs_after_two_seconds(stage: Stage, launch
     if launcher == "local":
         assert secrets_in(stage) == []
     stage.gateway.start()
-    stage.telegram.wait_reply(FORUM, CAREER, contains="was interrupted", after=after, timeout=150)
+    told = stage.telegram.wait_reply(
+        FORUM, CAREER, contains="was interrupted", after=after, timeout=150
+    ).text
     time.sleep(1.0)
     assert secrets_in(stage) == []
+    assert_logs_tell_of(stage, told)
+
+
+def assert_logs_tell_of(stage: Stage, told: str) -> None:
+    """The id that ends a notice leads to the turn, of which two gateways and a worker told."""
+    named = re.search(r" \[([0-9a-f]{8})\]$", told)
+    assert named is not None, told
+    command = [sys.executable, "-m", "hermes_router.cli"]
+    shown = stage.outside(*command, "logs", "--turn", named[1]).stdout
+    assert "begin profile=career" in shown.replace(f"turn={named[1]} ", ""), shown
+    assert "the gateway was interrupted: the model had been asked" in shown, shown
+    assert named[1] in stage.outside(*command, "turns", "--failed").stdout
 
 
 def a_start() -> float:

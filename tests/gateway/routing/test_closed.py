@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def assert_status_says_why(stage: Stage, why: str) -> None:
     assert f"routing is closed: {found['routing_closed']}" in shown
 
 
+def assert_logs_tell_of(stage: Stage, told: str, *words: str) -> None:
+    """The id that ends a notice leads to the gateway's line about that message."""
+    named = re.search(r" \[([0-9a-f]{8})\]$", told)
+    assert named is not None, told
+    command = [sys.executable, "-m", "hermes_router.cli"]
+    shown = stage.outside(*command, "logs", "--turn", named[1]).stdout
+    assert all(word in shown for word in words), shown
+    assert named[1] in stage.outside(*command, "turns", "--failed").stdout
+
+
 @pytest.mark.timeout(300)  # a gateway and cold workers, for each
 @pytest.mark.parametrize(("broken", "said"), WAYS)
 def test_a_routed_place_never_gets_the_default_profiles_answer(
@@ -61,7 +72,8 @@ def test_a_routed_place_never_gets_the_default_profiles_answer(
     asked = max((request.seq for request in model.requests()), default=0)
     with Gateway(stage.root) as gateway:
         stage.gateway = gateway
-        stage.ask("what career alone may know", CAREER, contains=said)
+        told = stage.ask("what career alone may know", CAREER, contains=said).text
+        assert_logs_tell_of(stage, told, "the router failed", said)
         assert stage.ask("hello", UNROUTED).text
         assert_status_says_why(stage, said)
         ours = model.requests(after=asked, api_key=DEFAULT_KEY)

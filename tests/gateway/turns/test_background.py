@@ -182,4 +182,10 @@ def test_who_loses_it_with_a_gateway_that_is_killed_is_told_by_the_next(stage: S
         FORUM, CAREER, contains="Ended", after=seq, timeout=ANSWER_SECONDS
     )
     assert "stopped or was interrupted: background process exec sleep 31557604" in told.text
+    named = re.search(r" \[([0-9a-f]{8})\]$", told.text)
+    assert named is not None, told.text
+    assert f"begin turn={named[1]} " in stage.root.profiles["career"].log(
+        "hermes-router-worker.log"
+    )
+    stage.gateway.wait_log(f"turn {named[1]}: background work that ended with the gateway")
     assert not list((stage.root.path / "hermes-router" / "background").glob("*"))

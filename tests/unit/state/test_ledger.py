@@ -54,6 +54,20 @@ def test_the_next_gateway_knows_how_far_each_message_had_come(file: Path) -> Non
     assert (again.open[0].profile, again.open[0].session) == ("career", "s")
 
 
+def test_the_next_gateway_knows_which_turn_a_message_was_given_to(file: Path) -> None:
+    ledger = Ledger(file)
+    begun, again, waits, none = (entered(ledger, name) for name in "abcd")
+    begun.turn = again.turn = waits.turn = "1f0c2a9b"
+    begun.begun()
+    again.begun()
+    again.turn = "7d31e0c4"
+    again.said()
+    none.begun()
+    for _gateway in range(3):  # each writes the file anew when it has read it
+        turns = [entry.turn for entry in Ledger(file).open]
+        assert turns == ["1f0c2a9b", "7d31e0c4", "", ""]
+
+
 def steps_of(entry: Entry, *names: str) -> list[Step]:
     steps = []
     for name in names:
