@@ -22,6 +22,10 @@ PREPARE_MCP = "HERMES_ROUTER_PREPARE_MCP"
 #: With ``json`` in this variable, the worker log's lines are JSON objects. Hermes does not get it.
 LOG_FORMAT = "HERMES_ROUTER_LOG_FORMAT"
 
+#: The number of the descriptor of the worker log, if that is not standard error. The supervisor
+#: makes it standard error when it begins; Hermes does not get this variable.
+LOG_DESCRIPTOR = "HERMES_ROUTER_LOG_DESCRIPTOR"
+
 
 class Fork(Message, frozen=True, kw_only=True, tag="fork"):
     """The gateway asks a template to fork a worker; the answer must come within 10 seconds.
@@ -46,9 +50,9 @@ class Fork(Message, frozen=True, kw_only=True, tag="fork"):
 class Spawn(Message, frozen=True, kw_only=True, tag="spawn"):
     """The gateway asks a sandbox's first process to start a worker or a template in the sandbox.
 
-    The packet carries the same descriptors as :class:`Fork`; the new process has them as 0, 1 and
-    2. For a template it carries a fourth, the control socket, which becomes 3. The answers are
-    those to :class:`Fork`.
+    The packet carries four descriptors, which the new process has as 0 to 3: its input, its output,
+    what its standard error is at first, and the worker log. For a template the last one is the
+    control socket. The answers are those to :class:`Fork`.
 
     Attributes:
         worker_id: the id of the new worker or template, which the answer repeats.

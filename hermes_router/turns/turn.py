@@ -8,6 +8,7 @@ not come, a notice is sent there.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import enum
 import logging
 from collections.abc import Callable
@@ -79,7 +80,8 @@ class Turn:
         self._settings = settings
         self._services = services
         self._purpose = purpose or ForMessages()
-        self._order = services.workers.order(conversation.profile, settings)
+        order = services.workers.order(conversation.profile, settings)
+        self._order = dataclasses.replace(order, turn=self.id)
         self._head_start = head_start
         self._worker: WorkerProcess | None = None
         self._returncode: int | None = None

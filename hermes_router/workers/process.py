@@ -14,7 +14,7 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -27,6 +27,7 @@ from hermes_router.profiles import model
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
+from hermes_router.protocol.printed import NO_TURN
 from hermes_router.protocol.size_guard import too_heavy
 from hermes_router.protocol.system.start import WORKER_VARIABLE
 from hermes_router.protocol.template import LOG_FORMAT, PREPARE_MCP
@@ -52,6 +53,7 @@ class WorkerOrder:
         limits: name and value of each limit that the supervisor enforces.
         together: how many workers of the profile may run at once.
         mcp_ahead: prepared workers start the profile's MCP servers before there is a message.
+        turn: the id of the turn that a worker is started for, if it is not prepared.
     """
 
     profile: Profile
@@ -66,6 +68,7 @@ class WorkerOrder:
     limits: tuple[tuple[str, float], ...] = ()
     together: int = 1
     mcp_ahead: bool = False
+    turn: str = field(default=NO_TURN, compare=False)
 
 
 class WorkerProcess:
@@ -233,6 +236,8 @@ async def start_worker(
         share=order.share,
         limits=order.limits,
         together=order.together,
+        turn=order.turn if control is None else NO_TURN,
+        as_json=order.log.as_json,
     )
     try:
         child = await (launch or order.launch)(spec)

@@ -9,16 +9,20 @@ from typing import Protocol
 
 from hermes_router.config.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 from hermes_router.profiles.model import Profile
+from hermes_router.protocol.printed import NO_TURN
 from hermes_router.workers import own_code
+from hermes_router.workers.start_output import StartOutput
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchSpec:
     """All that a launcher needs to start one worker.
 
-    ``log`` is the descriptor that becomes the worker's stderr; the caller closes it. ``grace`` is
-    the seconds between SIGTERM and SIGKILL for the process tree. With ``control``, the descriptor
-    of a socket, the launcher starts a template. The worker's supervisor enforces ``limits``, see
+    ``log`` is a descriptor of the worker log; the caller closes it. The worker's supervisor writes
+    into it; what is printed before is passed on (:mod:`hermes_router.workers.start_output`) with
+    the id ``turn``, ``as_json`` or as plain text. ``grace`` is the seconds between SIGTERM and
+    SIGKILL for the process tree. With ``control``, the descriptor of a socket, the launcher starts
+    a template. The worker's supervisor enforces ``limits``, see
     :mod:`hermes_router.protocol.limits`. ``together`` is how many workers of the profile may run
     at once.
     """
@@ -35,6 +39,12 @@ class LaunchSpec:
     share: tuple[str, ...] = ()
     limits: tuple[tuple[str, float], ...] = ()
     together: int = 1
+    turn: str = NO_TURN
+    as_json: bool = False
+
+    def start_output(self) -> StartOutput:
+        """Return what passes on the output of the process until its supervisor runs."""
+        return StartOutput(self.log, self.turn, as_json=self.as_json)
 
 
 class Child(Protocol):

@@ -26,6 +26,7 @@ from hermes_router import scratch
 from hermes_router.errors import WorkerStartError
 from hermes_router.profiles.model import hermes_root
 from hermes_router.protocol import template as msg
+from hermes_router.protocol.printed import NO_TURN
 from hermes_router.workers import launchers, own_code
 from hermes_router.workers.fork_client import ForkedChild, ForkServer
 from hermes_router.workers.launchers import Child, LaunchSpec, board, scope
@@ -103,11 +104,12 @@ class _Sandbox:
             request = msg.Spawn(
                 worker_id=spec.worker_id,
                 arguments=[*launchers.command(spec), *_board(spec), "--tmp", _TMP, *template],
-                environment=dict(spec.environment),
+                environment=_environment(spec),
                 cwd=str(spec.cwd),
             )
-            more = [spec.control] if spec.control is not None else []
-            child = await server.start(request, spec.log, more)
+            last = spec.log if spec.control is None else spec.control
+            with spec.start_output() as output:
+                child = await server.start(request, output.descriptor, [last])
             child.keeper = self.keep
             self.keep(child)
             return child
@@ -148,17 +150,18 @@ class _Sandbox:
             line, environment = await anyio.to_thread.run_sync(
                 _line, spec, view, self._tmp, users.fileno()
             )
-            # In this thread, not in a pool's: bwrap ends with the thread that started it.
-            self._process = subprocess.Popen(  # noqa: ASYNC220
-                [*line, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=spec.log,
-                stderr=spec.log,
-                cwd="/",
-                env=environment,
-                start_new_session=True,
-                pass_fds=passed,
-            )
+            with spec.start_output() as output:
+                # In this thread, not in a pool's: bwrap ends with the thread that started it.
+                self._process = subprocess.Popen(  # noqa: ASYNC220
+                    [*line, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output.descriptor,
+                    stderr=output.descriptor,
+                    cwd="/",
+                    env=environment,
+                    start_new_session=True,
+                    pass_fds=passed,
+                )
             users.close()
         except BaseException:
             ours.close()
@@ -176,6 +179,7 @@ class _Sandbox:
                 profile=spec.profile.name,
                 where=str(spec.profile.logs),
             )
+        output.turn = NO_TURN  # from now on it serves other turns too
         return server
 
     async def _close(self) -> None:
@@ -193,6 +197,12 @@ class _Sandbox:
         if self._tmp is not None:
             remove = functools.partial(shutil.rmtree, self._tmp, ignore_errors=True)
             await anyio.to_thread.run_sync(remove)
+
+
+def _environment(spec: LaunchSpec) -> dict[str, str]:
+    """Return the variables of a process in the sandbox; a worker gets the log as descriptor 3."""
+    log = {} if spec.control is not None else {msg.LOG_DESCRIPTOR: "3"}
+    return {**spec.environment, **log}
 
 
 def _board(spec: LaunchSpec) -> list[str]:

@@ -9,6 +9,7 @@ import subprocess
 import anyio
 import anyio.to_thread
 
+from hermes_router.protocol.template import LOG_DESCRIPTOR
 from hermes_router.workers import launchers
 from hermes_router.workers.launchers import Child, LaunchSpec, scope
 
@@ -19,8 +20,11 @@ async def launch(spec: LaunchSpec) -> Child:
     Raises:
         OSError: the system refused to start a process.
     """
-    # Not cancellable: a cancelled call would leave a process that no object holds.
-    return await anyio.to_thread.run_sync(_spawn, spec, abandon_on_cancel=False)
+    with spec.start_output() as output:
+        # Not cancellable: a cancelled call would leave a process that no object holds.
+        return await anyio.to_thread.run_sync(
+            _spawn, spec, output.descriptor, abandon_on_cancel=False
+        )
 
 
 def command(spec: LaunchSpec) -> list[str]:
@@ -29,7 +33,7 @@ def command(spec: LaunchSpec) -> list[str]:
     return [*launchers.command(spec), *template]
 
 
-def _spawn(spec: LaunchSpec) -> _LocalChild:
+def _spawn(spec: LaunchSpec, stderr: int) -> _LocalChild:
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         child_in, our_out = os.pipe()
         theirs.callback(os.close, child_in)
@@ -37,18 +41,19 @@ def _spawn(spec: LaunchSpec) -> _LocalChild:
         our_in, child_out = os.pipe()
         theirs.callback(os.close, child_out)
         ours.callback(os.close, our_in)
-        line, environment = scope.within(
-            spec, command(spec), spec.environment, shared=spec.control is not None
-        )
+        passed, own = spec.control, spec.environment
+        if passed is None:
+            passed, own = spec.log, {**own, LOG_DESCRIPTOR: str(spec.log)}
+        line, environment = scope.within(spec, command(spec), own, shared=spec.control is not None)
         process = subprocess.Popen(
             line,
             stdin=child_in,
             stdout=child_out,
-            stderr=spec.log,
+            stderr=stderr,
             cwd=spec.cwd,
             env=environment,
             start_new_session=True,
-            pass_fds=[spec.control] if spec.control is not None else [],
+            pass_fds=[passed],
         )
         ours.pop_all()
     return _LocalChild(process, inbound=our_in, outbound=our_out)

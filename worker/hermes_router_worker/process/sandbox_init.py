@@ -20,7 +20,7 @@ import sys
 from hermes_router.protocol import template as msg
 from hermes_router_worker.process import linux
 
-#: Input, output, log, and the control socket if a template is started.
+#: Input, output, standard error, and the log; for a template the control socket is the last one.
 _MOST_DESCRIPTORS = 4
 
 

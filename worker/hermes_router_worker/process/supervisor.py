@@ -32,7 +32,7 @@ from pathlib import Path
 
 from hermes_router.protocol.limits import EXITS, OPEN_FILES
 from hermes_router.protocol.system.scratch import SCRATCH_PREFIX
-from hermes_router.protocol.template import LOG_FORMAT
+from hermes_router.protocol.template import LOG_DESCRIPTOR, LOG_FORMAT
 from hermes_router_worker.process import linux, title
 from hermes_router_worker.process.log_pipe import LogPipe
 from hermes_router_worker.process.process_tree import descendants, kill_all, send
@@ -94,6 +94,7 @@ def supervise(
             supervisor looks at the limits rarely.
     """
     limits = {name: value for name, value in (limits or {}).items() if value}
+    _take_over_log()
     linux.become_subreaper()
     wake_reader, wake_writer = os.pipe()
     print_reader, print_writer = os.pipe()
@@ -121,6 +122,14 @@ def supervise(
     supervisor.expect_turn(turn_reader, profile)
     supervisor.watch(printed, limits)
     supervisor.run()
+
+
+def _take_over_log() -> None:
+    """Make the worker log standard error: until now the gateway passed on what was printed."""
+    log = int(os.environ.pop(LOG_DESCRIPTOR, "2"))
+    if log != 2:
+        os.dup2(log, 2)
+        os.close(log)
 
 
 def _own_tmpdir() -> str | None:

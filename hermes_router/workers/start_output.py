@@ -1,0 +1,101 @@
+"""Pass what a process prints before it has a supervisor into the worker log, as lines of the log.
+
+``bwrap``, ``systemd-run`` and Python itself say on standard error why they cannot start something.
+A worker's supervisor takes over as soon as it runs. A template and a sandbox's first process never
+have one: for them the gateway passes on all that they print.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from hermes_router.protocol.printed import printed_lines
+from hermes_router.tasks import BackgroundTasks
+
+#: At most so many bytes are passed on at once, and so many seconds lie between two times: a process
+#: that prints without end waits for the gateway, and costs it little.
+_READ_BYTES, _PAUSE = 64 * 1024, 0.01
+
+#: A longer line is written in pieces.
+_LINE_BYTES = 16 * 1024
+
+_tasks = BackgroundTasks("hermes-router: what a process printed could not be passed on")
+
+
+class StartOutput:
+    """A pipe for the standard error of a process that is being started, and the log behind it.
+
+    Use it as a context manager around the start, in the event loop: ``descriptor``, the end that
+    the process gets, is closed at the end of the block. What is printed is passed on to the
+    descriptor ``log``, which the caller may close, until no process can print any more. ``turn`` is
+    the id that the lines get; it may be changed.
+    """
+
+    def __init__(self, log: int, turn: str, *, as_json: bool) -> None:
+        self.turn = turn
+        self._as_json = as_json
+        self._log = log
+
+    def __enter__(self) -> Self:
+        """Begin to pass on what is printed.
+
+        Raises:
+            OSError: this process may open no more files.
+        """
+        log = os.dup(self._log)
+        try:
+            reader, self.descriptor = os.pipe()
+        except OSError:
+            os.close(log)
+            raise
+        os.set_blocking(reader, False)
+        _tasks.start(self._pass_on(reader, log))
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        os.close(self.descriptor)
+
+    async def _pass_on(self, reader: int, log: int) -> None:
+        begun = b""
+        try:
+            while data := await _read(reader):
+                begun = self._write(log, begun + data)
+                await anyio.sleep(_PAUSE)
+        finally:  # a gateway that ends does not lose the last words
+            with contextlib.suppress(BlockingIOError):
+                begun += os.read(reader, _READ_BYTES)
+            if begun:
+                self._write(log, begun + b"\n")
+            anyio.notify_closing(reader)
+            os.close(reader)
+            os.close(log)
+
+    def _write(self, log: int, data: bytes) -> bytes:
+        """Write the whole lines of ``data`` into the log, and return the rest."""
+        lines, newline, rest = data.rpartition(b"\n")
+        if len(rest) > _LINE_BYTES:
+            lines, newline, rest = data, b"\n", b""
+        if newline:
+            shown = printed_lines(lines, self.turn, as_json=self._as_json)
+            with contextlib.suppress(OSError):  # the disk is full: there is nobody to tell
+                while shown:
+                    shown = shown[os.write(log, shown) :]
+        return rest
+
+
+async def _read(reader: int) -> bytes:
+    """Wait until there is something to read, and return it; b"" if nothing more will come."""
+    while True:
+        await anyio.wait_readable(reader)
+        with contextlib.suppress(BlockingIOError):
+            return os.read(reader, _READ_BYTES)
