@@ -27,6 +27,7 @@ _HERMES = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (?P<level>[A-Z]+)(?P<tag>(?: \[[^\]]*\])*) "
     r"(?P<text>\S+: .*)"
 )
+_TURN_PAIR = re.compile(r" turn=\S+")
 _TAGGED = re.compile(r"\[turn ([0-9a-f]{8})\]")
 _NAMED = re.compile(r"\bturn ([0-9a-f]{8})\b")
 _WORD = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
@@ -37,6 +38,7 @@ class Entry(msgspec.Struct, kw_only=True):
 
     ``time`` is in Unix seconds; ``source`` is ``gateway``, ``worker`` or ``profile``. Usually
     ``lines`` begin with ``first_line``; without it they are those that the log got later.
+    ``printed`` is True for what a worker has printed.
     """
 
     time: float
@@ -46,6 +48,7 @@ class Entry(msgspec.Struct, kw_only=True):
     turn: str = ""
     first_line: str
     lines: list[str]
+    printed: bool = False
 
     def at_least(self, level: str) -> bool:
         """Return True if the entry has this level, such as ``WARNING``, or a higher one."""
@@ -57,6 +60,7 @@ def entries(
 ) -> Iterator[Entry]:
     """Yield the entries of a log; a line that begins no entry belongs to the entry before it.
 
+    So do the lines that a worker prints at the same moment as a warning or an error: a traceback.
     ``before`` is the entry that the log had before these lines. If the first of them belong to it,
     the first entry has all that it has, but only these lines.
     """
@@ -64,9 +68,9 @@ def entries(
     for line in lines:
         text = line.rstrip("\n")
         begun = _parsed(text, source, profile)
-        if begun is None:
+        if begun is None or _goes_on(current, begun):
             if current is not None and len(current.lines) < _MOST_LINES:
-                current.lines.append(text)
+                current.lines.append(text if begun is None else begun.first_line)
             continue
         if current is not None and current.lines:
             yield current
@@ -75,11 +79,19 @@ def entries(
         yield current
 
 
+def _goes_on(current: Entry | None, begun: Entry) -> bool:
+    """Return True if a line that a worker has printed belongs to the entry before it."""
+    if current is None or not (current.printed and begun.printed):
+        return False
+    same = (current.time, current.turn) == (begun.time, begun.turn)
+    return same and current.at_least("WARNING") and begun.level == "INFO"
+
+
 def _parsed(line: str, source: str, profile: str) -> Entry | None:
     made = _worker_line(line) if source == "worker" else _hermes_line(line, source)
     if made is None:
         return None
-    time, level, turn, text = made
+    time, level, turn, text, printed = made
     return Entry(
         time=time,
         source=source,
@@ -88,10 +100,11 @@ def _parsed(line: str, source: str, profile: str) -> Entry | None:
         turn=turn,
         first_line=text,
         lines=[text],
+        printed=printed,
     )
 
 
-_Made = tuple[float, str, str, str]
+_Made = tuple[float, str, str, str, bool]
 
 
 def _hermes_line(line: str, source: str) -> _Made | None:
@@ -104,7 +117,8 @@ def _hermes_line(line: str, source: str) -> _Made | None:
     )
     time = _seconds(match["time"].replace(",", "."))
     level = match["level"] if match["level"] in LEVELS else "INFO"
-    return None if time is None else (time, level, named[1] if named else "", match["text"])
+    turn = named[1] if named else ""
+    return None if time is None else (time, level, turn, match["text"], False)
 
 
 def _worker_line(line: str) -> _Made | None:
@@ -113,14 +127,14 @@ def _worker_line(line: str) -> _Made | None:
     if (own := _OWN.fullmatch(line)) is not None:
         values = pairs_of(own["pairs"])
         time = _seconds(own["time"])
-        text = f"{own['event']}{own['pairs']}"
+        text = f"{own['event']}{_TURN_PAIR.sub('', own['pairs'], 1)}"
         level = "WARNING" if own["event"] == "limit" else _level(values)
         turn = values.get("turn", "").strip("-")
-        return None if time is None else (time, level, turn, text)
+        return None if time is None else (time, level, turn, text, False)
     if (printed := _PRINTED.fullmatch(line)) is not None:
         time, text = _seconds(printed["time"]), printed["text"]
         turn = printed["turn"].strip("-")
-        return None if time is None else (time, _printed_level(text), turn, text)
+        return None if time is None else (time, _printed_level(text), turn, text, True)
     return None
 
 
@@ -135,10 +149,11 @@ def _json_line(line: str) -> _Made | None:
     turn = str(fields.pop("turn", "")).strip("-")
     if "text" in fields:
         text = str(fields["text"])
-        return time, _printed_level(text), turn, text
+        return time, _printed_level(text), turn, text, True
     event = str(fields.pop("event", ""))
     pairs = " ".join(f"{name}={value}" for name, value in fields.items())
-    return time, _level({k: str(v) for k, v in fields.items()}), turn, f"{event} {pairs}"
+    level = _level({name: str(value) for name, value in fields.items()})
+    return time, level, turn, f"{event} {pairs}", False
 
 
 def _level(values: dict[str, str]) -> str:

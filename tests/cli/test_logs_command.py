@@ -168,6 +168,49 @@ def test_a_level_leaves_out_what_is_lower(
     assert sorted(texts(installation, "--level", level)) == sorted(expected)
 
 
+def test_a_warning_that_stands_in_two_logs_is_shown_once(installation: Installation) -> None:
+    own, printed = agent_log(installation, "career"), worker_log(installation, "career")
+    append(own, hermes_line(f"it failed\n{TRACE}", level="ERROR", turn=TURN))
+    append(printed, worker_line("ERROR x: it failed", turn=TURN))
+    for number, another in enumerate(("ERROR x: it fails", "WARNING x: it failed", "it failed")):
+        append(printed, worker_line(another, turn=TURN, ago=-0.001 * (number + 1)))
+    append(printed, worker_line("ERROR x: it failed", turn=OTHER))
+    append(printed, worker_line("ERROR x: it failed", turn=TURN, ago=1))
+    append(worker_log(installation, "finance"), worker_line("ERROR x: it failed", turn=TURN))
+    found = texts(installation)
+    assert sorted(found) == sorted(
+        [
+            f"it failed\n{TRACE}",
+            *("ERROR x: it fails", "WARNING x: it failed", "it failed"),
+            *["ERROR x: it failed"] * 3,
+        ]
+    )
+
+
+def test_of_two_logs_the_profiles_own_is_shown(installation: Installation) -> None:
+    """It has what else belongs to the entry; each warning of one log counts."""
+    log, at = agent_log(installation, "career"), datetime.now(UTC).astimezone()
+    append(log, f"{at:%Y-%m-%d %H:%M:%S},000 WARNING [turn {TURN}] x: one\n" * 2)
+    printed = (
+        f"{at.replace(microsecond=0).isoformat(timespec='milliseconds')} {TURN} WARNING x: one\n"
+    )
+    append(worker_log(installation, "career"), printed * 2)
+    assert texts(installation) == ["one", "one"]  # "WARNING x: one" is the worker log's
+
+
+def test_a_warning_is_shown_once_whichever_log_has_it_first(installation: Installation) -> None:
+    own, printed = agent_log(installation, "career"), worker_log(installation, "career")
+    with following(installation) as shown:
+        append(printed, worker_line("WARNING x: printed first", turn=TURN))
+        assert shown.until("WARNING x: printed first") == ["WARNING x: printed first"]
+        append(own, hermes_line("printed first", level="WARNING", turn=TURN))
+        append(own, hermes_line("logged first", level="WARNING", turn=TURN))
+        assert shown.until("logged first") == ["logged first"]
+        append(printed, worker_line("WARNING x: logged first", turn=TURN))
+        append(own, hermes_line("the end"))
+        assert shown.until("the end") == ["the end"]
+
+
 def test_an_unknown_level_is_a_wrong_command_line(installation: Installation) -> None:
     shown = installation.run("logs", "--level", "loud")
     assert shown.status == 2
@@ -243,6 +286,14 @@ def test_a_pipe_gets_whole_lines_with_all_of_their_heads(installation: Installat
     assert texts[:2] == [f"x: turn {TURN}: {LONG}", f"y: {WIDE}"]
     for fields in found:
         datetime.strptime(f"{fields[0]} {fields[1]}", "%Y-%m-%d %H:%M:%S.%f")  # noqa: DTZ007
+
+
+def test_a_line_keeps_its_margin_and_a_word_that_is_no_level(installation: Installation) -> None:
+    lines = ["   a margin", "INFORMATION x", "ERRORS: two"]
+    for number, line in enumerate(lines):
+        append(worker_log(installation, "career"), worker_line(line, ago=-number))
+    shown = installation.run("logs").out.splitlines()
+    assert [line.partition(" INFO    ")[2] for line in shown] == lines
 
 
 def test_a_terminal_shows_the_date_where_the_day_changes(installation: Installation) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NoReturn
 
+from hermes_router.bounded import BoundedMap
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
@@ -36,6 +37,10 @@ examples:
 """
 
 _POLL_SECONDS = 0.25
+
+#: By how much the times of one entry in two logs may differ, and how many entries are remembered.
+_COPY_SECONDS, _REMEMBERED = 2.0, 1000
+
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 #: How many columns of a terminal a profile's name gets, and how few a text is not broken into.
@@ -113,6 +118,7 @@ class _Shower:
         self._hide = hider()
         self._turns: set[str] = set()
         short = is_terminal(sys.stdout)
+        self._copies = _Copies()
         self._lines = _ShortLines(options.profile) if short else _Lines()
         self._named = re.compile(rf"(?<![\w-]){re.escape(options.profile or '')}(?![\w-])")
 
@@ -130,7 +136,9 @@ class _Shower:
 
     def wanted(self, found: Iterable[Entry]) -> list[Entry]:
         """Return the entries that the options ask for, whatever their time, in its order."""
-        ordered = sorted(found, key=lambda entry: entry.time)
+        # What Hermes prints of an entry comes after the entry, but perhaps in the same millisecond.
+        ordered = sorted(found, key=lambda entry: (entry.time, entry.source == "worker"))
+        ordered = [entry for entry in ordered if not self._copies.is_copy(entry)]
         self._turns.update(e.turn for e in ordered if e.turn and e.source != "gateway")
         return [entry for entry in ordered if self._is_wanted(entry)]
 
@@ -162,6 +170,31 @@ class _Shower:
         fields = {"time": at, "source": entry.source, "profile": entry.profile or None}
         fields |= {"level": entry.level, "turn": entry.turn or None, "text": text}
         write(json.dumps(fields))
+
+
+class _Copies:
+    """Finds the warnings and errors that stand in two logs.
+
+    Hermes in a worker writes them into the profile's agent.log and prints them, too.
+    """
+
+    def __init__(self) -> None:
+        self._alone: BoundedMap[tuple[str, ...], Entry] = BoundedMap(_REMEMBERED)
+
+    def is_copy(self, entry: Entry) -> bool:
+        """Return True if the other log had the same entry before, as nearly at the same time."""
+        if entry.source == "gateway" or not entry.at_least("WARNING"):
+            return False
+        text = _without_level(entry.first_line, entry.level)
+        key = (entry.profile, entry.turn, entry.level, text)
+        other = self._alone.get(key)
+        if other is None or other.source == entry.source or self._apart(other, entry):
+            self._alone[key] = entry
+            return False
+        return True
+
+    def _apart(self, one: Entry, other: Entry) -> bool:
+        return abs(one.time - other.time) > _COPY_SECONDS
 
 
 class _Lines:
@@ -240,7 +273,7 @@ class _ShortLines(_Lines):
 def _without_level(text: str, level: str) -> str:
     """Return a text without the level that it begins with: the head of its line says that."""
     rest = text.removeprefix(level)
-    return rest.lstrip(" :") if rest[:1] in {" ", ":"} else text
+    return rest.lstrip(" :") if rest != text and rest[:1] in {" ", ":"} else text
 
 
 def _say_nothing(home: GatewayHome, options: argparse.Namespace) -> int:

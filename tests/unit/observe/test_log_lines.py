@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,45 @@ def test_a_traceback_belongs_to_the_line_before_it() -> None:
     assert len(gateway[1].lines) == 3
     own = list(entries(HERMES.splitlines(), "profile", "career"))
     assert [entry.turn for entry in own] == ["1f0c2a9b", "", "1f0c2a9b"]
+
+
+PRINTED = """\
+2026-01-02T03:04:05.100+00:00 1f0c2a9b ERROR x: it failed
+2026-01-02T03:04:05.100+00:00 1f0c2a9b Traceback (most recent call last):
+2026-01-02T03:04:05.100+00:00 1f0c2a9b ValueError: no
+2026-01-02T03:04:05.100+00:00 1f0c2a9b WARNING x: another one
+2026-01-02T03:04:05.100+00:00 7d31e0c4 of another turn
+2026-01-02T03:04:05.200+00:00 1f0c2a9b ERROR x: again
+2026-01-02T03:04:05.200+00:00 hermes-router end turn=1f0c2a9b exit="status 0"
+2026-01-02T03:04:05.300+00:00 1f0c2a9b ERROR x: and again
+2026-01-02T03:04:05.301+00:00 1f0c2a9b later
+2026-01-02T03:04:05.301+00:00 1f0c2a9b at the same time
+"""
+_HEAD = "2026-01-02T03:04:05.100+00:00 1f0c2a9b "
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_traceback_that_a_worker_prints_belongs_to_its_error(*, as_json: bool) -> None:
+    lines = PRINTED.splitlines()
+    if as_json:
+        at, turn = _HEAD.split()
+        lines = [
+            json.dumps({"time": at, "turn": turn, "text": line.removeprefix(_HEAD)})
+            for line in lines[:4]
+        ]
+    found = list(entries(lines, "worker", "career"))
+    told = [
+        ["ERROR x: it failed", "Traceback (most recent call last):", "ValueError: no"],
+        ["WARNING x: another one"],
+        ["of another turn"],
+        ["ERROR x: again"],
+        ['end exit="status 0"'],
+        ["ERROR x: and again"],
+        ["later"],
+        ["at the same time"],
+    ]
+    assert [entry.lines for entry in found] == (told[:2] if as_json else told)
+    assert found[0].level == "ERROR"
 
 
 def line(number: int) -> str:
