@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace as replace_fields
@@ -98,8 +99,15 @@ class Post(NoPost):
     """Says what a worker may do; the test can change that."""
 
     anywhere = False
+    slow: anyio.Event | None = None
+
+    def __init__(self) -> None:
+        self.asked = anyio.Event()
 
     async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
+        self.asked.set()
+        if self.slow is not None:
+            await self.slow.wait()
         return msg.DeliveryScope(anywhere=self.anywhere)
 
 
@@ -178,6 +186,25 @@ async def test_none_is_told_while_a_turn_of_the_session_runs(
     await expecting.dispatcher.expect(expecting.scene, QUICK, {})
     assert expecting.pool.early == []
     assert len(expecting.pool.kept) == 1
+    await turn.kill()
+
+
+async def test_a_message_that_is_faster_goes_to_another_worker(
+    expecting: Expecting, worker: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_EXPECTED_SECONDS", 1_000.0)
+    slow = expecting.post.slow = anyio.Event()
+    telling = asyncio.create_task(expecting.dispatcher.expect(expecting.scene, QUICK, {}))
+    await expecting.post.asked.wait()
+    [early] = expecting.pool.early
+    expecting.post.slow = None
+    worker("hello(); say(msg.Ready(phases={})); got = event(); say(msg.Accepted(event=got.id))\n")
+    turn = await expecting.dispatcher.serve(expecting.scene, EventSender({}, {}), QUICK)
+    slow.set()
+    with anyio.fail_after(20):
+        await telling
+    assert turn.pid != early.pid
+    assert expecting.pool.early == []
     await turn.kill()
 
 
