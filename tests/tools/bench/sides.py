@@ -42,6 +42,8 @@ class Setup:
     All topics are one chat's. So turns that follow each other would wait for that second, and a
     side would look the better the later it asks to send.
     """
+    streaming: bool = False
+    """Whether people see an answer grow, by edits of its message."""
     waiting: bool = False
     """Whether messages that came while the gateway was down are answered, and not dropped."""
 
@@ -53,6 +55,7 @@ WIDE = Setup("wide", profiles=4)
 COLD = Setup("cold", warm=False)
 NEIGHBOURS = Setup("neighbours", profiles=4, tool=True)
 MINUTE = tuple(Setup(f"first minute, {number} profiles", profiles=number) for number in (2, 8))
+BUSY = Setup("busy", profiles=6, streaming=True)
 WAITING = Setup("waiting", profiles=4, waiting=True)
 IDLE = tuple(Setup(f"{number} idle", profiles=number) for number in (1, 5, 20, 50))
 
@@ -127,6 +130,8 @@ def build(
         root.add_profile(profile_name(number))
     for home in (root, *root.profiles.values()):
         home.configure({"agent": {"environment_probe": True}})  # as people have it
+        if setup.streaming:
+            home.configure({"streaming": {"enabled": True, "transport": "edit"}})
     if setup.tool:
         for home in (root, *root.profiles.values()):
             _add_plugin(home, "bench", _PLUGIN)

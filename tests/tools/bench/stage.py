@@ -120,6 +120,22 @@ class Stage:
         before = request.at - begun - self.setup.batching
         return Turn(before, call.at - (request.finished_at or call.at))
 
+    def streamed_turn(self, topic: int, words: int, pause: float) -> float:
+        """Say something whose answer the model writes word by word, `pause` seconds apart.
+
+        Returns the seconds until the platform has the whole answer.
+        """
+        with self._lock:
+            self._said += 1
+            self._known.add(topic)
+            end = f"end{self._said:05d}"
+        answer = " ".join([*(f"word{number}" for number in range(1, words)), end])
+        calls, begun = self.telegram.seq, time.monotonic()
+        text = f"[[stream {pause}]] [[say {answer}]]"
+        self.telegram.say(text, chat_id=FORUM, thread_id=topic)
+        whole = self.telegram.wait_for(lambda c: end in c.text, TURN_SECONDS, calls)
+        return whole.at - begun
+
 
 TOPICS_IN_USE = 10
 """The first topics of each profile: figures speak in them again and again."""

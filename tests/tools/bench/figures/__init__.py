@@ -33,6 +33,7 @@ FIGURES: tuple[Figure, ...] = (
     new_session.UNBATCHED,
     throughput.INSTANT,
     throughput.SLOW_MODEL,
+    throughput.BUSY,
     burst.FIGURE,
     neighbour.SPIN,
     neighbour.HOLD,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.tools.bench import sides
@@ -22,10 +23,12 @@ _START_SECONDS = 16.0
 """Roughly, for one start and the turn after it."""
 
 
-def measure(stage: Stage, _turns: int, *, topic: int) -> Samples:
+def measure(
+    stage: Stage, _turns: int, *, topic: int, moments: Sequence[float] = MOMENTS
+) -> Samples:
     """Start the gateway anew for each moment, and make one turn in the topic."""
     samples: Samples = {}
-    for moment in MOMENTS:
+    for moment in moments:
         stage.gateway.restart()
         time.sleep(moment)
         samples[str(moment)] = [stage.turn(topic).total]
