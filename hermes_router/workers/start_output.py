@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from types import TracebackType
 from typing import Self
 
@@ -17,9 +18,15 @@ import anyio
 from hermes_router.protocol.printed import printed_lines
 from hermes_router.tasks import BackgroundTasks
 
-#: At most so many bytes are passed on at once, and so many seconds lie between two times: a process
-#: that prints without end waits for the gateway, and costs it little.
-_READ_BYTES, _PAUSE = 64 * 1024, 0.01
+#: At most so many bytes are passed on at once, and at least so many seconds lie between two times.
+_READ_BYTES, _PAUSE = 8 * 1024, 0.01
+
+#: The pause after a time is so many times as long as that took. So a process that prints without
+#: end waits for the gateway, and costs it a tenth of its time at most.
+_PAUSE_FACTOR = 9
+
+#: Maximum number of bytes a second that are written into the log.
+_BYTES_PER_SECOND = 4_000_000
 
 #: A longer line is written in pieces.
 _LINE_BYTES = 16 * 1024
@@ -69,8 +76,10 @@ class StartOutput:
         begun = b""
         try:
             while data := await _read(reader):
-                begun = self._write(log, begun + data)
-                await anyio.sleep(_PAUSE)
+                since = time.perf_counter()
+                written, begun = self._write(log, begun + data)
+                spent = time.perf_counter() - since
+                await anyio.sleep(max(_PAUSE, _PAUSE_FACTOR * spent, written / _BYTES_PER_SECOND))
         finally:  # a gateway that ends does not lose the last words
             with contextlib.suppress(BlockingIOError):
                 begun += os.read(reader, _READ_BYTES)
@@ -80,17 +89,18 @@ class StartOutput:
             os.close(reader)
             os.close(log)
 
-    def _write(self, log: int, data: bytes) -> bytes:
-        """Write the whole lines of ``data`` into the log, and return the rest."""
+    def _write(self, log: int, data: bytes) -> tuple[int, bytes]:
+        """Write the whole lines of ``data`` into the log; return how many bytes, and the rest."""
+        written = 0
         lines, newline, rest = data.rpartition(b"\n")
         if len(rest) > _LINE_BYTES:
             lines, newline, rest = data, b"\n", b""
         if newline:
             shown = printed_lines(lines, self.turn, as_json=self._as_json)
             with contextlib.suppress(OSError):  # the disk is full: there is nobody to tell
-                while shown:
-                    shown = shown[os.write(log, shown) :]
-        return rest
+                while written < len(shown):
+                    written += os.write(log, shown[written:])
+        return written, rest
 
 
 async def _read(reader: int) -> bytes:
