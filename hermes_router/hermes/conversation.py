@@ -104,8 +104,15 @@ class GatewayConversation:
         self._target.user_ids |= {str(source.user_id)}
         self._target.messages.add([event.message_id, event.reply_to_message_id])
 
+    def expects(self, event: Any) -> None:
+        """Let :meth:`start_message` speak of a message that is about to come.
+
+        No turn of the session may run.
+        """
+        self._event = event
+
     def knows(self, user_id: Any) -> bool:
-        """Return True if this person has written here before, and the message was accepted."""
+        """Return True if this person has written here before, in this gateway's life."""
         return self._target is not None and str(user_id) in self._target.user_ids
 
     @property

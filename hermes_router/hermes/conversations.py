@@ -98,10 +98,8 @@ class Conversations:
             return None
         key = message_sources.session_key(event.source, **_per_user(scope))
         conversation = self._known.get(_lane(profile, key))
-        if conversation is None or not conversation.knows(event.source.user_id):
-            return None
-        conversation.note(event)
-        return conversation
+        known = conversation is not None and conversation.knows(event.source.user_id)
+        return conversation if known else None
 
     @contextlib.contextmanager
     def attended(self, conversation: GatewayConversation) -> Iterator[None]:

@@ -27,6 +27,7 @@ from hermes_router.hermes.features.adapters.stickers import Stickers
 from hermes_router.hermes.message_register import MessageRegister
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
+from hermes_router.protocol import messages as msg
 from hermes_router.relay.commands import IN_ORDER, TAKES_BACK, WITHOUT_MODEL
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
@@ -115,13 +116,18 @@ class MessageHandler:
     async def expect(self, event: Any, profile: str, settings: Settings) -> None:
         """Have a ready worker prepare the session of a message that comes in a moment.
 
-        Only if its writer has been served there before, so that a stranger costs nothing.
+        Only if its writer has written there before, so that a stranger costs nothing.
         """
         if event.get_command() or self._drain_answer(busy=False) or emergency_stop.paused_reply():
             return
         conversation = await self._conversations.expected(event, profile)
-        if conversation is not None:
-            await self._dispatcher.expect(conversation, settings, source_fields(event.source))
+        if conversation is None or not self._dispatcher.is_free(conversation, settings):
+            return
+        conversation.expects(event)
+        message = msg.Expect(
+            source=dict(source_fields(event.source)), channel_prompt=own_words(self._runner, event)
+        )
+        await self._dispatcher.expect(conversation, settings, message)
 
     async def serve_busy(self, event: Any, profile: str) -> None:
         """Serve a message that came while the adapter's session was busy.

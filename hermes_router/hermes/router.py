@@ -115,7 +115,9 @@ class GatewayRouter:
         self._stamps = HomeStamps()
         self._first_menus = FirstMenus(runner, self._menus, self._workers, self._jobs)
         self._tasks = BackgroundTasks("hermes-router: a task failed")
-        self._joined = JoinedMessages(self._ledger, self._is_routed, self._expect)
+        self._joined = JoinedMessages(
+            self._ledger, self._is_routed, lambda event: self._tasks.start(self._expect(event))
+        )
         self._stickers = Stickers(self._is_routed)
         self._overheard = OverheardFiles(self._home_of, self._largest_of)
         self._own_places = OwnPlaces(lambda: self._watcher.snapshot)
@@ -450,12 +452,18 @@ class GatewayRouter:
         prompts.keep_clicks_personal(adapter)
         return RoutedSessions(store, self._home_of, source_fields, self._overheard)
 
-    def _expect(self, event: Any) -> None:
+    async def _expect(self, event: Any) -> None:
         """Have a worker prepare the session of a message that its adapter will hand on soon."""
-        config = self._watcher.snapshot
-        profile = self._routed_to(event.source)
-        if config is not None and profile is not None:
-            self._tasks.start(self._handler.expect(event, profile, config.settings(profile)))
+        with contextlib.suppress(ConfigError):  # the message gets a notice
+            decision = await self._decide(event, woken=False)
+            config = self._watcher.snapshot
+            if (
+                (config and decision and decision.profile and decision.action == "worker")
+                and not self.is_the_gateways(event)
+                and not gateway_runner.restoring(self._runner, event)
+            ):
+                settings = config.settings(decision.profile)
+                await self._handler.expect(event, decision.profile, settings)
 
     def _is_routed(self, source: Any) -> bool:
         return isinstance(self._home_of(source), Path)

@@ -607,9 +607,11 @@ class Expect(Message, frozen=True, kw_only=True, tag="expect"):
 
     Attributes:
         source: the fields of Hermes's source of the event.
+        channel_prompt: what the adapter itself says of the place, or None.
     """
 
     source: dict[str, Any]
+    channel_prompt: str | None = None
 
 
 class Job(Message, frozen=True, kw_only=True, tag="job"):

@@ -12,15 +12,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 
 from hermes_router.config.settings import Settings
 from hermes_router.errors import WorkerError, WorkerStartError
+from hermes_router.protocol import messages as msg
 from hermes_router.relay.delivery_policy import spelled
 from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy, Waiting
@@ -32,11 +33,13 @@ from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.worker.event_track import Outcome
 from hermes_router.workers import launchers
 
+logger = logging.getLogger(__name__)
+
 #: How many workers are tried for one message: a worker may leave just when it gets the message.
 _ATTEMPTS = 5
 
-#: Seconds that a worker waits for the message of which its session was told in advance.
-_EXPECTED_SECONDS = 5.0
+#: Seconds for which a worker that was told of a message waits for it.
+_EXPECTED_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -156,33 +159,36 @@ class Dispatcher:
             profile=conversation.profile.name,
         )
 
-    async def expect(
-        self, conversation: Conversation, settings: Settings, source: Mapping[str, Any]
-    ) -> None:
-        """Tell a ready worker its session, because a message of it is about to come.
-
-        ``source`` are the fields of Hermes's source of the message.
-        Nothing is done if a turn of the session runs or waits, or if no worker is ready. A worker
-        for which no message comes within seconds is ended; this returns only then.
-        """
-        key = _lane_key(conversation)
-        if self._closing or key in self._expected or not self._is_free(conversation):
-            return
-        head_start = await HeadStart.of(conversation, settings, self._services, source)
-        if head_start is None:
-            return
-        if self._is_free(conversation):
-            self._expected[key] = head_start
-            await anyio.sleep(_EXPECTED_SECONDS)
-            if self._expected.get(key) is head_start:
-                del self._expected[key]
-        self._services.workers.give_up(head_start.worker)
-
-    def _is_free(self, conversation: Conversation) -> bool:
+    def is_free(self, conversation: Conversation, settings: Settings) -> bool:
         """Return True if a message of the conversation would begin a turn at once."""
         lane = self._lanes.get(_lane_key(conversation))
         occupied = lane is not None and (lane.lock.locked() or self.running(conversation))
-        return not (self._closing or occupied or self.waits(conversation))
+        gate = self._gates.of(conversation.profile.name)
+        return not (self._closing or occupied) and gate.open(settings.limits)
+
+    async def expect(
+        self, conversation: Conversation, settings: Settings, message: msg.Expect
+    ) -> None:
+        """Tell a ready worker its session, because a message of it is about to come.
+
+        Nothing is done if the message could not begin a turn at once, or if no worker is ready. A
+        worker for which no message comes within seconds is ended; this returns only then.
+        """
+        key = _lane_key(conversation)
+        if key in self._expected or not self.is_free(conversation, settings):
+            return
+        head_start = HeadStart.of(conversation, settings, self._services)
+        if head_start is None:
+            return
+        self._expected[key] = head_start
+        try:
+            await head_start.tell(conversation, settings, self._services, message)
+            await anyio.sleep(_EXPECTED_SECONDS)
+        finally:
+            if self._expected.get(key) is head_start:
+                del self._expected[key]
+                logger.debug("turn %s: its message did not come", head_start.turn_id)
+            self._services.workers.give_up(head_start.worker)
 
     async def run_job(self, turn: Turn) -> None:
         """Run the turn of a cron job or of maintenance, and return when its worker has ended.
@@ -311,12 +317,18 @@ class Dispatcher:
                 settings,
                 self._services,
                 received=inbound.received,
-                head_start=self._expected.pop(_lane_key(conversation), None),
+                head_start=self._take_head_start(conversation),
             )
         except OSError as error:  # no further descriptor: modules are imported when first used
             raise WorkerStartError(
                 f"no turn could be begun: {error}", profile=conversation.profile.name
             ) from error
+
+    def _take_head_start(self, conversation: Conversation) -> HeadStart | None:
+        head_start = self._expected.pop(_lane_key(conversation), None)
+        if head_start is not None:
+            head_start.taken = True
+        return head_start
 
     async def _live(self, turn: Turn, place: Place) -> None:
         leaving = asyncio.create_task(self._leave(turn, place))

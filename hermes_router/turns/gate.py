@@ -121,6 +121,11 @@ class Gate:
         """Return the messages that wait, oldest first."""
         return sorted(waiter.message for waiter in self._waiting)
 
+    def open(self, limits: Limits) -> bool:
+        """Return True if a message would get a place at once."""
+        full = self.running >= limits.concurrent_turns
+        return not (full or self._waiting or self._gates.full)
+
     async def enter(
         self,
         lane: str,
@@ -138,8 +143,7 @@ class Gate:
             TooBusy: ``limits.queue`` messages of the profile wait already.
             StoppedWaiting: :meth:`stop` was called for this lane while the message waited.
         """
-        full = self.running >= limits.concurrent_turns
-        if not at_once and (full or self._waiting or self._gates.full):
+        if not (at_once or self.open(limits)):
             ahead = self._ahead_of(self.count, limits.concurrent_turns)
             await self._wait(lane, message, limits, ahead, told)
         else:

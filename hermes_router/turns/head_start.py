@@ -1,56 +1,62 @@
 """A worker that learns its session while the rest of a message may still come.
 
 An adapter waits a moment for more text before it hands a message on. A ready worker prepares the
-session meanwhile. It is used only if the message then needs just that worker and that session.
+session meanwhile. It serves the message only if the message needs just that worker and session.
 """
 
 from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+
+import anyio
 
 from hermes_router.config.settings import Settings
 from hermes_router.protocol import messages as msg
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
+#: More seconds than a worker's grace in which an ended one is waited for.
+_END_SECONDS = 3.0
 
-@dataclass(frozen=True, slots=True)
+
 class HeadStart:
-    """A reserved worker that was told its session with the message ``start``."""
+    """A reserved worker, and what it was told.
 
-    turn_id: str
-    worker: WorkerProcess
-    start: msg.Start | msg.Job
+    ``told`` is the message by which it knows its session; None as long as it knows none. ``taken``
+    is set when a turn begins with this head start: from then on only the turn talks to the worker.
+    """
+
+    def __init__(self, worker: WorkerProcess) -> None:
+        self.turn_id = new_turn_id()
+        self.worker = worker
+        self.told: msg.Start | msg.Job | None = None
+        self.taken = False
 
     @classmethod
-    async def of(
-        cls,
+    def of(
+        cls, conversation: Conversation, settings: Settings, services: TurnServices
+    ) -> HeadStart | None:
+        """Reserve a ready worker for a conversation; return None if none is ready."""
+        order = services.workers.order(conversation.profile, settings)
+        worker = services.workers.reserve(order, settings.warm)
+        return None if worker is None else cls(worker)
+
+    async def tell(
+        self,
         conversation: Conversation,
         settings: Settings,
         services: TurnServices,
-        source: Mapping[str, Any],
-    ) -> HeadStart | None:
-        """Tell a ready worker the session of a conversation; return None if none can be told.
-
-        ``source`` are the fields of Hermes's source of the message.
-        """
-        order = services.workers.order(conversation.profile, settings)
-        worker = services.workers.reserve(order, settings.warm)
-        if worker is None:
-            return None
-        with contextlib.ExitStack() as unless_told, contextlib.suppress(OSError):
-            unless_told.callback(services.workers.give_up, worker)
-            turn_id = new_turn_id()
-            start = await start_message(conversation, settings, services, turn_id)
-            await worker.send(start)
-            await worker.send(msg.Expect(source=dict(source)))
-            unless_told.pop_all()
-            return cls(turn_id, worker, start)
-        return None  # it has just died
+        message: msg.Expect,
+    ) -> None:
+        """Tell the worker its session, and what is about to come, unless a turn has taken it."""
+        start = await start_message(conversation, settings, services, self.turn_id)
+        if self.taken:
+            return
+        self.told = start
+        with contextlib.suppress(OSError):  # it has just died; a claim will find that
+            await self.worker.send(start)
+            await self.worker.send(message)
 
     async def claimed(
         self,
@@ -59,15 +65,20 @@ class HeadStart:
         settings: Settings,
         services: TurnServices,
     ) -> bool:
-        """Return True if the worker may serve the message; if not, it is ended.
+        """Return True if the worker may serve the message; if not, return when it has ended.
 
-        ``start`` is what a worker for the message has to be told, ``order`` how it is started.
+        ``start`` is what a worker for the message has to be told, ``order`` how it is started. Two
+        workers that know the same session must not run: the later one owns the session's state.
         Raises the errors of :meth:`WorkerPool.claim`.
         """
         workers = services.workers
-        if start == self.start and await workers.claim(self.worker, order, settings.warm):
+        if (self.told is None or self.told == start) and await workers.claim(
+            self.worker, order, settings.warm
+        ):
             return True
         workers.give_up(self.worker)
+        with anyio.move_on_after(order.grace + _END_SECONDS):
+            await self.worker.gone()
         return False
 
 

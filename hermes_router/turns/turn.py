@@ -321,7 +321,7 @@ class Turn:
         if not worker.prepared:  # an update may have come while it loaded its modules
             await running_code.check(self.conversation.profile.name)
         try:
-            if self._head_start is None:
+            if self._head_start is None or self._head_start.told is None:
                 await worker.send(start)
         except OSError as error:
             raise WorkerDied("the worker ended before it got its session") from error

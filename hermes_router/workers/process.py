@@ -166,6 +166,11 @@ class WorkerProcess:
             await in_thread(_remove_tree, self._tmpdir)
         return returncode
 
+    async def gone(self) -> None:
+        """Wait until the process has ended; this does not end it."""
+        while not self.ended:  # noqa: ASYNC110 - rare, and short
+            await anyio.sleep(0.01)
+
     @property
     def ended(self) -> bool:
         """True if the process is known to have ended; this never waits."""

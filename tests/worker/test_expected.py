@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from gateway.run import GatewayRunner
 
+from hermes_router.hermes.compat.events import source_fields
+from hermes_router.state.observed import write_down
 from tests.kit import FakeModel, FakeTelegram, HermesRoot
 from tests.kit.waiting import wait_until
 from tests.kit.workers.real_worker import Place, Turn, WorkerKit
@@ -16,6 +18,9 @@ pytestmark = pytest.mark.skipif(
     not hasattr(GatewayRunner, "_run_agent_build_turn_context"),
     reason="NOT SHOWN: before 0.21 Hermes builds an agent only in a turn",
 )
+
+#: A topic for which the profile has a prompt.
+PROMPTED = 7007
 
 #: A plugin that writes a line for each agent that is built, with what it is built for.
 COUNTING = """
@@ -46,7 +51,10 @@ def agents(root: HermesRoot) -> Path:
 def root(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Iterator[HermesRoot]:
     with FakeTelegram() as telegram:
         root = HermesRoot(tmp_path_factory.mktemp("worker"), telegram=telegram, model=model)
-        root.add_profile("counted", model="gpt-of-career").add_plugin("counting", COUNTING)
+        counted = root.add_profile("counted", model="gpt-of-career")
+        counted.add_plugin("counting", COUNTING)
+        extra = {"channel_prompts": {str(PROMPTED): "Speak of minerals only."}}
+        counted.configure({"platforms": {"telegram": {"extra": extra}}})
         yield root
 
 
@@ -74,6 +82,30 @@ def test_the_turn_uses_the_agent_that_was_built_in_advance(
     turn.finish()
     assert built(agents) == [*before, before[-1]]  # one more, of the same session
     assert b"alabaster" in model.wait_chat("which word?", after=seq).body
+
+
+@pytest.mark.parametrize("how", ["adapter's words", "profile's prompt", "overheard"])
+def test_it_is_built_once_where_a_place_has_more(
+    place: Place, kit: WorkerKit, model: FakeModel, agents: Path, how: str
+) -> None:
+    if how == "profile's prompt":
+        place = kit.place(PROMPTED)
+    elif how == "adapter's words":
+        place.own_words = "[This is the group Lounge.]"
+    place.ask("the word is granite")
+    if how == "overheard":
+        row = {"role": "user", "content": "somebody says slate", "observed": True}
+        write_down(kit.home, source_fields(place.source()), row)
+    before, seq = built(agents), model.seq
+    turn = Turn(place)
+    turn.expect()
+    wait_until(lambda: len(built(agents)) == len(before) + 1, 60, "no agent was built")
+    turn.say("which word?")
+    turn.finish()
+    assert len(built(agents)) == len(before) + 1
+    asked = model.wait_chat("which word?", after=seq).body
+    said = {"adapter's words": b"Lounge", "profile's prompt": b"minerals", "overheard": b"slate"}
+    assert said[how] in asked
 
 
 def test_a_message_that_is_faster_waits_for_the_agent(

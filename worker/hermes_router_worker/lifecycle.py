@@ -121,7 +121,7 @@ class _Worker:
         if isinstance(first, msg.Job):
             speedups.resume_collector()
             await job.JobWork(runner, self._link, first, self._finish).run()
-        elif first is not None:
+        elif first is not None and not self._finish.is_set():  # else a later worker has the session
             await Session(runner, self._link, first, self._profile, self._finish).run()
 
     async def _build(self, *, imported: float, mcp: bool = True) -> Any:

@@ -131,6 +131,8 @@ class Place:
 
     kit: WorkerKit
     thread: str
+    own_words: str | None = None
+    """What the adapter itself says of the place."""
 
     def say(self, text: str) -> Turn:
         """Send a message to a new worker and return the turn, which goes on."""
@@ -194,7 +196,8 @@ class Turn:
 
     def say(self, text: str, files: Mapping[Path, str] | None = None) -> None:
         """Hand the worker a message."""
-        inbound = inbound_of(self.place.event(text, files or {}))
+        event = self.place.event(text, files or {})
+        inbound = inbound_of(event, channel_prompt=self.place.own_words)
         sent = [self._send_file(path) for path in inbound.files]
         self._send(
             msg.Event(
@@ -212,7 +215,8 @@ class Turn:
 
     def expect(self) -> None:
         """Tell the worker that a message is about to come."""
-        self._send(msg.Expect(source=dict(source_fields(self.place.source()))))
+        source, words = self.place.source(), self.place.own_words
+        self._send(msg.Expect(source=dict(source_fields(source)), channel_prompt=words))
 
     def click(self, prompt: msg.Call, *answer: str, typed: bool = False) -> msg.Resolved:
         """Answer a prompt that the worker showed, as a person would; return the worker's answer.

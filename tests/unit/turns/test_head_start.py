@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace as replace_fields
+from typing import Any
 
 import anyio
 import pytest
@@ -33,6 +33,9 @@ say(msg.Accepted(event=got.id)); say(msg.Handled(event=got.id))
 say(msg.Call(id=1, method=" ".join(heard), args={})); hear()
 say(msg.Idle()); say(msg.Draining())
 """
+
+
+MESSAGE = msg.Expect(source={"chat_id": "1"})
 
 
 class OneReady(WorkerPool):
@@ -79,7 +82,7 @@ class Expecting:
     async def expect(self, scene: Scene | None = None) -> None:
         """Tell the ready worker of a message; return when it is told, or when none is told."""
         tasks = self.dispatcher._tasks
-        task = tasks.start(self.dispatcher.expect(scene or self.scene, QUICK, {"chat_id": "1"}))
+        task = tasks.start(self.dispatcher.expect(scene or self.scene, QUICK, MESSAGE))
         with anyio.fail_after(60):
             while not (self.dispatcher._expected or task.done()):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
@@ -174,7 +177,7 @@ async def test_one_worker_is_told_however_many_parts_come(
 ) -> None:
     await expecting.expect()
     await expecting.pool.fill(profile)
-    await expecting.dispatcher.expect(expecting.scene, QUICK, {})
+    await expecting.dispatcher.expect(expecting.scene, QUICK, MESSAGE)
     assert len(expecting.pool.early) == 1
 
 
@@ -183,34 +186,63 @@ async def test_none_is_told_while_a_turn_of_the_session_runs(
 ) -> None:
     worker("hello(); say(msg.Ready(phases={})); got = event(); say(msg.Accepted(event=got.id))\n")
     turn = await expecting.dispatcher.serve(expecting.scene, EventSender({}, {}), QUICK)
-    await expecting.dispatcher.expect(expecting.scene, QUICK, {})
+    await expecting.dispatcher.expect(expecting.scene, QUICK, MESSAGE)
     assert expecting.pool.early == []
     assert len(expecting.pool.kept) == 1
     await turn.kill()
 
 
-async def test_a_message_that_is_faster_goes_to_another_worker(
-    expecting: Expecting, worker: Use, monkeypatch: pytest.MonkeyPatch
+async def test_a_worker_that_its_message_finds_untold_is_told_by_the_turn_alone(
+    expecting: Expecting,
 ) -> None:
-    monkeypatch.setattr(dispatcher, "_EXPECTED_SECONDS", 1_000.0)
     slow = expecting.post.slow = anyio.Event()
-    telling = asyncio.create_task(expecting.dispatcher.expect(expecting.scene, QUICK, {}))
+    tasks = expecting.dispatcher._tasks
+    telling = tasks.start(expecting.dispatcher.expect(expecting.scene, QUICK, MESSAGE))
     await expecting.post.asked.wait()
     [early] = expecting.pool.early
     expecting.post.slow = None
-    worker("hello(); say(msg.Ready(phases={})); got = event(); say(msg.Accepted(event=got.id))\n")
-    turn = await expecting.dispatcher.serve(expecting.scene, EventSender({}, {}), QUICK)
-    slow.set()
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
+        turn = await expecting.dispatcher.serve(expecting.scene, EventSender({}, {}), QUICK)
+        slow.set()
+        await turn.ended.wait()
         await telling
+    assert turn.pid == early.pid
+    assert expecting.told == ["start event"]
+
+
+async def test_no_turn_begins_while_a_worker_that_was_told_something_else_lives(
+    expecting: Expecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await expecting.expect()
+    [early] = expecting.pool.early
+    expecting.post.anywhere = True
+    seen = []
+    start = expecting.pool.start
+
+    async def started(*args: Any) -> WorkerProcess:
+        seen.append(early.ended)
+        return await start(*args)
+
+    monkeypatch.setattr(expecting.pool, "start", started)
+    turn = await expecting.say()
     assert turn.pid != early.pid
+    assert seen == [True]
+
+
+async def test_none_is_told_while_all_places_are_taken(expecting: Expecting, worker: Use) -> None:
+    worker("hello(); say(msg.Ready(phases={})); got = event(); say(msg.Accepted(event=got.id))\n")
+    narrow = replace(QUICK, limits=replace(QUICK.limits, concurrent_turns=1))
+    other = Scene(expecting.scene.profile, key="agent:main:telegram:group:1:7")
+    turn = await expecting.dispatcher.serve(other, EventSender({}, {}), narrow)
+    await expecting.dispatcher.expect(expecting.scene, narrow, MESSAGE)
     assert expecting.pool.early == []
+    assert len(expecting.pool.kept) == 1
     await turn.kill()
 
 
 async def test_none_is_told_once_the_gateway_stops(expecting: Expecting) -> None:
     await expecting.dispatcher.close("the gateway stops")
-    await expecting.dispatcher.expect(expecting.scene, QUICK, {})
+    await expecting.dispatcher.expect(expecting.scene, QUICK, MESSAGE)
     assert expecting.pool.early == []
     for worker in expecting.pool.kept:
         await worker.end()

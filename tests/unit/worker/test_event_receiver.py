@@ -13,11 +13,20 @@ import pytest
 from hermes_router.protocol import messages as msg
 from hermes_router_worker.hermes.features import idle_agent, wakeups
 from hermes_router_worker.hermes.session import continuation
-from hermes_router_worker.session import event_receiver
+from hermes_router_worker.session import channel_context, event_receiver
 from hermes_router_worker.session.event_receiver import EventReceiver
 
 Prepare = Callable[[str], Awaitable[None]]
 Handing = Callable[[Prepare], tuple[EventReceiver, list[str]]]
+
+
+class Words(str):
+    """An event that is only its text."""
+
+    __slots__ = ()
+
+    def get_command(self) -> str | None:
+        return self[1:] if self.startswith("/") else None
 
 
 class FullPipe:
@@ -56,6 +65,7 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
         SimpleNamespace(gateway_runner=None),
         cast("Any", None),
         cast("Any", None),
+        adopt=list,
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )
@@ -84,6 +94,7 @@ def handing(monkeypatch: pytest.MonkeyPatch) -> Handing:
             SimpleNamespace(gateway_runner=None, handle_message=handle_message),
             cast("Any", None),
             cast("Any", None),
+            adopt=list,
             changed=asyncio.Event(),
             finish=asyncio.Event(),
         )
@@ -106,13 +117,15 @@ async def test_no_turn_begins_while_a_command_has_the_sessions_agent_built(
     receiver, handled = handing(prepare)
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(receiver._hand_over, "/btw", "event 1")
+            tasks.start_soon(receiver._hand_over, Words("/btw"), "event 1")
             await builds.wait()
-            tasks.start_soon(receiver._hand_over, "a message", "event 2")
+            tasks.start_soon(receiver._hand_over, Words("a message"), "event 2")
             await anyio.wait_all_tasks_blocked()
             assert handled == []
+            await receiver._hand_over(Words("/stop"), "event 3")
+            assert handled == ["/stop"]
             built.set()
-    assert handled == ["/btw", "a message"]
+    assert handled == ["/stop", "/btw", "a message"]
 
 
 async def test_a_message_is_handled_where_its_preparation_fails(
@@ -122,7 +135,56 @@ async def test_a_message_is_handled_where_its_preparation_fails(
         raise ValueError("no agent can be built")
 
     receiver, handled = handing(prepare)
-    await receiver._hand_over("a message", "event 1")
+    await receiver._hand_over(Words("a message"), "event 1")
     assert handled == ["a message"]
     assert "event 1 is handled without its preparation" in caplog.text
     assert "no agent can be built" in caplog.text
+
+
+async def test_a_message_does_not_wait_long_for_an_agent_that_is_built_in_advance(
+    handing: Handing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def prepare(_event: str) -> None:
+        pass
+
+    async def build(*_args: object) -> None:
+        await asyncio.Event().wait()
+
+    receiver, handled = handing(prepare)
+    monkeypatch.setattr(idle_agent, "build", build)
+    monkeypatch.setattr(event_receiver, "build_source", lambda fields: fields)
+    monkeypatch.setattr(channel_context, "apply_profile_settings", lambda _runner, _event: None)
+    monkeypatch.setattr(event_receiver, "_EXPECT_SECONDS", 0.05)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receiver._expect, msg.Expect(source={}))
+            await anyio.wait_all_tasks_blocked()
+            await receiver._hand_over(Words("a message"), "event 1")
+    assert handled == ["a message"]
+    assert "was not built in 0.05 s" in caplog.text
+
+
+async def test_what_an_earlier_worker_left_is_adopted_once_and_with_a_message_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    adopted: list[int] = []
+    monkeypatch.setattr(event_receiver, "build_source", lambda fields: fields)
+    receiver = EventReceiver(
+        cast("Any", SimpleNamespace(send=_sent)),
+        SimpleNamespace(gateway_runner=None),
+        cast("Any", None),
+        cast("Any", None),
+        adopt=lambda: adopted.append(1),
+        changed=asyncio.Event(),
+        finish=asyncio.Event(),
+    )
+    assert adopted == []
+    for number in (1, 2):
+        wake = msg.Event(id=number, wake=True, fields={}, source={}, files=[])
+        await receiver._accept(wake, cast("Any", None))
+        assert adopted == [1]
+    receiver.open = False
+
+
+async def _sent(_message: msg.Message) -> None:
+    pass

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from hermes_router.protocol import messages as msg
@@ -23,14 +24,18 @@ from hermes_router_worker.startup.gateway_rules import note_refusal
 
 logger = logging.getLogger(__name__)
 
+#: Seconds for which a message waits for the agent that is built for it; then Hermes builds one.
+_EXPECT_SECONDS = 5.0
+
 
 class EventReceiver:
     """Receives the messages of one session, and has the adapter handle them.
 
-    ``changed`` is set whenever a message has been handled, ``finish`` when the worker must end.
-    While ``open`` is false, messages are refused: the gateway keeps them for the next worker.
-    ``resumes`` says that the gateway stops, and that the next gateway continues what is
-    interrupted.
+    ``adopt`` takes over what an earlier worker of the session left. It is called once, with the
+    first message: a worker that only expects one may end without it. ``changed`` is set whenever a
+    message has been handled, ``finish`` when the worker must end. While ``open`` is false, messages
+    are refused: the gateway keeps them for the next worker. ``resumes`` says that the gateway
+    stops, and that the next gateway continues what is interrupted.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class EventReceiver:
         runs: Runs,
         progress: Progress,
         *,
+        adopt: Callable[[], object],
         changed: asyncio.Event,
         finish: asyncio.Event,
     ) -> None:
@@ -47,6 +53,7 @@ class EventReceiver:
         self._adapter = adapter
         self._runs = runs
         self._progress = progress
+        self._adopt = [adopt]
         self._changed = changed
         self._finish = finish
         self.open = True
@@ -76,6 +83,9 @@ class EventReceiver:
                 elif isinstance(message, msg.Event):
                     await self._take(message, attachments)
                 elif isinstance(message, msg.Expect):
+                    channel_context.take_overheard(
+                        self._adapter.gateway_runner, build_source(message.source)
+                    )
                     self._keep(self._expect(message))
                 elif isinstance(message, msg.Resolve):
                     self._begin(self._resolve(message))
@@ -111,6 +121,8 @@ class EventReceiver:
         if not self.open or self._finish.is_set():
             await self._link.send(msg.Refused(event=message.id))
             return
+        while self._adopt:
+            self._adopt.pop()()
         if message.wake:
             await self._link.send(msg.Accepted(event=message.id))
             self._begin(self._wake(message))
@@ -138,11 +150,19 @@ class EventReceiver:
         task.add_done_callback(self._tasks.discard)
 
     async def _expect(self, message: msg.Expect) -> None:
-        """Build the session's agent; an event that comes meanwhile waits for it."""
+        """Build the session's agent; a message that comes meanwhile waits for it, for a while."""
+        runner = self._adapter.gateway_runner
+        place = SimpleNamespace(
+            source=build_source(message.source), channel_prompt=message.channel_prompt
+        )
         async with self._preparing:
             try:
-                await idle_agent.build(self._adapter.gateway_runner, build_source(message.source))
-                await idle_agent.begin_relay()
+                channel_context.apply_profile_settings(runner, place)
+                async with asyncio.timeout(_EXPECT_SECONDS):
+                    await idle_agent.build(runner, place.source, place.channel_prompt)
+                    await idle_agent.begin_relay()
+            except TimeoutError:
+                logger.warning("the session's agent was not built in %g s", _EXPECT_SECONDS)
             except Exception:
                 logger.exception("a message is not prepared for")
 
@@ -177,6 +197,8 @@ class EventReceiver:
         try:
             if sticker is not None:
                 await stickers.describe(event, sticker)
+            if event.get_command() and not idle_agent.used_by(event):
+                return  # /stop, for one, must not wait
             async with self._preparing:  # no turn begins while its session's agent is built
                 await idle_agent.prepare(self._adapter.gateway_runner, event)
         except Exception:
@@ -186,6 +208,8 @@ class EventReceiver:
         """Have Hermes begin the session's recurring prompts that are due."""
         try:
             source = build_source(message.source)
+            async with self._preparing:
+                pass
             await wakeups.fire(self._adapter.gateway_runner, source)
         except Exception:
             logger.exception("the session's recurring prompts could not be checked")

@@ -70,7 +70,7 @@ class Session:
         self._transport = Gateway(link, self._loop)
         engine.install(self._transport, start.delivery_scope)
         self._background = Background(runner)
-        session_wiring.attach(runner, self._adapter, session_key=start.session_key)
+        session_wiring.attach(runner, self._adapter)
         self._memory = session_state.attach(runner, self._adapter, start.session_key)
         self._progress.attach(self._adapter)
         follow_streams()
@@ -83,7 +83,13 @@ class Session:
         wrap_message_handler(runner, self._adapter, name_failures)
         self._owed = Activity(runner, self._adapter, runs, self._background)
         self._receiver = EventReceiver(
-            link, self._adapter, runs, self._progress, changed=self._changed, finish=finish
+            link,
+            self._adapter,
+            runs,
+            self._progress,
+            adopt=partial(session_wiring.adopt_session, runner, start.session_key),
+            changed=self._changed,
+            finish=finish,
         )
 
     async def run(self) -> None:

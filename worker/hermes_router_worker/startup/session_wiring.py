@@ -38,10 +38,10 @@ def review_at_once() -> None:
     replacements.DEFER_REVIEW.replace(lambda _defer: lambda *_args, **_kwargs: False)
 
 
-def attach(runner: Any, adapter: Any, *, session_key: str | None = None) -> None:
+def attach(runner: Any, adapter: Any) -> None:
     """Wire the pipe adapter into the runner; call it in the running loop, before the first event.
 
-    With ``session_key``, what an earlier worker of the session left is taken over too.
+    What an earlier worker of the session left is for :func:`adopt_session`.
     """
     wiring.wire_adapter(runner, adapter)
     refresh_voice_modes(runner)
@@ -52,5 +52,3 @@ def attach(runner: Any, adapter: Any, *, session_key: str | None = None) -> None
     hand_over_at_reset(runner)
     review_at_once()
     wiring.start_async_delegation_watcher(runner)
-    if session_key:
-        adopt_session(runner, session_key)

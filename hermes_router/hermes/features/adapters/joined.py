@@ -27,7 +27,7 @@ class JoinedMessages:
     """
 
     def __init__(
-        self, ledger: Ledger, routed: Callable[[Any], bool], expects: Callable[[Any], None]
+        self, ledger: Ledger, routed: Callable[[Any], bool], expects: Callable[[Any], object]
     ) -> None:
         self._ledger = ledger
         self._routed = routed

@@ -29,14 +29,25 @@ class _Built(Exception):
 async def prepare(runner: Any, event: Any) -> None:
     """Have Hermes build the session's agent if the event is ``/btw``, ``/refine`` or ``/review``.
 
-    If it fails, Hermes answers the command as after a restart.
+    The agent then has what a turn leaves in it. If it fails, Hermes answers the command as after a
+    restart.
     """
-    if event.get_command() in _COMMANDS:
-        await build(runner, event.source)
+    if used_by(event):
+        await build(runner, event.source, event.channel_prompt, after_turn=True)
 
 
-async def build(runner: Any, source: Any) -> None:
-    """Have Hermes build the agent of a session, and keep it as after a turn.
+def used_by(event: Any) -> bool:
+    """Return True if the event is a command that uses the session's agent without a turn."""
+    return event.get_command() in _COMMANDS
+
+
+async def build(
+    runner: Any, source: Any, channel_prompt: str | None, *, after_turn: bool = False
+) -> None:
+    """Have Hermes build the agent of a session, and keep it for the session's next turn.
+
+    ``channel_prompt`` is the one of the message to come. With ``after_turn`` the agent also has
+    what a turn leaves in it.
 
     That is not done if the session had no turn yet, is about to be replaced, or has an agent in
     this process. A failure is logged: the turn will build an agent, or report the error.
@@ -53,7 +64,9 @@ async def build(runner: Any, source: Any) -> None:
     if not history:
         return
     try:
-        await _build(runner, source, key, entry, history)
+        agent, turn = await _build(runner, source, key, entry, history, channel_prompt)
+        if after_turn:
+            _finish(agent, turn, history)
     except Exception:  # boundary: Hermes reads people's configuration to build an agent
         logger.warning("the session's agent could not be built in advance", exc_info=True)
 
@@ -64,11 +77,14 @@ async def begin_relay() -> None:
         relay = importlib.import_module("agent.relay_runtime")
     except ImportError:  # before 0.21
         return
-    await asyncio.to_thread(relay.HOST_REGISTRY.for_profile)
+    if (hosts := getattr(relay, "HOST_REGISTRY", None)) is not None:
+        await asyncio.to_thread(hosts.for_profile)
 
 
-async def _build(runner: Any, source: Any, key: str, entry: Any, history: list[Any]) -> None:
-    """Have Hermes build the agent; it puts the agent where the command looks for it."""
+async def _build(
+    runner: Any, source: Any, key: str, entry: Any, history: list[Any], channel_prompt: str | None
+) -> tuple[Any, Any]:
+    """Have Hermes build the agent and keep it; return the agent and the turn that was not begun."""
     display = runner._run_agent_display_settings(source)
     context, turn, _ = runner._run_agent_build_turn_context(
         display,
@@ -80,13 +96,15 @@ async def _build(runner: Any, source: Any, key: str, entry: Any, history: list[A
         session_id=entry.session_id,
         history=history,
         context_prompt=_session_prompt(runner, source, entry),
+        channel_prompt=channel_prompt,
     )
     runner._run_agent_bind_turn_wiring(context, turn, source, None, False)  # noqa: FBT003 - Hermes's
     turn._wire_turn_agent_callbacks = _stop
     try:
         await runner._run_in_executor_with_context(turn.run_sync)
     except _Built as built:
-        _finish(built.agent, turn, history)
+        return built.agent, turn
+    raise RuntimeError("Hermes began a turn without the step that follows the agent")
 
 
 def _session_prompt(runner: Any, source: Any, entry: Any) -> str:
