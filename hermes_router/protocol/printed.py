@@ -14,12 +14,24 @@ from datetime import UTC, datetime
 #: Written where a line belongs to no turn yet.
 NO_TURN = "-"
 
+#: A longer line is written in pieces.
+_LINE_BYTES = 16 * 1024
+
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 
 
 def now() -> str:
     """Return the time as in a worker log: ISO 8601 with milliseconds and the local offset."""
     return datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
+
+
+def whole_lines(data: bytes) -> tuple[bytes, bytes]:
+    """Return what of ``data`` can be written, without its last newline, and the rest.
+
+    The rest is a line whose end is not there yet. It is empty if that line is too long already.
+    """
+    lines, _newline, rest = data.rpartition(b"\n")
+    return (data, b"") if len(rest) > _LINE_BYTES else (lines, rest)
 
 
 def printed_lines(data: bytes, turn: str, *, as_json: bool) -> bytes:

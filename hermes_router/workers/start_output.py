@@ -15,7 +15,7 @@ from typing import Self
 
 import anyio
 
-from hermes_router.protocol.printed import printed_lines
+from hermes_router.protocol.printed import printed_lines, whole_lines
 from hermes_router.tasks import BackgroundTasks
 
 #: At most so many bytes are passed on at once, and at least so many seconds lie between two times.
@@ -27,9 +27,6 @@ _PAUSE_FACTOR = 9
 
 #: Maximum number of bytes a second that are written into the log.
 _BYTES_PER_SECOND = 4_000_000
-
-#: A longer line is written in pieces.
-_LINE_BYTES = 16 * 1024
 
 _tasks = BackgroundTasks("hermes-router: what a process printed could not be passed on")
 
@@ -92,10 +89,8 @@ class StartOutput:
     def _write(self, log: int, data: bytes) -> tuple[int, bytes]:
         """Write the whole lines of ``data`` into the log; return how many bytes, and the rest."""
         written = 0
-        lines, newline, rest = data.rpartition(b"\n")
-        if len(rest) > _LINE_BYTES:
-            lines, newline, rest = data, b"\n", b""
-        if newline:
+        lines, rest = whole_lines(data)
+        if lines:
             shown = printed_lines(lines, self.turn, as_json=self._as_json)
             with contextlib.suppress(OSError):  # the disk is full: there is nobody to tell
                 while written < len(shown):

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 
-from hermes_router.protocol.printed import NO_TURN, json_line, now, printed_lines
+from hermes_router.protocol.printed import NO_TURN, json_line, now, printed_lines, whole_lines
 
 _READ_BYTES = 64 * 1024
-#: A longer line is written in pieces.
-_LINE_BYTES = 16 * 1024
 #: Reads per look, so that a flood of output does not keep the supervisor from its other duties.
 _READS = 16
 
@@ -77,13 +75,8 @@ class LogPipe:
     def _take(self, data: bytes) -> None:
         room = max(0, self._limit - self.count) if self._limit else len(data)
         self.count += len(data)
-        lines, newline, rest = (self._begun + data[:room]).rpartition(b"\n")
-        if newline:
-            self._write(lines)
-        self._begun = rest
-        if len(rest) > _LINE_BYTES:
-            self._write(rest)
-            self._begun = b""
+        lines, self._begun = whole_lines(self._begun + data[:room])
+        self._write(lines)
 
     def _write(self, data: bytes) -> None:
         if data:
