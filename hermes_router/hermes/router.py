@@ -53,6 +53,7 @@ from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles import model
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.commands import GATEWAY_COMMANDS
+from hermes_router.state import known_conversations
 from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.known_conversations import KnownConversations
 from hermes_router.state.ledger import Entry, Ledger
@@ -89,7 +90,7 @@ class GatewayRouter:
         own_code.use(self._code)
         initial = self._initial = model.initial_environment(home)
         self._workers = WorkerPool(initial, budget=0)
-        self._seen = KnownConversations(home / "hermes-router" / "conversations.json")
+        self._seen = KnownConversations(known_conversations.file_of(home))
         self._kanban = Kanban(
             lambda: self._watcher.snapshot, root=self._root, initial=initial, seen=self._seen
         )

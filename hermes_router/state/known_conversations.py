@@ -31,6 +31,11 @@ class KnownConversation(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
 
 
+def file_of(home: Path) -> Path:
+    """Return the file in which the gateway with this home remembers conversations."""
+    return home / "hermes-router" / "conversations.json"
+
+
 class KnownConversations:
     """The places in which each profile has answered, stored in ``file``; the first answered first.
 
