@@ -18,6 +18,12 @@ import pytest
 import yaml
 
 from hermes_router.cli.setup.plugin_names import plugin_lists
+from hermes_router.routing.table import Place
+from hermes_router.state.known_conversations import (
+    KnownConversation,
+    KnownConversations,
+    file_of,
+)
 from tests.cli.conftest import CHAT, Installation
 
 NEW = f"telegram:{CHAT}:9"
@@ -76,9 +82,29 @@ def test_it_lists_what_hermes_has_seen(seen: Installation) -> None:
     assert "Ca\\x0areer" in seen.run("init", "--list").out
 
 
+def test_it_lists_what_only_a_routed_profile_has_seen(seen: Installation) -> None:
+    known = KnownConversations(file_of(seen.home))
+    places = {
+        "Ours / music": Place("telegram", CHAT, "12", user_id="5550001"),
+        "another name of topic 9": Place("telegram", CHAT, "9"),
+        "to a bot of its own": Place("telegram", "700000002", bot="finance"),
+    }
+    for name, place in places.items():
+        known.note("finance", KnownConversation(place=place, name=name, kind="forum"))
+    assert listed(seen) == [
+        ("discord:444", "plans", "-"),
+        (f"telegram:{CHAT}:general", "Ours", "finance"),
+        (NEW, "Ours / Ca\nreer", "finance"),
+        (f"telegram:{CHAT}:12", "Ours / music", "finance"),
+        ("telegram:700000001", "Ada", "-"),
+    ]
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"platforms": {"telegram": [3, {}]}}'])
 def test_files_of_another_shape_add_nothing(seen: Installation, content: bytes) -> None:
-    for name in ("channel_directory.json", "sessions/sessions.json", "state.db"):
+    file_of(seen.home).parent.mkdir(exist_ok=True)
+    names = ("channel_directory.json", "sessions/sessions.json", "state.db")
+    for name in (*names, file_of(seen.home)):
         (seen.home / name).write_bytes(content)
     assert listed(seen) == []
     assert "no conversation yet" in seen.run("init", "--list").out

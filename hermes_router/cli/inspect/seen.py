@@ -2,7 +2,9 @@
 
 Hermes writes a conversation down with its session, in ``state.db`` (older versions:
 ``sessions.json``). Every few minutes it also writes ``channel_directory.json``, which includes
-channels without any message. A file that is missing, locked or has another layout adds nothing.
+channels without any message. The sessions of a routed conversation are in its profile's home; the
+router remembers it in ``conversations.json``. A file that is missing, locked or has another layout
+adds nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +18,17 @@ from typing import Any
 import msgspec
 
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place
+from hermes_router.state import known_conversations
+from hermes_router.state.known_conversations import KnownConversation
 
 _LOCK_SECONDS = 2.0
 _QUERY = """
 SELECT source, chat_id, thread_id, chat_type, display_name, origin_json FROM sessions
 WHERE session_key IS NOT NULL AND chat_id IS NOT NULL ORDER BY started_at DESC LIMIT 5000
 """
+
+#: What the router's file holds: profile to conversations.
+_Known = dict[str, list[KnownConversation]]
 
 
 class SeenConversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +42,8 @@ class SeenConversation(msgspec.Struct, frozen=True, kw_only=True):
 def conversations(home: Path) -> list[SeenConversation]:
     """Return each conversation once, in the order of platform, chat and thread."""
     found: dict[Place, SeenConversation] = {}
-    for seen in (*_of_sessions(home), *_of_session_file(home), *_of_directory(home)):
+    of_hermes = (*_of_sessions(home), *_of_session_file(home), *_of_directory(home))
+    for seen in (*of_hermes, *_of_router(home)):
         known = found.get(seen.place)
         if known is None or not known.name:
             found[seen.place] = seen
@@ -79,6 +87,18 @@ def _of_directory(home: Path) -> Iterator[SeenConversation]:
                 told = {"chat_name": channel.get("name"), "thread_id": channel.get("thread_id")}
                 told["chat_id"] = _without(channel.get("id"), channel.get("thread_id"))
                 yield from _seen(str(platform), told, str(channel.get("type") or ""))
+
+
+def _of_router(home: Path) -> Iterator[SeenConversation]:
+    """Yield the conversations of the gateway's own bot that routed profiles have served."""
+    text = _read(known_conversations.file_of(home))
+    with contextlib.suppress(msgspec.DecodeError):
+        for known in msgspec.json.decode(text or b"{}", type=_Known).values():
+            for each in known:
+                if each.place.bot is None:
+                    told = {"chat_id": each.place.chat_id, "thread_id": each.place.thread_id}
+                    told["chat_name"] = each.name
+                    yield from _seen(each.place.platform, told, each.kind)
 
 
 def _without(ident: Any, thread: Any) -> str:
