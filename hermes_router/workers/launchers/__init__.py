@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hermes_router.config.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol.printed import NO_TURN
 from hermes_router.workers import own_code
-from hermes_router.workers.start_output import StartOutput
+
+if TYPE_CHECKING:
+    from hermes_router.workers.start_output import StartOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class LaunchSpec:
 
     def start_output(self) -> StartOutput:
         """Return what passes on the output of the process until its supervisor runs."""
+        from hermes_router.workers.start_output import StartOutput  # noqa: PLC0415 - keeps commands fast
+
         return StartOutput(self.log, self.turn, as_json=self.as_json)
 
 
