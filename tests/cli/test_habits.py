@@ -170,6 +170,23 @@ def _on_a_terminal(
     return b"".join(read).decode()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "whole"),
+    [
+        (("turns",), "  hermes-router test-route PLACE"),
+        (("logs",), "no matching entries; a running gateway writes the logs: hermes gateway run"),
+        (("init", "--list"), "again"),
+        (("test-route", PLACE), "answered by a worker of profile career"),
+    ],
+)
+def test_what_is_said_in_words_fits_a_terminal_and_commands_stay_whole(
+    installation: Installation, arguments: tuple[str, ...], whole: str
+) -> None:
+    shown = _on_a_terminal(installation, *arguments, columns=80, NO_COLOR="1").splitlines()
+    assert whole in shown
+    assert not [line for line in shown if len(line) > 80 and " " in line.strip()]
+
+
 def test_colours_are_for_terminals_and_off_with_no_color(installation: Installation) -> None:
     assert "\x1b[1m" in _on_a_terminal(installation, "test-route", PLACE)
     assert "\x1b" not in _on_a_terminal(installation, "test-route", PLACE, NO_COLOR="1")

@@ -31,7 +31,7 @@ from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
 from hermes_router.cli.terminal import choose
 from hermes_router.cli.terminal.choose import CannotAsk
-from hermes_router.cli.terminal.output import counted, say, say_json, say_table, tip
+from hermes_router.cli.terminal.output import counted, say, say_json, say_prose, say_table, tip
 from hermes_router.profiles.model import PROFILE_NAME
 from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.relay.delivery_policy import spelled
@@ -179,7 +179,10 @@ def _list(
     if rows:
         say_table(("PLACE", "KIND", "NAME", "ANSWERED BY"), rows)
     else:
-        say("Hermes has seen no conversation yet: write a message to the bot, then run this again")
+        empty = (
+            "Hermes has seen no conversation yet: write a message to the bot, then run this again"
+        )
+        say_prose("", empty)
     if not options.list:
         tip(
             "there is no terminal to ask on; use options: "

@@ -16,7 +16,15 @@ from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.status import NEGATIVE, OK
 from hermes_router.cli.terminal import columns, moments
-from hermes_router.cli.terminal.output import clean, flush, is_terminal, paint, say, tip, write
+from hermes_router.cli.terminal.output import (
+    clean,
+    flush,
+    is_terminal,
+    paint,
+    say_command,
+    tip,
+    write,
+)
 from hermes_router.hermes.compat.secrets import hider
 from hermes_router.observe.log_files import Follower, LogFile, log_files, read
 from hermes_router.observe.log_lines import LEVELS, Entry
@@ -280,7 +288,7 @@ def _say_nothing(home: GatewayHome, options: argparse.Namespace) -> int:
     if options.turn is None:
         if not options.json:
             run = home.hermes("gateway run")
-            say(f"no matching entries; a running gateway writes the logs: {run}")
+            say_command("no matching entries; a running gateway writes the logs:", run)
         return OK
     turns = home.router("turns")
     tip(f"no log has an entry of turn {options.turn}; to list the turns: {turns}")

@@ -9,7 +9,7 @@ from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
 from hermes_router.cli.status import OK
 from hermes_router.cli.terminal import moments, tables
-from hermes_router.cli.terminal.output import say, say_json
+from hermes_router.cli.terminal.output import say_command, say_json
 from hermes_router.observe import records
 from hermes_router.turns.story import TurnReport
 
@@ -129,13 +129,17 @@ def _say_nothing(home: GatewayHome, options: argparse.Namespace, *, recorded: bo
     if recorded:
         of_profile = f" --profile {options.profile}" if options.profile else ""
         command = home.router(f"turns{of_profile}")
-        say(f"no recorded turn matches {_filters(options)}; to list the last turns: {command}")
+        say_command(
+            f"no recorded turn matches {_filters(options)}; to list the last turns:", command
+        )
     elif options.profile:
         command = home.router("routes")
-        say(f"no message was routed to {options.profile!r} yet; to see the routes: {command}")
+        say_command(
+            f"no message was routed to {options.profile!r} yet; to see the routes:", command
+        )
     else:
         command = home.router("test-route PLACE")
-        say(f"no message was routed yet; to see who would answer one: {command}")
+        say_command("no message was routed yet; to see who would answer one:", command)
 
 
 def _filters(options: argparse.Namespace) -> str:

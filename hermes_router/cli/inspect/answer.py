@@ -226,7 +226,8 @@ class Answer:
         if match is not None:
             via = ", matched by its parent chat" if match.via_parent else ""
             where = f"{match.route.where} ({match.route.path})"
-            say_fields([("route", f"{match.route.label} -> {match.route.profile}{via}, {where}")])
+            by = f"{match.route.label} -> {match.route.profile}{via}, {where}"
+            say_fields([("route", by)], prose=True)
             return
         say_fields([("no route", f"unmatched: {self.unmatched_policy}")])
         platforms = {route.platform for route in self.loaded.in_force().table.routes}

@@ -122,6 +122,19 @@ def say_prose(head: str, prose: str) -> None:
         write(line)
 
 
+def say_command(prose: str, command: str) -> None:
+    """Write words for people and the command that they announce.
+
+    On a terminal without room for both, the command is a line of its own, so that it stays whole.
+    """
+    whole = f"{prose} {command}"
+    if not is_terminal(sys.stdout) or _width(whole) <= columns.room():
+        say(whole)
+        return
+    say_prose("", prose)
+    say(f"  {command}")
+
+
 def say_fields(
     fields: Iterable[tuple[str, str]], indent: str = "  ", *, prose: bool = False
 ) -> None:
