@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import pty
-import re
-import select
 import sqlite3
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,9 +19,9 @@ from hermes_router.state.known_conversations import (
     file_of,
 )
 from tests.cli.conftest import CHAT, Installation
+from tests.kit.outside.terminal import DOWN, ENTER, UP, pressed
 
 NEW = f"telegram:{CHAT}:9"
-UP, DOWN, ENTER = "\x1b[A", "\x1b[B", "\r"
 
 
 @pytest.fixture
@@ -241,46 +235,8 @@ def test_a_profile_that_is_made_has_no_router_of_its_own(seen: Installation) -> 
 
 def on_a_terminal(installation: Installation, keys: list[tuple[str, str]], *options: str) -> str:
     """Run `init` on a terminal of its own; press keys when words are shown. Return all output."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hermes_router.cli", "init", *options],
-        env=installation.environ(TERM="xterm", COLUMNS="120", PROMPT_TOOLKIT_NO_CPR="1"),
-        cwd=installation.base,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
-    shown, rest = "", ""
-    try:
-        for words, pressed in [*keys, ("", "")]:
-            rest = _read_until(master, rest, words) if words else rest
-            shown += rest
-            rest = ""
-            os.write(master, pressed.encode())
-        shown += _read_until(master, "", None)
-        process.wait(100)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
-
-
-def _read_until(master: int, rest: str, words: str | None) -> str:
-    deadline = time.monotonic() + 100
-    while words is None or words not in rest:
-        ready, _, _ = select.select([master], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            raise TimeoutError(f"{words!r} is not in {rest!r}")
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # the program has closed its terminal
-            return rest
-        if not part:
-            return rest
-        rest += part.decode(errors="replace")
-    return rest
+    command = [sys.executable, "-m", "hermes_router.cli", "init", *options]
+    return pressed(command, installation.environ(), installation.base, keys)
 
 
 def test_a_person_chooses_with_arrows_and_enter(seen: Installation) -> None:
