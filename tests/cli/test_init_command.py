@@ -290,6 +290,20 @@ def test_a_person_has_a_new_profile_made_with_arrows_and_enter(seen: Installatio
     assert seen.config.read_text() == before
 
 
+def test_a_profile_that_create_names_is_offered_on_the_terminal(seen: Installation) -> None:
+    shown = on_a_terminal(
+        seen,
+        [
+            ("Which conversation?", DOWN * 2 + ENTER),
+            ("kid", DOWN + ENTER),  # below finance, which answers there now
+            ("Done: 1 to change", DOWN * 4 + ENTER),
+        ],
+        *("--create", "kid", "--create", "career"),
+    )
+    assert shown.count("created the profile") == 1, shown
+    assert f"{NEW} is routed to kid" in shown
+
+
 def test_a_person_who_leaves_changes_nothing(seen: Installation) -> None:
     before = seen.config.read_bytes()
     on_a_terminal(seen, [("Which conversation?", "\x03")])

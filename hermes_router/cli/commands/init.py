@@ -110,8 +110,7 @@ def run(options: argparse.Namespace) -> int:
     mapping = _mapping(options.map)
     _want_profiles(home, mapping, options.create)
     if not options.map and choose.can_ask():
-        mapping, asked = _ask(home, conversations)
-        options.create += asked
+        mapping, options.create = _ask(home, conversations, options.create)
     if options.dry_run:
         say(first_routes.written(home, before, mapping, conversations).removesuffix("\n"))
         return OK
@@ -120,9 +119,11 @@ def run(options: argparse.Namespace) -> int:
     return _carry_out(home, before, new, mapping, created)
 
 
-def _ask(home: GatewayHome, conversations: list[SeenConversation]) -> tuple[Mapping, list[str]]:
+def _ask(
+    home: GatewayHome, conversations: list[SeenConversation], create: list[str]
+) -> tuple[Mapping, list[str]]:
     try:
-        return first_routes.ask(home, conversations)
+        return first_routes.ask(home, conversations, create)
     except CannotAsk as error:
         hint = f"use options instead: {home.router('init --map PLACE=PROFILE')}"
         raise CommandError(str(error), hint=hint) from error

@@ -50,10 +50,13 @@ def route_at(config: RouterConfig, place: Place) -> Route | None:
     return None
 
 
-def ask(home: GatewayHome, conversations: Sequence[SeenConversation]) -> tuple[Mapping, list[str]]:
+def ask(
+    home: GatewayHome, conversations: Sequence[SeenConversation], create: Sequence[str] = ()
+) -> tuple[Mapping, list[str]]:
     """Let a person choose which profile answers in which conversation; write nothing.
 
-    Returns the choices that differ from the routes, and the names of profiles to create.
+    Returns the choices that differ from the routes, and the names of profiles to create: those in
+    ``create``, which are offered from the beginning, and those that the person wants.
 
     Raises:
         CommandError: Hermes has seen no conversation yet.
@@ -64,7 +67,7 @@ def ask(home: GatewayHome, conversations: Sequence[SeenConversation]) -> tuple[M
         raise CommandError("Hermes has seen no conversation yet", hint=hint, status=NEGATIVE)
     config = loading.load(str(home.path), offline=True).in_force()
     mapping: Mapping = {}
-    new: list[str] = []
+    new = list(create)
     while True:
         labels = [(seen.place, _label(seen, config, mapping)) for seen in conversations]
         end = f"Done: {len(mapping)} to change" if mapping else "Done: no changes"
@@ -84,7 +87,7 @@ def _label(seen: SeenConversation, config: RouterConfig, mapping: Mapping) -> st
 
 
 def _ask_profile(home: GatewayHome, new: list[str], now: str) -> str:
-    names = [*model.names(home.root), *new]
+    names = list(dict.fromkeys([*model.names(home.root), *new]))
     options = [*((name, name) for name in names), (_NEW, "a new profile"), (NOBODY, "no route")]
     default = now if now in names else NOBODY
     chosen = choose.one_of("Which profile answers there?", options, default)

@@ -10,11 +10,14 @@ import pytest
 
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, UNROUTED
 from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway, HermesRoot
+from tests.kit.outside.terminal import DOWN, ENTER, UP, pressed
+
+INIT = (sys.executable, "-m", "hermes_router.cli", "init")
 
 
 def init(root: HermesRoot, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "hermes_router.cli", "init", *arguments],
+        [*INIT, *arguments],
         env=root.gateway_environ(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -42,8 +45,16 @@ def test_from_a_bot_that_answers_to_a_routed_conversation(
             assert "default" in said(telegram, "/profile", topic)
             said(telegram, "hello", topic)
         assert place in init(root, "--list").stdout
-        done = init(root, "--create", "career", "--map", f"{place}=career")
-        assert f"{place} is routed to career" in done.stdout, done.stderr
+        keys = [
+            ("Which conversation?", ENTER),
+            ("a new profile", UP + ENTER),  # above no route, which is so now
+            ("Its name", "career" + ENTER),
+            ("Done: 1 to change", DOWN * 2 + ENTER),
+        ]
+        shown = pressed(INIT, root.gateway_environ(), tmp_path, keys)
+        assert "created the profile career, with the model and key of" in shown
+        assert f"{place} is routed to career" in shown
+        assert "a gateway loads plugins only when it starts: " in shown
         gateway.restart()
         assert "career" in said(telegram, "/profile", CAREER)
         assert "echo: are you there" in said(telegram, "are you there?", CAREER)
