@@ -174,7 +174,7 @@ def _on_a_terminal(
     ("arguments", "whole"),
     [
         (("turns",), "  hermes-router test-route PLACE"),
-        (("logs",), "no matching entries; a running gateway writes the logs: hermes gateway run"),
+        (("logs",), "no entries yet; a running gateway writes the logs: hermes gateway run"),
         (("init", "--list"), "again"),
         (("test-route", PLACE), "answered by a worker of profile career"),
     ],

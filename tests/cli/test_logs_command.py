@@ -168,6 +168,30 @@ def test_a_level_leaves_out_what_is_lower(
     assert sorted(texts(installation, "--level", level)) == sorted(expected)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "no entries yet; a running gateway writes the logs: hermes gateway run"),
+        (
+            ("--level", "error"),
+            "no entry matches --level; to see the last ones: hermes-router logs",
+        ),
+        (
+            ("career", "--since", "1h", "--level", "error"),
+            "no entry matches --since --level; to see the last ones: hermes-router logs career",
+        ),
+        (("--level", "error", "--json"), ""),
+    ],
+)
+def test_without_an_entry_the_next_command_is_named(
+    installation: Installation, arguments: tuple[str, ...], said: str
+) -> None:
+    if arguments:
+        append(agent_log(installation, "career"), hermes_line("all is well"))
+    shown = installation.run("logs", *arguments)
+    assert (shown.status, shown.out.rstrip(), shown.err) == (0, said, "")
+
+
 def test_a_warning_that_stands_in_two_logs_is_shown_once(installation: Installation) -> None:
     own, printed = agent_log(installation, "career"), worker_log(installation, "career")
     append(own, hermes_line(f"it failed\n{TRACE}", level="ERROR", turn=TURN))

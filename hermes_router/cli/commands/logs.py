@@ -45,6 +45,7 @@ examples:
 """
 
 _POLL_SECONDS = 0.25
+_LOWEST = LEVELS[0]
 
 #: By how much the times of one entry in two logs may differ, and how many entries are remembered.
 _COPY_SECONDS, _REMEMBERED = 2.0, 1000
@@ -70,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--level",
         type=str.upper,
         choices=LEVELS,
-        default="DEBUG",
+        default=_LOWEST,
         help="only this level and higher",
     )
     parser.add_argument(
@@ -285,11 +286,23 @@ def _without_level(text: str, level: str) -> str:
 
 
 def _say_nothing(home: GatewayHome, options: argparse.Namespace) -> int:
-    if options.turn is None:
-        if not options.json:
-            run = home.hermes("gateway run")
-            say_command("no matching entries; a running gateway writes the logs:", run)
+    """Say why no entry is shown, and which command to run next; return the exit status."""
+    if options.turn is not None:
+        turns = home.router("turns")
+        tip(f"no log has an entry of turn {options.turn}; to list the turns: {turns}")
+        return NEGATIVE
+    if options.json:
         return OK
-    turns = home.router("turns")
-    tip(f"no log has an entry of turn {options.turn}; to list the turns: {turns}")
-    return NEGATIVE
+    if filters := _filters(options):
+        last = home.router(f"logs {options.profile}" if options.profile else "logs")
+        say_command(f"no entry matches {filters}; to see the last ones:", last)
+    else:
+        run = home.hermes("gateway run")
+        say_command("no entries yet; a running gateway writes the logs:", run)
+    return OK
+
+
+def _filters(options: argparse.Namespace) -> str:
+    """Return the options that excluded entries, as on a command line."""
+    given = {"--since": options.since is not None, "--level": options.level != _LOWEST}
+    return " ".join(name for name, is_given in given.items() if is_given)
