@@ -51,6 +51,14 @@ def test_a_recording_appears_line_by_line_and_loads_nothing(theme: str) -> None:
     assert "animation" not in draw(lines, title="it", theme=theme, columns=20)
 
 
+@pytest.mark.parametrize("svg", [*PICTURES.iterdir()], ids=lambda path: path.stem)
+def test_no_letter_of_the_last_line_is_cut_off(svg: Path) -> None:
+    drawn = ET.parse(svg).getroot()
+    [clip] = drawn.iterfind(f".//{_SVG}clipPath[@id='t-clip-terminal']/{_SVG}rect")
+    lowest = max(float(text.attrib["y"]) for text in drawn.iterfind(f".//{_SVG}g//{_SVG}text"))
+    assert float(clip.attrib["height"]) >= lowest + 6  # a letter such as g goes a quarter below
+
+
 def test_each_picture_is_there_and_on_a_page() -> None:
     names = {f"{name}-{theme}.svg" for name in ("demo", *SCREENS) for theme in THEMES}
     assert {path.name for path in PICTURES.iterdir()} == names

@@ -29,7 +29,13 @@ THEMES = {"light": _LIGHT, "dark": SVG_EXPORT_THEME}
 _LONGEST = 12.0
 """Seconds that a recording lasts, whatever the command took."""
 
+_DESCENT = 4.0
+"""Pixels by which rich's clip is too low for the letters of the last line that go below it."""
+
 _NAME = "t"
+_TERMINAL_CLIP = re.compile(
+    rf'(<clipPath id="{_NAME}-clip-terminal">\s*<rect [^>]*height=")([\d.]+)'
+)
 _FORMAT = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
     <style>
@@ -87,6 +93,7 @@ def draw(
         code_format=_FORMAT.replace("REVEAL", reveal.replace("{", "{{").replace("}", "}}")),
         unique_id=_NAME,
     )
+    svg = _TERMINAL_CLIP.sub(lambda found: f"{found[1]}{float(found[2]) + _DESCENT:.1f}", svg)
     return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
 
 
