@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from hermes_router.cli.terminal.output import say, say_prose, severity
+from hermes_router.cli.terminal.output import say, say_prose, say_steps, severity
 from hermes_router.errors import Problem
 
 Severity = Literal["ok", "info", "warning", "error"]
@@ -56,4 +56,4 @@ def say_finding(finding: Finding, indent: str = "") -> None:
     if finding.where and finding.severity != "ok":
         say(f"{indent}         where: {finding.where}")
     if finding.mend:
-        say(f"{indent}         fix:   {finding.mend}")
+        say_steps(f"{indent}         fix:   ", finding.mend)

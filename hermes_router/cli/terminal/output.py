@@ -35,6 +35,11 @@ _OWN_COMMAND = re.compile(
     r"\bhermes-router (--?[a-z-]+|completion|disable|doctor|enable|init|logs|metrics|routes?|status"
     r"|test-route|turns)\b"
 )
+
+#: What stands between two steps of a fix, and how a step begins that is a command.
+_BETWEEN_STEPS = re.compile(r"(?<=[;:]) ")
+_COMMAND = re.compile(r"(HERMES_HOME=\S+ )?(hermes|hermes-router|mv|rm|pip|uv|\S*python\S*|/\S+) ")
+
 #: The name under which the user started this command, unless it is ``hermes-router``.
 _names: list[str] = []
 
@@ -135,6 +140,25 @@ def say_command(prose: str, command: str) -> None:
     say(f"  {command}")
 
 
+def say_steps(head: str, steps: str) -> None:
+    """Write after ``head`` what to do: words for people and commands, apart by ``: `` or ``; ``.
+
+    On a terminal without room for all of it, words are broken as :func:`say_prose` breaks them, and
+    each command is a line of its own, so that it stays whole.
+    """
+    whole = f"{head}{steps}"
+    if not is_terminal(sys.stdout) or _width(whole) <= columns.room():
+        say(whole)
+        return
+    margin = " " * _width(head)
+    for step in _BETWEEN_STEPS.split(steps):
+        if _COMMAND.match(step):
+            say(f"{head}{step}")
+        else:
+            say_prose(head, step)
+        head = margin
+
+
 def say_fields(
     fields: Iterable[tuple[str, str]], indent: str = "  ", *, prose: bool = False
 ) -> None:
@@ -171,7 +195,7 @@ def say_records(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         first, *rest = ((name.lower(), cell) for name, cell in zip(head, row, strict=True) if cell)
         say(f"{first[1]}  {rest[0][1]}" if rest else first[1])
-        say_fields(rest[1:], indent="    ")
+        say_fields(rest[1:], indent="    ", prose=True)
 
 
 def one_line(text: str) -> str:

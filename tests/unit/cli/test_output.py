@@ -102,6 +102,28 @@ def test_a_finding_is_broken_but_not_its_place_and_its_command(
     assert len(lines) == 5
 
 
+def test_of_a_fix_the_words_are_broken_and_the_commands_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = a_terminal(monkeypatch)
+    restart, setup = (f"HERMES_HOME=/srv/hermes hermes gateway {word}" for word in ("a", "b"))
+    output.say_steps("fix: ", f"{restart}; if the platform is not set up yet, before that: {setup}")
+    output.say_steps("fix: ", "short: hermes setup")
+    assert terminal.getvalue().splitlines() == [
+        f"fix: {restart};",
+        "     if the platform is not set up yet,",
+        "     before that:",
+        f"     {setup}",
+        "fix: short: hermes setup",
+    ]
+
+
+def test_words_of_a_record_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = a_terminal(monkeypatch)
+    output.say_records(("ID", "PLACE", "OUTCOME"), [("0a1b", "telegram:1", WORDS)])
+    assert terminal.getvalue().splitlines()[-1].strip() == "tag"
+
+
 def test_an_error_is_broken_but_not_its_tip(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = a_terminal(monkeypatch)
     tip = "write under the top-level key `plugins`: enabled: [hermes-router]"
