@@ -63,6 +63,7 @@ from hermes_router.tasks import BackgroundTasks, cancel
 from hermes_router.turns.capacity import turns_at_once
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
+from hermes_router.turns.sends import Sends
 from hermes_router.workers import own_code
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.running_code import RunningCode
@@ -102,7 +103,13 @@ class GatewayRouter:
         )
         book = self.book = self._observing.book
         deadlines.install()
-        services = TurnServices(self._workers, self._delivery, prompts.install(), note=book.note)
+        services = TurnServices(
+            self._workers,
+            self._delivery,
+            prompts.install(),
+            note=book.note,
+            sends=Sends(sending.repetition_mark()),
+        )
         self._dispatcher = Dispatcher(services)
         self._command = RouterCommand(runner, home, self._watcher, self._dispatcher, self._workers)
         self._jobs = Jobs(runner, services, self._dispatcher, self._watcher, self._root)

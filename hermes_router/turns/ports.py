@@ -14,6 +14,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask, PromptRegistry
+from hermes_router.turns.sends import Sends
 from hermes_router.turns.story import Note, note_nothing
 from hermes_router.workers.pool import WorkerPool
 
@@ -100,3 +101,4 @@ class TurnServices:
     delivery: DeliveryService
     registry: PromptRegistry = field(default_factory=PromptRegistry)
     note: Note = note_nothing
+    sends: Sends = field(default_factory=Sends)

@@ -62,6 +62,10 @@ def _check(hello: msg.Hello, profile: str) -> None:
         raise ProtocolError(f"the worker says that it is {one_line(repr(hello.profile), 100)}")
 
 
+def _succeeded(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value.get("success"))
+
+
 class WorkerSession:
     """Handles all messages of one worker: executes its calls, and follows its state.
 
@@ -95,6 +99,7 @@ class WorkerSession:
         self._conversation = conversation
         self._settings = settings
         self._delivery = services.delivery
+        self._sends = services.sends
         self._workers = services.workers
         self._turn_id = turn_id
         self._log = log
@@ -163,8 +168,12 @@ class WorkerSession:
             self._note_model_request(call.upto)
             return None
         if isinstance(call, msg.Call):
-            ask = functools.partial(self.prompts.ask, call.id)
-            value = await self._executed(call, spool, ask)
+            with self._sends.follow(self._name_of(call) if call.method == "send" else "") as send:
+                ask = functools.partial(self.prompts.ask, call.id)
+                value = await self._executed(call, spool, ask)
+                send.arrived = _succeeded(value)
+        elif isinstance(call, msg.Deliver) and await self._sends.arrived(call):
+            value = {"success": True, "message_id": None}
         else:
             value = await self._delivery.carry(self._conversation.sender, call, spool)
         self.sent.note(call, value, self._conversation.sender.origin)
@@ -184,7 +193,7 @@ class WorkerSession:
         try:
             with attempts.followed_by(answer):
                 value = await self._conversation.execute(call.method, call.args, spool, ask)
-            success = isinstance(value, dict) and bool(value.get("success"))
+            success = _succeeded(value)
         finally:
             answer.over(success=success)
         return value

@@ -28,6 +28,15 @@ def known_platforms() -> frozenset[str]:
     return frozenset(names | {entry.name for entry in registry.all_entries()})
 
 
+def repetition_mark() -> str:
+    """Return what Hermes writes before a reply that may have arrived before; "" if it has none."""
+    try:
+        ledger = importlib.import_module("gateway.delivery_ledger")
+    except ImportError:
+        return ""
+    return str(getattr(ledger, "RECOVERED_MARKER", ""))
+
+
 def disconnected_for_good(runner: Any, adapter: Any) -> bool:
     """Return True if the gateway is not running and this adapter is not connected any more.
 
