@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from tests.kit.model.script import parse, spoken
 from tests.kit.model.types import image_count
 from tests.kit.roots.homes import CLOSED_PROXY, PROFILE_DIRS
 from tests.kit.telegram.text import entities_of, render
+from tests.kit.telegram.types import BROKEN
 
 STRANGER = 666
 
@@ -357,6 +359,27 @@ def test_an_applied_fault_answers_an_error_but_takes_effect() -> None:
         answers = [call(tg, "sendMessage", chat_id=USER, text=text).json()["ok"] for text in "ab"]
         assert [message.text for message in tg.transcript(USER)] == ["a", "b"]
     assert answers == [False, True]
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_a_connection_breaks_before_or_after_the_call_took_effect(applied: bool) -> None:
+    with FakeTelegram() as tg:
+        tg.fail_next("sendMessage", BROKEN, applied=applied)
+        with pytest.raises(httpx.RemoteProtocolError):
+            call(tg, "sendMessage", chat_id=USER, text="a")
+        assert call(tg, "sendMessage", chat_id=USER, text="b").json()["ok"]
+        assert [message.text for message in tg.transcript(USER)] == ["a"] * applied + ["b"]
+
+
+def test_only_the_calls_that_match_are_delayed() -> None:
+    with FakeTelegram() as tg:
+        tg.set_answer_latency("sendMessage", 0.5, match=lambda call: call.text == "slow")
+        seconds = []
+        for text in ("slow", "fast"):
+            begun = time.monotonic()
+            call(tg, "sendMessage", chat_id=USER, text=text)
+            seconds.append(time.monotonic() - begun)
+    assert seconds[0] >= 0.5 > seconds[1]
 
 
 def test_text_is_measured_and_rendered_as_telegram_does() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hermes_router.state.ledger import Identity, Ledger
 from tests.kit import FakeTelegram, Reply
 from tests.kit.model.script import parse
+from tests.kit.probes.gateway_use import Use, growth
 from tests.kit.telegram.types import CURSOR
-from tests.tools.soak.measure import Use, growth
 from tests.tools.soak.people import accepted_in, is_accepted
 from tests.tools.soak.plan import full
 from tests.tools.soak.said import KINDS, Conversation

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,13 +14,13 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.kit.outside.serving import LocalServer
 from tests.kit.state.journal import Journal
 from tests.kit.telegram.methods import METHODS, Incoming, RefusedError
-from tests.kit.telegram.types import Call, Fault, Upload
+from tests.kit.telegram.types import BROKEN, Call, Fault, Latency, Upload
 from tests.kit.telegram.world import BotState, World
 
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
@@ -47,8 +48,8 @@ class Faults:
     """Planned refusals and latencies. Used with the journal locked."""
 
     planned: list[Fault] = field(default_factory=list)
-    latency: dict[str, float] = field(default_factory=dict)
-    answer_latency: dict[str, float] = field(default_factory=dict)
+    latency: list[Latency] = field(default_factory=list)
+    answer_latency: list[Latency] = field(default_factory=list)
 
     def take(self, call: Call) -> Fault | None:
         """Return the fault that this call runs into, if any, and use it up."""
@@ -120,10 +121,12 @@ class TelegramApi(LocalServer):
             if method.casefold() == "getupdates":
                 result = await self._updates(call, request)
             else:
-                await asyncio.sleep(self.faults.latency.get(method.casefold(), 0))
+                await asyncio.sleep(_seconds(self.faults.latency, call))
                 result = self._execute(call, contents)
-                await asyncio.sleep(self.faults.answer_latency.get(method.casefold(), 0))
+                await asyncio.sleep(_seconds(self.faults.answer_latency, call))
         except RefusedError as refused:
+            if refused.code == BROKEN:
+                return StreamingResponse(_cut())
             return JSONResponse(refused.body(), status_code=refused.code)
         return JSONResponse({"ok": True, "result": result})
 
@@ -201,6 +204,20 @@ class TelegramApi(LocalServer):
                 waiting.cancel()
         finally:
             gone.cancel()
+
+
+def _seconds(latencies: list[Latency], call: Call) -> float:
+    """Return by how much a call is delayed; what was set last counts."""
+    method = call.method.casefold()
+    for latency in reversed(latencies):
+        if latency.method == method and (latency.match is None or latency.match(call)):
+            return latency.seconds
+    return 0.0
+
+
+async def _cut() -> AsyncIterator[bytes]:
+    yield b"{"
+    raise ConnectionAbortedError("the test broke this connection")
 
 
 def _refusal(fault: Fault) -> RefusedError:

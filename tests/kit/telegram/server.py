@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.kit.telegram.types import FORUM, TOKEN, USER, Call, Fault, Message
+from tests.kit.telegram.types import FORUM, TOKEN, USER, Call, Fault, Latency, Message
 from tests.kit.telegram.users import TelegramUsers
 
 __all__ = ["FORUM", "TOKEN", "USER", "FakeTelegram"]
@@ -201,7 +201,8 @@ class FakeTelegram(TelegramUsers):
         """Refuse the next `times` calls of a method (those that `match`).
 
         With `applied`, the call takes effect and only its answer is an error. A 429 without
-        `retry_after` asks for one second.
+        `retry_after` asks for one second. With the code `BROKEN` the connection breaks instead of
+        an answer.
         """
         if error_code == 429:
             retry_after = retry_after if retry_after is not None else 1
@@ -212,15 +213,19 @@ class FakeTelegram(TelegramUsers):
                 Fault(method, error_code, text, retry_after, times, match, applied)
             )
 
-    def set_latency(self, method: str, seconds: float) -> None:
-        """Delay each call of a method before it takes effect; 0 ends that."""
+    def set_latency(
+        self, method: str, seconds: float, match: Callable[[Call], bool] | None = None
+    ) -> None:
+        """Delay each call of a method (that matches) before it takes effect; 0 ends that."""
         with self.journal.changed:
-            self.faults.latency[method.casefold()] = seconds
+            self.faults.latency.append(Latency(method.casefold(), seconds, match))
 
-    def set_answer_latency(self, method: str, seconds: float) -> None:
-        """Delay the answer to each call of a method after it took effect; 0 ends that."""
+    def set_answer_latency(
+        self, method: str, seconds: float, match: Callable[[Call], bool] | None = None
+    ) -> None:
+        """Delay the answer to each call (that matches) after it took effect; 0 ends that."""
         with self.journal.changed:
-            self.faults.answer_latency[method.casefold()] = seconds
+            self.faults.answer_latency.append(Latency(method.casefold(), seconds, match))
 
     def clear_faults(self) -> None:
         """Forget planned faults and latencies."""

@@ -19,6 +19,9 @@ TOKEN = "1234567:kit-bot-token_AAAAAAAAAAAAAAAAAAAAA"
 CURSOR = "\N{LEFT SEVEN EIGHTHS BLOCK}"
 """What Hermes puts at the end of a text that it still streams."""
 
+BROKEN = 0
+"""In place of an error code: the connection breaks before the answer."""
+
 KEEP_BYTES = 1024 * 1024
 """Uploads up to this size are kept whole, larger ones only as size and hash."""
 
@@ -149,6 +152,15 @@ class Fault:
     match: Callable[[Call], bool] | None
     applied: bool
     """The call takes effect all the same: only its answer is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A delay of the calls of one method, in lower case, that match."""
+
+    method: str
+    seconds: float
+    match: Callable[[Call], bool] | None
 
 
 @dataclass(slots=True)

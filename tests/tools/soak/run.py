@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.kit import FakeModel, FakeTelegram, Gateway
+from tests.kit.probes.gateway_use import Use, at_rest, growth
 from tests.tools.soak import place
 from tests.tools.soak.harm import Killer, make_fail
-from tests.tools.soak.measure import Use, at_rest, growth
 from tests.tools.soak.people import People
 from tests.tools.soak.plan import Plan
 from tests.tools.soak.verdict import judge

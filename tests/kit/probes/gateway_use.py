@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from tests.kit import Gateway
+from tests.kit.gateway import Gateway
 
 #: How much more a gateway may use at its second rest than at its first one.
 MORE_MIB, MORE_DESCRIPTORS, MORE_THREADS, MORE_CHILDREN = 24.0, 12, 8, 4
@@ -63,12 +63,17 @@ def use(gateway: Gateway, messages: int) -> Use:
     )
 
 
-def growth(early: Use, late: Use) -> list[str]:
-    """Say what of a gateway is not flat between two rests of one life."""
+def growth(
+    early: Use, late: Use, *, mib: float = MORE_MIB, threads: int = MORE_THREADS
+) -> list[str]:
+    """Say what of a gateway is not flat between two rests.
+
+    ``mib`` and ``threads`` are how much more it may use of them.
+    """
     grown = [
-        ("MiB", late.mib - early.mib, MORE_MIB),
+        ("MiB", late.mib - early.mib, mib),
         ("descriptors", late.descriptors - early.descriptors, MORE_DESCRIPTORS),
-        ("threads", late.threads - early.threads, MORE_THREADS),
+        ("threads", late.threads - early.threads, threads),
         ("children", late.children - early.children, MORE_CHILDREN),
     ]
     return [f"{what} grew by {by:.0f}" for what, by, allowed in grown if by > allowed]
