@@ -16,7 +16,7 @@ import hashlib
 import logging
 import time
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ KNOWN, KNOWN_SECONDS = 4096, 48 * 3600.0
 
 #: If the file has more bytes, it is written anew with only the lines that are still needed.
 COMPACT_BYTES = 4 * 1024 * 1024
+
+#: Maximum number of steps that wait until the disk takes them.
+_MISSED = 4096
 
 #: Maximum number of texts of one message's answer whose names are remembered.
 _NAMES = 100
@@ -203,6 +206,7 @@ class Ledger:
         self._open: dict[str, Entry] = {}
         self._known: OrderedDict[str, float] = OrderedDict()
         self._failing = False
+        self._missed: deque[_Line] = deque(maxlen=_MISSED)
         self._read()
 
     @property
@@ -261,8 +265,8 @@ class Ledger:
         if step is Step.SETTLED:
             self._open.pop(entry.id, None)
             entry.outcome.set()
-        if entry.recorded:
-            self._append(line)
+        if entry.recorded and not self._append(line):
+            self._missed.append(line)
         if self._log.size > COMPACT_BYTES and step is Step.SETTLED:
             self._compact()
 
@@ -311,12 +315,16 @@ class Ledger:
             ]
         try:
             self._log.replace(lines)
+            self._missed.clear()
         except OSError as error:
             self._log.size = 0  # else each further line would try it again
             self._warn(error)
 
     def _append(self, line: _Line, *, sync: bool = False) -> bool:
         try:
+            while self._missed:  # else a message that was answered meanwhile would stay open
+                self._log.append(self._missed[0])
+                self._missed.popleft()
             self._log.append(line, sync=sync)
         except OSError as error:
             self._warn(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -142,6 +143,27 @@ def test_a_line_that_was_cut_by_a_full_disk_costs_no_other(
             log.append({"second": 2})
     log.append({"third": 3})
     assert AppendLog(file, dict[str, int]).read() == [{"first": 1}, {"third": 3}]
+
+
+def test_steps_that_a_full_disk_did_not_take_are_written_when_there_is_room(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(file)
+    answered, begun = entered(ledger, "1"), entered(ledger, "2")
+    with monkeypatch.context() as patch:
+        patch.setattr(AppendLog, "append", full)
+        for entry in (answered, begun):
+            entry.begun()
+        answered.answered()
+        answered.settle()
+        assert not entered(ledger, "3").recorded
+    assert Step.BEGUN not in file.read_text()
+    entered(ledger, "4")
+    assert [entry.step for entry in Ledger(file).open] == [Step.BEGUN, Step.ACCEPTED]
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "full")
 
 
 def test_a_folder_that_is_a_file_costs_the_note_and_is_said_once(
