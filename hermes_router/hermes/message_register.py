@@ -79,13 +79,19 @@ class MessageRegister:
             await in_thread(kept_event.forget, home, entry.id)
 
     def _write(self, entry: Entry, event: Any, conversation: GatewayConversation) -> bool:
-        """Write the text first: a message that is in the ledger can then be served again."""
+        """Write the text first: a message that is in the ledger can then be served again.
+
+        Without a line in the ledger nobody would look for the text after a crash: it is removed.
+        """
         try:
             fields, files = conversation.event_fields(event), bool(event.media_urls)
             kept_event.keep(conversation.profile.home, entry.id, fields, files=files)
         except OSError as error:  # the notice after a crash then cannot quote the message
             logger.warning("hermes-router: a message could not be written to the ledger: %s", error)
-        return self._ledger.record(entry)
+        recorded = self._ledger.record(entry)
+        if not recorded:
+            kept_event.forget(conversation.profile.home, entry.id)
+        return recorded
 
     async def _complain(self, conversation: GatewayConversation, *, recorded: bool) -> None:
         """Tell each conversation once that the disk cannot be written, until a write succeeds."""

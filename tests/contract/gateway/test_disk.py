@@ -26,6 +26,13 @@ import shutil
 
 async def play(router, adapter, say, home):
     serve_at_once(router)
+    at_once, words = router._handler._serve, []
+
+    async def serve(*of, **more):
+        words.append(len(list(home.rglob("waiting/*"))))
+        return await at_once(*of, **more)
+
+    router._handler._serve = serve
     folder = home / "hermes-router"
     shutil.rmtree(folder)
     folder.touch()  # a file where the ledger's folder must be
@@ -37,7 +44,8 @@ async def play(router, adapter, say, home):
     await say("and now?")
     await settled(lambda: len(served) > 3)
     noted = (folder / "ledger.jsonl").read_text().count('"step":"accepted"')
-    return {{"told": told, "later": adapter.sent[len(told):], "served": served, "noted": noted}}
+    later = adapter.sent[len(told):]
+    return {{"told": told, "later": later, "served": served, "noted": noted, "words": words}}
 """
 
 GARBAGE = f"""{_SERVED}
@@ -58,6 +66,7 @@ def test_a_ledger_that_cannot_be_written_is_said_once_until_it_can(tmp_path: Pat
     assert seen["served"] == ["message 0", "message 1", "message 2", "and now?"]
     assert seen["later"] == []
     assert seen["noted"] == 1
+    assert seen["words"] == [0, 0, 0, 1]  # nobody would look for those of the others after a kill
     assert seen["original"] == 0
 
 
