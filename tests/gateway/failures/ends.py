@@ -13,7 +13,7 @@ import psutil
 
 from hermes_router.workers.worker_log import parse_turns
 from tests.gateway.conftest import ANSWER_SECONDS
-from tests.gateway.failures.moments import Case, release, tell_tool
+from tests.gateway.failures.moments import Case, release, tell_tool, to_come
 from tests.kit import FORUM
 from tests.kit.waiting import wait_until
 
@@ -26,7 +26,13 @@ LIMITS = {"memory_bytes": 900_000_000, "open_files": 256}
 def worker(cases: list[Case]) -> None:
     """SIGKILL of the worker."""
     for case in cases:
-        _kill(_worker(case))
+        _signal(_worker(case))
+
+
+def worker_stopped(cases: list[Case]) -> None:
+    """SIGSTOP of the worker, which is silent then."""
+    for case in cases:
+        _signal(_worker(case), signal.SIGSTOP)
 
 
 def supervisor(cases: list[Case]) -> None:
@@ -34,7 +40,27 @@ def supervisor(cases: list[Case]) -> None:
     for case in cases:
         pid = _worker(case)
         if psutil.pid_exists(pid):
-            _kill(psutil.Process(pid).ppid())
+            _signal(psutil.Process(pid).ppid())
+
+
+def ready_worker(cases: list[Case]) -> None:
+    """SIGKILL of the worker that is prepared for it."""
+    _end_prepared(cases, ready=signal.SIGKILL)
+
+
+def ready_worker_stopped(cases: list[Case]) -> None:
+    """SIGSTOP of the worker that is prepared for it."""
+    _end_prepared(cases, ready=signal.SIGSTOP)
+
+
+def template(cases: list[Case]) -> None:
+    """SIGKILL of the profile's template."""
+    _end_prepared(cases, template=signal.SIGKILL)
+
+
+def template_stopped(cases: list[Case]) -> None:
+    """SIGSTOP of the profile's template, which has no worker ready."""
+    _end_prepared(cases, template=signal.SIGSTOP, ready=signal.SIGKILL)
 
 
 def out_of_memory(cases: list[Case]) -> None:
@@ -106,17 +132,32 @@ def replaced_hard(cases: list[Case]) -> None:
     cases[0].stage.gateway.replace()
 
 
-def _kill(pid: int) -> None:
+def _signal(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
     if psutil.pid_exists(pid):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
+
+
+#: These end the gateway: nobody is answered meanwhile, and a line names the message that it is of.
+ENDS_THE_GATEWAY = frozenset({gateway, gateway_twice, sigterm, replaced, replaced_hard})
 
 
 def _worker(case: Case) -> int:
     """Return the process id of the case's worker; in a sandbox it has another one of its own."""
-    if case.profile != "boxed":
-        return case.stage.worker_in_turn(case.profile)
-    turn = parse_turns(case.stage.worker_log(case.profile).splitlines())[-1]
-    return case.stage.gateway.wait_process(f"-p {case.profile} busy {turn.turn}").pid
+    turns = parse_turns(case.stage.worker_log(case.profile).splitlines())
+    turn = [one.turn for one in turns if (one.session or "").endswith(f":{case.topic}")][-1]
+    return case.stage.gateway.wait_process(f"-p {case.profile} busy {turn}").pid
+
+
+def _end_prepared(cases: list[Case], **signals: signal.Signals) -> None:
+    """Send signals to prepared processes; then what is to come is said, and all are released."""
+    gateway, profile = cases[0].stage.gateway, cases[0].profile
+    pids = {role: gateway.wait_process(f"-p {profile} {role}").pid for role in signals}
+    for role, number in signals.items():
+        _signal(pids[role], number)
+    for case in cases:
+        if case.moment is to_come:
+            case.say()
+    release(cases)
 
 
 @contextmanager

@@ -27,21 +27,6 @@ def prepared(
     return start_cold(build_stage(tmp_path_factory.mktemp("stage"), telegram, model), "systems")
 
 
-def test_a_worker_that_dies_when_its_reply_had_effect_costs_no_second_word(stage: Stage) -> None:
-    stage.ask("good morning", CAREER, contains="good morning")
-    stage.wait_settled("career")
-    after = stage.telegram.seq
-    stage.telegram.set_answer_latency("sendMessage", 2.0)
-    stage.telegram.say("what a day", thread_id=CAREER)
-    wait_said(stage, CAREER, after, "what a day")
-    os.kill(stage.worker_in_turn("career"), signal.SIGKILL)
-    stage.wait_settled("career")
-    stage.telegram.clear_faults()
-    stage.ask("and now?", CAREER, contains="and now?")
-    time.sleep(QUIET)
-    assert said(stage, CAREER, after) == ["echo: what a day", "echo: and now?"]
-
-
 def test_messages_that_waited_in_a_dead_worker_are_answered_in_their_order(stage: Stage) -> None:
     hold = threading.Event()
     stage.model.script(Reply("too late", hold=hold), contains="the first one", times=1)

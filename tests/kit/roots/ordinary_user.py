@@ -107,4 +107,5 @@ def _closed_above(path: Path) -> Path | None:
 
 def _give(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
-        os.chown(path, ORDINARY_UID, ORDINARY_UID, follow_symlinks=False)
+        if path.lstat().st_uid != ORDINARY_UID:  # a disk may be read only
+            os.chown(path, ORDINARY_UID, ORDINARY_UID, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""A platform that asks for patience, and a profile that is removed in the middle of a turn."""
+"""A profile that is removed in the middle of a turn."""
 
 from __future__ import annotations
 
@@ -13,24 +13,6 @@ from tests.kit import FORUM, Reply
 
 #: Several workers start cold.
 pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("clean")]
-
-#: Seconds for which the platform wants to be left alone.
-PATIENCE = 4
-
-
-def test_a_platform_that_asks_for_patience_gets_it_and_the_answer_once(stage: Stage) -> None:
-    stage.ask("warm up", CAREER, contains="warm up")
-    seq = stage.telegram.seq
-    stage.telegram.fail_next(
-        "sendMessage", 429, retry_after=PATIENCE, match=lambda call: "be patient" in call.text
-    )
-    stage.ask("be patient", CAREER, contains="be patient")
-    calls = stage.telegram.calls("sendMessage", after=seq)
-    refused, sent = [call for call in calls if "be patient" in call.text]
-    assert refused.error is not None
-    assert sent.error is None
-    assert sent.at - refused.at >= PATIENCE - 0.1
-    assert said(stage, CAREER, seq) == ["echo: be patient"]
 
 
 def test_a_profile_that_is_removed_in_mid_turn_harms_nobody_else(stage: Stage) -> None:
