@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -106,6 +107,10 @@ def _closed_above(path: Path) -> Path | None:
 
 
 def _give(folder: Path) -> None:
-    for path in (folder, *folder.rglob("*")):
-        if path.lstat().st_uid != ORDINARY_UID:  # a disk may be read only
-            os.chown(path, ORDINARY_UID, ORDINARY_UID, follow_symlinks=False)
+    """Make the user the owner of a folder and all in it that stays and is not the user's."""
+    for above, folders, files in os.walk(folder):
+        for name in (".", *folders, *files):
+            path = Path(above, name)
+            with suppress(FileNotFoundError):  # workers of a gateway before may remove theirs
+                if path.lstat().st_uid != ORDINARY_UID:  # a disk may be read only
+                    os.chown(path, ORDINARY_UID, ORDINARY_UID, follow_symlinks=False)
