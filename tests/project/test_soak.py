@@ -20,7 +20,7 @@ from tests.tools.soak.verdict import Outcomes, judge
 NUMBER = 7
 
 
-def judged(*texts: str, messages: int = 2) -> Outcomes:
+def judged(*texts: str, messages: int = 2, prompt: str = "") -> Outcomes:
     """Return the verdict on a conversation of so many messages that was sent these texts."""
     talk = Conversation(NUMBER, "profile0")
     with FakeTelegram() as telegram:
@@ -28,6 +28,9 @@ def judged(*texts: str, messages: int = 2) -> Outcomes:
             talk.new("plain", time.monotonic())
         for text in texts:
             post(telegram, talk.chat, text)
+        if prompt:
+            post(telegram, talk.chat, prompt)
+            talk.prompts.add(telegram.transcript(talk.chat)[-1].id)
         return judge(telegram, [talk])
 
 
@@ -47,6 +50,11 @@ def test_an_answer_or_a_line_for_each_message_is_right() -> None:
     assert judged(f"one two {FIRST}", SECOND).wrong == []
     assert judged(FIRST, STOPPED).wrong == []
     assert judged(CUT_OFF, SECOND).wrong == []
+
+
+def test_what_asks_a_person_is_no_outcome() -> None:
+    assert judged(FIRST, SECOND, prompt="⚠️ May it run?").wrong == []
+    assert judged(FIRST, prompt="⚠️ May it run?").wrong
 
 
 def test_a_line_may_be_about_an_answer_whose_last_edit_did_not_come() -> None:
@@ -114,3 +122,4 @@ def test_a_gateway_that_grows_is_wrong() -> None:
 def test_a_long_soak_kills_the_gateway_every_two_minutes() -> None:
     plan = full(10)
     assert (plan.lives, plan.seconds, plan.conversations, plan.profiles) == (5, 120.0, 200, 20)
+    assert plan.least == 2000

@@ -68,6 +68,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         for name in ("profiles", "conversations", "seed")
         if (value := getattr(options, name)) is not None
     }
+    if "conversations" in changes:
+        changes["least"] = 0
     return dataclasses.replace(plan, **changes)
 
 

@@ -15,6 +15,9 @@ from tests.tools.soak.said import LINE, Conversation, Said, some_kind
 
 _TICK = 0.1
 
+#: What a person says who is asked whether a tool may run.
+_ANSWERS = ("Allow Once", "Deny")
+
 #: Calls after which a message reads differently.
 _WRITES = ("sendMessage", "editMessageText")
 
@@ -125,6 +128,14 @@ class People:
                 self._note(talk, message)
 
     def _note(self, talk: Conversation, message: Message) -> None:
+        if message.id not in talk.prompts and _asks(message):
+            talk.prompts.add(message.id)
+            if message.buttons:
+                self.telegram.click(message, self._chance.choice(_ANSWERS))
+            else:
+                self.telegram.say("/deny", chat_id=talk.chat)
+        if message.id in talk.prompts:
+            return
         if message.text.startswith(LINE):
             if message.id not in self._lines[talk.number]:
                 self._lines[talk.number].add(message.id)
@@ -135,6 +146,11 @@ class People:
     def _settle(self, said: Said | None) -> None:
         if said is not None:
             said.outcome_at = time.monotonic()
+
+
+def _asks(message: Message) -> bool:
+    """Say whether a message asks a person; without buttons if the platform refused those."""
+    return bool(message.buttons) or "/approve" in message.text
 
 
 def _meant(talk: Conversation, line: str) -> Said | None:

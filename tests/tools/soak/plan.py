@@ -20,10 +20,15 @@ class Plan:
     """Messages of which one loses its worker."""
     calls_per_failure: int = 10
     """Calls that send or edit of which one fails."""
+    least: int = 0
+    """Messages that it must come to."""
     outcome_seconds: float = 120.0
     """A message that has no outcome by then counts as met with silence."""
     seed: int = 1
 
+
+#: Messages of a minute, at the least.
+_MESSAGES = 200
 
 #: Seconds between two kills of the gateway.
 _LIFE = 120.0
@@ -37,9 +42,11 @@ def full(minutes: float, *, profiles: int = 20, conversations: int = 200, seed: 
         lives=lives,
         profiles=profiles,
         conversations=conversations,
-        pause=60.0,
+        pause=90.0,
+        least=round(_MESSAGES * minutes),
         seed=seed,
     )
 
 
-SHORT = Plan(seconds=20.0, lives=2, profiles=2, conversations=6, pause=2.0)
+SHORT = Plan(seconds=25.0, lives=2, profiles=2, conversations=6, pause=2.0)
+"""What the tests do: about 90 s from the first start to the verdict."""

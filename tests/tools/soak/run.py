@@ -64,6 +64,8 @@ def soak(plan: Plan, progress: Progress, keep: Path | None = None) -> Figures:
             gateway.stop()
         figures.left = len(gateway.leftovers())
         _judge(telegram, people, figures)
+    if figures.messages < plan.least:
+        figures.wrong.append(f"{figures.messages} messages, where {plan.least} are meant")
     figures.seconds = time.monotonic() - begun
     return figures
 

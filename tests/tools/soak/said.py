@@ -11,6 +11,9 @@ LINE = "⚠️"
 
 TOOL = '[[tool terminal {"command": "echo done"}]]'
 
+#: A tool of which a person is asked first whether it may run.
+DANGEROUS = '[[tool terminal {"command": "rm -r precious"}]]'
+
 
 @dataclass(slots=True)
 class Said:
@@ -46,8 +49,10 @@ KINDS = {
     "tool": TOOL,
     "picture": "",
     "followed": "[[sleep 1.0]]",
+    "approved": DANGEROUS,
 }
 _WEIGHTS = {"plain": 5, "streamed": 2, "slow": 2, "tool": 2, "picture": 1, "followed": 2}
+_WEIGHTS |= {"approved": 1}
 
 
 def some_kind(chance: random.Random) -> str:
@@ -65,6 +70,8 @@ class Conversation:
     number: int
     profile: str
     said: list[Said] = field(default_factory=list)
+    prompts: set[int] = field(default_factory=set)
+    """The messages that ask the person whether a tool may run."""
     next_at: float = 0.0
     """When its person writes again, monotonic, if nothing is open."""
 

@@ -23,7 +23,8 @@ def judge(telegram: FakeTelegram, talks: list[Conversation]) -> Outcomes:
     """Look at all that the chats were sent."""
     outcomes = Outcomes()
     for talk in talks:
-        shown = [m for m in telegram.transcript(talk.chat) if not m.deleted]
+        everything = telegram.transcript(talk.chat)
+        shown = [m for m in everything if not m.deleted and m.id not in talk.prompts]
         wrong = len(outcomes.wrong)
         _judge(talk, shown, outcomes)
         if len(outcomes.wrong) > wrong:
