@@ -1,11 +1,9 @@
-"""What can go wrong around a turn: the platform, disks, and what the gateway may use."""
+"""What can go wrong around a turn: the platform, and disks."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import resource
 import shutil
 import subprocess
 import time
@@ -16,7 +14,6 @@ from typing import Any
 from tests.gateway.conftest import ANSWER_SECONDS
 from tests.gateway.failures.moments import Case, to_come
 from tests.kit import FORUM, Call, Reply
-from tests.kit.roots import ordinary_user
 from tests.kit.telegram.types import BROKEN
 
 #: Seconds for which the platform wants to be left alone.
@@ -24,9 +21,6 @@ PATIENCE = 4
 
 #: Longer than Hermes waits for an answer of the platform.
 _NEVER = 60.0
-
-#: Seconds for which a gateway may start nothing.
-_SHORTAGE = 3.0
 
 
 # -- the platform, when the model answers
@@ -222,29 +216,6 @@ def _read_only(cases: list[Case], folder: Path) -> None:
 
 def _remount(folder: Path, mode: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True)
-
-
-# -- what the gateway may use
-
-
-def no_processes(cases: list[Case]) -> None:
-    """The gateway may start no process and no thread for 3 s."""
-    limits = resource.getrlimit(resource.RLIMIT_NPROC)
-    soft, hard = ("unlimited" if limit < 0 else str(limit) for limit in limits)
-
-    def allow(limit: str) -> None:  # as the gateway's own user: root itself may lack the right
-        words = ["prlimit", f"--pid={cases[0].stage.gateway.pid}", f"--nproc={limit}:{hard}"]
-        user = str(ordinary_user.ORDINARY_UID)
-        if os.geteuid() == 0:
-            words = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", *words]
-        subprocess.run(words, check=True)
-
-    allow("1")
-    try:
-        _go_on(cases)
-        time.sleep(_SHORTAGE)
-    finally:
-        allow(soft)
 
 
 def _go_on(cases: list[Case]) -> None:

@@ -33,8 +33,11 @@ from tests.kit.waiting import wait_until
 TABLE = os.environ.get("HERMES_ROUTER_FAULTS", "")
 RECOVERY_SECONDS = 150.0
 
-#: While these last, no step of a message is written down, which each conversation is told.
+#: While these last, no step of a message is written down.
 NO_LEDGER = frozenset({ends_around.ledger_full, ends_around.ledger_read_only})
+
+#: Each conversation is told of that.
+TOLD_TO_ALL = NO_LEDGER | {ends_around.ledger_full_and_killed}
 
 UNRECORDED = "could not record it"
 
@@ -43,7 +46,6 @@ NOBODY_IS_ANSWERED = ENDS_THE_GATEWAY | {
     ends_around.home_read_only,
     ends_around.ledger_full_and_killed,
     ends_around.ledger_read_only,
-    ends_around.no_processes,
 }
 
 ANSWER, LINE, PART, NOTHING = "answered", "one line", "a part", "nothing"
@@ -102,7 +104,7 @@ def check(stage: Stage, row: Row) -> None:
     stage.wait_answered(RECOVERY_SECONDS)
     before = use(stage.gateway, 0)
     with messages_for(stage, row.looked_at, row.words, boxed=row.boxed) as cases:
-        others = Others(stage, (*GOING, *[UNRECORDED] * (row.end in NO_LEDGER)))
+        others = Others(stage, (*GOING, *[UNRECORDED] * (row.end in TOLD_TO_ALL)))
         happen(row, cases, others)
         if row.end not in NO_LEDGER:
             assert stage.wait_answered(RECOVERY_SECONDS), [case.seen() for case in cases]

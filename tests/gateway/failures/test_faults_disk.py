@@ -1,6 +1,6 @@
-"""Disks that take no more, and what a gateway may not use: lines of the table of `make faults`.
+"""Disks that take no more: lines of the table of `make faults`.
 
-The gateway runs as an ordinary user, whom limits bind.
+The gateway runs as an ordinary user: root may write where others may not.
 """
 
 from __future__ import annotations
@@ -91,7 +91,6 @@ ROWS_OF_THE_TABLE = [
     Row(ends.ledger_read_only, {to_come: BOTH}),
     Row(ends.ledger_full_and_killed, {to_come: LINE}),
     Row(ends.gateway_home_full, {to_come: ANSWER, model_asked: ANSWER}),
-    Row(ends.no_processes, {to_come: LINE, model_asked: ANSWER}),
 ]
 if TABLE:
     ROWS += ROWS_OF_THE_TABLE
