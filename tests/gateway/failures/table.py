@@ -54,7 +54,7 @@ ANSWER, LINE, PART, NOTHING = "answered", "one line", "a part", "nothing"
 HERMES_FAILED = ("This turn did not complete",)
 
 #: How many messages of others say what an answer takes, at the least.
-_SOME = 5
+_SOME = 5 if TABLE else 2
 
 #: How much more a gateway may use after a row: memory of what it does for the first time, and the
 #: threads of its pools, stay with it.
