@@ -38,6 +38,8 @@ class People:
         self._follow: dict[str, Conversation] = {}
         """Conversations with a second message to write, by the mark of the first one."""
         self._asked = model.seq
+        for talk in talks:
+            talk.next_at = time.monotonic() + self._chance.uniform(0, plan.pause)
 
     @property
     def count(self) -> int:
