@@ -50,9 +50,13 @@ class Sends:
 
     @contextmanager
     def follow(self, name: str) -> Iterator[Send]:
-        """Follow the sending of an answer in the block; ``name`` is its :func:`name_of`."""
+        """Follow the sending of an answer in the block; ``name`` is its :func:`name_of`.
+
+        What has no name is not remembered: it is no answer.
+        """
         send = Send(name)
-        self._sends.append(send)
+        if name:
+            self._sends.append(send)
         try:
             yield send
         finally:

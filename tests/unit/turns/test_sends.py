@@ -58,3 +58,13 @@ async def test_the_last_try_counts_and_not_for_long(monkeypatch: pytest.MonkeyPa
         assert await known.arrived(repetition()) is arrived
     monkeypatch.setattr(sends, "_KNOWN_SECONDS", 0.0)
     assert not await known.arrived(repetition())
+
+
+async def test_what_is_no_answer_does_not_make_an_answer_forgotten() -> None:
+    known = Sends(MARK)
+    with known.follow(NAME) as send:
+        send.arrived = True
+    for _call in range(1_000):
+        with known.follow(""):
+            pass
+    assert await known.arrived(repetition())
