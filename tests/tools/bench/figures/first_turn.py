@@ -29,7 +29,7 @@ COLD = Figure(
     "the same, nothing prepared",
     sides.COLD,
     measure,
-    (Row("both", "total", target="<= 1.1"),),
+    (Row("both", "total", target="<= 0.9"),),
     once=True,
     seconds=5.0,
 )

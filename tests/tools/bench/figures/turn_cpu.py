@@ -23,6 +23,6 @@ FIGURE = Figure(
     "CPU of a warm turn",
     sides.SHIPPED,
     measure,
-    (Row("whole process tree", "cpu", target="<= 2.0"),),
+    (Row("whole process tree", "cpu", target="<= 0.9"),),
     turn_seconds=1.2,
 )
