@@ -60,10 +60,6 @@ def perform(folder: Path, screen: Screen) -> int:
         screen.begin("starting the gateway: hermes gateway run")
         with Gateway(root) as gateway:
             screen.done(f"{gateway.started_in:.1f} s")
-            screen.begin("preparing workers of the routed profiles")
-            begun = time.monotonic()
-            gateway.wait_prepared()
-            screen.done(f"{time.monotonic() - begun:.1f} s")
             checks = _act(root, gateway, screen)
     strays = tuple(f"left outside: {path}" for path in footprint.strays())
     checks.append(Check("no file was written outside the demo's folder", strays))
