@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from gateway.run import GatewayRunner
@@ -11,6 +10,8 @@ from gateway.run import GatewayRunner
 from hermes_router.hermes.compat.events import source_fields
 from hermes_router.state.observed import write_down
 from tests.kit import FakeModel, FakeTelegram, HermesRoot
+from tests.kit.probes.built_agents import BuiltAgent, built_agents, note_agents
+from tests.kit.roots.homes import Home
 from tests.kit.waiting import wait_until
 from tests.kit.workers.real_worker import Place, Turn, WorkerKit
 
@@ -22,29 +23,10 @@ pytestmark = pytest.mark.skipif(
 #: A topic for which the profile has a prompt.
 PROMPTED = 7007
 
-#: A plugin that writes a line for each agent that is built, with what it is built for.
-COUNTING = """
-import pathlib
-import run_agent
-
-NOTES = pathlib.Path(__file__).with_name("agents")
-INIT = run_agent.AIAgent.__init__
-
-
-def counted(self, *args, **kwargs):
-    INIT(self, *args, **kwargs)
-    with NOTES.open("a") as notes:
-        notes.write(str(kwargs.get("session_id")) + chr(10))
-
-
-def register(ctx):
-    run_agent.AIAgent.__init__ = counted
-"""
-
 
 @pytest.fixture(scope="module")
-def agents(root: HermesRoot) -> Path:
-    return root.profiles["counted"].path / "plugins" / "counting" / "agents"
+def home(root: HermesRoot) -> Home:
+    return root.profiles["counted"]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Iterator
     with FakeTelegram() as telegram:
         root = HermesRoot(tmp_path_factory.mktemp("worker"), telegram=telegram, model=model)
         counted = root.add_profile("counted", model="gpt-of-career")
-        counted.add_plugin("counting", COUNTING)
+        note_agents(counted)
         extra = {"channel_prompts": {str(PROMPTED): "Speak of minerals only."}}
         counted.configure({"platforms": {"telegram": {"extra": extra}}})
         yield root
@@ -64,29 +46,32 @@ def kit(root: HermesRoot) -> Iterator[WorkerKit]:
         yield kit
 
 
-def built(agents: Path) -> list[str]:
-    return agents.read_text().splitlines() if agents.exists() else []
+def expecting(place: Place, home: Home) -> tuple[list[BuiltAgent], Turn]:
+    """Tell a worker of a message; return the agents before, and the turn with an agent more."""
+    before, turn = built_agents(home), Turn(place)
+    turn.expect()
+    wait_until(lambda: len(built_agents(home)) == len(before) + 1, 60, "no agent was built")
+    return before, turn
 
 
 def test_the_turn_uses_the_agent_that_was_built_in_advance(
-    place: Place, model: FakeModel, agents: Path
+    place: Place, model: FakeModel, home: Home
 ) -> None:
     place.ask("the word is alabaster")
-    before, seq = built(agents), model.seq
-    turn = Turn(place)
-    turn.expect()
-    wait_until(lambda: len(built(agents)) == len(before) + 1, 60, "no agent was built")
+    seq = model.seq
+    before, turn = expecting(place, home)
     assert model.requests(after=seq) == []
     assert turn.calls == []
     turn.say("which word?")
     turn.finish()
-    assert built(agents) == [*before, before[-1]]  # one more, of the same session
+    [more] = built_agents(home)[len(before) :]
+    assert more.session == before[-1].session
     assert b"alabaster" in model.wait_chat("which word?", after=seq).body
 
 
 @pytest.mark.parametrize("how", ["adapter's words", "profile's prompt", "overheard"])
 def test_it_is_built_once_where_a_place_has_more(
-    place: Place, kit: WorkerKit, model: FakeModel, agents: Path, how: str
+    place: Place, kit: WorkerKit, model: FakeModel, home: Home, how: str
 ) -> None:
     if how == "profile's prompt":
         place = kit.place(PROMPTED)
@@ -96,36 +81,34 @@ def test_it_is_built_once_where_a_place_has_more(
     if how == "overheard":
         row = {"role": "user", "content": "somebody says slate", "observed": True}
         write_down(kit.home, source_fields(place.source()), row)
-    before, seq = built(agents), model.seq
-    turn = Turn(place)
-    turn.expect()
-    wait_until(lambda: len(built(agents)) == len(before) + 1, 60, "no agent was built")
+    seq = model.seq
+    before, turn = expecting(place, home)
     turn.say("which word?")
     turn.finish()
-    assert len(built(agents)) == len(before) + 1
+    assert len(built_agents(home)) == len(before) + 1
     asked = model.wait_chat("which word?", after=seq).body
     said = {"adapter's words": b"Lounge", "profile's prompt": b"minerals", "overheard": b"slate"}
     assert said[how] in asked
 
 
 def test_a_message_that_is_faster_waits_for_the_agent(
-    place: Place, model: FakeModel, agents: Path
+    place: Place, model: FakeModel, home: Home
 ) -> None:
     place.ask("the word is basalt")
-    before, seq = built(agents), model.seq
+    before, seq = built_agents(home), model.seq
     turn = Turn(place)
     turn.expect()
     turn.say("which word?")
     turn.finish()
-    assert len(built(agents)) == len(before) + 1
+    assert len(built_agents(home)) == len(before) + 1
     assert b"basalt" in model.wait_chat("which word?", after=seq).body
 
 
-def test_nothing_is_built_for_a_session_without_a_turn(place: Place, agents: Path) -> None:
-    before = built(agents)
+def test_nothing_is_built_for_a_session_without_a_turn(place: Place, home: Home) -> None:
+    before = built_agents(home)
     turn = Turn(place)
     turn.expect()
     turn.say("hello")
     turn.finish()
-    assert len(built(agents)) == len(before) + 1
+    assert len(built_agents(home)) == len(before) + 1
     assert turn.returncode == 0

@@ -11,6 +11,7 @@ import pytest
 from hermes_router.workers.worker_log import TurnRecord, read_turns
 from tests.gateway.conftest import ANSWER_SECONDS, CAREER, Stage, build_stage
 from tests.kit import FORUM, FakeModel, FakeTelegram
+from tests.kit.probes.built_agents import built_agents, note_agents
 from tests.kit.waiting import wait_until
 
 #: Seconds for which the adapter waits for more text after one that is as long as Telegram allows.
@@ -32,28 +33,6 @@ def register(ctx):
 """
 
 
-#: Writes the process in which an agent of a conversation is built.
-COUNTING = """
-import os
-import pathlib
-import run_agent
-
-NOTES = pathlib.Path(__file__).with_name("agents")
-INIT = run_agent.AIAgent.__init__
-
-
-def counted(self, *args, **kwargs):
-    INIT(self, *args, **kwargs)
-    if kwargs.get("session_id"):
-        with NOTES.open("a") as notes:
-            notes.write(f"{os.getpid()}\\n")
-
-
-def register(ctx):
-    run_agent.AIAgent.__init__ = counted
-"""
-
-
 @pytest.fixture(scope="module")
 def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
@@ -64,7 +43,7 @@ def prepared(
     stage.root.add_plugin("skipping", SKIPPING)
     stage.root.configure({"plugins": {"enabled": ["hermes-router", "skipping"]}})
     stage.root.configure({"hermes_router": {"profiles": {"systems": {"warm": {"enabled": False}}}}})
-    stage.root.profiles["career"].add_plugin("counting", COUNTING)
+    note_agents(stage.root.profiles["career"])
     return stage
 
 
@@ -96,12 +75,6 @@ def expecting(stage: Stage) -> psutil.Process:
     return psutil.Process(process.pid)
 
 
-def agents(stage: Stage) -> list[str]:
-    """Return the ids of the processes in which an agent was built, one for each agent."""
-    notes = stage.root.profiles["career"].path / "plugins" / "counting" / "agents"
-    return notes.read_text().splitlines() if notes.exists() else []
-
-
 def last_turn(stage: Stage) -> TurnRecord:
     stage.wait_settled("career")
     return list(read_turns(stage.root.profiles["career"].path / "logs/hermes-router-worker.log"))[
@@ -118,12 +91,13 @@ def reply(stage: Stage, text: str, after: int) -> str:
 
 def test_the_message_is_answered_by_the_worker_that_prepared_for_it(known: Stage) -> None:
     seen, said = known.model.seq, known.telegram.seq
-    before = agents(known)
+    career = known.root.profiles["career"]
+    before = built_agents(career)
     known.telegram.say("which one are you?" + LONG, thread_id=CAREER)
     worker = expecting(known)
     assert known.model.requests("chat", after=seen) == []
     reply(known, "which one are you?", said)
-    assert agents(known) == [*before, str(worker.pid)]  # built once
+    assert [agent.pid for agent in built_agents(career)[len(before) :]] == [worker.pid]
     assert known.worker_in_turn("career") == worker.pid
     assert last_turn(known).start == "prepared"
 
