@@ -79,8 +79,9 @@ class Conversations:
                 f"Nobody answers here until that is fixed. [{turn_id}]",
             )
             return None
-        key = message_sources.session_key(event.source, **_per_user(scope))
-        personal = message_sources.is_personal(event.source, **_per_user(scope))
+        per_user = _per_user(scope)
+        key = message_sources.session_key(event.source, **per_user)
+        personal = message_sources.is_personal(event.source, **per_user)
         conversation = self._remembered(profile, key, personal=personal)
         conversation.programs = scope.programs
         self._note(event, conversation)
@@ -98,8 +99,9 @@ class Conversations:
             return None
         key = message_sources.session_key(event.source, **_per_user(scope))
         conversation = self._known.get(_lane(profile, key))
-        known = conversation is not None and conversation.knows(event.source.user_id)
-        return conversation if known else None
+        if conversation is None or not conversation.knows(event.source.user_id):
+            return None
+        return conversation
 
     @contextlib.contextmanager
     def attended(self, conversation: GatewayConversation) -> Iterator[None]:

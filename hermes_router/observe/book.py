@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Callable
 
 from hermes_router.observe.records import Records
 from hermes_router.relay.delivery_policy import spelled
 from hermes_router.routing.table import Place
-from hermes_router.turns.story import OUTCOMES, TurnReport, wall_clock
+from hermes_router.turns.story import OUTCOMES, TurnReport, new_turn_id, wall_clock
 from hermes_router.workers.worker_log import one_line
 
 logger = logging.getLogger("hermes_router.turns")
@@ -57,15 +56,7 @@ class TurnBook:
 
         ``outcome`` is one of ``OUTCOMES``, for example ``refused``.
         """
-        report = TurnReport(
-            turn=uuid.uuid4().hex[:8],
-            profile=profile,
-            place=spelled(place),
-            at=wall_clock(time.monotonic()),
-            outcome=outcome,
-            error=one_line(error, 300),
-            exit="none",
-        )
+        report = _unanswered(profile, place, outcome, error)
         self.note(report, place)
         return report.turn
 
@@ -75,20 +66,11 @@ class TurnBook:
         ``turn`` is the id of the turn that was given the message; with "" there was none, and this
         makes an id. ``error`` says how far the message had come.
         """
-        if not turn:
-            return self.untouched(profile, place, "cut_off", error)
-        report = TurnReport(
-            turn=turn,
-            number=0,
-            profile=profile,
-            place=spelled(place),
-            at=wall_clock(time.monotonic()),
-            outcome="cut_off",
-            error=one_line(error, 300),
-            exit="unknown",
-        )
+        report = _unanswered(profile, place, "cut_off", error)
+        if turn:
+            report.turn, report.number, report.exit = turn, 0, "unknown"
         self.note(report, place)
-        return turn
+        return report.turn
 
     def _note(self, report: TurnReport, place: Place | None) -> None:
         report.route = self._route_of(place) if place is not None else ""
@@ -98,6 +80,18 @@ class TurnBook:
         _log(report)
         for listener in self._listeners:
             listener(report)
+
+
+def _unanswered(profile: str, place: Place, outcome: str, error: str) -> TurnReport:
+    return TurnReport(
+        turn=new_turn_id(),
+        profile=profile,
+        place=spelled(place),
+        at=wall_clock(time.monotonic()),
+        outcome=outcome,
+        error=one_line(error, 300),
+        exit="none",
+    )
 
 
 def _log(report: TurnReport) -> None:

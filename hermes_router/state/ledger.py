@@ -101,7 +101,7 @@ class Entry:
     ``at`` is the Unix time, in seconds, at which the gateway accepted it. ``names`` are the hashes
     of the texts of its answer whose sending has begun. ``turn`` is the id of the turn that was
     given the message last, "" before there is one; it is written with the next step. The methods
-    never raise: if the disk is full, a step is not written to the file.
+    never raise: a step that the disk does not take is written when the disk takes one again.
     """
 
     def __init__(self, ledger: Ledger, line: _Line) -> None:

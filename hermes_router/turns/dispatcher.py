@@ -182,7 +182,7 @@ class Dispatcher:
             return
         self._expected[key] = head_start
         try:
-            await head_start.tell(conversation, settings, self._services, message)
+            await head_start.tell(conversation, settings, message)
             await anyio.sleep(_EXPECTED_SECONDS)
         finally:
             if self._expected.get(key) is head_start:

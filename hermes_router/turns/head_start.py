@@ -7,13 +7,13 @@ session meanwhile. It serves the message only if the message needs just that wor
 from __future__ import annotations
 
 import contextlib
-import uuid
 
 import anyio
 
-from hermes_router.config.settings import Settings
+from hermes_router.config.settings import Settings, Warm
 from hermes_router.protocol import messages as msg
 from hermes_router.turns.ports import Conversation, TurnServices
+from hermes_router.turns.story import new_turn_id
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 #: More seconds than a worker's grace in which an ended one is waited for.
@@ -21,13 +21,14 @@ _END_SECONDS = 3.0
 
 
 class HeadStart:
-    """A reserved worker, and what it was told.
+    """A reserved worker, and what it was told. ``services`` are the gateway's.
 
     ``told`` is the message by which it knows its session; None as long as it knows none. ``taken``
     is set when a turn begins with this head start: from then on only the turn talks to the worker.
     """
 
-    def __init__(self, worker: WorkerProcess) -> None:
+    def __init__(self, worker: WorkerProcess, services: TurnServices) -> None:
+        self._services = services
         self.turn_id = new_turn_id()
         self.worker = worker
         self.told: msg.Start | msg.Job | None = None
@@ -40,17 +41,13 @@ class HeadStart:
         """Reserve a ready worker for a conversation; return None if none is ready."""
         order = services.workers.order(conversation.profile, settings)
         worker = services.workers.reserve(order, settings.warm)
-        return None if worker is None else cls(worker)
+        return None if worker is None else cls(worker, services)
 
     async def tell(
-        self,
-        conversation: Conversation,
-        settings: Settings,
-        services: TurnServices,
-        message: msg.Expect,
+        self, conversation: Conversation, settings: Settings, message: msg.Expect
     ) -> None:
         """Tell the worker its session, and what is about to come, unless a turn has taken it."""
-        start = await start_message(conversation, settings, services, self.turn_id)
+        start = await start_message(conversation, settings, self._services, self.turn_id)
         if self.taken:
             return
         self.told = start
@@ -58,33 +55,21 @@ class HeadStart:
             await self.worker.send(start)
             await self.worker.send(message)
 
-    async def claimed(
-        self,
-        start: msg.Start | msg.Job,
-        order: WorkerOrder,
-        settings: Settings,
-        services: TurnServices,
-    ) -> bool:
+    async def claimed(self, start: msg.Start | msg.Job, order: WorkerOrder, warm: Warm) -> bool:
         """Return True if the worker may serve the message; if not, return when it has ended.
 
-        ``start`` is what a worker for the message has to be told, ``order`` how it is started. Two
-        workers that know the same session must not run: the later one owns the session's state.
+        ``start`` is what a worker for the message has to be told, ``order`` and ``warm`` how it is
+        started. Two workers that know the same session must not run: the later one owns the
+        session's state.
         Raises the errors of :meth:`WorkerPool.claim`.
         """
-        workers = services.workers
-        if (self.told is None or self.told == start) and await workers.claim(
-            self.worker, order, settings.warm
-        ):
+        workers, fits = self._services.workers, self.told is None or self.told == start
+        if fits and await workers.claim(self.worker, order, warm):
             return True
         workers.give_up(self.worker)
         with anyio.move_on_after(order.grace + _END_SECONDS):
             await self.worker.gone()
         return False
-
-
-def new_turn_id() -> str:
-    """Return the id of a new turn: eight hexadecimal digits."""
-    return uuid.uuid4().hex[:8]
 
 
 async def start_message(

@@ -6,6 +6,7 @@ No text of a message is in a report.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -57,6 +58,11 @@ FAILED = frozenset(
         *("hermes_failed", "router_failed", "cut_off", "unusable", "refused", "job_failed"),
     }
 )
+
+
+def new_turn_id() -> str:
+    """Return the id of a new turn: eight hexadecimal digits."""
+    return uuid.uuid4().hex[:8]
 
 
 class TurnReport(msgspec.Struct, kw_only=True, omit_defaults=True):

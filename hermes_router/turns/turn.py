@@ -31,11 +31,11 @@ from hermes_router.errors import (
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
 from hermes_router.tasks import in_thread
-from hermes_router.turns.head_start import HeadStart, new_turn_id, start_message
+from hermes_router.turns.head_start import HeadStart, start_message
 from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.purpose import ForMessages, Purpose
-from hermes_router.turns.story import Story
+from hermes_router.turns.story import Story, new_turn_id
 from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender, PendingEvent
 from hermes_router.turns.worker.worker_session import WorkerSession, greet
 from hermes_router.turns.worker.worker_state import WorkerState
@@ -305,15 +305,11 @@ class Turn:
         self, start: msg.Start | msg.Job, patience: anyio.CancelScope
     ) -> WorkerProcess:
         """Return the worker that had a head start, if it may be used, or another one."""
-        early = self._head_start
-        if early is not None and await early.claimed(
-            start, self._order, self._settings, self._services
-        ):
+        early, warm = self._head_start, self._settings.warm
+        if early is not None and await early.claimed(start, self._order, warm):
             return early.worker
         self._head_start = None
-        return await self._purpose.start(
-            self._services.workers, self._order, self._settings.warm, patience
-        )
+        return await self._purpose.start(self._services.workers, self._order, warm, patience)
 
     async def _connect(self, worker: WorkerProcess, start: msg.Start | msg.Job) -> msg.Hello:
         """Wait for the worker's hello, tell it its session if need be, and return the hello."""
