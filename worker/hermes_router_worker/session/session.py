@@ -74,6 +74,7 @@ class Session:
         self._memory = session_state.attach(runner, self._adapter, start.session_key)
         self._progress.attach(self._adapter)
         follow_streams()
+        speedups.end_streams_at_once()
         refusals.explain(profile)
         refusals.report_open_files(self._hit_open_files)
         runs = Runs(runner)

@@ -7,6 +7,7 @@ this Hermes does not have.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import functools
@@ -144,6 +145,58 @@ def _is_literal(value: Any) -> bool:
 
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+# -- the end of an answer --------------------------------------------------------------------------
+
+
+def end_streams_at_once() -> None:
+    """Have Hermes deliver an answer as soon as it is finished; call this in the running loop.
+
+    Hermes looks every 50 ms whether more of an answer is there, also if nobody sees it grow.
+    """
+    pauses = _Pauses(asyncio.get_running_loop())
+
+    def waking(finish: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(finish)
+        def finish_and_wake(*args: Any, **kwargs: Any) -> None:
+            finish(*args, **kwargs)
+            pauses.end()
+
+        return finish_and_wake
+
+    if replacements.PAUSE_STREAM.replace(lambda _asyncio: pauses, anew=True):
+        replacements.FINISH_STREAM.replace(waking, anew=True)
+
+
+class _Pauses:
+    """Replaces Python's ``asyncio`` module in one other module; its short pauses can be ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ended = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def end(self) -> None:
+        """End the pause that lasts, or the next one; may be called from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing pauses any more
+            self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def sleep(self, delay: float) -> None:
+        """Sleep for ``delay`` seconds; a pause between two looks may end earlier."""
+        if delay > _LONGEST_PAUSE:
+            await asyncio.sleep(delay)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._ended.wait()
+        self._ended.clear()
+
+
+#: In seconds. Hermes waits longer when the platform has asked it to.
+_LONGEST_PAUSE = 0.1
 
 
 # -- certificates ----------------------------------------------------------------------------------
