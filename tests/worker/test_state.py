@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 
@@ -92,3 +95,38 @@ def marked(kit: WorkerKit) -> bool:
     with closing(sqlite3.connect(kit.home / "state.db")) as database:
         rows = database.execute("SELECT entry_json FROM gateway_routing").fetchall()
     return any(json.loads(row).get("active_turn_token") for (row,) in rows)
+
+
+LEFT = """
+import sys, time
+from tools import async_delegation
+session, name = sys.argv[1:]
+record = {"delegation_id": name, "session_key": session, "dispatched_at": time.time()}
+async_delegation._persist_dispatch(record)
+done = {"type": "async_delegation", "status": "completed", "completed_at": time.time()}
+result = {"status": "completed", "summary": f"found by {name}"}
+async_delegation._persist_completion(done | record | result, result)
+"""
+
+
+def leave_result(kit: WorkerKit, place: Place, name: str) -> None:
+    """Leave the result of a delegated task as a worker does that ends before people get it."""
+    environ = {**os.environ, "HERMES_HOME": str(kit.home), "HOME": str(kit.home)}
+    key = kit.start_message(place.source()).session_key
+    subprocess.run([sys.executable, "-c", LEFT, key, name], env=environ, check=True, timeout=120)
+
+
+def test_what_a_delegated_task_left_is_reported_after_the_reply_in_its_session_only(
+    kit: WorkerKit, model: FakeModel
+) -> None:
+    place, other = kit.place(903), kit.place(904)
+    place.ask("hello")
+    leave_result(kit, place, "searcher")
+    seq = model.seq
+    assert "hello again" in other.ask("hello again")
+    assert "and again" in place.ask("and again")
+    asked = [request.last_user for request in model.requests("chat", after=seq)]
+    reports = [number for number, text in enumerate(asked) if "found by searcher" in text]
+    assert len(reports) == 1
+    first = next(number for number, text in enumerate(asked) if "and again" in text)
+    assert reports[0] > first

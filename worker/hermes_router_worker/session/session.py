@@ -62,6 +62,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._told: list[str] = []
+        self._results_adopted = False
         self._wakeup: float | None = -1.0  # so None is reported too: the last worker may have died
         self._deliverable = start.delivery_scope.platforms
         self._menu = (start.platform, start.menu)
@@ -121,6 +122,7 @@ class Session:
         while self._receiver.open:
             await self._until_idle()
             speedups.resume_collector()
+            await self._adopt_results()
             cut_off = False
             if self._finish.is_set():
                 cut_off = await self._interrupt()
@@ -138,6 +140,20 @@ class Session:
                 await self._until_wanted()
                 self._show("busy")
         await self._until_finished()
+
+    async def _adopt_results(self) -> None:
+        """Take over what delegated tasks of the session left for it, once, after the first reply.
+
+        Hermes then reports it in the chat. Nothing is done in a worker that has to end: the results
+        stay in the database.
+        """
+        if self._results_adopted or self._finish.is_set():
+            return
+        self._results_adopted = True
+        try:
+            await asyncio.to_thread(session_wiring.adopt_results, self._start.session_key)
+        except Exception:  # boundary: the database may be locked; the next worker looks again
+            logger.warning("results of delegated tasks cannot be looked up", exc_info=True)
 
     async def _save_and_tell(self, *, cut_off: bool) -> None:
         """Save the state, and tell the gateway that all is done: the session keeps what waits.

@@ -18,16 +18,24 @@ from hermes_router_worker.startup.gateway_rules import obey_gateway_rules
 
 
 def adopt_session(runner: Any, session_key: str) -> int:
-    """Take over the processes and delegation results that an earlier worker of this session left.
+    """Take over the processes that an earlier worker of this session left.
 
-    Other sessions' processes and results stay untouched; see :mod:`hermes_router_worker.home`.
-    Returns the number of processes. Needs the running loop; call it when the adapter is wired.
+    Other sessions' processes stay untouched; see :mod:`hermes_router_worker.home`. Returns the
+    number of processes. Needs the running loop; call it when the adapter is wired.
     """
     adopted = adopt_processes(session_key)
-    restore_delegations(session_key)
     sweep_own(runner, session_key)
     wiring.watch_processes(runner)
     return adopted
+
+
+def adopt_results(session_key: str) -> int:
+    """Take over the results of delegated tasks that an earlier worker of this session left.
+
+    Returns how many there were. Hermes checks the whole database for this, so no message should
+    wait for it; it may be called in a thread.
+    """
+    return restore_delegations(session_key)
 
 
 def review_at_once() -> None:
@@ -41,7 +49,8 @@ def review_at_once() -> None:
 def attach(runner: Any, adapter: Any) -> None:
     """Wire the pipe adapter into the runner; call it in the running loop, before the first event.
 
-    What an earlier worker of the session left is for :func:`adopt_session`.
+    What an earlier worker of the session left is for :func:`adopt_session`, and after the first
+    reply for :func:`adopt_results`.
     """
     wiring.wire_adapter(runner, adapter)
     refresh_voice_modes(runner)
