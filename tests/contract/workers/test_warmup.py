@@ -116,7 +116,9 @@ def test_the_machines_python_tools_are_looked_for_where_the_profile_wants_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
 ) -> None:
     (tmp_path / "config.yaml").write_text(f"agent: {{environment_probe: {str(wanted).lower()}}}")
-    looked: list[bool] = []
-    monkeypatch.setattr(env_probe, "get_environment_probe_line", lambda: looked.append(True))
-    warmup._probe_environment()
-    assert bool(looked) is wanted
+    done: list[str] = []
+    monkeypatch.setattr(env_probe, "warm_environment_probe_async", lambda: done.append("begun"))
+    monkeypatch.setattr(env_probe, "get_environment_probe_line", lambda: done.append("waited"))
+    warmup._begin_probe()
+    warmup._end_probe()
+    assert done == (["begun", "waited"] if wanted else [])

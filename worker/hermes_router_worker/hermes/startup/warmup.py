@@ -28,26 +28,31 @@ _PLATFORM = "telegram"
 def everything(*first: Callable[[], Any]) -> None:
     """Import and look up what the profile's turns need; the forked workers have it in memory.
 
-    The steps ``first`` come after the imports, before all others. A step that fails is logged, and
-    only makes workers slower.
+    The steps ``first`` come after the imports, before the others that need them. A step that fails
+    is logged, and only makes workers slower.
     """
-    for name in (*modules.OF_A_TURN, "hermes_router_worker.lifecycle"):
-        with contextlib.suppress(Exception):  # this Hermes lacks it, or the turn reports the error
-            importlib.import_module(name)
     for step in (
+        _begin_probe,
+        _import_modules,
         *first,
         speedups.everything,
         _throw_away_runner,
-        _probe_environment,
         _throw_away_agent,
         _practise_client,
         provider_answers.ask_provider,
         speedups.compile_config,
+        _end_probe,
     ):
         try:
             step()
         except Exception:  # boundary: the worker does it itself and reports the error
             logger.warning("preparing %s failed", step.__name__, exc_info=True)
+
+
+def _import_modules() -> None:
+    for name in (*modules.OF_A_TURN, "hermes_router_worker.lifecycle"):
+        with contextlib.suppress(Exception):  # this Hermes lacks it, or the turn reports the error
+            importlib.import_module(name)
 
 
 def _throw_away_runner() -> None:
@@ -88,12 +93,22 @@ def _close_databases(runner: Any) -> None:
                         result.close()
 
 
-def _probe_environment() -> None:
-    """Have Hermes look for the machine's Python tools; it remembers the result per process."""
+def _begin_probe() -> None:
+    """Have Hermes look for the machine's Python tools, in a thread: it waits for other programs."""
+    if _wants_probe():
+        importlib.import_module("tools.env_probe").warm_environment_probe_async()
+
+
+def _end_probe() -> None:
+    """Wait until Hermes has found the machine's Python tools; it remembers them per process."""
+    if _wants_probe():
+        importlib.import_module("tools.env_probe").get_environment_probe_line()
+
+
+def _wants_probe() -> bool:
     from hermes_cli.config import load_config
 
-    if provider_answers.wants_probe(load_config()):
-        importlib.import_module("tools.env_probe").get_environment_probe_line()
+    return provider_answers.wants_probe(load_config())
 
 
 def _throw_away_agent() -> None:
