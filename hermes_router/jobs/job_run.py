@@ -96,10 +96,10 @@ class JobRun(Purpose):
         return self.turn.conversation.profile
 
     async def start(
-        self, workers: WorkerPool, order: WorkerOrder, _warm: Warm, _patience: CancelScope, /
+        self, workers: WorkerPool, order: WorkerOrder, _warm: Warm, patience: CancelScope, /
     ) -> WorkerProcess:
         """Start a worker without taking a ready one, and without keeping the profile warm."""
-        return await workers.start_aside(order)
+        return await workers.start_aside(order, patience)
 
     def greeted(self, hello: msg.Hello, /) -> None:
         """Store the worker's pid in the result."""

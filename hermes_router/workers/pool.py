@@ -40,7 +40,7 @@ from hermes_router.workers.memory_usage import footprint
 from hermes_router.workers.memory_watch import MemoryWatch, Room
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
 from hermes_router.workers.start_backoff import StartBackoff
-from hermes_router.workers.start_queue import TEMPLATE_SECONDS, StartQueue
+from hermes_router.workers.start_queue import TEMPLATE_SECONDS, Start, StartQueue
 from hermes_router.workers.template import Template, templates_work_here
 from hermes_router.workers.unexpected_ends import UnexpectedEnds
 from hermes_router.workers.worker_log import WorkerLog
@@ -54,6 +54,9 @@ _MEMORY_SECONDS = 5.0
 
 #: Seconds that ended prepared processes get to free their memory before a message is refused.
 _ROOM_SECONDS = 3.0
+
+#: Seconds after which a job waits for a processor no longer than a message does.
+_JOB_SECONDS = 30.0
 
 #: Maximum number of templates that are started in a row; the next turn or sweep tries again.
 _TEMPLATE_ATTEMPTS = 2
@@ -77,6 +80,18 @@ class _ProfilePool:
     begun: bool = False  # a template is being prepared
     waiting: int = 0  # messages that wait for the template
     attempted: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def can_serve(self) -> bool:
+        """True if a worker is ready, or can be forked now."""
+        forks = self.template is not None and self.template.prepared and not self.gone
+        return bool(self.ready) or forks
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds a message should wait for the template, at the most."""
+        spent = time.monotonic() - self.born if self.begun else 0.0
+        return TEMPLATE_SECONDS - spent
 
     @property
     def waiting_workers(self) -> list[WorkerProcess]:
@@ -140,7 +155,8 @@ class WorkerPool:
     ) -> WorkerProcess:
         """Return a worker for a message: a ready one, a forked one, or one that is started now.
 
-        It may wait for the profile's template, unless the scope ``patience`` is cancelled.
+        It may wait for the profile's template, or for a processor, unless the scope ``patience`` is
+        cancelled.
 
         Raises:
             HermesUpdated: Hermes was updated on disk, so no worker may be started.
@@ -151,21 +167,35 @@ class WorkerPool:
         await running_code.check(order.profile.name)
         await self._refuse_too_early(order)
         nest = self._note_use(order, warm)
-        if nest is None:
-            return await self._started_cold(order)
-        if nest.template is not None and await self._stale(nest):
+        if nest is not None and nest.template is not None and await self._stale(nest):
             self._clear(nest)
-        if nest.template is None and await self._wait_for_template(nest, patience):
-            await running_code.check(order.profile.name)
+        waited, place = False, None
+        with patience or anyio.CancelScope():
+            waited = nest is not None and await self._wait_for_template(nest)
+            if nest is None or not nest.can_serve:
+                place = await self._queue.enter(order.profile.name, lambda: True)
+        try:
+            if waited or place is not None:
+                await running_code.check(order.profile.name)
+                await self._refuse_too_early(order)
+            worker = None if nest is None else await self._from_prepared(nest, order)
+            if worker is None:
+                worker, place = await self._started_cold(order, place), None
+        finally:
+            self._queue.leave(place)
+        return worker
+
+    async def _from_prepared(self, nest: _ProfilePool, order: WorkerOrder) -> WorkerProcess | None:
+        """Return a ready worker, or one that the template forks; None if neither can serve."""
         while nest.ready:
             worker = nest.ready.pop(0)
             if not worker.ended:
                 return worker
             self._end(worker.end())
-        if nest.template is not None and nest.template.prepared and not nest.gone:
+        if nest.can_serve and nest.template is not None:
             with contextlib.suppress(RouterError):
                 return await self._forked(nest.template, order)
-        return await self._started_cold(order)
+        return None
 
     def reserve(self, order: WorkerOrder, warm: Warm) -> WorkerProcess | None:
         """Return a ready worker to be told a session whose message is about to come, or None.
@@ -207,24 +237,25 @@ class WorkerPool:
                 self._end(worker.end())
                 self.replenish(name)
 
-    async def _wait_for_template(
-        self, nest: _ProfilePool, patience: anyio.CancelScope | None
-    ) -> bool:
+    async def _wait_for_template(self, nest: _ProfilePool) -> bool:
         """Return when the profile's template is prepared; at once if a cold start is faster.
 
         It is faster if no template is being prepared and a processor is free, if an attempt to
         prepare one has just failed, or if it takes too long. Returns True if it has waited.
         """
-        if not (nest.lock.locked() and (nest.begun or self._queue.full)):
+        if nest.template is not None or not (nest.begun or self._queue.full):
             return False
-        spent = time.monotonic() - nest.born if nest.begun else 0.0
-        if spent >= TEMPLATE_SECONDS:
-            return False
+        if not nest.lock.locked():
+            if self._closed or not self._may_prepare():
+                return False
+            self._prepare(self._fill(nest))
         nest.waiting += 1
         try:
             self._queue.look()
-            with patience or anyio.CancelScope(), anyio.move_on_after(TEMPLATE_SECONDS - spent):
-                await nest.attempted.wait()
+            while (left := nest.patience) > 0 and not nest.gone:
+                with anyio.move_on_after(left):
+                    await nest.attempted.wait()
+                    break
         finally:
             nest.waiting -= 1
         return True
@@ -262,11 +293,14 @@ class WorkerPool:
                 profile=order.profile.name,
             )
 
-    async def start_aside(self, order: WorkerOrder) -> WorkerProcess:
+    async def start_aside(
+        self, order: WorkerOrder, patience: anyio.CancelScope | None = None
+    ) -> WorkerProcess:
         """Return a worker for a job. It takes no ready worker, because no person waits for a job.
 
-        The worker is forked if the profile has a template, else started cold. A job does not keep
-        the profile warm. Raises the same errors as :meth:`start`.
+        The worker is forked if the profile has a template, else started cold when no message needs
+        a processor for that. A job does not keep the profile warm. ``patience`` and the errors are
+        those of :meth:`start`.
         """
         await running_code.check(order.profile.name)
         nest = self._nests.get(order.profile.name)
@@ -275,7 +309,16 @@ class WorkerPool:
             if template is not None and template.prepared:
                 with contextlib.suppress(RouterError):
                     return await self._forked(template, order)
-        return await self._started_cold(order)
+        place, late = None, time.monotonic() + _JOB_SECONDS
+        with patience or anyio.CancelScope():
+            place = await self._queue.enter(order.profile.name, lambda: time.monotonic() > late)
+        try:
+            if place is not None:
+                await running_code.check(order.profile.name)
+            worker, place = await self._started_cold(order, place), None
+        finally:
+            self._queue.leave(place)
+        return worker
 
     async def make_room(self) -> None:
         """Ensure that there is memory for a new turn; end all prepared processes if there is not.
@@ -471,7 +514,7 @@ class WorkerPool:
         In a new home, and after an update, the template itself changes the home: it copies skills.
         """
         for _attempt in range(_TEMPLATE_ATTEMPTS):
-            async with self._queue.template(lambda: bool(nest.waiting)):
+            async with self._queue.place(nest.order.profile.name, lambda: bool(nest.waiting)):
                 if nest.gone:
                     return
                 await running_code.check(nest.order.profile.name)
@@ -484,9 +527,10 @@ class WorkerPool:
             self._clear(nest)
             nest.tell()
 
-    async def _started_cold(self, order: WorkerOrder) -> WorkerProcess:
+    async def _started_cold(self, order: WorkerOrder, place: Start | None) -> WorkerProcess:
+        """Start a worker that imports Hermes; if it starts, it keeps ``place`` until it has."""
         worker = await start_worker(order, launch=self.unexpected_ends.counting(order.launch))
-        self._importing.start(self._queue.cold(worker.imported))
+        self._importing.start(self._queue.leave_after(worker.imported, place))
         return worker
 
     async def _forked(self, template: Template, order: WorkerOrder) -> WorkerProcess:

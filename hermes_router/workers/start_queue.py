@@ -1,7 +1,8 @@
 """Decide when a process that imports Hermes may begin: each uses a processor for seconds.
 
-Templates begin in the order of who waits: first those of profiles with a message. A template for
-which nobody waits leaves a processor to the gateway and to messages.
+If more of them ran than there are processors, all would take longer, until each took too long and
+its work were lost. So they wait: first those for which a message waits. A template for which nobody
+waits leaves a processor to the gateway and to messages.
 """
 
 from __future__ import annotations
@@ -11,29 +12,43 @@ import math
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 
-#: Seconds that a template may take. After that it holds up neither other templates nor messages of
-#: its own profile, whose workers then start cold.
+#: Seconds that a message waits for a template of its profile that is being prepared. After that its
+#: worker starts cold.
 TEMPLATE_SECONDS = 30.0
+
+#: Seconds after which a process that still imports Hermes holds up no other one.
+_COUNT_SECONDS = 10.0
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
+@dataclass(eq=False, slots=True)
+class Start:
+    """A process that imports Hermes, or waits until it may begin.
+
+    ``urgent`` returns True as long as a message waits for the process.
+    """
+
+    profile: str
+    urgent: Callable[[], bool]
+    begin: anyio.Event = field(default_factory=anyio.Event)
+
+
 class StartQueue:
-    """The processes of one gateway that import Hermes now, and the templates that wait to begin.
+    """The processes of one gateway that import Hermes now, and those that wait to begin.
 
     ``processors`` is the number of processors that this process may use.
     """
 
     def __init__(self, processors: int | None = None) -> None:
         self._processors = processors or _processors()
-        #: What runs now: each template by the event that let it begin, each cold worker by that at
-        #: which it has imported Hermes.
-        self._running: set[anyio.Event] = set()
-        self._waiting: list[tuple[Callable[[], bool], anyio.Event]] = []
+        self._running: list[Start] = []
+        self._waiting: list[Start] = []
 
     @property
     def full(self) -> bool:
@@ -41,54 +56,61 @@ class StartQueue:
         return len(self._running) >= self._processors
 
     @asynccontextmanager
-    async def template(self, urgent: Callable[[], bool]) -> AsyncIterator[None]:
-        """Wait until a template may begin; leave the block when it is prepared, or has failed.
+    async def place(self, profile: str, urgent: Callable[[], bool]) -> AsyncIterator[None]:
+        """Wait until a process may begin; leave the block when it is prepared, or has failed.
 
-        ``urgent`` returns True as long as somebody waits for the template. After
-        ``TEMPLATE_SECONDS`` in the block, the template does not count any more.
+        ``urgent`` returns True as long as a message waits for it. After ten seconds in the block,
+        the process does not count any more.
         """
-        begin = anyio.Event()
-        self._waiting.append((urgent, begin))
-        self.look()
-        try:
-            await begin.wait()
-        except BaseException:
-            if begin.is_set():
-                self._leave(begin)
-            else:
-                self._waiting.remove((urgent, begin))
-            raise
-        late = asyncio.get_running_loop().call_later(TEMPLATE_SECONDS, self._leave, begin)
+        start = await self.enter(profile, urgent)
         try:
             yield
         finally:
-            late.cancel()
-            self._leave(begin)
+            self.leave(start)
 
-    async def cold(self, imported: anyio.Event) -> None:
-        """Count a cold worker until the event ``imported`` is set."""
-        self._running.add(imported)
+    async def enter(self, profile: str, urgent: Callable[[], bool]) -> Start:
+        """Do the same as :meth:`place`, but let the caller pass the result to :meth:`leave`."""
+        start = Start(profile, urgent)
+        self._waiting.append(start)
+        self.look()
         try:
-            await imported.wait()
-        finally:
-            self._leave(imported)
+            await start.begin.wait()
+        except BaseException:
+            self.leave(start)
+            raise
+        asyncio.get_running_loop().call_later(_COUNT_SECONDS, self.leave, start)
+        return start
+
+    async def leave_after(self, imported: anyio.Event, start: Start | None) -> None:
+        """Wait for an event, and :meth:`leave` then."""
+        await imported.wait()
+        self.leave(start)
+
+    def leave(self, start: Start | None) -> None:
+        """Let the next ones begin; do nothing if the process counts no more."""
+        for those in (self._running, self._waiting):
+            if start in those:
+                those.remove(start)
+        self.look()
 
     def look(self) -> None:
-        """Let the next templates begin; call this when somebody begins to wait for one."""
+        """Let the next ones begin; call this when a message begins to wait for one."""
         while self._waiting:
-            entry = next((one for one in self._waiting if one[0]()), self._waiting[0])
-            urgent, begin = entry
-            spare = 0 if urgent() else 1
+            start = min(self._waiting, key=self._rank)
+            spare = 0 if start.urgent() else 1
             if len(self._running) >= max(1, self._processors - spare):
                 return
-            self._waiting.remove(entry)
-            self._running.add(begin)
-            begin.set()
+            self._waiting.remove(start)
+            self._running.append(start)
+            start.begin.set()
 
-    def _leave(self, process: anyio.Event) -> None:
-        """Let the next ones begin; a template that was late has left already."""
-        self._running.discard(process)
-        self.look()
+    def _rank(self, start: Start) -> tuple[bool, int]:
+        """Return what is least for the next one: of those that rank alike, the oldest is next.
+
+        A profile that imports nothing now goes first, so that one whose imports hang keeps no other
+        waiting for long.
+        """
+        return not start.urgent(), sum(one.profile == start.profile for one in self._running)
 
 
 def _processors() -> int:

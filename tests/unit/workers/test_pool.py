@@ -23,6 +23,7 @@ from hermes_router.config.settings import Settings, Warm
 from hermes_router.errors import HermesUpdated, ShortOfMemory, TemplateUnfit, WorkerStartError
 from hermes_router.profiles.model import Profile
 from hermes_router.workers import pool, running_code
+from hermes_router.workers.launchers import Child
 from hermes_router.workers.memory_usage import footprint
 from hermes_router.workers.memory_watch import Memory, MemoryWatch, Room
 from hermes_router.workers.pool import WorkerPool
@@ -50,6 +51,9 @@ class Prepared:
         self.ended = False
         self.gone = anyio.Event()
         self.imported = anyio.Event()
+
+    async def launch(self, _spec: object) -> Child:
+        raise NotImplementedError("who starts workers here launches none")
 
     async def end(self) -> None:
         self.gone.set()
@@ -486,7 +490,7 @@ async def test_a_message_starts_cold_beside_templates_of_others(
     kept: Kept, preparing: Callable[[], Preparing]
 ) -> None:
     kept.source._queue = StartQueue(2)
-    async with kept.source._queue.template(lambda: False):
+    async with kept.source._queue.place("other", lambda: False):
         made = preparing()
         await anyio.wait_all_tasks_blocked()
         assert await kept.take(kept.order("first"), WARM) is kept.started[0]
@@ -500,6 +504,84 @@ async def test_a_message_starts_cold_beside_templates_of_others(
             kept.started[0].imported.set()
             await made.begun.wait()
             made.let_go_on()
+    assert len(kept.started) == 1
+
+
+@asynccontextmanager
+async def busy(kept: Kept) -> AsyncIterator[None]:
+    """Have other processes use both processors in the block."""
+    kept.source._queue = StartQueue(2)
+    async with (
+        kept.source._queue.place("busy", lambda: True),
+        kept.source._queue.place("busy too", lambda: True),
+    ):
+        yield
+
+
+async def test_where_no_processor_is_free_messages_share_a_template_that_begins_for_them(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nest, template = kept.nest("first"), Prepared(os.getpid())
+    nest.template, nest.ready = None, []
+    began: list[str] = []
+
+    async def start(order: WorkerOrder) -> Prepared:
+        began.append(order.profile.name)
+        return template
+
+    monkeypatch.setattr(Template, "start", start)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks, busy(kept):
+            for _ in range(3):
+                tasks.start_soon(kept.take, kept.order("first"), WARM)
+            await anyio.wait_all_tasks_blocked()
+            assert (nest.waiting, began, kept.started) == (3, [], [])
+    assert began == ["first"]
+    assert all(worker.__dict__.get("prepared") for worker in kept.started)
+
+
+@pytest.mark.parametrize("job", [False, True], ids=["message", "job"])
+async def test_a_cold_worker_waits_for_a_processor(kept: Kept, *, job: bool) -> None:
+    order = _order_of(kept)
+
+    async def start() -> None:
+        if job:
+            await kept.source.start_aside(order)
+        else:
+            await kept.take(order, WARM)
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks, busy(kept):
+            tasks.start_soon(start)
+            await anyio.wait_all_tasks_blocked()
+            assert kept.started == []
+    assert len(kept.started) == 1
+    assert kept.source._queue._running, "it counts while it imports Hermes"
+    kept.started[0].imported.set()
+    await anyio.wait_all_tasks_blocked()
+    assert not kept.source._queue._running
+
+
+async def test_a_worker_that_cannot_be_started_keeps_no_processor(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(order: WorkerOrder, **_more: object) -> Prepared:
+        raise WorkerStartError("no process", profile=order.profile.name)
+
+    monkeypatch.setattr(pool, "start_worker", refused)
+    with pytest.raises(WorkerStartError):
+        await kept.take(_order_of(kept), WARM)
+    assert not kept.source._queue._running
+
+
+async def test_a_message_that_is_given_up_waits_for_no_processor(kept: Kept) -> None:
+    patience = anyio.CancelScope()
+    with anyio.fail_after(60):
+        async with busy(kept), anyio.create_task_group() as tasks:
+            tasks.start_soon(kept.source.start, _order_of(kept), WARM, patience)
+            await anyio.wait_all_tasks_blocked()
+            assert kept.started == []
+            patience.cancel()
     assert len(kept.started) == 1
 
 

@@ -1,4 +1,4 @@
-"""Who may import Hermes when: templates with messages first, and a processor is left free."""
+"""Who may import Hermes when: who has a message goes first, and a processor is left free."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from hermes_router.workers import start_queue
 from hermes_router.workers.start_queue import StartQueue
 
 
-class Templates:
-    """Templates that ask the queue for their turn, by name; each goes on until it is told."""
+class Starts:
+    """Processes that ask the queue for their turn, by name; each goes on until it is told.
+
+    What stands before a dot in a name is its profile.
+    """
 
     def __init__(self, queue: StartQueue, tasks: anyio.abc.TaskGroup) -> None:
         self.queue = queue
@@ -30,6 +33,10 @@ class Templates:
             self._tasks.start_soon(self._prepare, name)
             await anyio.wait_all_tasks_blocked()
 
+    async def ask_for_messages(self, *names: str) -> None:
+        self.waited_for.update(names)
+        await self.ask(*names)
+
     async def end(self, name: str) -> None:
         self._ends[name].set()
         await anyio.wait_all_tasks_blocked()
@@ -40,22 +47,23 @@ class Templates:
         await anyio.wait_all_tasks_blocked()
 
     async def _prepare(self, name: str) -> None:
-        async with self.queue.template(lambda: name in self.waited_for):
+        profile = name.partition(".")[0]
+        async with self.queue.place(profile, lambda: name in self.waited_for):
             self.begun.append(name)
             await self._ends[name].wait()
 
 
 @contextlib.asynccontextmanager
-async def templates(processors: int) -> AsyncIterator[Templates]:
+async def starts(processors: int) -> AsyncIterator[Starts]:
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
-            yield Templates(StartQueue(processors), tasks)
+            yield Starts(StartQueue(processors), tasks)
             tasks.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(("processors", "at_once"), [(1, 1), (2, 1), (4, 3)])
 async def test_a_processor_is_left_to_messages(processors: int, at_once: int) -> None:
-    async with templates(processors) as made:
+    async with starts(processors) as made:
         await made.ask("a", "b", "c", "d", "e")
         assert made.begun == list("abcde")[:at_once]
         await made.end("a")
@@ -63,7 +71,7 @@ async def test_a_processor_is_left_to_messages(processors: int, at_once: int) ->
 
 
 async def test_a_template_that_is_waited_for_begins_first_and_on_every_processor() -> None:
-    async with templates(2) as made:
+    async with starts(2) as made:
         await made.ask("a", "b", "c", "d")
         await made.wait_for("d")
         assert made.begun == ["a", "d"]
@@ -76,12 +84,20 @@ async def test_a_template_that_is_waited_for_begins_first_and_on_every_processor
         assert made.begun == ["a", "d", "c", "b"]
 
 
+async def test_messages_share_the_processors_one_after_the_other() -> None:
+    async with starts(2) as made:
+        await made.ask_for_messages("a", "b", "c", "d")
+        assert made.begun == ["a", "b"]
+        await made.end("b")
+        assert made.begun == ["a", "b", "c"]
+
+
 async def test_a_cold_worker_counts_until_it_has_imported_hermes() -> None:
-    async with templates(2) as made:
+    async with starts(2) as made:
         imported = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(made.queue.cold, imported)
-            await anyio.wait_all_tasks_blocked()
+            worker = await made.queue.enter("w", lambda: True)
+            tasks.start_soon(made.queue.leave_after, imported, worker)
             await made.ask("a")
             assert made.begun == []
             await made.wait_for("a")
@@ -90,27 +106,39 @@ async def test_a_cold_worker_counts_until_it_has_imported_hermes() -> None:
         assert not made.queue.full
 
 
+async def test_a_profile_that_imports_nothing_goes_before_one_that_does() -> None:
+    async with starts(2) as made:
+        await made.ask_for_messages("hangs.1", "hangs.2", "hangs.3", "hangs.4", "quiet", "calm")
+        assert made.begun == ["hangs.1", "hangs.2"]
+        await made.end("hangs.1")
+        assert made.begun[2:] == ["quiet"]
+        await made.end("quiet")
+        assert made.begun[3:] == ["calm"]
+        await made.end("calm")
+        assert made.begun[4:] == ["hangs.3"]
+
+
 async def test_who_gives_up_waiting_takes_no_place() -> None:
-    async with templates(2) as made:
+    async with starts(2) as made:
         await made.ask("a")
         with anyio.move_on_after(0.01):
-            async with made.queue.template(lambda: False):
+            async with made.queue.place("b", lambda: False):
                 pytest.fail("there was no place")
         await made.end("a")
         await made.ask("b")
         assert made.begun == ["a", "b"]
 
 
-async def test_a_template_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start_queue, "TEMPLATE_SECONDS", 0.05)
-    async with templates(2) as made:
+async def test_a_process_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_queue, "_COUNT_SECONDS", 0.05)
+    async with starts(2) as made:
         await made.ask("hangs", "next", "last")
         while len(made.begun) < 3:  # noqa: ASYNC110
             await anyio.sleep(0.01)
         for name in made.begun:
             await made.end(name)
         assert not made.queue.full
-        assert made.queue._running == set()
+        assert made.queue._running == []
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ async def test_a_ready_worker_that_died_is_counted_and_cleaned_up(
     order = workers.order(scene.profile, QUICK)
     nest = workers._note_use(order, QUICK.warm)
     assert nest is not None
-    ready = await workers._started_cold(order)
+    ready = await workers._started_cold(order, None)
     nest.ready = [ready]
     os.kill(ready.pid, signal.SIGKILL)
     with anyio.fail_after(60):
