@@ -55,6 +55,9 @@ _MEMORY_SECONDS = 5.0
 #: Seconds that ended prepared processes get to free their memory before a message is refused.
 _ROOM_SECONDS = 3.0
 
+#: Seconds after its last message in which no other profile displaces a profile that is kept warm.
+_KEPT_SECONDS = 60.0
+
 #: Seconds after which a job waits for a processor no longer than a message does.
 _JOB_SECONDS = 30.0
 
@@ -77,6 +80,7 @@ class _ProfilePool:
     born: float = 0.0
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     gone: bool = False
+    asked: bool = False  # there was a message for it
     begun: bool = False  # a template is being prepared
     waiting: int = 0  # messages that wait for the template
     attempted: anyio.Event = field(default_factory=anyio.Event)
@@ -358,7 +362,7 @@ class WorkerPool:
         """
         known = profile.name in self._nests
         if len(self._nests) < self.budget and not known and self._may_prepare():
-            self._note_use(self.order(profile, settings), settings.warm)
+            self._note_use(self.order(profile, settings), settings.warm, asked=False)
             self.replenish(profile.name)
 
     def prepared(self, profile: str) -> bool:
@@ -407,7 +411,13 @@ class WorkerPool:
 
     # -- one profile ---------------------------------------------------------------------------
 
-    def _note_use(self, order: WorkerOrder, warm: Warm) -> _ProfilePool | None:
+    def _note_use(
+        self, order: WorkerOrder, warm: Warm, *, asked: bool = True
+    ) -> _ProfilePool | None:
+        """Return what is kept of a profile, or None if it is not kept warm now.
+
+        ``asked`` says whether a message needs it.
+        """
         if not warm.enabled or self.budget < 1 or not templates_work_here():
             return None
         name, now = order.profile.name, time.monotonic()
@@ -416,17 +426,28 @@ class WorkerPool:
             self._discard(name)
             nest = None
         if nest is None:
+            if not self._has_room(now):
+                return None
             nest = self._nests[name] = _ProfilePool(order, warm, now)
-            self._keep_within_budget(name)
-        nest.used = now
+        nest.used, nest.asked = now, nest.asked or asked
         if self._sweeper is None:
             self._sweeper = asyncio.create_task(self._sweep())
         return nest
 
-    def _keep_within_budget(self, newest: str) -> None:
-        while len(self._nests) > self.budget:
-            oldest = min((n for n in self._nests if n != newest), key=lambda n: self._nests[n].used)
-            self._discard(oldest)
+    def _has_room(self, now: float) -> bool:
+        """Return True if one more profile can be kept warm, perhaps in place of another one.
+
+        A profile that has messages is not displaced for a minute: if more profiles than the budget
+        allows displaced each other with each message, every message would cost a template that
+        nobody uses.
+        """
+        if len(self._nests) < self.budget:
+            return True
+        name, nest = min(self._nests.items(), key=lambda item: (item[1].asked, item[1].used))
+        if nest.waiting or (nest.asked and now - nest.used < _KEPT_SECONDS):
+            return False
+        self._discard(name)
+        return True
 
     async def keep_within_memory(self) -> None:
         """End prepared processes until the rest fits into ``memory_bytes``.

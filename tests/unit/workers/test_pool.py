@@ -585,6 +585,26 @@ async def test_a_message_that_is_given_up_waits_for_no_processor(kept: Kept) -> 
     assert len(kept.started) == 1
 
 
+async def test_profiles_with_messages_do_not_displace_each_other_with_each_message(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept.take(_order_of(kept), WARM)
+    assert kept.names == ["first", "second", "third"]
+    monkeypatch.setattr(pool, "_KEPT_SECONDS", 0.0)
+    kept.nest("first").waiting = 1
+    await kept.take(_order_of(kept), WARM)
+    assert kept.names == ["first", "second", "third"], "a message waits for it"
+    kept.nest("first").waiting = 0
+    await kept.take(_order_of(kept), WARM)
+    assert kept.names == ["second", "third", "other"]
+
+
+async def test_a_profile_without_messages_makes_room_for_one_that_has_some(kept: Kept) -> None:
+    kept.nest("second").asked = False
+    await kept.take(_order_of(kept), WARM)
+    assert kept.names == ["first", "third", "other"]
+
+
 def _order_of(kept: Kept) -> WorkerOrder:
     home = Path("/nonexistent/profiles/other")
     return kept.source.order(Profile("other", home), Settings())
