@@ -30,7 +30,7 @@ from hermes_router.relay.attachments import Spool
 from hermes_router.relay.capabilities import ask_capabilities, method_parameters
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask
-from hermes_router.relay.relay import Relay, RelayTarget, not_connected
+from hermes_router.relay.relay import Relay, RelayTarget, not_connected, says_whether_sent
 from hermes_router.state.open_works import OpenWorks
 
 
@@ -160,7 +160,10 @@ class GatewayConversation:
         if self._target is None:
             raise RuntimeError("a conversation without a message has no worker")
         source = self._event.source
-        adapter = sending.adapter_for(self._runner, source)
+        if says_whether_sent(method):
+            adapter = await sending.connected_adapter(self._runner, source, method)
+        else:
+            adapter = sending.adapter_for(self._runner, source)
         if adapter is None:
             running = gateway_runner.running(self._runner)
             return not_connected(method, source.platform.value, retry=running)

@@ -303,6 +303,12 @@ class Relay:
         )
 
 
+def says_whether_sent(name: str) -> bool:
+    """Return True if the result of the adapter's method ``name`` says whether it has succeeded."""
+    method = ADAPTER_METHODS.get(name)
+    return method is not None and method.result == "send_result"
+
+
 def not_connected(name: str, platform: str, *, retry: bool) -> dict[str, Any]:
     """Return the result of the method ``name`` while ``platform`` has no adapter, as plain data.
 
@@ -312,8 +318,7 @@ def not_connected(name: str, platform: str, *, retry: bool) -> dict[str, Any]:
     Raises:
         ConnectionError: the method's result cannot say that it has failed.
     """
-    method = ADAPTER_METHODS.get(name)
-    if method is None or method.result != "send_result":
+    if not says_whether_sent(name):
         raise ConnectionError(f"the gateway is not connected to {platform}")
     return {"success": False, "error": "Not connected", "retryable": retry}
 

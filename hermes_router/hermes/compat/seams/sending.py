@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+
+#: Seconds for which a message waits for an adapter that is being connected anew.
+_CONNECT_SECONDS = 60.0
+_TICK = 0.25
 
 
 def known_platforms() -> frozenset[str]:
@@ -51,6 +56,33 @@ def adapter_for(runner: Any, source: Any) -> Any:
     if bot is None:
         return runner.adapters.get(source.platform)
     return getattr(runner, "_profile_adapters", {}).get(bot, {}).get(source.platform)
+
+
+async def connected_adapter(runner: Any, source: Any, method: str = "send") -> Any:
+    """Return the adapter of :func:`adapter_for`, once it can execute a method that sends.
+
+    Hermes replaces an adapter that has lost its platform, and Telegram's new one refuses to send
+    for ten seconds. A worker's Hermes would give up before that, and its reply would come minutes
+    later, or never. So this waits for up to a minute; then it returns what there is.
+    """
+    deadline = time.monotonic() + _CONNECT_SECONDS
+    while True:
+        adapter = adapter_for(runner, source)
+        if adapter is None:
+            waits = _is_being_connected(runner, source)
+        else:
+            waits = method == "send" and getattr(adapter, "_send_path_degraded", False)
+        if not (waits and gateway_runner.running(runner)) or time.monotonic() > deadline:
+            return adapter
+        await anyio.sleep(_TICK)
+
+
+def _is_being_connected(runner: Any, source: Any) -> bool:
+    """Return True if Hermes tries to connect the bot that received a message."""
+    failed = getattr(runner, "_failed_platforms", {})
+    if (bot := own_bot(source)) is not None:
+        failed = (getattr(runner, "_profile_failed_platforms", None) or {}).get(bot, {})
+    return source.platform in failed
 
 
 def adapter_named(runner: Any, platform: str) -> Any:
@@ -136,7 +168,7 @@ async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = N
     thread. An adapter that has just connected refuses for some seconds: sends are repeated after
     each of ``RETRY_SECONDS``, while the adapter says that a retry may help.
     """
-    adapter = adapter_for(runner, source)
+    adapter = await connected_adapter(runner, source)
     if adapter is None:
         logger.error("no adapter for %s: not sent: %s", source.platform, text)
         return False
