@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.gateway.conftest import ANSWER_SECONDS
-from tests.gateway.failures.moments import Case, to_come
+from tests.gateway.failures.moments import Case, release, to_come
 from tests.kit import FORUM, Call, Reply
 from tests.kit.telegram.types import BROKEN
+from tests.kit.waiting import wait_until
 
 #: Seconds for which the platform wants to be left alone.
 PATIENCE = 4
+
+#: A topic in which no row says anything.
+_QUIET_TOPIC = 91
 
 #: Longer than Hermes waits for an answer of the platform.
 _NEVER = 60.0
@@ -63,6 +67,54 @@ def polls_break(cases: list[Case]) -> None:
     cases[0].stage.telegram.fail_next("getUpdates", BROKEN)
     for case in cases:
         case.hold.set()
+
+
+#: A plugin of the gateway's home: upon these words its adapters find themselves broken for good.
+LOSE = "lose your adapter"
+LOSES_ADAPTERS = f"""
+import asyncio
+
+lost = set()
+
+
+def lose(event=None, gateway=None, **_more):
+    if {LOSE!r} not in event.text:
+        return None
+    for adapter in list(gateway.adapters.values()):
+        adapter._set_fatal_error("test_lost", "it was told to", retryable=True)
+        lost.add(asyncio.get_running_loop().create_task(adapter._notify_fatal_error()))
+    return {{"action": "skip", "reason": "test"}}
+
+
+def register(ctx):
+    ctx.register_hook("pre_gateway_dispatch", lose)
+"""
+
+
+def adapter_replaced(cases: list[Case]) -> None:
+    """The adapter breaks, and Hermes replaces it by a new one before the turn goes on."""
+    connected = _lose_adapter(cases)
+    connected()
+    release(cases)
+
+
+def adapter_lost(cases: list[Case]) -> None:
+    """The adapter breaks; the reply comes before Hermes has a new one."""
+    connected = _lose_adapter(cases)
+    release(cases)
+    connected()
+
+
+def _lose_adapter(cases: list[Case]) -> Callable[[], None]:
+    """Have the gateway lose its adapter; return what waits until it has a new one."""
+    stage = cases[0].stage
+    gone, again = "queued for background reconnection", "telegram reconnected"
+    before = [stage.root.log().count(line) for line in (gone, again)]
+    stage.telegram.say(LOSE, thread_id=_QUIET_TOPIC)
+    wait_until(lambda: stage.root.log().count(gone) > before[0], ANSWER_SECONDS, "it is not lost")
+    return lambda: wait_until(
+        lambda: stage.root.log().count(again) > before[1], ANSWER_SECONDS, "there is no new adapter"
+    )
 
 
 def topic_deleted(cases: list[Case]) -> None:

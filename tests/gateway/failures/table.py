@@ -43,6 +43,8 @@ UNRECORDED = "could not record it"
 
 #: While these last, no profile is answered.
 NOBODY_IS_ANSWERED = ENDS_THE_GATEWAY | {
+    ends_around.adapter_lost,
+    ends_around.adapter_replaced,
     ends_around.home_read_only,
     ends_around.ledger_full_and_killed,
     ends_around.ledger_read_only,

@@ -69,6 +69,8 @@ def prepared(
             "hermes_router": {"profiles": dict.fromkeys(("career", "boxed", "streams"), busy)},
         }
     )
+    stage.root.add_plugin("losing", ends_around.LOSES_ADAPTERS)
+    stage.root.configure({"plugins": {"enabled": ["hermes-router", "losing"]}})
     for _profile, topic in places:
         telegram.add_topic(topic, f"topic {topic}")
     return start_cold(stage, "late", "streams", "boxed")
@@ -100,6 +102,13 @@ NONE_TWICE: Promises = {
 }
 NONE_LOST: Promises = {**NONE_TWICE, accepted: ANSWER}
 
+#: Hermes's new adapter knows no button of the old one, and Hermes sends again what was on its way.
+ALL_AFTER_A_LOSS: Promises = {
+    moment: what
+    for moment, what in ALL_ANSWERED.items()
+    if moment not in {approval_waits, last_edit, reply_sent}
+}
+
 
 def of_a_box(promises: Promises) -> Promises:
     """Return those of the promises that are looked at in a sandbox too."""
@@ -117,6 +126,7 @@ ROWS = [
     Row(ends.out_of_descriptors, {tool_runs: BOTH}, "limits.open_files"),
     Row(ends.config_edited, ALL_ANSWERED, often=OFTEN),
     Row(ends_around.patience, {model_asked: ANSWER}),
+    Row(ends_around.adapter_lost, ALL_AFTER_A_LOSS, often=(model_asked, waits_behind)),
     Row(
         ends.gateway,
         NONE_LOST,
@@ -153,6 +163,7 @@ ROWS_OF_THE_TABLE += [
     Row(ends_around.connection_breaks_late, {model_asked: ANSWER}),
     Row(ends_around.no_confirmation, {model_asked: ANSWER}),
     Row(ends_around.polls_break, {model_asked: ANSWER}),
+    Row(ends_around.adapter_replaced, ALL_AFTER_A_LOSS),
     Row(ends_around.topic_deleted, {model_asked: NOTHING}),
     Row(ends_around.bot_removed, {model_asked: NOTHING}),
 ]
