@@ -28,13 +28,17 @@ def build(
 ) -> HermesRoot:
     """Write the root; the gateway is not started."""
     root = HermesRoot(base, telegram=telegram, model=model)
-    for name in dict.fromkeys(talk.profile for talk in talks):
+    profiles = dict.fromkeys(talk.profile for talk in talks)
+    for name in profiles:
         root.add_profile(name, config=_PROFILE)
     routes = {str(talk.chat): talk.profile for talk in talks}
     root.configure(
         {
             "plugins": {"enabled": ["hermes-router"]},
-            "hermes_router": {"defaults": {"jobs": {"upkeep": False}}},
+            "hermes_router": {
+                "defaults": {"jobs": {"upkeep": False}},
+                "warm_budget": {"profiles": len(profiles)},
+            },
             "gateway": {"profile_routes": {"telegram": routes}},
         }
     )
