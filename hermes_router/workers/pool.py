@@ -2,10 +2,10 @@
 
 A profile that is kept warm has a template and a few ready workers. The template is a process that
 has imported Hermes under the profile's home; it forks the ready workers. A message takes a ready
-worker, and after the answer the pool prepares the next one. A message that comes while the template
-is being prepared waits for it: a cold worker beside it would make both take longer. The pool ends
-prepared processes instead of using them if the profile changed on disk, if they are too old, or if
-they died. The turn then needs a cold start, but does not fail.
+worker, and after the answer the pool prepares the next one. A message that finds no template waits
+for one: a cold worker would answer no sooner, and the template would have to be prepared after it.
+The pool ends prepared processes instead of using them if the profile changed on disk, if they are
+too old, or if they died. The turn then waits for a new template, or starts cold.
 """
 
 from __future__ import annotations
@@ -242,12 +242,12 @@ class WorkerPool:
                 self.replenish(name)
 
     async def _wait_for_template(self, nest: _ProfilePool) -> bool:
-        """Return when the profile's template is prepared; at once if a cold start is faster.
+        """Return when the profile's template is prepared, or when the attempt failed or is slow.
 
-        It is faster if no template is being prepared and a processor is free, if an attempt to
-        prepare one has just failed, or if it takes too long. Returns True if it has waited.
+        If none is being prepared, one is begun: its first worker answers about as soon as one that
+        is started cold, and the profile's next messages find it. Returns True if it has waited.
         """
-        if nest.template is not None or not (nest.begun or self._queue.full):
+        if nest.template is not None or nest.patience <= 0:
             return False
         if not nest.lock.locked():
             if self._closed or not self._may_prepare():

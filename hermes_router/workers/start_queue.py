@@ -50,11 +50,6 @@ class StartQueue:
         self._running: list[Start] = []
         self._waiting: list[Start] = []
 
-    @property
-    def full(self) -> bool:
-        """True if one more process would have to share a processor."""
-        return len(self._running) >= self._processors
-
     @asynccontextmanager
     async def place(self, profile: str, urgent: Callable[[], bool]) -> AsyncIterator[None]:
         """Wait until a process may begin; leave the block when it is prepared, or has failed.

@@ -110,7 +110,11 @@ async def kept(
         made.started.append(Prepared(os.getpid()))
         return made.started[-1]
 
+    async def fails(order: WorkerOrder) -> Template:
+        raise WorkerStartError("no template is started here", profile=order.profile.name)
+
     monkeypatch.setattr(pool, "start_worker", cold)
+    monkeypatch.setattr(Template, "start", fails)
     for name in ("first", "second", "third"):
         home = tmp_path / "profiles" / name
         home.mkdir(parents=True)
@@ -486,25 +490,41 @@ async def test_a_message_does_not_wait_for_ever(
     made.let_go_on()
 
 
-async def test_a_message_starts_cold_beside_templates_of_others(
+async def test_a_message_that_finds_no_template_has_one_begun_and_waits_for_it(
+    kept: Kept, preparing: Callable[[], Preparing]
+) -> None:
+    made = preparing()
+    made.let_go_on()
+    await anyio.wait_all_tasks_blocked()
+    kept.source._clear(kept.nest("first"))
+    assert await kept.take(kept.order("first"), WARM) is made.forked
+    assert kept.started == []
+
+
+async def test_the_template_of_a_message_begins_beside_templates_of_others(
     kept: Kept, preparing: Callable[[], Preparing]
 ) -> None:
     kept.source._queue = StartQueue(2)
     async with kept.source._queue.place("other", lambda: False):
         made = preparing()
         await anyio.wait_all_tasks_blocked()
-        assert await kept.take(kept.order("first"), WARM) is kept.started[0]
-        assert not made.begun.is_set()
-        await anyio.wait_all_tasks_blocked()
-        assert kept.source._queue.full
+        assert not made.begun.is_set(), "for nobody it leaves a processor free"
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(kept.take, kept.order("first"), WARM)
-            await anyio.wait_all_tasks_blocked()
-            assert len(kept.started) == 1, "both processors are in use"
-            kept.started[0].imported.set()
             await made.begun.wait()
             made.let_go_on()
-    assert len(kept.started) == 1
+    assert kept.started == []
+
+
+async def test_nothing_is_prepared_for_a_message_where_memory_is_short(
+    kept: Kept, preparing: Callable[[], Preparing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = preparing()
+    made.let_go_on()
+    await anyio.wait_all_tasks_blocked()
+    kept.source._clear(kept.nest("first"))
+    monkeypatch.setattr(kept.source, "_may_prepare", lambda: False)
+    assert await kept.take(kept.order("first"), WARM) is kept.started[0]
 
 
 @asynccontextmanager

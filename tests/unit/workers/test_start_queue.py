@@ -75,7 +75,7 @@ async def test_a_template_that_is_waited_for_begins_first_and_on_every_processor
         await made.ask("a", "b", "c", "d")
         await made.wait_for("d")
         assert made.begun == ["a", "d"]
-        assert made.queue.full
+        assert len(made.queue._running) == 2
         await made.wait_for("c")
         await made.end("a")
         assert made.begun == ["a", "d", "c"]
@@ -103,7 +103,7 @@ async def test_a_cold_worker_counts_until_it_has_imported_hermes() -> None:
             await made.wait_for("a")
             assert made.begun == ["a"]
             imported.set()
-        assert not made.queue.full
+        assert len(made.queue._running) < 2
 
 
 async def test_a_profile_that_imports_nothing_goes_before_one_that_does() -> None:
@@ -137,7 +137,7 @@ async def test_a_process_that_hangs_holds_up_no_other(monkeypatch: pytest.Monkey
             await anyio.sleep(0.01)
         for name in made.begun:
             await made.end(name)
-        assert not made.queue.full
+        assert len(made.queue._running) < 2
         assert made.queue._running == []
 
 
