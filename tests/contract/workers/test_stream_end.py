@@ -67,7 +67,12 @@ def test_an_answer_that_grows_is_looked_at_as_rarely_as_before() -> None:
         speedups.end_streams_at_once()
         stream, begun = consumer(), time.monotonic()
         seen: list[int] = []
-        stream._run_still_current = lambda: seen.append(0) is None
+
+        def still_current() -> bool:
+            seen.append(0)
+            return True
+
+        stream._run_still_current = still_current
         running = asyncio.create_task(stream.run())
         for _ in range(20):
             await asyncio.sleep(0.01)
