@@ -19,12 +19,12 @@ os.environ.setdefault("TMPDIR", tempfile.gettempdir())
 _HOME = ""
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _HOME = os.environ["HERMES_HOME"] = tempfile.mkdtemp(prefix="hermes-router-tests-")
+os.environ.update(texts.environ())
 
 
 def pytest_configure() -> None:
     """Take Ctrl-C: what a shell starts in the background ignores it, and so would our children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.update(texts.environ())
 
 
 def pytest_unconfigure() -> None:
