@@ -104,6 +104,8 @@ def _close(module: ModuleType, why: str) -> None:
         why,
     )
     try:
+        patching.apply(patches.HANDLE, _handle_message)
+        patching.apply(patches.HANDLE_BUSY, _handle_busy)
         patching.apply(patches.START, _start)
         patching.apply(patches.WAIT, _wait_for_shutdown)
         gateway_runner.catch_up(module, _show_closed_late)
@@ -111,8 +113,9 @@ def _close(module: ModuleType, why: str) -> None:
         logger.exception("hermes-router: hermes-router status will not work")
 
 
-def _show_closed_late(_runner: Any) -> None:
+def _show_closed_late(runner: Any) -> None:
     """Do for a gateway that runs already what its start would have done."""
+    gateway_runner.rewire_adapters(runner)
     _tasks.start(_show_closed(_closed[0]))
 
 
@@ -190,33 +193,34 @@ class _Original:
     ) -> Any:
         """Have the router handle a message; return ``taken`` if an error was reported to its place.
 
-        If the router fails, a routed place gets a notice, and Hermes handles any other message. If
-        routing is closed, Hermes gets each message, and the guard refuses those of routed places.
+        If the router fails, or routing is closed, a routed place gets a notice, and Hermes handles
+        any other message. The guard does not see each message: Hermes asks it neither about its own
+        events, nor about messages while their session is busy.
 
         Raises:
             Exception: Hermes's own handling failed, after the router had called it.
         """
-        if _closed:  # the swap failed halfway: this is not passed, so the guard still looks at it
-            return await self._original()
+        if (why := closed()) is not None:
+            return taken if await _told(runner, event, why) else await self()
         try:
             return await handle(router_of(runner))
         except Exception as error:
             if self._called:  # the error is Hermes's own, for Hermes to handle
                 raise
             logger.exception("hermes-router: a message could not be handled")
-            if await _told(runner, event, error):
+            if await _told(runner, event, type(error).__name__):
                 return taken
         return await self()
 
 
-async def _told(runner: Any, event: Any, error: Exception) -> bool:
-    """Tell a routed place that its message failed; return False if the place is not routed."""
+async def _told(runner: Any, event: Any, why: str) -> bool:
+    """Tell a routed place why nobody answers; return False if the place is not routed."""
     router = _routers.get(runner)
     book = None if router is None else router.book
     try:
         if (decision := decide(event, runner)) is None:
             return False
-        refusal = closed_refusal(type(error).__name__)
+        refusal = closed_refusal(why)
         await refuse(runner, event, refusal, profile=decision.profile or "", book=book)
     except ConfigError:
         await refuse(runner, event, NO_CONFIGURATION, book=book)

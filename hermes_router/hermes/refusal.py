@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hermes_router.config.model import Decision
-from hermes_router.hermes.compat.events import place_of, place_to_route
+from hermes_router.hermes.compat.events import made_by_hermes, place_of, place_to_route
 from hermes_router.hermes.compat.seams import command_rules, gateway_runner, sending
 from hermes_router.hermes.routes import watcher_of
 from hermes_router.observe import records
@@ -73,16 +73,17 @@ def has_passed() -> bool:
 def decide(event: Any, runner: Any) -> Decision | None:
     """Return what the routes say about a message, or None if Hermes may handle it.
 
-    Hermes may handle its own events, messages of people whom it does not allow, and messages of
-    places that are not routed. This works even if the router could not start.
+    Hermes may handle messages of people whom it does not allow, and messages of places that are not
+    routed. For its own events Hermes asks nobody who may write, so this does not ask either. It
+    works even if the router could not start.
 
     Raises:
         ConfigError: the routes could never be read.
     """
     source = getattr(event, "source", None)
-    if source is None or getattr(event, "internal", False):
+    if source is None:
         return None
-    if not command_rules.authorized(runner, source):
+    if not (getattr(event, "internal", False) or command_rules.authorized(runner, source)):
         return None
     decision = watcher_of(gateway_runner.hermes_home()).current().decide(place_to_route(source))
     return None if decision.action == "in_process" else decision
@@ -95,11 +96,15 @@ async def refuse(
 
     ``profile`` is the name of the profile that the place is routed to, "" if that is not known.
     ``book`` is the router's, None if there is no router. If Hermes's own functions for sending
-    fail, the adapter is called directly.
+    fail, the adapter is called directly. An event that Hermes made itself is dropped silently:
+    nobody waits for an answer to it.
 
     Raises:
         Exception: the adapter's own call failed too.
     """
+    if made_by_hermes(event):
+        logger.warning("hermes-router: an event of Hermes's own is dropped: %s", refusal.error)
+        return
     turn_id = _recorded(event, refusal, profile, book)
     text = f"{refusal.notice} [{turn_id}]" if turn_id else refusal.notice
     try:

@@ -41,6 +41,7 @@ from hermes_router.hermes.features.adapters.stickers import Stickers
 from hermes_router.hermes.features.home_notices import HomeNotices
 from hermes_router.hermes.features.jobs import Jobs
 from hermes_router.hermes.features.kanban import Kanban
+from hermes_router.hermes.features.left_over import LeftOver
 from hermes_router.hermes.features.observing import Observing
 from hermes_router.hermes.features.router_command import RouterCommand
 from hermes_router.hermes.features.wakeups import SessionWakeups
@@ -128,6 +129,7 @@ class GatewayRouter:
         )
         self._stickers = Stickers(self._is_routed)
         self._overheard = OverheardFiles(self._home_of, self._largest_of)
+        self._left_over = LeftOver()
         self._own_places = OwnPlaces(lambda: self._watcher.snapshot)
         wakeups = Wakeups(home / "hermes-router" / "wakeups.json")
         self._handler = MessageHandler(
@@ -303,6 +305,13 @@ class GatewayRouter:
             return None
         if decision is None:
             return await original()
+        if not wakes and self._left_over.has(event, decision):
+            return None
+        return await self._handle_routed(event, decision, original)
+
+    async def _handle_routed(
+        self, event: Any, decision: configuration.Decision, original: _Original
+    ) -> Any:
         if gateway_runner.restoring(self._runner, event):
             gateway_runner.hold_until_restored(self._runner, event)
             return None
@@ -373,6 +382,13 @@ class GatewayRouter:
             return True  # the message that made the session busy got the notice
         if decision is None:
             return await original()
+        if not wakes and self._left_over.has(event, decision):
+            return True
+        return await self._handle_routed_busy(event, decision, original)
+
+    async def _handle_routed_busy(
+        self, event: Any, decision: configuration.Decision, original: _Original
+    ) -> Any:
         taken = await self._taken_by_gateway(event, decision)
         if taken is True:
             return await original()
@@ -389,7 +405,8 @@ class GatewayRouter:
         """Return what the routes say, or None if Hermes is to handle the message itself.
 
         ``woken`` is true for Hermes's own event about a kanban card that goes to the session of a
-        routed place.
+        routed place. Like Hermes, this does not ask who may write for an event that is not from a
+        person.
 
         Raises:
             ConfigError: the routes could never be read, so nobody knows which profile answers.
@@ -397,18 +414,19 @@ class GatewayRouter:
         source = getattr(event, "source", None)
         if source is None or named_elsewhere(source):
             return None
-        if event.internal and not woken:
-            return None
         try:
             config = await self._configuration()
         except ConfigError:
+            if event.internal:
+                raise
             if not command_rules.authorized(self._runner, source) or self.is_the_gateways(event):
                 return None
             raise
         decision = config.decide(place_to_route(source))
         if decision.action == "in_process":
             return None
-        return decision if woken or command_rules.authorized(self._runner, source) else None
+        allowed = woken or event.internal or command_rules.authorized(self._runner, source)
+        return decision if allowed else None
 
     def is_the_gateways(self, event: Any) -> bool:
         """Return True if a message of a routed place is for the gateway itself, not for a profile.

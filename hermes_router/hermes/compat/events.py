@@ -36,10 +36,11 @@ def own_bot(source: Any) -> str | None:
     """
     adapter = receiver(source)
     if adapter is None:
-        return getattr(source, "profile", None) or None
-    named = getattr(adapter, "_owner_profile", None) or getattr(
-        adapter, "_hermes_profile_name", None
-    )
+        named = getattr(source, "profile", None)
+    else:
+        named = getattr(adapter, "_owner_profile", None) or getattr(
+            adapter, "_hermes_profile_name", None
+        )
     return named if isinstance(named, str) and named not in ("", "default") else None
 
 
@@ -48,7 +49,19 @@ def named_elsewhere(source: Any) -> bool:
 
     The router leaves such a message to Hermes.
     """
-    return bool(getattr(source, "profile", None)) and own_bot(source) is None
+    named = bool(getattr(source, "profile", None)) and receiver(source) is not None
+    return named and own_bot(source) is None
+
+
+def made_by_hermes(event: Any) -> bool:
+    """Return True if no platform sent an event: Hermes made it for a session of the gateway's own.
+
+    Such are recurring prompts, reports of background work, a session that a terminal hands over,
+    and a turn that goes on after a restart. An adapter may mark what its platform sends as Hermes's
+    own, too; such an event has the platform's message id.
+    """
+    internal = bool(getattr(event, "internal", False)) and not event.message_id
+    return internal or bool(getattr(event, "_heartbeat_session_id", None))
 
 
 def receiver(source: Any) -> Any:

@@ -106,3 +106,38 @@ def test_a_refusal_that_cannot_be_recorded_is_told_all_the_same(tmp_path: Path) 
     broken = f"{_CLOSED}; from hermes_router.hermes import refusal; refusal.TurnBook = None"
     [told] = play(_GUARD.replace("PREPARE", broken), tmp_path)["told"]
     assert told.endswith("(this Hermes lacks a point).")
+
+
+#: The swap's own way to each message: the guard sees neither an event of Hermes's own nor a message
+#: of a busy session.
+_SWAP = """
+from hermes_router.hermes import install
+
+async def play(router, adapter, say, home):
+    PREPARE
+    runner, seen = router._runner, {}
+    async def original(_runner, event, *args): calls.append(event.text)
+    async def hand(handle, thread, **fields):
+        source = SessionSource(platform=Platform("telegram"), chat_id="-100", chat_type="group",
+                               thread_id=thread, user_id="1")
+        fields = {"text": "hello", "message_id": "5"} | fields
+        return await handle(original, runner, MessageEvent(source=source, **fields))
+    seen["busy"] = await hand(install._handle_busy, "6")
+    seen["own"] = await hand(install._handle_message, "6", internal=True, message_id=None)
+    await hand(install._handle_message, "6")
+    await hand(install._handle_message, "99")
+    await hand(install._handle_message, "99", internal=True, message_id=None)
+    return seen | {"told": adapter.sent, "passed on": calls[:]}
+"""
+_FAILS = "router.handle = router.handle_busy = None; install._routers[router._runner] = router"
+
+
+@pytest.mark.parametrize(("prepare", "why"), [(_CLOSED, "lacks a point"), (_FAILS, "TypeError")])
+def test_whatever_is_wrong_hermes_handles_nothing_of_a_routed_place(
+    tmp_path: Path, prepare: str, why: str
+) -> None:
+    """Each message gets a notice; nobody waits for an answer to an event of Hermes's own."""
+    seen = play(_SWAP.replace("PREPARE", prepare), tmp_path)
+    assert seen["busy"] is True
+    assert [why in told for told in seen["told"]] == [True, True], seen["told"]
+    assert seen["passed on"] == ["hello", "hello"]

@@ -86,8 +86,23 @@ async def main():
     result["routed"] = await outcome(event("6"))
     result["stranger"] = await outcome(event("6", user="666"))
     result["stamped"] = await outcome(event("6", profile="systems"))
-    internal = event("6"); internal.internal = True
-    result["internal"] = await outcome(internal)
+    def own(thread="6", **source):
+        made = event(thread, text="go on", **source)
+        made.internal, made.message_id = True, None
+        return made
+    async def own_outcome(event):
+        busy = []
+        async def original(): busy.append(1)
+        found = await outcome(event)
+        return found | {"taken": await router.handle_busy(event, original), "busy": len(busy)}
+    result["own"] = await own_outcome(own())
+    result["own_of_default"] = await own_outcome(own(profile="default"))
+    result["own_unrouted"] = await outcome(own("99"))
+    result["own_elsewhere"] = await outcome(own(profile="systems"))
+    heartbeat = event("6"); heartbeat.message_id, heartbeat._heartbeat_session_id = None, "1"
+    result["heartbeat"] = await own_outcome(heartbeat)
+    internal = event("6", user="666"); internal.internal = True
+    result["internal_of_platform"] = await outcome(internal)
     result["restart"] = await outcome(event("6", text="/restart"))
     runner._update_prompt_pending = {"key": True}
     result["update"] = await outcome(event("6", text="y"))
@@ -154,9 +169,25 @@ def test_a_stranger_gets_hermes_own_treatment(seen: dict[str, Any]) -> None:
     assert seen["stranger"] == {"original": 1, "served": []}
 
 
-def test_a_profiles_own_bot_and_internal_events_are_not_ours(seen: dict[str, Any]) -> None:
+def test_what_came_to_a_profiles_own_bot_is_not_ours(seen: dict[str, Any]) -> None:
     assert seen["stamped"] == {"original": 1, "served": []}
-    assert seen["internal"] == {"original": 1, "served": []}
+    assert seen["own_elsewhere"] == {"original": 1, "served": []}
+
+
+@pytest.mark.parametrize("event", ["own", "own_of_default", "heartbeat"])
+def test_hermes_goes_on_with_nothing_of_its_own_in_a_routed_place(
+    seen: dict[str, Any], event: str
+) -> None:
+    assert seen[event] == {"original": 0, "served": [], "taken": True, "busy": 0}
+
+
+def test_hermes_goes_on_in_a_place_that_is_not_routed(seen: dict[str, Any]) -> None:
+    assert seen["own_unrouted"] == {"original": 1, "served": []}
+
+
+def test_a_message_that_its_adapter_marks_as_internal_is_the_profiles(seen: dict[str, Any]) -> None:
+    """Hermes asks nobody who may write for such a message: no person wrote it."""
+    assert seen["internal_of_platform"] == {"original": 0, "served": ["career"]}
 
 
 def test_a_command_for_the_gateway_is_executed_by_the_gateway(seen: dict[str, Any]) -> None:

@@ -1,0 +1,46 @@
+"""Work that the gateway's own profile began in a place before the place was routed.
+
+Hermes goes on with it by itself: it repeats a prompt (``/loop``, ``/heartbeat``), reports the end
+of background work, or continues a turn after a restart. In a routed place the gateway's profile may
+not answer, and the place's own profile knows nothing of that work. So nobody does it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from hermes_router.bounded import BoundedMap
+from hermes_router.config.model import Decision
+from hermes_router.hermes.compat.events import made_by_hermes, place_of
+from hermes_router.relay.delivery_policy import spelled
+
+logger = logging.getLogger(__name__)
+
+#: How many places are remembered as named in the log.
+_REMEMBERED = 1024
+
+
+class LeftOver:
+    """Recognises Hermes's own events for such work, and logs each place once."""
+
+    def __init__(self) -> None:
+        self._logged: BoundedMap[str, bool] = BoundedMap(_REMEMBERED)
+
+    def has(self, event: Any, decision: Decision) -> bool:
+        """Return True if an event goes on with such work; ``decision`` is what the routes say."""
+        if not made_by_hermes(event):
+            return False
+        place = spelled(place_of(event.source))
+        if place not in self._logged:
+            self._logged[place] = True
+            answers = (
+                f"profile {decision.profile} answers" if decision.profile else "nobody answers"
+            )
+            logger.warning(
+                "hermes-router: %s in %s now: what the gateway's own profile began there before (a "
+                "recurring prompt, background work, a turn that was cut off) does not go on",
+                answers,
+                place,
+            )
+        return True
