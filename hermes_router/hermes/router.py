@@ -341,10 +341,12 @@ class GatewayRouter:
     async def _hooked(self, event: Any) -> Any:
         """Let the hooks of the gateway's home see a message; our own guard lets it pass.
 
-        Returns the message, perhaps rewritten, or None if a hook dropped it.
+        Returns the message, perhaps rewritten, or None if a hook dropped it, or Hermes's limit for
+        bots that answer each other.
         """
         with passed():
-            return await command_rules.after_hooks(self._runner, event)
+            heard = await command_rules.after_hooks(self._runner, event)
+        return heard if heard is not None and command_rules.admitted(self._runner, heard) else None
 
     async def _handle_heard(
         self, event: Any, decision: configuration.Decision, original: _Original

@@ -16,6 +16,21 @@ def authorized(runner: Any, source: Any) -> bool:
     return bool(of_source(source))
 
 
+def admitted(runner: Any, event: Any) -> bool:
+    """Count a message that goes to a worker as Hermes counts its own; return False to drop it.
+
+    Hermes drops a bot's messages for a while if bots answer each other without an end. A gateway
+    that sleeps when nobody writes must know of each message. Hermes's own events do not count.
+    """
+    if event.internal:
+        return True
+    note = getattr(runner, "_scale_to_zero_note_real_inbound", None)
+    if note is not None:
+        note()
+    admit = getattr(runner, "_admit_bot_message_for_source", None)
+    return admit is None or bool(admit(event.source))
+
+
 def bypasses_running_turn(command: str | None) -> bool:
     """Return True if Hermes executes this command at once even while a turn of the session runs."""
     commands = importlib.import_module("hermes_cli.commands")

@@ -1,0 +1,46 @@
+"""What Hermes counts of each message that it takes in counts for routed messages, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gateway.run import GatewayRunner
+
+from tests.kit.in_process import play
+
+_PLAY = """
+import time
+
+async def play(router, adapter, say, home):
+    runner, served = router._runner, []
+    async def serve(event, profile): served.append(event.text)
+    router._handler.serve_and_wait = router._handler.serve_busy = serve
+    runner._last_inbound_at, begun = 0.0, time.time()
+    async def hand(handle, thread, *, is_bot, **fields):
+        source = SessionSource(platform=Platform("telegram"), chat_id=thread, chat_type="group",
+                               thread_id="6", user_id="1", is_bot=is_bot)
+        fields = {"message_id": str(next(numbers))} | fields
+        await handle(MessageEvent(text=thread, source=source, **fields), None)
+        await asyncio.sleep(0)
+    for handle in (router.handle, router.handle_busy):
+        for _ in range(15):
+            await hand(handle, "-100", is_bot=True)
+            await hand(handle, "-200", is_bot=False)
+    bots, people = served.count("-100"), served.count("-200")
+    noted, runner._last_inbound_at = runner._last_inbound_at >= begun, 0.0
+    await hand(router.handle, "-200", is_bot=False, internal=True)
+    return {"bots": bots, "people": people, "noted": noted, "own": runner._last_inbound_at}
+"""
+_ROUTES = "gateway: {profile_routes: {telegram: {'-100': career, '-200': career}}}\n"
+
+
+@pytest.mark.skipif(
+    not hasattr(GatewayRunner, "_admit_bot_message_for_source"), reason="Hermes has no such limit"
+)
+def test_bots_that_answer_each_other_come_to_an_end(tmp_path: Path) -> None:
+    """The limit is Hermes's: 20 messages in five minutes. An idle gateway hears of each one."""
+    seen = play(_PLAY, tmp_path, _ROUTES)
+    assert (seen["bots"], seen["people"]) == (20, 30)
+    assert seen["noted"]
+    assert seen["own"] == 0.0
