@@ -148,6 +148,13 @@ def identity_of(event: Any) -> Identity:
     )
 
 
+def with_text(event: Any, text: str) -> Any:
+    """Return an event with another text; the ledger still recognises the message behind it."""
+    rewritten = dataclasses.replace(event, text=text)
+    setattr(rewritten, PARTS, list(identity_of(event).parts))
+    return rewritten
+
+
 def entry_number(event: Any) -> str:
     """Return the id of the ledger's entry that an event names; it is empty for a new message.
 

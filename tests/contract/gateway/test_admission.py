@@ -1,4 +1,4 @@
-"""What Hermes counts of each message that it takes in counts for routed messages, too."""
+"""What Hermes does with each message that it takes in is done with routed messages, too."""
 
 from __future__ import annotations
 
@@ -44,3 +44,28 @@ def test_bots_that_answer_each_other_come_to_an_end(tmp_path: Path) -> None:
     assert (seen["bots"], seen["people"]) == (20, 30)
     assert seen["noted"]
     assert seen["own"] == 0.0
+
+
+_REWRITTEN = """
+from hermes_router.hermes.compat.seams import command_rules
+
+async def play(router, adapter, say, home):
+    async def hooks(*_names, **_payload):
+        return [{"action": "rewrite", "text": f"at {next(numbers)}"}]
+    command_rules._asked_hooks = hooks
+    served = []
+    async def serve(event, conversation, track, **more):
+        served.append(event.text)
+        track.told = True
+    router._handler._serve = serve
+    source = SessionSource(platform=Platform("telegram"), chat_id="-100", chat_type="group",
+                           thread_id="6", user_id="1")
+    for _ in range(2):
+        await router.handle(MessageEvent(text="hello", source=source, message_id="77"), None)
+    return {"served": served}
+"""
+
+
+def test_a_message_that_a_hook_rewrites_is_known_when_it_is_delivered_again(tmp_path: Path) -> None:
+    """What the hook makes of it may differ each time, as with a time in the text."""
+    assert play(_REWRITTEN, tmp_path)["served"] == ["at 5"]

@@ -7,6 +7,8 @@ import importlib
 import logging
 from typing import Any
 
+from hermes_router.hermes.compat.events import with_text
+
 logger = logging.getLogger(__name__)
 
 
@@ -140,7 +142,7 @@ async def after_hooks(runner: Any, event: Any) -> Any:
             return None
         if action == "rewrite":
             text = result.get("text")
-            return dataclasses.replace(event, text=text) if isinstance(text, str) else event
+            return with_text(event, text) if isinstance(text, str) else event
         if action == "allow":
             break
     return event
