@@ -18,6 +18,7 @@ from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes import crash_recovery
 from hermes_router.hermes.compat.adapters import asked
 from hermes_router.hermes.compat.events import (
+    accept,
     entry_number,
     named_elsewhere,
     place_to_route,
@@ -376,15 +377,15 @@ class GatewayRouter:
 
     async def _handle_busy(self, event: Any, original: _Original) -> Any:
         wakes = self._kanban.wakes(event)
-        if wakes is False:
-            return True
         try:
-            decision = await self._decide(event, woken=bool(wakes))
+            decision = None if wakes is False else await self._decide(event, woken=bool(wakes))
         except ConfigError:
+            accept(event)
             return True  # the message that made the session busy got the notice
-        if decision is None:
+        if decision is None and wakes is not False:
             return await original()
-        if not wakes and self._left_over.has(event, decision):
+        if decision is None or (not wakes and self._left_over.has(event, decision)):
+            accept(event)
             return True
         return await self._handle_routed_busy(event, decision, original)
 
@@ -394,6 +395,7 @@ class GatewayRouter:
         taken = await self._taken_by_gateway(event, decision)
         if taken is True:
             return await original()
+        accept(event)
         if taken is not False:
             return await sending.send_text(self._runner, event, taken)
         heard = await self._hooked(event) if decision.action == "worker" else None

@@ -148,6 +148,11 @@ def identity_of(event: Any) -> Identity:
     )
 
 
+def accept(event: Any) -> None:
+    """Have Hermes know that somebody takes an event of a busy session; else it sends it again."""
+    event._gateway_accepted = True
+
+
 def with_text(event: Any, text: str) -> Any:
     """Return an event with another text; the ledger still recognises the message behind it."""
     rewritten = dataclasses.replace(event, text=text)

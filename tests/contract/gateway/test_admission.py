@@ -69,3 +69,34 @@ async def play(router, adapter, say, home):
 def test_a_message_that_a_hook_rewrites_is_known_when_it_is_delivered_again(tmp_path: Path) -> None:
     """What the hook makes of it may differ each time, as with a time in the text."""
     assert play(_REWRITTEN, tmp_path)["served"] == ["at 5"]
+
+
+_ACCEPTED = """
+async def play(router, adapter, say, home):
+    served = []
+    async def serve(event, profile): served.append(event.text)
+    router._handler.serve_busy = serve
+    async def original(): return False
+    source = SessionSource(platform=Platform("telegram"), chat_id="-100", chat_type="group",
+                           thread_id="6", user_id="1")
+    accepted = {}
+    for wakes in (True, False, None):
+        router._kanban.wakes = lambda event: wakes
+        event = MessageEvent(text=str(wakes), source=source, internal=True)
+        event._gateway_accepted = False
+        assert await router.handle_busy(event, original) is True
+        accepted[str(wakes)] = event._gateway_accepted
+    await settled(lambda: served)
+    source.thread_id = "99"
+    event._gateway_accepted = False
+    passed_on = await router.handle_busy(event, original)
+    return {"accepted": accepted, "served": served, "other": [passed_on, event._gateway_accepted]}
+"""
+
+
+def test_hermes_sends_an_event_of_its_own_only_once_to_a_busy_session(tmp_path: Path) -> None:
+    """Without a sign that somebody took it, Hermes sends it again until the session is free."""
+    seen = play(_ACCEPTED, tmp_path)
+    assert seen["accepted"] == {"True": True, "False": True, "None": True}
+    assert seen["served"] == ["True"]
+    assert seen["other"] == [False, False]
