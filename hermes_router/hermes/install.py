@@ -2,9 +2,9 @@
 
 It wraps two methods of ``GatewayRunner`` at class level: the one that handles a message, and the
 one that handles a message while its session is busy. Three more methods are wrapped to learn when
-the gateway starts and stops. Hermes's own choice of a profile is switched off, so that each message
-has one router. A message that already carries a profile came by that profile's own bot, or by a URL
-that names the profile. The router leaves such a message to Hermes.
+the gateway starts and stops. Hermes forgets the routes that it has read itself, so that each
+message has one router. A message that already carries a profile came by that profile's own bot, or
+by a URL that names the profile. The router leaves such a message to Hermes.
 
 The swap may be installed at any time. In a gateway that runs already, it also exchanges the
 handlers that the adapters hold. If it cannot be installed, routing is closed: the guard tells each
@@ -137,7 +137,6 @@ def _swap() -> None:
     patching.apply(patches.WAIT, _wait_for_shutdown)
     patching.apply(patches.NOTIFY, _notify)
     patching.apply(patches.SESSION_STORE, _set_session_store)
-    patching.apply(patches.ROUTE_OF_SOURCE, _stamp_nothing)
     hold_back_routed_profiles()
 
 
@@ -155,6 +154,7 @@ def _catch_up(runner: Any) -> None:
     logger.warning(
         "hermes-router: the plugin was loaded after the gateway's start; the router takes over now"
     )
+    gateway_runner.drop_own_routes(runner)
     gateway_runner.rewire_adapters(runner)
     _tasks.start(router_of(runner).start())
 
@@ -233,6 +233,7 @@ async def _start(original: Any, runner: Any, *args: Any, **kwargs: Any) -> Any:
     if (why := closed()) is not None:
         await _show_closed(why)
         return await original(runner, *args, **kwargs)
+    gateway_runner.drop_own_routes(runner)
     try:
         router = router_of(runner)
     except Exception as error:  # each message tries again, and its place gets a notice
@@ -298,7 +299,3 @@ def _store_for(runner: Any, adapter: Any, session_store: Any) -> Any:
     except Exception:
         logger.exception("hermes-router: an adapter cannot keep observed messages")
         return None
-
-
-def _stamp_nothing(_original: Any, _runner: Any, _source: Any, **_more: Any) -> None:
-    """Do nothing: the router chooses the profile, not Hermes."""

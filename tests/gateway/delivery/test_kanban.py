@@ -10,6 +10,7 @@ import pytest
 from tests.gateway.conftest import (
     ANSWER_SECONDS,
     CAREER,
+    ONE_GATEWAY,
     SYSTEMS,
     UNROUTED,
     Stage,
@@ -17,6 +18,12 @@ from tests.gateway.conftest import (
 )
 from tests.kit import FORUM, FakeModel, FakeTelegram, ModelRequest, Reply, ToolCall
 from tests.kit.model.directives import tool
+
+#: Hermes reads a list of routes itself, and would refuse the notices of profiles in it.
+LISTED = [
+    {"platform": "telegram", "chat_id": str(FORUM), "thread_id": str(topic), "profile": profile}
+    for topic, profile in ((CAREER, "career"), (SYSTEMS, "systems"))
+]
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine takes a minute for the first turn alone
 
@@ -26,7 +33,9 @@ def prepared(
     tmp_path_factory: pytest.TempPathFactory, telegram: FakeTelegram, model: FakeModel
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
-    stage.root.configure({"kanban": {"dispatch_interval_seconds": 1}})
+    stage.root.configure({"gateway": {"profile_routes": None}})
+    gateway = {"profile_routes": LISTED, "multiplex_profiles": ONE_GATEWAY}
+    stage.root.configure({"kanban": {"dispatch_interval_seconds": 1}, "gateway": gateway})
     stage.root.env({"ROOT_SECRET": "of-the-root", "HERMES_KANBAN_BOARD": "default"})
     toolsets = ["hermes-telegram", "kanban"]
     stage.root.profiles["career"].configure(

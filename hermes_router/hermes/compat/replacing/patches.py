@@ -38,11 +38,6 @@ WAIT = Patch(
     why="the workers end before the gateway's process does",
     required=True,
 )
-ROUTE_OF_SOURCE = Patch(
-    owners=_RUNNER,
-    name="_profile_name_for_source",
-    why="Hermes's own routing is off, so that one router handles each message",
-)
 SESSION_STORE = Patch(
     owners=("gateway.platforms.base:BasePlatformAdapter",),
     name="set_session_store",
@@ -150,7 +145,6 @@ PATCHES: tuple[Patch, ...] = (
     STOP,
     WAIT,
     SESSION_STORE,
-    ROUTE_OF_SOURCE,
     SERVED,
     PARKED,
     NOTIFY,

@@ -42,6 +42,17 @@ def catch_up(module: ModuleType, then: Callable[[Any], None]) -> None:
         loop.call_soon_threadsafe(then, runner)
 
 
+def drop_own_routes(runner: Any) -> None:
+    """Have a gateway's Hermes choose no profile itself: it forgets the routes that it has read.
+
+    The user's file keeps them. With them, Hermes would refuse routed messages, and the kanban
+    notices of routed profiles, as it does not serve these profiles itself.
+    """
+    config = getattr(runner, "config", None)
+    if hasattr(config, "profile_routes"):
+        config.profile_routes = []
+
+
 def rewire_adapters(runner: Any) -> None:
     """Set the message handlers of a running gateway's adapters again.
 
