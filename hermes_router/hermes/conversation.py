@@ -11,7 +11,12 @@ import anyio
 
 from hermes_router.hermes.compat.adapters import asked
 from hermes_router.hermes.compat.adapters.own_words import own_words
-from hermes_router.hermes.compat.events import event_fields, place_of, source_fields
+from hermes_router.hermes.compat.events import (
+    event_fields,
+    kept_source,
+    place_of,
+    source_fields,
+)
 from hermes_router.hermes.compat.seams import (
     command_rules,
     gateway_runner,
@@ -201,12 +206,12 @@ class GatewayConversation:
 
         If the gateway dies, the next one tells the conversation that this work has ended.
         """
-        self._notes.works.note(turn_id, source_fields(self._event.source), works)
+        self._notes.works.note(turn_id, kept_source(self._event.source), works)
 
     def note_wakeup(self, at: float | None) -> None:
         """Store when the session's next recurring prompt is due, in seconds since the epoch.
 
         The gateway starts a worker for it then. None means that there is no such prompt any more.
         """
-        source = source_fields(self._event.source)
+        source = kept_source(self._event.source)
         self._notes.wakeups.note(self.profile.name, self.key, source, at)

@@ -64,7 +64,8 @@ class GatewayDelivery:
         Raises:
             ConfigError: no configuration could be read since the gateway started.
         """
-        names = [platform.value for platform in self._runner.adapters]
+        names = {platform.value for platform in self._runner.adapters}
+        names |= {sender.origin.platform} if sender.origin is not None else set()
         delivery_scope = delivery_policy.delivery_scope(
             await self._config(), sender, names, self._seen.of(sender.profile)
         )
@@ -76,7 +77,7 @@ class GatewayDelivery:
         The newest 200 ids of a conversation are kept.
         """
         if message_id is not None:
-            name = delivery_policy.spelled(place)
+            name = _spelled_with_bot(place)
             newest = self._heard.get(name, deque(maxlen=_MESSAGES))
             newest.append(str(message_id))
             self._heard[name] = newest
@@ -88,7 +89,7 @@ class GatewayDelivery:
             RelayRefused: the named message is not known in that conversation. An id is unique only
                 in its chat, so it could belong to another conversation there.
         """
-        heard = self._heard.get(delivery_policy.spelled(target), ())
+        heard = self._heard.get(_spelled_with_bot(target), ())
         if message.message_id is None:
             return heard[-1] if heard else None
         if message.message_id not in heard:
@@ -127,7 +128,7 @@ class GatewayDelivery:
         )
         seen = self._seen.of(sender.profile)
         target = delivery_policy.settle(await self._config(), sender, wanted, seen)
-        adapter = sending.adapter_named(self._runner, message.platform)
+        adapter = sending.adapter_named(self._runner, message.platform, target.bot)
         if adapter is None:
             return {"error": f"the gateway is not connected to {message.platform}"}
         if isinstance(message, msg.Deliver) and names_files(adapter, message.text):
@@ -141,6 +142,11 @@ class GatewayDelivery:
                 claimed.callback(spool.release, path)
                 files.append((path, index in message.voice))
             return await _Parcel(self._runner, adapter, target, message, files).send()
+
+
+def _spelled_with_bot(place: Place) -> str:
+    """Return the text form of a conversation; each bot counts the messages of a private chat."""
+    return f"{place.bot or ''} {delivery_policy.spelled(place)}"
 
 
 class _Parcel:

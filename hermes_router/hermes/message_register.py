@@ -14,7 +14,7 @@ from hermes_router.bounded import BoundedMap
 from hermes_router.hermes.compat.events import (
     entry_number,
     identity_of,
-    source_fields,
+    kept_source,
 )
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.state import kept_event
@@ -64,7 +64,7 @@ class MessageRegister:
             identity,
             profile=conversation.profile.name,
             session=conversation.key,
-            source=source_fields(event.source),
+            source=kept_source(event.source),
         )
         async with self._writing:
             recorded = await in_thread(self._write, entry, event, conversation)

@@ -48,8 +48,8 @@ def settle(
 
     This is the target itself, if the profile may send there. Else, if the target names no thread,
     the thread of the origin is tried, and then that of the home channel, if they are in the same
-    chat. The reason is that a model which names no thread means its own conversation. ``seen`` are
-    the conversations that the profile has served.
+    chat. The reason is that a model which names no thread means its own conversation. The result
+    names the bot that must send. ``seen`` are the conversations that the profile has served.
 
     Raises:
         RelayRefused: the profile may not send there.
@@ -58,8 +58,8 @@ def settle(
     homes = home_channels(config, sender.profile, known)
     near = [*([sender.origin] if sender.origin else []), *(home.place for home in homes)]
     for place in (target, *_in_their_threads(target, near)):
-        if may_send(config, sender, place, known):
-            return place
+        for bot in bots(config, sender, place, known):
+            return msgspec.structs.replace(place, bot=bot)
     raise RelayRefused(
         f"profile {sender.profile} may not send to {spelled(target)}: that conversation is not "
         f"routed to it. The gateway's operator can allow it there with "
@@ -79,18 +79,29 @@ def may_send(
     depend on the server or the sender, which the target's ids do not tell. The current routes
     decide whether they still belong to the profile.
     """
+    return any(True for _bot in bots(config, sender, target, seen))
+
+
+def bots(
+    config: RouterConfig, sender: Sender, target: Place, seen: Iterable[KnownConversation]
+) -> Iterator[str | None]:
+    """Yield the bots by which a profile may send to a conversation, the best first.
+
+    A bot is named by its profile; None is the gateway's own bot.
+    """
     settings = config.settings(sender.profile)
-    if settings.deliver == "any" or (sender.origin and _same(sender.origin, target)):
-        return True
+    if sender.origin and _same(sender.origin, target):
+        yield sender.origin.bot
+    if settings.deliver == "any":
+        yield None
     if _is_unambiguous(config, target) and _is_of(config, sender.profile, target):
-        return True
-    known = (one.place for one in seen if _same(one.place, target))
-    if any(_is_of(config, sender.profile, place) for place in known):
-        return True
+        yield None
+    for place in (one.place for one in seen if _same(one.place, target)):
+        if _is_of(config, sender.profile, place):
+            yield place.bot
     listed = () if isinstance(settings.deliver, str) else settings.deliver
-    return any(
-        _covers(entry, target) for entry in (*listed, *filter(None, [settings.home_channel]))
-    )
+    if any(_covers(entry, target) for entry in (*listed, *filter(None, [settings.home_channel]))):
+        yield None
 
 
 def home_channels(

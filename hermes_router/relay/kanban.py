@@ -13,8 +13,10 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from hermes_router.config.model import RouterConfig
-from hermes_router.relay.delivery_policy import Sender, may_send, spelled
+from hermes_router.relay.delivery_policy import Sender, bots, spelled
 from hermes_router.routing.table import Place
 from hermes_router.state.known_conversations import KnownConversation
 
@@ -63,15 +65,17 @@ class Subscriptions:
         self, row: Row, place: Place, owner: str, config: RouterConfig
     ) -> Row | None:
         target = Place(place.platform, place.chat_id, place.thread_id)
-        if not may_send(config, Sender(profile=owner), target, self._seen(owner)):
+        may_send = list(bots(config, Sender(profile=owner), target, self._seen(owner)))
+        if not may_send:
             setting = f"hermes_router.profiles.{owner}.deliver"
             self._refuse(row, place, f"profile {owner} may not send there ({setting})")
             return None
         key = _key(row)
-        if config.decide(place).profile == owner:
+        bot = may_send[0]
+        if config.decide(msgspec.structs.replace(place, bot=bot)).profile == owner:
             self._woken.add(key)
         self._told.add(key)
-        return row | {"notifier_profile": None}
+        return row | {"notifier_profile": bot}
 
     def _refuse(self, row: Row, place: Place, why: str) -> None:
         complaint = (str(row["task_id"]), spelled(place))

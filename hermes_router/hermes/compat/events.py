@@ -290,8 +290,18 @@ def _on_the_web(url: str) -> bool:
 
 
 def source_fields(source: Any) -> dict[str, Any]:
-    """Return a source's fields as plain data, for workers and for the gateway's files."""
+    """Return a source's fields as plain data, for workers."""
     return _plain_fields(source, without=_OWN_SOURCE_FIELDS)
+
+
+def kept_source(source: Any) -> dict[str, Any]:
+    """Return a source's fields as plain data for the gateway's own files, with the receiving bot.
+
+    A person's private chat has the same id with each bot, and a route holds for one of them. The
+    bot is in the field ``profile``, where :func:`own_bot` finds it again.
+    """
+    bot = own_bot(source)
+    return source_fields(source) | ({} if bot is None else {"profile": bot})
 
 
 def _plain_fields(instance: Any, *, without: set[str]) -> dict[str, Any]:

@@ -127,6 +127,20 @@ def test_a_thread_that_is_left_out_stays_out_where_the_chat_itself_is_the_profil
     assert settle(config(route(chat_id=FORUM)), here, topic()) == topic()
 
 
+def test_the_bot_of_a_conversation_sends_what_is_for_it() -> None:
+    """A person's private chat has the same id with each bot."""
+    own = Place("telegram", chat_id="5", bot="systems")
+    shared, seen = topic(chat="5"), [KnownConversation(place=own)]
+    by_own = config(route(chat_id="5", bot_profile="systems"))
+    here = Sender(profile="career", origin=own)
+    assert settle(by_own, here, shared) == own
+    assert settle(by_own, SENDER, shared, seen) == own
+    assert not may_send(by_own, SENDER, shared)
+    both = config(route(chat_id="5", bot_profile="systems"), route(chat_id="5"))
+    assert settle(both, here, shared, seen) == own
+    assert settle(both, SENDER, shared, seen) == shared
+
+
 def test_a_conversation_that_a_route_knows_by_server_or_sender_must_have_been_seen() -> None:
     routes = config(route(platform="discord", guild_id="3"), route(user_id="5"))
     channel = Place("discord", chat_id="44")

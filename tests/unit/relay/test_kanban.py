@@ -10,7 +10,7 @@ import pytest
 from hermes_router.config import model
 from hermes_router.relay.kanban import Row, Subscriptions
 from hermes_router.routing.table import Place
-from hermes_router.state.known_conversations import KnownConversations
+from hermes_router.state.known_conversations import KnownConversation, KnownConversations
 
 TEXT = """
 gateway:
@@ -119,3 +119,13 @@ def test_a_subscription_that_comes_while_a_text_is_looked_at_disturbs_nothing(
     place = Place("telegram", *CAREER)
     assert subscriptions.wakes(Text("card t_9 is done"), place) is None
     assert subscriptions.wakes("card t_3 is done", place)
+
+
+def test_the_own_bot_of_a_conversation_tells_of_its_card(tmp_path: Path) -> None:
+    path, kept = tmp_path / "config.yaml", KnownConversations(tmp_path / "seen.json")
+    route = "{platform: telegram, chat_id: '5', bot_profile: systems, profile: career}"
+    path.write_text(f"gateway: {{profile_routes: [{route}]}}")
+    kept.note("career", KnownConversation(place=Place("telegram", "5", bot="systems")))
+    served = Subscriptions(kept.of).served(row(("5", ""), "career"), model.load(path))
+    assert served is not None
+    assert served["notifier_profile"] == "systems"

@@ -48,7 +48,7 @@ def drop_own_routes(runner: Any) -> None:
     The user's file keeps them. With them, Hermes would refuse routed messages, and the kanban
     notices of routed profiles, as it does not serve these profiles itself.
     """
-    config = getattr(runner, "config", None)
+    config: Any = getattr(runner, "config", None)
     if hasattr(config, "profile_routes"):
         config.profile_routes = []
 

@@ -52,10 +52,22 @@ def disconnected_for_good(runner: Any, adapter: Any) -> bool:
 
 def adapter_for(runner: Any, source: Any) -> Any:
     """Return the current adapter of the bot that received a message, or None."""
-    bot = own_bot(source)
+    return _adapters_of(runner, own_bot(source)).get(source.platform)
+
+
+def adapter_named(runner: Any, platform: str, bot: str | None = None) -> Any:
+    """Return the adapter of a profile's own bot on this platform; None if it has none.
+
+    If ``bot`` is None, it is the gateway's own bot.
+    """
+    found = _adapters_of(runner, bot).items()
+    return next((adapter for key, adapter in found if key.value == platform), None)
+
+
+def _adapters_of(runner: Any, bot: str | None) -> Any:
     if bot is None:
-        return runner.adapters.get(source.platform)
-    return getattr(runner, "_profile_adapters", {}).get(bot, {}).get(source.platform)
+        return runner.adapters
+    return getattr(runner, "_profile_adapters", {}).get(bot, {})
 
 
 async def connected_adapter(runner: Any, source: Any, method: str = "send") -> Any:
@@ -83,11 +95,6 @@ def _is_being_connected(runner: Any, source: Any) -> bool:
     if (bot := own_bot(source)) is not None:
         failed = (getattr(runner, "_profile_failed_platforms", None) or {}).get(bot, {})
     return source.platform in failed
-
-
-def adapter_named(runner: Any, platform: str) -> Any:
-    """Return the adapter of the gateway's own bot on this platform; None if it has none."""
-    return next((a for p, a in runner.adapters.items() if p.value == platform), None)
 
 
 def place_metadata(place: Place) -> dict[str, Any]:

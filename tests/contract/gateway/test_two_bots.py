@@ -1,0 +1,63 @@
+"""One person writes to two bots: what is kept of a message belongs to the bot that got it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.kit.in_process import play
+
+_PLAY = """
+import weakref
+from hermes_router.hermes.compat.events import place_to_route
+from hermes_router.hermes.compat.seams import message_sources, sending
+from hermes_router.protocol import messages as msg
+from hermes_router.relay.attachments import Spool
+
+class Bot(Adapter):
+    async def send(self, chat_id, content, metadata=None):
+        self.sent.append(content)
+        return SimpleNamespace(success=True, retryable=False, message_id="8")
+
+async def play(router, _adapter, say, home):
+    runner, own, adapter = router._runner, Bot(), Bot()
+    runner.adapters = {Platform("telegram"): adapter}
+    own.platform = adapter.platform = Platform("telegram")
+    own._owner_profile = "systems"
+    runner._profile_adapters, runner._running = {"systems": {Platform("telegram"): own}}, True
+    source = SessionSource(platform=Platform("telegram"), chat_id="5", chat_type="dm", user_id="5",
+                           profile="systems")
+    source._transport_adapter_ref = weakref.ref(own)
+    kept = {}
+    async def serve(event, conversation, track, **more):
+        conversation.note_wakeup(1e12)
+        conversation.note_works("turn", ["a build"])
+        kept["message"] = [entry.source for entry in router._ledger.open]
+        track.told = True
+        message = msg.Deliver(id=1, platform="telegram", chat_id="5", text="by the way", files=[])
+        await router._delivery.carry(conversation.sender, message, Spool(limit=1000))
+    router._handler._serve = serve
+    await router.handle(MessageEvent(text="hello", source=source, message_id="7"), None)
+    kept["wakeup"] = [wakeup.source for wakeup in router._wakeups._wakeups.all()]
+    kept["works"] = [works.source for works in router._open_works.take()]
+    again = {}
+    for what, (fields,) in kept.items():
+        found = message_sources.source_of(fields)
+        place = place_to_route(found)
+        decision = router._watcher.snapshot.decide(place)
+        by_own = sending.adapter_for(runner, found) is own
+        again[what] = [place.bot, decision.action, decision.profile, by_own]
+    return {"again": again, "shared": adapter.sent, "own": own.sent}
+"""
+_ROUTES = """
+gateway:
+  profile_routes:
+  - {platform: telegram, chat_id: '5', bot_profile: systems, profile: career}
+  - {platform: telegram, chat_id: '5', profile: kid}
+"""
+
+
+def test_the_bot_that_got_a_message_is_known_after_a_restart(tmp_path: Path) -> None:
+    seen = play(_PLAY, tmp_path, _ROUTES)
+    kept = ["systems", "worker", "career", True]
+    assert seen["again"] == {"message": kept, "wakeup": kept, "works": kept}
+    assert (seen["shared"], seen["own"]) == ([], ["by the way"])
