@@ -45,18 +45,25 @@ def below(pid: int, traces: Traces) -> dict[str, set[int]]:
 def test_the_gateway_does_nothing_for_a_routed_profile(
     tmp_path: Path, telegram: FakeTelegram, model: FakeModel
 ) -> None:
+    """Nor after a restart, though Hermes writes true over this ``multiplex_profiles: false``."""
     made = build(tmp_path, telegram, model)
     stage = made["stage"]
     assert isinstance(stage, Stage)
+    stage.root.configure({"gateway": {"multiplex_profiles": not PARKING}})
     with Gateway(stage.root) as gateway:
         stage.gateway = gateway
-        stage.ask("hello", UNROUTED)
-        stage.ask("hello", CAREER)
-        time.sleep(_QUIET_SECONDS)
+        pids = []
+        for start in (None, gateway.restart):
+            if start is not None:
+                start()
+            pids.append(gateway.pid)
+            stage.ask("hello", UNROUTED)
+            stage.ask("hello", CAREER)
+            time.sleep(_QUIET_SECONDS)
         for name in ("career", "systems"):
             traces = made[name]
             assert isinstance(traces, Traces)
-            assert below(gateway.pid, traces) == {}
+            assert [below(pid, traces) for pid in pids] == [{}, {}]
 
 
 def test_without_the_router_a_parked_profile_is_not_served(

@@ -54,7 +54,7 @@ SERVED = Patch(
     owners=("hermes_cli.profiles",),
     name="profiles_to_serve",
     why="the gateway serves no routed profile in its own process",
-    without="with multiplex_profiles the gateway does a routed profile's work in its own process",
+    required=True,
 )
 RUNNING_JOBS = Patch(
     owners=("cron.scheduler",),
