@@ -23,7 +23,8 @@ class Runner(SimpleNamespace):
     def _queue_startup_restore_event(self, event): self.queued.append(event)
     def _reply_anchor_for_event(self, event): return None
     def _thread_metadata_for_source(self, source, anchor): return {"thread_id": source.thread_id}
-    def _status_action_gerund(self): return "restarting"
+    _restart_requested = True
+    def _status_action_gerund(self): return "gateway.busy.action_restarting"  # no locales
 
 class Adapter:
     def __init__(self): self.sent = []

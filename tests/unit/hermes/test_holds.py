@@ -44,7 +44,7 @@ def test_nothing_holds_in_a_gateway_that_runs(root: Path) -> None:
 def test_a_gateway_that_stops_is_told(root: Path, doing: str) -> None:
     why = f"the gateway is {doing}; no new turn begins until it runs again"
     found = told(
-        root, _draining=True, _external_drain_active=True, _status_action_gerund=lambda: doing
+        root, _draining=True, _external_drain_active=True, _restart_requested=doing == "restarting"
     )
     assert found == [EVERYWHERE + why]
 

@@ -69,8 +69,11 @@ def rewire_adapters(runner: Any) -> None:
 
 
 def going_down(runner: Any) -> str:
-    """Return Hermes's words for how the gateway stops: "restarting" or "shutting down"."""
-    return str(runner._status_action_gerund())
+    """Return how the gateway stops: "restarting" or "shutting down".
+
+    Hermes 0.22 has its own words for this in its user's language; the sentences here are English.
+    """
+    return "restarting" if restart_requested(runner) else "shutting down"
 
 
 def restart_requested(runner: Any) -> bool:

@@ -16,7 +16,6 @@ RUNNER_METHODS = (
     "_session_key_for_source",
     "_thread_metadata_for_source",
     "_reply_anchor_for_event",
-    "_status_action_gerund",
 )
 
 

@@ -18,6 +18,9 @@ from hermes_router.routing.table import Place
 logger = logging.getLogger(__name__)
 
 
+#: The most characters of a caption on Telegram; Hermes counts by it on each platform.
+_CAPTION = 1024
+
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 #: Seconds for which a message waits for an adapter that is being connected anew.
@@ -123,9 +126,8 @@ def chunks(adapter: Any, text: str) -> list[str]:
 def caption_of(text: str, files: Sequence[tuple[Path, bool]]) -> str | None:
     """Return the text if Hermes would send it as the caption of the one file, else None."""
     module = importlib.import_module("tools.send_message_tool")
-    limit = getattr(module, "_TELEGRAM_CAPTION_LIMIT", 1024)
     named = [(str(path), voice) for path, voice in files]
-    caption: str | None = module._media_caption_split(text, named, max_caption_len=limit)[0]
+    caption: str | None = module._media_caption_split(text, named, max_caption_len=_CAPTION)[0]
     return caption
 
 
