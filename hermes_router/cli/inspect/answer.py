@@ -12,7 +12,7 @@ from hermes_router.cli.inspect.findings import say_finding
 from hermes_router.cli.inspect.homes import environment_of, hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.inspect.profile_facts import ProfileFacts, worker_names
-from hermes_router.cli.terminal.output import complain, paint, say, say_fields
+from hermes_router.cli.terminal.output import complain, paint, say, say_fields, say_prose
 from hermes_router.config.model import Decision
 from hermes_router.config.settings import Sandbox, Settings
 from hermes_router.errors import nearest
@@ -193,7 +193,7 @@ class Answer:
         self.show_decision()
         self._show_gateway()
         for sentence in self.unknown():
-            say(paint(f"note: {sentence}", "dim"))
+            say_prose(paint("note: ", "dim"), sentence)
         if why:
             self._show_why()
         else:
@@ -209,7 +209,7 @@ class Answer:
         for finding in self.profile.findings if self.profile else ():
             say_finding(finding)
         if self.profile is not None and self.loaded.gateway is None:
-            say(paint(f"note: {_SHELLS}", "dim"))
+            say_prose(paint("note: ", "dim"), _SHELLS)
 
     def show_errors(self) -> None:
         """Print why the profile that would answer cannot, and what to do."""
@@ -233,7 +233,8 @@ class Answer:
         platforms = {route.platform for route in self.loaded.in_force().table.routes}
         platform = self.place.platform
         if platforms and platform not in platforms:
-            say(f"  no route names the platform {platform!r}: {_other(platform, platforms)}")
+            other = _other(platform, platforms)
+            say_prose("  ", f"no route names the platform {platform!r}: {other}")
 
     def _show_candidates(self) -> None:
         explanation = self.explanation

@@ -11,8 +11,7 @@ import io
 import os
 import re
 import sys
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ _WRAPPED = "OUTCOME"
 
 #: What a line is broken between: blanks, words, and each character of a script without blanks.
 _PIECE = re.compile(r"\s+|[^\s\u1100-\U0010ffff]+|.")
+_WORD = re.compile(r"\s+|\S+")
 
 Rows = Sequence[Sequence[str]]
 
@@ -67,15 +67,15 @@ def draw(
 
 
 def wrapped(prose: str, width: int) -> list[str]:
-    """Return prose as lines of at most ``width`` columns; a longer word is a line, and stays whole.
+    """Return prose as lines of at most ``width`` columns, of which a wide character takes two.
 
-    rich would cut such a word, for example a path, so that it could not be copied.
+    A longer word is a line, and stays whole: rich would cut it, for example a path, so that it
+    could not be copied. Only a script without blanks is broken inside such a word.
     """
     return [
         line
         for paragraph in prose.splitlines()
-        for line in textwrap.wrap(paragraph, width, break_long_words=False, break_on_hyphens=False)
-        or [""]
+        for line in _filled(_words(paragraph, width), width)
     ]
 
 
@@ -85,9 +85,20 @@ def broken(line: str, width: int) -> list[str]:
     What the first line begins with is kept, for example the margin of a traceback. A longer word
     is a line, and stays whole.
     """
+    return _filled(_PIECE.findall(line.expandtabs()), width)
+
+
+def _words(line: str, width: int) -> Iterator[str]:
+    """Yield the words of a line and what stands between them; pieces of words that are too long."""
+    for word in _WORD.findall(line):
+        yield from [word] if cells(word) <= width else _PIECE.findall(word)
+
+
+def _filled(pieces: Iterable[str], width: int) -> list[str]:
+    """Return the pieces of one line as lines of at most ``width`` columns, where that works."""
     lines, begun, used = [], "", 0
-    for piece in _PIECE.findall(line.expandtabs()):
-        size = _cells(piece)
+    for piece in pieces:
+        size = cells(piece)
         if begun.strip() and used + size > width:
             lines.append(begun.rstrip())
             begun, used = "", 0
@@ -96,7 +107,7 @@ def broken(line: str, width: int) -> list[str]:
     return [*lines, begun.rstrip()] if begun or not lines else lines
 
 
-def _cells(text: str) -> int:
+def cells(text: str) -> int:
     """Return how many columns a text takes; in a Python without rich, how many characters."""
     return len(text) if text.isascii() else _measure()(text)
 

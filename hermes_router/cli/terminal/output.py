@@ -36,9 +36,11 @@ _OWN_COMMAND = re.compile(
     r"|test-route|turns)\b"
 )
 
-#: What stands between two steps of a fix, and how a step begins that is a command.
-_BETWEEN_STEPS = re.compile(r"(?<=[;:]) ")
-_COMMAND = re.compile(r"(HERMES_HOME=\S+ )?(hermes|hermes-router|mv|rm|pip|uv|\S*python\S*|/\S+) ")
+#: What stands between two steps of a fix; how a step begins that is a command or a line of YAML.
+_BETWEEN_STEPS = re.compile(r"(?<=[;:]) (?![\[{])")
+_COMMAND = re.compile(
+    r"(HERMES_HOME=\S+ )?(hermes|hermes-router|mv|rm|pip|uv|\S*python\S*|/\S+) |\w+: [\[{]"
+)
 
 #: The name under which the user started this command, unless it is ``hermes-router``.
 _names: list[str] = []
@@ -143,20 +145,11 @@ def say_command(prose: str, command: str) -> None:
 def say_steps(head: str, steps: str) -> None:
     """Write after ``head`` what to do: words for people and commands, apart by ``: `` or ``; ``.
 
-    On a terminal without room for all of it, words are broken as :func:`say_prose` breaks them, and
-    each command is a line of its own, so that it stays whole.
+    On a terminal without room for all of it, words are broken as :func:`say_prose` breaks them.
+    Each command, and each line of YAML to be written, is a line of its own, so that it stays whole.
     """
-    whole = f"{head}{steps}"
-    if not is_terminal(sys.stdout) or _width(whole) <= columns.room():
-        say(whole)
-        return
-    margin = " " * _width(head)
-    for step in _BETWEEN_STEPS.split(steps):
-        if _COMMAND.match(step):
-            say(f"{head}{step}")
-        else:
-            say_prose(head, step)
-        head = margin
+    for line in _stepped(head, steps, sys.stdout):
+        write(line)
 
 
 def say_fields(
@@ -194,7 +187,7 @@ def say_records(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write each row as lines of its own, for a terminal that is narrower than the table."""
     for row in rows:
         first, *rest = ((name.lower(), cell) for name, cell in zip(head, row, strict=True) if cell)
-        say(f"{first[1]}  {rest[0][1]}" if rest else first[1])
+        say_prose(f"{first[1]}  ", rest[0][1]) if rest else say(first[1])
         say_fields(rest[1:], indent="    ", prose=True)
 
 
@@ -223,7 +216,7 @@ def complain(error: RouterError) -> None:
         for problem in error.problems:
             complain_of(problem)
     if error.hint:
-        _tell("TIP", "cyan", error.hint)
+        tip(error.hint)
 
 
 def complain_of(problem: Problem) -> None:
@@ -232,13 +225,14 @@ def complain_of(problem: Problem) -> None:
     head = f"  {problem.where}: {severity(problem.severity, sys.stderr)}: "
     for line in _broken(head, f"{path}{problem.message}", sys.stderr, below="      "):
         print(line, file=sys.stderr)
-    if problem.hint:
-        print(clean(f"      {problem.hint}"), file=sys.stderr)
+    for line in _stepped("      ", problem.hint, sys.stderr) if problem.hint else ():
+        print(line, file=sys.stderr)
 
 
 def tip(text: str) -> None:
-    """Write a hint to standard error."""
-    _tell("TIP", "cyan", text)
+    """Write a hint to standard error: words and commands, which :func:`say_steps` describes."""
+    for line in _stepped(f"{paint('TIP', 'cyan', sys.stderr)}: ", text, sys.stderr):
+        print(line, file=sys.stderr)
 
 
 def note(text: str) -> None:
@@ -278,6 +272,18 @@ def _tell_prose(word: str, style: str, text: str) -> None:
         print(line, file=sys.stderr)
 
 
+def _stepped(head: str, steps: str, stream: TextIO) -> list[str]:
+    """Return ``head`` and what to do as lines for a stream, as :func:`say_steps` describes it."""
+    whole = clean(f"{head}{steps}")
+    if not is_terminal(stream) or _width(whole) <= columns.room(stream):
+        return [whole]
+    lines, margin = [], " " * _width(head)
+    for step in _BETWEEN_STEPS.split(steps):
+        lines += [clean(f"{head}{step}")] if _COMMAND.match(step) else _broken(head, step, stream)
+        head = margin
+    return lines
+
+
 def _broken(head: str, prose: str, stream: TextIO, below: str | None = None) -> list[str]:
     """Return ``head`` and prose as lines for a stream: one line unless it is a terminal.
 
@@ -301,16 +307,12 @@ def _width(text: str) -> int:
     """Return how many columns a text takes, at least; our own colours take none."""
     for code in (*_CODES.values(), "0"):
         text = text.replace(f"\x1b[{code}m", "")
-    return len(text)
+    return columns.cells(text)
 
 
 def is_terminal(stream: TextIO) -> bool:
     """Return True if a stream is a terminal; standard output may be replaced by another object."""
     return hasattr(stream, "isatty") and stream.isatty()
-
-
-def _tell(word: str, style: str, text: str) -> None:
-    print(clean(f"{paint(word, style, sys.stderr)}: {text}"), file=sys.stderr)
 
 
 def shows_colour(stream: TextIO) -> bool:

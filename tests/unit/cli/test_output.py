@@ -124,20 +124,52 @@ def test_words_of_a_record_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.getvalue().splitlines()[-1].strip() == "tag"
 
 
-def test_an_error_is_broken_but_not_its_tip(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_line_of_a_record_is_broken_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = a_terminal(monkeypatch)
+    output.say_records(("PLATFORM", "MATCHES"), [("irc", f"chat #hermes ({'a name ' * 5})")])
+    assert [len(line) <= 40 for line in terminal.getvalue().splitlines()] == [True, True]
+
+
+def test_an_error_and_its_tip_are_broken_but_not_what_is_to_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     terminal = a_terminal(monkeypatch)
     tip = "write under the top-level key `plugins`: enabled: [hermes-router]"
     output.complain(RouterError("it cannot be edited with certainty: nothing is safe", hint=tip))
-    output.complain_of(Problem(file="/etc/hermes/config.yaml", line=3, column=4, message=WORDS))
+    hint = "give it another name, or make it: hermes profile create career --clone"
+    problem = Problem(file="/etc/hermes/config.yaml", line=3, column=4, message=WORDS, hint=hint)
+    output.complain_of(problem)
     shown = terminal.getvalue().replace("\x1b[31m", "").replace("\x1b[36m", "")
     assert shown.replace("\x1b[0m", "").splitlines() == [
         "ERROR: it cannot be edited with",
         "       certainty: nothing is safe",
-        f"TIP: {tip}",
+        "TIP: write under the top-level key",
+        "     `plugins`:",
+        "     enabled: [hermes-router]",
         "  /etc/hermes/config.yaml:3:4: error:",
         "      the file",
         "      /a/long/path/that/nobody/may/break/config.yaml",
         "      cannot be read because of a tag",
+        "      give it another name, or make it:",
+        "      hermes profile create career --clone",
+    ]
+
+
+def test_of_wide_characters_half_as_many_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = a_terminal(monkeypatch)
+    output.say_prose("name: ", f"{'漢' * 20} and 字字")
+    assert terminal.getvalue().splitlines() == [
+        f"name: {'漢' * 17}",
+        f"      {'漢' * 3} and 字字",
+    ]
+
+
+def test_a_word_that_fits_into_a_line_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = a_terminal(monkeypatch)
+    output.say_prose("", "what is wrong stands in /srv/家族/config.yaml")
+    assert terminal.getvalue().splitlines() == [
+        "what is wrong stands in",
+        "/srv/家族/config.yaml",
     ]
 
 
