@@ -38,6 +38,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(installation: Installat
             "TIP: did you mean 'career'? Or create it: hermes profile create carer",
         ),
         (("add", f"telegram:{CHAT}:6", "finance"), 1, "already"),
+        (("add", f"telegram:{CHAT}:6", "carer"), 1, "no profile 'carer'\nTIP: did you mean"),
         (("remove", PLACE), 1, "there is no route for"),
         (("add", "nonsense", "career"), 2, "not a place"),
         (("add", PLACE), 2, "add PLACE PROFILE"),

@@ -86,14 +86,14 @@ def _edited(
                 f"there is no route for {spelled(place)}", hint=home.router("routes")
             )
         return route_edit.without_route(text, route, load)
-    if route is not None:
-        message = f"{spelled(place)} is already routed to {route.profile!r}"
-        hint = f"first: {home.router(f'route remove {shlex.quote(spelled(place))}')}; then add it"
-        raise CommandError(message, hint=hint)
     if not loading.exists(options.profile, home.root):
         create = home.hermes(f"profile create {shlex.quote(options.profile)}", "default")
         hint = f"{guess(options.profile, home.root)}{create}"
         raise CommandError(f"there is no profile {options.profile!r}", hint=hint)
+    if route is not None:
+        message = f"{spelled(place)} is already routed to {route.profile!r}"
+        hint = f"first: {home.router(f'route remove {shlex.quote(spelled(place))}')}; then add it"
+        raise CommandError(message, hint=hint)
     return route_edit.with_route(text, place, options.profile, load)
 
 
