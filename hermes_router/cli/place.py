@@ -20,10 +20,10 @@ _LINK = re.compile(
 )
 _THREAD_OF_LINK = re.compile(r"[?&]thread(?:_ts)?=(?P<thread>[0-9.]+)")
 _DISCORD = re.compile(
-    r"channels/(?:[0-9]+|@me)/(?P<chat>[0-9]+)(?:/threads/(?P<thread>[0-9]+))?(?P<more>(?:/[0-9]+)*)"
+    r"channels/(?:(?P<guild>[0-9]+)|@me)/(?P<chat>[0-9]+)(?:/threads/(?P<thread>[0-9]+))?(?P<more>(?:/[0-9]+)*)"
 )
 _SLACK_CLIENT = re.compile(
-    r"client/\w+/(?P<chat>[A-Z0-9]+)(?:/thread/[A-Z0-9]+-(?P<thread>[0-9.]+))?"
+    r"client/(?P<guild>\w+)/(?P<chat>[A-Z0-9]+)(?:/thread/[A-Z0-9]+-(?P<thread>[0-9.]+))?"
 )
 _SLACK_MESSAGE = re.compile(r"archives/(?P<chat>[A-Z0-9]+)(?:/(?P<thread>p[0-9]{7,}))?")
 _PHONE = re.compile(r"\+[0-9 ().-]+")
@@ -45,6 +45,8 @@ def understood(text: str) -> str:
     platform, colon, rest = (part.strip() for part in text.partition(":"))
     if not colon:
         return text
+    if _LINK.fullmatch(rest):
+        return _of_own_link(platform.lower(), rest)
     rest = re.sub(r"\s*:\s*", ":", rest)
     reader = _READERS.get(platform.lower())
     return f"{platform}:{reader(rest) if reader and rest else rest}"
@@ -67,7 +69,26 @@ def ids(text: str) -> tuple[str, str, str | None]:
     return platform, chat, thread
 
 
+def guild_of(text: str) -> str | None:
+    """Return the server or workspace that a link of Discord or Slack names; None without one.
+
+    ``text`` is what :func:`ids` has read. It raises nothing.
+    """
+    link = _LINK.search(text.strip())
+    path = _without_query(link["path"]) if link is not None else ""
+    found = _DISCORD.fullmatch(path) or _SLACK_CLIENT.fullmatch(path)
+    return found["guild"] if found is not None else None
+
+
 # -- links -----------------------------------------------------------------------------------------
+
+
+def _of_own_link(platform: str, link: str) -> str:
+    """Read a link that somebody has written after the name of its platform."""
+    found = understood(link)
+    if found.partition(":")[0] != platform:
+        raise ValueError(f"names {platform}, but its link is one of another platform: {found}")
+    return found
 
 
 def _of_link(host: str, path: str) -> str:
@@ -75,10 +96,14 @@ def _of_link(host: str, path: str) -> str:
         return _matrix_link(path)
     query = _THREAD_OF_LINK.search(path)
     thread = query["thread"] if query else None
-    path = re.split(r"[?#]", path, maxsplit=1)[0].strip("/")
+    path = _without_query(path)
     if host.endswith("slack.com"):
         return _slack_link(path, thread)
     return _discord_link(path) if "discord" in host else _telegram_link(path, thread)
+
+
+def _without_query(path: str) -> str:
+    return re.split(r"[?#]", path, maxsplit=1)[0].strip("/")
 
 
 def _telegram_link(path: str, thread: str | None) -> str:

@@ -209,6 +209,8 @@ def test_a_broken_configuration_is_told_with_every_mistake(installation: Install
     [
         (["discord:7", "--guild", "1"], "career"),
         (["discord:7", "--guild", "2"], "default"),
+        (["https://discord.com/channels/1/7"], "career"),
+        (["https://discord.com/channels/1/7", "--guild", "2"], "default"),
         (["discord:99", "--parent", "5"], "finance"),
         (["discord:99", "--parent", "5", "--user", "9"], "career"),
         (["telegram:-42", "--user", "-9"], "career"),

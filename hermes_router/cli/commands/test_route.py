@@ -8,7 +8,7 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.answer import Answer
-from hermes_router.cli.place import ids
+from hermes_router.cli.place import guild_of, ids
 from hermes_router.cli.status import CommandError
 from hermes_router.cli.terminal.output import say_json, tip
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place
@@ -106,6 +106,6 @@ def place_of(options: argparse.Namespace) -> Place:
         chat_id=chat,
         thread_id=thread,
         user_id=options.user,
-        guild_id=options.guild,
+        guild_id=options.guild or guild_of(options.place),
         parent_chat_id=options.parent,
     )

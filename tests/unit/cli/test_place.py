@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_router.cli.place import understood
+from hermes_router.cli.place import guild_of, understood
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from hermes_router.cli.place import understood
         ("https://t.me/c/3961179976/12?thread=6", "telegram:-1003961179976:6"),
         ("https://telegram.me/c/3961179976/", "telegram:-1003961179976"),
         ("t.me/c/3961179976/6", "telegram:-1003961179976:6"),
+        ("telegram:https://t.me/c/3961179976/6/12", "telegram:-1003961179976:6"),
+        ("Discord: https://discord.com/channels/1/22", "discord:22"),
         ("telegram:-100123/6", "telegram:-100123:6"),
         ("telegram:-100123/6/7", "telegram:-100123:6"),
         ("telegram:-100123/General", "telegram:-100123:General"),
@@ -68,6 +70,8 @@ def test_a_place_is_understood_as_people_have_it(text: str, meant: str) -> None:
         ("telegram:@kid", r"names @kid, but ids of telegram are numbers. docs/ids\.md"),
         ("telegram:my group", "contains spaces inside an id"),
         ("telegram:-1/6/7/8", "contains a slash. Write telegram:CHAT or telegram:CHAT:THREAD"),
+        ("slack:t.me/c/1/6", "its link is one of another platform: telegram:-1001:6"),
+        ("telegram:https://t.me/somebody", "which contains no id"),
         ("https://t.me/somebody", r"which contains no id. docs/ids\.md"),
         ("https://t.me/c/123/abc", "which contains no id"),
         ("discord:general", r"names general, but ids of discord are numbers. docs/ids\.md"),
@@ -89,3 +93,19 @@ def test_a_place_is_understood_as_people_have_it(text: str, meant: str) -> None:
 def test_what_is_no_place_is_refused_with_what_to_write_instead(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         understood(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "guild"),
+    [
+        ("https://discord.com/channels/1/22/333", "1"),
+        ("discord: discord.com/channels/1/22?a=b", "1"),
+        ("https://discord.com/channels/@me/22", None),
+        ("https://app.slack.com/client/T05ABC/C05ABC", "T05ABC"),
+        ("https://acme.slack.com/archives/C05ABC", None),
+        ("https://t.me/c/1/6", None),
+        ("discord:22", None),
+    ],
+)
+def test_a_link_names_the_server_too(text: str, guild: str | None) -> None:
+    assert guild_of(text) == guild
