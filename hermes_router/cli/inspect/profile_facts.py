@@ -376,22 +376,24 @@ class _Look:
         self._add("profile-writable", "error", what, str(path), new.mend)
 
     def _judge_permissions(self) -> None:
-        """Report files that other users may read or write; below a closed folder, none can be."""
+        """Report a home that other users may enter, and which secrets of it they may read.
+
+        Below a closed folder nobody reads anything: to close the home is enough.
+        """
         home = self._profile.home
-        if _is_closed(profiles.hermes_root(home)):
+        mode = _mode(home)
+        if mode is None or _is_closed(home) or _is_closed(profiles.hermes_root(home)):
             return
-        secrets = (home / ".env", home / "auth.json", home / "config.yaml")
-        for path, wanted in ((home, 0o700), *((path, 0o600) for path in secrets)):
-            mode = _mode(path)
-            if mode is not None and mode & 0o077:
-                what = (
-                    f"other users of this machine may use it: its mode is {mode:04o} instead "
-                    f"of {wanted:04o}"
-                )
-                mend = f"chmod {wanted:o} {shlex.quote(str(path))}"
-                self._add("profile-permissions", "warning", what, str(path), mend)
-            elif path == home:
-                return
+        secrets = (".env", "auth.json", "config.yaml")
+        readable = [name for name in secrets if (_mode(home / name) or 0) & 0o044]
+        what = f"may read its {', '.join(readable)}" if readable else "may use it"
+        self._add(
+            "profile-permissions",
+            "warning",
+            f"other users of this machine {what}: its mode is {mode:04o} instead of 0700",
+            str(home),
+            f"chmod 700 {shlex.quote(str(home))}",
+        )
 
     def _judge_log(self) -> None:
         """Report what makes the worker log impossible to open: the router follows no links."""
