@@ -39,7 +39,8 @@ _OWN_COMMAND = re.compile(
 #: What stands between two steps of a fix; how a step begins that is a command or a line of YAML.
 _BETWEEN_STEPS = re.compile(r"(?<=[;:]) (?![\[{])")
 _COMMAND = re.compile(
-    r"(HERMES_HOME=\S+ )?(hermes|hermes-router|mv|rm|pip|uv|\S*python\S*|/\S+) |\w+: [\[{]"
+    r"(HERMES_HOME=\S+ )?(hermes|hermes-router|chmod|chown|mount|mv|rm|pip|uv|\S*python\S*|/\S+) "
+    r"|\w+: [\[{]"
 )
 
 #: The name under which the user started this command, unless it is ``hermes-router``.

@@ -109,12 +109,14 @@ def test_of_a_fix_the_words_are_broken_and_the_commands_are_not(
     restart, setup = (f"HERMES_HOME=/srv/hermes hermes gateway {word}" for word in ("a", "b"))
     output.say_steps("fix: ", f"{restart}; if the platform is not set up yet, before that: {setup}")
     output.say_steps("fix: ", "short: hermes setup")
+    output.say_steps("fix: ", "chmod 700 /srv/hermes/profiles/the-children")
     assert terminal.getvalue().splitlines() == [
         f"fix: {restart};",
         "     if the platform is not set up yet,",
         "     before that:",
         f"     {setup}",
         "fix: short: hermes setup",
+        "fix: chmod 700 /srv/hermes/profiles/the-children",
     ]
 
 
