@@ -18,6 +18,7 @@ from typing import NoReturn
 import msgspec
 import yaml
 
+from hermes_router.config.yaml_mistakes import mistake_of
 from hermes_router.errors import ConfigError, Problem
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -184,51 +185,13 @@ def parse(data: bytes | str, file: str) -> Node | None:
         for event in yaml.parse(text, Loader=_LOADER):
             composer.feed(event)
     except yaml.MarkedYAMLError as error:
-        _fail_at_cause(error, text, file)
+        line, column, message, hint = mistake_of(error, text)
+        _fail(file, line, column, f"not valid YAML: {message}", "yaml-syntax", hint)
     except (yaml.YAMLError, UnicodeError) as error:
         _fail(
             file, *_unreadable_place(text), f"not valid YAML: {_first_line(error)}", "yaml-syntax"
         )
     return composer.root
-
-
-def _fail_at_cause(error: yaml.MarkedYAMLError, text: str, file: str) -> NoReturn:
-    """Report the parser's error at the place where its cause is, in words that people know.
-
-    Raises:
-        ConfigError: always.
-    """
-    mark = error.problem_mark or error.context_mark
-    message, hint = error.problem or error.context or "cannot be parsed", ""
-    problem = error.problem or ""
-    if "quoted scalar" in (error.context or "") and "end of stream" in problem:
-        mark = error.context_mark
-        message, hint = (
-            "the quote that begins here is not closed",
-            "close it, or remove it",
-        )
-    elif error.context and error.context_mark and "while parsing a flow" in error.context:
-        kind_of = "sequence" in error.context
-        if mark is None or mark.index >= len(text.rstrip()):
-            mark = error.context_mark
-            bracket = "[" if kind_of else "{"
-            message, hint = (
-                f"the {bracket} that begins here is not closed",
-                "close it",
-            )
-    elif "cannot start any token" in problem and _char_at(text, mark) == "\t":
-        message, hint = (
-            "a tab: YAML allows only spaces here",
-            "write spaces",
-        )
-    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    _fail(file, line, column, f"not valid YAML: {message}", "yaml-syntax", hint)
-
-
-def _char_at(text: str, mark: yaml.Mark | None) -> str:
-    lines = text.splitlines()
-    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
-    return line[mark.column : mark.column + 1] if mark is not None else ""
 
 
 def _decoded(data: bytes, file: str) -> str:
@@ -295,7 +258,7 @@ class _Composer:
         """Process one parser event."""
         tag = getattr(event, "tag", None)
         if tag not in (None, "!") and tag.removeprefix(_CORE) not in _KNOWN_TAGS:
-            hint = "remove the tag: because of it, Hermes ignores all of this file"
+            hint = "put it into quotes, or remove it: Hermes ignores all of this file because of it"
             self._refuse(event, f"the tag {tag}, which Hermes does not know", hint)
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
