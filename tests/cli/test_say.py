@@ -121,6 +121,7 @@ def test_a_turn_is_shown_and_its_session_is_gone_afterwards(place: Place) -> Non
     assert done.stderr == ""
     assert "answered by a worker of profile career" in done.stdout
     assert "echo: forget this one" in done.stdout
+    assert "\nanswered; waiting for the worker to finish" in done.stdout
     assert "the turn's session is removed" in done.stdout
     for phase in ("start", "ready", "model_request", "reply", "gone"):
         assert f"\n  {phase} " in done.stdout
@@ -268,6 +269,8 @@ def test_a_model_that_fails_is_a_turn_that_failed(place: Place) -> None:
     done = place.run("--say", "[[error 400]] please")
     assert done.returncode == 4
     assert "the model failed" in done.stderr
+    assert "\nanswered; waiting for the worker" not in done.stdout
+    assert "\nit is over; waiting for the worker" in done.stdout
 
 
 def test_a_profile_without_a_key_is_a_turn_that_failed(place: Place) -> None:

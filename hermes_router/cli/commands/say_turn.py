@@ -24,7 +24,15 @@ import msgspec
 from hermes_router.cli.inspect.answer import Answer
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.status import OK, TURN_FAILED, CommandError
-from hermes_router.cli.terminal.output import complain, paint, say, say_fields, say_json, tip
+from hermes_router.cli.terminal.output import (
+    complain,
+    paint,
+    say,
+    say_fields,
+    say_json,
+    say_prose,
+    tip,
+)
 from hermes_router.errors import RelayRefused, RouterError
 from hermes_router.hermes.compat.launching import find_launcher
 from hermes_router.hermes.compat.session_keys import session_key
@@ -265,11 +273,9 @@ class _OneTurn:
             await self._turn.offer(self._inbound())
             await self._turn.answered.wait()
             if not self._turn.ended.is_set() and not self._options.json:
-                say(
-                    paint(
-                        "answered; waiting for the worker to finish (Ctrl-C ends the worker)", "dim"
-                    )
-                )
+                done = "answered" if self._turn.story.report.outcome == "answered" else "it is over"
+                wait = "waiting for the worker to finish (Ctrl-C ends the worker)"
+                say_prose("", f"{done}; {wait}")
 
     def _inbound(self) -> EventSender:
         return EventSender(
