@@ -64,7 +64,8 @@ def told(root: HermesRoot, topic: int, text: str) -> str:
         env=root.gateway_environ(), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
-    return done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def in_terminal(command: str) -> str:
@@ -118,6 +119,7 @@ def test_a_sandbox_shows_checkout_store_and_generation_to_read(root: HermesRoot)
     look = f"ls -d {root.path}/*; ls -A {state}; hermes --version; echo status $?"
     seen = told(root, 7, in_terminal(look))
     assert "status 0" in seen, seen
+    assert "out of sync" not in seen
     assert all(name in seen for name in ("hermes-agent", "installs", "tools", "environments"))
     assert "config.yaml" not in seen.partition("send #1")[2]
     store = install.python.parents[1] / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"

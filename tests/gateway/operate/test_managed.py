@@ -127,6 +127,7 @@ def test_a_sandbox_has_store_and_generation_to_read(stage: Managed) -> None:
     assert tried.count("Read-only file system") == 3
     assert not (state / "mine").exists()
     assert "status 0" in sent
+    assert "out of sync" not in sent
 
 
 def in_one_turn(stage: Managed, *commands: str) -> list[str]:

@@ -242,6 +242,13 @@ SHELL_FILES = Patch(
     name="_resolve_shell_init_files",
     why="a login shell finds the command that sends by the worker",
 )
+CHECK_INSTALLATION = Patch(
+    owner="hermes_cli.venv_sync",
+    name="check_runtime",
+    why="a sandbox shows a part of the installation, which Hermes takes for a damaged one",
+    since="0.22",
+    required=False,
+)
 _OWED = "Hermes must see whether the process of a pending reply lives, also in another sandbox"
 OWNER_STAMP = Patch(owner="gateway.delivery_ledger", name="_owner_stamp", why=_OWED)
 OWNER_ALIVE = Patch(owner="gateway.delivery_ledger", name="_owner_alive", why=_OWED)

@@ -21,8 +21,10 @@ from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader
 from hermes_router_worker.hermes.features import kanban
 from hermes_router_worker.hermes.on_import import once_imported
 from hermes_router_worker.hermes.sending.engine import ENGINE
+from hermes_router_worker.hermes.startup import installed
 from hermes_router_worker.hermes.startup.program import command_line
 from hermes_router_worker.process.connection import Connection
+from hermes_router_worker.process.scratch import SANDBOX_VARIABLE
 from hermes_router_worker.send import engine, shim
 from hermes_router_worker.send.server import address_of
 from hermes_router_worker.send.transport import Gateway
@@ -40,6 +42,8 @@ def main() -> Any:
     """
     home = os.environ.get("HERMES_HOME")
     sys.argv[0] = "hermes"
+    if SANDBOX_VARIABLE in os.environ:
+        installed.say_nothing_of_it()
     command = command_line()
     kanban.follow()
     if home and os.environ.get("HERMES_HOME") == home:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hermes_router.protocol.system import start
 from hermes_router_worker.hermes.sending import shell
+from hermes_router_worker.process.scratch import SANDBOX_VARIABLE
 from hermes_router_worker.send import ssh
 
 #: The environment variable with the path of the worker's socket, for processes that it started.
@@ -46,12 +47,13 @@ def lay_out(tmpdir: Path) -> Path:
 
 def _script(address: Path) -> str:
     command = shlex.join(start.same_way("hermes_router_worker.send.command"))
-    return (
-        "#!/bin/sh\n"
-        f"{SOCKET_VARIABLE}={shlex.quote(str(address))}\n"
-        f"export {SOCKET_VARIABLE}\n"
-        f'exec {command} "$@"\n'
+    variables = {SOCKET_VARIABLE: str(address)}
+    if SANDBOX_VARIABLE in os.environ:
+        variables[SANDBOX_VARIABLE] = os.environ[SANDBOX_VARIABLE]
+    set_them = "".join(
+        f"{name}={shlex.quote(value)}\nexport {name}\n" for name, value in variables.items()
     )
+    return f'#!/bin/sh\n{set_them}exec {command} "$@"\n'
 
 
 def _lead_to(command: Path, address: Path) -> None:
