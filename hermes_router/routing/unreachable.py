@@ -113,6 +113,8 @@ _WITHOUT_THREADS = frozenset(
         "whatsapp_cloud",
     )
 )
+#: Telegram's groups without topics have ids down to minus this number; forums have those below.
+_LAST_SMALL_GROUP = 10**12
 _WITHOUT_GUILDS = frozenset({"telegram"})
 _HINTS = {
     "telegram": "a user's chat is a positive number, a group's a negative number; not @name",
@@ -154,6 +156,9 @@ def doubtful(routes: Iterable[Route]) -> Iterator[Problem]:
             elif text and field == "thread_id" and route.platform in _WITHOUT_THREADS:
                 hint = "remove the thread; an id that contains colons is written CHAT:*"
                 yield _doubt(route, field, f"messages of {route.platform} have no thread", hint)
+            elif field == "thread_id" and text and not route.is_general and _is_small_group(route):
+                what = f"the group {route.chat_id} has no topics: ids of forums begin with -100"
+                yield _doubt(route, field, what, f"-100{(route.chat_id or '')[1:]}, if it is one")
 
 
 def _doubt(route: Route, field: str, what: str, hint: str) -> Problem:
@@ -167,6 +172,14 @@ def _doubt(route: Route, field: str, what: str, hint: str) -> Problem:
         severity="warning",
         code="doubtful-id",
     )
+
+
+def _is_small_group(route: Route) -> bool:
+    """Return True if Telegram gives the route's chat id to a group that cannot have topics."""
+    chat = route.chat_id or ""
+    digits = chat.removeprefix("-")
+    is_group = route.platform == "telegram" and chat != digits and digits.isdigit()
+    return is_group and int(digits) <= _LAST_SMALL_GROUP
 
 
 def _is_number(text: str) -> bool:

@@ -227,11 +227,11 @@ def test_the_column_is_that_of_the_wrong_value(write: Write) -> None:
         ("telegram: {'-1': {profile: x, nme: y}}", "unknown-key", "did you mean 'name'?"),
         ("telegram: {profile: x, '-1': y}", "unknown-key", "'-1'"),
         ("telegram: {'-1': {profil: x}}", "unknown-key", "did you mean 'profile'?"),
-        ("telegram: {'-1': {'2': x, defualt: y}}", "unknown-key", "did you mean 'default'?"),
+        ("telegram: {'1': {'2': x, defualt: y}}", "unknown-key", "did you mean 'default'?"),
         ("telegram: {'-1': {genral: x}}", "unknown-key", "did you mean 'general'?"),
         ("telegram: {topic_profile: {'-1:2': x}}", "unknown-key", "'topic_profiles'"),
         ("telegram: {'@family': x}", "unreachable", "its ids are numbers"),
-        ("telegram: {'-1': {week: x}}", "unreachable", "thread_id"),
+        ("telegram: {'1': {week: x}}", "unreachable", "thread_id"),
         ("telegram: {'-1': {profile: x, user_id: ann}}", "unreachable", "user_id"),
         ("telegram: {'-1': {profile: x, guild_id: 7}}", "unreachable", "no guilds"),
         ("discord: {general: x}", "unreachable", "chat_id"),
@@ -272,15 +272,15 @@ def test_names_that_are_ids_elsewhere_and_disabled_routes_are_left_alone(write: 
 def test_routes_that_meet_across_places_of_the_file_name_each_other(write: Write) -> None:
     path = write("""\
         gateway:
-          profile_routes: {telegram: {"-1": {"2": a}}}
+          profile_routes: {telegram: {"1": {"2": a}}}
         profile_routes:
-          - {platform: telegram, chat_id: -1, thread_id: 2, profile: b}
+          - {platform: telegram, chat_id: 1, thread_id: 2, profile: b}
         """)
     problem = only_problem(path)
     assert problem.code == "conflict"
     assert problem.line == 4
     assert "-> b" in problem.message
-    assert f"-> a (gateway.profile_routes.telegram.-1.2 at {path}:2:" in problem.message
+    assert f"-> a (gateway.profile_routes.telegram.1.2 at {path}:2:" in problem.message
 
 
 def test_everything_that_is_wrong_is_reported_at_once_in_the_order_of_the_file(

@@ -94,6 +94,27 @@ def test_a_thread_on_a_platform_without_threads_is_doubtful(platform: str) -> No
     assert f"messages of {platform} have no thread" in problem.message
 
 
+@pytest.mark.parametrize(
+    ("chat", "thread", "told"),
+    [
+        ("-1234567890", "6", "the group -1234567890 has no topics"),
+        ("-1000000000000", "6", "has no topics"),
+        ("-1000000000001", "6", ""),
+        ("-1003961179976", "6", ""),
+        ("-1234567890", None, ""),
+        ("-1234567890", "general", ""),
+        ("1234567890", "6", ""),  # a person's chat with the bot may have topics
+    ],
+)
+def test_a_topic_of_a_telegram_group_that_cannot_have_one_is_doubtful(
+    chat: str, thread: str | None, told: str
+) -> None:
+    route = Route(platform="telegram", profile="career", chat_id=chat, thread_id=thread)
+    found = list(unreachable.doubtful([route]))
+    assert [told in problem.message for problem in found] == [True] * bool(told)
+    assert all(problem.hint == f"-100{chat[1:]}, if it is one" for problem in found)
+
+
 def test_a_route_that_is_disabled_is_not_doubtful() -> None:
     route = Route(platform="slack", profile="career", chat_id="general", enabled=False)
     assert list(unreachable.doubtful([route])) == []
