@@ -17,10 +17,10 @@ from hermes_router.errors import ConfigError
 from hermes_router.hermes import install
 from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.hermes.refusal import (
-    NO_CONFIGURATION,
     closed_refusal,
     decide,
     has_passed,
+    no_configuration,
     refuse,
 )
 from hermes_router.tasks import BackgroundTasks
@@ -70,7 +70,7 @@ def _taken(event: Any, runner: Any) -> Coroutine[Any, Any, Any] | None:
     try:
         decision = decide(event, runner)
     except ConfigError:
-        return refuse(runner, event, NO_CONFIGURATION)
+        return refuse(runner, event, no_configuration())
     if decision is None:
         return None
     if why is not None:

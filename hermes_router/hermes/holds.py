@@ -14,6 +14,7 @@ from hermes_router.errors import ProfileError
 from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.profiles import model
+from hermes_router.profiles.commands import of_running
 
 
 def holds(runner: Any, home: Path, root: Path, names: Iterable[str]) -> list[str]:
@@ -40,16 +41,16 @@ def _of_pauses(home: Path, root: Path, names: Iterable[str]) -> Iterator[str]:
     of_all = {root: "default", home: model.profile_name_of(home)}
     for where, name in of_all.items():
         if (file := emergency_stop.pause_file(where)) is not None:
-            yield f"every routed place: Hermes is paused{_until_resumed(file, name)}"
+            yield f"every routed place: Hermes is paused{_until_resumed(home, file, name)}"
     for name in names:
         with contextlib.suppress(ProfileError):
             where = model.find(name, root).home
             file = emergency_stop.pause_file(where) if where not in of_all else None
             if file is not None:
-                yield f"places of {name}: the profile is paused{_until_resumed(file, name)}"
+                yield f"places of {name}: the profile is paused{_until_resumed(home, file, name)}"
 
 
-def _until_resumed(file: Path, profile: str) -> str:
+def _until_resumed(home: Path, file: Path, profile: str) -> str:
     """Return the rest of the line about a pause of this profile's home: its file and its end."""
-    resume = "hermes resume" if profile == "default" else f"hermes -p {profile} resume"
+    resume = of_running(home).hermes("resume", profile)
     return f" ({file}); no new turn begins until somebody runs {resume}"

@@ -26,9 +26,9 @@ from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.compat.seams import gateway_runner, required
 from hermes_router.hermes.features.in_process import hold_back_routed_profiles
 from hermes_router.hermes.refusal import (
-    NO_CONFIGURATION,
     closed_refusal,
     decide,
+    no_configuration,
     passed,
     refuse,
 )
@@ -223,7 +223,7 @@ async def _told(runner: Any, event: Any, why: str) -> bool:
         refusal = closed_refusal(why)
         await refuse(runner, event, refusal, profile=decision.profile or "", book=book)
     except ConfigError:
-        await refuse(runner, event, NO_CONFIGURATION, book=book)
+        await refuse(runner, event, no_configuration(), book=book)
     except Exception:
         logger.exception("hermes-router: a message is dropped: its profile is not known")
     return True

@@ -19,6 +19,8 @@ from hermes_router.hermes.routes import watcher_of
 from hermes_router.observe import records
 from hermes_router.observe.book import TurnBook
 from hermes_router.observe.records import Records
+from hermes_router.profiles.commands import of_running
+from hermes_router.workers import own_code
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +34,16 @@ class Refusal:
     error: str
 
 
-NO_CONFIGURATION = Refusal(
-    "⚠️ The routes of this bot cannot be read, so nobody answers here. "
-    "`hermes-router routes` says what to correct; no restart is needed.",
-    "refused",
-    "the routes cannot be read, so no profile is known",
-)
+def no_configuration() -> Refusal:
+    """Return the refusal of a message while the configuration cannot be read."""
+    code = own_code.in_use()
+    in_hermes = code is not None and code.launcher is not None
+    commands = of_running(gateway_runner.hermes_home(), in_hermes=in_hermes)
+    notice = (
+        "⚠️ The routes of this bot cannot be read, so nobody answers here. "
+        f"`{commands.router('routes')}` says what to correct; no restart is needed."
+    )
+    return Refusal(notice, "refused", "the routes cannot be read, so no profile is known")
 
 
 def closed_refusal(why: str) -> Refusal:

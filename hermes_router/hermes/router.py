@@ -49,10 +49,11 @@ from hermes_router.hermes.features.wakeups import SessionWakeups
 from hermes_router.hermes.holds import holds
 from hermes_router.hermes.message_handler import MessageHandler
 from hermes_router.hermes.message_register import MessageRegister
-from hermes_router.hermes.refusal import NO_CONFIGURATION, passed, refuse
+from hermes_router.hermes.refusal import no_configuration, passed, refuse
 from hermes_router.hermes.routes import watcher_of
 from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles import model
+from hermes_router.profiles.commands import of_running
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.commands import GATEWAY_COMMANDS
 from hermes_router.state import known_conversations
@@ -89,7 +90,8 @@ class GatewayRouter:
         self._started = False
         self._watching: asyncio.Task[None] | None = None
         self._record = RunningRecord(home)
-        self._code = RunningCode(home / "hermes-router" / "code", find_launcher)
+        code = home / "hermes-router" / "code"
+        self._code = RunningCode(code, find_launcher, restart=of_running(home).restart)
         own_code.use(self._code)
         initial = self._initial = model.initial_environment(home)
         self._workers = WorkerPool(initial, budget=0)
@@ -113,7 +115,10 @@ class GatewayRouter:
             sends=Sends(sending.repetition_mark()),
         )
         self._dispatcher = Dispatcher(services)
-        self._command = RouterCommand(runner, home, self._watcher, self._dispatcher, self._workers)
+        commands = of_running(home, in_hermes=self._code.launcher is not None)
+        self._command = RouterCommand(
+            runner, commands, self._watcher, self._dispatcher, self._workers
+        )
         self._jobs = Jobs(runner, services, self._dispatcher, self._watcher, self._root)
         ledger = home / "hermes-router" / "ledger.jsonl"
         self._ledger, self._settled = Ledger(ledger), settled
@@ -302,7 +307,7 @@ class GatewayRouter:
         try:
             decision = await self._decide(event, woken=bool(wakes))
         except ConfigError:
-            await refuse(self._runner, event, NO_CONFIGURATION, book=self.book)
+            await refuse(self._runner, event, no_configuration(), book=self.book)
             return None
         if decision is None:
             return await original()

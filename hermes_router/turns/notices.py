@@ -15,6 +15,7 @@ from hermes_router.errors import (
     WorkerTimeout,
     WrongVersion,
 )
+from hermes_router.workers import own_code
 from hermes_router.workers.worker_log import one_line
 
 _USED = {
@@ -45,10 +46,7 @@ def stopped_waiting() -> str:
 _TOO_EARLY = " before it was done"
 
 #: This notice does not ask for the message again: before the restart that would not help.
-_UPDATED = (
-    "The gateway was updated while it ran. It cannot answer here until it is restarted: "
-    "hermes gateway restart"
-)
+_UPDATED = "The gateway was updated while it ran. It cannot answer here until it is restarted: {}"
 
 
 def notice(failure: RouterError | None, turn_id: str, *, answered: bool = False) -> str:
@@ -60,7 +58,7 @@ def notice(failure: RouterError | None, turn_id: str, *, answered: bool = False)
     if isinstance(failure, ProfileError):
         return f"⚠️ This conversation's profile {failure.profile!r} {failure.message}. [{turn_id}]"
     if isinstance(failure, HermesUpdated | WrongVersion):
-        return f"⚠️ {_UPDATED} [{turn_id}]"
+        return f"⚠️ {_UPDATED.format(own_code.restart())} [{turn_id}]"
     if isinstance(failure, StartRefused):
         who = "The assistant of this conversation"
         return f"⚠️ {who} cannot be started: {failure.message} [{turn_id}]"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from hermes_router.profiles.commands import RESTART
 from hermes_router.protocol.system.start import installed
 
 
@@ -46,6 +47,7 @@ class Code(Protocol):
     copy: Path | None
     launcher: Launcher | None
     outdated: bool
+    restart: str
 
     def command(self, module: str) -> list[str]:
         """Return the command that runs a module of the router, named with dots, from this code."""
@@ -77,6 +79,12 @@ def command(module: str) -> list[str]:
     """Return the command that runs a module of the router, from the code that :func:`use` set."""
     code = in_use()
     return installed(module) if code is None else code.command(module)
+
+
+def restart() -> str:
+    """Return the command that restarts the gateway which runs the code that is in use."""
+    code = in_use()
+    return RESTART if code is None else code.restart
 
 
 def selected() -> Path | None:

@@ -20,16 +20,17 @@ import anyio
 
 import hermes_router
 from hermes_router.errors import HermesUpdated
+from hermes_router.profiles.commands import RESTART
 from hermes_router.protocol.system import sources
 from hermes_router.protocol.system.pids import is_running, start_time
 from hermes_router.protocol.system.sources import Look
 from hermes_router.protocol.system.start import START_CODE, START_FILE, installed
 from hermes_router.tasks import in_thread
+from hermes_router.workers import own_code
 from hermes_router.workers.own_code import FindLauncher, in_use
 
 logger = logging.getLogger(__name__)
 
-_RESTART = "hermes gateway restart"
 _ROUTER = (
     "hermes-router was updated: the gateway continues with the version that it was started with"
 )
@@ -48,13 +49,19 @@ _half_written = shutil.ignore_patterns("*.pyc.*")
 
 
 class RunningCode:
-    """The code that one gateway runs. Make it when the gateway starts, before any update."""
+    """The code that one gateway runs. Make it when the gateway starts, before any update.
 
-    def __init__(self, folder: Path, find: FindLauncher = lambda _code: None) -> None:
+    ``restart`` is the command that restarts that gateway, for people.
+    """
+
+    def __init__(
+        self, folder: Path, find: FindLauncher = lambda _code: None, *, restart: str = RESTART
+    ) -> None:
         self.copy = _copied(folder)
         self.outdated = False
         own = self.copy or folder
         self.launcher = find(START_CODE.format(folder=repr(str(own)))) if self.copy else None
+        self.restart = restart
         self._router = {file: sources.look(file) for file in sources.of_router()}
         self._hermes = _Files(sources.of_hermes())
         self._told: list[str] = []
@@ -90,7 +97,7 @@ class RunningCode:
             _ENVIRONMENT: self.launcher is not None and self.launcher.renewed(),
             _HERMES: self.hermes_changed(),
         }
-        return [f"{line} ({_RESTART})" for line, changed in found.items() if changed]
+        return [f"{line} ({self.restart})" for line, changed in found.items() if changed]
 
     async def load(self) -> None:
         """Import all modules of the router before an update; note the content of Hermes's files."""
@@ -215,5 +222,5 @@ async def check(profile: str = "") -> None:
     code = in_use()
     if code is not None and await in_thread(code.hermes_changed):
         raise HermesUpdated(
-            "Hermes was updated under the running gateway", profile=profile, hint=_RESTART
+            "Hermes was updated under the running gateway", profile=profile, hint=own_code.restart()
         )

@@ -8,7 +8,6 @@ the root decides, unless a supervisor started the gateway (``HERMES_S6_SUPERVISE
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 
 from hermes_router.cli.status import NEGATIVE, WRONG, CommandError
 from hermes_router.profiles import model
+from hermes_router.profiles.commands import Commands
 from hermes_router.protocol.system.pids import is_running, start_time
 from hermes_router.protocol.system.versions import hermes_package
 
@@ -52,20 +52,21 @@ class GatewayHome(msgspec.Struct, frozen=True, kw_only=True):
 
         The command names the home if a plain `hermes` would use another home.
         """
-        name = self.profile if profile is None else profile
-        which = "" if name == "default" else f"-p {shlex.quote(name)} "
-        root = f"HERMES_HOME={shlex.quote(str(self.root))} " if self.chosen_by == "--home" else ""
-        return f"{root}hermes {which}{words}"
+        return self._commands.hermes(words, profile)
 
     def router(self, words: str) -> str:
         """Return the `hermes-router` command that acts on this home."""
-        home = f" --home {shlex.quote(str(self.path))}" if self.chosen_by == "--home" else ""
-        return f"hermes-router {words}{home}"
+        return self._commands.router(words)
 
     @property
     def restart(self) -> str:
         """The command that restarts this home's gateway."""
-        return self.hermes("gateway restart")
+        return self._commands.restart
+
+    @property
+    def _commands(self) -> Commands:
+        named = self.chosen_by == "--home"
+        return Commands(home=self.path, names_root=named, names_home=named)
 
 
 def gateway_home(option: str | None = None) -> GatewayHome:

@@ -7,6 +7,7 @@ in other places: to route a place, you need its id.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from hermes_router.hermes.features import gateway_commands
 from hermes_router.observe import records
 from hermes_router.observe.usable import Usable
 from hermes_router.profiles import model
+from hermes_router.profiles.commands import Commands
 from hermes_router.relay.delivery_policy import spelled
 from hermes_router.routing.table import Place
 from hermes_router.turns.dispatcher import Dispatcher
@@ -36,17 +38,17 @@ class RouterCommand:
     def __init__(
         self,
         runner: Any,
-        home: Path,
+        commands: Commands,
         watcher: ConfigWatcher,
         dispatcher: Dispatcher,
         workers: WorkerPool,
     ) -> None:
         self._runner = runner
-        self._home = home
+        self._commands = commands
         self._watcher = watcher
         self._dispatcher = dispatcher
         self._workers = workers
-        self._usable = Usable(home, workers)
+        self._usable = Usable(commands.home, workers)
 
     def is_asked(self, event: Any) -> bool:
         """Say whether a message is the command, from somebody whom the gateway listens to."""
@@ -65,7 +67,8 @@ class RouterCommand:
         try:
             config = await self._watcher.fresh()
         except ConfigError:
-            return "The routes cannot be read. `hermes-router routes` says what to correct."
+            check = self._commands.router("routes")
+            return f"The routes cannot be read. `{check}` says what to correct."
         decision = config.decide(place_to_route(event.source))
         refused = await gateway_commands.refusal(
             self._runner, event.source, NAME, self._profile(decision), only_shows=True
@@ -78,7 +81,7 @@ class RouterCommand:
 
     def _profile(self, decision: Decision) -> model.Profile | None:
         try:
-            return model.find(decision.profile or "", model.hermes_root(self._home))
+            return model.find(decision.profile or "", model.hermes_root(self._commands.home))
         except ProfileError:
             return None
 
@@ -100,7 +103,8 @@ class RouterCommand:
             yield f"Worker: {self._worker(decision.profile or '', spelled(place))}"
         yield from map(_turn, turns)
         if decision.match is None:
-            yield f"To route it: hermes-router route add {spelled(place)} PROFILE"
+            words = f"route add {shlex.quote(spelled(place))} PROFILE"
+            yield f"To route it: {self._commands.router(words)}"
 
     async def _problem(self, decision: Decision) -> str:
         """Return why nobody can answer in a routed place now; "" if somebody can."""
@@ -127,7 +131,7 @@ class RouterCommand:
     def _last(self, decision: Decision, place: str) -> list[TurnReport]:
         if decision.action != "worker":
             return []
-        found = records.read(records.folder_of(self._home), decision.profile)
+        found = records.read(records.folder_of(self._commands.home), decision.profile)
         return [turn for turn in found if turn.place == place][-_LAST:]
 
 

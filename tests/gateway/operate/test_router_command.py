@@ -33,7 +33,8 @@ def test_router_says_who_answers_here_and_why(stage: Stage) -> None:
 def test_router_tells_how_to_route_a_place_that_has_no_route(stage: Stage) -> None:
     told = stage.ask("/router", UNROUTED, contains="This place").text.replace("\\", "")
     assert "the gateway's own profile" in told
-    assert f"hermes-router route add telegram:{FORUM}:{UNROUTED} PROFILE" in told
+    home = f"--home {stage.root.path}"
+    assert f"hermes-router route add telegram:{FORUM}:{UNROUTED} PROFILE {home}" in told
 
 
 def test_router_says_why_nobody_can_answer(stage: Stage) -> None:

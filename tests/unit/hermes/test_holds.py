@@ -15,12 +15,14 @@ EVERYWHERE = "every routed place: "
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root that a plain `hermes` means, with two profiles."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("career", "systems"):
-        home = tmp_path / "profiles" / name
+        home = tmp_path / ".hermes" / "profiles" / name
         home.mkdir(parents=True)
         (home / "SOUL.md").write_text("")
-    return tmp_path
+    return tmp_path / ".hermes"
 
 
 def told(root: Path, home: Path | None = None, **runner: Any) -> list[str]:
@@ -92,3 +94,12 @@ def test_a_pause_of_a_profile_holds_in_its_places(
     )
     resume()
     assert told(root) == []
+
+
+def test_the_end_of_a_pause_names_a_root_that_a_plain_command_does_not_mean(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(root))
+    pause(root, monkeypatch)
+    [line] = told(root)
+    assert line.endswith(f"until somebody runs HERMES_HOME={root} hermes resume")
