@@ -113,7 +113,7 @@ def load(
     known_platforms: Container[str] | None = None,
     profile_exists: Callable[[str], bool] | None = None,
     profile_names: Callable[[], Iterable[str]] | None = None,
-    create_profile: Callable[[str], str] = "hermes profile create {}".format,
+    create_profile: Callable[[str], str] = "hermes profile create {} --clone".format,
     launcher_obstacle: Callable[[str], str | None] | None = None,
 ) -> RouterConfig:
     """Read the configuration at *config_path* and the routes file that it names.

@@ -119,7 +119,10 @@ def find(name: str, root: Path) -> Profile:
     home = root / "profiles" / name
     if not home.is_dir():
         raise ProfileError(
-            "does not exist", profile=name, where=str(home), hint=f"hermes profile create {name}"
+            "does not exist",
+            profile=name,
+            where=str(home),
+            hint=_create(name),
         )
     if home.is_symlink():
         _refuse_anothers(name, home, root)
@@ -128,9 +131,14 @@ def find(name: str, root: Path) -> Profile:
             "does not exist any more: its folder has no " + " or ".join(IDENTITY),
             profile=name,
             where=str(home),
-            hint=f"move it aside, then move the profile back, or: hermes profile create {name}",
+            hint=f"move it aside, then move the profile back, or: {_create(name)}",
         )
     return Profile(name, home)
+
+
+def _create(name: str) -> str:
+    """Return the command that makes a profile which can answer: a copy's model and key work."""
+    return f"hermes profile create {name} --clone"
 
 
 def names(root: Path) -> list[str]:
@@ -160,7 +168,7 @@ def _refuse_anothers(name: str, home: Path, root: Path) -> None:
             "has a home that is a link to another profile's home or to the root",
             profile=name,
             where=f"{home} -> {real}",
-            hint=f"remove the link and create the profile: hermes profile create {name}",
+            hint=f"remove the link and create the profile: {_create(name)}",
         )
 
 

@@ -177,7 +177,7 @@ def test_a_profile_that_does_not_exist_is_unusable(installation: Installation) -
     shown = installation.run("test-route", f"telegram:{CHAT}:7")
     assert shown.status == 3
     assert "the profile does not exist" in shown.out
-    assert "hermes profile create absent" in shown.out
+    assert "hermes profile create absent --clone" in shown.out
 
 
 def test_a_profile_with_a_broken_configuration_is_unusable(installation: Installation) -> None:

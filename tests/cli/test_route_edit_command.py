@@ -31,11 +31,15 @@ def test_a_route_is_added_removed_and_taken_back(installation: Installation) -> 
 def test_what_cannot_be_done_is_said_and_changes_nothing(installation: Installation) -> None:
     before = installation.config.read_bytes()
     for arguments, status, words in (
-        (("add", PLACE, "nobody"), 1, "no profile 'nobody'\nTIP: hermes profile create nobody"),
+        (
+            ("add", PLACE, "nobody"),
+            1,
+            "no profile 'nobody'\nTIP: hermes profile create nobody --clone",
+        ),
         (
             ("add", PLACE, "carer"),
             1,
-            "TIP: did you mean 'career'? Or create it: hermes profile create carer",
+            "TIP: did you mean 'career'? Or create it: hermes profile create carer --clone",
         ),
         (("add", f"telegram:{CHAT}:6", "finance"), 1, "already"),
         (("add", f"telegram:{CHAT}:6", "carer"), 1, "no profile 'carer'\nTIP: did you mean"),
@@ -198,7 +202,10 @@ def test_every_command_that_a_hint_names_acts_on_the_home_that_was_given(
         (("add", PLACE, "career"), f"hermes-router route undo {ours}"),
         (("undo",), f"hermes-router route undo {ours}"),
         (("remove", PLACE), f"hermes-router routes {ours}"),
-        (("add", PLACE, "nobody"), f"HERMES_HOME={installation.home} hermes profile create nobody"),
+        (
+            ("add", PLACE, "nobody"),
+            f"HERMES_HOME={installation.home} hermes profile create nobody --clone",
+        ),
         (
             ("add", f"telegram:{CHAT}:6", "finance"),
             f"hermes-router route remove telegram:{CHAT}:6 {ours}",

@@ -231,7 +231,7 @@ def test_a_home_that_is_a_link_is_mended_in_two_steps(installation: Installation
     shown = installation.run("routes", "--home", str(installation.home))
     assert "a link to another profile's home or to the root" in shown.out
     link = installation.home / "profiles" / "absent"
-    create = f"HERMES_HOME={installation.home} hermes profile create absent"
+    create = f"HERMES_HOME={installation.home} hermes profile create absent --clone"
     assert f"rm {link}; {create}" in shown.out
     assert "did you mean" not in shown.out
     assert f"hermes-router doctor --home {installation.home} shows more" in shown.out

@@ -87,7 +87,7 @@ def _edited(
             )
         return route_edit.without_route(text, route, load)
     if not loading.exists(options.profile, home.root):
-        create = home.hermes(f"profile create {shlex.quote(options.profile)}", "default")
+        create = home.hermes(f"profile create {shlex.quote(options.profile)} --clone", "default")
         hint = f"{guess(options.profile, home.root)}{create}"
         raise CommandError(f"there is no profile {options.profile!r}", hint=hint)
     if route is not None:

@@ -136,7 +136,9 @@ def read(
                 known_platforms=platforms,
                 profile_exists=(lambda name: exists(name, home.root)) if home else None,
                 profile_names=(lambda: model.names(home.root)) if home else None,
-                create_profile=(lambda name: home.hermes(f"profile create {name}", "default"))
+                create_profile=(
+                    lambda name: home.hermes(f"profile create {name} --clone", "default")
+                )
                 if home
                 else str,
                 launcher_obstacle=launchers.check if home else None,

@@ -99,7 +99,7 @@ def look_at(
             severity="error",
             what=f"the profile {error.message}",
             where=error.where,
-            mend=_mend(name, root, hermes("default", f"profile create {name}")),
+            mend=_mend(name, root, hermes("default", f"profile create {name} --clone")),
             profile=name,
         )
         return ProfileFacts(name=name, profile=None, findings=(missing,))

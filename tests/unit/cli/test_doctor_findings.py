@@ -160,7 +160,7 @@ def test_a_home_that_is_a_link_is_told_with_both_steps_of_the_fix(
     (finding,) = found
     assert (finding.check, finding.severity) == ("profile-exists", "error")
     assert "a link to another profile's home or to the root" in finding.what
-    create = f"HERMES_HOME={home} hermes profile create linked"
+    create = f"HERMES_HOME={home} hermes profile create linked --clone"
     assert finding.mend == f"rm {home / 'profiles' / 'linked'}; {create}"
 
 
@@ -170,7 +170,10 @@ def test_what_was_left_of_a_home_is_to_be_moved_aside(loaded: Loaded, home: Path
     (finding,) = (f for f in found if f.check == "profile-exists")
     assert "does not exist any more" in finding.what
     left = home / "profiles" / "absent"
-    assert finding.mend == f"mv {left} {left}.left; HERMES_HOME={home} hermes profile create absent"
+    assert (
+        finding.mend
+        == f"mv {left} {left}.left; HERMES_HOME={home} hermes profile create absent --clone"
+    )
 
 
 # -- the fixes -------------------------------------------------------------------------------------

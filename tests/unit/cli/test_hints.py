@@ -145,4 +145,4 @@ def test_the_hint_about_a_missing_profile_names_the_root(tmp_path: Path) -> None
     config, _ = loading.read(file, GatewayHome(path=tmp_path, chosen_by="--home"))
     assert config is not None
     [problem] = config.problems
-    assert problem.hint == f"create it: HERMES_HOME={tmp_path} hermes profile create career"
+    assert problem.hint == f"create it: HERMES_HOME={tmp_path} hermes profile create career --clone"

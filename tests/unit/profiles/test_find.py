@@ -26,4 +26,4 @@ def test_what_was_left_of_a_profile_is_no_home(tmp_path: Path) -> None:
     ) as caught:
         model.find("career", tmp_path)
     assert caught.value.where == str(home)
-    assert "hermes profile create career" in str(caught.value.hint)
+    assert "hermes profile create career --clone" in str(caught.value.hint)

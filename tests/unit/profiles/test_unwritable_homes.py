@@ -117,7 +117,7 @@ def test_one_line_has_the_cause_the_place_and_what_to_do(tmp_path: Path) -> None
         model.find("kidd", tmp_path)
     home = tmp_path / "profiles" / "kidd"
     line = model.in_one_line(caught.value)
-    assert line == f"does not exist; {home}; hermes profile create kidd"
+    assert line == f"does not exist; {home}; hermes profile create kidd --clone"
 
 
 def test_one_line_does_not_repeat_a_cause_that_the_message_has(profile: Profile) -> None:
