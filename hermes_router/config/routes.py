@@ -45,7 +45,7 @@ _ID_KEYS = {
     "user_id": "user_id",
 }
 #: Platforms whose chat ids never contain a colon.
-_NO_COLONS = frozenset({"telegram", "discord", "slack", "mattermost"})
+_NO_COLONS = frozenset({"telegram", "discord", "slack", "mattermost", "feishu", "google_chat"})
 _FLAT_KEY = re.compile(r"[-+]?[0-9]+:.+")
 
 

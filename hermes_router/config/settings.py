@@ -207,7 +207,8 @@ class Limits(Block, frozen=True, kw_only=True):
         """Yield a finding for each limit that is so low that no worker could start."""
         for name, least in _LEAST.items():
             if 0 < getattr(self, name) < least:
-                yield Finding(name, f"no worker starts with less than {least}", "0 is no limit")
+                shown = f"{least // 2**20}MiB" if name == "memory_bytes" else f"{least:g}"
+                yield Finding(name, f"no worker starts with less than {shown}", "0 is no limit")
 
 
 class Env(Block, frozen=True, kw_only=True):

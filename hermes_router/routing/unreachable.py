@@ -39,8 +39,8 @@ WITHOUT_KNOWN_FORM = frozenset(
 
 _NUMBER = r"\+?[0-9]+"
 _UUID = r"(?:PNI:)?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_WHATSAPP = (re.compile(r"\+?[0-9-]+(?::[0-9]+)?(?:@.+)?"), "a number, or ...@g.us for a group")
-_ADDRESS = (re.compile(r"[^@\s]+@[^@\s]+"), "an address: ann@example.org")
+_WHATSAPP = (re.compile(r"\+?[0-9-]+(?::[0-9]+)?(?:@[^:]+)?"), "a number, or ...@g.us for a group")
+_ADDRESS = (re.compile(r"[^@\s]+@[^@\s:]+"), "an address: ann@example.org")
 _MATTERMOST = (re.compile(r"[a-z0-9]{26}"), "26 letters and digits, from the channel's info")
 _SMS = (re.compile(r"\+?[0-9]{3,}"), "a number without spaces: +15550100")
 _TOPIC = (re.compile(r"[A-Za-z0-9_-]{1,64}"), "the topic's name")
@@ -90,7 +90,7 @@ _LOOKS = {
         re.compile(r"[^@\s]+@[^@\s]+|users/.+"),
         "the person's address, or users/ID",
     ),
-    ("feishu", "chat_id"): (re.compile(r"o[cu]_.+"), "oc_0123abcd: the chat's settings"),
+    ("feishu", "chat_id"): (re.compile(r"o[cu]_[^:]+"), "oc_0123abcd: the chat's settings"),
     ("line", "chat_id"): (
         re.compile(r"[UCR][0-9a-f]{32}"),
         "U, C or R and 32 digits from 0 to f",

@@ -116,7 +116,9 @@ def test_a_sandbox_shows_checkout_store_and_generation_to_read(root: HermesRoot)
     install = ManagedInstall(root.path)
     generation = install.state / "environments" / "first"
     state = install.state
-    look = f"ls -d {root.path}/*; ls -A {state}; hermes --version; hermes send --list; echo status $?"
+    look = (
+        f"ls -d {root.path}/*; ls -A {state}; hermes --version; hermes send --list; echo status $?"
+    )
     seen = told(root, 7, in_terminal(look))
     assert "status 0" in seen, seen
     assert "out of sync" not in seen

@@ -62,6 +62,11 @@ def test_settings_take_units_and_name_them(tmp_path: Path) -> None:
     assert units.SIZE_HINT in told
 
 
+def test_a_limit_under_which_nothing_starts_is_told_with_its_unit(tmp_path: Path) -> None:
+    (told,) = problems(tmp_path, "hermes_router: {defaults: {limits: {memory_bytes: 100MB}}}\n")
+    assert "no worker starts with less than 256MiB" in told
+
+
 @pytest.mark.parametrize(
     ("line", "chat", "thread"),
     [
@@ -69,6 +74,10 @@ def test_settings_take_units_and_name_them(tmp_path: Path) -> None:
         ('matrix: {"!room:example.org:$ev": a}', "!room:example.org", "$ev"),
         ('matrix: {"!room:example.org": a}', "!room:example.org", None),
         ('discord: {"123:456": a}', "123", "456"),
+        ('telegram: {"-1003961179976:6": a}', "-1003961179976", "6"),
+        ('mattermost: {"c1:t1": a}', "c1", "t1"),
+        ('feishu: {"oc_1:omt_2": a}', "oc_1", "omt_2"),
+        ('google_chat: {"spaces/A:spaces/A/threads/B": a}', "spaces/A", "spaces/A/threads/B"),
     ],
 )
 def test_chat_and_thread_in_one_key(
@@ -97,7 +106,15 @@ def test_an_id_that_looks_like_none_of_its_platform_is_told(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("platform", "chat"),
-    [("slack", "C456:1700000000.000100"), ("matrix", "!room:example.org:$ev")],
+    [
+        ("slack", "C456:1700000000.000100"),
+        ("matrix", "!room:example.org:$ev"),
+        ("feishu", "oc_1:omt_2"),
+        ("google_chat", "spaces/A:spaces/A/threads/B"),
+        ("whatsapp", "120363@g.us:5"),
+        ("email", "ann@example.org:5"),
+        ("line", f"C{'0' * 32}:5"),
+    ],
 )
 def test_chat_and_thread_in_one_id_of_a_list_are_told(
     tmp_path: Path, platform: str, chat: str
