@@ -6,6 +6,7 @@ import json
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,19 @@ def test_the_commands_tell_what_the_gateway_does(prepared: Stage) -> None:
         emptied = command(stage, "routes")
         assert emptied["exit_status"] == 2
         assert "is empty" in emptied["problems"][0]["message"]
+        instead: list[tuple[Callable[[], object], str]] = [
+            (lambda: None, "was removed"),
+            (lambda: file.symlink_to("nowhere"), "was removed"),
+            (file.mkdir, "it is not a regular file"),
+        ]
+        for make, told in instead:
+            gone(file)
+            make()
+            assert "echo: still routed" in stage.ask("still routed", CAREER).text
+            shown = command(stage, "test-route", f"telegram:{FORUM}:{CAREER}")
+            assert (shown["exit_status"], shown["outcome"]) == (2, "config_error")
+            assert told in shown["problems"][0]["message"]
+        gone(file)
         file.write_text(good)
         stage.ask("hello", CAREER)
         stage.root.configure({"hermes_router": {"unmatched": "deny"}})
@@ -75,6 +89,14 @@ def test_the_commands_tell_what_the_gateway_does(prepared: Stage) -> None:
         assert (older["state"], older["mend"]) == ("older", "hermes gateway restart")
     assert not record.exists()
     assert state(stage) == "not-running"
+
+
+def gone(file: Path) -> None:
+    """Remove what stands where the configuration does."""
+    if file.is_dir():
+        file.rmdir()
+    else:
+        file.unlink(missing_ok=True)
 
 
 def test_a_gateway_without_the_router_is_told(prepared: Stage) -> None:
