@@ -119,7 +119,6 @@ def test_everything_that_is_wrong_is_told_with_its_mending(healthy: Installation
     severities = {key: finding["severity"] for key, finding in wrong.items()}
     assert severities == {
         ("plugin-enabled", None): "error",
-        ("plugin-loads", None): "error",
         ("gateway", None): "warning",
         ("platform-bot", None): "warning",
         ("config-unknown-platform", None): "error",

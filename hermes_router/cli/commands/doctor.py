@@ -82,11 +82,15 @@ def look(loaded: Loaded, answers: Mapping[str, ask.Answer]) -> Iterator[Finding]
     if loaded.config is None:
         yield from _routes(loaded)
         yield _not_checked(loaded)
-    yield from _enabled(loaded)
+    enabled = list(_enabled(loaded))
+    yield from enabled
     yield _gateway(loaded)
     yield from connections.look(loaded)
     yield from plugin_folder.look(loaded.home)
-    yield from ask.look(loaded, answers)
+    switched_off = any(finding.severity == "error" for finding in enabled)
+    for finding in ask.look(loaded, answers):
+        if not (switched_off and ask.says_only_switched_off(finding)):
+            yield finding
     if loaded.config is not None:
         yield from _routes(loaded)
     yield from credentials.look(loaded)

@@ -27,6 +27,9 @@ from hermes_router.protocol.system.versions import NEWEST_TESTED, untested
 _PROBE_SECONDS = 120
 #: Characters of Hermes's own words about a file.
 _LONGEST_REASON = 160
+_NOT_LOADED = "Hermes does not load the plugin: "
+#: How Hermes begins the reason if the configuration does not enable a plugin.
+_SWITCHED_OFF = ("not enabled in config", "disabled via config")
 _RUN = "import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 _GATEWAY, _WORKER = "hermes_router.hermes.compat.probe", "hermes_router_worker.hermes.probe"
 
@@ -157,6 +160,12 @@ def _plugin(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:
         yield _not_loaded(loaded, answer["plugin"])
 
 
+def says_only_switched_off(finding: Finding) -> bool:
+    """Return True if Hermes's only reason to load no plugin is that the configuration says so."""
+    reason = finding.what.removeprefix(_NOT_LOADED)
+    return finding.check == "plugin-loads" and reason.startswith(_SWITCHED_OFF)
+
+
 def _not_loaded(loaded: Loaded, plugin: dict[str, str] | None) -> Finding:
     if plugin is None:
         mend = f"install it again: {layouts.here().install}"
@@ -164,7 +173,7 @@ def _not_loaded(loaded: Loaded, plugin: dict[str, str] | None) -> Finding:
     why = plugin["error"] or "Hermes gives no reason"
     mend = f"{loaded.home.router('enable')}; else see {loaded.home.path / 'logs' / 'agent.log'}"
     where = str(loaded.home.config)
-    return _error("plugin-loads", f"Hermes does not load the plugin: {why}", where, mend)
+    return _error("plugin-loads", f"{_NOT_LOADED}{why}", where, mend)
 
 
 def _platforms(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:

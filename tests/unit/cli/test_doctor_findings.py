@@ -243,6 +243,26 @@ def test_the_answer_for_programs_counts_what_it_lists(
     assert sum(answer["counts"].values()) == len(listed)
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("not enabled in config (run `hermes plugins enable hermes-router`)", []),
+        ("disabled via config", []),
+        ("ValueError: no such thing", ["plugin-loads"]),
+    ],
+)
+def test_a_plugin_that_is_only_switched_off_is_one_error(
+    home: Path, reason: str, told: list[str]
+) -> None:
+    loaded = loading.load(str(home), offline=True)
+    off = answers(swapped=False, plugin={"source": "", "error": reason})
+    found = [finding.check for finding in doctor.look(loaded, off) if finding.severity == "error"]
+    assert [check for check in found if check.startswith("plugin-")] == ["plugin-enabled", *told]
+    (home / "config.yaml").write_text(f"{ROUTES}plugins: {{enabled: [hermes-router]}}\n")
+    loaded = loading.load(str(home), offline=True)
+    assert "plugin-loads" in [f.check for f in doctor.look(loaded, off) if f.severity == "error"]
+
+
 @pytest.mark.parametrize("lists", ["{disabled: [hermes-router]}", "{enabled: []}"])
 def test_a_plugin_that_hermes_does_not_load_is_told_with_commands_that_make_it(
     home: Path, lists: str
