@@ -53,7 +53,10 @@ def of_running(home: Path, *, in_hermes: bool = False) -> Commands:
     A person's shell knows nothing of this process's environment: there a plain command acts on
     ``~/.hermes``.
     """
-    native = (Path.home() / ".hermes").resolve()
+    try:
+        native = (Path.home() / ".hermes").resolve()
+    except RuntimeError:  # in a container our user may have no entry, and no HOME
+        native = None
     return Commands(
         home=home,
         names_root=model.hermes_root(home).resolve() != native,

@@ -40,6 +40,14 @@ def test_the_gateway_of_a_profile_is_named(native: Path) -> None:
     assert inside.router("routes") == "hermes -p family router routes"
 
 
+def test_a_user_without_a_home_has_no_plain_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
+    assert of_running(tmp_path).restart == f"HERMES_HOME={tmp_path} hermes gateway restart"
+
+
 def test_a_link_to_the_native_home_is_that_home(native: Path, tmp_path: Path) -> None:
     native.mkdir()
     (tmp_path / "link").symlink_to(native)
