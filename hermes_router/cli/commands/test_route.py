@@ -15,7 +15,8 @@ from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place
 
 _EPILOG = """\
 PLACE is PLATFORM:CHAT or PLATFORM:CHAT:THREAD. Ids may contain colons: the last one separates the
-thread, on Matrix the ":$" before an event id; "PLATFORM:CHAT:*" names the chat alone.
+thread, on Matrix the ":$" before an event id; "PLATFORM:CHAT:*" names the chat alone. A link to a
+chat of Telegram, Discord, Slack or Matrix is a place too.
 
 --say starts a real worker: it can use its tools, change its memory, and its model costs money. It
 uses a temporary session, which is removed afterwards; with --keep it uses the place's real
