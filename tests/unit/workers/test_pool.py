@@ -582,6 +582,32 @@ async def test_a_cold_worker_waits_for_a_processor(kept: Kept, *, job: bool) -> 
     assert not kept.source._queue._running
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["soon", "late"])
+async def test_a_job_lets_messages_go_first_for_a_while(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    if late:
+        monkeypatch.setattr(pool, "_JOB_SECONDS", 0.0)
+    kept.source._queue = StartQueue(1)
+    begun: list[str] = []
+
+    async def start(name: str, what: Any) -> None:
+        await what
+        begun.append(name)
+
+    order = _order_of(kept)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            async with kept.source._queue.place("busy", lambda: True):
+                tasks.start_soon(start, "job", kept.source.start_aside(order))
+                await anyio.wait_all_tasks_blocked()
+                tasks.start_soon(start, "message", kept.take(order, WARM))
+                await anyio.wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
+            assert begun == (["job"] if late else ["message"])
+            kept.started[0].imported.set()
+
+
 async def test_a_worker_that_cannot_be_started_keeps_no_processor(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
