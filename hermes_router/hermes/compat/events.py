@@ -58,10 +58,13 @@ def made_by_hermes(event: Any) -> bool:
 
     Such are recurring prompts, reports of background work, a session that a terminal hands over,
     and a turn that goes on after a restart. An adapter may mark what its platform sends as Hermes's
-    own, too; such an event has the platform's message id.
+    own, too; such an event has the platform's message id. A heartbeat is not marked; only Hermes
+    names the session of an event.
     """
-    internal = bool(getattr(event, "internal", False)) and not event.message_id
-    return internal or bool(getattr(event, "_heartbeat_session_id", None))
+    if event.message_id:
+        return False
+    named = (getattr(event, "metadata", None) or {}).get("gateway_session_key")
+    return bool(getattr(event, "internal", False) or named)
 
 
 def receiver(source: Any) -> Any:

@@ -100,7 +100,8 @@ async def main():
     result["own_of_default"] = await own_outcome(own(profile="default"))
     result["own_unrouted"] = await outcome(own("99"))
     result["own_elsewhere"] = await outcome(own(profile="systems"))
-    heartbeat = event("6"); heartbeat.message_id, heartbeat._heartbeat_session_id = None, "1"
+    heartbeat = event("6"); heartbeat.message_id = None
+    heartbeat.metadata = {"gateway_session_key": "agent:main:telegram:group:-100:6"}
     result["heartbeat"] = await own_outcome(heartbeat)
     internal = event("6", user="666"); internal.internal = True
     result["internal_of_platform"] = await outcome(internal)
