@@ -18,8 +18,8 @@ class Runner:
 
     def __init__(self, *, connected: bool = True, degraded: bool = False) -> None:
         self._running = True
-        self._failed_platforms: dict[str, object] = {} if connected else {"telegram": {}}
-        self.adapters: dict[str, object] = {}
+        self._failed_platforms: dict[str, Any] = {} if connected else {"telegram": {}}
+        self.adapters: dict[str, Any] = {}
         if connected:
             self.connect(degraded=degraded)
 
