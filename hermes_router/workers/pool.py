@@ -123,6 +123,7 @@ class WorkerPool:
         self.unexpected_ends = UnexpectedEnds()
         self._initial = initial
         self._nests: dict[str, _ProfilePool] = {}
+        self._without_room: set[str] = set()
         self._preparing: dict[asyncio.Task[None], anyio.CancelScope] = {}
         self._ending = BackgroundTasks()
         self._importing = BackgroundTasks()
@@ -427,7 +428,9 @@ class WorkerPool:
             nest = None
         if nest is None:
             if not self._has_room(now):
+                self._note_no_room(name)
                 return None
+            self._without_room.discard(name)
             nest = self._nests[name] = _ProfilePool(order, warm, now)
         nest.used, nest.asked = now, nest.asked or asked
         if self._sweeper is None:
@@ -448,6 +451,15 @@ class WorkerPool:
             return False
         self._discard(name)
         return True
+
+    def _note_no_room(self, name: str) -> None:
+        if name not in self._without_room:
+            self._without_room.add(name)
+            logger.info(
+                "%s is not kept warm: all profiles that warm_budget.profiles allows, %d, had "
+                "messages in the last minute",
+                *(name, self.budget),
+            )
 
     async def keep_within_memory(self) -> None:
         """End prepared processes until the rest fits into ``memory_bytes``.

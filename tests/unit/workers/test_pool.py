@@ -632,10 +632,13 @@ async def test_a_message_that_is_given_up_waits_for_no_processor(kept: Kept) -> 
 
 
 async def test_profiles_with_messages_do_not_displace_each_other_with_each_message(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await kept.take(_order_of(kept), WARM)
+    caplog.set_level("INFO")
+    for _ in range(2):
+        await kept.take(_order_of(kept), WARM)
     assert kept.names == ["first", "second", "third"]
+    assert caplog.text.count("other is not kept warm") == 1
     monkeypatch.setattr(pool, "_KEPT_SECONDS", 0.0)
     kept.nest("first").waiting = 1
     await kept.take(_order_of(kept), WARM)
