@@ -316,5 +316,5 @@ def test_a_python_that_cannot_ask_names_the_options_and_the_home(seen: Installat
     shown = on_a_terminal(seen, [], "--home", str(seen.home)).replace("\r\n", "\n")
     assert "ERROR: this Python has no prompt_toolkit, which the questions need\n" in shown
     command = f"hermes-router init --map PLACE=PROFILE --home {seen.home}"
-    assert f"TIP: use options instead: {command}\n" in shown
+    assert f"TIP: use options instead:\n     {command}\n" in shown
     assert seen.config.read_bytes() == before
