@@ -307,7 +307,7 @@ def temporary_folder(initial: Mapping[str, str]) -> str | None:
 
 def _proc_environment() -> dict[str, str]:
     try:
-        block = (proc.SELF / "environ").read_bytes()
+        block = (proc.own() / "environ").read_bytes()
     except OSError:
         return {}
     pairs = (os.fsdecode(item).partition("=") for item in block.split(b"\0"))

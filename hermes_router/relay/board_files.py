@@ -39,7 +39,7 @@ def copies(paths: Iterable[str], folder: Path, to: Path, *, most: int) -> list[s
 def _copy(path: str, inside: Path, to: Path, most: int) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as source:
-        real = (proc.SELF / "fd" / str(descriptor)).readlink()
+        real = (proc.own() / "fd" / str(descriptor)).readlink()
         if not real.is_relative_to(inside):
             raise PermissionError("it is not in the board's folder")
         state = os.fstat(descriptor)

@@ -243,7 +243,7 @@ class ForkedChild:
 def _pid_of(descriptor: int) -> int:
     """Return the pid of a pidfd, as this process sees it; 0 if unknown."""
     with contextlib.suppress(OSError, ValueError):
-        for line in (proc.SELF / "fdinfo" / str(descriptor)).read_text("ascii").splitlines():
+        for line in (proc.own() / "fdinfo" / str(descriptor)).read_text("ascii").splitlines():
             name, _, value = line.partition(":")
             if name == "Pid":
                 return int(value)

@@ -49,7 +49,7 @@ def _control_groups() -> Finding:
 
 def _limits() -> Iterator[Finding]:
     """Report which mechanism enforces each limit."""
-    shown = (proc.SELF / "status").exists()
+    shown = (proc.own() / "status").exists()
     seconds = "four times a second while it works" if shown else "every two seconds"
     looks = (
         f"each worker's supervisor checks {seconds} ({'/proc' if shown else 'ps'}) and "
@@ -105,7 +105,7 @@ def _whole_tree() -> Finding:
 def _strays() -> Finding:
     return _feature(
         "limit-strays",
-        there=(proc.SELF / "environ").exists(),
+        there=(proc.own() / "environ").exists(),
         yes="the router finds and ends the processes of a killed supervisor (/proc)",
         no="no /proc: the router cannot find the processes of a killed supervisor",
     )

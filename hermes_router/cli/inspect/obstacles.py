@@ -81,7 +81,7 @@ def _remount() -> str:
 def _mount_points() -> frozenset[Path]:
     """Return the mount points that Linux lists; a folder that is mounted again is only in there."""
     try:
-        lines = (proc.SELF / "mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+        lines = (proc.own() / "mountinfo").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return frozenset()
     names = (line.split(" ")[4] for line in lines if line.count(" ") > 4)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from hermes_router.protocol.system.proc import SELF
+from hermes_router.protocol.system import proc
 
 _MOST = 100
 
@@ -24,7 +24,7 @@ def short(path: Path) -> Iterator[str]:
         return
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        shown = SELF / "fd" / str(folder)
+        shown = proc.own() / "fd" / str(folder)
         if not shown.exists():
             raise OSError(f"{path} is too long for the path of a socket")
         yield str(shown / path.name)

@@ -18,7 +18,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from hermes_router.protocol.system import proc
 from hermes_router.workers.launchers import LaunchSpec
 
 _CHECK_SECONDS = 10.0
@@ -94,7 +93,7 @@ def _run(properties: Mapping[str, int], policy: tuple[str, ...]) -> list[str]:
 def _tried(policy: tuple[str, ...]) -> str | None:
     """Start a scope with this policy and read its limits back; return why it failed, or None."""
     read = "; ".join(
-        f'cat "/sys/fs/cgroup$(sed -n s/^0:://p {proc.SELF}/cgroup)/{name}"' for name in _FILES
+        f'cat "/sys/fs/cgroup$(sed -n s/^0:://p /proc/$$/cgroup)/{name}"' for name in _FILES
     )
     try:
         done = subprocess.run(

@@ -16,11 +16,6 @@ from hermes_router import __version__
 from tests.kit.roots.clone import copy_tree
 
 #: What the scan takes for a grave finding, and why it is there.
-ASKED_ABOUT = {
-    # limits are kept, and what is left behind is found, by what Linux says about processes
-    ("proc_access", "hermes_router/protocol/system/proc.py"),
-}
-
 #: What the entry point of a pip installation names.
 POINTS_TO = "hermes_router.plugin"
 
@@ -97,14 +92,19 @@ def test_the_scan_before_an_installation_lets_us_in(tree: Path) -> None:
     importlib.util.find_spec("hermes_cli.plugins_discovery") is None,
     reason="Hermes 0.20 scans by coarser rules",
 )
-def test_the_scan_asks_about_as_few_lines_as_can_be(tree: Path) -> None:
-    """The documentation says which."""
-    from tools.plugin_guard import MAX_PLUGIN_FILE_COUNT, scan_plugin
+def test_the_scan_asks_nothing(tree: Path) -> None:
+    """An update can then be installed by `hermes plugins update`, which cannot ask."""
+    from tools.plugin_guard import (
+        MAX_PLUGIN_FILE_COUNT,
+        scan_plugin,
+        should_allow_plugin_install,
+    )
 
-    found = scan_plugin(tree, source="file:///clone").findings
-    assert {(f.pattern_id, f.file) for f in found if f.severity == "high"} == ASKED_ABOUT
+    scan = scan_plugin(tree, source="file:///clone")
+    found = scan.findings
+    assert [(f.pattern_id, f.file, f.line) for f in found if f.severity == "high"] == []
+    assert should_allow_plugin_install(scan)[0] is True
     page = (tree / "docs" / "install.md").read_text()
-    assert all(file in page for _, file in ASKED_ABOUT)
     assert [f.pattern_id for f in found if f.category == "structural"] == ["too_many_files"]
     assert f"more than {MAX_PLUGIN_FILE_COUNT} files" in page
 

@@ -17,7 +17,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 def peers_are_known() -> bool:
     """Say whether this system tells which process is at the other end of a socket."""
-    return hasattr(socket, "SO_PEERCRED") and (proc.SELF / "stat").exists()
+    return hasattr(socket, "SO_PEERCRED") and (proc.own() / "stat").exists()
 
 
 def peer_of(connection: socket.socket) -> int:

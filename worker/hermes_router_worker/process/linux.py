@@ -50,7 +50,7 @@ def be_ended_before_others() -> None:
     Call this before :func:`leave_no_core`: after it, the file to write belongs to root.
     """
     with contextlib.suppress(OSError):
-        path = proc.SELF / "oom_score_adj"
+        path = proc.own() / "oom_score_adj"
         path.write_text(str(max(_FIRST_TO_GO, int(path.read_text("ascii")))), "ascii")
 
 

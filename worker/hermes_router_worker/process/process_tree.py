@@ -55,7 +55,7 @@ def send(pid: int, number: int) -> None:
 
 def has_proc() -> bool:
     """Say whether there is a ``/proc`` to read."""
-    return (proc.SELF / "stat").exists()
+    return (proc.own() / "stat").exists()
 
 
 def children_of(pid: int) -> list[int] | None:
@@ -74,7 +74,7 @@ def children_of(pid: int) -> list[int] | None:
 @functools.cache
 def has_children_files() -> bool:
     """Say whether the kernel lists each thread's children."""
-    return (proc.SELF / "task" / str(os.getpid()) / "children").exists()
+    return (proc.own() / "task" / str(os.getpid()) / "children").exists()
 
 
 def _signal_all(entries: dict[Entry, None] | list[Entry], spared: int, number: int) -> None:

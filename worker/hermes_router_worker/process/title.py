@@ -10,7 +10,7 @@ import contextlib
 import ctypes
 import functools
 
-from hermes_router.protocol.system.proc import SELF
+from hermes_router.protocol.system import proc
 
 #: Every title begins so, so that programs that look for our processes find them.
 _NAME = ("hermes_router_worker", "-p")
@@ -36,7 +36,7 @@ def show(profile: str, *words: str) -> None:
 def _arguments() -> tuple[int, int]:
     """Return the address of the arguments in this process's memory, and their length in bytes."""
     try:
-        stat = (SELF / "stat").read_text("ascii", errors="replace")
+        stat = (proc.own() / "stat").read_text("ascii", errors="replace")
     except OSError:
         return 0, 0
     fields = stat.rpartition(")")[2].split()

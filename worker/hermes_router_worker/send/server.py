@@ -135,6 +135,6 @@ def address_of(path: Path) -> Iterator[str]:
         return
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield f"{proc.SELF}/fd/{folder}/{path.name}"
+        yield f"{proc.own()}/fd/{folder}/{path.name}"
     finally:
         os.close(folder)

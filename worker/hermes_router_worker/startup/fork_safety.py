@@ -17,9 +17,6 @@ from collections.abc import Collection
 
 from hermes_router.protocol.system import proc
 
-_TASKS = proc.SELF / "task"
-_DESCRIPTORS = proc.SELF / "fd"
-
 #: Seconds that the kernel may still list a thread which has been joined.
 _ENDING_SECONDS = 1.0
 
@@ -50,13 +47,15 @@ def _threads() -> str | None:
 
 
 def _unknown_threads() -> int:
-    return len(list(_TASKS.iterdir())) - 1 if _TASKS.exists() else 0
+    tasks = proc.own() / "task"
+    return len(list(tasks.iterdir())) - 1 if tasks.exists() else 0
 
 
 def _descriptors(expected: Collection[int]) -> str | None:
-    if not _DESCRIPTORS.exists():
+    descriptors = proc.own() / "fd"
+    if not descriptors.exists():
         return None
-    found = sorted(int(one.name) for one in _DESCRIPTORS.iterdir())
+    found = sorted(int(one.name) for one in descriptors.iterdir())
     unsafe = [_named(one) for one in found if one not in expected and not _may_be_shared(one)]
     return f"descriptors are open: {', '.join(unsafe)}" if unsafe else None
 
@@ -89,6 +88,6 @@ def _named(descriptor: int) -> str:
 
 def _target(descriptor: int) -> str:
     try:
-        return str((_DESCRIPTORS / str(descriptor)).readlink())
+        return str((proc.own() / "fd" / str(descriptor)).readlink())
     except OSError:
         return "gone"

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from hermes_router.protocol.system import proc
 
-_DESCRIPTORS = proc.SELF / "fd"
 _LEASES, _MARK = ".leases", ".lease-managed"
 
 #: The kind of lock that a forked process shares; the kernel names it so.
@@ -41,9 +40,10 @@ def lease_for_all_forks() -> str | None:
 
 def leases() -> set[int]:
     """Return the descriptors of this process's leases whose locks its forks share."""
-    if not _DESCRIPTORS.exists():
+    descriptors = proc.own() / "fd"
+    if not descriptors.exists():
         return set()
-    found = (int(one.name) for one in _DESCRIPTORS.iterdir())
+    found = (int(one.name) for one in descriptors.iterdir())
     return {one for one in found if _is_lease(one) and _shares_lock(one)}
 
 
@@ -54,7 +54,7 @@ def _is_lease(descriptor: int) -> bool:
 
 def _shares_lock(descriptor: int) -> bool:
     with contextlib.suppress(OSError):
-        lines = (proc.SELF / "fdinfo" / str(descriptor)).read_text("ascii").splitlines()
+        lines = (proc.own() / "fdinfo" / str(descriptor)).read_text("ascii").splitlines()
         locks = [line.split() for line in lines if line.startswith("lock:")]
         return bool(locks) and all(_SHARED_LOCK in words for words in locks)
     return False
@@ -63,5 +63,5 @@ def _shares_lock(descriptor: int) -> bool:
 def _folder(descriptor: int) -> Path:
     """Return the folder of an open file; the current folder if the descriptor is closed."""
     with contextlib.suppress(OSError):
-        return (_DESCRIPTORS / str(descriptor)).readlink().parent
+        return (proc.own() / "fd" / str(descriptor)).readlink().parent
     return Path()
