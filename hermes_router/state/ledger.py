@@ -135,9 +135,9 @@ class Entry:
     def cut_off(self) -> None:
         """Record that the gateway's orderly stop interrupted this turn.
 
-        The next gateway then continues it.
+        The next gateway then continues it. What counted as its answer may be the part of a stream.
         """
-        if self.step in {Step.BEGUN, Step.SAID}:
+        if self.step in {Step.BEGUN, Step.SAID, Step.ANSWERED}:
             self._ledger.note(self, Step.CUT_OFF)
 
     def resumed(self) -> None:

@@ -140,14 +140,18 @@ class TakenEvents:
         while self._tracks:
             self._tracks.popitem()[1].finish(Outcome.ANSWERED)
 
-    def cut_off(self) -> None:
+    def cut_off(self, *, interrupted: bool = False) -> None:
         """Give each message its outcome, because the gateway's stop interrupted the worker.
 
         A message that the worker had not begun is served again. For one that it had
         begun, the next gateway resumes the work or tells people. The session keeps the messages
-        that wait in the worker, but not one that Hermes took out of its queue.
+        that wait in the worker, but not one that Hermes took out of its queue. If the run of the
+        model was ``interrupted``, what was delivered is no answer: Hermes ends the text of a stream
+        where it was cut off, as it ends one that is complete.
         """
         for number, track in self._tracks.items():
+            if interrupted and track.stage is Stage.BEGUN:
+                track.answered = False
             dropped = track.stage is Stage.NEXT and not track.answered
             if dropped or self._lost(number):
                 track.note("cut_off")

@@ -106,6 +106,8 @@ class WorkerSession:
         self._story = story
         self._else_noted = else_noted
         self._calls: RpcServer | None = None
+        #: Whether the last run of the model was stopped before its end.
+        self._interrupted = False
 
     async def keep_watch(self) -> None:
         """Check the worker's clocks until it exceeds a time limit.
@@ -220,6 +222,7 @@ class WorkerSession:
             case msg.Ready(phases=steps):
                 self._log.ready(steps)
             case msg.RunResult():
+                self._interrupted = message.outcome == "interrupted"
                 self._story.ran(message)
             case msg.Failed(error=error, traceback=text):
                 raise WorkerDied(f"the worker failed: {one_line(error)}", detail=text)
@@ -240,7 +243,7 @@ class WorkerSession:
 
     def _note_model_request(self, upto: int) -> None:
         """Note that the model is asked now for the messages up to this number."""
-        self.sending = False
+        self.sending = self._interrupted = False
         self._log.reached("model_request")
         self._story.reached("model_request")
         self._workers.works(self._conversation.profile)
@@ -260,7 +263,7 @@ class WorkerSession:
         self.watch.released()
         self.watch.said()
         if cut_off:
-            self.receiver.taken.cut_off()
+            self.receiver.taken.cut_off(interrupted=self._interrupted)
         else:
             self.receiver.taken.all_done()
         self._story.replied(self._log.phases, cut_off=cut_off)

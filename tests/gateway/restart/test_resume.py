@@ -11,9 +11,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.gateway.conftest import CAREER, UNROUTED, Stage, build_stage, start_cold
+from tests.gateway.conftest import (
+    ANSWER_SECONDS,
+    CAREER,
+    SYSTEMS,
+    UNROUTED,
+    Stage,
+    build_stage,
+    start_cold,
+    stream_by_edits,
+)
 from tests.gateway.failures.outcomes import NOTE, QUIET, said, wait_said
-from tests.kit import FakeModel, FakeTelegram, Reply
+from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
 from tests.kit.waiting import wait_until
 
 #: Each test starts the gateway up to three times.
@@ -26,7 +35,7 @@ def prepared(
 ) -> Stage:
     stage = build_stage(tmp_path_factory.mktemp("stage"), telegram, model)
     stage.root.profiles["career"].configure({"display": {"busy_input_mode": "queue"}})
-    return start_cold(stage, "systems")
+    return start_cold(stream_by_edits(stage, "systems"), "systems")
 
 
 @pytest.fixture
@@ -74,6 +83,25 @@ def test_a_turn_that_a_stop_cuts_off_is_gone_on_with_as_in_hermes(
     )
     assert "a routed question" in str(prompt.json)
     assert stage.ask("and now?", CAREER, contains="and now?").text == "echo: and now?"
+
+
+def test_a_streamed_answer_that_a_stop_cuts_off_is_gone_on_with(
+    stage: Stage, held: threading.Event
+) -> None:
+    after, words = stage.telegram.seq, " ".join(f"word{number}" for number in range(1, 31))
+    streamed = Reply(f"late: {words}", hold=held, hold_after=12)
+    stage.model.script(streamed, contains="a streamed question", times=1)
+    stage.telegram.say("a streamed question", thread_id=SYSTEMS)
+    stage.telegram.wait_reply(
+        FORUM, SYSTEMS, contains="word5", after=after, partial=True, timeout=ANSWER_SECONDS
+    )
+    restart(stage, held)
+    wait_said(stage, SYSTEMS, after, NOTE)
+    time.sleep(QUIET)
+    part, rest = answers(stage, SYSTEMS, after)
+    assert "word5" in part
+    assert "word30" not in part
+    assert NOTE in rest
 
 
 def test_a_turn_that_is_cut_off_again_is_told_of(stage: Stage, held: threading.Event) -> None:

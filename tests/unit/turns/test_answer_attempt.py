@@ -141,6 +141,21 @@ def test_a_message_that_left_the_queue_is_served_again_though_the_one_before_it_
     assert (first.outcome, second.outcome, second.untouched) == (lost, Outcome.AGAIN, True)
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+async def test_what_a_stop_makes_of_a_stream_is_no_answer_if_the_run_was_interrupted(
+    accepted: Entry, *, interrupted: bool
+) -> None:
+    taken, track = TakenEvents(), EventTrack(accepted)
+    taken.take(1, track)
+    taken.begun(1)
+    attempt = AnswerAttempt(taken, 1, "its text")
+    attempt.asks()
+    attempt.over(success=True)
+    taken.cut_off(interrupted=interrupted)
+    assert track.outcome is (Outcome.CUT_OFF if interrupted else Outcome.ANSWERED)
+    assert accepted.step is (Step.CUT_OFF if interrupted else Step.ANSWERED)
+
+
 async def test_an_answer_without_a_model_request_answers_its_message() -> None:
     taken, first, second = TakenEvents(), EventTrack(), EventTrack()
     taken.take(1, first)
