@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.gateway.conftest import Stage, add_boxed, build_stage, start_cold, stream_by_edits
+from tests.gateway.conftest import (
+    ONE_GATEWAY,
+    Stage,
+    add_boxed,
+    build_stage,
+    start_cold,
+    stream_by_edits,
+)
 from tests.gateway.failures import ends, ends_around
 from tests.gateway.failures.moments import (
     BOXED_PLACES,
@@ -102,6 +109,9 @@ NONE_TWICE: Promises = {
 }
 NONE_LOST: Promises = {**NONE_TWICE, accepted: ANSWER}
 
+#: Where `--replace` waits for a stop in good order, the turns that it interrupts are continued.
+ALL_GONE_ON_WITH: Promises = {**ALL_ANSWERED, mid_stream: f"{PART}, {ANSWER}"}
+
 #: Hermes's new adapter knows no button of the old one, and Hermes sends again what was on its way.
 ALL_AFTER_A_LOSS: Promises = {
     moment: what
@@ -153,7 +163,7 @@ ROWS_OF_THE_TABLE = [
     Row(ends.second_gateway, ALL_ANSWERED),
     Row(ends.gateway, of_a_box(NONE_TWICE), CUT, boxed=True),
     Row(ends.sigterm, of_a_box(ALL_ANSWERED), boxed=True),
-    Row(ends.replaced_hard, NONE_LOST, CUT),
+    Row(ends.replaced_hard, NONE_LOST if ONE_GATEWAY else ALL_GONE_ON_WITH, CUT),
 ]
 
 #: What the platform does when the model answers.
