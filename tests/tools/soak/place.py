@@ -9,7 +9,9 @@ from tests.tools.soak.plan import Plan
 from tests.tools.soak.said import Conversation
 
 #: In each profile: messages wait for the turn before them, and answers grow while they are made.
+#: The platform may refuse both forms in which Hermes asks a person: nobody answers then.
 _PROFILE = {
+    "approvals": {"timeout": 30},
     "display": {"busy_input_mode": "queue"},
     "streaming": {"enabled": True, "transport": "edit", "edit_interval": 0.3},
 }
