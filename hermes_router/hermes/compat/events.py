@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 from collections.abc import Mapping
 from itertools import zip_longest
@@ -59,12 +60,29 @@ def made_by_hermes(event: Any) -> bool:
     Such are recurring prompts, reports of background work, a session that a terminal hands over,
     and a turn that goes on after a restart. An adapter may mark what its platform sends as Hermes's
     own, too; such an event has the platform's message id. A heartbeat is not marked; only Hermes
-    names the session of an event.
+    names the session of an event. A goal's next turn has its text alone to be known by.
     """
     if event.message_id:
         return False
     named = (getattr(event, "metadata", None) or {}).get("gateway_session_key")
-    return bool(getattr(event, "internal", False) or named)
+    return bool(getattr(event, "internal", False) or named or _goes_on_with_a_goal(event))
+
+
+def _goes_on_with_a_goal(event: Any) -> bool:
+    """Return True if Hermes's words for the next turn of a ``/goal`` begin an event's text."""
+    openings = _openings_of_goals()
+    return bool(openings) and str(event.text or "").startswith(openings)
+
+
+@functools.cache
+def _openings_of_goals() -> tuple[str, ...]:
+    """Return the words before the goal in each of Hermes's prompts to go on with one."""
+    try:
+        goals = vars(importlib.import_module("hermes_cli.goals"))
+    except ImportError:
+        return ()
+    prompts = [goals[name] for name in goals if name.startswith("CONTINUATION_PROMPT_")]
+    return tuple({opening for text in prompts if (opening := text.partition("{goal}")[0])})
 
 
 def receiver(source: Any) -> Any:

@@ -1,8 +1,9 @@
 """Work that the gateway's own profile began in a place before the place was routed.
 
-Hermes goes on with it by itself: it repeats a prompt (``/loop``, ``/heartbeat``), reports the end
-of background work, or continues a turn after a restart. In a routed place the gateway's profile may
-not answer, and the place's own profile knows nothing of that work. So nobody does it.
+Hermes goes on with it by itself: it repeats a prompt (``/loop``, ``/heartbeat``), takes a goal's
+next step (``/goal``), reports the end of background work, or continues a turn after a restart. In a
+routed place the gateway's profile may not answer, and the place's own profile knows nothing of that
+work. So nobody does it.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class LeftOver:
                 f"profile {decision.profile} answers" if decision.profile else "nobody answers"
             )
             logger.warning(
-                "hermes-router: %s in %s now: what the gateway's own profile began there before (a "
-                "recurring prompt, background work, a turn that was cut off) does not go on",
+                "hermes-router: %s in %s now: what the gateway's own profile began there before "
+                "(a recurring prompt, a goal, background work, a cut-off turn) does not go on",
                 answers,
                 place,
             )

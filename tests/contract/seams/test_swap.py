@@ -103,6 +103,15 @@ async def main():
     heartbeat = event("6"); heartbeat.message_id = None
     heartbeat.metadata = {"gateway_session_key": "agent:main:telegram:group:-100:6"}
     result["heartbeat"] = await own_outcome(heartbeat)
+    from hermes_cli import goals
+    fields = ("goal", "command", "attempt", "max_retries", "exit_code", "output")
+    prompt = goals.CONTINUATION_PROMPT_TEMPLATE
+    gate = getattr(goals, "CONTINUATION_PROMPT_GATE_FAILED_TEMPLATE", prompt)  # since Hermes 0.20
+    for name, text in (("goal", prompt), ("gate", gate)):
+        made = event("6", text=text.format(**dict.fromkeys(fields, "x")))
+        result["quoted_" + name] = await outcome(made)
+        made.message_id = None
+        result[name] = await own_outcome(made)
     internal = event("6", user="666"); internal.internal = True
     result["internal_of_platform"] = await outcome(internal)
     result["restart"] = await outcome(event("6", text="/restart"))
@@ -176,11 +185,16 @@ def test_what_came_to_a_profiles_own_bot_is_not_ours(seen: dict[str, Any]) -> No
     assert seen["own_elsewhere"] == {"original": 1, "served": []}
 
 
-@pytest.mark.parametrize("event", ["own", "own_of_default", "heartbeat"])
+@pytest.mark.parametrize("event", ["own", "own_of_default", "heartbeat", "goal", "gate"])
 def test_hermes_goes_on_with_nothing_of_its_own_in_a_routed_place(
     seen: dict[str, Any], event: str
 ) -> None:
     assert seen[event] == {"original": 0, "served": [], "taken": True, "busy": 0}
+
+
+@pytest.mark.parametrize("event", ["quoted_goal", "quoted_gate"])
+def test_what_a_person_quotes_of_a_goal_is_the_profiles(seen: dict[str, Any], event: str) -> None:
+    assert seen[event] == {"original": 0, "served": ["career"]}
 
 
 def test_hermes_goes_on_in_a_place_that_is_not_routed(seen: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import threading
 import time
 
@@ -57,6 +58,23 @@ def test_a_recurring_prompt_does_not_come_again(stage: Stage) -> None:
         stage.telegram.wait_reply(FORUM, UNROUTED, after=seq, timeout=0.1)
     route(stage)
     stage.ask("/loop stop", UNROUTED)
+
+
+def test_a_goal_does_not_go_on(stage: Stage) -> None:
+    hold, topic = threading.Event(), UNROUTED + 2
+    verdict = json.dumps({"verdict": "continue", "reason": "the script says so"})
+    stage.model.script(Reply(verdict), kind="goal_judge", times=1)
+    stage.model.script(Reply("one", hold=hold), contains="count to two", times=1)
+    stage.telegram.say("/goal count to two", thread_id=topic)
+    stage.model.wait_chat("count to two")
+    route(stage, topic)
+    asked = stage.model.seq
+    hold.set()
+    stage.gateway.wait_log(f"telegram:{FORUM}:{topic} now: {_SAYS}")
+    stage.ask("hello career", topic, contains="hello career")
+    said = [str(request.messages) for request in stage.model.requests("chat", after=asked)]
+    assert [text for text in said if "count to two" in text] == []
+    assert asked_by_default(stage, asked) == []
 
 
 def test_a_turn_that_a_stop_cut_off_does_not_go_on(stage: Stage) -> None:
