@@ -64,16 +64,18 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     Several messages of the platform may be joined into one; ``parts`` has an entry for each, and is
     empty if the platform gives no ids. An entry is an id and a mark, which tells apart messages
-    with the same id, such as an edit.
+    with the same id, such as an edit. ``bot`` is the profile whose own bot received the message, ""
+    for the gateway's: each bot counts the messages of a person's private chat.
     """
 
     platform: str
     chat_id: str
     parts: tuple[tuple[str, str], ...] = ()
+    bot: str = ""
 
     def keys(self) -> list[str]:
         """Return a short hash for each part; the ledger remembers these, not the ids."""
-        start = f"{self.platform}\0{self.chat_id}\0"
+        start = f"{self.platform}\0{self.chat_id}\0" + (f"{self.bot}\0" if self.bot else "")
         names = (f"{start}{number}\0{mark}" for number, mark in self.parts)
         return [hashlib.sha256(n.encode("utf-8", "replace")).hexdigest()[:20] for n in names]
 

@@ -58,14 +58,17 @@ def made_by_hermes(event: Any) -> bool:
     """Return True if no platform sent an event: Hermes made it for a session of the gateway's own.
 
     Such are recurring prompts, reports of background work, a session that a terminal hands over,
-    and a turn that goes on after a restart. An adapter may mark what its platform sends as Hermes's
-    own, too; such an event has the platform's message id. A heartbeat is not marked; only Hermes
-    names the session of an event. A goal's next turn has its text alone to be known by.
+    and a turn that goes on after a restart. Some adapters mark what their platform sends as
+    internal, too; such an event carries the platform's own message. Before 0.22, a report carries
+    the id of the message for which the work was begun. A heartbeat is not marked; only Hermes names
+    the session of an event. A goal's next turn has its text alone to be known by.
     """
+    if getattr(event, "internal", False) and getattr(event, "raw_message", None) is None:
+        return True
     if event.message_id:
         return False
     named = (getattr(event, "metadata", None) or {}).get("gateway_session_key")
-    return bool(getattr(event, "internal", False) or named or _goes_on_with_a_goal(event))
+    return bool(named or _goes_on_with_a_goal(event))
 
 
 def _goes_on_with_a_goal(event: Any) -> bool:
@@ -166,6 +169,7 @@ def identity_of(event: Any) -> Identity:
         platform=event.source.platform.value,
         chat_id=str(event.source.chat_id),
         parts=tuple(dict.fromkeys(part for part in parts if part is not None)),
+        bot=own_bot(event.source) or "",
     )
 
 

@@ -48,6 +48,26 @@ async def play(router, _adapter, say, home):
         again[what] = [place.bot, decision.action, decision.profile, by_own]
     return {"again": again, "shared": adapter.sent, "own": own.sent}
 """
+_TWICE = """
+import weakref
+
+async def play(router, _adapter, say, home):
+    shared, own = Adapter(), Adapter()
+    own.platform = shared.platform = Platform("telegram")
+    own._owner_profile = "systems"
+    router._runner._running = True
+    served = []
+    async def serve(event, conversation, track, **more):
+        served.append(event.source.profile)
+        track.told = True
+    router._handler._serve = serve
+    for bot in (shared, own, shared, own):
+        source = SessionSource(platform=Platform("telegram"), chat_id="5", chat_type="dm",
+                               user_id="5", profile=own._owner_profile if bot is own else None)
+        source._transport_adapter_ref = weakref.ref(bot)
+        await router.handle(MessageEvent(text="hello", source=source, message_id="7"), None)
+    return {"served": served}
+"""
 _ROUTES = """
 gateway:
   profile_routes:
@@ -61,3 +81,8 @@ def test_the_bot_that_got_a_message_is_known_after_a_restart(tmp_path: Path) -> 
     kept = ["systems", "worker", "career", True]
     assert seen["again"] == {"message": kept, "wakeup": kept, "works": kept}
     assert (seen["shared"], seen["own"]) == ([], ["by the way"])
+
+
+def test_the_same_words_to_a_second_bot_are_no_repetition(tmp_path: Path) -> None:
+    seen = play(_TWICE, tmp_path, _ROUTES.replace("kid", "career"))
+    assert seen["served"] == [None, "systems"]

@@ -112,7 +112,9 @@ async def main():
         result["quoted_" + name] = await outcome(made)
         made.message_id = None
         result[name] = await own_outcome(made)
-    internal = event("6", user="666"); internal.internal = True
+    report = own(); report.message_id = "77"  # as before Hermes 0.22
+    result["report"] = await own_outcome(report)
+    internal = event("6", user="666"); internal.internal, internal.raw_message = True, object()
     result["internal_of_platform"] = await outcome(internal)
     result["restart"] = await outcome(event("6", text="/restart"))
     runner._update_prompt_pending = {"key": True}
@@ -185,7 +187,7 @@ def test_what_came_to_a_profiles_own_bot_is_not_ours(seen: dict[str, Any]) -> No
     assert seen["own_elsewhere"] == {"original": 1, "served": []}
 
 
-@pytest.mark.parametrize("event", ["own", "own_of_default", "heartbeat", "goal", "gate"])
+@pytest.mark.parametrize("event", ["own", "own_of_default", "report", "heartbeat", "goal", "gate"])
 def test_hermes_goes_on_with_nothing_of_its_own_in_a_routed_place(
     seen: dict[str, Any], event: str
 ) -> None:
