@@ -146,6 +146,10 @@ class WorkerStartError(WorkerError):
     """A worker could not be started, or ended before its first message."""
 
 
+class NotWanted(WorkerStartError):
+    """No worker was started, because the gateway stops: the next one serves the message."""
+
+
 class NeverReady(WorkerStartError):
     """A worker ended before it was ready for a message; the error's message says how it ended."""
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
-from anyio import CancelScope
 
 from hermes_router.config.settings import Settings, Warm
 from hermes_router.errors import RouterError
@@ -22,7 +21,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.purpose import Purpose
 from hermes_router.turns.turn import Turn
-from hermes_router.workers.pool import WorkerPool
+from hermes_router.workers.pool import Patience, WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 
@@ -96,7 +95,7 @@ class JobRun(Purpose):
         return self.turn.conversation.profile
 
     async def start(
-        self, workers: WorkerPool, order: WorkerOrder, _warm: Warm, patience: CancelScope, /
+        self, workers: WorkerPool, order: WorkerOrder, _warm: Warm, patience: Patience, /
     ) -> WorkerProcess:
         """Start a worker without taking a ready one, and without keeping the profile warm."""
         return await workers.start_aside(order, patience)

@@ -92,15 +92,15 @@ def bots(
     settings = config.settings(sender.profile)
     if sender.origin and _same(sender.origin, target):
         yield sender.origin.bot
-    if settings.deliver == "any":
-        yield None
     if _is_unambiguous(config, target) and _is_of(config, sender.profile, target):
         yield None
     for place in (one.place for one in seen if _same(one.place, target)):
         if _is_of(config, sender.profile, place):
             yield place.bot
     listed = () if isinstance(settings.deliver, str) else settings.deliver
-    if any(_covers(entry, target) for entry in (*listed, *filter(None, [settings.home_channel]))):
+    if settings.deliver == "any" or any(
+        _covers(entry, target) for entry in (*listed, *filter(None, [settings.home_channel]))
+    ):
         yield None
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from anyio import CancelScope
-
 from hermes_router.config.settings import Warm
 from hermes_router.errors import RouterError
 from hermes_router.protocol import messages as msg
-from hermes_router.workers.pool import WorkerPool
+from hermes_router.workers.pool import Patience, WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 
@@ -23,11 +21,11 @@ class Purpose(Protocol):
     offered_again: bool
 
     async def start(
-        self, workers: WorkerPool, order: WorkerOrder, warm: Warm, patience: CancelScope, /
+        self, workers: WorkerPool, order: WorkerOrder, warm: Warm, patience: Patience, /
     ) -> WorkerProcess:
         """Return a worker, prepared or new; raises the errors of :meth:`WorkerPool.start`.
 
-        If the scope ``patience`` is cancelled, this waits for nothing that is being prepared.
+        It waits for what is being prepared as long as ``patience`` lasts.
         """
 
     def greeted(self, hello: msg.Hello, /) -> None:
@@ -62,7 +60,7 @@ class ForMessages:
     offered_again = True
 
     async def start(
-        self, workers: WorkerPool, order: WorkerOrder, warm: Warm, patience: CancelScope, /
+        self, workers: WorkerPool, order: WorkerOrder, warm: Warm, patience: Patience, /
     ) -> WorkerProcess:
         """Take a prepared worker if there is one, else start one."""
         return await workers.start(order, warm, patience)

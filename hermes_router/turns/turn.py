@@ -20,6 +20,7 @@ from hermes_router.config.settings import Settings
 from hermes_router.errors import (
     HermesUpdated,
     NeverReady,
+    NotWanted,
     ProtocolError,
     RouterError,
     WorkerDied,
@@ -40,6 +41,7 @@ from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender,
 from hermes_router.turns.worker.worker_session import WorkerSession, greet
 from hermes_router.turns.worker.worker_state import WorkerState
 from hermes_router.workers import running_code
+from hermes_router.workers.pool import Patience
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import exit_text
@@ -100,8 +102,7 @@ class Turn:
         )
         self._receiver, self._telling = self._session.receiver, self._session.telling
         self._told = False
-        self._patient = True
-        self._patience: anyio.CancelScope | None = None
+        self._patience = Patience()
         self.stopping = self._resumes = False
         self._last = WorkerState.STARTING
         self._reason = "its process was ended"
@@ -192,7 +193,7 @@ class Turn:
         worker's whole process tree is ended. Messages that arrive meanwhile wait for the result.
         """
         offer = PendingEvent(command)
-        self._lose_patience()
+        self._patience.lose()
         async with self._calm:
             with anyio.move_on_after(self._settings.timeouts.stop):
                 await self._receiver.offer(offer, until_handled=True)
@@ -214,7 +215,7 @@ class Turn:
         """
         self.stopping, self._reason = True, reason
         self._resumes = self._resumes or resume
-        self._lose_patience()
+        self._patience.give_up()
         with anyio.move_on_after(self._settings.timeouts.stop):
             await self._receiver.connected.wait()
             with contextlib.suppress(OSError):
@@ -229,16 +230,10 @@ class Turn:
         People get no notice that their message was not answered: that is left to the caller.
         """
         self.stopping = True
-        self._lose_patience()
+        self._patience.give_up()
         if self._worker is not None:
             self._worker.terminate()
         await self.ended.wait()
-
-    def _lose_patience(self) -> None:
-        """Wait no longer for a worker that is being prepared: one is started at once."""
-        self._patient = False
-        if self._patience is not None:
-            self._patience.cancel()
 
     async def _tell(self, message: msg.Message) -> None:
         if self._worker is None:
@@ -256,6 +251,8 @@ class Turn:
         try:
             await self._log.open(self._order)
             await self._live(spool)
+        except NotWanted:
+            logger.info("turn %s: it was stopped before it had a worker", self.id)
         except RouterError as error:
             self.failure = self._over_limit() or error
         except Exception as error:
@@ -275,11 +272,8 @@ class Turn:
 
     async def _live(self, spool: Spool) -> None:
         try:
-            scope = self._patience = anyio.CancelScope()
-            if not self._patient:
-                scope.cancel()
             start = await start_message(self.conversation, self._settings, self._services, self.id)
-            worker = self._worker = await self._start(start, scope)
+            worker = self._worker = await self._start(start)
             self._session.watch.begin()
             self._log.reached("start")
             self.story.start = "prepared" if worker.prepared else "cold"
@@ -301,11 +295,9 @@ class Turn:
             self._log.reached("gone")
         self._judge(self._last)
 
-    async def _start(
-        self, start: msg.Start | msg.Job, patience: anyio.CancelScope
-    ) -> WorkerProcess:
+    async def _start(self, start: msg.Start | msg.Job) -> WorkerProcess:
         """Return the worker that had a head start, if it may be used, or another one."""
-        early, warm = self._head_start, self._settings.warm
+        early, warm, patience = self._head_start, self._settings.warm, self._patience
         if early is not None and await early.claimed(start, self._order, warm):
             return early.worker
         self._head_start = None

@@ -26,6 +26,7 @@ import anyio.to_thread
 from hermes_router.config.settings import Settings, Warm
 from hermes_router.errors import (
     HermesUpdated,
+    NotWanted,
     RouterError,
     ShortOfMemory,
     StartRefused,
@@ -109,6 +110,23 @@ class _ProfilePool:
         told.set()
 
 
+class Patience:
+    """How long one turn waits for its worker; use it for one start."""
+
+    def __init__(self) -> None:
+        self.wait = anyio.CancelScope()
+        self.given_up = False
+
+    def lose(self) -> None:
+        """Wait no longer for a processor or for what is being prepared: start a worker at once."""
+        self.wait.cancel()
+
+    def give_up(self) -> None:
+        """Wait no longer, and start no worker."""
+        self.given_up = True
+        self.wait.cancel()
+
+
 class WorkerPool:
     """The source of all workers of a gateway.
 
@@ -156,14 +174,14 @@ class WorkerPool:
         )
 
     async def start(
-        self, order: WorkerOrder, warm: Warm, patience: anyio.CancelScope | None = None
+        self, order: WorkerOrder, warm: Warm, patience: Patience | None = None
     ) -> WorkerProcess:
         """Return a worker for a message: a ready one, a forked one, or one that is started now.
 
-        It may wait for the profile's template, or for a processor, unless the scope ``patience`` is
-        cancelled.
+        It may wait for the profile's template, or for a processor, as long as ``patience`` lasts.
 
         Raises:
+            NotWanted: ``patience`` was given up.
             HermesUpdated: Hermes was updated on disk, so no worker may be started.
             ProfileError: the profile's home cannot be used.
             WorkerStartError: the system refused to start a process.
@@ -174,15 +192,20 @@ class WorkerPool:
         nest = self._note_use(order, warm)
         if nest is not None and nest.template is not None and await self._stale(nest):
             self._clear(nest)
-        waited, place = False, None
-        with patience or anyio.CancelScope():
-            waited = nest is not None and await self._wait_for_template(nest)
+        waits, place = nest is None or not nest.can_serve, None
+        patience = patience or Patience()
+        with patience.wait:
+            if nest is not None:
+                await self._wait_for_template(nest)
             if nest is None or not nest.can_serve:
                 place = await self._queue.enter(order.profile.name, lambda: True)
         try:
-            if waited or place is not None:
+            _require_wanted(patience, order)
+            if waits:
                 await running_code.check(order.profile.name)
                 await self._refuse_too_early(order)
+                if nest is not None and nest.template is not None and await self._stale(nest):
+                    self._clear(nest)
             worker = None if nest is None else await self._from_prepared(nest, order)
             if worker is None:
                 worker, place = await self._started_cold(order, place), None
@@ -242,17 +265,19 @@ class WorkerPool:
                 self._end(worker.end())
                 self.replenish(name)
 
-    async def _wait_for_template(self, nest: _ProfilePool) -> bool:
+    async def _wait_for_template(self, nest: _ProfilePool) -> None:
         """Return when the profile's template is prepared, or when the attempt failed or is slow.
 
         If none is being prepared, one is begun: its first worker answers about as soon as one that
-        is started cold, and the profile's next messages find it. Returns True if it has waited.
+        is started cold, and the profile's next messages find it. Nobody waits for a template after
+        one that failed.
         """
-        if nest.template is not None or nest.patience <= 0:
-            return False
+        failed = nest.order.profile.home in self._templates
+        if failed or nest.template is not None or nest.patience <= 0:
+            return
         if not nest.lock.locked():
             if self._closed or not self._may_prepare():
-                return False
+                return
             self._prepare(self._fill(nest))
         nest.waiting += 1
         try:
@@ -263,7 +288,6 @@ class WorkerPool:
                     break
         finally:
             nest.waiting -= 1
-        return True
 
     def works(self, profile: Profile) -> None:
         """Forget the profile's failed starts, because its worker asks the model or has answered.
@@ -299,7 +323,7 @@ class WorkerPool:
             )
 
     async def start_aside(
-        self, order: WorkerOrder, patience: anyio.CancelScope | None = None
+        self, order: WorkerOrder, patience: Patience | None = None
     ) -> WorkerProcess:
         """Return a worker for a job. It takes no ready worker, because no person waits for a job.
 
@@ -315,9 +339,11 @@ class WorkerPool:
                 with contextlib.suppress(RouterError):
                     return await self._forked(template, order)
         place, late = None, time.monotonic() + _JOB_SECONDS
-        with patience or anyio.CancelScope():
+        patience = patience or Patience()
+        with patience.wait:
             place = await self._queue.enter(order.profile.name, lambda: time.monotonic() > late)
         try:
+            _require_wanted(patience, order)
             if place is not None:
                 await running_code.check(order.profile.name)
             worker, place = await self._started_cold(order, place), None
@@ -407,6 +433,8 @@ class WorkerPool:
             scope.cancel()
         await asyncio.gather(*self._preparing, return_exceptions=True)
         for nest in self._nests.values():
+            nest.gone = True
+            nest.tell()
             self._clear(nest)
         await asyncio.gather(*self._ending, return_exceptions=True)
 
@@ -558,7 +586,6 @@ class WorkerPool:
                 nest.tell()
                 return
             self._clear(nest)
-            nest.tell()
 
     async def _started_cold(self, order: WorkerOrder, place: Start | None) -> WorkerProcess:
         """Start a worker that imports Hermes; if it starts, it keeps ``place`` until it has."""
@@ -622,6 +649,11 @@ class WorkerPool:
     def _end(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run ``work``, which ends a process, in the background; :meth:`close` waits for it."""
         self._ending.start(work)
+
+
+def _require_wanted(patience: Patience, order: WorkerOrder) -> None:
+    if patience.given_up:
+        raise NotWanted("no worker was started: nobody waits for it", profile=order.profile.name)
 
 
 async def _within(scope: anyio.CancelScope, work: Coroutine[Any, Any, None]) -> None:

@@ -67,22 +67,33 @@ async def test_a_text_waits_until_the_new_adapter_sends_again() -> None:
     runner = Runner(degraded=True)
     assert await found(runner, "send", mend) is runner.adapter
     runner.connect(degraded=True)
-    assert await sending.connected_adapter(runner, SOURCE, "edit_message") is runner.adapter
+    with anyio.fail_after(5):
+        assert await sending.connected_adapter(runner, SOURCE, "edit_message") is runner.adapter
 
 
-async def test_nothing_waits_for_a_gateway_that_stops() -> None:
+@pytest.mark.parametrize(("flag", "value"), [("_running", False), ("_draining", True)])
+async def test_nothing_waits_for_a_gateway_that_stops(flag: str, *, value: bool) -> None:
     def stop(runner: Runner) -> None:
-        runner._running = False
+        setattr(runner, flag, value)
 
     assert await found(Runner(connected=False), "send", stop) is None
+
+
+async def test_nothing_waits_for_a_platform_that_is_paused() -> None:
+    runner = Runner(connected=False)
+    runner._failed_platforms["telegram"] = {"paused": True, "next_retry": float("inf")}
+    with anyio.fail_after(5):
+        assert await sending.connected_adapter(runner, SOURCE) is None
 
 
 async def test_nothing_waits_for_a_platform_that_hermes_has_given_up() -> None:
     runner = Runner(connected=False)
     runner._failed_platforms = {}
-    assert await sending.connected_adapter(runner, SOURCE) is None
+    with anyio.fail_after(5):
+        assert await sending.connected_adapter(runner, SOURCE) is None
 
 
 async def test_nothing_waits_longer_than_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "_CONNECT_SECONDS", 0.05)
-    assert await sending.connected_adapter(Runner(connected=False), SOURCE) is None
+    with anyio.fail_after(5):
+        assert await sending.connected_adapter(Runner(connected=False), SOURCE) is None

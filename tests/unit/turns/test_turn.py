@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from hermes_router.config.settings import Warm
-from hermes_router.errors import WorkerError
+from hermes_router.errors import NotWanted, WorkerError
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask
@@ -23,6 +23,7 @@ from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.turn import Halt, Turn
 from hermes_router.turns.worker.event_sender import EventSender
 from hermes_router.workers import turn_log
+from hermes_router.workers.pool import Patience
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 from hermes_router.workers.worker_log import read_turns
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
@@ -392,11 +393,13 @@ def slow_start(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seconds, start = [60.0], HOST.workers.start
 
     async def waits(
-        order: WorkerOrder, warm: Warm, patience: anyio.CancelScope | None = None
+        order: WorkerOrder, warm: Warm, patience: Patience | None = None
     ) -> WorkerProcess:
         assert patience is not None
-        with patience:
+        with patience.wait:
             await anyio.sleep(seconds[0])
+        if patience.given_up:
+            raise NotWanted("nobody waits for it")
         return await start(order, warm)
 
     monkeypatch.setattr(HOST.workers, "start", waits)

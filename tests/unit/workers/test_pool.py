@@ -20,13 +20,19 @@ import pytest
 from msgspec.structs import replace
 
 from hermes_router.config.settings import Settings, Warm
-from hermes_router.errors import HermesUpdated, ShortOfMemory, TemplateUnfit, WorkerStartError
+from hermes_router.errors import (
+    HermesUpdated,
+    NotWanted,
+    ShortOfMemory,
+    TemplateUnfit,
+    WorkerStartError,
+)
 from hermes_router.profiles.model import Profile
 from hermes_router.workers import pool, running_code
 from hermes_router.workers.launchers import Child
 from hermes_router.workers.memory_usage import footprint
 from hermes_router.workers.memory_watch import Memory, MemoryWatch, Room
-from hermes_router.workers.pool import WorkerPool
+from hermes_router.workers.pool import Patience, WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 from hermes_router.workers.start_queue import StartQueue
 from hermes_router.workers.template import Template
@@ -427,20 +433,21 @@ async def test_a_template_that_knows_old_files_serves_no_message(
     async with waiting_for(made, kept) as taken:
         (kept.order("first").profile.home / "config.yaml").write_text("a: 1", "utf-8")
         made.let_go_on()
-    assert taken == kept.started
+    assert taken == [made.forked], "by the template that was begun after it"
     assert made.template.gone.is_set()
+    assert kept.started == []
 
 
 async def test_a_message_that_is_given_up_waits_no_longer(
     kept: Kept, preparing: Callable[[], Preparing]
 ) -> None:
-    made, patience = preparing(), anyio.CancelScope()
+    made, patience = preparing(), Patience()
     await made.begun.wait()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(kept.source.start, kept.order("first"), WARM, patience)
         await anyio.wait_all_tasks_blocked()
         assert kept.started == []
-        patience.cancel()
+        patience.lose()
     assert len(kept.started) == 1
     made.let_go_on()
 
@@ -620,14 +627,75 @@ async def test_a_worker_that_cannot_be_started_keeps_no_processor(
     assert not kept.source._queue._running
 
 
+@pytest.mark.parametrize("job", [False, True], ids=["message", "job"])
+async def test_who_gives_up_waiting_gets_no_worker(kept: Kept, *, job: bool) -> None:
+    """Else a gateway that stops would start one for each message that waits."""
+    patience, order = Patience(), _order_of(kept)
+
+    async def start() -> None:
+        starting = (
+            kept.source.start_aside(order, patience)
+            if job
+            else kept.source.start(order, WARM, patience)
+        )
+        with pytest.raises(NotWanted):
+            await starting
+
+    with anyio.fail_after(60):
+        async with busy(kept), anyio.create_task_group() as tasks:
+            tasks.start_soon(start)
+            await anyio.wait_all_tasks_blocked()
+            patience.give_up()
+    assert kept.started == []
+    assert not kept.source._queue._running
+
+
+async def test_a_template_that_failed_is_not_waited_for_again(
+    kept: Kept, preparing: Callable[[], Preparing]
+) -> None:
+    made = preparing()
+    made.let_go_on(error=True)
+    await anyio.wait_all_tasks_blocked()
+    again = preparing()
+    assert await kept.take(kept.order("first"), WARM) is kept.started[0]
+    assert not again.begun.is_set()
+    again.let_go_on()
+
+
+async def test_a_message_that_waited_for_a_processor_gets_nothing_out_of_date(kept: Kept) -> None:
+    nest = kept.nest("first")
+    nest.ready = []
+    nest.template.prepared = False
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks, busy(kept):
+            tasks.start_soon(kept.take, kept.order("first"), WARM)
+            await anyio.wait_all_tasks_blocked()
+            nest.template.prepared = True
+            (kept.order("first").profile.home / "config.yaml").write_text("a: 1", "utf-8")
+    assert [worker.__dict__.get("prepared") for worker in kept.started] == [None]
+
+
+async def test_nobody_waits_for_a_pool_that_is_closed(
+    kept: Kept, preparing: Callable[[], Preparing]
+) -> None:
+    made = preparing()
+    await made.begun.wait()
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kept.take, kept.order("first"), WARM)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(kept.source.close)
+            made.let_go_on()
+
+
 async def test_a_message_that_is_given_up_waits_for_no_processor(kept: Kept) -> None:
-    patience = anyio.CancelScope()
+    patience = Patience()
     with anyio.fail_after(60):
         async with busy(kept), anyio.create_task_group() as tasks:
             tasks.start_soon(kept.source.start, _order_of(kept), WARM, patience)
             await anyio.wait_all_tasks_blocked()
             assert kept.started == []
-            patience.cancel()
+            patience.lose()
     assert len(kept.started) == 1
 
 

@@ -41,9 +41,13 @@ def _swept(session_key: str) -> int:
 def restore_delegations(session_key: str) -> int:
     """Have Hermes report this session's results of delegated tasks that nobody has got yet.
 
-    They are put into the queue from which Hermes reports. Returns how many there were.
+    They are put into the queue from which Hermes reports; those of tasks that this process began
+    are in it already. Returns how many there were.
     """
-    return _keep_own(background.undelivered_results(), session_key)
+    known = background.own_delegations()
+    found = background.undelivered_results()
+    left = [result for result in found if str(result.get("delegation_id")) not in known]
+    return _keep_own(left, session_key)
 
 
 def _keep_own(results: list[dict[str, Any]], session_key: str) -> int:

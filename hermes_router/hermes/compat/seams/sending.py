@@ -78,7 +78,8 @@ async def connected_adapter(runner: Any, source: Any, method: str = "send") -> A
 
     Hermes replaces an adapter that has lost its platform, and Telegram's new one refuses to send
     for ten seconds. A worker's Hermes would give up before that, and its reply would come minutes
-    later, or never. So this waits for up to a minute; then it returns what there is.
+    later, or never. So this waits for up to a minute; then it returns what there is. It does not
+    wait for a platform that an operator has paused, nor while the gateway stops.
     """
     deadline = time.monotonic() + _CONNECT_SECONDS
     while True:
@@ -87,7 +88,8 @@ async def connected_adapter(runner: Any, source: Any, method: str = "send") -> A
             waits = _is_being_connected(runner, source)
         else:
             waits = method == "send" and getattr(adapter, "_send_path_degraded", False)
-        if not (waits and gateway_runner.running(runner)) or time.monotonic() > deadline:
+        stops = gateway_runner.shutting_down(runner) or not gateway_runner.running(runner)
+        if not waits or stops or time.monotonic() > deadline:
             return adapter
         await anyio.sleep(_TICK)
 
@@ -97,7 +99,8 @@ def _is_being_connected(runner: Any, source: Any) -> bool:
     failed = getattr(runner, "_failed_platforms", {})
     if (bot := own_bot(source)) is not None:
         failed = (getattr(runner, "_profile_failed_platforms", None) or {}).get(bot, {})
-    return source.platform in failed
+    entry = failed.get(source.platform)
+    return entry is not None and not (isinstance(entry, dict) and entry.get("paused"))
 
 
 def place_metadata(place: Place) -> dict[str, Any]:

@@ -44,6 +44,12 @@ def delegations_running() -> int:
     return int(importlib.import_module("tools.async_delegation").active_count())
 
 
+def own_delegations() -> set[str]:
+    """Return the ids of the delegated tasks that this process began, also of those that ended."""
+    delegations = importlib.import_module("tools.async_delegation")
+    return {str(r.get("delegation_id")) for r in delegations.list_async_delegations()}
+
+
 def running_delegations() -> list[Any]:
     """Return the records of the running delegated tasks."""
     delegations = importlib.import_module("tools.async_delegation")
