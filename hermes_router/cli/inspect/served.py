@@ -1,4 +1,4 @@
-"""Find routed profiles that a gateway without the router would serve in its own process."""
+"""Find routed profiles that a gateway serves in its own process, without the router or always."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _TRUE = frozenset({"true", "yes", "on", "1"})
 def look(loaded: Loaded, marker: str) -> Iterator[Finding]:
     """Warn of each routed profile that Hermes serves itself as soon as the router is not loaded.
 
+    One with a bot of its own is served also while the router is loaded; that is no warning.
     ``marker`` is the name of Hermes's file in the home of a parked profile.
     """
     config, home = loaded.config, loaded.home
@@ -27,7 +28,11 @@ def look(loaded: Loaded, marker: str) -> Iterator[Finding]:
         return
     for name in config.worker_profiles():
         folder = home.root / "profiles" / name
-        if _is_served(folder, folder / marker, home.path):
+        if not _is_served(folder, folder / marker):
+            continue
+        if has_own_bot(folder, home.path):
+            yield _of_own_bot(name, folder)
+        else:
             yield Finding(
                 check="profile-parked",
                 severity="warning",
@@ -39,22 +44,30 @@ def look(loaded: Loaded, marker: str) -> Iterator[Finding]:
             )
 
 
+def _of_own_bot(name: str, folder: Path) -> Finding:
+    return Finding(
+        check="profile-own-bot",
+        severity="info",
+        what="this profile has a bot of its own, so the gateway serves it in its own process, as "
+        "Hermes does: that bot's messages, plugins, hooks, MCP servers and cron jobs. Workers "
+        "answer only what is routed to it",
+        where=str(folder),
+        profile=name,
+    )
+
+
 def _serves_all_profiles(gateway: Path) -> bool:
     """Say whether the gateway would serve other profiles than its own."""
     recent = release(hermes_version() or "") >= _ALL_PROFILES_SINCE
     return recent and not (gateway.parent.name == "profiles" and _stands_alone(gateway))
 
 
-def _is_served(profile: Path, marker: Path, gateway: Path) -> bool:
-    """Say whether Hermes would serve a profile that has no reason of its own to be served.
-
-    Such a reason is a bot of its own. A profile with a gateway of its own is left to that gateway.
-    """
+def _is_served(profile: Path, marker: Path) -> bool:
+    """Say whether Hermes would serve a profile; one with its own gateway is left to that."""
     try:
         if not profile.is_dir() or profile.is_symlink() or marker.exists():
             return False
-        own = _stands_alone(profile) or running_gateway(profile) is not None
-        return not own and not has_own_bot(profile, gateway)
+        return not _stands_alone(profile) and running_gateway(profile) is None
     except OSError:
         return False  # this user may not read the profile; that is another finding
 

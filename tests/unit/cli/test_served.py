@@ -71,9 +71,18 @@ def test_a_hermes_without_parking_is_told_nothing(
 
 def test_a_bot_of_its_own_is_a_reason_to_be_served(tmp_path: Path, career: Path) -> None:
     (career / ".env").write_text("TELEGRAM_BOT_TOKEN=2:own\n")
-    assert found(tmp_path) == []
+    (finding,) = found(tmp_path)
+    assert (finding.check, finding.severity, finding.profile) == (
+        "profile-own-bot",
+        "info",
+        "career",
+    )
+    assert "the gateway serves it in its own process" in finding.what
     (career / ".env").write_text("TELEGRAM_BOT_TOKEN=1:root\n")  # a copy of the shared bot
-    assert len(found(tmp_path)) == 1
+    assert [finding.check for finding in found(tmp_path)] == ["profile-parked"]
+    (career / ".env").write_text("TELEGRAM_BOT_TOKEN=2:own\n")
+    (career / "config.yaml").write_text("gateway: {standalone: true}\n")
+    assert found(tmp_path) == []
 
 
 @pytest.mark.parametrize(("value", "count"), [("true", 0), ('"yes"', 0), ("false", 1), ("x", 1)])
