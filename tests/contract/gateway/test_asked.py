@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import anyio
 import pytest
 
 from hermes_router.hermes.compat.adapters import asked
@@ -90,3 +91,26 @@ async def test_an_answer_may_have_arrived_if_the_platform_does_not_say(
         assert not (await adapter.send(str(FORUM), "the answer")).success
     assert "asks" in noted.names
     assert "refused" not in noted.names
+
+
+async def test_an_answer_that_waits_for_a_connection_is_not_asked_for(
+    adapter: Any, telegram: FakeTelegram
+) -> None:
+    client = importlib.import_module("httpx").AsyncClient
+    noted, entered, go_on = Noted(), anyio.Event(), anyio.Event()
+
+    async def wait(_request: Any) -> None:
+        entered.set()
+        await go_on.wait()
+
+    for request in adapter._bot._request:
+        assert isinstance(request._client, client)
+        asked._reports_sending(request._client)
+        request._client.event_hooks["request"].append(wait)
+    with anyio.fail_after(30), attempts.followed_by(noted):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(adapter.send, str(FORUM), "the answer")
+            await entered.wait()
+            assert noted.names == []
+            go_on.set()
+    assert noted.names == ["asks"]

@@ -54,7 +54,8 @@ def _noting(original: Any) -> Any:
     async def do_request(self: Any, url: str, *rest: Any, **options: Any) -> tuple[int, bytes]:
         if not _shows(url):
             return await original(self, url, *rest, **options)  # type: ignore[no-any-return]
-        attempts.asks()
+        if not _reports_sending(getattr(self, "_client", None)):
+            attempts.asks()
         try:
             status, answer = await original(self, url, *rest, **options)
         except errors.NetworkError as error:
@@ -66,6 +67,30 @@ def _noting(original: Any) -> Any:
         return status, answer
 
     return do_request
+
+
+def _reports_sending(client: Any) -> bool:
+    """Have an ``httpx`` client report when it sends; return False if it is none.
+
+    A request may wait before that: for a connection of the client's pool, and where the machine is
+    busy, for the event loop. If the gateway dies then, nothing has arrived.
+    """
+    hooks = getattr(client, "event_hooks", None)
+    if hooks is None:
+        return False
+    if _follow not in hooks["request"]:
+        client.event_hooks = {**hooks, "request": [*hooks["request"], _follow]}
+    return True
+
+
+async def _follow(request: Any) -> None:
+    if _shows(request.url.path):
+        request.extensions = {**request.extensions, "trace": _note_sending}
+
+
+async def _note_sending(event: str, _details: Any) -> None:
+    if event.endswith(".send_request_headers.started"):
+        attempts.asks()
 
 
 def _shows(url: str) -> bool:
