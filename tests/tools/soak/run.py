@@ -23,6 +23,10 @@ _BURST = 4.0
 #: Seconds in which a second word to a message would come.
 _QUIET = 5.0
 
+#: How many threads more a gateway may have at its second rest, after all people wrote at once: as
+#: many as its pools hold.
+_THREADS = 40
+
 Progress = Callable[[str], None]
 
 
@@ -122,7 +126,7 @@ def _judge(telegram: FakeTelegram, people: People, figures: Figures) -> None:
     figures.delays = sorted(s.outcome_at - s.at for s in talked if s.outcome_at is not None)
     figures.wrong, figures.seen = outcomes.wrong, outcomes.seen
     for early, late in figures.rests:
-        figures.wrong += [f"the gateway's {what}" for what in growth(early, late)]
+        figures.wrong += [f"the gateway's {what}" for what in growth(early, late, threads=_THREADS)]
     if figures.left:
         figures.wrong.append(f"{figures.left} processes are left")
 
