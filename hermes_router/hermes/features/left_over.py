@@ -3,7 +3,8 @@
 Hermes goes on with it by itself: it repeats a prompt (``/loop``, ``/heartbeat``), takes a goal's
 next step (``/goal``), reports the end of background work, or continues a turn after a restart. In a
 routed place the gateway's profile may not answer, and the place's own profile knows nothing of that
-work. So nobody does it.
+work. So nobody does it. The same holds for a session that a terminal hands over (``/handoff``),
+though Hermes says there that it has succeeded.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class LeftOver:
             )
             logger.warning(
                 "hermes-router: %s in %s now: what the gateway's own profile began there before "
-                "(a recurring prompt, a goal, background work, a cut-off turn) does not go on",
+                "(a recurring prompt, a goal, background work, a cut-off turn, a session handed "
+                "over from a terminal) does not go on",
                 answers,
                 place,
             )
