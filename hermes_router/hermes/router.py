@@ -376,7 +376,7 @@ class GatewayRouter:
             entry.settle()  # the message that made the session busy continues that turn
             return True
         if self._command.is_asked(event):
-            await sending.send_text(self._runner, event, await self._command.answer(event))
+            self._tasks.start(self._answer_aside(event))
             return True
         return await self._handle_busy(event, original)
 
@@ -394,6 +394,9 @@ class GatewayRouter:
             return True
         return await self._handle_routed_busy(event, decision, original)
 
+    async def _answer_aside(self, event: Any) -> None:
+        await sending.send_text(self._runner, event, await self._command.answer(event))
+
     async def _handle_routed_busy(
         self, event: Any, decision: configuration.Decision, original: _Original
     ) -> Any:
@@ -402,7 +405,8 @@ class GatewayRouter:
             return await original()
         accept(event)
         if taken is not False:
-            return await sending.send_text(self._runner, event, taken)
+            self._tasks.start(sending.send_text(self._runner, event, taken))
+            return True
         heard = await self._hooked(event) if decision.action == "worker" else None
         if heard is not None:
             self._tasks.start(self._handler.serve_busy(heard, decision.profile or ""))

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,20 +111,31 @@ class _ProfilePool:
 
 
 class Patience:
-    """How long one turn waits for its worker; use it for one start."""
+    """How long one turn waits for its worker; it may be made outside of the event loop."""
 
     def __init__(self) -> None:
-        self.wait = anyio.CancelScope()
         self.given_up = False
+        self._lost = False
+        self._scope: anyio.CancelScope | None = None
+
+    @contextlib.contextmanager
+    def wait(self) -> Iterator[None]:
+        """End what the block waits for when :meth:`lose` is called, or if it was called before."""
+        with anyio.CancelScope() as self._scope:
+            if self._lost:
+                self._scope.cancel()
+            yield
 
     def lose(self) -> None:
         """Wait no longer for a processor or for what is being prepared: start a worker at once."""
-        self.wait.cancel()
+        self._lost = True
+        if self._scope is not None:
+            self._scope.cancel()
 
     def give_up(self) -> None:
         """Wait no longer, and start no worker."""
         self.given_up = True
-        self.wait.cancel()
+        self.lose()
 
 
 class WorkerPool:
@@ -194,7 +205,7 @@ class WorkerPool:
             self._clear(nest)
         waits, place = nest is None or not nest.can_serve, None
         patience = patience or Patience()
-        with patience.wait:
+        with patience.wait():
             if nest is not None:
                 await self._wait_for_template(nest)
             if nest is None or not nest.can_serve:
@@ -340,7 +351,7 @@ class WorkerPool:
                     return await self._forked(template, order)
         place, late = None, time.monotonic() + _JOB_SECONDS
         patience = patience or Patience()
-        with patience.wait:
+        with patience.wait():
             place = await self._queue.enter(order.profile.name, lambda: time.monotonic() > late)
         try:
             _require_wanted(patience, order)

@@ -396,7 +396,7 @@ def slow_start(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         order: WorkerOrder, warm: Warm, patience: Patience | None = None
     ) -> WorkerProcess:
         assert patience is not None
-        with patience.wait:
+        with patience.wait():
             await anyio.sleep(seconds[0])
         if patience.given_up:
             raise NotWanted("nobody waits for it")
