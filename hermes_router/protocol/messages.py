@@ -25,6 +25,10 @@ A call may show a prompt that a person answers by a click. The click arrives in 
 sends ``resolve`` with the number of that call. The worker answers ``resolved``. It sends ``closed``
 when it waits for the prompt no more.
 
+If Hermes in the worker gives up a text that is being sent, the worker sends ``cancel`` with the
+number of that call. The gateway then gives it up too, so that the text does not come after Hermes
+has sent it in another way.
+
 A worker may send ``deliver`` and ``react`` at any time while it serves a session or does a job.
 They name a conversation, which need not be the worker's own. The gateway answers by ``result``.
 
@@ -45,7 +49,7 @@ from typing import Any, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 
 #: Maximum bytes of data in one :class:`Chunk`.
 CHUNK_BYTES = 256 * 1024
@@ -465,6 +469,18 @@ class Closed(Message, frozen=True, kw_only=True, tag="closed"):
     call: int
 
 
+class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
+    """The worker does not wait for a call any more; the gateway cancels it, if it still runs.
+
+    Sent for the method ``send`` only. Nothing happens if the call is over.
+
+    Attributes:
+        call: the ``id`` of the :class:`Call`.
+    """
+
+    call: int
+
+
 class Begun(Message, frozen=True, kw_only=True, tag="begun"):
     """The worker has claimed its cron job and runs it after this: the job counts as run now.
 
@@ -747,6 +763,7 @@ FromWorker = (
     | Deliver
     | React
     | ModelRequest
+    | Cancel
     | Chunk
     | Begun
     | Ended

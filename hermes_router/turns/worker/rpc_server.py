@@ -66,6 +66,7 @@ class RpcServer:
         self._lines = 0
         self._doing = 0
         self._held = False
+        self._sends: dict[int, anyio.CancelScope] = {}
 
     @property
     def held_up(self) -> bool:
@@ -116,7 +117,10 @@ class RpcServer:
                     await self._wait_for_room(size)
                 self._room.enter(size)
                 return message, size
-            await self._take(message)
+            if isinstance(message, msg.Cancel):
+                self._cancel(message.call)
+            else:
+                await self._take(message)
             del message  # free its memory before the next message is read
 
     async def _wait_for_room(self, size: int) -> None:
@@ -170,10 +174,29 @@ class RpcServer:
         finally:
             self._room.leave(size)
 
+    def _cancel(self, number: int) -> None:
+        if (send := self._sends.get(number)) is not None:
+            send.cancel()
+
+    async def _do_unless_cancelled(self, call: msg.Request) -> Any:
+        """Execute a call that sends a text; it ends early if the worker cancels it.
+
+        Raises:
+            RuntimeError: the worker cancelled the call.
+        """
+        with anyio.CancelScope() as scope:
+            self._sends[call.id] = scope
+            try:
+                return await self._do(call)
+            finally:
+                self._sends.pop(call.id, None)
+        raise RuntimeError("the worker has cancelled it")
+
     async def _execute(self, call: msg.Request) -> msg.Result:
         self._doing += 1
+        sends = isinstance(call, msg.Call) and call.method == "send"
         try:
-            value = await self._do(call)
+            value = await (self._do_unless_cancelled(call) if sends else self._do(call))
         except RelayRefused as error:
             self._log(logging.WARNING, "refused", str(error))
             return msg.Result(call=call.id, error=one_line(str(error)), refused=True)

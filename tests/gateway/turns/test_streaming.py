@@ -31,3 +31,18 @@ def test_an_answer_that_is_streamed_grows_in_its_topic(stage: Stage) -> None:
     gate.set()
     whole = stage.telegram.wait_reply(FORUM, CAREER, contains="THE END", after=seq, timeout=150)
     assert whole.text == STREAMED
+
+
+def test_a_text_that_hermes_has_given_up_does_not_come_after_the_answer(stage: Stage) -> None:
+    """Hermes waits five seconds for the stream's last text; then it sends the whole answer."""
+    answer = "word " * 20 + "ONLY ONCE"
+    stage.model.script(Reply(answer), contains="say it once")
+    stage.telegram.fail_next(
+        "sendMessage", 429, retry_after=3, times=2, match=lambda call: "word word" in call.text
+    )
+    seq = stage.telegram.seq
+    stage.telegram.say("say it once", chat_id=FORUM, thread_id=CAREER)
+    stage.telegram.wait_reply(FORUM, CAREER, contains="ONLY ONCE", after=seq, timeout=150)
+    stage.ask("[[sleep 3]] and then", CAREER)
+    calls = stage.telegram.calls("sendMessage", after=seq)
+    assert [call.text for call in calls if "word word" in call.text and not call.error] == [answer]

@@ -122,6 +122,31 @@ async def test_what_a_call_that_waits_has_set_holds_for_no_other_call(
     assert seen == dict.fromkeys((1, 2, 3, 4, 5), "no place")
 
 
+def sends(number: int) -> msg.Call:
+    return msg.Call(id=number, method="send", args={})
+
+
+async def test_a_text_that_the_worker_gives_up_is_not_sent_later(registry: PromptRegistry) -> None:
+    sent: list[int] = []
+
+    async def do(call: msg.Request) -> object:
+        await registry.let_go.wait()
+        sent.append(call.id)
+        return "sent"
+
+    registry.do = do  # type: ignore[method-assign]
+    async with registry.serving():
+        registry.worker.says(sends(1), sends(2), waits(3))
+        await anyio.wait_all_tasks_blocked()
+        registry.worker.says(msg.Cancel(call=1), msg.Cancel(call=3), msg.Cancel(call=99))
+        await anyio.wait_all_tasks_blocked()
+        assert [(one.call, one.error is None) for one in registry.worker.told] == [(1, False)]
+        registry.let_go.set()
+        registry.worker.says(sends(4), None)
+    assert sorted(sent) == [2, 3, 4]
+    assert sorted(registry.answered) == [1, 2, 3, 4]
+
+
 async def test_what_is_no_call_is_taken_one_after_the_other(registry: PromptRegistry) -> None:
     async with registry.serving():
         registry.worker.says(

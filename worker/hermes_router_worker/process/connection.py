@@ -41,6 +41,8 @@ class Connection:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self.before_call: Callable[[], Awaitable[None]] | None = None
+        #: True when the session ends: what is cancelled then is not given up.
+        self.leaving = False
         #: True once :meth:`close` was called.
         self.closed = False
 
@@ -106,16 +108,23 @@ class Connection:
 
         ``before_call``, if it is set, sends messages first: the gateway knows them before people
         see the call. ``answers`` is the number of an event: this call sends the end of the answer
-        to all events up to it.
+        to all events up to it. A text whose sending Hermes cancels is given up by the gateway, too:
+        else it would come after Hermes has sent it in another way.
 
         Raises:
             CallFailed: the adapter raised, or the relay's policy refused the call.
         """
         if self.before_call is not None:
             await self.before_call()
-        return await self.ask(
-            lambda number: msg.Call(id=number, method=method, args=args, answers=answers), number
-        )
+        number = self.number() if number is None else number
+        call = msg.Call(id=number, method=method, args=args, answers=answers)
+        try:
+            return await self.ask(lambda _number: call, number)
+        except asyncio.CancelledError:
+            if method == "send" and not self.leaving:
+                with contextlib.suppress(OSError):
+                    await self.send(msg.Cancel(call=number))
+            raise
 
     async def ask(self, message: Callable[[int], msg.Message], number: int | None = None) -> Any:
         """Send the message that ``message`` makes with a number; return the gateway's answer.

@@ -109,6 +109,7 @@ class Session:
             await self._until_done()
         finally:
             self._receiver.open = False
+            self._link.leaving = True
             with contextlib.suppress(OSError):
                 await self._link.send(msg.Draining())
             for task in tasks:
