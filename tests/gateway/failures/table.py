@@ -26,7 +26,7 @@ from tests.gateway.failures.moments import GOING, TOOL, Case, Moment, bring_near
 from tests.gateway.failures.outcomes import NOTE, QUIET, RECOVERED
 from tests.kit import FORUM, USER
 from tests.kit.model.script import spoken
-from tests.kit.probes.gateway_use import Use, growth, use
+from tests.kit.probes.gateway_use import Use, at_rest, growth, use
 from tests.kit.waiting import wait_until
 
 #: Where ``make faults`` wants a line for each row.
@@ -104,7 +104,7 @@ def check(stage: Stage, row: Row) -> None:
     if row.boxed and (obstacle := launchers.check("bubblewrap")) is not None:
         pytest.skip(f"NOT SHOWN: {obstacle}")
     stage.wait_answered(RECOVERY_SECONDS)
-    before = use(stage.gateway, 0)
+    before = at_rest(stage.gateway, 0)
     with messages_for(stage, row.looked_at, row.words, boxed=row.boxed) as cases:
         others = Others(stage, (*GOING, *[UNRECORDED] * (row.end in TOLD_TO_ALL)))
         happen(row, cases, others)
