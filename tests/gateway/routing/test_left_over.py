@@ -60,6 +60,22 @@ def test_a_recurring_prompt_does_not_come_again(stage: Stage) -> None:
     stage.ask("/loop stop", UNROUTED)
 
 
+def test_a_turn_that_a_stop_cut_off_does_not_go_on(stage: Stage) -> None:
+    hold, topic = threading.Event(), UNROUTED + 1
+    stage.ask("hello", topic, contains="hello")
+    stage.model.script(Reply("too late", hold=hold), contains="a long question", times=1)
+    stage.telegram.say("a long question", thread_id=topic)
+    stage.model.wait_chat("a long question")
+    stage.gateway.stop()
+    hold.set()
+    route(stage, topic)
+    asked = stage.model.seq
+    stage.gateway.start()
+    stage.gateway.wait_log(f"telegram:{FORUM}:{topic} now: {_SAYS}")
+    stage.ask("hello career", topic, contains="hello career")
+    assert asked_by_default(stage, asked) == []
+
+
 def test_a_goal_does_not_go_on(stage: Stage) -> None:
     hold, topic = threading.Event(), UNROUTED + 2
     verdict = json.dumps({"verdict": "continue", "reason": "the script says so"})
@@ -74,20 +90,4 @@ def test_a_goal_does_not_go_on(stage: Stage) -> None:
     stage.ask("hello career", topic, contains="hello career")
     said = [str(request.messages) for request in stage.model.requests("chat", after=asked)]
     assert [text for text in said if "count to two" in text] == []
-    assert asked_by_default(stage, asked) == []
-
-
-def test_a_turn_that_a_stop_cut_off_does_not_go_on(stage: Stage) -> None:
-    hold, topic = threading.Event(), UNROUTED + 1
-    stage.ask("hello", topic, contains="hello")
-    stage.model.script(Reply("too late", hold=hold), contains="a long question", times=1)
-    stage.telegram.say("a long question", thread_id=topic)
-    stage.model.wait_chat("a long question")
-    stage.gateway.stop()
-    hold.set()
-    route(stage, topic)
-    asked = stage.model.seq
-    stage.gateway.start()
-    stage.gateway.wait_log(f"telegram:{FORUM}:{topic} now: {_SAYS}")
-    stage.ask("hello career", topic, contains="hello career")
     assert asked_by_default(stage, asked) == []
