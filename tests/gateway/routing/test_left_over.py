@@ -61,6 +61,7 @@ def test_a_recurring_prompt_does_not_come_again(stage: Stage) -> None:
 
 
 def test_a_turn_that_a_stop_cut_off_does_not_go_on(stage: Stage) -> None:
+    """Hermes itself goes on with it in most starts, not in all: so the log need not tell of it."""
     hold, topic = threading.Event(), UNROUTED + 1
     stage.ask("hello", topic, contains="hello")
     stage.model.script(Reply("too late", hold=hold), contains="a long question", times=1)
@@ -71,7 +72,6 @@ def test_a_turn_that_a_stop_cut_off_does_not_go_on(stage: Stage) -> None:
     route(stage, topic)
     asked = stage.model.seq
     stage.gateway.start()
-    stage.gateway.wait_log(f"telegram:{FORUM}:{topic} now: {_SAYS}")
     stage.ask("hello career", topic, contains="hello career")
     assert asked_by_default(stage, asked) == []
 
