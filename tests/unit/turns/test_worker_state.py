@@ -58,6 +58,7 @@ MESSAGES: tuple[msg.FromWorker, ...] = (
     msg.Deliver(id=1, platform="telegram", chat_id="-100", text="hi"),
     msg.React(id=1, platform="telegram", chat_id="-100", message_id="1", emoji="x"),
     msg.ModelRequest(id=1),
+    msg.Cancel(call=1),
 )
 
 #: What ends the worker of a turn in every state, and as which error.
