@@ -201,8 +201,7 @@ class WorkerPool:
         await running_code.check(order.profile.name)
         await self._refuse_too_early(order)
         nest = self._note_use(order, warm)
-        if nest is not None and nest.template is not None and await self._stale(nest):
-            self._clear(nest)
+        await self._drop_stale(nest)
         waits, place = nest is None or not nest.can_serve, None
         patience = patience or Patience()
         with patience.wait():
@@ -215,8 +214,7 @@ class WorkerPool:
             if waits:
                 await running_code.check(order.profile.name)
                 await self._refuse_too_early(order)
-                if nest is not None and nest.template is not None and await self._stale(nest):
-                    self._clear(nest)
+                await self._drop_stale(nest)
             worker = None if nest is None else await self._from_prepared(nest, order)
             if worker is None:
                 worker, place = await self._started_cold(order, place), None
@@ -609,6 +607,11 @@ class WorkerPool:
         worker = await start_worker(order, launch=launch)
         worker.prepared = True
         return worker
+
+    async def _drop_stale(self, nest: _ProfilePool | None) -> None:
+        """End what is prepared of a profile if it may no longer be used."""
+        if nest is not None and nest.template is not None and await self._stale(nest):
+            self._clear(nest)
 
     async def _stale(self, nest: _ProfilePool) -> bool:
         """Return True if the prepared processes of a profile may no longer be used."""

@@ -42,7 +42,8 @@ def restore_delegations(session_key: str) -> int:
     """Have Hermes report this session's results of delegated tasks that nobody has got yet.
 
     They are put into the queue from which Hermes reports; those of tasks that this process began
-    are in it already. Returns how many there were.
+    are in it already. Returns how many there were. Hermes checks the whole database for this, so
+    no message should wait for it; it may be called in a thread.
     """
     known = background.own_delegations()
     found = background.undelivered_results()

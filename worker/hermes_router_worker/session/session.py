@@ -16,6 +16,7 @@ from hermes_router_worker.hermes.session import continuation, queues
 from hermes_router_worker.hermes.session.wiring import wrap_message_handler
 from hermes_router_worker.hermes.startup import provider_answers, speedups
 from hermes_router_worker.home import session_state
+from hermes_router_worker.home.delegations import restore_delegations
 from hermes_router_worker.process import title
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
@@ -152,7 +153,7 @@ class Session:
             return
         self._results_adopted = True
         try:
-            await asyncio.to_thread(session_wiring.adopt_results, self._start.session_key)
+            await asyncio.to_thread(restore_delegations, self._start.session_key)
         except Exception:  # boundary: the database may be locked; the next worker looks again
             logger.warning("results of delegated tasks cannot be looked up", exc_info=True)
 

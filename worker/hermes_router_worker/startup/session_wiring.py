@@ -11,7 +11,7 @@ from typing import Any
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.features.memory_flush import hand_over_at_reset
 from hermes_router_worker.hermes.session import wiring
-from hermes_router_worker.home.delegations import restore_delegations, sweep_own
+from hermes_router_worker.home.delegations import sweep_own
 from hermes_router_worker.home.maps import refresh_voice_modes
 from hermes_router_worker.home.process_records import adopt_processes
 from hermes_router_worker.startup.gateway_rules import obey_gateway_rules
@@ -29,15 +29,6 @@ def adopt_session(runner: Any, session_key: str) -> int:
     return adopted
 
 
-def adopt_results(session_key: str) -> int:
-    """Take over the results of delegated tasks that an earlier worker of this session left.
-
-    Returns how many there were. Hermes checks the whole database for this, so no message should
-    wait for it; it may be called in a thread.
-    """
-    return restore_delegations(session_key)
-
-
 def review_at_once() -> None:
     """Have Hermes review memory and skills right after a turn, also if the model is local.
 
@@ -50,7 +41,7 @@ def attach(runner: Any, adapter: Any) -> None:
     """Wire the pipe adapter into the runner; call it in the running loop, before the first event.
 
     What an earlier worker of the session left is for :func:`adopt_session`, and after the first
-    reply for :func:`adopt_results`.
+    reply for :func:`hermes_router_worker.home.delegations.restore_delegations`.
     """
     wiring.wire_adapter(runner, adapter)
     refresh_voice_modes(runner)

@@ -31,7 +31,8 @@ from hermes_router_worker.hermes.startup.steps import (
     register_shell_hooks,
     register_webhooks,
 )
-from hermes_router_worker.startup.session_wiring import adopt_results, adopt_session
+from hermes_router_worker.home.delegations import restore_delegations
+from hermes_router_worker.startup.session_wiring import adopt_session
 from hermes_router_worker.startup.steps import sync_skills
 
 
@@ -478,7 +479,7 @@ STEPS_SINCE: tuple[Step, ...] = (
     Step("_spawn_reconnect_watcher", START, NEVER, "Platforms are the gateway's."),
     Step("_wire_adapter_handlers", START, WORKER, "The pipe adapter's handlers.", wire_adapter),
     Step("_pr.restore_completions", START, WORKER,
-         "Only this session's undelivered results.", adopt_results),
+         "Only this session's undelivered results.", restore_delegations),
     Step("_install_plugin_message_injector", START, NEVER,
          "A plugin may not begin turns of its own in a worker: the router has to route them."),
     Step("_ensure_hosted_room_worker", START, NEVER, "Hosted rooms are the gateway's."),
