@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import hermes_router
-from hermes_router.cli.inspect import plugin_folder
+from hermes_router.cli.inspect.checks import plugin_folder
 from hermes_router.cli.inspect.homes import GatewayHome
 from tests.cli.conftest import Installation
 from tests.kit.roots.clone import copy_tree

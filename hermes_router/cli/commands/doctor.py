@@ -10,14 +10,14 @@ from typing import Any
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.commands.routes import TOLD_WITH_THE_PROFILE
-from hermes_router.cli.inspect import (
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.checks import (
     admins,
     ask,
     connections,
     credentials,
     disk_space,
     last_turns,
-    loading,
     machine,
     plugin_folder,
     replaced,

@@ -21,7 +21,7 @@ from hermes_router.cli.inspect.homes import (
     hermes_installed,
     wrong_interpreter,
 )
-from hermes_router.cli.inspect.profile_facts import guess
+from hermes_router.cli.inspect.profile.profile_facts import guess
 from hermes_router.cli.inspect.seen import SeenConversation
 from hermes_router.cli.setup import cloned_plugin, first_routes, last_edit, plugin_names
 from hermes_router.cli.setup.first_routes import NOBODY, Mapping

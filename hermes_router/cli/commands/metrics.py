@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from hermes_router.cli import parser as commands
+from hermes_router.cli.inspect.gateway.unanswered import ask
 from hermes_router.cli.inspect.homes import gateway_home
-from hermes_router.cli.inspect.unanswered import ask
 from hermes_router.cli.status import NO_OUTPUT, OK, CommandError
 from hermes_router.cli.terminal.output import write
 from hermes_router.observe.metrics import classic

@@ -8,7 +8,7 @@ import shlex
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
-from hermes_router.cli.inspect.profile_facts import guess
+from hermes_router.cli.inspect.profile.profile_facts import guess
 from hermes_router.cli.place import ids
 from hermes_router.cli.setup import last_edit
 from hermes_router.cli.setup.first_routes import by_hand, loader, route_at

@@ -13,6 +13,7 @@ import msgspec
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.gateway.serving import kept
 from hermes_router.cli.inspect.homes import (
     GatewayHome,
     gateway_home,
@@ -20,8 +21,7 @@ from hermes_router.cli.inspect.homes import (
     wrong_interpreter,
 )
 from hermes_router.cli.inspect.loading import Loaded
-from hermes_router.cli.inspect.profile_facts import ProfileFacts
-from hermes_router.cli.inspect.serving import kept
+from hermes_router.cli.inspect.profile.profile_facts import ProfileFacts
 from hermes_router.cli.status import CommandError
 from hermes_router.cli.terminal.output import (
     complain,

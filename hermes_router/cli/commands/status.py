@@ -10,10 +10,10 @@ import msgspec
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.commands.turns import outcome
-from hermes_router.cli.inspect import connections
+from hermes_router.cli.inspect.checks import connections
+from hermes_router.cli.inspect.gateway.totals import Totals, totals
+from hermes_router.cli.inspect.gateway.unanswered import ask
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home
-from hermes_router.cli.inspect.totals import Totals, totals
-from hermes_router.cli.inspect.unanswered import ask
 from hermes_router.cli.status import NEGATIVE, OK, CommandError
 from hermes_router.cli.terminal import moments, screen, tables
 from hermes_router.cli.terminal.output import paint, say, say_json, say_prose, tip

@@ -11,7 +11,7 @@ from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.findings import say_finding
 from hermes_router.cli.inspect.homes import environment_of, hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
-from hermes_router.cli.inspect.profile_facts import ProfileFacts, worker_names
+from hermes_router.cli.inspect.profile.profile_facts import ProfileFacts, worker_names
 from hermes_router.cli.terminal.output import complain, paint, say, say_fields, say_prose
 from hermes_router.config.model import Decision
 from hermes_router.config.settings import Sandbox, Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from hermes_router.cli.inspect.plugin_folder import folder_in
+from hermes_router.cli.inspect.checks.plugin_folder import folder_in
 from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.setup.plugin_names import PLUGIN, edit, plugin_lists
 from hermes_router.cli.status import CommandError

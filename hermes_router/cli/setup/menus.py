@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-from hermes_router.cli.inspect.credentials import TOKENS, sections, values_of
+from hermes_router.cli.inspect.checks.credentials import TOKENS, sections, values_of
 from hermes_router.cli.inspect.homes import GatewayHome
 from hermes_router.cli.terminal.output import counted
 from hermes_router.relay.menus import Menus

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hermes_router.cli.inspect import connections
+from hermes_router.cli.inspect.checks import connections
 
 
 @pytest.fixture

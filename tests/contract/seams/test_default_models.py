@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.cli.inspect import profile_facts
+from hermes_router.cli.inspect.profile import profile_facts
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,11 @@ import msgspec
 import pytest
 
 from hermes_router.cli.commands import status
-from hermes_router.cli.inspect import connections, loading
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.checks import connections
 from hermes_router.cli.inspect.findings import Finding
+from hermes_router.cli.inspect.gateway.serving import Serving
 from hermes_router.cli.inspect.homes import GatewayHome
-from hermes_router.cli.inspect.serving import Serving
 from hermes_router.observe.status import messages
 from hermes_router.observe.status.messages import Configuration, Status
 from hermes_router.protocol.system.pids import start_time

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.cli.inspect import disk_space, loading
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.checks import disk_space
 from hermes_router.cli.inspect.findings import Finding
 
 ROUTES = """\

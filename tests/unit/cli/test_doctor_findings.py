@@ -11,8 +11,9 @@ import pytest
 
 from hermes_router.cli import parser
 from hermes_router.cli.commands import doctor
-from hermes_router.cli.inspect import ask, loading
-from hermes_router.cli.inspect.ask import Answer
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.checks import ask
+from hermes_router.cli.inspect.checks.ask import Answer
 from hermes_router.cli.inspect.findings import Finding
 from hermes_router.cli.inspect.loading import Loaded
 

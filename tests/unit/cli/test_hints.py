@@ -12,7 +12,8 @@ import pytest
 import hermes_router
 from hermes_router.cli import next_step
 from hermes_router.cli.commands import status
-from hermes_router.cli.inspect import loading, unanswered
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.gateway import unanswered
 from hermes_router.cli.inspect.homes import GatewayHome
 from hermes_router.cli.parser import COMMANDS
 from hermes_router.observe.status import client

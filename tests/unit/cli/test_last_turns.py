@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.cli.inspect import last_turns, loading
+from hermes_router.cli.inspect import loading
+from hermes_router.cli.inspect.checks import last_turns
 from hermes_router.cli.inspect.findings import Finding
 from hermes_router.observe import records
 from hermes_router.observe.records import Records

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.cli.inspect import profile_facts
 from hermes_router.cli.inspect.findings import Finding
+from hermes_router.cli.inspect.profile import profile_facts
 from hermes_router.config.settings import Settings
 from hermes_router.workers.worker_log import FILE_NAME
 from tests.kit.outside.mounts import mounted

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.cli.inspect import profile_facts
-from hermes_router.cli.inspect.profile_facts import ProfileFacts
+from hermes_router.cli.inspect.profile import profile_facts
+from hermes_router.cli.inspect.profile.profile_facts import ProfileFacts
 from hermes_router.config.settings import Settings
 
 REMOTE = "base_url: 'https://model.example.org/v1', api_key: k"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hermes_router.cli.commands import enable
-from hermes_router.cli.inspect import homes, loading, served
+from hermes_router.cli.inspect import homes, loading
+from hermes_router.cli.inspect.checks import served
 from hermes_router.cli.inspect.findings import Finding
 from hermes_router.cli.setup.parking import MARKER
 

@@ -10,9 +10,10 @@ import pytest
 
 from hermes_router.cli import parser
 from hermes_router.cli.commands import doctor, metrics
-from hermes_router.cli.inspect import loading, unanswered
+from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.answer import Answer
-from hermes_router.cli.inspect.serving import Serving
+from hermes_router.cli.inspect.gateway import unanswered
+from hermes_router.cli.inspect.gateway.serving import Serving
 from hermes_router.config.model import load
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.observe.status.client import NoAnswer

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hermes_router.cli.inspect.serving import compare
+from hermes_router.cli.inspect.gateway.serving import compare
 from hermes_router.protocol.system import sources
 from hermes_router.state import running
 from hermes_router.state.running import PLACE, Running, RunningRecord

@@ -5,7 +5,7 @@ Only what asks the gateway needs the client of its socket.
 
 from __future__ import annotations
 
-from hermes_router.cli.inspect import serving
+from hermes_router.cli.inspect.gateway import serving
 from hermes_router.cli.inspect.homes import GatewayHome, running_gateway
 from hermes_router.observe.status import client
 from hermes_router.observe.status.client import NoAnswer

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from hermes_router.cli.inspect import layouts, loading, replaced
+from hermes_router.cli.inspect import layouts, loading
+from hermes_router.cli.inspect.checks import replaced
 from hermes_router.cli.inspect.findings import Finding, of_problem
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.inspect.loading import Loaded
