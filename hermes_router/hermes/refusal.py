@@ -20,7 +20,7 @@ from hermes_router.observe import records
 from hermes_router.observe.book import TurnBook
 from hermes_router.observe.records import Records
 from hermes_router.profiles.commands import of_running
-from hermes_router.workers import own_code
+from hermes_router.workers.code import own_code
 
 logger = logging.getLogger(__name__)
 

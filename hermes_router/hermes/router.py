@@ -67,9 +67,9 @@ from hermes_router.turns.capacity import turns_at_once
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
 from hermes_router.turns.sends import Sends
-from hermes_router.workers import own_code
+from hermes_router.workers.code import own_code
+from hermes_router.workers.code.running_code import RunningCode
 from hermes_router.workers.pool import WorkerPool
-from hermes_router.workers.running_code import RunningCode
 
 logger = logging.getLogger(__name__)
 

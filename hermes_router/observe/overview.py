@@ -23,7 +23,7 @@ from hermes_router.protocol.messages import PROTOCOL_VERSION
 from hermes_router.relay.relay import refused_calls
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.turn import Turn
-from hermes_router.workers import own_code
+from hermes_router.workers.code import own_code
 from hermes_router.workers.pool import WorkerPool
 
 _MOST_WAITING = 1000

@@ -12,7 +12,7 @@ from hermes_router.errors import ProfileError
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScopes
 from hermes_router.profiles.model import Profile
-from hermes_router.workers.memory_watch import Room
+from hermes_router.workers.memory.memory_watch import Room
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.worker_log import FILE_NAME
 

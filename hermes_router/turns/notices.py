@@ -15,7 +15,7 @@ from hermes_router.errors import (
     WorkerTimeout,
     WrongVersion,
 )
-from hermes_router.workers import own_code
+from hermes_router.workers.code import own_code
 from hermes_router.workers.worker_log import one_line
 
 _USED = {

@@ -35,13 +35,13 @@ from hermes_router.errors import (
 from hermes_router.profiles.fingerprint import Stamp, obstacle_stamp_of, stamp_of
 from hermes_router.profiles.model import Profile
 from hermes_router.tasks import BackgroundTasks
-from hermes_router.workers import own_code, running_code
+from hermes_router.workers.code import own_code, running_code
 from hermes_router.workers.launchers import launcher
-from hermes_router.workers.memory_usage import footprint
-from hermes_router.workers.memory_watch import MemoryWatch, Room
+from hermes_router.workers.memory.memory_usage import footprint
+from hermes_router.workers.memory.memory_watch import MemoryWatch, Room
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
-from hermes_router.workers.start_backoff import StartBackoff
-from hermes_router.workers.start_queue import TEMPLATE_SECONDS, Start, StartQueue
+from hermes_router.workers.starts.start_backoff import StartBackoff
+from hermes_router.workers.starts.start_queue import TEMPLATE_SECONDS, Start, StartQueue
 from hermes_router.workers.template import Template, templates_work_here
 from hermes_router.workers.unexpected_ends import UnexpectedEnds
 from hermes_router.workers.worker_log import WorkerLog

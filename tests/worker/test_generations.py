@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.workers import own_code
+from hermes_router.workers.code import own_code
 from tests.kit import FakeModel, FakeTelegram, HermesRoot
 from tests.kit.model.directives import tool
 from tests.kit.roots.managed import ManagedInstall

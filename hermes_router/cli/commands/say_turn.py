@@ -49,9 +49,9 @@ from hermes_router.turns.ports import TurnServices
 from hermes_router.turns.story import OUTCOMES
 from hermes_router.turns.turn import Turn
 from hermes_router.turns.worker.event_sender import EventSender
-from hermes_router.workers import own_code
+from hermes_router.workers.code import own_code
+from hermes_router.workers.code.running_code import RunningCode
 from hermes_router.workers.pool import WorkerPool
-from hermes_router.workers.running_code import RunningCode
 
 #: The methods of platforms that a plain terminal has: text, edits, and showing a file's name.
 _METHODS = (

@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from hermes_router.workers.own_code import Launcher
+from hermes_router.workers.code.own_code import Launcher
 
 #: With this option, the launcher does not finish a pending update: a worker must not do that.
 _NO_UPDATE = "--version"

@@ -29,7 +29,7 @@ from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
-from hermes_router.workers import own_code
+from hermes_router.workers.code import own_code
 
 logger = logging.getLogger(__name__)
 

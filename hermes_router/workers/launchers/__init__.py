@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from hermes_router.config.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol.printed import NO_TURN
-from hermes_router.workers import own_code
+from hermes_router.workers.code import own_code
 
 if TYPE_CHECKING:
-    from hermes_router.workers.start_output import StartOutput
+    from hermes_router.workers.starts.start_output import StartOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class LaunchSpec:
     """All that a launcher needs to start one worker.
 
     ``log`` is a descriptor of the worker log; the caller closes it. The worker's supervisor writes
-    into it; what is printed before is passed on (:mod:`hermes_router.workers.start_output`) with
+    into it. :mod:`hermes_router.workers.starts.start_output` passes on what is printed before, with
     the id ``turn``, ``as_json`` or as plain text. ``grace`` is the seconds between SIGTERM and
     SIGKILL for the process tree. With ``control``, the descriptor of a socket, the launcher starts
     a template. The worker's supervisor enforces ``limits``, see
@@ -46,7 +46,7 @@ class LaunchSpec:
 
     def start_output(self) -> StartOutput:
         """Return what passes on the output of the process until its supervisor runs."""
-        from hermes_router.workers.start_output import StartOutput  # noqa: PLC0415 - keeps commands fast
+        from hermes_router.workers.starts.start_output import StartOutput  # noqa: PLC0415 - keeps commands fast
 
         return StartOutput(self.log, self.turn, as_json=self.as_json)
 

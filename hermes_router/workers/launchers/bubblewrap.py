@@ -27,7 +27,8 @@ from hermes_router.errors import WorkerStartError
 from hermes_router.profiles.model import hermes_root
 from hermes_router.protocol import template as msg
 from hermes_router.protocol.printed import NO_TURN
-from hermes_router.workers import launchers, own_code
+from hermes_router.workers import launchers
+from hermes_router.workers.code import own_code
 from hermes_router.workers.fork_client import ForkedChild, ForkServer
 from hermes_router.workers.launchers import Child, LaunchSpec, board, scope
 from hermes_router.workers.launchers.bwrap import NAMESPACES, check

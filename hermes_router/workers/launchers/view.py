@@ -28,7 +28,7 @@ from hermes_router.errors import ProfileError
 from hermes_router.profiles.config import read_profile_config
 from hermes_router.profiles.model import Profile, hermes_root
 from hermes_router.protocol.system import sources
-from hermes_router.workers import own_code
+from hermes_router.workers.code import own_code
 
 Mode = Literal["ro", "rw", "hide", "own"]
 """``ro``: read only. ``rw``: read and write. ``hide``: not visible. ``own``: an empty folder that

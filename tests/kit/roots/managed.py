@@ -23,8 +23,8 @@ from functools import cached_property
 from pathlib import Path
 
 from hermes_router.hermes.compat import launching
-from hermes_router.workers.own_code import Launcher
-from hermes_router.workers.running_code import RunningCode
+from hermes_router.workers.code.own_code import Launcher
+from hermes_router.workers.code.running_code import RunningCode
 
 ROOT = Path(__file__).resolve().parents[3]
 _OURS = ("hermes_router", "worker/hermes_router_worker")

@@ -36,7 +36,7 @@ from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.worker.event_sender import EventSender
 from hermes_router.workers import flow_control, pool
 from hermes_router.workers.launchers import LaunchSpec, local
-from hermes_router.workers.memory_usage import footprint
+from hermes_router.workers.memory.memory_usage import footprint
 from tests.kit.workers.made_up import ANSWER, HOST, PRELUDE, QUICK, Scene, command
 from tests.tools.bench.summary import median
 

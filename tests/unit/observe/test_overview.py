@@ -31,7 +31,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.relay.relay import refused_calls
 from hermes_router.turns.gate import Waiting
 from hermes_router.turns.story import OUTCOMES, TurnReport
-from hermes_router.workers.memory_watch import Memory, MemoryWatch
+from hermes_router.workers.memory.memory_watch import Memory, MemoryWatch
 from hermes_router.workers.pool import WorkerPool
 
 CHAT = "-1003961179976"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.workers.memory_watch import Memory, MemoryWatch, Room, memory_now
+from hermes_router.workers.memory.memory_watch import Memory, MemoryWatch, Room, memory_now
 
 MIB = 2**20
 STALLED = "some avg10=70.00 avg60=0.00 avg300=0.00 total=1\nfull avg10={} avg60=0.00 total=1\n"

@@ -13,10 +13,11 @@ import pytest
 
 from hermes_router.config.settings import Settings
 from hermes_router.profiles.model import Profile
-from hermes_router.workers import own_code, pool
-from hermes_router.workers.own_code import Launcher
+from hermes_router.workers import pool
+from hermes_router.workers.code import own_code
+from hermes_router.workers.code.own_code import Launcher
+from hermes_router.workers.code.running_code import RunningCode
 from hermes_router.workers.pool import WorkerPool
-from hermes_router.workers.running_code import RunningCode
 from hermes_router.workers.template import Template, templates_work_here
 
 pytestmark = pytest.mark.skipif(not templates_work_here(), reason="templates need Linux")

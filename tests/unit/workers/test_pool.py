@@ -28,13 +28,14 @@ from hermes_router.errors import (
     WorkerStartError,
 )
 from hermes_router.profiles.model import Profile
-from hermes_router.workers import pool, running_code
+from hermes_router.workers import pool
+from hermes_router.workers.code import running_code
 from hermes_router.workers.launchers import Child
-from hermes_router.workers.memory_usage import footprint
-from hermes_router.workers.memory_watch import Memory, MemoryWatch, Room
+from hermes_router.workers.memory.memory_usage import footprint
+from hermes_router.workers.memory.memory_watch import Memory, MemoryWatch, Room
 from hermes_router.workers.pool import Patience, WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
-from hermes_router.workers.start_queue import StartQueue
+from hermes_router.workers.starts.start_queue import StartQueue
 from hermes_router.workers.template import Template
 
 WARM = Settings().warm

@@ -15,9 +15,9 @@ from hermes_router.errors import HermesUpdated
 from hermes_router.protocol.system import sources, start
 from hermes_router.protocol.system.pids import start_time
 from hermes_router.protocol.system.start import WORKER_VARIABLE
-from hermes_router.workers import own_code, running_code
-from hermes_router.workers.own_code import Launcher
-from hermes_router.workers.running_code import RunningCode
+from hermes_router.workers.code import own_code, running_code
+from hermes_router.workers.code.own_code import Launcher
+from hermes_router.workers.code.running_code import RunningCode
 
 HELP = "usage: hermes_router_worker"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_router.workers.start_backoff import StartBackoff
+from hermes_router.workers.starts.start_backoff import StartBackoff
 
 HOME = frozenset({("config.yaml", 1, 1)})
 CHANGED = frozenset({("config.yaml", 2, 1)})

@@ -21,10 +21,11 @@ from hermes_router.errors import WorkerStartError
 from hermes_router.observe.log_lines import entries
 from hermes_router.profiles.model import Profile
 from hermes_router.tasks import in_thread
-from hermes_router.workers import launchers, pool, start_output
+from hermes_router.workers import launchers, pool
 from hermes_router.workers.launchers import bubblewrap, local
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import WorkerOrder, start_worker
+from hermes_router.workers.starts import start_output
 from hermes_router.workers.template import Template
 from tests.kit.waiting import wait_until
 from tests.kit.workers.made_up import QUICK, Scene, command, serve

@@ -10,8 +10,8 @@ import anyio
 import anyio.abc
 import pytest
 
-from hermes_router.workers import start_queue
-from hermes_router.workers.start_queue import StartQueue
+from hermes_router.workers.starts import start_queue
+from hermes_router.workers.starts.start_queue import StartQueue
 
 
 class Starts:

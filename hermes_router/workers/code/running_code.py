@@ -26,8 +26,8 @@ from hermes_router.protocol.system.pids import is_running, start_time
 from hermes_router.protocol.system.sources import Look
 from hermes_router.protocol.system.start import START_CODE, START_FILE, installed
 from hermes_router.tasks import in_thread
-from hermes_router.workers import own_code
-from hermes_router.workers.own_code import FindLauncher, in_use
+from hermes_router.workers.code import own_code
+from hermes_router.workers.code.own_code import FindLauncher, in_use
 
 logger = logging.getLogger(__name__)
 
