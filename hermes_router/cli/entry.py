@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from hermes_router.base.errors import RouterError
 from hermes_router.cli import status
 from hermes_router.cli.parser import COMMANDS, build_parser, run_command
 from hermes_router.cli.terminal import output
-from hermes_router.errors import RouterError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.status import CommandError
 from hermes_router.config import yaml
 from hermes_router.config.yaml import Mapping, Node, plain_value
-from hermes_router.errors import ConfigError
 
 
 def next_step() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_router.errors import ConfigError, ProfileError, RouterError
+from hermes_router.base.errors import ConfigError, ProfileError, RouterError
 
 OK = 0
 NEGATIVE = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hermes_router.base.errors import Problem, Severity, nearest
 from hermes_router.config.yaml import Mapping, Node, Scalar, Sequence, kind
-from hermes_router.errors import Problem, Severity, nearest
 
 PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED_PROFILES = frozenset({"hermes", "test", "tmp", "root", "sudo"})

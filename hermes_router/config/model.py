@@ -19,9 +19,9 @@ from typing import Literal
 
 import msgspec
 
+from hermes_router.base.errors import ConfigError, Problem, closest, nearest
 from hermes_router.config.reader import ConfigReader, Unmatched
 from hermes_router.config.settings import Metrics, Schedule, Settings, TurnBudget, WarmBudget
-from hermes_router.errors import ConfigError, Problem, closest, nearest
 from hermes_router.routing.table import Match, Place, RouteTable
 from hermes_router.routing.unreachable import doubtful, unreachable
 

@@ -20,12 +20,12 @@ from types import MappingProxyType
 
 import msgspec
 
+from hermes_router.base.errors import ConfigError, Problem, nearest
 from hermes_router.config.diagnostics import Report, describe
 from hermes_router.config.routes import TOPICS, RouteReader
 from hermes_router.config.settings import Metrics, Schedule, Settings, TurnBudget, WarmBudget, apply
 from hermes_router.config.yaml import Mapping, Node, Scalar, kind
 from hermes_router.config.yaml import load as load_yaml
-from hermes_router.errors import ConfigError, Problem, nearest
 from hermes_router.routing.table import Route
 
 BLOCK = "hermes_router"

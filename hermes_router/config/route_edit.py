@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.config.changes import changes
 from hermes_router.config.model import RouterConfig
-from hermes_router.errors import ConfigError
 from hermes_router.routing.table import Place, Route
 
 Load = Callable[[str], RouterConfig]

@@ -24,9 +24,9 @@ from collections.abc import Container, Iterable
 
 import msgspec
 
+from hermes_router.base.errors import Severity, nearest
 from hermes_router.config.diagnostics import Report, describe
 from hermes_router.config.yaml import Mapping, Node, Scalar, Sequence, is_null, kind
-from hermes_router.errors import Severity, nearest
 from hermes_router.routing.table import GENERAL, Route, parse_topic
 from hermes_router.routing.unreachable import PLATFORMS
 

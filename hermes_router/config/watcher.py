@@ -16,11 +16,11 @@ from pathlib import Path
 
 import anyio
 
+from hermes_router.base.errors import ConfigError, Problem
+from hermes_router.base.tasks import in_thread
 from hermes_router.config.changes import changes
 from hermes_router.config.model import RouterConfig, vanished
 from hermes_router.config.stamps import Stamp, Stamps, stamp_of
-from hermes_router.errors import ConfigError, Problem
-from hermes_router.tasks import in_thread
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from typing import NoReturn
 import msgspec
 import yaml
 
+from hermes_router.base.errors import ConfigError, Problem
 from hermes_router.config.yaml_mistakes import mistake_of
-from hermes_router.errors import ConfigError, Problem
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 64

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router.bounded import BoundedMap
+from hermes_router.base.bounded import BoundedMap
+from hermes_router.base.errors import ProfileError
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import ProfileError
 from hermes_router.hermes.compat.events import place_of, seen_of
 from hermes_router.hermes.compat.seams import message_sources, sending
 from hermes_router.hermes.conversation import GatewayConversation, Notes

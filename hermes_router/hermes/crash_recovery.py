@@ -16,7 +16,8 @@ from typing import Any
 
 import anyio
 
-from hermes_router.errors import ProfileError
+from hermes_router.base.errors import ProfileError
+from hermes_router.base.tasks import in_thread
 from hermes_router.hermes.compat.events import event_again, event_to_go_on, place_of
 from hermes_router.hermes.compat.seams import (
     command_rules,
@@ -34,7 +35,6 @@ from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.kept_event import KeptEvent
 from hermes_router.state.ledger import Entry, Step
 from hermes_router.state.open_works import Works
-from hermes_router.tasks import in_thread
 from hermes_router.turns.notices import cut_off, ended_works
 
 logger = logging.getLogger(__name__)

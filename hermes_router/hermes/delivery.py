@@ -15,9 +15,9 @@ from typing import Any
 import anyio
 import msgspec
 
-from hermes_router.bounded import BoundedMap
+from hermes_router.base.bounded import BoundedMap
+from hermes_router.base.errors import RelayRefused
 from hermes_router.config.model import RouterConfig
-from hermes_router.errors import RelayRefused
 from hermes_router.hermes.compat.seams import sending
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.serialize import plain

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-from hermes_router.errors import ConfigError
+from hermes_router.base.errors import ConfigError
+from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.hermes import install
 from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.hermes.refusal import (
@@ -23,7 +24,6 @@ from hermes_router.hermes.refusal import (
     no_configuration,
     refuse,
 )
-from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 

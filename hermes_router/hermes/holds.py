@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router.errors import ProfileError
+from hermes_router.base.errors import ProfileError
 from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.profiles import model

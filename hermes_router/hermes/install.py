@@ -21,7 +21,8 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from hermes_router.errors import ConfigError
+from hermes_router.base.errors import ConfigError
+from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.compat.seams import gateway_runner, required
 from hermes_router.hermes.features.in_process import hold_back_routed_profiles
@@ -35,7 +36,6 @@ from hermes_router.hermes.refusal import (
 from hermes_router.hermes.router import GatewayRouter
 from hermes_router.observe.closed import ClosedRouting
 from hermes_router.protocol.system.versions import NEWEST_TESTED, hermes_version, untested
-from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 

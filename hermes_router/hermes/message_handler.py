@@ -9,9 +9,10 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from hermes_router.base.errors import ShortOfMemory, WorkerError
+from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Settings
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import ShortOfMemory, WorkerError
 from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, source_fields
@@ -29,7 +30,6 @@ from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.commands import IN_ORDER, TAKES_BACK, WITHOUT_MODEL
-from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
 from hermes_router.turns.notices import short_of_memory, stopped_waiting, too_many_wait

@@ -10,7 +10,8 @@ from typing import Any
 
 import anyio
 
-from hermes_router.bounded import BoundedMap
+from hermes_router.base.bounded import BoundedMap
+from hermes_router.base.tasks import in_thread
 from hermes_router.hermes.compat.events import (
     entry_number,
     identity_of,
@@ -19,7 +20,6 @@ from hermes_router.hermes.compat.events import (
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.state import kept_event
 from hermes_router.state.ledger import Entry, Ledger
-from hermes_router.tasks import in_thread
 
 logger = logging.getLogger(__name__)
 

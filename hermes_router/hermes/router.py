@@ -12,9 +12,10 @@ from typing import Any
 
 import anyio
 
-from hermes_router import scratch
+from hermes_router.base import scratch
+from hermes_router.base.errors import ConfigError, ProfileError
+from hermes_router.base.tasks import BackgroundTasks, cancel
 from hermes_router.config import model as configuration
-from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes import crash_recovery
 from hermes_router.hermes.compat.adapters import asked
 from hermes_router.hermes.compat.events import (
@@ -62,7 +63,6 @@ from hermes_router.state.known_conversations import KnownConversations
 from hermes_router.state.ledger import Entry, Ledger
 from hermes_router.state.open_works import OpenWorks
 from hermes_router.state.running import RunningRecord
-from hermes_router.tasks import BackgroundTasks, cancel
 from hermes_router.turns.capacity import turns_at_once
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices

@@ -11,9 +11,9 @@ import logging
 import threading
 from pathlib import Path
 
+from hermes_router.base.errors import ProfileError
 from hermes_router.config import model as configuration
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import ProfileError
 from hermes_router.hermes.compat.seams import sending
 from hermes_router.profiles import model
 from hermes_router.workers import launchers

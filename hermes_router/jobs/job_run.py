@@ -14,8 +14,8 @@ from typing import Literal
 
 import msgspec
 
+from hermes_router.base.errors import RouterError
 from hermes_router.config.settings import Settings, Warm
-from hermes_router.errors import RouterError
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.turns.ports import Conversation, TurnServices

@@ -18,6 +18,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Schedule, Settings
 from hermes_router.jobs import cron_store, maintenance
 from hermes_router.jobs.job_run import JobResult, JobSpec
@@ -25,7 +26,6 @@ from hermes_router.profiles.config import read_profile_config
 from hermes_router.profiles.env_file import env_values
 from hermes_router.profiles.model import Profile
 from hermes_router.profiles.small_file import read_small
-from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 

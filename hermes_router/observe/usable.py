@@ -7,8 +7,8 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from hermes_router.base.errors import ProfileError
 from hermes_router.config.stamps import Stamp, stamp_of
-from hermes_router.errors import ProfileError
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScopes
 from hermes_router.profiles.model import Profile

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hermes_router.base.errors import ConfigError, ProfileError
+from hermes_router.base.tasks import in_thread
 from hermes_router.config.yaml import load, plain_value
-from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.profiles.model import Profile
-from hermes_router.tasks import in_thread
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermes_router.errors import ConfigError, ProfileError
+from hermes_router.base.errors import ConfigError, ProfileError
 from hermes_router.protocol.system import proc
 from hermes_router.protocol.system.start import WORKER_VARIABLE
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hermes_router.errors import ProfileError
+from hermes_router.base.errors import ProfileError
 from hermes_router.profiles.config import platform_settings, read_profile_config
 from hermes_router.profiles.env_file import env_values
 from hermes_router.profiles.model import Profile

@@ -8,8 +8,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from hermes_router import scratch
-from hermes_router.errors import ProtocolError, WorkerOverLimit
+from hermes_router.base import scratch
+from hermes_router.base.errors import ProtocolError, WorkerOverLimit
 from hermes_router.protocol.messages import Chunk, FileRef
 
 #: Maximum number of files of one worker at a time. A normal worker sends one after the other.

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from hermes_router.base.errors import RelayRefused
 from hermes_router.config.model import RouterConfig
-from hermes_router.errors import RelayRefused
 from hermes_router.protocol import messages as msg
 from hermes_router.routing.table import GENERAL, GENERAL_THREAD, Place, parse_topic
 from hermes_router.state.known_conversations import KnownConversation

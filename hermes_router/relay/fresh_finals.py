@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from hermes_router.bounded import BoundedMap
+from hermes_router.base.bounded import BoundedMap
 from hermes_router.relay.capabilities import takes
 
 _REMEMBERED = 256

@@ -25,10 +25,10 @@ from typing import Any, Protocol
 
 import anyio
 
-from hermes_router.errors import ProtocolError, RelayRefused
+from hermes_router.base.errors import ProtocolError, RelayRefused
+from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import PICKER_FIELDS, Method
-from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from typing import Any
 
 import msgspec
 
-from hermes_router.bounded import BoundedMap
-from hermes_router.errors import RelayRefused
+from hermes_router.base.bounded import BoundedMap
+from hermes_router.base.errors import RelayRefused
 from hermes_router.protocol.messages import FileRef
 from hermes_router.protocol.serialize import plain
 from hermes_router.protocol.surface import ADAPTER_METHODS, METADATA_KEYS, Method

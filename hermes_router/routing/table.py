@@ -33,7 +33,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hermes_router.errors import ConfigError, Problem
+from hermes_router.base.errors import ConfigError, Problem
 from hermes_router.routing import whatsapp
 
 GENERAL = "general"

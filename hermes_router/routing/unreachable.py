@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from hermes_router.errors import Problem
+from hermes_router.base.errors import Problem
 from hermes_router.routing.table import DISCRIMINATORS, GENERAL, Route
 
 #: All platforms of Hermes 0.19 to 0.22.

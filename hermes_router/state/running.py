@@ -17,10 +17,10 @@ from pathlib import Path
 
 import msgspec
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.config.digest import digest
 from hermes_router.config.model import RouterConfig
 from hermes_router.config.stamps import Stamps, stamp_of
-from hermes_router.errors import ConfigError
 from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.protocol.messages import PROTOCOL_VERSION
 from hermes_router.protocol.system import sources

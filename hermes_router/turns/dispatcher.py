@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from hermes_router.base.errors import WorkerError, WorkerStartError
+from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Settings
-from hermes_router.errors import WorkerError, WorkerStartError
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.delivery_policy import spelled
-from hermes_router.tasks import BackgroundTasks
 from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy, Waiting
 from hermes_router.turns.head_start import HeadStart
 from hermes_router.turns.notices import has_to_wait

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hermes_router.base.errors import RouterError
 from hermes_router.config.settings import Limits
-from hermes_router.errors import RouterError
 
 
 class TooBusy(RouterError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hermes_router.errors import (
+from hermes_router.base.errors import (
     HermesUpdated,
     NeverReady,
     ProfileError,

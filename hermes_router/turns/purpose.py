@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from hermes_router.base.errors import RouterError
 from hermes_router.config.settings import Warm
-from hermes_router.errors import RouterError
 from hermes_router.protocol import messages as msg
 from hermes_router.workers.pool import Patience, WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from hermes_router.errors import (
+from hermes_router.base.errors import (
     ProfileError,
     RouterError,
     WorkerOverLimit,

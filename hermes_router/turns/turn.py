@@ -16,8 +16,7 @@ from collections.abc import Callable
 import anyio
 import anyio.abc
 
-from hermes_router.config.settings import Settings
-from hermes_router.errors import (
+from hermes_router.base.errors import (
     HermesUpdated,
     NeverReady,
     NotWanted,
@@ -29,9 +28,10 @@ from hermes_router.errors import (
     WrongVersion,
     one_error,
 )
+from hermes_router.base.tasks import in_thread
+from hermes_router.config.settings import Settings
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
-from hermes_router.tasks import in_thread
 from hermes_router.turns.head_start import HeadStart, start_message
 from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
 from hermes_router.turns.ports import Conversation, TurnServices

@@ -23,8 +23,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from hermes_router.config.settings import Settings, Warm
-from hermes_router.errors import (
+from hermes_router.base.errors import (
     HermesUpdated,
     NotWanted,
     RouterError,
@@ -32,9 +31,10 @@ from hermes_router.errors import (
     StartRefused,
     TemplateUnfit,
 )
+from hermes_router.base.tasks import BackgroundTasks
+from hermes_router.config.settings import Settings, Warm
 from hermes_router.profiles.fingerprint import Stamp, obstacle_stamp_of, stamp_of
 from hermes_router.profiles.model import Profile
-from hermes_router.tasks import BackgroundTasks
 from hermes_router.workers.code import own_code, running_code
 from hermes_router.workers.launchers import launcher
 from hermes_router.workers.memory.memory_usage import footprint

@@ -20,9 +20,10 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from hermes_router import scratch
+from hermes_router.base import scratch
+from hermes_router.base.errors import ProfileError, ProtocolError, WorkerStartError
+from hermes_router.base.tasks import in_thread
 from hermes_router.config.settings import HARDENED, SEES_ITS_HOME, Hardening, Sandbox
-from hermes_router.errors import ProfileError, ProtocolError, WorkerStartError
 from hermes_router.profiles import model
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
@@ -31,7 +32,6 @@ from hermes_router.protocol.printed import NO_TURN
 from hermes_router.protocol.size_guard import too_heavy
 from hermes_router.protocol.system.start import WORKER_VARIABLE
 from hermes_router.protocol.template import LOG_FORMAT, PREPARE_MCP
-from hermes_router.tasks import in_thread
 from hermes_router.workers.flow_control import CALL, FlowControl
 from hermes_router.workers.launchers import Child, Launch, LaunchSpec
 from hermes_router.workers.worker_log import WorkerLog, one_line

@@ -7,7 +7,7 @@ import sys
 
 import anyio
 
-from hermes_router.errors import TemplateUnfit, WorkerStartError
+from hermes_router.base.errors import TemplateUnfit, WorkerStartError
 from hermes_router.protocol import template as msg
 from hermes_router.protocol.system.start import WORKER_VARIABLE
 from hermes_router.workers.fork_client import ForkServer

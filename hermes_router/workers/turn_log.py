@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import anyio.to_thread
 
-from hermes_router.errors import ProtocolError
+from hermes_router.base.errors import ProtocolError
 from hermes_router.workers.process import WorkerOrder, open_log
 from hermes_router.workers.worker_log import one_line, write_line
 

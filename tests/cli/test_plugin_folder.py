@@ -69,7 +69,9 @@ def test_a_folder_with_the_same_router_is_no_warning(
     assert warnings(installation) == []
 
 
-@pytest.mark.parametrize("file", ["hermes_router/errors.py", "worker/hermes_router_worker/new.py"])
+@pytest.mark.parametrize(
+    "file", ["hermes_router/base/errors.py", "worker/hermes_router_worker/new.py"]
+)
 def test_a_folder_with_another_router_is_told(
     installation: Installation, folder: Path, file: str
 ) -> None:
@@ -91,6 +93,6 @@ def test_a_copy_in_a_profiles_home_is_told(installation: Installation) -> None:
 
 
 def test_doctor_tells_it(installation: Installation, folder: Path) -> None:
-    (folder / "hermes_router" / "errors.py").unlink()
+    (folder / "hermes_router" / "base" / "errors.py").unlink()
     found = installation.run("doctor", "--json").json["findings"]
     assert [one["where"] for one in found if one["check"] == "plugin-folder"] == [str(folder)]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import Installation
 
-ENDS_WITHOUT_CLEARING_UP = "import os; from hermes_router import scratch; scratch.make(None); "
+ENDS_WITHOUT_CLEARING_UP = "import os; from hermes_router.base import scratch; scratch.make(None); "
 
 
 @pytest.fixture

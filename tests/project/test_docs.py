@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.config import model
-from hermes_router.errors import (
+from hermes_router.base.errors import (
     HermesUpdated,
     ProfileError,
     RouterError,
@@ -21,7 +20,8 @@ from hermes_router.errors import (
     WorkerOverLimit,
     WorkerStartError,
 )
-from hermes_router.errors import WorkerTimeout as Timeout
+from hermes_router.base.errors import WorkerTimeout as Timeout
+from hermes_router.config import model
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.system.versions import NEWEST_TESTED
 from hermes_router.routing.table import Place

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from hermes_router import scratch
+from hermes_router.base import scratch
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.crash import state_folder

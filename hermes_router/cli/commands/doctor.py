@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.commands.routes import TOLD_WITH_THE_PROFILE
@@ -30,7 +31,6 @@ from hermes_router.cli.setup.parking import MARKER
 from hermes_router.cli.setup.plugin_names import PLUGIN, plugin_lists
 from hermes_router.cli.terminal.output import counted, paint, say, say_json, say_prose
 from hermes_router.cli.terminal.pager import paged
-from hermes_router.errors import ConfigError
 from hermes_router.protocol.system.versions import hermes_version
 from hermes_router.state import running
 

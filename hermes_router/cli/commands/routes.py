@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hermes_router.base.errors import ConfigError, Problem
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.inspect import loading
@@ -38,7 +39,6 @@ from hermes_router.cli.terminal.output import (
 )
 from hermes_router.cli.terminal.pager import paged
 from hermes_router.config.model import RouterConfig
-from hermes_router.errors import ConfigError, Problem
 from hermes_router.routing.table import DISCRIMINATORS, WEIGHTS, Route
 
 _EPILOG = """\

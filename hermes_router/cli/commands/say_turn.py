@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from hermes_router.base.errors import RelayRefused, RouterError
 from hermes_router.cli.inspect.answer import Answer
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.status import OK, TURN_FAILED, CommandError
@@ -33,7 +34,6 @@ from hermes_router.cli.terminal.output import (
     say_prose,
     tip,
 )
-from hermes_router.errors import RelayRefused, RouterError
 from hermes_router.hermes.compat.launching import find_launcher
 from hermes_router.hermes.compat.session_keys import session_key
 from hermes_router.profiles import model

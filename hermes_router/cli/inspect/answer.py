@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from hermes_router.base.errors import nearest
 from hermes_router.cli import status
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.findings import say_finding
@@ -15,7 +16,6 @@ from hermes_router.cli.inspect.profile.profile_facts import ProfileFacts, worker
 from hermes_router.cli.terminal.output import complain, paint, say, say_fields, say_prose
 from hermes_router.config.model import Decision
 from hermes_router.config.settings import Sandbox, Settings
-from hermes_router.errors import nearest
 from hermes_router.profiles import model
 from hermes_router.routing.explain import Explanation, explain
 from hermes_router.routing.table import Place

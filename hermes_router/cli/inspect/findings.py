@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from hermes_router.base.errors import Problem
 from hermes_router.cli.terminal.output import say, say_prose, say_steps, severity
-from hermes_router.errors import Problem
 
 Severity = Literal["ok", "info", "warning", "error"]
 """How bad a finding is.

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
+from hermes_router.base.errors import ConfigError, Problem, ProfileError, nearest
 from hermes_router.cli.inspect.gateway.serving import OFFLINE, Serving, compare, hidden
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, running_gateway
 from hermes_router.cli.inspect.profile.profile_facts import ProfileFacts, look_at
 from hermes_router.cli.status import WRONG, CommandError
 from hermes_router.config import model as configuration
 from hermes_router.config.model import RouterConfig, vanished
-from hermes_router.errors import ConfigError, Problem, ProfileError, nearest
 from hermes_router.profiles import model
 from hermes_router.routing.table import Route
 from hermes_router.state import running

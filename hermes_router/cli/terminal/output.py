@@ -13,9 +13,9 @@ from typing import Any, TextIO
 
 import msgspec
 
+from hermes_router.base.errors import ConfigError, Problem, RouterError
 from hermes_router.cli.status import NO_OUTPUT, CommandError
 from hermes_router.cli.terminal import columns
-from hermes_router.errors import ConfigError, Problem, RouterError
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _SEVERITIES = {

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
+from hermes_router.base.tasks import in_thread
 from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.compat.seams import texts
 from hermes_router.profiles.model import Profile
 from hermes_router.profiles.own_home import approval_seconds
-from hermes_router.tasks import in_thread
 
 #: Seconds that the approval which is being shown names; None for the gateway's own approvals.
 _said: ContextVar[int | None] = ContextVar("hermes_router_approval_seconds", default=None)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from typing import Any
 
-from hermes_router.errors import ProfileError
+from hermes_router.base.errors import ProfileError
 from hermes_router.hermes.compat.seams import command_rules
 from hermes_router.profiles.config import platform_settings
 from hermes_router.profiles.model import Profile, in_one_line

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from hermes_router.errors import ConfigError, RouterError
+from hermes_router.base.errors import ConfigError, RouterError
 from hermes_router.hermes.compat.seams import gateway_runner, sending, texts
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.jobs.scheduler import Member

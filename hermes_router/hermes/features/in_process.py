@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from hermes_router.errors import ConfigError
+from hermes_router.base.errors import ConfigError
 from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.hermes.routes import watcher_of

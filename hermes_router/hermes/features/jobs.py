@@ -12,10 +12,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hermes_router import tasks
+from hermes_router.base import tasks
+from hermes_router.base.errors import ConfigError, ProfileError, RelayRefused
 from hermes_router.config.settings import Schedule
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import ConfigError, ProfileError, RelayRefused
 from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.compat.seams import gateway_runner

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
+from hermes_router.base.errors import ProfileError
 from hermes_router.config.model import RouterConfig
 from hermes_router.config.settings import Limits
-from hermes_router.errors import ProfileError
 from hermes_router.hermes.compat import board
 from hermes_router.hermes.compat.events import place_of
 from hermes_router.hermes.compat.replacing import patches, patching

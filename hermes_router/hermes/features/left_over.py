@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from hermes_router.bounded import BoundedMap
+from hermes_router.base.bounded import BoundedMap
 from hermes_router.config.model import Decision
 from hermes_router.hermes.compat.events import made_by_hermes, place_of
 from hermes_router.relay.delivery_policy import spelled

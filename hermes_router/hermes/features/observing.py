@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hermes_router import tasks
+from hermes_router.base import tasks
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.observe import records
 from hermes_router.observe.book import TurnBook

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hermes_router.base.errors import ConfigError, ProfileError
 from hermes_router.config.model import Decision, RouterConfig
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes.compat.events import place_of, place_to_route
 from hermes_router.hermes.compat.seams import command_rules
 from hermes_router.hermes.features import gateway_commands

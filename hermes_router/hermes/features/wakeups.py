@@ -14,9 +14,9 @@ from typing import Any
 
 import anyio
 
-from hermes_router import tasks
+from hermes_router.base import tasks
+from hermes_router.base.errors import ConfigError, ProfileError
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.events import place_to_route
 from hermes_router.hermes.compat.seams import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from hermes_router.errors import RouterError
+from hermes_router.base.errors import RouterError
 from hermes_router.observe.status import messages
 from hermes_router.observe.status.unix_path import short
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from hermes_router.errors import ProtocolError
+from hermes_router.base.errors import ProtocolError
 from hermes_router.protocol import messages as msg
 from hermes_router.turns.worker.event_track import EventTrack, TakenEvents
 from hermes_router.workers.process import WorkerProcess

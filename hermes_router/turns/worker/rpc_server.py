@@ -18,7 +18,7 @@ from typing import Any
 
 import anyio.abc
 
-from hermes_router.errors import RelayRefused
+from hermes_router.base.errors import RelayRefused
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import MAX_FRAME_BYTES, EndOfFrames, FrameError
 from hermes_router.workers.flow_control import Room

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from hermes_router.base.errors import WorkerOverLimit, WorkerTimeout
 from hermes_router.config.settings import Settings
-from hermes_router.errors import WorkerOverLimit, WorkerTimeout
 from hermes_router.protocol.limits import limit_of
 from hermes_router.turns.worker.worker_state import WorkerState
 

@@ -9,15 +9,15 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from hermes_router.base.errors import ProtocolError, WorkerDied, WorkerStartError, WrongVersion
+from hermes_router.base.tasks import in_thread
 from hermes_router.config.settings import Settings
-from hermes_router.errors import ProtocolError, WorkerDied, WorkerStartError, WrongVersion
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.delivered import name_of
 from hermes_router.relay import attempts
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask, OpenPrompts, Send
 from hermes_router.state.delivered import SentTexts
-from hermes_router.tasks import in_thread
 from hermes_router.turns.notifier import Notifier
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.story import Story

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hermes_router.errors import ProtocolError
+from hermes_router.base.errors import ProtocolError
 from hermes_router.protocol import messages as msg
 
 

@@ -19,13 +19,13 @@ from pathlib import Path
 import anyio
 
 import hermes_router
-from hermes_router.errors import HermesUpdated
+from hermes_router.base.errors import HermesUpdated
+from hermes_router.base.tasks import in_thread
 from hermes_router.profiles.commands import RESTART
 from hermes_router.protocol.system import sources
 from hermes_router.protocol.system.pids import is_running, start_time
 from hermes_router.protocol.system.sources import Look
 from hermes_router.protocol.system.start import START_CODE, START_FILE, installed
-from hermes_router.tasks import in_thread
 from hermes_router.workers.code import own_code
 from hermes_router.workers.code.own_code import FindLauncher, in_use
 

@@ -22,8 +22,8 @@ from typing import IO
 import anyio
 import anyio.to_thread
 
-from hermes_router import scratch
-from hermes_router.errors import WorkerStartError
+from hermes_router.base import scratch
+from hermes_router.base.errors import WorkerStartError
 from hermes_router.profiles.model import hermes_root
 from hermes_router.protocol import template as msg
 from hermes_router.protocol.printed import NO_TURN

@@ -23,8 +23,8 @@ from typing import Literal
 
 from dotenv import dotenv_values
 
+from hermes_router.base.errors import ProfileError
 from hermes_router.config.settings import Sandbox
-from hermes_router.errors import ProfileError
 from hermes_router.profiles.config import read_profile_config
 from hermes_router.profiles.model import Profile, hermes_root
 from hermes_router.protocol.system import sources

@@ -15,8 +15,8 @@ from typing import Self
 
 import anyio
 
+from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.protocol.printed import printed_lines, whole_lines
-from hermes_router.tasks import BackgroundTasks
 
 #: At most so many bytes are passed on at once, and at least so many seconds lie between two times.
 _READ_BYTES, _PAUSE = 8 * 1024, 0.01

@@ -122,7 +122,7 @@ def test_workers_are_of_the_router_that_the_gateway_runs(stage: Stage, site: Pat
     for name in OURS:
         shutil.rmtree(site / name)
         shutil.copytree(package(name), site / name)
-    with (site / "hermes_router" / "errors.py").open("a") as file:
+    with (site / "hermes_router" / "base" / "errors.py").open("a") as file:
         file.write("# the next release\n")
     assert "an older router" in command(stage, "routes")
     assert "hermes-router was updated" in command(stage, "status")

@@ -15,8 +15,8 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from hermes_router.base.errors import RelayRefused
 from hermes_router.config.settings import Settings
-from hermes_router.errors import RelayRefused
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool

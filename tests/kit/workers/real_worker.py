@@ -18,7 +18,7 @@ from typing import Any, Self
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from hermes_router.errors import TemplateUnfit
+from hermes_router.base.errors import TemplateUnfit
 from hermes_router.hermes.compat.events import inbound_of, source_fields
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg

@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
+from hermes_router.base.tasks import in_thread
 from hermes_router.state import kept_event
 from hermes_router.state.append_log import AppendLog
 from hermes_router.state.ledger import Entry, Identity, Ledger
-from hermes_router.tasks import in_thread
 from tests.tools.bench.alone import Alone
 from tests.tools.bench.summary import median
 

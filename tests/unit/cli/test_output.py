@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
+from hermes_router.base.errors import Problem, RouterError
 from hermes_router.cli.inspect.findings import Finding, say_finding
 from hermes_router.cli.parser import COMMANDS
 from hermes_router.cli.terminal import output
-from hermes_router.errors import Problem, RouterError
 
 
 def test_a_name_with_a_newline_makes_no_row(capsys: pytest.CaptureFixture[str]) -> None:

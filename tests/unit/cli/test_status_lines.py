@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from hermes_router.base.errors import ConfigError, Problem
 from hermes_router.cli.commands import status
-from hermes_router.errors import ConfigError, Problem
 from hermes_router.observe.status.messages import Configuration, Profile, Status
 from hermes_router.turns.story import TurnReport
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.config import units
 from hermes_router.config.model import load
-from hermes_router.errors import ConfigError
 
 
 def problems(tmp_path: Path, text: str | bytes) -> list[str]:

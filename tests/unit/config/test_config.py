@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from hermes_router.base.errors import ConfigError, Problem
 from hermes_router.config.model import RouterConfig, load
 from hermes_router.config.settings import Settings, describe_settings, is_platform_credential
-from hermes_router.errors import ConfigError, Problem
 from hermes_router.routing.table import Place
 
 CONFIGS = Path(__file__).parents[3] / "configs"

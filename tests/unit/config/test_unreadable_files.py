@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.cli.inspect import loading
 from hermes_router.config.model import load, vanished
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import ConfigError
 from hermes_router.state import running
 from hermes_router.state.running import Running
 from tests.kit.roots import ordinary_user
@@ -105,7 +105,7 @@ def test_a_gateway_that_starts_and_a_command_without_a_gateway_agree(
 _AS_ORDINARY_USER = """\
 import json, sys
 from hermes_router.config.model import load, vanished
-from hermes_router.errors import ConfigError
+from hermes_router.base.errors import ConfigError
 try:
     messages = ["read: %d routes" % len(load(sys.argv[1]).table)]
 except ConfigError as error:

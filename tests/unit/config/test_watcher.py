@@ -17,10 +17,10 @@ import anyio
 import anyio.from_thread
 import pytest
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.config import watcher as reload
 from hermes_router.config.model import RouterConfig, load
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.errors import ConfigError
 from hermes_router.routing.table import Place
 
 pytestmark = pytest.mark.anyio

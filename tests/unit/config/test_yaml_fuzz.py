@@ -10,9 +10,9 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.config.model import RouterConfig, load
 from hermes_router.config.yaml import MAX_DEPTH, parse
-from hermes_router.errors import ConfigError
 
 WORDS = [
     "gateway", "profile_routes", "hermes_router", "telegram", "platform", "profile", "chat_id",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.errors import ProfileError
+from hermes_router.base.errors import ProfileError
 from hermes_router.profiles import model
 
 

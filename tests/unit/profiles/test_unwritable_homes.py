@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hermes_router.base.errors import ProfileError
 from hermes_router.config.settings import Settings
-from hermes_router.errors import ProfileError
 from hermes_router.profiles import model
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.notices import notice

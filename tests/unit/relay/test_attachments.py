@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from hermes_router.errors import WorkerOverLimit
+from hermes_router.base.errors import WorkerOverLimit
 from hermes_router.protocol.messages import Chunk, FileRef
 from hermes_router.relay.attachments import Spool
 

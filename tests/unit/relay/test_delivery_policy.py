@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from hermes_router.base.errors import RelayRefused
 from hermes_router.config.model import RouterConfig
 from hermes_router.config.reader import Unmatched
 from hermes_router.config.settings import Settings
-from hermes_router.errors import RelayRefused
 from hermes_router.relay.delivery_policy import (
     Sender,
     conversations,

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from hermes_router.errors import ProtocolError, RelayRefused
+from hermes_router.base.errors import ProtocolError, RelayRefused
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import ADAPTER_METHODS
 from hermes_router.relay import prompts

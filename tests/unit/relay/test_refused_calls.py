@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_router.errors import RelayRefused
+from hermes_router.base.errors import RelayRefused
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.relay import Relay, RelayTarget, refused_calls
 

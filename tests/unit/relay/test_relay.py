@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hermes_router.errors import RelayRefused
+from hermes_router.base.errors import RelayRefused
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.relay import Relay, RelayTarget, not_connected
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.config.model import RouterConfig
 from hermes_router.config.reader import Unmatched
-from hermes_router.errors import ConfigError
 from hermes_router.routing.explain import explain
 from hermes_router.routing.table import Place, Route, RouteTable, parse_topic
 

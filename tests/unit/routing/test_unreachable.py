@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hermes_router.errors import Problem
+from hermes_router.base.errors import Problem
 from hermes_router.routing import unreachable
 from hermes_router.routing.table import Route
 

@@ -25,8 +25,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from hermes_router.base.errors import ProtocolError, WorkerOverLimit
 from hermes_router.config.settings import Limits, Settings, Timeouts
-from hermes_router.errors import ProtocolError, WorkerOverLimit
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol import size_guard, template

@@ -11,7 +11,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from hermes_router.errors import ProtocolError
+from hermes_router.base.errors import ProtocolError
 from hermes_router.protocol import messages as msg
 from hermes_router.turns.worker.rpc_server import CALLS_AT_ONCE, RpcServer
 from hermes_router.workers.process import WorkerProcess

@@ -14,8 +14,8 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from hermes_router.base.errors import NotWanted, WorkerError
 from hermes_router.config.settings import Warm
-from hermes_router.errors import NotWanted, WorkerError
 from hermes_router.profiles.model import Profile
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask

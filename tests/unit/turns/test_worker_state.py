@@ -9,8 +9,8 @@ import anyio
 import msgspec
 import pytest
 
+from hermes_router.base.errors import ProtocolError, WorkerDied, WorkerTimeout
 from hermes_router.config.settings import Settings, Timeouts
-from hermes_router.errors import ProtocolError, WorkerDied, WorkerTimeout
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool

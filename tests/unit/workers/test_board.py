@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.errors import ProfileError
+from hermes_router.base.errors import ProfileError
 from hermes_router.workers.launchers import board
 from hermes_router.workers.launchers.view import View
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hermes_router.base.errors import ConfigError, ProfileError
 from hermes_router.config import model
 from hermes_router.config.settings import LAUNCHERS, Bind, Sandbox
-from hermes_router.errors import ConfigError, ProfileError
 from hermes_router.profiles.model import Profile
 from hermes_router.workers import launchers
 from hermes_router.workers.launchers import bwrap

@@ -19,14 +19,14 @@ import anyio.abc
 import pytest
 from msgspec.structs import replace
 
-from hermes_router.config.settings import Settings, Warm
-from hermes_router.errors import (
+from hermes_router.base.errors import (
     HermesUpdated,
     NotWanted,
     ShortOfMemory,
     TemplateUnfit,
     WorkerStartError,
 )
+from hermes_router.config.settings import Settings, Warm
 from hermes_router.profiles.model import Profile
 from hermes_router.workers import pool
 from hermes_router.workers.code import running_code

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.errors import HermesUpdated
+from hermes_router.base.errors import HermesUpdated
 from hermes_router.protocol.system import sources, start
 from hermes_router.protocol.system.pids import start_time
 from hermes_router.protocol.system.start import WORKER_VARIABLE

@@ -16,11 +16,11 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from hermes_router.base.errors import WorkerStartError
+from hermes_router.base.tasks import in_thread
 from hermes_router.config.settings import Settings
-from hermes_router.errors import WorkerStartError
 from hermes_router.observe.log_lines import entries
 from hermes_router.profiles.model import Profile
-from hermes_router.tasks import in_thread
 from hermes_router.workers import launchers, pool
 from hermes_router.workers.launchers import bubblewrap, local
 from hermes_router.workers.pool import WorkerPool

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hermes_router.base.errors import ProfileError
 from hermes_router.cli.inspect.findings import Finding
 from hermes_router.cli.inspect.loading import Loaded
-from hermes_router.errors import ProfileError
 from hermes_router.profiles.config import platform_settings
 from hermes_router.profiles.model import Profile
 

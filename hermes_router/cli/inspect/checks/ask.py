@@ -13,13 +13,13 @@ from typing import Any
 
 import msgspec
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.cli.inspect import layouts, loading
 from hermes_router.cli.inspect.checks import replaced
 from hermes_router.cli.inspect.findings import Finding, of_problem
 from hermes_router.cli.inspect.homes import hermes_installed, wrong_interpreter
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.config.yaml import load
-from hermes_router.errors import ConfigError
 from hermes_router.hermes.compat.launching import find_launcher
 from hermes_router.protocol.replacements import Replacement
 from hermes_router.protocol.system.start import installed

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.cli.inspect.findings import Finding
 from hermes_router.cli.inspect.homes import environment_of
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.config.yaml import load, plain_value
-from hermes_router.errors import ConfigError
 from hermes_router.profiles.env_file import dotenv_names
 
 #: For each platform, the variable with the bot's token.

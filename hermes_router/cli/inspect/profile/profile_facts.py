@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
+from hermes_router.base.errors import ConfigError, ProfileError, closest
 from hermes_router.cli.inspect.findings import Finding, Severity
 from hermes_router.cli.inspect.homes import running_gateway
 from hermes_router.cli.inspect.profile import model_keys, obstacles
 from hermes_router.cli.inspect.profile.obstacles import Obstacle
 from hermes_router.config.settings import Settings, is_platform_credential
 from hermes_router.config.yaml import load, plain_value
-from hermes_router.errors import ConfigError, ProfileError, closest
 from hermes_router.profiles import model as profiles
 from hermes_router.profiles.env_file import dotenv_names
 from hermes_router.profiles.model import Profile

@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from hermes_router import tasks
+from hermes_router.base import tasks
 from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.hermes.features.adapters.menus import ChatMenus
 from hermes_router.hermes.features.jobs import Jobs

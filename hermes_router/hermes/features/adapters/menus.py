@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from hermes_router import tasks
+from hermes_router.base import tasks
 from hermes_router.config.model import Decision, RouterConfig
 from hermes_router.hermes.compat.adapters.menu_lists import (
     forget_forum,

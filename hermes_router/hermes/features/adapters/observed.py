@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hermes_router.bounded import BoundedMap
+from hermes_router.base.bounded import BoundedMap
 from hermes_router.hermes.compat.events import in_words
 from hermes_router.hermes.compat.replacing.adapter_patches import OBSERVED_MEDIA, replace
 from hermes_router.hermes.compat.seams import message_sources

@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from hermes_router.bounded import BoundedMap
+from hermes_router.base.bounded import BoundedMap
+from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.hermes.compat import clicks
 from hermes_router.hermes.compat.replacing.adapter_patches import CLICK, replace
 from hermes_router.relay.prompts import Prompt, PromptRegistry, is_token
-from hermes_router.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from hermes_router.bounded import BoundedMap
+from hermes_router.base.bounded import BoundedMap
 from hermes_router.hermes.compat.replacing.adapter_patches import STICKER, replace
 from hermes_router.hermes.compat.seams import message_sources
 from hermes_router.protocol import messages as msg

@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from hermes_router.tasks import BackgroundTasks
+from hermes_router.base.tasks import BackgroundTasks
 
 
 async def _fails() -> None:

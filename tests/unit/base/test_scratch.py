@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hermes_router import scratch
+from hermes_router.base import scratch
 
 _MAKES = """
 import sys
-from hermes_router import scratch
+from hermes_router.base import scratch
 folder = scratch.make(sys.argv[1], "worker-")
 (folder / "secret").write_text("secret")
 print(folder, flush=True)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hermes_router.bounded import BoundedMap
+from hermes_router.base.bounded import BoundedMap
 
 
 def test_the_oldest_is_forgotten_and_what_is_set_again_is_new() -> None:
