@@ -58,7 +58,7 @@ leaks: setup ## what leaks between profiles, side by side; ARGS="--only E1,F7", 
 FAULTS := build/faults.md
 faults: setup ## what a chat sees when something ends in the middle of a turn; ARGS="-k worker"
 	@mkdir -p build && printf '| moment | what ends | promised | what the chat saw | seconds | others | left over |\n|---|---|---|---|---|---|---|\n' > $(FAULTS)
-	@HERMES_ROUTER_FAULTS=$(abspath $(FAULTS)) $(PY) -m pytest -q -n 0 tests/gateway/failures/test_faults*.py $(ARGS); \
+	@HERMES_ROUTER_FAULTS=$(abspath $(FAULTS)) $(PY) -m pytest -q -n 0 tests/gateway/failures/faults/test_faults*.py $(ARGS); \
 	    status=$$?; cat $(FAULTS); exit $$status
 
 MINUTES := 10

@@ -1,4 +1,4 @@
-"""A ledger that cannot be written, and files that say nothing. Disks: ``test_faults_disk.py``."""
+"""A ledger that cannot be written, and files that say nothing. Disks: ``faults/``."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _BACKGROUND = "tests/gateway/turns/test_background.py::"
-_BAD = "tests/gateway/failures/test_bad_worker.py::"
+_BAD = "tests/gateway/failures/bad_workers/test_bad_worker.py::"
 _CLOSED = "tests/gateway/routing/test_closed.py::"
 _CONTINUITY = "tests/gateway/turns/test_continuity.py::"
 _CRON = "tests/gateway/delivery/test_cron.py::"
@@ -26,7 +26,7 @@ _SANDBOX = "tests/gateway/isolation/test_sandbox.py::"
 _SEND = "tests/gateway/delivery/test_send.py::"
 _STATE = "tests/gateway/turns/test_state.py::"
 _STREAMING = "tests/gateway/turns/test_streaming.py::"
-_TROUBLE = "tests/gateway/failures/test_trouble.py::"
+_TROUBLE = "tests/gateway/failures/bad_workers/test_trouble.py::"
 _WARM = "tests/gateway/workers/test_warm.py::"
 
 SMOKE = "a routed message, answered by its profile"

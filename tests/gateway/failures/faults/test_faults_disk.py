@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.conftest import Stage, build_stage
-from tests.gateway.failures import ends_around as ends
-from tests.gateway.failures.moments import PLACES, model_asked, to_come
-from tests.gateway.failures.table import ANSWER, LINE, TABLE, Row, check
+from tests.gateway.failures.faults import ends_around as ends
+from tests.gateway.failures.faults.moments import PLACES, model_asked, to_come
+from tests.gateway.failures.faults.table import ANSWER, LINE, TABLE, Row, check
 from tests.kit import FORUM, USER, FakeModel, FakeTelegram
 from tests.kit.outside.mounts import mounted
 from tests.kit.roots import ordinary_user

@@ -16,8 +16,8 @@ from tests.gateway.conftest import (
     start_cold,
     stream_by_edits,
 )
-from tests.gateway.failures import ends, ends_around
-from tests.gateway.failures.moments import (
+from tests.gateway.failures.faults import ends, ends_around
+from tests.gateway.failures.faults.moments import (
     BOXED_PLACES,
     PLACES,
     accepted,
@@ -30,7 +30,7 @@ from tests.gateway.failures.moments import (
     tool_runs,
     waits_behind,
 )
-from tests.gateway.failures.table import (
+from tests.gateway.failures.faults.table import (
     ANSWER,
     KEEPS_SECRET,
     LINE,

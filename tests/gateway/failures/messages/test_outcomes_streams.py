@@ -1,4 +1,4 @@
-"""A message behind a streamed answer whose worker dies. The rest of streams: ``test_faults.py``."""
+"""A message behind a streamed answer whose worker dies. Other streams: ``test_faults.py``."""
 
 from __future__ import annotations
 

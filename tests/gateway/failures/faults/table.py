@@ -20,9 +20,17 @@ import pytest
 
 from hermes_router.workers import launchers
 from tests.gateway.conftest import ANSWER_SECONDS, Stage, open_messages
-from tests.gateway.failures import ends_around
-from tests.gateway.failures.ends import ENDS_THE_GATEWAY, End
-from tests.gateway.failures.moments import GOING, TOOL, Case, Moment, bring_near, mend, messages_for
+from tests.gateway.failures.faults import ends_around
+from tests.gateway.failures.faults.ends import ENDS_THE_GATEWAY, End
+from tests.gateway.failures.faults.moments import (
+    GOING,
+    TOOL,
+    Case,
+    Moment,
+    bring_near,
+    mend,
+    messages_for,
+)
 from tests.gateway.failures.outcomes import NOTE, QUIET, RECOVERED
 from tests.kit import FORUM, USER
 from tests.kit.model.script import spoken

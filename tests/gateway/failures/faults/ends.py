@@ -13,7 +13,7 @@ import psutil
 
 from hermes_router.workers.worker_log import parse_turns
 from tests.gateway.conftest import ANSWER_SECONDS
-from tests.gateway.failures.moments import Case, release, tell_tool, to_come
+from tests.gateway.failures.faults.moments import Case, release, tell_tool, to_come
 from tests.kit import FORUM
 from tests.kit.waiting import wait_until
 

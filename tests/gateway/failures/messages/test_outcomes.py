@@ -1,6 +1,7 @@
 """Each accepted message has one outcome: its answer, or one line that says what became of it.
 
-Each test looks at all that the chat was sent. What a gateway's end costs is in ``test_faults.py``.
+Each test looks at all that the chat was sent. What a gateway's end costs is in
+``faults/test_faults.py``.
 """
 
 from __future__ import annotations

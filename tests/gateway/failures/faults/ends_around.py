@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.gateway.conftest import ANSWER_SECONDS
-from tests.gateway.failures.moments import Case, release, to_come
+from tests.gateway.failures.faults.moments import Case, release, to_come
 from tests.kit import FORUM, Call, Reply
 from tests.kit.telegram.types import BROKEN
 from tests.kit.waiting import wait_until
