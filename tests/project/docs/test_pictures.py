@@ -15,7 +15,7 @@ from tests.tools.pictures.__main__ import SCREENS
 from tests.tools.pictures.drawing import THEMES, draw
 from tests.tools.pictures.terminal import Line, record
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PICTURES = REPOSITORY / "docs" / "pictures"
 _SVG = "{http://www.w3.org/2000/svg}"
 SAYS = """\

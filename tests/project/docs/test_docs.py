@@ -198,7 +198,7 @@ def shown_by(*tests: str) -> Callable[[], None]:
 
 COMMANDS: dict[str, Callable[[], None]] = {
     "make demo": shown_by(
-        "Makefile::-m tests.tools.demo", "tests/project/test_demo.py::tests.tools.demo"
+        "Makefile::-m tests.tools.demo", "tests/project/tools/test_demo.py::tests.tools.demo"
     ),
     "make test": shown_by(".ci/run::make test"),
     "hermes plugins install file:///path/to/hermes-router --enable --yes-deps": shown_by(

@@ -11,7 +11,7 @@ from hermes_router.protocol.system.versions import NEWEST_TESTED
 from tests.tools.leaks.row import SIDES, Row, expected
 from tests.tools.leaks.rows import ROWS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "security.md").read_text("utf-8")
 LEAKS = (ROOT / "docs" / "leaks.md").read_text("utf-8")
 KEYS = {row.key for row in ROWS}

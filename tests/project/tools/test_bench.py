@@ -19,7 +19,7 @@ from tests.tools.bench.processes import cpu_seconds, memory, tree
 from tests.tools.bench.rounds import Measured, Plan, Results, expected
 from tests.tools.bench.summary import Compared, compare, median, p95, percentile, steps
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.mark.timeout(600)

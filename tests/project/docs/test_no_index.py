@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 #: Finds an installation by name. A path to a clone is fine, and so is the removal of our package.
 _BY_NAME = re.compile(

@@ -15,7 +15,7 @@ import pytest
 
 from tests.kit.roots import ordinary_user
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OBSTACLE = ordinary_user.obstacle()
 _SECONDS = 200.0
 

@@ -19,7 +19,7 @@ from tests.tools.demo.play import Exchange, Observation, lines
 from tests.tools.demo.stage import KEYS, MODELS, PLACES, WHERE, WHO, Place
 from tests.tools.demo.verdict import World, judge
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 WORLD = World(Path("/demo"), "token", gateway_pid=100)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hermes_router.cli.parser import COMMANDS, build_parser
 from hermes_router.hermes.features import router_command
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _IN_TEXT = re.compile(r"(?<!`)`hermes[- ]router\s([^`]+)`(?!`)")
 _BLOCK = re.compile(r"^```[^\n]*\n(?:.*?\n)??```$|^ {4}[^\n]+$", re.MULTILINE | re.DOTALL)

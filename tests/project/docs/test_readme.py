@@ -9,7 +9,7 @@ import pytest
 
 from hermes_router.protocol.system.versions import NEWEST_TESTED
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "README.md").read_text("utf-8")
 MEASURED = (ROOT / "docs" / "leaks.md").read_text("utf-8")
 

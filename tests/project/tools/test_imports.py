@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.tools.imports import graph, hermes
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_layers_hold_and_nothing_imports_in_a_circle() -> None:
