@@ -205,7 +205,7 @@ COMMANDS: dict[str, Callable[[], None]] = {
         "tests/contract/seams/test_plugin_folder.py::test_the_scan_before_an_installation_lets_us_in"
     ),
     "hermes router init": shown_by(
-        "tests/cli/test_managed_layout.py::test_init_makes_a_profile_and_its_route"
+        "tests/cli/homes/test_managed_layout.py::test_init_makes_a_profile_and_its_route"
     ),
     "hermes gateway restart": shown_by("tests/gateway/operate/test_init.py::gateway.restart()"),
 }
