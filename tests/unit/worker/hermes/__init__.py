@@ -1,0 +1,1 @@
+"""Tests of ``hermes_router_worker.hermes``: what can be tested of it without a Hermes that runs."""

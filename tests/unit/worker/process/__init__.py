@@ -1,0 +1,1 @@
+"""Tests of ``hermes_router_worker.process``, with real processes and pipes."""

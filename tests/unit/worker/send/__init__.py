@@ -1,0 +1,1 @@
+"""Tests of ``hermes_router_worker.send``, with real sockets and pipes."""
