@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.tools.leaks import (
+from tests.tools.leaks.families import (
     account,
     control,
     environment,

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from tests.kit import Home
-from tests.tools.leaks.environment import OVERRIDDEN
+from tests.tools.leaks.families.environment import OVERRIDDEN
 from tests.tools.leaks.row import Row
 from tests.tools.leaks.side import Side
 from tests.tools.leaks.world import ALICE, BOB, DEFAULT, World, plant_file

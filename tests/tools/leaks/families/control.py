@@ -6,7 +6,7 @@ import threading
 from functools import partial
 
 from tests.kit import DEFAULT_KEY, USER
-from tests.tools.leaks.policy import STRANGER
+from tests.tools.leaks.families.policy import STRANGER
 from tests.tools.leaks.row import IN_PROCESS, LOCAL, SANDBOX, Row
 from tests.tools.leaks.side import Side
 from tests.tools.leaks.world import (
