@@ -1,0 +1,1 @@
+"""Tests of ``hermes_router.cli.commands``: what a command says of facts that a test makes up."""
