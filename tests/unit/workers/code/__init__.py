@@ -1,0 +1,1 @@
+"""Tests of ``hermes_router.workers.code``: what workers run when something is updated."""

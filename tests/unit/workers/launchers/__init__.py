@@ -1,0 +1,1 @@
+"""Tests of ``hermes_router.workers.launchers`` without Hermes: sandboxes, scopes, the board."""
