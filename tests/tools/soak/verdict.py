@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
-from tests.kit import FakeTelegram, Message
+from tests.kit import Call, FakeTelegram, Message
 from tests.tools.soak.said import LINE, Conversation, Said
 
 
@@ -28,7 +29,8 @@ def judge(telegram: FakeTelegram, talks: list[Conversation]) -> Outcomes:
         wrong = len(outcomes.wrong)
         _judge(talk, shown, outcomes)
         if len(outcomes.wrong) > wrong:
-            outcomes.seen.append(_seen(talk, shown))
+            calls = [call for call in telegram.calls() if call.place[0] == talk.chat]
+            outcomes.seen.append(_seen(talk, shown, calls))
     return outcomes
 
 
@@ -76,8 +78,17 @@ def _strangers(talk: Conversation, texts: list[str]) -> list[str]:
     ]
 
 
-def _seen(talk: Conversation, shown: list[Message]) -> str:
-    """Return all that was said in a conversation, for a person who looks for the cause."""
+def _seen(talk: Conversation, shown: list[Message], calls: list[Call]) -> str:
+    """Return all that was said in a conversation, for a person who looks for the cause.
+
+    Times of calls are seconds since 1970, as in the gateway's ledger and the logs.
+    """
     asked = [f"  > {said.mark} ({said.kind}), {said.clock:.1f}" for said in talk.said]
     got = [f"  < [{message.id}] {message.text!r}" for message in shown]
-    return "\n".join([f"c{talk.number} of {talk.profile}, chat {talk.chat}:", *asked, *got])
+    clock = time.time() - time.monotonic()
+    made = [
+        f"  = {clock + call.at:.2f} {call.done_at - call.at:5.2f} s {call.line()}"
+        for call in calls
+        if call.method in ("sendMessage", "editMessageText", "deleteMessage")
+    ]
+    return "\n".join([f"c{talk.number} of {talk.profile}, chat {talk.chat}:", *asked, *got, *made])
