@@ -31,6 +31,7 @@ from hermes_router.relay import fresh_finals
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.capabilities import names_files, relayed_methods, required, takes
 from hermes_router.relay.prompts import Ask
+from hermes_router.relay.shown_text import ShownText
 from hermes_router.workers.worker_log import one_line
 
 #: Maximum number of remembered message ids of a conversation, for edits, deletions and replies.
@@ -75,6 +76,7 @@ class RelayTarget:
             worker's typing calls are then ignored.
         session: the session's key.
         replaced: for previews that were replaced by a new message, the id of the new one.
+        shown: what the newest message shows.
         typing_paused: True after the worker has paused the typing sign.
     """
 
@@ -87,6 +89,7 @@ class RelayTarget:
     attended: Callable[[], bool] = lambda: False
     session: str = ""
     replaced: fresh_finals.Replaced = field(default_factory=fresh_finals.none_replaced)
+    shown: ShownText = field(default_factory=ShownText)
     typing_paused: bool = False
 
     def name(self, *parts: object) -> str:
@@ -146,12 +149,19 @@ class Relay:
                     )
                 value = ask(self._adapter, method, kwargs)
             elif name == "edit_message":
-                value = fresh_finals.edit(self._adapter, kwargs, self._target.replaced)
+                value = self._target.shown.edited(kwargs, lambda: self._edit(kwargs))
             else:
                 value = function(**kwargs)
             if inspect.isawaitable(value):
                 value = await value
+        if name == "send":
+            self._target.shown.sent(kwargs, value)
+        elif name == "delete_message":
+            self._target.shown.deleted(kwargs["message_id"])
         return self._result(method, value)
+
+    async def _edit(self, call: Mapping[str, Any]) -> Any:
+        return await fresh_finals.edit(self._adapter, call, self._target.replaced)
 
     def resume_typing(self) -> None:
         """Let the adapter show "typing" again if the worker, now gone, has paused it."""

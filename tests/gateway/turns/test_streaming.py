@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
 
 from tests.gateway.conftest import CAREER, STREAMED, Stage, build_stage, start_cold, stream_by_edits
-from tests.kit import FORUM, FakeModel, FakeTelegram, Reply
+from tests.kit import FORUM, Call, FakeModel, FakeTelegram, Reply
+from tests.kit.telegram.types import CURSOR
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +48,21 @@ def test_a_text_that_hermes_has_given_up_does_not_come_after_the_answer(stage: S
     stage.ask("[[sleep 3]] and then", CAREER)
     calls = stage.telegram.calls("sendMessage", after=seq)
     assert [call.text for call in calls if "word word" in call.text and not call.error] == [answer]
+
+
+def test_an_answer_that_is_shown_whole_is_not_sent_again(stage: Stage) -> None:
+    """Hermes edits an answer again when it is shown already, and sends it where that fails."""
+    answer = "word " * 20 + "SHOWN WHOLE"
+    whole = itertools.count()
+
+    def is_again(call: Call) -> bool:
+        return "SHOWN WHOLE" in call.text and not call.text.endswith(CURSOR) and next(whole) > 0
+
+    stage.model.script(Reply(answer, chunk_delay=0.05), contains="show it whole")
+    stage.telegram.fail_next("editMessageText", 500, times=20, match=is_again)
+    seq = stage.telegram.seq
+    stage.telegram.say("show it whole", chat_id=FORUM, thread_id=CAREER)
+    stage.telegram.wait_reply(FORUM, CAREER, contains="SHOWN WHOLE", after=seq, timeout=150)
+    stage.ask("[[sleep 3]] and then", CAREER)
+    shown = [m.text for m in stage.telegram.transcript(FORUM, CAREER) if "SHOWN WHOLE" in m.text]
+    assert shown == [answer]
