@@ -1,4 +1,4 @@
-"""Keep background tasks until they end, cancel a task, and run what blocks in a thread."""
+"""Keep background tasks until they end, cancel tasks and blocks, and run threads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar, TypeVarTuple
 
+import anyio
 import anyio.to_thread
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,28 @@ async def cancel(task: asyncio.Task[Any] | None) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+class Cancellable:
+    """Cancels a block, also one that begins only later. It may be made outside of an event loop."""
+
+    def __init__(self) -> None:
+        self._cancelled = False
+        self._scope: anyio.CancelScope | None = None
+
+    @contextlib.contextmanager
+    def block(self) -> Iterator[None]:
+        """Run a block that ends early, without an error, once :meth:`cancel` is called."""
+        with anyio.CancelScope() as self._scope:
+            if self._cancelled:
+                self._scope.cancel()
+            yield
+
+    def cancel(self) -> None:
+        """Cancel the block that runs now, and each block that begins later, at its next wait."""
+        self._cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
 
 
 async def in_thread(function: Callable[[*_Arguments], _Value], *arguments: *_Arguments) -> _Value:

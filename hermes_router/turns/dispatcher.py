@@ -137,7 +137,8 @@ class Dispatcher:
         Raises:
             TooBusy: the profile's queue is full. No worker got the message.
             ShortOfMemory: the machine has too little memory for a turn. No worker got the message.
-            StoppedWaiting: a person sent /stop while the message waited. No worker got it.
+            StoppedWaiting: a person sent /stop while the message waited, also for the start of its
+                worker. No worker got it.
             WorkerStartError: no turn could be begun, because this process may open no more files.
             WorkerError: five workers, one after the other, left without accepting the message.
         """
@@ -150,9 +151,11 @@ class Dispatcher:
             if turn.told_of(inbound):
                 inbound.track.finish(Outcome.ENDED)
                 return turn
-            if self._closing:
+            if self._closing or turn.left_to_next:
                 inbound.track.finish(Outcome.CLOSED)
                 return turn
+            if inbound.received < turn.stopped:
+                raise StoppedWaiting("it was stopped before it began")
             self._vacate(conversation, turn)
         raise WorkerError(
             f"{_ATTEMPTS} workers ended without accepting the message",

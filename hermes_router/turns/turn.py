@@ -28,7 +28,7 @@ from hermes_router.base.errors import (
     WrongVersion,
     one_error,
 )
-from hermes_router.base.tasks import in_thread
+from hermes_router.base.tasks import Cancellable, in_thread
 from hermes_router.config.settings import Settings
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
@@ -63,6 +63,7 @@ class Turn:
 
     ``ended`` is set when the process and its whole process tree are gone. ``failure`` is the error
     of the turn, or None. ``stopping`` is True once the gateway has told the worker to end.
+    ``stopped`` is when a /stop arrived that ended the process tree, in monotonic seconds, or 0.
     """
 
     def __init__(
@@ -103,6 +104,8 @@ class Turn:
         self._receiver, self._telling = self._session.receiver, self._session.telling
         self._told = False
         self._patience = Patience()
+        self._life = Cancellable()
+        self.stopped = 0.0
         self.stopping = self._resumes = False
         self._last = WorkerState.STARTING
         self._reason = "its process was ended"
@@ -140,6 +143,11 @@ class Turn:
     def waits_for_person(self) -> bool:
         """True while the turn waits for a person to answer an approval or a question."""
         return self._session.prompts.waits
+
+    @property
+    def left_to_next(self) -> bool:
+        """True if the gateway stops, so that the next one serves what this turn has not begun."""
+        return self._resumes
 
     def told_of(self, inbound: EventSender) -> bool:
         """Return True if the notice about the turn's failure was the answer to this message.
@@ -203,7 +211,7 @@ class Turn:
                     await self.answered.wait()
                 return Halt.OBEYED
             logger.warning("turn %s: it did not stop; the router ends its process tree", self.id)
-            self._reason = "it was stopped"
+            self._reason, self.stopped = "it was stopped", command.received
             await self.kill()
             return Halt.CUT_OFF if offer.handled.is_set() else Halt.ENDED
 
@@ -231,7 +239,9 @@ class Turn:
         """
         self.stopping = True
         self._patience.give_up()
-        if self._worker is not None:
+        if self._worker is None:
+            self._life.cancel()  # what starts its process now might go on with that for long
+        else:
             self._worker.terminate()
         await self.ended.wait()
 
@@ -250,7 +260,8 @@ class Turn:
         spool = Spool(limit=self._settings.limits.file_bytes, addresses=self._settings.online)
         try:
             await self._log.open(self._order)
-            await self._live(spool)
+            with self._life.block():
+                await self._live(spool)
         except NotWanted:
             logger.info("turn %s: it was stopped before it had a worker", self.id)
         except RouterError as error:
@@ -281,6 +292,8 @@ class Turn:
             self._log.line("begin", self._who())
         patience = 0.0
         try:
+            if self._patience.given_up:  # the one that it is started for would be served
+                raise NotWanted("it was stopped while its worker was started")
             with one_error():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._session.keep_watch)

@@ -15,7 +15,8 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from hermes_router.base.errors import (
     StartRefused,
     TemplateUnfit,
 )
-from hermes_router.base.tasks import BackgroundTasks
+from hermes_router.base.tasks import BackgroundTasks, Cancellable
 from hermes_router.config.settings import Settings, Warm
 from hermes_router.profiles.fingerprint import Stamp, obstacle_stamp_of, stamp_of
 from hermes_router.profiles.model import Profile
@@ -115,22 +116,15 @@ class Patience:
 
     def __init__(self) -> None:
         self.given_up = False
-        self._lost = False
-        self._scope: anyio.CancelScope | None = None
+        self._waiting = Cancellable()
 
-    @contextlib.contextmanager
-    def wait(self) -> Iterator[None]:
+    def wait(self) -> AbstractContextManager[None]:
         """End what the block waits for when :meth:`lose` is called, or if it was called before."""
-        with anyio.CancelScope() as self._scope:
-            if self._lost:
-                self._scope.cancel()
-            yield
+        return self._waiting.block()
 
     def lose(self) -> None:
         """Wait no longer for a processor or for what is being prepared: start a worker at once."""
-        self._lost = True
-        if self._scope is not None:
-            self._scope.cancel()
+        self._waiting.cancel()
 
     def give_up(self) -> None:
         """Wait no longer, and start no worker."""

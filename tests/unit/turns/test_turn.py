@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import tracemalloc
@@ -20,9 +22,12 @@ from hermes_router.profiles.model import Profile
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
+from hermes_router.turns.gate import StoppedWaiting
 from hermes_router.turns.turn import Halt, Turn
 from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_track import Outcome
 from hermes_router.workers import turn_log
+from hermes_router.workers.launchers import Child, LaunchSpec, local
 from hermes_router.workers.pool import Patience
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 from hermes_router.workers.worker_log import read_turns
@@ -420,15 +425,76 @@ async def test_a_turn_that_waits_for_a_template_can_be_ended(
     }
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(dispatcher.serve, scene, EventSender({"text": "hi"}, {}), QUICK)
-            while not dispatcher.turns:  # noqa: ASYNC110
-                await anyio.sleep(0.01)
-            (turn,) = dispatcher.turns
+            tasks.start_soon(serve_unless_stopped, dispatcher, scene)
+            turn = await begun(dispatcher)
             await ends[how](turn)
             assert turn.ended.is_set()
             tasks.cancel_scope.cancel()
         await dispatcher.close("the end of the test")
     assert scene.calls == []
+
+
+@pytest.fixture
+def held_launch(monkeypatch: pytest.MonkeyPatch, worker: Use) -> anyio.Event:
+    """Have launches hang until this event is set, as they do behind a template that hangs."""
+    worker(ANSWER + 'say(msg.Call(id=1, method="an answer", args={})); hear()\nsay(msg.Idle())')
+    go, launch = anyio.Event(), local.launch
+
+    async def held(spec: LaunchSpec) -> Child:
+        await go.wait()
+        return await launch(spec)
+
+    monkeypatch.setattr(local, "launch", held)
+    return go
+
+
+async def test_a_message_that_is_stopped_while_its_worker_is_started_is_not_served(
+    scene: Scene, held_launch: anyio.Event
+) -> None:
+    dispatcher = Dispatcher(HOST)
+
+    async def stopped() -> None:
+        with pytest.raises(StoppedWaiting):
+            await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), QUICK)
+
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stopped)
+            turn = await begun(dispatcher)
+            await anyio.sleep(0.1)
+            assert await turn.halt(EventSender({"text": "/stop"}, {})) is Halt.ENDED
+    held_launch.set()
+    assert turn.pid is None
+    assert (scene.calls, scene.notices, dispatcher.turns) == ([], [], frozenset())
+
+
+async def test_a_message_whose_worker_starts_while_the_gateway_stops_is_left_to_the_next(
+    scene: Scene, held_launch: anyio.Event
+) -> None:
+    dispatcher, inbound = Dispatcher(HOST), EventSender({"text": "hi"}, {})
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(dispatcher.serve, scene, inbound, QUICK)
+            turn = await begun(dispatcher)
+            await anyio.sleep(0.1)
+            tasks.start_soon(functools.partial(turn.stop, "the gateway stops", resume=True))
+            await anyio.sleep(0.1)
+            held_launch.set()
+    assert turn.pid is not None
+    assert inbound.track.outcome is Outcome.CLOSED
+    assert (scene.calls, scene.notices, dispatcher.turns) == ([], [], frozenset())
+
+
+async def serve_unless_stopped(dispatcher: Dispatcher, scene: Scene) -> None:
+    with contextlib.suppress(StoppedWaiting):
+        await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), QUICK)
+
+
+async def begun(dispatcher: Dispatcher) -> Turn:
+    while not dispatcher.turns:  # noqa: ASYNC110
+        await anyio.sleep(0.01)
+    (turn,) = dispatcher.turns
+    return turn
 
 
 async def test_limits_count_from_the_start_of_the_process(
