@@ -239,10 +239,10 @@ class Turn:
         """
         self.stopping = True
         self._patience.give_up()
-        if self._worker is None:
-            self._life.cancel()  # what starts its process now might go on with that for long
-        else:
-            self._worker.terminate()
+        # What starts its process might go on with that for long; a supervisor might not react.
+        with anyio.move_on_after(0.0 if self._worker is None else self._worker.terminate()):
+            await self.ended.wait()
+        self._life.cancel()
         await self.ended.wait()
 
     async def _tell(self, message: msg.Message) -> None:

@@ -97,6 +97,7 @@ class WorkerProcess:
         self._writer = FrameWriter(child.outbound)
         self._pace = FlowControl()
         self.frame_bytes = 0
+        self._deadline: float | None = None
         #: Set when the worker has imported Hermes and is ready, or is being ended.
         self.imported = anyio.Event()
 
@@ -154,7 +155,8 @@ class WorkerProcess:
 
         First the pipe is closed, and the worker gets ``patience`` seconds to exit by itself. Then
         SIGTERM asks the supervisor to end the tree; the supervisor kills what is left after the
-        order's grace time. Last the supervisor is killed. Returns None if even that did not help.
+        order's grace time, which begins with :meth:`terminate` if that was called before. Last the
+        supervisor is killed. Returns None if even that did not help.
         """
         self.imported.set()
         with anyio.CancelScope(shield=True):
@@ -177,16 +179,14 @@ class WorkerProcess:
         return self._child.ended
 
     async def _descend(self, patience: float) -> int | None:
-        ladder = (
-            (patience, signal.SIGTERM),
-            (self._order.grace + 1, signal.SIGKILL),
-            (_REAP_SECONDS, None),
-        )
-        for seconds, harder in ladder:
-            with anyio.move_on_after(seconds):
+        if self._deadline is None:
+            with anyio.move_on_after(patience):
                 return await self._child.wait()
-            if harder is not None:
-                self._child.send_signal(harder)
+        with anyio.move_on_after(self.terminate()):
+            return await self._child.wait()
+        self._child.send_signal(signal.SIGKILL)
+        with anyio.move_on_after(_REAP_SECONDS):
+            return await self._child.wait()
         return None
 
     def keep(self, other: Child) -> None:
@@ -196,12 +196,16 @@ class WorkerProcess:
         """
         self._child.keep(other)
 
-    def terminate(self) -> None:
+    def terminate(self) -> float:
         """Ask the supervisor to end the process tree, and do not wait for it.
 
-        When the worker is gone, :meth:`receive` raises ``EndOfFrames``.
+        When the worker is gone, :meth:`receive` raises ``EndOfFrames``. Returns how many seconds
+        that may still take; a supervisor that takes longer does not react.
         """
-        self._child.send_signal(signal.SIGTERM)
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._order.grace + 1
+            self._child.send_signal(signal.SIGTERM)
+        return max(0.0, self._deadline - time.monotonic())
 
 
 async def start_worker(

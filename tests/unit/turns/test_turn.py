@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import signal
 import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -432,6 +433,22 @@ async def test_a_turn_that_waits_for_a_template_can_be_ended(
             tasks.cancel_scope.cancel()
         await dispatcher.close("the end of the test")
     assert scene.calls == []
+
+
+async def test_a_supervisor_that_does_not_react_to_a_stop_is_killed(
+    scene: Scene, worker: Use
+) -> None:
+    worker(ANSWER + "while hear(): say(msg.Heartbeat())")
+    patient = replace(QUICK, timeouts=replace(QUICK.timeouts, silence=600.0))
+    dispatcher = Dispatcher(HOST)
+    turn = await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), patient)
+    assert turn.pid is not None
+    os.kill(turn.pid, signal.SIGSTOP)
+    with anyio.fail_after(15):
+        assert await turn.halt(EventSender({"text": "/stop"}, {})) is Halt.ENDED
+    assert turn.ended.is_set()
+    with pytest.raises(ProcessLookupError):
+        os.kill(turn.pid, 0)
 
 
 @pytest.fixture
