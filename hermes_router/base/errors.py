@@ -169,6 +169,13 @@ class ShortOfMemory(RouterError):
         self.free = free
 
 
+class CannotBeSent(RouterError):
+    """A message could not be sent to a worker, because of what is in it; no worker knows of it.
+
+    The error's message is the end of a sentence that begins with the message of the person.
+    """
+
+
 class TemplateUnfit(WorkerStartError):
     """The profile's template cannot fork workers safely, because of what its plugins leave.
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from hermes_router.base.errors import ShortOfMemory, WorkerError
+from hermes_router.base.errors import CannotBeSent, ShortOfMemory, WorkerError
 from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Settings
 from hermes_router.config.watcher import ConfigWatcher
@@ -32,7 +32,12 @@ from hermes_router.protocol import messages as msg
 from hermes_router.relay.commands import IN_ORDER, TAKES_BACK, WITHOUT_MODEL
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
-from hermes_router.turns.notices import short_of_memory, stopped_waiting, too_many_wait
+from hermes_router.turns.notices import (
+    not_passed_on,
+    short_of_memory,
+    stopped_waiting,
+    too_many_wait,
+)
 from hermes_router.turns.turn import Halt, Turn
 from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.worker.event_track import EventTrack, Outcome
@@ -374,11 +379,7 @@ class MessageHandler:
             at_once=self._at_once(event, conversation),
             track=track,
         )
-        if drained is not None:
-            track.told = True
-            await self._offer_in_drain(event, conversation, inbound, drained)
-            return None
-        if inbound.too_large:
+        if drained is None and inbound.too_large:
             names = ", ".join(inbound.too_large)
             notice = f"⚠️ A file may have at most {in_words(largest)} here. Not passed on: {names}"
             if not (event.text or inbound.fields["media_urls"]):
@@ -389,20 +390,20 @@ class MessageHandler:
                 return None
             await conversation.notify(notice)
         try:
+            if drained is not None:
+                track.told = True
+                await self._offer_in_drain(event, conversation, inbound, drained)
+                return None
             return await self._dispatcher.serve(
                 conversation, inbound, settings, until_handled=until_handled
             )
         except StoppedWaiting as error:  # ``/stop`` has its own notice
             track.told = True
             self._untouched(event, conversation, "stopped", error.message)
-        except TooBusy as error:
+        except (CannotBeSent, ShortOfMemory, TooBusy) as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "refused", error.message)
-            await conversation.notify(too_many_wait(error.allowed, turn_id, ahead=error.ahead))
-        except ShortOfMemory as error:
-            track.told = True
-            turn_id = self._untouched(event, conversation, "refused", error.message)
-            await conversation.notify(short_of_memory(error.free, turn_id))
+            await conversation.notify(_why_refused(error, turn_id))
         except WorkerError as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "start_failed", error.message)
@@ -452,6 +453,14 @@ class MessageHandler:
             doing = gateway_runner.going_down(self._runner)
             return f"⏳ Gateway is {doing} and is not accepting {what} right now."
         return _DRAINED if gateway_runner.drained_externally(self._runner) else None
+
+
+def _why_refused(error: CannotBeSent | ShortOfMemory | TooBusy, turn_id: str) -> str:
+    if isinstance(error, TooBusy):
+        return too_many_wait(error.allowed, turn_id, ahead=error.ahead)
+    if isinstance(error, ShortOfMemory):
+        return short_of_memory(error.free, turn_id)
+    return not_passed_on(error.message, turn_id)
 
 
 class RunningTurn:

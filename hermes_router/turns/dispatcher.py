@@ -139,6 +139,7 @@ class Dispatcher:
             ShortOfMemory: the machine has too little memory for a turn. No worker got the message.
             StoppedWaiting: a person sent /stop while the message waited, also for the start of its
                 worker. No worker got it.
+            CannotBeSent: it is too long, or one of its files cannot be read. No worker got it.
             WorkerStartError: no turn could be begun, because this process may open no more files.
             WorkerError: five workers, one after the other, left without accepting the message.
         """

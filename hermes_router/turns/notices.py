@@ -143,6 +143,14 @@ def short_of_memory(free: int, turn_id: str) -> str:
     )
 
 
+def not_passed_on(why: str, turn_id: str) -> str:
+    """Return the notice for a message that could not be sent to a worker.
+
+    ``why`` is the end of a sentence that begins with the message.
+    """
+    return f"⚠️ Your message was not passed on: {why}. [{turn_id}]"
+
+
 def refused_files(allowed: int, turn_id: str) -> str:
     """Return the notice that a program of the turn could not open one more file.
 

@@ -186,12 +186,22 @@ class Turn:
         With ``until_handled`` the call returns when the worker's adapter has handled the message:
         then the answer to a command is sent. With ``answer`` the worker accepts the message only
         if the session waits for an answer.
+
+        If the call fails or is cancelled, and the worker has no other message, the turn ends.
+
+        Raises:
+            CannotBeSent: the message is too long, or one of its files cannot be read.
         """
-        async with self._calm:  # wait for a stop that is under way: the worker may end
-            pass
         offer = PendingEvent(inbound, answer=answer)
         inbound.track.given_to(self.id)
-        await self._receiver.offer(offer, until_handled=until_handled)
+        try:
+            async with self._calm:  # wait for a stop that is under way: the worker may end
+                pass
+            await self._receiver.offer(offer, until_handled=until_handled)
+        except BaseException as error:
+            if not self._receiver.needed:
+                self._withdraw(told=isinstance(error, Exception))
+            raise
         return offer.verdict
 
     async def halt(self, command: EventSender) -> Halt:
@@ -244,6 +254,14 @@ class Turn:
             await self.ended.wait()
         self._life.cancel()
         await self.ended.wait()
+
+    def _withdraw(self, *, told: bool) -> None:
+        """End a turn that has lost its only message; with ``told`` the caller records that."""
+        if told:
+            self.story.forget()
+        self.stopping, self._reason = True, "its message was withdrawn"
+        self._patience.give_up()
+        self._life.cancel()
 
     async def _tell(self, message: msg.Message) -> None:
         if self._worker is None:

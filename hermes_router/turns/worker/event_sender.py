@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from hermes_router.base.errors import ProtocolError
+from hermes_router.base.errors import CannotBeSent, ProtocolError
 from hermes_router.protocol import messages as msg
+from hermes_router.protocol.framing import MAX_FRAME_BYTES, FrameError
 from hermes_router.turns.worker.event_track import EventTrack, TakenEvents
 from hermes_router.workers.process import WorkerProcess
+from hermes_router.workers.worker_log import one_line
+
+#: Maximum number of characters of the reason why a message cannot be encoded.
+_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,8 @@ class EventReceiver:
 
     ``connected`` is set when the worker knows its session, or when it has ended before that.
     ``takes`` returns whether messages may still be offered. ``accepted`` counts the accepted
-    messages. ``first`` is the first message offered: the worker was started for it.
+    messages. ``first`` is the first message offered: the worker was started for it. ``needed`` is
+    True if the worker was sent a message, or is to be sent one.
     """
 
     def __init__(self, takes: Callable[[], bool]) -> None:
@@ -88,6 +95,13 @@ class EventReceiver:
         self._sending = anyio.Lock()
         self._offers: dict[int, PendingEvent] = {}
         self._last_id = 0
+        self._sent = False
+        self._offering = 0
+
+    @property
+    def needed(self) -> bool:
+        """True if the worker was sent a message, or if somebody offers it one now."""
+        return self._sent or self._offering > 0
 
     def connect(self, worker: WorkerProcess) -> None:
         """Let messages be offered to ``worker`` from now on: it has been told its session.
@@ -113,8 +127,18 @@ class EventReceiver:
         """Offer a message to the worker and wait for its decision; it is then ``offer.verdict``.
 
         With ``until_handled`` also wait until the worker has handled an accepted message.
+
+        Raises:
+            CannotBeSent: it is too long, or one of its files cannot be read.
         """
         self.first = self.first or offer.inbound
+        self._offering += 1
+        try:
+            await self._offer(offer, until_handled=until_handled)
+        finally:
+            self._offering -= 1
+
+    async def _offer(self, offer: PendingEvent, *, until_handled: bool) -> None:
         await self.connected.wait()
         if not self._takes() or self._worker is None:
             offer.verdict = DeliveryResult.REFUSED
@@ -136,24 +160,28 @@ class EventReceiver:
     async def _send(self, worker: WorkerProcess, number: int, offer: PendingEvent) -> None:
         inbound = offer.inbound
         files = [await self._send_file(worker, path) for path in inbound.files]
-        await worker.send(
-            msg.Event(
-                id=number,
-                answer=offer.answer,
-                fields=dict(inbound.fields),
-                source=dict(inbound.source),
-                files=files,
-                refusal=inbound.refusal,
-                sticker=inbound.sticker,
-                wake=inbound.wake,
-            )
+        event = msg.Event(
+            id=number,
+            answer=offer.answer,
+            fields=dict(inbound.fields),
+            source=dict(inbound.source),
+            files=files,
+            refusal=inbound.refusal,
+            sticker=inbound.sticker,
+            wake=inbound.wake,
         )
+        before, self._sent = self._sent, True  # a cancelled frame is completed
+        try:
+            await worker.send(event)
+        except (FrameError, ValueError, TypeError, OverflowError) as error:
+            self._sent = before
+            raise CannotBeSent(_why(error)) from error
 
     async def _send_file(self, worker: WorkerProcess, path: Path) -> msg.FileRef:
         self._last_id += 1
         stream, size = self._last_id, 0
-        async with await anyio.open_file(path, "rb") as file:
-            while data := await file.read(msg.CHUNK_BYTES):
+        async with contextlib.aclosing(_pieces_of(path)) as pieces:
+            async for data in pieces:
                 size += len(data)
                 await worker.send(msg.Chunk(stream=stream, data=data))
         return msg.FileRef(stream=stream, name=path.name, size=size)
@@ -179,3 +207,20 @@ class EventReceiver:
             self.taken.take(message.event, offer.inbound.track)
         offer.verdict = DeliveryResult.ACCEPTED if accepted else DeliveryResult.REFUSED
         offer.accepted.set()
+
+
+async def _pieces_of(path: Path) -> AsyncGenerator[bytes]:
+    try:
+        async with await anyio.open_file(path, "rb") as file:
+            while data := await file.read(msg.CHUNK_BYTES):
+                yield data
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise CannotBeSent(f"its file {path.name} cannot be read ({why})") from error
+
+
+def _why(error: Exception) -> str:
+    """Return why a message cannot be sent, as the end of a sentence about it."""
+    if isinstance(error, FrameError):
+        return f"it is too long, and may have {MAX_FRAME_BYTES // 2**20} MB at most"
+    return f"it cannot be encoded ({one_line(str(error), _REASON)})"

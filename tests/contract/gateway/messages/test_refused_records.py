@@ -12,7 +12,11 @@ import pytest
 from tests.kit.in_process import ROUTES, play
 
 _PLAY = """
+from hermes_router.base.errors import CannotBeSent
 from hermes_router.hermes import message_handler as handler
+
+async def cannot_be_sent(*_arguments, **_more):
+    raise CannotBeSent("it is too long")
 
 async def play(router, adapter, say, home):
     PREPARE
@@ -37,8 +41,13 @@ CASES = {
         "the router failed",
         *("router_failed", "the gateway's log has the error"),
     ),
+    "too long": (
+        "handler.Dispatcher.serve = cannot_be_sent",
+        "was not passed on: it is too long",
+        *("refused", "it is too long"),
+    ),
 }
-WITH_AN_ID = {"failure"}
+WITH_AN_ID = {"failure", "too long"}
 
 
 def recorded(home: Path, name: str = "career") -> dict[str, Any]:
