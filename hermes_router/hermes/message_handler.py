@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from hermes_router.base.errors import CannotBeSent, ShortOfMemory, WorkerError
+from hermes_router.base.errors import CannotBeSent, NotWanted, ShortOfMemory, WorkerError
 from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Settings
 from hermes_router.config.watcher import ConfigWatcher
@@ -404,6 +404,8 @@ class MessageHandler:
             track.told = True
             turn_id = self._untouched(event, conversation, "refused", error.message)
             await conversation.notify(_why_refused(error, turn_id))
+        except NotWanted as error:  # the next gateway serves the message
+            logger.info("hermes-router: a message is left to the next gateway: %s", error)
         except WorkerError as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "start_failed", error.message)

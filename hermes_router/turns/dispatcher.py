@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from hermes_router.base.errors import WorkerError, WorkerStartError
+from hermes_router.base.errors import NotWanted, WorkerError, WorkerStartError
 from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Settings
 from hermes_router.protocol import messages as msg
@@ -140,6 +140,7 @@ class Dispatcher:
             StoppedWaiting: a person sent /stop while the message waited, also for the start of its
                 worker. No worker got it.
             CannotBeSent: it is too long, or one of its files cannot be read. No worker got it.
+            NotWanted: the gateway stops, and the message waited for its turn. No worker got it.
             WorkerStartError: no turn could be begun, because this process may open no more files.
             WorkerError: five workers, one after the other, left without accepting the message.
         """
@@ -304,6 +305,9 @@ class Dispatcher:
     ) -> Turn:
         with contextlib.ExitStack() as unless_begun:
             unless_begun.callback(place.leave)
+            if self._closing:  # the turn that ended just now was told to
+                inbound.track.finish(Outcome.CLOSED)
+                raise NotWanted("no turn was begun: the gateway stops")
             turn = self._new_turn(conversation, settings, inbound)
             unless_begun.pop_all()
         lane.turn = turn

@@ -1,4 +1,4 @@
-"""A command that needs no model, while a message of its own session waits for a place."""
+"""Messages that wait for a place: commands beside them, who is told, and a stop of the gateway."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from hermes_router.base.errors import WorkerStartError
+from hermes_router.base.errors import NotWanted, WorkerStartError
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting
 from hermes_router.turns.turn import Turn
 from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_track import Outcome
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use
 
 NARROW = replace(QUICK, limits=replace(QUICK.limits, concurrent_turns=2))
@@ -193,3 +194,21 @@ async def test_a_turn_that_cannot_be_begun_gives_its_place_back(
         turn = await lane.say("served", lane.scene)
         await turn.ended.wait()
     assert turn.failure is None
+
+
+async def test_a_message_that_gets_its_place_by_a_stop_of_the_gateway_is_left_to_the_next(
+    lane: Lane, worker: Use
+) -> None:
+    worker(ANSWER + "while not isinstance(hear(), msg.Finish): pass\nsay(msg.Idle(cut_off=True))")
+    for other in lane.others:
+        await lane.say("held", other)
+    inbound = EventSender({"text": "waits"}, {})
+    waiting = asyncio.create_task(lane.dispatcher.serve(lane.scene, inbound, NARROW))
+    while not lane.dispatcher.waiting("career"):  # noqa: ASYNC110
+        await anyio.sleep(0.01)
+    with anyio.fail_after(20):
+        await lane.dispatcher.close("the gateway stops")
+        with pytest.raises(NotWanted):
+            await waiting
+    assert inbound.track.outcome is Outcome.CLOSED
+    assert lane.dispatcher.turns == frozenset()

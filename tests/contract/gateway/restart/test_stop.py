@@ -66,3 +66,29 @@ def test_a_stop_that_is_faster_than_the_worker_loses_no_message(
 ) -> None:
     seen = play(f"OUTCOME = {outcome!r}\n{_CANCELLED}", tmp_path)
     assert (seen["before"], seen["after"], seen["open"]) == ("begun", after, open_)
+
+
+#: A turn ended because the gateway stops, and gave its place to a message.
+_NOT_BEGUN = """
+async def play(router, adapter, say, home):
+    from hermes_router.base.errors import NotWanted
+
+    async def serve(*_arguments, **_more):
+        router._dispatcher._closing = True
+        raise NotWanted("the gateway stops")
+
+    router._dispatcher.serve = serve
+    if BUSY:
+        router.handle = router.handle_busy
+    await say("are you there?")
+    await settled(lambda: router._dispatcher.closing and not list(router._tasks))
+    return {"told": adapter.sent, "steps": [entry.step for entry in router._ledger.open]}
+"""
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_message_whose_turn_a_stop_prevents_is_kept_for_the_next_gateway(
+    tmp_path: Path, *, busy: bool
+) -> None:
+    seen = play(f"BUSY = {busy}\n{_NOT_BEGUN}", tmp_path)
+    assert (seen["told"], seen["steps"]) == ([], ["accepted"])
