@@ -14,7 +14,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
 import anyio
@@ -50,6 +50,8 @@ class _Lane:
     """When a person last sent /stop to the messages that wait here; monotonic seconds."""
     behind: list[Waiting] = field(default_factory=list)
     """The messages that wait for the one before them."""
+    users: int = 0
+    """How many messages look for a turn here now."""
 
     @contextlib.asynccontextmanager
     async def next_one(self, message: Waiting) -> AsyncIterator[None]:
@@ -158,7 +160,7 @@ class Dispatcher:
                 return turn
             if inbound.received < turn.stopped:
                 raise StoppedWaiting("it was stopped before it began")
-            self._vacate(conversation, turn)
+            self._vacate(turn)
         raise WorkerError(
             f"{_ATTEMPTS} workers ended without accepting the message",
             profile=conversation.profile.name,
@@ -250,7 +252,29 @@ class Dispatcher:
         inbound: EventSender,
         told: Callable[[int], object],
     ) -> Turn:
-        lane = self._lanes.setdefault(_lane_key(conversation), _Lane())
+        with self._lane_of(conversation) as lane:
+            return await self._turn_in(lane, conversation, settings, inbound, told)
+
+    @contextlib.contextmanager
+    def _lane_of(self, conversation: Conversation) -> Iterator[_Lane]:
+        """Give the block the lane of a conversation; forget a lane that is empty after that."""
+        key = _lane_key(conversation)
+        lane = self._lanes.setdefault(key, _Lane())
+        lane.users += 1
+        try:
+            yield lane
+        finally:
+            lane.users -= 1
+            self._forget_empty(key)
+
+    async def _turn_in(
+        self,
+        lane: _Lane,
+        conversation: Conversation,
+        settings: Settings,
+        inbound: EventSender,
+        told: Callable[[int], object],
+    ) -> Turn:
         waiting = lane.lock.statistics().tasks_waiting
         first = self._gates.of(conversation.profile.name).ahead_of(_lane_key(conversation))
         if first is not None and inbound.at_once:
@@ -345,18 +369,19 @@ class Dispatcher:
         finally:
             self._turns.discard(turn)
             await leaving
-            self._forget(turn)
+            self._vacate(turn)
 
-    def _vacate(self, conversation: Conversation, turn: Turn) -> None:
+    def _vacate(self, turn: Turn) -> None:
         """Free the lane of a turn that accepts no more messages."""
-        lane = self._lanes.get(_lane_key(conversation))
-        if lane is not None and lane.turn is turn:
-            lane.turn = None
-
-    def _forget(self, turn: Turn) -> None:
         key = _lane_key(turn.conversation)
         lane = self._lanes.get(key)
-        if lane is not None and not lane.lock.locked() and lane.turn in {None, turn}:
+        if lane is not None and lane.turn is turn:
+            lane.turn = None
+            self._forget_empty(key)
+
+    def _forget_empty(self, key: str) -> None:
+        lane = self._lanes[key]
+        if lane.turn is None and not lane.users:
             del self._lanes[key]
 
     # -- how many at once ----------------------------------------------------------------------

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from hermes_router.base.errors import NotWanted, WorkerStartError
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.gate import StoppedWaiting
+from hermes_router.turns.gate import StoppedWaiting, TooBusy
 from hermes_router.turns.turn import Turn
 from hermes_router.turns.worker.event_sender import EventSender
 from hermes_router.turns.worker.event_track import Outcome
@@ -212,3 +212,25 @@ async def test_a_message_that_gets_its_place_by_a_stop_of_the_gateway_is_left_to
             await waiting
     assert inbound.track.outcome is Outcome.CLOSED
     assert lane.dispatcher.turns == frozenset()
+
+
+async def test_nothing_is_kept_of_a_conversation_whose_messages_got_no_turn(
+    lane: Lane, worker: Use, tmp_path: Path
+) -> None:
+    worker(held_in(tmp_path))
+    await lane.fill()
+    full = replace(NARROW, limits=replace(NARROW.limits, queue=1))
+    refused = Scene(lane.scene.profile, key="agent:main:telegram:group:2:1")
+    with pytest.raises(TooBusy):
+        await lane.dispatcher.serve(refused, EventSender({"text": "hi"}, {}), full)
+    behind = asyncio.create_task(lane.say("behind it", lane.scene))
+    await anyio.wait_all_tasks_blocked()
+    assert lane.dispatcher.stop_waiting(lane.scene) == 2
+    await asyncio.gather(lane.waiting, behind, return_exceptions=True)
+    assert len(lane.dispatcher._lanes) == len(lane.others)
+    lane.release("held elsewhere")
+    with anyio.fail_after(20):
+        while lane.dispatcher.turns:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+        await anyio.wait_all_tasks_blocked()
+    assert lane.dispatcher._lanes == {}
