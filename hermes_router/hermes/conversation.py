@@ -84,6 +84,11 @@ class GatewayConversation:
         self._event: Any = None
         self._target: RelayTarget | None = None
 
+    @property
+    def waiting_again(self) -> int:
+        """How many messages wait to be served again, behind the one that is served again now."""
+        return self.left_waiting.statistics().tasks_waiting
+
     def event_fields(self, event: Any) -> dict[str, Any]:
         """Return an event as plain data, without what the gateway's configuration added to it."""
         return event_fields(event, channel_prompt=own_words(self._runner, event))

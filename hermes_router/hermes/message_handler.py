@@ -177,7 +177,8 @@ class MessageHandler:
         A command that changes the session keeps its order among the session's messages.
         """
         command = command_rules.canonical_command(event.get_command())
-        if command in IN_ORDER and self._dispatcher.waits(conversation):
+        waits = self._dispatcher.waits(conversation) or conversation.waiting_again
+        if command in IN_ORDER and waits:
             return False
         return command in WITHOUT_MODEL or command in conversation.programs
 
@@ -219,7 +220,7 @@ class MessageHandler:
         track = EventTrack(entry)
         try:
             async with self._left_when_done(event, conversation, track):
-                turn = await self._serve(event, conversation, track, busy=busy)
+                turn = await self._serve(event, conversation, track, busy=busy, new=True)
                 await self._see_through(event, conversation, track, turn)
         except Exception:
             if not (track.told or track.outcome in {Outcome.ANSWERED, Outcome.ENDED}):
@@ -364,8 +365,12 @@ class MessageHandler:
         *,
         busy: bool,
         until_handled: bool = False,
+        new: bool = False,
     ) -> Turn | None:
-        """Have a worker take a message; return None, after a notice, if none did."""
+        """Have a worker take a message; return None, after a notice, if none did.
+
+        A ``new`` message is taken after those of its session that wait to be served again.
+        """
         config = await self._watcher.fresh()
         drained = self._drain_answer(busy=busy) or self._paused_answer(event, conversation)
         settings = config.settings(conversation.profile.name)
@@ -394,6 +399,8 @@ class MessageHandler:
                 track.told = True
                 await self._offer_in_drain(event, conversation, inbound, drained)
                 return None
+            if new:
+                await self._let_pass(conversation, inbound, settings)
             return await self._dispatcher.serve(
                 conversation, inbound, settings, until_handled=until_handled
             )
@@ -413,6 +420,26 @@ class MessageHandler:
                 f"⚠️ Your message could not be accepted. Please send it again. [{turn_id}]"
             )
         return None
+
+    async def _let_pass(
+        self, conversation: GatewayConversation, inbound: EventSender, settings: Settings
+    ) -> None:
+        """Wait until no earlier message of the session waits to be served again.
+
+        One that is being served again does not count: a new message may interrupt it, as any other.
+
+        Raises:
+            TooBusy: too many messages wait already.
+            NotWanted: the gateway began to stop meanwhile.
+        """
+        ahead = conversation.waiting_again
+        if inbound.at_once or not ahead:
+            return
+        if ahead >= max(1, settings.limits.queue):
+            raise TooBusy(conversation.profile.name, settings.limits.queue, ahead=ahead + 1)
+        async with conversation.left_waiting:
+            if self._stopping:
+                raise NotWanted("the gateway stops")
 
     def _untouched(
         self, event: Any, conversation: GatewayConversation, outcome: str, why: str
