@@ -70,11 +70,6 @@ NAME_COMPRESSION_HOLDER = Patch(
 SAVE_VOICE_MODES = Patch(
     owner=_RUNNER, name="_save_voice_modes", why="/voice of one chat must keep the other chats'"
 )
-FLUSH_DEAD_TARGETS = Patch(
-    owner="gateway.dead_targets:DeadTargetRegistry",
-    name="_flush_locked",
-    why="a worker must keep what a sibling stored about deleted chats",
-)
 SAVE_ENV_VALUE = Patch(
     owner="hermes_cli.config", name="save_env_value", why=".env is changed without a lock"
 )

@@ -12,7 +12,7 @@ follow one rule, under a lock that all workers of the home share:
 :mod:`.session_rows`     sessions: each save merges per key and per field
 :mod:`.process_records`  background processes: a file per worker, locked while the worker lives
 :mod:`.delegations`      delegation results: a worker takes only those of its session
-:mod:`.maps`             /voice, dead chats: Hermes saves them as a whole; merged per key
+:mod:`.maps`             /voice: Hermes saves the modes as a whole; merged per chat
 :mod:`.guards`           .env, restart counts: Hermes changes them without a lock; locked.
                          gateway_state.json would name this worker as the gateway: not written
 :mod:`.bundled_skills`   once per Hermes version, one worker at a time

@@ -13,7 +13,7 @@ from hermes_router_worker.hermes.paths import current_home
 from hermes_router_worker.home.delegations import guard_delegations
 from hermes_router_worker.home.leases import guard_leases
 from hermes_router_worker.home.lock import home_lock, home_lock_across_waits
-from hermes_router_worker.home.maps import guard_dead_targets, guard_voice_modes
+from hermes_router_worker.home.maps import guard_voice_modes
 from hermes_router_worker.home.process_records import guard_processes
 from hermes_router_worker.home.session_rows import guard_sessions
 
@@ -33,7 +33,6 @@ def install(runner: Any) -> None:
     guard_delegations()
     guard_leases(home)
     guard_voice_modes(runner, home)
-    guard_dead_targets(runner, home)
     guard_unlocked_writers(runner, home)
 
 

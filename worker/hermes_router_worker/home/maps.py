@@ -73,11 +73,3 @@ def refresh_voice_modes(runner: Any) -> None:
     modes, saving = live_maps.reread_voice_modes(runner)
     if isinstance(saving, MapGuard):
         saving.saved(modes)
-
-
-def guard_dead_targets(runner: Any, home: Path) -> None:
-    """Have Hermes save its list of dead chats without losing those that other workers added.
-
-    A dead chat is one to which nothing can be sent any more, for example because it was deleted.
-    """
-    live_maps.save_dead_targets_by(runner, functools.partial(MapGuard, home))

@@ -1,14 +1,12 @@
-"""Maps that Hermes keeps in memory and saves as a whole: voice modes of chats, and dead chats."""
+"""The voice modes of chats, a map that Hermes keeps in memory and saves as a whole."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.patching import require
-from hermes_router_worker.json_files import read_map
 
 Make = Callable[
     [Callable[[], dict[str, Any]], Callable[[], Mapping[str, Any]], Callable[[], None]],
@@ -36,13 +34,3 @@ def reread_voice_modes(runner: Any) -> tuple[dict[str, Any], Any]:
     runner._voice_mode.clear()
     runner._voice_mode.update(modes)
     return modes, runner._save_voice_modes
-
-
-def save_dead_targets_by(runner: Any, make: Make) -> None:
-    """Have the list of dead chats saved by the function that ``make`` returns."""
-    targets = require(runner.delivery_router, "dead_targets")
-    path = Path(require(targets, "_path"))
-    require(targets, "_dead")
-    replacements.FLUSH_DEAD_TARGETS.replace(
-        lambda write: make(lambda: targets._dead, lambda: read_map(path), write), on=targets
-    )
