@@ -203,9 +203,7 @@ DEFER_REVIEW = Patch(
     required=False,
 )
 
-_QUICK = "saves time only"
-COPY_CONFIG = Patch(owner="hermes_cli.config", name="copy", why=_QUICK, required=False)
-VERIFY_SSL = Patch(owner="agent.ssl_verify", name="ssl", why=_QUICK, required=False)
+COPY_CONFIG = Patch(owner="hermes_cli.config", name="copy", why="saves time only", required=False)
 _STREAMS = "gateway.stream_consumer"
 _ENDS = "a finished answer would wait up to 50 ms more for the next look at its stream"
 PAUSE_STREAM = Patch(owner=_STREAMS, name="asyncio", why=_ENDS, required=False)

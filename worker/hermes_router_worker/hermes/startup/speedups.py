@@ -1,8 +1,8 @@
 """Give Hermes the same results in less time, for work that it repeats in one turn.
 
-Nothing here changes a result: a copy of the configuration, a parsed YAML file, a CA bundle that was
-read before. Each function acts on modules that Hermes has imported so far, and skips modules that
-this Hermes does not have.
+Nothing here changes a result: a copy of the configuration, a parsed YAML file, certificates that
+were read before. Each function acts on modules that Hermes has imported so far, and skips modules
+that this Hermes does not have.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ import functools
 import gc
 import importlib
 import math
-import ssl
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from hermes_router.protocol.system.quick_yaml import read_yaml_quickly
@@ -203,36 +201,11 @@ _LONGEST_PAUSE = 0.1
 
 
 def share_certificates() -> None:
-    """Read each CA bundle once per process: all HTTP clients of a turn use the same one.
+    """Read the certificates once per process: all HTTP clients of a turn use the same context.
 
-    To make a context with a loaded bundle takes some 20 ms. Only contexts with the default
+    To make a context with loaded certificates takes some 20 ms. Only contexts with the default
     verification are shared; a client that asks for another verification gets its own.
     """
-    _share_httpx_contexts()
-    replacements.VERIFY_SSL.replace(lambda _ssl: _RememberingSsl())
-
-
-class _RememberingSsl:
-    """Replaces Python's ``ssl`` module in one other module; remembers its default contexts."""
-
-    def __init__(self) -> None:
-        self._contexts: dict[tuple[str, int], ssl.SSLContext] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(ssl, name)
-
-    def create_default_context(self, *args: Any, **kwargs: Any) -> ssl.SSLContext:
-        """Return the context of a bundle file, made once for each version of the file."""
-        if args or set(kwargs) != {"cafile"}:
-            return ssl.create_default_context(*args, **kwargs)
-        path = str(kwargs["cafile"])
-        key = (path, Path(path).stat().st_mtime_ns)
-        if key not in self._contexts:
-            self._contexts[key] = ssl.create_default_context(cafile=path)
-        return self._contexts[key]
-
-
-def _share_httpx_contexts() -> None:
     default: Any = importlib.import_module("httpx._transports.default")
     make = default.create_ssl_context
     if hasattr(make, "__wrapped__"):
