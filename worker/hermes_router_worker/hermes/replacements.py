@@ -270,11 +270,10 @@ CHECK_SENSITIVE_PATH = Patch(
 ALLOW_REFERENCE = Patch(
     owner="agent.context_references", name="_ensure_reference_path_allowed", why=_HOMES
 )
-MEDIA_DENIED = Patch(owner=_BASE, name="_media_delivery_denied_paths", why=_HOMES)
 MEDIA_UNDER_DENIED = Patch(
     owner=_BASE,
     name="_path_under_denied_prefix",
-    why="a profile may attach its own files, wherever the Hermes root lies",
+    why=f"a profile may attach its own files, wherever the Hermes root lies; {_HOMES}",
 )
 MEDIA_VALID = Patch(
     owner=_BASE,

@@ -19,34 +19,27 @@ def cover_media(module: ModuleType) -> None:
     Hermes refuses some folders as a whole, such as ``/root`` or ``/var/lib``. The Hermes root may
     be there; the profile's own files below it can be attached all the same.
     """
-    _deny_every_users_credentials(module)
     _allow_own_files(module)
     _refuse_foreign_files(module)
-
-
-def _deny_every_users_credentials(module: ModuleType) -> None:
-    def covering(original: Callable[[], list[Path]]) -> Callable[[], list[Path]]:
-        @functools.wraps(original)
-        def denied_paths() -> list[Path]:
-            names = module._MEDIA_DELIVERY_DENIED_HOME_SUBPATHS
-            return [*original(), *(home / name for home in homes.user_homes() for name in names)]
-
-        return denied_paths
-
-    replacements.MEDIA_DENIED.replace(covering, on=module)
 
 
 def _allow_own_files(module: ModuleType) -> None:
     def under_denied_prefix(resolved: Path) -> bool:
         own, account = homes.own_home(), homes.account_home()
         is_own = resolved.is_relative_to(own)
-        denied = map(Path.resolve, module._media_delivery_denied_paths())
-        hit = [folder for folder in denied if resolved.is_relative_to(folder)]
+        hit = [folder for folder in _denied(module) if resolved.is_relative_to(folder)]
         if is_own:
             return any(not own.is_relative_to(folder) for folder in hit)
         return any(folder != account for folder in hit)
 
     replacements.MEDIA_UNDER_DENIED.replace(lambda _: under_denied_prefix, on=module)
+
+
+def _denied(module: ModuleType) -> list[Path]:
+    """Return what Hermes denies, and in every user's home what it denies in its own user's."""
+    names = module._MEDIA_DELIVERY_DENIED_HOME_SUBPATHS
+    everybodys = [home / name for home in homes.user_homes() for name in names]
+    return [path.resolve() for path in [*module._media_delivery_denied_paths(), *everybodys]]
 
 
 def _refuse_foreign_files(module: ModuleType) -> None:
