@@ -7,11 +7,11 @@ Hermes lacks the function, ``replace`` raises :class:`MissingPoint` and the work
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib
 from collections.abc import Callable, Iterable
-from types import ModuleType
 from typing import Any
 
 from hermes_router.protocol.replacements import Replacement
@@ -34,13 +34,15 @@ class Patch:
     """One function of Hermes that a worker replaces.
 
     ``owner`` is the module, or ``module:Class``, whose member the caller reads when it calls. A
-    module that only re-exports the member does not count. ``until`` is the last Hermes version that
-    has the member.
+    module that only re-exports the member does not count. ``formerly`` is the owner in versions
+    before Hermes moved the member to ``owner``. ``until`` is the last Hermes version that has the
+    member.
     """
 
     owner: str
     name: str
     why: str
+    formerly: str = ""
     since: str = "0.19"
     until: str | None = None
     required: bool = True
@@ -51,14 +53,17 @@ class Patch:
         return f"{self.owner.replace(':', '.')}.{self.name}"
 
     def find(self) -> Any:
-        """Return the object that has the member; imports its module.
+        """Return the object that has the member in this Hermes; imports its module.
 
         Raises:
             ImportError, AttributeError: this Hermes has no such module or class.
         """
-        module, _, path = self.owner.partition(":")
-        found: Any = importlib.import_module(module)
-        return functools.reduce(getattr, path.split("."), found) if path else found
+        if self.formerly:
+            with contextlib.suppress(ImportError, AttributeError):
+                owner = _resolve(self.owner)
+                getattr(owner, self.name)
+                return owner
+        return _resolve(self.formerly or self.owner)
 
     def present(self) -> bool:
         """Return True if this Hermes has the member."""
@@ -120,6 +125,12 @@ class Patch:
             return None
 
 
+def _resolve(owner: str) -> Any:
+    module, _, path = owner.partition(":")
+    found: Any = importlib.import_module(module)
+    return functools.reduce(getattr, path.split("."), found) if path else found
+
+
 #: By the owner's identity: the owner and the original. The owner stays referenced, so that no other
 #: object can get its identity.
 _applied: dict[tuple[int, Patch], tuple[Any, Any]] = {}
@@ -133,15 +144,6 @@ def applied() -> list[Patch]:
 def missing(patches: Iterable[Patch]) -> list[Patch]:
     """Return the patches whose member the installed Hermes lacks; imports their modules."""
     return [patch for patch in patches if not patch.present()]
-
-
-def patch_of(module: ModuleType, *patches: Patch) -> Patch | None:
-    """Return the patch for this module, if the module itself defines the patch's function."""
-    for patch in patches:
-        function = getattr(module, patch.name, None)
-        if patch.owner == module.__name__ and getattr(function, "__module__", "") == patch.owner:
-            return patch
-    return None
 
 
 def require(owner: Any, name: str) -> Any:

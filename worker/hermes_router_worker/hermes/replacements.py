@@ -187,9 +187,12 @@ NO_CREDENTIALS = Patch(
     owner="gateway.run_turn_runner", name="t", why=_LOGIN, since="0.22", required=False
 )
 _REQUEST = "the gateway notes a model request before it is made; a hook would have it copied"
-HAS_HOOK = Patch(owner="hermes_cli.plugins", name="has_hook", why=_REQUEST, required=False)
-ANYBODY_HAS_HOOK = Patch(
-    owner="hermes_cli.lifecycle", name="has_hook", why=_REQUEST, since="0.22", required=False
+HAS_HOOK = Patch(
+    owner="hermes_cli.lifecycle",
+    formerly="hermes_cli.plugins",
+    name="has_hook",
+    why=_REQUEST,
+    required=False,
 )
 RUN_CODEX = Patch(
     owner="run_agent:AIAgent", name="_run_codex_app_server_turn", why=_REQUEST, required=False
@@ -257,14 +260,11 @@ DENIED_PREFIXES = Patch(
 )
 WRITE_DENIAL = Patch(owner=_SAFETY, name="_classify_write_denial", why=_HOMES)
 READ_BLOCK = Patch(owner=_SAFETY, name="get_read_block_error", why=_HOMES)
-CHECK_SENSITIVE_FILE = Patch(
-    owner="tools.file_tools", name="_check_sensitive_path", why=_HOMES, required=False
-)
 CHECK_SENSITIVE_PATH = Patch(
     owner="tools.file_tools_write_guards",
+    formerly="tools.file_tools",
     name="_check_sensitive_path",
     why=_HOMES,
-    since="0.21",
     required=False,
 )
 ALLOW_REFERENCE = Patch(
@@ -288,32 +288,19 @@ FILE_FILTER = Patch(
     owner=f"{_BASE}:BasePlatformAdapter", name="filter_local_delivery_paths", why=_DROPPED
 )
 DELIVER_RESULT = Patch(owner="cron.scheduler", name="_deliver_result", why=_DROPPED)
-FOLD_HERMES_HOME_OLD = Patch(
-    owner="tools.approval",
-    name="_rewrite_resolved_hermes_home",
-    why=_HOMES,
-    until="0.20",
-    required=False,
-)
-FOLD_USER_HOME_OLD = Patch(
-    owner="tools.approval",
-    name="_rewrite_resolved_user_home",
-    why=_HOMES,
-    until="0.20",
-    required=False,
-)
+_COMMANDS = "tools.approval_detection"
 FOLD_HERMES_HOME = Patch(
-    owner="tools.approval_detection",
+    owner=_COMMANDS,
+    formerly="tools.approval",
     name="_rewrite_resolved_hermes_home",
     why=_HOMES,
-    since="0.21",
     required=False,
 )
 FOLD_USER_HOME = Patch(
-    owner="tools.approval_detection",
+    owner=_COMMANDS,
+    formerly="tools.approval",
     name="_rewrite_resolved_user_home",
     why=_HOMES,
-    since="0.21",
     required=False,
 )
 

@@ -35,6 +35,5 @@ def before_model_requests(act: Callable[[], None], *, applies: Callable[[], bool
 
         return run_codex
 
-    if not replacements.ANYBODY_HAS_HOOK.replace(asking):
-        replacements.HAS_HOOK.replace(asking)
+    replacements.HAS_HOOK.replace(asking)
     replacements.RUN_CODEX.replace(handing_over)

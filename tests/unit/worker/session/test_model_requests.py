@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import sys
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -28,6 +30,12 @@ class Function:
         return self.call is not None
 
 
+class Module(ModuleType):
+    """A module of Hermes."""
+
+    has_hook: Callable[[str], bool]
+
+
 def hermes(monkeypatch: pytest.MonkeyPatch, **functions: Function) -> None:
     for name, function in functions.items():
         monkeypatch.setattr(replacements, name, function)
@@ -39,16 +47,23 @@ def no_hook(_name: str) -> bool:
 
 @pytest.mark.parametrize("newest", [True, False])
 def test_each_request_is_acted_upon_once(monkeypatch: pytest.MonkeyPatch, newest: bool) -> None:
-    plugins = Function(no_hook)
+    """The newest Hermes asks in another module, which then asks the one that older ones ask."""
+    plugins, lifecycle = Module("plugins"), Module("lifecycle")
+    plugins.has_hook = no_hook
+    for module in (plugins, lifecycle):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
 
-    def ask_plugins(name: str) -> Any:
-        return cast("Any", plugins.call)(name)
+    def ask_plugins(name: str) -> bool:
+        return plugins.has_hook(name)
 
-    anybody = Function(ask_plugins if newest else None)
-    hermes(monkeypatch, ANYBODY_HAS_HOOK=anybody, HAS_HOOK=plugins, RUN_CODEX=Function(None))
+    if newest:
+        lifecycle.has_hook = ask_plugins
+    patch = dataclasses.replace(replacements.HAS_HOOK, owner="lifecycle", formerly="plugins")
+    monkeypatch.setattr(replacements, "HAS_HOOK", patch)
+    hermes(monkeypatch, RUN_CODEX=Function(None))
     acts: list[int] = []
     before_model_requests(lambda: acts.append(1), applies=lambda: True)
-    asks = cast("Any", (anybody if newest else plugins).call)
+    asks = (lifecycle if newest else plugins).has_hook
     assert [asks("pre_api_request"), asks("post_api_request"), asks("pre_api_request")] == [0, 0, 0]
     assert len(acts) == 2
 
@@ -57,7 +72,7 @@ def test_a_request_of_a_thread_that_runs_no_turn_is_not_acted_upon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plugins, codex = Function(no_hook), Function(lambda: "done")
-    hermes(monkeypatch, ANYBODY_HAS_HOOK=Function(None), HAS_HOOK=plugins, RUN_CODEX=codex)
+    hermes(monkeypatch, HAS_HOOK=plugins, RUN_CODEX=codex)
     acts: list[int] = []
     before_model_requests(lambda: acts.append(1), applies=lambda: False)
     assert not cast("Any", plugins.call)("pre_api_request")
@@ -68,9 +83,7 @@ def test_a_request_of_a_thread_that_runs_no_turn_is_not_acted_upon(
 def test_codex_is_started_after_the_act(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     codex = Function(lambda: order.append("codex"))
-    hermes(
-        monkeypatch, ANYBODY_HAS_HOOK=Function(no_hook), HAS_HOOK=Function(None), RUN_CODEX=codex
-    )
+    hermes(monkeypatch, HAS_HOOK=Function(no_hook), RUN_CODEX=codex)
     before_model_requests(lambda: order.append("act"), applies=lambda: True)
     cast("Any", codex.call)()
     assert order == ["act", "codex"]

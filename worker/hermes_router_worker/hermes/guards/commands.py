@@ -13,7 +13,6 @@ from types import ModuleType
 
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.guards import homes
-from hermes_router_worker.hermes.patching import patch_of
 
 
 def cover_commands(module: ModuleType) -> None:
@@ -22,9 +21,7 @@ def cover_commands(module: ModuleType) -> None:
     ``module`` may define the two functions that write ``~`` for a home; if it does not, nothing
     changes.
     """
-    hermes_home = patch_of(module, replacements.FOLD_HERMES_HOME, replacements.FOLD_HERMES_HOME_OLD)
-    user_home = patch_of(module, replacements.FOLD_USER_HOME, replacements.FOLD_USER_HOME_OLD)
-    if hermes_home is None or user_home is None:
+    if replacements.FOLD_HERMES_HOME.find() is not module:
         return
 
     def of_hermes(original: Callable[[str], str]) -> Callable[[str], str]:
@@ -44,8 +41,8 @@ def cover_commands(module: ModuleType) -> None:
 
         return rewrite_user_homes
 
-    hermes_home.replace(of_hermes, on=module)
-    user_home.replace(of_users, on=module)
+    replacements.FOLD_HERMES_HOME.replace(of_hermes, on=module)
+    replacements.FOLD_USER_HOME.replace(of_users, on=module)
 
 
 def _fold(module: ModuleType, command: str, folders: Iterable[Path], word: str) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.guards import homes
-from hermes_router_worker.hermes.patching import patch_of
 
 _seen_from: ContextVar[Path | None] = ContextVar("seen_from", default=None)
 """The Hermes home for which a guard is asked, if it is not the home of this process."""
@@ -41,8 +40,7 @@ def cover_file_safety(module: ModuleType) -> None:
 
 def cover_config_files(module: ModuleType) -> None:
     """Let the file tools refuse to write any home's ``config.yaml``: Hermes refuses its own."""
-    patch = patch_of(module, replacements.CHECK_SENSITIVE_PATH, replacements.CHECK_SENSITIVE_FILE)
-    if patch is None:
+    if replacements.CHECK_SENSITIVE_PATH.find() is not module:
         return
 
     def covering(original: Callable[..., str | None]) -> Callable[..., str | None]:
@@ -55,7 +53,7 @@ def cover_config_files(module: ModuleType) -> None:
 
         return check
 
-    patch.replace(covering, on=module)
+    replacements.CHECK_SENSITIVE_PATH.replace(covering, on=module)
 
 
 def cover_references(module: ModuleType) -> None:
