@@ -288,20 +288,11 @@ FILE_FILTER = Patch(
     owner=f"{_BASE}:BasePlatformAdapter", name="filter_local_delivery_paths", why=_DROPPED
 )
 DELIVER_RESULT = Patch(owner="cron.scheduler", name="_deliver_result", why=_DROPPED)
-_COMMANDS = "tools.approval_detection"
-FOLD_HERMES_HOME = Patch(
-    owner=_COMMANDS,
+FOLD_HOMES = Patch(
+    owner="tools.approval_detection",
     formerly="tools.approval",
-    name="_rewrite_resolved_hermes_home",
+    name="_fold_home_prefixes",
     why=_HOMES,
-    required=False,
-)
-FOLD_USER_HOME = Patch(
-    owner=_COMMANDS,
-    formerly="tools.approval",
-    name="_rewrite_resolved_user_home",
-    why=_HOMES,
-    required=False,
 )
 
 

@@ -8,43 +8,40 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from types import ModuleType
 
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.guards import homes
 
+_Fold = Callable[[str, Iterable[str], str], str]
+"""Writes a word for each of some folders, wherever a command names one."""
+
+_USER, _HERMES = "~", "~/.hermes"
+
 
 def cover_commands(module: ModuleType) -> None:
     """Have Hermes find a dangerous command also if it names another user's or profile's home.
 
-    ``module`` may define the two functions that write ``~`` for a home; if it does not, nothing
-    changes.
+    If ``module`` is not the one that writes a word for a home, nothing changes.
     """
-    if replacements.FOLD_HERMES_HOME.find() is not module:
-        return
+    if replacements.FOLD_HOMES.find() is module:
+        replacements.FOLD_HOMES.replace(_every_home, on=module)
 
-    def of_hermes(original: Callable[[str], str]) -> Callable[[str], str]:
-        @functools.wraps(original)
-        def rewrite_hermes_homes(command: str) -> str:
-            hermes, users = homes.hermes_homes(), homes.user_homes()
+
+def _every_home(fold: _Fold) -> _Fold:
+    """Have a word stand for every home of its kind.
+
+    For each command, Hermes calls ``fold`` for its own home first, and then for its user's home.
+    """
+
+    @functools.wraps(fold)
+    def fold_every_home(command: str, paths: Iterable[str], word: str) -> str:
+        hermes, users = homes.hermes_homes(), homes.user_homes()
+        if word == _HERMES:  # a user's home in a Hermes home is a user's all the same
             inner = [home for home in users if any(home.is_relative_to(h) for h in hermes)]
-            command = _fold(module, command, inner, "~")
-            return _fold(module, original(command), hermes, "~/.hermes")
+            command = fold(command, map(str, inner), _USER)
+        command = fold(command, paths, word)
+        others = {_HERMES: hermes, _USER: users}.get(word, [])
+        return fold(command, map(str, others), word)
 
-        return rewrite_hermes_homes
-
-    def of_users(original: Callable[[str], str]) -> Callable[[str], str]:
-        @functools.wraps(original)
-        def rewrite_user_homes(command: str) -> str:
-            return _fold(module, original(command), homes.user_homes(), "~")
-
-        return rewrite_user_homes
-
-    replacements.FOLD_HERMES_HOME.replace(of_hermes, on=module)
-    replacements.FOLD_USER_HOME.replace(of_users, on=module)
-
-
-def _fold(module: ModuleType, command: str, folders: Iterable[Path], word: str) -> str:
-    folded: str = module._fold_home_prefixes(command, [str(folder) for folder in folders], word)
-    return folded
+    return fold_every_home
