@@ -254,10 +254,6 @@ _SAFETY = "agent.file_safety"
 _BASE = "gateway.platforms.base"
 GUARDS_HOME = Patch(owner=_SAFETY, name="_hermes_home_path", why=_HOMES)
 GUARD_HOMES = Patch(owner=_SAFETY, name="_guard_homes", why=_HOMES, since="0.21", required=False)
-DENIED_PATHS = Patch(owner=_SAFETY, name="build_write_denied_paths", why=_HOMES, required=False)
-DENIED_PREFIXES = Patch(
-    owner=_SAFETY, name="build_write_denied_prefixes", why=_HOMES, required=False
-)
 WRITE_DENIAL = Patch(owner=_SAFETY, name="_classify_write_denial", why=_HOMES)
 READ_BLOCK = Patch(owner=_SAFETY, name="get_read_block_error", why=_HOMES)
 CHECK_SENSITIVE_PATH = Patch(

@@ -29,12 +29,13 @@ def cover_file_safety(module: ModuleType) -> None:
     ``module`` is ``agent.file_safety``.
     """
     _let_home_be_chosen(module)
-    if hasattr(module, "_guard_homes"):
+    if replacements.GUARD_HOMES.present():
         _add_user_homes(module)
+        replacements.WRITE_DENIAL.replace(_for_others_too, on=module)
     else:
-        replacements.DENIED_PATHS.replace(_for_all_users, on=module)
-        replacements.DENIED_PREFIXES.replace(_for_all_users, on=module)
-    replacements.WRITE_DENIAL.replace(_for_others_too, on=module)
+        replacements.WRITE_DENIAL.replace(
+            lambda original: _for_others_too(_for_all_users(original, module)), on=module
+        )
     replacements.READ_BLOCK.replace(_for_others_too, on=module)
 
 
@@ -92,14 +93,23 @@ def _add_user_homes(module: ModuleType) -> None:
     replacements.GUARD_HOMES.replace(covering, on=module)
 
 
-def _for_all_users(original: Callable[[str], Any]) -> Callable[[str], Any]:
-    @functools.wraps(original)
-    def build(home: str) -> Any:
-        built = original(home)
-        everybody = [item for user in homes.user_homes() for item in original(str(user))]
-        return type(built)([*built, *everybody])
+def _for_all_users(original: Callable[[str], Any], module: ModuleType) -> Callable[[str], Any]:
+    """Deny in every user's home what Hermes denies in its own user's; for Hermes before 0.21."""
+    needs_approval = getattr(module, "is_write_approval_required", lambda _: False)
 
-    return build
+    @functools.wraps(original)
+    def check(path: str) -> Any:
+        verdict = original(path)
+        if verdict or needs_approval(path):
+            return verdict
+        resolved = os.path.realpath(os.path.expanduser(str(path)))  # noqa: PTH111 - as Hermes does
+        for user in map(str, homes.user_homes()):
+            folders = tuple(module.build_write_denied_prefixes(user))
+            if resolved in module.build_write_denied_paths(user) or resolved.startswith(folders):
+                return "credential"
+        return verdict
+
+    return check
 
 
 def _for_others_too(original: Callable[..., Any]) -> Callable[..., Any]:
