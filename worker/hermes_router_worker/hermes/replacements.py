@@ -252,7 +252,6 @@ OWNER_ALIVE = Patch(owner="gateway.delivery_ledger", name="_owner_alive", why=_O
 _HOMES = "what Hermes protects below the user's home is protected in every user's and profile's"
 _SAFETY = "agent.file_safety"
 _BASE = "gateway.platforms.base"
-GUARDS_HOME = Patch(owner=_SAFETY, name="_hermes_home_path", why=_HOMES)
 GUARD_HOMES = Patch(owner=_SAFETY, name="_guard_homes", why=_HOMES, since="0.21", required=False)
 WRITE_DENIAL = Patch(owner=_SAFETY, name="_classify_write_denial", why=_HOMES)
 READ_BLOCK = Patch(owner=_SAFETY, name="get_read_block_error", why=_HOMES)

@@ -6,16 +6,12 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.guards import homes
-
-_seen_from: ContextVar[Path | None] = ContextVar("seen_from", default=None)
-"""The Hermes home for which a guard is asked, if it is not the home of this process."""
 
 _OTHERS_CONFIG = (
     "Refusing to write to Hermes config file: {path}\n"
@@ -28,7 +24,6 @@ def cover_file_safety(module: ModuleType) -> None:
 
     ``module`` is ``agent.file_safety``.
     """
-    _let_home_be_chosen(module)
     if replacements.GUARD_HOMES.present():
         _add_user_homes(module)
         replacements.WRITE_DENIAL.replace(_for_others_too, on=module)
@@ -74,12 +69,6 @@ def cover_references(module: ModuleType) -> None:
         return check
 
     replacements.ALLOW_REFERENCE.replace(covering, on=module)
-
-
-def _let_home_be_chosen(module: ModuleType) -> None:
-    replacements.GUARDS_HOME.replace(
-        lambda original: lambda: _seen_from.get() or original(), on=module
-    )
 
 
 def _add_user_homes(module: ModuleType) -> None:
@@ -139,11 +128,14 @@ def _others_holding(path: str) -> Iterator[Path]:
 
 @contextmanager
 def _asking_as(home: Path) -> Iterator[None]:
-    token = _seen_from.set(home)
+    """Let ``home`` be Hermes's home for this thread or task; HERMES_HOME stays what it is."""
+    from hermes_constants import reset_hermes_home_override, set_hermes_home_override
+
+    token = set_hermes_home_override(home)
     try:
         yield
     finally:
-        _seen_from.reset(token)
+        reset_hermes_home_override(token)
 
 
 def _resolved(module: ModuleType, filepath: str, task_id: str) -> str:
