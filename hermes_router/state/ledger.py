@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import logging
+import threading
 import time
 import uuid
 from collections import OrderedDict, deque
@@ -200,7 +201,10 @@ class Entry:
 
 
 class Ledger:
-    """The messages of one gateway, stored in ``file``. It is used in the gateway's event loop."""
+    """The messages of one gateway, stored in ``file``.
+
+    It is used in the gateway's event loop; :meth:`record` alone runs in threads, beside the loop.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -209,6 +213,7 @@ class Ledger:
         self._known: OrderedDict[str, float] = OrderedDict()
         self._failing = False
         self._missed: deque[_Line] = deque(maxlen=_MISSED)
+        self._flushing = threading.Lock()  # held by who changes ``_missed``: the loop, or a thread
         self._read()
 
     @property
@@ -268,7 +273,8 @@ class Ledger:
             self._open.pop(entry.id, None)
             entry.outcome.set()
         if entry.recorded and not self._append(line):
-            self._missed.append(line)
+            with self._flushing:
+                self._missed.append(line)
         if self._log.size > COMPACT_BYTES and step is Step.SETTLED:
             self._compact()
 
@@ -316,17 +322,19 @@ class Ledger:
                 if entry.step is not Step.ACCEPTED or name
             ]
         try:
-            self._log.replace(lines)
-            self._missed.clear()
+            with self._flushing:
+                self._log.replace(lines)
+                self._missed.clear()
         except OSError as error:
             self._log.size = 0  # else each further line would try it again
             self._warn(error)
 
     def _append(self, line: _Line, *, sync: bool = False) -> bool:
         try:
-            while self._missed:  # else a message that was answered meanwhile would stay open
-                self._log.append(self._missed[0])
-                self._missed.popleft()
+            with self._flushing:
+                while self._missed:  # else a message that was answered meanwhile would stay open
+                    self._log.append(self._missed[0])
+                    self._missed.popleft()
             self._log.append(line, sync=sync)
         except OSError as error:
             self._warn(error)

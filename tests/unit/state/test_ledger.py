@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,6 +163,32 @@ def test_steps_that_a_full_disk_did_not_take_are_written_when_there_is_room(
     assert Step.BEGUN not in file.read_text()
     entered(ledger, "4")
     assert [entry.step for entry in Ledger(file).open] == [Step.BEGUN, Step.ACCEPTED]
+
+
+def test_steps_that_the_disk_takes_again_are_written_once_also_by_two_threads(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread records a new message while the event loop notes the step of another one."""
+    ledger = Ledger(file)
+    missed, noted = [entered(ledger, str(number)) for number in range(3)], entered(ledger, "9")
+    with monkeypatch.context() as patch:
+        patch.setattr(AppendLog, "append", full)
+        for entry in missed:
+            entry.settle()
+    append, loop = AppendLog.append, threading.Thread(target=noted.begun)
+
+    def meanwhile(log: AppendLog[Any], line: Any, *, sync: bool = False) -> None:
+        append(log, line, sync=sync)
+        if loop.ident is None:
+            loop.start()
+            loop.join(timeout=0.5)
+
+    monkeypatch.setattr(AppendLog, "append", meanwhile)
+    assert entered(ledger, "10").recorded
+    loop.join(timeout=20)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["id"] for line in lines if line["step"] == "settled"] == [e.id for e in missed]
+    assert [line["id"] for line in lines if line["step"] == "begun"] == [noted.id]
 
 
 def full(*_: object, **__: object) -> None:
