@@ -25,6 +25,7 @@ from hermes_router.hermes.compat.seams import (
     message_sources,
     sending,
 )
+from hermes_router.hermes.compat.seams.sending import Sent
 from hermes_router.jobs.maintenance import owed_replies
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
@@ -34,7 +35,7 @@ from hermes_router.state import kept_event
 from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.kept_event import KeptEvent
 from hermes_router.state.ledger import Entry, Step
-from hermes_router.state.open_works import Works
+from hermes_router.state.open_works import OpenWorks, Works
 from hermes_router.turns.notices import cut_off, ended_works
 
 logger = logging.getLogger(__name__)
@@ -134,26 +135,40 @@ class CrashRecovery:
                 logger.exception("hermes-router: a message of %s could not be recovered", entry.at)
 
     async def _settle(self, entry: Entry) -> None:
+        """Serve one message, continue its turn, or tell its place what became of it.
+
+        The bot of its place must be connected for each of these. Until it is, nothing is decided.
+        If the gateway stops meanwhile, that is left to the next one.
+        """
         kept = await in_thread(self._kept, entry)
+        with anyio.move_on_after(_TOO_OLD_TO_TELL - _age(entry)):
+            source = message_sources.source_of(entry.source)
+            if not await sending.until_connected(self._runner, source):
+                return
         if entry.step is Step.ACCEPTED and kept is not None and self._may_serve(entry, kept):
             await self._serve(entry, kept)
             return
         if entry.step is Step.CUT_OFF and self._may_go_on(entry):
             await self._go_on(entry)
             return
-        if await self._hermes_answers(entry):
+        if (
+            await self._hermes_answers(entry)
+            or _age(entry) > _TOO_OLD_TO_TELL
+            or await self._tell(entry, kept.text if kept is not None else "")
+        ):
             self._forget(entry)
-            return
-        if time.time() - entry.at < _TOO_OLD_TO_TELL:
-            await self._tell(entry, kept.text if kept is not None else "")
-        self._forget(entry)
 
-    async def _tell(self, entry: Entry, words: str) -> None:
-        """Record that a message with these words was lost, and tell its place so."""
+    async def _tell(self, entry: Entry, words: str) -> bool:
+        """Record that a message with these words was lost, and tell its place so.
+
+        Returns False if nothing arrived there: then the next gateway tells it.
+        """
         source, how_far = message_sources.source_of(entry.source), _HOW_FAR.get(entry.step, "")
         turn_id = self._book.cut_off(entry.turn, entry.profile, place_of(source), how_far)
         text = cut_off(words, turn_id, begun=entry.step is Step.SAID)
-        await sending.send_to(self._runner, source, text)
+        seconds = _TOO_OLD_TO_TELL - _age(entry)
+        sent = await sending.send_in_the_end(self._runner, source, text, seconds=seconds)
+        return sent is not Sent.LATER
 
     def _kept(self, entry: Entry) -> KeptEvent | None:
         try:
@@ -169,10 +184,9 @@ class CrashRecovery:
         """Say whether to work on a message now: it is young, and its route is unchanged."""
         source = message_sources.source_of(entry.source)
         return (
-            time.time() - entry.at < _TOO_OLD_TO_SERVE
+            _age(entry) < _TOO_OLD_TO_SERVE
             and self._routed(source) == entry.profile
             and command_rules.authorized(self._runner, source)
-            and sending.adapter_for(self._runner, source) is not None
         )
 
     async def _serve(self, entry: Entry, kept: KeptEvent) -> None:
@@ -225,17 +239,35 @@ class CrashRecovery:
         return False
 
 
-async def tell_works(runner: Any, works: Iterable[Works]) -> None:
+def _age(entry: Entry) -> float:
+    """Return how many seconds ago a message was accepted."""
+    return time.time() - entry.at
+
+
+async def tell_works(runner: Any, open_works: OpenWorks, left: Iterable[Works]) -> None:
     """Wait until the gateway runs, then tell conversations which background work has ended.
 
-    It ended because the gateway before this one was killed or stopped.
+    It ended because the gateway before this one was killed or stopped. Each note in ``left`` stays
+    in ``open_works`` until its conversation is told.
     """
     await gateway_runner.until_running(runner)
-    for ended in works:
-        logger.warning(
-            "turn %s: background work that ended with the gateway: %s",
-            ended.turn or "-",
-            "; ".join(ended.works),
-        )
-        text = ended_works(ended.works, _WENT, ended.turn)
-        await sending.send_to(runner, message_sources.source_of(ended.source), text)
+    async with anyio.create_task_group() as tasks:
+        for ended in left:
+            tasks.start_soon(_tell_works, runner, open_works, ended)
+
+
+async def _tell_works(runner: Any, open_works: OpenWorks, ended: Works) -> None:
+    logger.warning(
+        "turn %s: background work that ended with the gateway: %s",
+        ended.turn,
+        "; ".join(ended.works),
+    )
+    text = ended_works(ended.works, _WENT, ended.turn)
+    try:
+        source = message_sources.source_of(ended.source)
+        sent = await sending.send_in_the_end(runner, source, text, seconds=_TOO_OLD_TO_TELL)
+    except Exception:
+        logger.exception("turn %s: its conversation could not be told", ended.turn)
+        return
+    if sent is not Sent.LATER:
+        open_works.note(ended.turn, ended.source, ())

@@ -174,8 +174,8 @@ class GatewayRouter:
         self._tasks.start(asyncio.to_thread(self._remove_left_behind))
         self._watching = self._tasks.start(self._watch_code())
         self._tasks.start(self._recovery().run())
-        if works := self._open_works.take():
-            self._tasks.start(crash_recovery.tell_works(self._runner, works))
+        if left := self._open_works.left():
+            self._tasks.start(crash_recovery.tell_works(self._runner, self._open_works, left))
         with contextlib.suppress(ConfigError):  # logged by the watcher, once per edit
             config = await self._configuration()
             logger.info("hermes-router: %d routes in force", len(config.table))

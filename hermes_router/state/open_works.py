@@ -11,13 +11,11 @@ import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 logger = logging.getLogger(__name__)
-
-_Note = TypeVar("_Note")
 
 
 class Works(msgspec.Struct, frozen=True):
@@ -53,19 +51,20 @@ class OpenWorks:
         except OSError as error:
             logger.warning("%s: background work could not be written: %s", self._folder, error)
 
-    def take(self) -> list[Works]:
-        """Read and delete the files that an earlier gateway left; return their contents.
+    def left(self) -> list[Works]:
+        """Return what the files say that an earlier gateway left; remove files that are garbage.
 
-        That work has ended with the earlier gateway, and the caller tells its conversations.
+        That work has ended with the earlier gateway. The caller tells its conversations, and then
+        deletes each note by :meth:`note`.
         """
-        return _take_all(self._folder, Works)
-
-
-def _take_all(folder: Path, kind: type[_Note]) -> list[_Note]:
-    found = []
-    for path in sorted(folder.glob("*.json")):
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            found.append(msgspec.json.decode(path.read_bytes(), type=kind))
-        with contextlib.suppress(OSError):
-            path.unlink()
-    return found
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                works = msgspec.json.decode(path.read_bytes(), type=Works)
+                found.append(msgspec.structs.replace(works, turn=path.stem))
+            except OSError as error:
+                logger.warning("%s cannot be read: %s", path, error)
+            except msgspec.MsgspecError:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        return found

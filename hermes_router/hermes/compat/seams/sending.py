@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import logging
 import time
@@ -26,6 +27,17 @@ RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 #: Seconds for which a message waits for an adapter that is being connected anew.
 _CONNECT_SECONDS = 60.0
 _TICK = 0.25
+
+#: Seconds after which a notice that could not be sent is tried again; each pause is twice as long.
+_PAUSE_SECONDS = 60.0
+
+
+class Sent(enum.Enum):
+    """What became of a notice that was to be sent."""
+
+    YES = enum.auto()
+    NO = enum.auto()  # the platform refuses it for good, or may have it: nobody sends it again
+    LATER = enum.auto()  # it has not arrived, and another attempt may succeed
 
 
 def known_platforms() -> frozenset[str]:
@@ -180,10 +192,15 @@ async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = N
     thread. An adapter that has just connected refuses for some seconds: sends are repeated after
     each of ``RETRY_SECONDS``, while the adapter says that a retry may help.
     """
+    return await try_to_send(runner, source, text, anchor=anchor) is Sent.YES
+
+
+async def try_to_send(runner: Any, source: Any, text: str, *, anchor: str | None = None) -> Sent:
+    """Send a text as :func:`send_to` does; return what became of it."""
     adapter = await connected_adapter(runner, source)
     if adapter is None:
         logger.error("no adapter for %s: not sent: %s", source.platform, text)
-        return False
+        return Sent.LATER
     metadata = runner._thread_metadata_for_source(source, anchor)
     result = await adapter.send(source.chat_id, text, metadata=metadata)
     for seconds in RETRY_SECONDS:
@@ -193,8 +210,50 @@ async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = N
         result = await adapter.send(source.chat_id, text, metadata=metadata)
     if result is not None and not result.success:
         logger.error("%s refused (%s): not sent: %s", source.platform, result.error, text)
-        return False
-    return True
+        return Sent.LATER if result.retryable else Sent.NO
+    return Sent.YES
+
+
+async def send_in_the_end(
+    runner: Any, source: Any, text: str, *, seconds: float, anchor: str | None = None
+) -> Sent:
+    """Send a text as :func:`send_to` does, and try again until it is sent, for ``seconds``.
+
+    It waits until the bot is connected. After an attempt that failed it waits for a minute, then
+    two, four and so on, or until Hermes has replaced the adapter. The result is ``LATER`` only if
+    the time is over, or if the gateway stops.
+    """
+    pause = _PAUSE_SECONDS
+    with anyio.move_on_after(seconds):
+        while await until_connected(runner, source):
+            sent = await try_to_send(runner, source, text, anchor=anchor)
+            if sent is not Sent.LATER:
+                return sent
+            await _until_replaced(runner, source, pause)
+            pause *= 2
+    return Sent.LATER
+
+
+async def until_connected(runner: Any, source: Any) -> bool:
+    """Wait until the bot that received a message is connected; return False if the gateway stops.
+
+    Hermes may never connect it: the caller must bound the wait.
+    """
+    while not gateway_runner.shutting_down(runner):
+        if adapter_for(runner, source) is not None:
+            return True
+        await anyio.sleep(_TICK)
+    return False
+
+
+async def _until_replaced(runner: Any, source: Any, seconds: float) -> None:
+    """Wait until the bot has another adapter, or the gateway stops, for at most ``seconds``."""
+    adapter = adapter_for(runner, source)
+    with anyio.move_on_after(seconds):
+        while not gateway_runner.shutting_down(runner):
+            if adapter_for(runner, source) is not adapter:
+                return
+            await anyio.sleep(_TICK)
 
 
 def home_variable(platform: str) -> str:

@@ -38,7 +38,7 @@ async def play(router, _adapter, say, home):
     router._handler._serve = serve
     await router.handle(MessageEvent(text="hello", source=source, message_id="7"), None)
     kept["wakeup"] = [wakeup.source for wakeup in router._wakeups._wakeups.all()]
-    kept["works"] = [works.source for works in router._open_works.take()]
+    kept["works"] = [works.source for works in router._open_works.left()]
     again = {}
     for what, (fields,) in kept.items():
         found = message_sources.source_of(fields)

@@ -1,0 +1,170 @@
+"""What an earlier gateway left open waits until its bot is connected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.kit.in_process import play
+
+#: The waits of the router are short here, and `_CONNECT_SECONDS` is over before the bot connects.
+_FRAME = """
+from hermes_router.hermes import crash_recovery
+from hermes_router.hermes.compat.events import event_fields, source_fields
+from hermes_router.hermes.compat.seams import sending
+from hermes_router.state import kept_event
+from hermes_router.state.ledger import Identity, Ledger
+
+sending._CONNECT_SECONDS = sending._TICK = sending._PAUSE_SECONDS = 0.02
+sending.RETRY_SECONDS = ()
+TELEGRAM = Platform("telegram")
+SOURCE = SessionSource(platform=TELEGRAM, chat_id="-100", chat_type="group", thread_id="6",
+                       user_id="1")
+
+def left_open(router, home, number):
+    "Return the entry of a message that an earlier gateway had accepted."
+    event = MessageEvent(text=f"message {number}", source=SOURCE, message_id=number)
+    identity = Identity(platform="telegram", chat_id="-100", parts=((number, ""),))
+    entry = router._ledger.accept(identity, profile="career", session="key",
+                                  source=source_fields(SOURCE))
+    router._ledger.record(entry)
+    fields = event_fields(event, channel_prompt=None)
+    kept_event.keep(home / "profiles" / "career", entry.id, fields, files=False)
+    return entry
+
+def recovery(router):
+    router._runner._running = True
+    return asyncio.create_task(router._recovery().run())
+
+def disconnected(router):
+    router._runner.adapters, router._runner._failed_platforms = {}, {TELEGRAM: {"attempts": 1}}
+
+def connect(router, adapter):
+    router._runner.adapters, router._runner._failed_platforms = {TELEGRAM: adapter}, {}
+
+def open_on_disk(home):
+    "Return how many messages the next gateway would find without an outcome."
+    copy = home / "ledger-copy.jsonl"  # a ledger writes its file anew when it has read it
+    copy.write_bytes((home / "hermes-router" / "ledger.jsonl").read_bytes())
+    return len(Ledger(copy).open)
+"""
+
+_CONNECTED_LATE = """
+async def play(router, adapter, say, home):
+    await router._configuration()
+    entry = left_open(router, home, "1")
+    if BEGUN:
+        entry.begun()
+    handed = []
+    async def handle_message(event):
+        handed.append(event.text)
+        (await router._handler._register.enter(event, None)).settle()
+    adapter.handle_message = handle_message
+    disconnected(router)
+    recovering = recovery(router)
+    await asyncio.sleep(0.5)
+    before = [handed[:], adapter.sent[:], open_on_disk(home)]
+    if STOPS:
+        router._runner._draining = True
+    else:
+        connect(router, adapter)
+    await asyncio.wait_for(recovering, 20)
+    kept = kept_event.take(home / "profiles" / "career", entry.id)
+    return {"before": before, "handed": handed, "said": adapter.sent,
+            "open": open_on_disk(home), "kept": kept is not None}
+"""
+
+
+def test_a_message_that_nobody_had_begun_is_served_when_its_bot_is_connected(
+    tmp_path: Path,
+) -> None:
+    seen = _connected_late(tmp_path)
+    assert seen["before"] == [[], [], 1]
+    assert (seen["handed"], seen["said"]) == (["message 1"], [])
+    assert (seen["open"], seen["kept"]) == (0, False)
+
+
+def test_a_message_that_was_begun_is_told_of_when_its_bot_is_connected(tmp_path: Path) -> None:
+    seen = _connected_late(tmp_path, begun=True)
+    assert seen["before"] == [[], [], 1]
+    [notice] = seen["said"]
+    assert "message 1" in notice
+    assert (seen["handed"], seen["open"], seen["kept"]) == ([], 0, False)
+
+
+def test_a_gateway_that_stops_before_its_bot_is_connected_leaves_all_to_the_next(
+    tmp_path: Path,
+) -> None:
+    for begun in (False, True):
+        home = tmp_path / str(begun)
+        home.mkdir()
+        seen = _connected_late(home, begun=begun, stops=True)
+        assert (seen["handed"], seen["said"]) == ([], [])
+        assert (seen["open"], seen["kept"]) == (1, True)
+
+
+def _connected_late(home: Path, *, begun: bool = False, stops: bool = False) -> dict[str, Any]:
+    return play(f"BEGUN, STOPS = {begun}, {stops}\n{_FRAME}{_CONNECTED_LATE}", home)
+
+
+_REFUSED = """
+async def play(router, adapter, say, home):
+    await router._configuration()
+    entry = left_open(router, home, "1")
+    entry.begun()
+    answers = [SimpleNamespace(success=False, retryable=RETRYABLE, error="no such luck")] * 2
+    said = []
+    async def send(chat_id, text, metadata=None):
+        said.append(open_on_disk(home))
+        return answers.pop() if answers else SimpleNamespace(success=True)
+    adapter.send = send
+    await asyncio.wait_for(recovery(router), 20)
+    return {"said": said, "open": open_on_disk(home)}
+"""
+
+
+def test_a_notice_that_does_not_arrive_is_sent_again_until_it_does(tmp_path: Path) -> None:
+    seen = play(f"RETRYABLE = True\n{_FRAME}{_REFUSED}", tmp_path)
+    assert seen["said"] == [1, 1, 1]
+    assert seen["open"] == 0
+
+
+def test_a_notice_that_a_platform_refuses_for_good_is_not_sent_again(tmp_path: Path) -> None:
+    seen = play(f"RETRYABLE = False\n{_FRAME}{_REFUSED}", tmp_path)
+    assert (seen["said"], seen["open"]) == ([1], 0)
+
+
+_WORKS = """
+async def play(router, adapter, say, home):
+    folder = home / "hermes-router" / "background"
+    router._open_works.note("1f0c2a9b", source_fields(SOURCE), ["a build"])
+    (folder / "2a9b1f0c.json").write_text("garbage")
+    router._runner._running = True
+    disconnected(router)
+    await router.start()
+    await asyncio.sleep(0.5)
+    before = [adapter.sent[:], sorted(path.stem for path in folder.iterdir())]
+    if STOPS:
+        router._runner._draining = True
+        await asyncio.sleep(0.3)
+    connect(router, adapter)
+    await settled(lambda: STOPS or adapter.sent)
+    return {"before": before, "said": adapter.sent,
+            "after": sorted(path.stem for path in folder.iterdir())}
+"""
+
+
+def test_a_conversation_is_told_of_its_ended_work_when_its_bot_is_connected(
+    tmp_path: Path,
+) -> None:
+    seen = play(f"STOPS = False\n{_FRAME}{_WORKS}", tmp_path)
+    assert seen["before"] == [[], ["1f0c2a9b"]]
+    [notice] = seen["said"]
+    assert "a build" in notice
+    assert notice.endswith(" [1f0c2a9b]")
+    assert seen["after"] == []
+
+
+def test_a_gateway_that_stops_before_that_leaves_the_note_to_the_next(tmp_path: Path) -> None:
+    seen = play(f"STOPS = True\n{_FRAME}{_WORKS}", tmp_path)
+    assert (seen["said"], seen["after"]) == ([], ["1f0c2a9b"])
