@@ -375,7 +375,8 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
 
     Attributes:
         done: all events before this number are done, except those in ``waiting``.
-        waiting: the ids of events that wait in the worker's memory and are not begun.
+        waiting: the ids of events that are not begun. They wait in the worker's memory, or are on
+            their way to its Hermes behind an event that is not done.
     """
 
     done: int

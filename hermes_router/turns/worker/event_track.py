@@ -97,7 +97,7 @@ class TakenEvents:
     """The messages that one worker has accepted and that have no outcome yet, by event number."""
 
     def __init__(self) -> None:
-        self.count = self._first = 0
+        self.count = 0
         self._tracks: dict[int, EventTrack] = {}
 
     @property
@@ -108,7 +108,6 @@ class TakenEvents:
     def take(self, number: int, track: EventTrack) -> None:
         """Follow message ``number`` from now on: the worker has accepted it."""
         self.count += 1
-        self._first = self._first or number
         self._tracks[number] = track
 
     def waiting(self) -> list[float]:
@@ -121,7 +120,8 @@ class TakenEvents:
         All messages before number ``done`` are done, except those in ``waiting``: the worker has
         not begun them. If it ends, another worker serves these. Hermes takes the next message out
         of its queue before it has sent the end of an answer. Such a message is begun when the model
-        is asked for it.
+        is asked for it, and so is the oldest one that is not done. Any other one that does not wait
+        is a command, or part of the running turn.
         """
         for number, track in list(self._tracks.items()):
             if number in waiting:
@@ -130,8 +130,8 @@ class TakenEvents:
                 track.stage = Stage.NEXT
             else:
                 track.stage = Stage.BEGUN
-                if number != self._first:
-                    track.note("begun")  # for the first one, the model request is the sign
+                if number != done:
+                    track.note("begun")  # for the oldest one, the model request is the sign
             if number < done and not track.waiting:
                 self._tracks.pop(number).finish(Outcome.ANSWERED)
 

@@ -135,8 +135,8 @@ class EventReceiver:
         note_refusal(runner, event, message.refusal)
         channel_context.take_overheard(runner, event.source)
         channel_context.apply_profile_settings(runner, event)
-        self._progress.take(event, message.id)
         await self._link.send(msg.Accepted(event=message.id))
+        self._progress.take(event, message.id)
         self._begin(self._handle(message, event))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -186,6 +186,7 @@ class EventReceiver:
             if continuation.is_over(self._adapter.gateway_runner, event):
                 return
             await self._prepare(event, what, sticker)
+            self._progress.begin(event)
             await self._adapter.handle_message(event)
         except Exception:
             logger.exception("%s failed", what)

@@ -44,8 +44,10 @@ class Progress:
     def __init__(self, link: Connection) -> None:
         self._link = link
         self._last = 0
+        #: Events in work; events that Hermes is being handed; those of these that it has not got.
         self._active: list[int] = []
         self._taking: set[int] = set()
+        self._coming: set[int] = set()
         self._handed: dict[int, bool] = {}
         self._by_id: dict[str, int] = {}
         self._told = msg.Progress(done=0)
@@ -60,14 +62,23 @@ class Progress:
     def take(self, event: Any, number: int) -> None:
         """Give an event the number that the gateway gave it; from now on it counts as not done.
 
-        Call this before Hermes gets the event.
+        Call this when the gateway has been told that the event is accepted, and before Hermes gets
+        the event. If an earlier event is not done, this one waits.
         """
         self._last = number
         setattr(event, _NUMBER, number)
         if event.message_id is not None:
             self._by_id[str(event.message_id)] = number
-        self._active.append(number)
         self._taking.add(number)
+        self._coming.add(number)
+
+    def begin(self, event: Any) -> None:
+        """Say that Hermes gets the event now: if it is a command, it does not wait any longer.
+
+        What Hermes does with a message is known when it has been handed over.
+        """
+        if event.is_command():
+            self._coming.discard(self._number(event))
 
     def knows(self, event: Any) -> bool:
         """Return True if the gateway has given this event to this worker."""
@@ -80,8 +91,8 @@ class Progress:
         waits. It does not do so with a ``command``. Events that wait in Hermes without a number get
         this one.
         """
-        self._active.remove(number)
         self._taking.discard(number)
+        self._coming.discard(number)
         self._handed[number] = command
         for event in queues.waiting_messages(self._adapter):
             if not hasattr(event, _NUMBER) and not getattr(event, "internal", False):
@@ -158,13 +169,15 @@ class Progress:
         self._silent = True
 
     def _now(self) -> msg.Progress:
-        if not self._active and not queues.working(self._adapter):
+        if not (self._active or self._taking or queues.working(self._adapter)):
             self._handed.clear()
         queued = self._queued()
         first = min(queued, default=self._last + 1)
         joined = {n for n, command in self._handed.items() if n > first and not command}
-        done = min([*self._active, *self._handed, *queued], default=self._last + 1)
-        return msg.Progress(done=done, waiting=sorted(queued | joined))
+        open_ = [*self._active, *self._taking, *self._handed, *queued]
+        done = min(open_, default=self._last + 1)
+        coming = {n for n in self._coming if n > done}
+        return msg.Progress(done=done, waiting=sorted(queued | joined | coming))
 
     def _queued(self) -> set[int]:
         """Return the numbers of the gateway's events that wait in Hermes."""

@@ -15,6 +15,7 @@ from hermes_router_worker.hermes.features import idle_agent, wakeups
 from hermes_router_worker.hermes.session import continuation
 from hermes_router_worker.session import channel_context, event_receiver
 from hermes_router_worker.session.event_receiver import EventReceiver
+from hermes_router_worker.session.progress import Progress
 
 Prepare = Callable[[str], Awaitable[None]]
 Handing = Callable[[Prepare], tuple[EventReceiver, list[str]]]
@@ -25,8 +26,13 @@ class Words(str):
 
     __slots__ = ()
 
+    message_id = None
+
     def get_command(self) -> str | None:
         return self[1:] if self.startswith("/") else None
+
+    def is_command(self) -> bool:
+        return self.get_command() is not None
 
 
 class FullPipe:
@@ -93,7 +99,7 @@ def handing(monkeypatch: pytest.MonkeyPatch) -> Handing:
             cast("Any", None),
             SimpleNamespace(gateway_runner=None, handle_message=handle_message),
             cast("Any", None),
-            cast("Any", None),
+            Progress(cast("Any", None)),
             adopt=list,
             changed=asyncio.Event(),
             finish=asyncio.Event(),

@@ -33,8 +33,8 @@ class Link:
         return sum(isinstance(message, msg.ModelRequest) for message in self.sent)
 
 
-def event(number: int) -> Any:
-    return SimpleNamespace(message_id=str(number), internal=False)
+def event(number: int, *, command: bool = False) -> Any:
+    return SimpleNamespace(message_id=str(number), internal=False, is_command=lambda: command)
 
 
 @pytest.fixture
@@ -120,6 +120,41 @@ async def test_no_model_is_asked_when_the_gateway_has_ended(progress: Progress, 
     link.ended = True
     with progress.processing(hand_over(progress, 1)), pytest.raises(CallFailed):
         await progress.note_begun()
+
+
+async def test_a_message_on_its_way_to_hermes_waits_for_the_one_before_it(
+    progress: Progress, link: Link, adapter: Any
+) -> None:
+    with progress.processing(hand_over(progress, 1)):
+        await progress.note_begun()
+        coming = event(3)
+        progress.take(event(2), 2)
+        progress.take(coming, 3)
+        progress.handed_over(2, command=False)  # a part of the answer to the first one
+        progress.begin(coming)
+        await progress.tell()
+        assert link.sent[-1] == msg.Progress(done=1, waiting=[3])
+        adapter._pending_messages["key"] = coming
+        progress.handed_over(3, command=False)
+        await progress.tell()
+        assert link.sent[-1] == msg.Progress(done=1, waiting=[3])
+
+
+async def test_a_command_waits_until_hermes_gets_it(progress: Progress, link: Link) -> None:
+    with progress.processing(hand_over(progress, 1)):
+        command = event(2, command=True)
+        progress.take(command, 2)
+        await progress.tell()
+        assert link.sent[-1] == msg.Progress(done=1, waiting=[2])
+        progress.begin(command)
+        await progress.tell()
+        assert link.sent[-1] == msg.Progress(done=1)
+
+
+async def test_a_message_behind_none_does_not_wait(progress: Progress, link: Link) -> None:
+    progress.take(event(1), 1)
+    await progress.tell()
+    assert link.sent[-1] == msg.Progress(done=1)
 
 
 def test_the_gateway_knows_an_event_that_it_gave(progress: Progress) -> None:
