@@ -348,10 +348,11 @@ class ModelRequest(Message, frozen=True, kw_only=True, tag="model_request"):
 class Idle(Message, frozen=True, kw_only=True, tag="idle"):
     """All accepted events are answered and the session's state is saved, or the job has ended.
 
-    For the gateway, all accepted events are done now, unless ``cut_off`` is true. It serves the
-    session's next event by this worker if ``resident`` is true, else by another one. A worker must
-    not send this before :class:`Ready`. After one without ``resident`` it must send neither another
-    one nor :class:`Accepted`.
+    For the gateway, all accepted events are done now, unless ``cut_off`` is true. It has those
+    served again that wait, by the last :class:`Progress`. It serves the session's next event by
+    this worker if ``resident`` is true, else by another one. A worker must not send this before
+    :class:`Ready`. After one without ``resident`` it must send neither another one nor
+    :class:`Accepted`.
 
     Attributes:
         resident: background work of this session goes on in this worker, or a person may still use
@@ -369,9 +370,9 @@ class Idle(Message, frozen=True, kw_only=True, tag="idle"):
 class Progress(Message, frozen=True, kw_only=True, tag="progress"):
     """The worker's progress with the session's events, which it works on in order of their numbers.
 
-    The worker sends it after each change, at the latest before its next call. If the worker dies,
-    the gateway has another worker serve the events in ``waiting``. For those that the worker has
-    begun and not answered, people get a notice.
+    The worker sends it after each change, at the latest before its next call. If the worker dies
+    or ends, the gateway has another worker serve the events in ``waiting``. For those that a worker
+    that died has begun and not answered, people get a notice.
 
     Attributes:
         done: all events before this number are done, except those in ``waiting``.
@@ -732,6 +733,7 @@ class Finish(Message, frozen=True, kw_only=True, tag="finish"):
             notice about background work that has ended.
         resume: true if the gateway stops. If a turn runs, the worker then marks its session, so
             that Hermes resumes the turn later, and sets ``cut_off`` in its last :class:`Idle`.
+            Events that wait behind it are served again.
     """
 
     reason: str

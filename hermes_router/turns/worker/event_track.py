@@ -83,6 +83,14 @@ class EventTrack:
         done = self.told or self.outcome in {Outcome.ANSWERED, Outcome.ENDED}
         return not (began or done)
 
+    @property
+    def after_stop(self) -> Outcome:
+        """The outcome of a message without an answer when a stop of the gateway ends its worker.
+
+        The next gateway serves one that is untouched. For any other, it resumes or tells.
+        """
+        return Outcome.AGAIN if self.untouched else Outcome.CUT_OFF
+
     def note(self, step: str, *names: str) -> None:
         """Write to the ledger how far the message is, if it has an entry there.
 
@@ -136,26 +144,31 @@ class TakenEvents:
                 self._tracks.pop(number).finish(Outcome.ANSWERED)
 
     def all_done(self) -> None:
-        """Give every message the outcome ``ANSWERED``, because the worker reports to be idle."""
-        while self._tracks:
-            self._tracks.popitem()[1].finish(Outcome.ANSWERED)
+        """Give every message its outcome, because the worker reports to be idle.
+
+        A message that waits gets none from this worker, so it is served again. The others are
+        answered.
+        """
+        for track in self._tracks.values():
+            track.finish(Outcome.AGAIN if track.waiting else Outcome.ANSWERED)
+        self._tracks.clear()
 
     def cut_off(self, *, interrupted: bool = False) -> None:
         """Give each message its outcome, because the gateway's stop interrupted the worker.
 
         A message that the worker had not begun is served again. For one that it had
-        begun, the next gateway resumes the work or tells people. The session keeps the messages
-        that wait in the worker, but not one that Hermes took out of its queue. If the run of the
-        model was ``interrupted``, what was delivered is no answer: Hermes ends the text of a stream
+        begun, the next gateway resumes the work or tells people. If the run of the model was
+        ``interrupted``, what was delivered is no answer: Hermes ends the text of a stream
         where it was cut off, as it ends one that is complete.
         """
         for number, track in self._tracks.items():
             if interrupted and track.stage is Stage.BEGUN:
                 track.answered = False
             dropped = track.stage is Stage.NEXT and not track.answered
-            if dropped or self._lost(number):
-                track.note("cut_off")
-                track.finish(Outcome.AGAIN if track.untouched else Outcome.CUT_OFF)
+            if track.waiting or dropped or self._lost(number):
+                if not track.waiting:
+                    track.note("cut_off")
+                track.finish(track.after_stop)
         self.all_done()
 
     def begun(self, last: int) -> None:
@@ -216,8 +229,10 @@ class TakenEvents:
         for number, track in self._tracks.items():
             if track.answered:
                 track.finish(Outcome.ANSWERED)
+            elif lost[number]:
+                track.finish(ended)
             else:
-                track.finish(ended if lost[number] else Outcome.AGAIN)
+                track.finish(track.after_stop if stopped else Outcome.AGAIN)
         self._tracks.clear()
 
     def _lost(self, number: int) -> bool:

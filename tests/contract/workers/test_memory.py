@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from gateway import run
+from gateway.config import Platform
+from gateway.platforms.base import MessageEvent
+from gateway.session import SessionSource
 from tools import approval
 
 from hermes_router_worker.home import session_state
@@ -31,12 +35,14 @@ class Runner(run.GatewayRunner):
         self._session_reasoning_overrides: dict[str, Any] = {}
 
 
-def worker(key: str = KEY) -> tuple[Any, session_state.SessionState]:
+def worker(
+    key: str = KEY, without: Callable[[Any], bool] = lambda _event: False
+) -> tuple[Any, session_state.SessionState]:
     """Attach a runner as a fresh process would."""
     approval.clear_session(key)
     runner = Runner()
     adapter = SimpleNamespace(_active_sessions={}, _pending_messages={})
-    return runner, session_state.attach(runner, adapter, key)
+    return runner, session_state.attach(runner, adapter, key, without)
 
 
 def efforts(runner: Any) -> dict[str, Any]:
@@ -80,6 +86,24 @@ def test_a_worker_that_dies_after_new_leaves_nothing_of_the_old_conversation() -
     third, _ = worker()
     assert efforts(third) == {}
     assert not approval.is_session_yolo_enabled(KEY)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_somebody_else_has_served_is_not_saved(*, ended: bool) -> None:
+    runner, memory_of_first = worker(without=lambda event: event.message_id == "2")
+    runner._queued_events = {KEY: [queued("1"), queued("2")]}
+    if ended:
+        memory_of_first._ended(KEY)  # as for /new
+    else:
+        memory_of_first.hold_queue()
+        memory_of_first.save()
+    later, _ = worker()
+    assert [event.message_id for event in later._queued_events[KEY]] == ["1"]
+
+
+def queued(number: str) -> MessageEvent:
+    source = SessionSource(platform=Platform("telegram"), chat_id="-100")
+    return MessageEvent(text="later", source=source, message_id=number)
 
 
 def test_the_end_of_another_sessions_conversation_is_followed() -> None:

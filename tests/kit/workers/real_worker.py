@@ -264,6 +264,11 @@ class Turn:
         self._send(msg.Finish(reason="the test is over"))
         self.wait_gone()
 
+    def stop(self) -> None:
+        """Tell the worker to end because the gateway stops, and wait until it is gone."""
+        self._send(msg.Finish(reason="the gateway stops", resume=True))
+        self.wait_gone()
+
     def _wait(self, probe: Callable[[], Any], what: str) -> Any:
         with self._changed:
             self._changed.wait_for(

@@ -217,6 +217,7 @@ class Conversation(RuleBasedStateMachine):
             self.kill_gateway()
         elif who == "in order":
             self.run(lambda: self.taken().cut_off())
+            self.leave()
             self.kill_gateway()
 
     @precondition(lambda self: self.worker and self.worker.running is not None)
@@ -231,6 +232,10 @@ class Conversation(RuleBasedStateMachine):
         self.answer_and_die_unnoticed()
         self.run(lambda: self.attempt.over(success=True))
         self.kill_worker()
+
+    def send_the_answer(self) -> None:
+        self.answer_and_die_unnoticed()
+        self.run(lambda: self.attempt.over(success=True))
 
     def answer_and_die_unnoticed(self) -> None:
         assert self.worker is not None
@@ -297,14 +302,23 @@ class Conversation(RuleBasedStateMachine):
         for number, entry in self.entries.items():
             self.recover(number, entry)
 
-    @precondition(lambda self: not (self.worker and self.worker.queued()))
-    @rule()
-    def stop_gateway(self) -> None:
-        """Stop it in order: what runs is interrupted. What waits is in the worker's own memory."""
+    @rule(answers=st.booleans())
+    def stop_gateway(self, *, answers: bool) -> None:
+        """Stop it in order: what runs is interrupted, or answered meanwhile. What waits is left."""
         if self.worker is not None:
-            self.report()
+            if answers and self.worker.running is not None:
+                self.send_the_answer()
+            else:
+                self.report()
             self.run(lambda: self.taken().cut_off())
+        self.leave()
         self.kill_gateway()
+
+    def leave(self) -> None:
+        """Do what the message handler does when the gateway stops."""
+        for number, track in self.tracks.items():
+            if track.outcome not in {None, Outcome.CUT_OFF} and not track.untouched:
+                self.entries[number].settle()
 
     def recover(self, number: int, entry: Entry) -> None:
         """Do what a starting gateway does: serve, go on, tell, or say nothing."""

@@ -46,13 +46,22 @@ def _nothing(_event: object) -> bool:
 class SessionState:
     """Puts a session's state back into a runner, and saves it for the session's next worker.
 
-    ``adapter`` is the pipe adapter; ``home`` is the home of the profile.
+    ``adapter`` is the pipe adapter; ``home`` is the home of the profile. Events of which
+    ``without`` is true are not saved: somebody else has them served.
     """
 
-    def __init__(self, runner: Any, adapter: Any, session_key: str, home: Path) -> None:
+    def __init__(
+        self,
+        runner: Any,
+        adapter: Any,
+        session_key: str,
+        home: Path,
+        without: Callable[[Any], bool],
+    ) -> None:
         self._memory = Memory(runner, adapter, session_key)
         self._key = session_key
         self._home = home
+        self._without = without
         self._owner = uuid.uuid4().hex
         self._held: list[Any] = []
 
@@ -68,15 +77,11 @@ class SessionState:
                     self._memory.put(name, value)
         self._memory.follow_boundaries(self._ended)
 
-    def save(self, without: Callable[[Any], bool] = _nothing) -> None:
-        """Write the session's state, unless a later worker of the session has taken over.
-
-        ``without`` says of an event in the queue that it is left out, because somebody else has it
-        served.
-        """
+    def save(self) -> None:
+        """Write the session's state, unless a later worker of the session has taken over."""
         with _logged("saved"), home_lock(self._home, _LOCK):
             if self._read(self._key).get("owner") == self._owner:
-                self._write(self._state(without))
+                self._write(self._state())
             else:
                 _log.warning("a later worker owns the state of %s; not written", self._key)
 
@@ -91,8 +96,8 @@ class SessionState:
     def hold_queue(self) -> None:
         """Take the queued messages out of Hermes, so that no turn begins with them in this worker.
 
-        The worker is about to end: :meth:`save` writes them, and the session's next worker begins
-        them.
+        The worker is about to end: :meth:`save` writes those that nobody else has served, and the
+        session's next worker begins them.
         """
         self._held = self._memory.take_queue()
 
@@ -115,13 +120,13 @@ class SessionState:
         content = {"version": VERSION, "session": self._key, "owner": self._owner, "state": state}
         json_files.write(_path(self._home, self._key), content)
 
-    def _state(self, without: Callable[[Any], bool]) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         """Return the session's part of all maps as plain data; other values are left out."""
         state: dict[str, Any] = {}
         for name, value in self._memory.parts():
             with _logged(f"saved ({name})"):
                 state[name] = value()
-        return state | self._memory.fixed(self._held, without)
+        return state | self._memory.fixed(self._held, self._without)
 
     def _ended(self, session_key: str) -> None:
         """Forget at once, on disk, a conversation that Hermes has ended, in whatever session."""
@@ -132,9 +137,14 @@ class SessionState:
             forget(self._home, session_key)
 
 
-def attach(runner: Any, adapter: Any, session_key: str) -> SessionState:
-    """Restore a session's state into the runner; return the object that saves it again."""
-    memory = SessionState(runner, adapter, session_key, Path(os.environ["HERMES_HOME"]))
+def attach(
+    runner: Any, adapter: Any, session_key: str, without: Callable[[Any], bool] = _nothing
+) -> SessionState:
+    """Restore a session's state into the runner; return the object that saves it again.
+
+    Queued events of which ``without`` is true are not saved.
+    """
+    memory = SessionState(runner, adapter, session_key, Path(os.environ["HERMES_HOME"]), without)
     memory.restore()
     return memory
 

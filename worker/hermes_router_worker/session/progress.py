@@ -8,7 +8,7 @@ which they are, it has the next worker serve them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -56,8 +56,13 @@ class Progress:
         self._silent = False
 
     def attach(self, adapter: Any) -> None:
-        """Set the adapter that holds the waiting events of the session, before the first event."""
+        """Set the adapter that holds the waiting events of the session, before the first event.
+
+        The gateway does not know those that wait already: an earlier worker left them.
+        """
         self._adapter = adapter
+        for event in queues.waiting_messages(adapter):
+            setattr(event, _NUMBER, None)
 
     def take(self, event: Any, number: int) -> None:
         """Give an event the number that the gateway gave it; from now on it counts as not done.
@@ -82,7 +87,7 @@ class Progress:
 
     def knows(self, event: Any) -> bool:
         """Return True if the gateway has given this event to this worker."""
-        return event.message_id is not None and str(event.message_id) in self._by_id
+        return self._number(event) <= self._last
 
     def handed_over(self, number: int, *, command: bool) -> None:
         """Say that Hermes has the event with this number.
@@ -140,8 +145,11 @@ class Progress:
 
     async def tell(self) -> None:
         """Tell the gateway which events are done and which wait, if that has changed."""
-        now = self._now()
-        if now != self._told and not self._silent:
+        if not self._silent:
+            await self._send(self._now())
+
+    async def _send(self, now: msg.Progress) -> None:
+        if now != self._told:
             self._told = now
             with contextlib.suppress(OSError):
                 await self._link.send(now)
@@ -153,20 +161,27 @@ class Progress:
         part of the next answer.
 
         Raises:
+            LookupError: the event was reported to wait in :meth:`tell_last`.
             CallFailed: the gateway has ended meanwhile.
             OSError: the pipe is closed.
         """
         await self.tell()
+        if self._silent and not set(self._told.waiting).isdisjoint(self._active):
+            raise LookupError("another worker serves the event")
         waiting = (*self._told.waiting, *self._taking)
         asked = min(waiting, default=self._last + 1) - 1
         if asked > self._asked:
             await self._link.ask(lambda number: msg.ModelRequest(id=number, upto=asked))
             self._asked = asked
 
-    async def tell_last(self) -> None:
-        """Report the progress a last time: an event that is interrupted from now on is not done."""
-        await self.tell()
-        self._silent = True
+    async def tell_last(self, hold: Callable[[], object]) -> None:
+        """Report the progress a last time: an event that is interrupted from now on is not done.
+
+        ``hold`` keeps Hermes from beginning the events that wait: another worker serves them.
+        """
+        last, self._silent = self._now(), True
+        hold()
+        await self._send(last)
 
     def _now(self) -> msg.Progress:
         if not (self._active or self._taking or queues.working(self._adapter)):

@@ -73,7 +73,9 @@ class Session:
         engine.install(self._transport, start.delivery_scope)
         self._background = Background(runner)
         session_wiring.attach(runner, self._adapter)
-        self._memory = session_state.attach(runner, self._adapter, start.session_key)
+        self._memory = session_state.attach(
+            runner, self._adapter, start.session_key, without=self._progress.knows
+        )
         self._progress.attach(self._adapter)
         follow_streams()
         speedups.end_streams_at_once()
@@ -134,6 +136,7 @@ class Session:
                     continue
             self._receiver.open = self._owed.resident() and not self._finish.is_set()
             await self._tell_wakeup()
+            await self._progress.tell()
             await self._save_and_tell(cut_off=cut_off)
             await self._pay_debts()
             await self._tell_commands()
@@ -158,19 +161,16 @@ class Session:
             logger.warning("results of delegated tasks cannot be looked up", exc_info=True)
 
     async def _save_and_tell(self, *, cut_off: bool) -> None:
-        """Save the state, and tell the gateway that all is done: the session keeps what waits.
+        """Save the state, and tell the gateway that all is done.
+
+        Of what waits, the session keeps what the gateway does not know. Another worker serves the
+        rest.
 
         Raises:
-            OSError: the pipe is closed. Of what waits, the session keeps only what the gateway does
-                not know; the rest is served by another worker.
+            OSError: the pipe is closed.
         """
-        try:
-            if not self._link.closed:
-                self._memory.save()
-            await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
-        except OSError:
-            self._memory.save(without=self._progress.knows)
-            raise
+        self._memory.save()
+        await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
 
     async def _tell_wakeup(self) -> None:
         """Tell the gateway when the session's next recurring prompt is due."""
@@ -249,10 +249,9 @@ class Session:
         Returns whether the next gateway is to continue what ran.
         """
         cut_off = self._receiver.resumes and self._owed.busy()
+        await self._progress.tell_last(self._memory.hold_queue)
         if cut_off:
-            await self._progress.tell_last()
             await continuation.mark(self._runner, self._start.session_key)
-        self._memory.hold_queue()
         queues.interrupt(self._runner, continuation.interrupt_reason())
         deadline = time.monotonic() + _INTERRUPT_SECONDS
         while self._owed.busy() and time.monotonic() < deadline:
@@ -288,8 +287,8 @@ class Session:
         """Wait until the gateway has noted that the model is asked; called in a turn's thread.
 
         Raises:
-            CancelledError: the gateway is gone, and the next one has the message served again. The
-                turn ends without asking the model.
+            CancelledError: the gateway is gone, or this worker ends, and another one serves the
+                message. The turn ends without asking the model.
         """
         speedups.resume_collector()
         noting = self._progress.note_begun()
@@ -297,7 +296,7 @@ class Session:
             asyncio.run_coroutine_threadsafe(noting, self._loop).result()
         except Exception as error:
             noting.close()  # if the loop had ended
-            raise asyncio.CancelledError("the gateway is gone") from error
+            raise asyncio.CancelledError("another worker serves the message") from error
 
     def _hit_open_files(self) -> None:
         """Tell the gateway that the limit of open files was hit; may be called from any thread."""

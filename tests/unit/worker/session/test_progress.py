@@ -157,6 +157,48 @@ async def test_a_message_behind_none_does_not_wait(progress: Progress, link: Lin
     assert link.sent[-1] == msg.Progress(done=1)
 
 
+async def test_what_waits_at_the_end_of_a_worker_is_reported_and_not_begun_any_more(
+    progress: Progress, link: Link, adapter: Any
+) -> None:
+    held: list[Any] = []
+
+    def hold() -> None:
+        held.append(adapter._pending_messages.pop("key"))
+
+    with progress.processing(hand_over(progress, 1)):
+        await progress.note_begun()
+        queued = hand_over(progress, 2, adapter)
+        await progress.tell_last(hold)
+        assert held == [queued]
+        assert link.sent[-1] == msg.Progress(done=1, waiting=[2])
+        await progress.note_begun()  # the turn that is interrupted may ask once more
+    with progress.processing(queued), pytest.raises(LookupError):  # Hermes had it already
+        await progress.note_begun()
+    await progress.tell()
+    assert link.sent[-1] == msg.Progress(done=1, waiting=[2])
+    assert link.requests() == 1
+
+
+async def test_what_an_earlier_worker_left_is_no_event_of_the_gateway(
+    link: Link, adapter: Any
+) -> None:
+    left, own = event(7), SimpleNamespace(message_id=None, internal=True, text="a report")
+    adapter.gateway_runner._queued_events["key"] = [left, own]
+    progress = Progress(cast("Any", link))
+    progress.attach(adapter)
+    with progress.processing(hand_over(progress, 1)):
+        await progress.note_begun()
+    assert not progress.knows(left)
+    assert not progress.knows(own)
+    assert link.sent[-1] == msg.ModelRequest(id=len(link.sent) - 1, upto=1)
+
+
+def test_the_gateway_knows_a_turn_that_it_has_continued(progress: Progress) -> None:
+    continued = SimpleNamespace(message_id=None, internal=True, text="")
+    progress.take(continued, 1)
+    assert progress.knows(continued)
+
+
 def test_the_gateway_knows_an_event_that_it_gave(progress: Progress) -> None:
     hand_over(progress, 1)
     assert progress.knows(event(1))
