@@ -7,9 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hermes_router.config.settings import is_platform_credential
+from hermes_router.config.settings import Settings, is_platform_credential
 from hermes_router.profiles.config import read_profile_config
 from hermes_router.profiles.env_file import env_values
+
+
+def gateway_answers_own_bot(settings: Settings, home: Path, gateway: Path) -> bool:
+    """Return True if the gateway of the home ``gateway`` answers a profile's own bot itself.
+
+    It then does all of the profile's work that is not a worker's. For a profile in a sandbox it
+    does none: the profile writes the files that name a bot, and whatever they had the gateway run
+    would run outside of the sandbox.
+    """
+    return settings.launcher == "local" and has_own_bot(home, gateway)
 
 
 def has_own_bot(home: Path, gateway: Path) -> bool:

@@ -60,6 +60,9 @@ _INHERITED_PREFIX = "LC_"
 #: without them is what a process left that wrote into a home which had been moved away or deleted.
 IDENTITY = ("config.yaml", ".env", "SOUL.md", "profile.yaml", "auth.json", "state.db")
 
+#: Hermes's file in the home of a profile that no gateway is to serve, since 0.21.5.
+PARKED = "gateway.parked"
+
 #: What to do if a home cannot be written.
 _OWNER = "make the user that runs the gateway the owner of the folder and all in it"
 _ASIDE = "move it aside: a folder belongs there"

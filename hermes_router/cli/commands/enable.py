@@ -77,7 +77,7 @@ def switch_on(home: GatewayHome) -> None:
 def _park(home: GatewayHome) -> None:
     """Have Hermes not serve the routed profiles: without the router, nobody answers for them."""
     config, _ = loading.read(home.config, home)
-    parked = list(park(home, config.worker_profiles())) if config else []
+    parked = list(park(home, config)) if config else []
     if parked:
         say(
             f"parked for Hermes's own gateway: {', '.join(parked)}; a gateway without the router "

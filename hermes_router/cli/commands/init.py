@@ -295,4 +295,4 @@ def _park_again(home: GatewayHome) -> None:
     config, _ = loading.read(home.config, home)
     enabled, _ = plugin_names.plugin_lists(home.config)
     if config is not None and plugin_names.PLUGIN in enabled:
-        list(park(home, config.worker_profiles()))
+        list(park(home, config))

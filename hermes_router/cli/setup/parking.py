@@ -7,30 +7,37 @@ that only our markers are removed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from hermes_router.cli.inspect.homes import GatewayHome
-from hermes_router.profiles.bots import has_own_bot
+from hermes_router.config.model import RouterConfig
+from hermes_router.profiles.bots import gateway_answers_own_bot
+from hermes_router.profiles.model import PARKED
+from hermes_router.profiles.small_file import read_small
 
-MARKER = "gateway.parked"
+MARKER = PARKED
 _OURS = b"hermes-router: routed conversations are answered by workers of this profile\n"
 
 
-def park(home: GatewayHome, profiles: Iterable[str]) -> Iterator[str]:
-    """Write the marker for each profile without a bot of its own, and yield the profile's name.
+def park(home: GatewayHome, config: RouterConfig) -> Iterator[str]:
+    """Write the marker for each routed profile, and yield the profile's name.
 
-    A profile that has a marker already is yielded too, and its marker stays as it is.
+    Left out is a profile with a bot of its own that the gateway answers. A profile that has a
+    marker already is yielded too, and its marker stays as it is.
 
     Raises:
         OSError: a marker cannot be written.
     """
-    for name in profiles:
+    for name in config.worker_profiles():
         folder = home.root / "profiles" / name
-        if folder.is_dir() and not has_own_bot(folder, home.path):
+        settings = config.settings(name)
+        if folder.is_dir() and not gateway_answers_own_bot(settings, folder, home.path):
             marker = folder / MARKER
             if not marker.exists():
-                marker.write_bytes(_OURS)
+                marker.unlink(missing_ok=True)  # a link to nowhere: a write would follow it
+                with marker.open("xb") as file:
+                    file.write(_OURS)
             yield name
 
 
@@ -41,6 +48,16 @@ def unpark(root: Path) -> Iterator[str]:
         OSError: a marker cannot be removed.
     """
     for marker in sorted((root / "profiles").glob(f"*/{MARKER}")):
-        if marker.read_bytes() == _OURS:
+        if _is_ours(marker):
             marker.unlink()
             yield marker.parent.name
+
+
+def _is_ours(marker: Path) -> bool:
+    """Say whether :func:`park` wrote a marker. A profile's processes may have put it there."""
+    try:
+        return read_small(marker, len(_OURS)) == _OURS
+    except PermissionError:
+        raise
+    except OSError:  # longer, or no regular file
+        return False

@@ -16,7 +16,7 @@ from hermes_router.hermes.compat.replacing import patches, patching
 from hermes_router.hermes.compat.seams import gateway_runner
 from hermes_router.hermes.routes import watcher_of
 from hermes_router.profiles import model
-from hermes_router.profiles.bots import has_own_bot
+from hermes_router.profiles.bots import gateway_answers_own_bot
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def is_held_back(profile_home: Path) -> bool:
     """Say whether this gateway must not serve a profile itself.
 
     While no routes could be read, the gateway serves only its own profile. A profile with a bot of
-    its own is served: otherwise nobody would answer that bot's messages.
+    its own is served, unless it is in a sandbox: otherwise nobody would answer that bot's messages.
     """
     own = gateway_runner.hermes_home()
     if profile_home == own:
@@ -58,4 +58,6 @@ def is_held_back(profile_home: Path) -> bool:
     except ConfigError:
         return True
     name = model.profile_name_of(profile_home)
-    return name in config.worker_profiles() and not has_own_bot(profile_home, own)
+    if name not in config.worker_profiles():
+        return False
+    return not gateway_answers_own_bot(config.settings(name), profile_home, own)

@@ -26,7 +26,7 @@ from dotenv import dotenv_values
 from hermes_router.base.errors import ProfileError
 from hermes_router.config.settings import Sandbox
 from hermes_router.profiles.config import read_profile_config
-from hermes_router.profiles.model import Profile, hermes_root
+from hermes_router.profiles.model import PARKED, Profile, hermes_root
 from hermes_router.protocol.system import sources
 from hermes_router.workers.code import own_code
 
@@ -163,6 +163,7 @@ def view_for(
         view.show(path)
     _show_launcher(view)
     view.show(profile.home, "rw")
+    view.hide(profile.home / PARKED)  # what is mounted over cannot be removed: it stays parked
     for bind in sandbox.binds:
         view.show(_bound(bind.path, profile, user_home), bind.mode)
     _check_workspace(view, profile)

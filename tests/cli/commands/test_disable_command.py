@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,24 @@ def test_after_enable_disable_leaves_what_was_there(installation: Installation) 
     assert done.status == 0, done.err
     assert set(installation.home.rglob("*")) == before
     assert installation.config.read_text() == text
+
+
+def test_a_sandboxed_profile_is_parked_whatever_it_writes_into_its_home(
+    installation: Installation, tmp_path: Path
+) -> None:
+    installation.config.write_text(
+        installation.config.read_text()
+        + "hermes_router: {profiles: {career: {launcher: bubblewrap}}}\n"
+    )
+    career, elsewhere = installation.profile("career"), tmp_path / "elsewhere"
+    (career / ".env").write_text("TELEGRAM_BOT_TOKEN=1:x\n")
+    (career / "gateway.parked").symlink_to(elsewhere)
+    assert "career" in installation.run("enable").out
+    assert (career / "gateway.parked").is_file()
+    assert not elsewhere.exists()
+    (career / "gateway.parked").unlink()
+    os.mkfifo(career / "gateway.parked")
+    assert installation.run("disable").status == 0
 
 
 def test_a_profile_with_a_bot_of_its_own_is_not_parked(installation: Installation) -> None:

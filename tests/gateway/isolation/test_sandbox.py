@@ -40,6 +40,7 @@ def prepared(
     settings = {"launcher": "bubblewrap", "sandbox": {"binds": [{"path": str(bound)}]}}
     stage.root.configure({"hermes_router": {"defaults": settings}})
     stage.root.profiles["career"].configure({"approvals": {"mode": "off"}})
+    (stage.root.profiles["career"].path / "gateway.parked").touch()
     stage.root.env({"ROOT_SECRET": "of-the-root"})
     stage.root.profiles["systems"].env({"SYSTEMS_SECRET": "of-systems"})
     (stage.root.base / "home" / "real-home.txt").write_text("PRIVATE")
@@ -135,8 +136,10 @@ def test_it_writes_where_it_may_and_nowhere_else(stage: Stage) -> None:
     said = stage.run(
         f"pwd; cat {bound}/shared.txt; echo mine > {home}/note; echo work > note; "
         f"echo no > {bound}/no; echo no > {root}/no; echo no > /no; echo no > /usr/no; "
+        f"cd {home}; rm -f gateway.parked; mv gateway.parked gone; echo no > gateway.parked; "
         "mktemp; echo tmp=$TMPDIR",
     )
+    assert (home / "gateway.parked").read_bytes() == b""
     assert "shared on purpose" in said
     assert f"{home}/workspace" in said
     assert (home / "note").read_text() == "mine\n"

@@ -86,6 +86,23 @@ def test_a_bot_of_its_own_is_a_reason_to_be_served(tmp_path: Path, career: Path)
     assert found(tmp_path) == []
 
 
+def test_a_sandboxed_profile_is_parked_and_its_own_bot_told_to_be_silent(
+    tmp_path: Path, career: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text(
+        f"{ROUTES}hermes_router: {{profiles: {{career: {{launcher: bubblewrap}}}}}}\n"
+    )
+    (career / ".env").write_text("TELEGRAM_BOT_TOKEN=2:own\n")
+    silent, served_by_hermes = found(tmp_path)
+    assert (silent.check, silent.severity) == ("profile-own-bot", "warning")
+    assert "nobody answers that bot" in silent.what
+    assert "`launcher: local`" in silent.mend
+    assert served_by_hermes.check == "profile-parked"
+    enable.switch_on(homes.gateway_home(str(tmp_path)))
+    assert (career / MARKER).exists()
+    assert found(tmp_path) == [silent]
+
+
 @pytest.mark.parametrize(("value", "count"), [("true", 0), ('"yes"', 0), ("false", 1), ("x", 1)])
 def test_a_standalone_profile_is_not_served_anyway(
     tmp_path: Path, career: Path, value: str, count: int

@@ -56,6 +56,16 @@ def test_a_shared_home_does_not_share_the_other_profiles(profile: Profile) -> No
     assert view.shows(profile.home)
 
 
+def test_a_parked_profile_cannot_remove_its_marker(profile: Profile) -> None:
+    marker = profile.home / "gateway.parked"
+    assert str(marker) not in list(view_of(profile).arguments())
+    marker.touch()
+    given = list(view_of(profile).arguments())
+    over = given.index(str(marker))
+    assert given[over - 2 : over] == ["--ro-bind", "/dev/null"]
+    assert over > given.index(str(profile.home))
+
+
 @pytest.mark.parametrize("path", ["/does/not/exist", "/proc", "/usr/.."])
 def test_what_cannot_be_shown_is_refused(profile: Profile, path: str) -> None:
     with pytest.raises(ProfileError):

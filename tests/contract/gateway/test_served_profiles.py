@@ -1,0 +1,33 @@
+"""Which profiles Hermes finds to serve in the gateway's own process, once routes hold some back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.kit.in_process import ROUTES, run
+
+_SERVED = """
+import json
+import hermes_cli.profiles as profiles
+from hermes_router.hermes.features.in_process import hold_back_routed_profiles
+hold_back_routed_profiles()
+print(json.dumps({"served": [name for name, _home in profiles.profiles_to_serve(True)]}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("launcher", "served"), [("local", ["default", "career"]), ("bubblewrap", ["default"])]
+)
+def test_a_bot_of_its_own_has_no_sandboxed_profile_served(
+    tmp_path: Path, launcher: str, served: list[str]
+) -> None:
+    """A profile in a sandbox writes its own home, and so could name any bot in it."""
+    career = tmp_path / "profiles" / "career"
+    career.mkdir(parents=True)
+    (tmp_path / ".env").write_text("TELEGRAM_BOT_TOKEN=1:gateway\n")
+    settings = f"hermes_router: {{defaults: {{launcher: {launcher}}}}}\n"
+    assert run(_SERVED, tmp_path, settings + ROUTES) == {"served": ["default"]}
+    (career / ".env").write_text("DISCORD_BOT_TOKEN=anything\n")
+    assert run(_SERVED, tmp_path, settings + ROUTES) == {"served": served}
