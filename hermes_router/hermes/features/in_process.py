@@ -49,9 +49,9 @@ def is_held_back(profile_home: Path) -> bool:
     its own is served, unless it is in a sandbox: otherwise nobody would answer that bot's messages.
     """
     own = gateway_runner.hermes_home()
-    if profile_home == own:
+    if profile_home.resolve() == own.resolve():
         return False
-    if model.hermes_root(profile_home) != model.hermes_root(own):
+    if model.hermes_root(profile_home).resolve() != model.hermes_root(own).resolve():
         return False
     try:
         config = watcher_of(own).current()

@@ -16,6 +16,13 @@ hold_back_routed_profiles()
 print(json.dumps({"served": [name for name, _home in profiles.profiles_to_serve(True)]}))
 """
 
+_BY_A_LINK = """
+import os, pathlib
+home = pathlib.Path(os.environ["HERMES_HOME"])
+(home.parent / "link").symlink_to(home)
+os.environ.update(HOME=str(home.parent), HERMES_HOME=str(home.parent / "link"))
+"""
+
 
 @pytest.mark.parametrize(
     ("launcher", "served"), [("local", ["default", "career"]), ("bubblewrap", ["default"])]
@@ -31,3 +38,10 @@ def test_a_bot_of_its_own_has_no_sandboxed_profile_served(
     assert run(_SERVED, tmp_path, settings + ROUTES) == {"served": ["default"]}
     (career / ".env").write_text("DISCORD_BOT_TOKEN=anything\n")
     assert run(_SERVED, tmp_path, settings + ROUTES) == {"served": served}
+
+
+def test_a_link_to_the_gateways_home_has_no_routed_profile_served(tmp_path: Path) -> None:
+    """Hermes says ``~/.hermes`` for a link to it, and finds the profiles there."""
+    home = tmp_path / ".hermes"
+    home.mkdir()
+    assert run(_BY_A_LINK + _SERVED, home) == {"served": ["default"]}
