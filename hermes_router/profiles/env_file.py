@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 from hermes_router.profiles.small_file import MOST_BYTES, read_small
@@ -26,7 +27,8 @@ def env_values(path: Path, most: int = MOST_BYTES) -> dict[str, str]:
 def dotenv_names(path: Path) -> dict[str, bool]:
     """Return the names that a ``.env`` sets; True for each that has a value."""
     try:
-        text = path.read_text("utf-8", "replace")
+        # Follow links: .env may be a link into a repository of dot-files.
+        text = read_small(Path(os.path.realpath(path))).decode("utf-8", "replace")
     except OSError:
         return {}
     found: dict[str, bool] = {}

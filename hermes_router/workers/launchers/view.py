@@ -21,11 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from dotenv import dotenv_values
-
 from hermes_router.base.errors import ProfileError
 from hermes_router.config.settings import Sandbox
 from hermes_router.profiles.config import read_profile_config
+from hermes_router.profiles.env_file import env_values
 from hermes_router.profiles.model import PARKED, Profile, hermes_root
 from hermes_router.protocol.system import sources
 from hermes_router.workers.code import own_code
@@ -203,9 +202,9 @@ def _check_workspace(view: View, profile: Profile) -> None:
     value = terminal.get("cwd") if isinstance(terminal, dict) else None
     if not isinstance(value, str) or value.strip() in {"", "."}:
         return
-    values = {**dotenv_values(profile.home / ".env"), "HOME": str(profile.tool_home)}
+    values = {**env_values(profile.home / ".env"), "HOME": str(profile.tool_home)}
     for name, known in values.items():
-        value = value.replace(f"${{{name}}}", known or "")
+        value = value.replace(f"${{{name}}}", known)
     if value.startswith("~"):
         value = f"{profile.tool_home}{value[1:]}"
     if Path(value).is_dir() and not view.shows(Path(value)):

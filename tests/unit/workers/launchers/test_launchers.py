@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from hermes_router.base.errors import ConfigError, ProfileError
 from hermes_router.config import model
 from hermes_router.config.settings import LAUNCHERS, Bind, Sandbox
+from hermes_router.profiles.env_file import dotenv_names
 from hermes_router.profiles.model import Profile
 from hermes_router.workers import launchers
 from hermes_router.workers.launchers import bwrap
@@ -79,6 +81,25 @@ def test_a_worker_cannot_widen_its_own_view(profile: Profile) -> None:
         view_of(profile)
     (profile.home / "adults").symlink_to(adults)
     (profile.home / "config.yaml").write_text(f"terminal: {{cwd: {profile.home}/adults}}\n")
+    with pytest.raises(ProfileError, match=r"terminal\.cwd"):
+        view_of(profile)
+
+
+@pytest.mark.timeout(20)
+def test_a_fifo_as_env_file_keeps_no_thread_waiting(profile: Profile) -> None:
+    adults = profile.home.parent / "adults"
+    (profile.home / "config.yaml").write_text(f"terminal: {{cwd: {adults}}}\n")
+    os.mkfifo(profile.home / ".env")
+    with pytest.raises(ProfileError, match=r"terminal\.cwd"):
+        view_of(profile)
+    assert dotenv_names(profile.home / ".env") == {}
+
+
+def test_the_workspace_may_be_named_by_a_variable(profile: Profile) -> None:
+    (profile.home / ".env").write_text("WORK=adults\n")
+    (profile.home / "config.yaml").write_text(
+        f"terminal: {{cwd: '{profile.home.parent}/${{WORK}}'}}"
+    )
     with pytest.raises(ProfileError, match=r"terminal\.cwd"):
         view_of(profile)
 
