@@ -61,6 +61,14 @@ class Machine:
             self._fill(user, IN_THE_USERS_HOME)
         (base / "tmp").mkdir()
 
+    def move_homes(self) -> None:
+        """Put the homes of both profiles on another disk, and links in their place."""
+        for home in (self.career, self.systems):
+            moved = self.base / "disk" / f"of-{home.name}"
+            moved.parent.mkdir(exist_ok=True)
+            home.rename(moved)
+            home.symlink_to(moved)
+
     def _fill(self, folder: Path, names: tuple[str, ...]) -> None:
         for name in names:
             path = folder / name
@@ -127,12 +135,15 @@ class Answers:
         return [f"{question}: {was} -> {now}" for question, was, now in pairs if now < was]
 
 
-@pytest.fixture(scope="module", params=["as it is", "ordinary user"])
+@pytest.fixture(scope="module", params=["as it is", "ordinary user", "homes are links"])
 def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Answers:
     ordinary = request.param == "ordinary user"
     if ordinary and (reason := obstacle()):
         pytest.skip(reason)
-    return Answers(Machine(tmp_path_factory.mktemp("machine"), ordinary=ordinary))
+    machine = Machine(tmp_path_factory.mktemp("machine"), ordinary=ordinary)
+    if request.param == "homes are links":
+        machine.move_homes()
+    return Answers(machine)
 
 
 @pytest.fixture

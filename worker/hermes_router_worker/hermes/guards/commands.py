@@ -36,7 +36,7 @@ def _every_home(fold: _Fold) -> _Fold:
 
     @functools.wraps(fold)
     def fold_every_home(command: str, paths: Iterable[str], word: str) -> str:
-        hermes, users = homes.hermes_homes(), homes.user_homes()
+        hermes, users = homes.hermes_homes(links=True), homes.user_homes(links=True)
         if word == _HERMES:  # a user's home in a Hermes home is a user's all the same
             inner = [home for home in users if any(home.is_relative_to(h) for h in hermes)]
             command = fold(command, map(str, inner), _USER)

@@ -7,59 +7,87 @@ module imports no Hermes.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pwd
+from collections.abc import Iterable
 from pathlib import Path
 
 
 def own_home() -> Path:
     """Return the Hermes home of this worker's profile."""
-    return Path(os.environ["HERMES_HOME"]).resolve()
+    return _own().resolve()
 
 
 def hermes_root() -> Path:
     """Return Hermes's root: the default profile's home.
 
-    Its folder ``profiles`` holds the homes of the other profiles.
+    Its folder ``profiles`` holds the homes of the other profiles, or links to them.
     """
-    own = own_home()
-    return own.parent.parent if own.parent.name == "profiles" else own
+    return _root().resolve()
 
 
 def account_home() -> Path:
     """Return the HOME of the gateway: what ``~`` means to a Hermes without routing."""
-    told = os.environ.get("HERMES_REAL_HOME", "")
-    return Path(told).resolve() if told else _home_of_user() or own_home() / "home"
+    return _account().resolve()
 
 
-def hermes_homes() -> list[Path]:
-    """Return the Hermes homes on this machine: this profile's, the root's, all other profiles'."""
-    root = hermes_root()
-    homes = [own_home(), root]
+def hermes_homes(*, links: bool = False) -> list[Path]:
+    """Return the Hermes homes on this machine: this profile's, the root's, all other profiles'.
+
+    They are resolved; with ``links`` each is there as it is written too, if that differs.
+    """
+    root = _root()
+    homes = [_own(), root]
     with contextlib.suppress(OSError):
-        homes += [path.resolve() for path in (root / "profiles").iterdir() if path.is_dir()]
-    return list(dict.fromkeys(homes))
+        homes += [path for path in (root / "profiles").iterdir() if path.is_dir()]
+    return _spelled(homes, links=links)
 
 
-def user_homes() -> list[Path]:
-    """Return each folder that is somebody's HOME: the account's and every profile's."""
-    homes = [Path.home().resolve(), account_home()]
+def user_homes(*, links: bool = False) -> list[Path]:
+    """Return each folder that is somebody's HOME: the account's and every profile's.
+
+    ``links`` is as for :func:`hermes_homes`.
+    """
+    homes = [Path.home(), _account()]
     user = _home_of_user()
     homes += [user] if user is not None else []
-    homes += [home / "home" for home in hermes_homes()]
-    return list(dict.fromkeys(homes))
+    homes += [home / "home" for home in hermes_homes(links=links)]
+    return _spelled(homes, links=links)
 
 
 def is_foreign(path: Path) -> bool:
-    """Say whether ``path`` belongs to another profile or to the gateway, not to this profile."""
-    resolved, own, root = path.resolve(), own_home(), hermes_root()
-    if own == root:
-        return resolved.is_relative_to(root / "profiles")
-    return resolved.is_relative_to(root) and not resolved.is_relative_to(own)
+    """Say whether ``path`` belongs to another profile or to the gateway, not to this profile.
+
+    Of homes that lie in each other, a file belongs to the innermost.
+    """
+    resolved, profiles = path.resolve(), (_root() / "profiles").resolve()
+    holding = [home for home in (*hermes_homes(), profiles) if resolved.is_relative_to(home)]
+    return bool(holding) and max(holding, key=lambda home: len(home.parts)) != own_home()
+
+
+def _own() -> Path:
+    return Path(os.environ["HERMES_HOME"])
+
+
+def _root() -> Path:
+    """Return the root as it is written: a profile's home below it may be a link to elsewhere."""
+    own = _own()
+    return own.parent.parent if own.parent.name == "profiles" else own
+
+
+def _account() -> Path:
+    told = os.environ.get("HERMES_REAL_HOME", "")
+    return Path(told) if told else _home_of_user() or _own() / "home"
+
+
+def _spelled(homes: Iterable[Path], *, links: bool) -> list[Path]:
+    both = ((home.resolve(), home) if links else (home.resolve(),) for home in homes)
+    return list(dict.fromkeys(itertools.chain.from_iterable(both)))
 
 
 def _home_of_user() -> Path | None:
     try:
-        return Path(pwd.getpwuid(os.getuid()).pw_dir).resolve()
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:  # in a container, our user may have no entry
         return None
