@@ -52,9 +52,10 @@ class Notes:
 
 
 class GatewayConversation:
-    """One session of a routed profile on one platform, as its turns use it.
+    """One session of a routed profile on one platform, with one bot, as its turns use it.
 
-    ``key`` is the session's key. ``attended`` returns True while the gateway's adapter shows
+    ``key`` is the session's key. ``bot`` is the profile whose own bot it is with, None for the
+    gateway's bot. ``attended`` returns True while the gateway's adapter shows
     "typing" there. ``personal`` says that another user of the same place has another session.
     """
 
@@ -63,6 +64,7 @@ class GatewayConversation:
         runner: Any,
         profile: Profile,
         key: str,
+        bot: str | None,
         *,
         attended: Callable[[], bool],
         notes: Notes,
@@ -74,6 +76,7 @@ class GatewayConversation:
         #: other.
         self.left_waiting = anyio.Lock()
         self.key = key
+        self.bot = bot
         #: The profile's own commands that run a program.
         self.programs: frozenset[str] = frozenset()
         self._personal = personal

@@ -11,7 +11,7 @@ from typing import Any
 from hermes_router.base.bounded import BoundedMap
 from hermes_router.base.errors import ProfileError
 from hermes_router.config.watcher import ConfigWatcher
-from hermes_router.hermes.compat.events import place_of, seen_of
+from hermes_router.hermes.compat.events import own_bot, place_of, seen_of
 from hermes_router.hermes.compat.seams import message_sources, sending
 from hermes_router.hermes.conversation import GatewayConversation, Notes
 from hermes_router.hermes.delivery import GatewayDelivery
@@ -82,7 +82,8 @@ class Conversations:
         per_user = _per_user(scope)
         key = message_sources.session_key(event.source, **per_user)
         personal = message_sources.is_personal(event.source, **per_user)
-        conversation = self._remembered(profile, key, personal=personal)
+        bot = own_bot(event.source)
+        conversation = self._remembered(profile, key, bot, personal=personal)
         conversation.programs = scope.programs
         self._note(event, conversation)
         return conversation
@@ -98,7 +99,7 @@ class Conversations:
         except ProfileError:
             return None
         key = message_sources.session_key(event.source, **_per_user(scope))
-        conversation = self._known.get(_lane(profile, key))
+        conversation = self._known.get(_name(profile, key, own_bot(event.source)))
         if conversation is None or not conversation.knows(event.source.user_id):
             return None
         return conversation
@@ -109,28 +110,32 @@ class Conversations:
 
         The gateway's adapter itself shows "typing" there meanwhile.
         """
-        self._attended[conversation.key] += 1
+        name = _name(conversation.profile, conversation.key, conversation.bot)
+        self._attended[name] += 1
         try:
             yield
         finally:
-            self._attended[conversation.key] -= 1
-            if not self._attended[conversation.key]:
-                del self._attended[conversation.key]
+            self._attended[name] -= 1
+            if not self._attended[name]:
+                del self._attended[name]
 
-    def _remembered(self, profile: Profile, key: str, *, personal: bool) -> GatewayConversation:
-        lane = _lane(profile, key)
-        conversation = self._known.get(lane)
+    def _remembered(
+        self, profile: Profile, key: str, bot: str | None, *, personal: bool
+    ) -> GatewayConversation:
+        name = _name(profile, key, bot)
+        conversation = self._known.get(name)
         if conversation is None:
             conversation = GatewayConversation(
                 self._runner,
                 profile,
                 key,
-                attended=lambda: self._attended[key] > 0,
+                bot,
+                attended=lambda: self._attended[name] > 0,
                 notes=self._notes,
                 menus=self._menus,
                 personal=personal,
             )
-        self._known[lane] = conversation
+        self._known[name] = conversation
         return conversation
 
     def _note(self, event: Any, conversation: GatewayConversation) -> None:
@@ -149,5 +154,6 @@ def _per_user(scope: SessionScope) -> dict[str, bool]:
     }
 
 
-def _lane(profile: Profile, key: str) -> str:
-    return f"{profile.name}/{key}"
+def _name(profile: Profile, key: str, bot: str | None) -> str:
+    """Return the name of a conversation; a person has one session with several bots."""
+    return f"{profile.name}/{bot or ''}/{key}"

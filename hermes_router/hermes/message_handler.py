@@ -189,7 +189,7 @@ class MessageHandler:
         usual.
         """
         conversation = await self._conversations.of(event, profile)
-        turn = None if conversation is None else self._dispatcher.running(conversation)
+        turn = None if conversation is None else self._dispatcher.occupant(conversation)
         if conversation is None or (turn is not None and not turn.resident):
             return False
         settings = (await self._watcher.fresh()).settings(profile)
@@ -515,7 +515,7 @@ class RunningTurn:
         ``reason`` is what the conversation is told, if background work ends with the worker. If the
         gateway is stopping, the next gateway continues the turn.
         """
-        turn = self._dispatcher.running(self._conversation)
+        turn = self._dispatcher.occupant(self._conversation)
         if turn is not None:
             resume = gateway_runner.shutting_down(self._runner)
             self._tasks.start(turn.stop(reason or "interrupted", resume=resume))

@@ -5,6 +5,9 @@ that arrive during the turn go to its worker, where Hermes interrupts, queues or
 profile is configured. A lane is free again as soon as the reply is delivered and the state is
 saved: the old worker may finish its post-turn work beside the next turn. A worker keeps the lane
 only if background work of the session goes on in it.
+
+A person has one session with several bots. A turn speaks by one of them, so messages to another one
+wait until it has answered.
 """
 
 from __future__ import annotations
@@ -14,8 +17,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 import anyio
 
@@ -26,9 +28,11 @@ from hermes_router.protocol import messages as msg
 from hermes_router.relay.delivery_policy import spelled
 from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy, Waiting
 from hermes_router.turns.head_start import HeadStart
+from hermes_router.turns.lane import Lane
 from hermes_router.turns.notices import has_to_wait
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
+from hermes_router.turns.voice import Voice
 from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender
 from hermes_router.turns.worker.event_track import Outcome
 from hermes_router.workers import launchers
@@ -42,37 +46,12 @@ _ATTEMPTS = 5
 _EXPECTED_SECONDS = 2.0
 
 
-@dataclass(slots=True)
-class _Lane:
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
-    turn: Turn | None = None
-    stopped: float = 0.0
-    """When a person last sent /stop to the messages that wait here; monotonic seconds."""
-    behind: list[Waiting] = field(default_factory=list)
-    """The messages that wait for the one before them."""
-    users: int = 0
-    """How many messages look for a turn here now."""
-
-    @contextlib.asynccontextmanager
-    async def next_one(self, message: Waiting) -> AsyncIterator[None]:
-        """Wait until each message before this one has its turn; until then it is ``behind``."""
-        self.behind.append(message)
-        try:
-            await self.lock.acquire()
-        finally:
-            self.behind.remove(message)
-        try:
-            yield
-        finally:
-            self.lock.release()
-
-
 class Dispatcher:
     """Hands messages to workers. One per gateway; lives in the gateway's event loop."""
 
     def __init__(self, services: TurnServices) -> None:
         self._services = services
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._gates = Gates()
         self._expected: dict[str, HeadStart] = {}
         self._tasks = BackgroundTasks("a turn failed")
@@ -115,12 +94,18 @@ class Dispatcher:
         self._gates.resize(turns)
 
     def running(self, conversation: Conversation) -> Turn | None:
-        """Return the turn whose worker accepts messages of this conversation, or None.
+        """Return the turn whose worker accepts messages of this conversation now, or None.
 
-        The turn may have answered everything and stay only for background work.
+        The turn may have answered everything and stay only for background work. A turn that speaks
+        by another bot of the session is not meant.
         """
         lane = self._lanes.get(_lane_key(conversation))
-        return lane.turn if lane is not None and lane.turn is not None and lane.turn.open else None
+        return None if lane is None else lane.turn_for(conversation)
+
+    def occupant(self, conversation: Conversation) -> Turn | None:
+        """Return the turn whose worker accepts messages of this session, by whichever bot."""
+        lane = self._lanes.get(_lane_key(conversation))
+        return None if lane is None else lane.open_turn()
 
     async def serve(
         self,
@@ -169,7 +154,7 @@ class Dispatcher:
     def is_free(self, conversation: Conversation, settings: Settings) -> bool:
         """Return True if a message of the conversation would begin a turn at once."""
         lane = self._lanes.get(_lane_key(conversation))
-        occupied = lane is not None and (lane.lock.locked() or self.running(conversation))
+        occupied = lane is not None and (lane.lock.locked() or lane.open_turn())
         gate = self._gates.of(conversation.profile.name)
         return not (self._closing or occupied) and gate.open(settings.limits)
 
@@ -253,13 +238,18 @@ class Dispatcher:
         told: Callable[[int], object],
     ) -> Turn:
         with self._lane_of(conversation) as lane:
-            return await self._turn_in(lane, conversation, settings, inbound, told)
+            while True:
+                turn = await self._turn_in(lane, conversation, settings, inbound, told)
+                if turn is not None:
+                    return turn
+                if (other := lane.open_turn()) is not None:
+                    await lane.until_answered(other, _waiting(conversation, inbound))
 
     @contextlib.contextmanager
-    def _lane_of(self, conversation: Conversation) -> Iterator[_Lane]:
+    def _lane_of(self, conversation: Conversation) -> Iterator[Lane]:
         """Give the block the lane of a conversation; forget a lane that is empty after that."""
         key = _lane_key(conversation)
-        lane = self._lanes.setdefault(key, _Lane())
+        lane = self._lanes.setdefault(key, Lane())
         lane.users += 1
         try:
             yield lane
@@ -269,13 +259,17 @@ class Dispatcher:
 
     async def _turn_in(
         self,
-        lane: _Lane,
+        lane: Lane,
         conversation: Conversation,
         settings: Settings,
         inbound: EventSender,
         told: Callable[[int], object],
-    ) -> Turn:
-        waiting = lane.lock.statistics().tasks_waiting
+    ) -> Turn | None:
+        """Return a turn for a message when it is next in its lane.
+
+        Returns None if a turn that speaks by another bot is answering then.
+        """
+        waiting = lane.lock.statistics().tasks_waiting + lane.aside
         first = self._gates.of(conversation.profile.name).ahead_of(_lane_key(conversation))
         if first is not None and inbound.at_once:
             return await self._turn_beside(lane, conversation, settings, inbound)
@@ -287,41 +281,46 @@ class Dispatcher:
         async with lane.next_one(_waiting(conversation, inbound)):
             if inbound.received < lane.stopped:
                 raise StoppedWaiting("it was stopped before it began")
-            if lane.turn is None or not lane.turn.open:
-                place = await self._enter(conversation, settings, inbound, told)
-                resident = await self._until_free(lane, place)
-                if resident is not None:
-                    return resident
-                return self._begin(lane, place, conversation, settings, inbound)
-            return lane.turn
+            if lane.open_turn() is not None:
+                return lane.joined(conversation)
+            place = await self._enter(conversation, settings, inbound, told)
+            return await self._begin_when_free(lane, place, conversation, settings, inbound)
 
     async def _turn_beside(
-        self, lane: _Lane, conversation: Conversation, settings: Settings, inbound: EventSender
+        self, lane: Lane, conversation: Conversation, settings: Settings, inbound: EventSender
     ) -> Turn:
         """Return a turn for a command while another message of its session waits for a place."""
-        if lane.turn is not None and lane.turn.open:
-            return lane.turn
+        running = lane.joined(conversation)
+        if running is not None:
+            return running
         place = await self._enter(conversation, settings, inbound, lambda _ahead: None)
-        return self._begin(lane, place, conversation, settings, inbound)
+        return await self._begin_when_free(lane, place, conversation, settings, inbound)
 
-    async def _until_free(self, lane: _Lane, place: Place) -> Turn | None:
-        """Wait until no command's turn occupies the lane; :meth:`_turn_beside` may have begun one.
+    async def _begin_when_free(
+        self,
+        lane: Lane,
+        place: Place,
+        conversation: Conversation,
+        settings: Settings,
+        inbound: EventSender,
+    ) -> Turn:
+        """Begin a turn when no command's turn occupies the lane; see :meth:`_turn_beside`.
 
         If background work of the session goes on in that turn's worker, leave the place and return
-        the turn: the message belongs there.
+        that turn: the message belongs there.
         """
         with contextlib.ExitStack() as unless_used:
             unless_used.callback(place.leave)
-            while lane.turn is not None and lane.turn.open:
-                if lane.turn.resident:
-                    return lane.turn
-                await lane.turn.answered.wait()
+            while (turn := lane.open_turn()) is not None:
+                if turn.resident:
+                    return lane.joined(conversation) or turn
+                await turn.answered.wait()
             unless_used.pop_all()
-        return None
+        return self._begin(lane, place, conversation, settings, inbound)
 
     def _begin(
         self,
-        lane: _Lane,
+        lane: Lane,
         place: Place,
         conversation: Conversation,
         settings: Settings,
@@ -332,9 +331,10 @@ class Dispatcher:
             if self._closing:  # the turn that ended just now was told to
                 inbound.track.finish(Outcome.CLOSED)
                 raise NotWanted("no turn was begun: the gateway stops")
-            turn = self._new_turn(conversation, settings, inbound)
+            voice = Voice(conversation)
+            turn = self._new_turn(voice, settings, inbound)
             unless_begun.pop_all()
-        lane.turn = turn
+        lane.turn, lane.voice = turn, voice
         turn.when_waiting(place.pause)
         self._turns.add(turn)
         self._tasks.start(self._live(turn, place), name=f"hermes-router-turn-{turn.id}")
@@ -376,7 +376,7 @@ class Dispatcher:
         key = _lane_key(turn.conversation)
         lane = self._lanes.get(key)
         if lane is not None and lane.turn is turn:
-            lane.turn = None
+            lane.turn = lane.voice = None
             self._forget_empty(key)
 
     def _forget_empty(self, key: str) -> None:

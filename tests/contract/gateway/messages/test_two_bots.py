@@ -48,6 +48,43 @@ async def play(router, _adapter, say, home):
         again[what] = [place.bot, decision.action, decision.profile, by_own]
     return {"again": again, "shared": adapter.sent, "own": own.sent}
 """
+#: While a turn of a message to one bot goes on, the same person writes to the other one.
+_AT_ONCE = """
+import weakref
+from hermes_router.relay.attachments import Spool
+
+class Bot(Adapter):
+    async def send(self, chat_id, content, metadata=None):
+        self.sent.append(content)
+        return SimpleNamespace(success=True, retryable=False, message_id="8")
+
+async def play(router, _adapter, say, home):
+    shared, own = Bot(), Bot()
+    own.platform = shared.platform = Platform("telegram")
+    own._owner_profile = "systems"
+    runner = router._runner
+    runner.adapters, runner._running = {Platform("telegram"): shared}, True
+    runner._profile_adapters = {"systems": {Platform("telegram"): own}}
+    both, conversations = asyncio.Event(), []
+    async def serve(event, conversation, track, **more):
+        conversations.append(conversation)
+        if len(conversations) == 2:
+            both.set()
+        await both.wait()
+        args = {"chat_id": "5", "content": event.text}
+        await conversation.execute("send", args, Spool(limit=1000), print)
+        track.told = True
+    router._handler._serve = serve
+    def told(bot, text, number):
+        source = SessionSource(platform=Platform("telegram"), chat_id="5", chat_type="dm",
+                               user_id="5", profile=own._owner_profile if bot is own else None)
+        source._transport_adapter_ref = weakref.ref(bot)
+        event = MessageEvent(text=text, source=source, message_id=number)
+        return asyncio.create_task(router.handle(event, None))
+    await asyncio.gather(told(shared, "to the gateway's", "7"), told(own, "to its own", "7"))
+    keys = {conversation.key for conversation in conversations}
+    return {"shared": shared.sent, "own": own.sent, "sessions": len(keys)}
+"""
 _TWICE = """
 import weakref
 
@@ -86,3 +123,9 @@ def test_the_bot_that_got_a_message_is_known_after_a_restart(tmp_path: Path) -> 
 def test_the_same_words_to_a_second_bot_are_no_repetition(tmp_path: Path) -> None:
     seen = play(_TWICE, tmp_path, _ROUTES.replace("kid", "career"))
     assert seen["served"] == [None, "systems"]
+
+
+def test_each_message_is_answered_by_the_bot_that_it_came_to(tmp_path: Path) -> None:
+    seen = play(_AT_ONCE, tmp_path, _ROUTES.replace("kid", "career"))
+    assert (seen["shared"], seen["own"]) == (["to the gateway's"], ["to its own"])
+    assert seen["sessions"] == 1

@@ -1,0 +1,82 @@
+"""The lane of one session: which turn occupies it, and which messages wait."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import anyio
+
+from hermes_router.turns.gate import Waiting
+from hermes_router.turns.ports import Conversation
+from hermes_router.turns.turn import Turn
+from hermes_router.turns.voice import Voice
+
+
+@dataclass(slots=True)
+class Lane:
+    """The queue of one session's messages.
+
+    Attributes:
+        turn: the turn that occupies the lane, or None; ``voice`` is the conversation in which it
+            speaks.
+        stopped: when a person last sent /stop to the messages that wait here; monotonic seconds.
+        behind: the messages that wait for the one before them.
+        aside: how many messages wait for a turn that speaks by another bot.
+        users: how many messages look for a turn here now.
+    """
+
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    turn: Turn | None = None
+    voice: Voice | None = None
+    stopped: float = 0.0
+    behind: list[Waiting] = field(default_factory=list)
+    aside: int = 0
+    users: int = 0
+
+    def open_turn(self) -> Turn | None:
+        """Return the turn whose worker accepts messages of this session, or None."""
+        return self.turn if self.turn is not None and self.turn.open else None
+
+    def turn_for(self, conversation: Conversation) -> Turn | None:
+        """Return the open turn if it speaks by the bot of this conversation, or None."""
+        same = self.voice is not None and self.voice.same_bot(conversation)
+        return self.open_turn() if same else None
+
+    def joined(self, conversation: Conversation) -> Turn | None:
+        """Return the open turn if it may take a message of this conversation, or None.
+
+        That is one that speaks by the bot of the conversation, or has answered all: it speaks by
+        that bot from now on.
+        """
+        turn = self.open_turn()
+        if turn is None or self.voice is None:
+            return None
+        if not (turn.resident or self.voice.same_bot(conversation)):
+            return None
+        self.voice.current = conversation
+        return turn
+
+    async def until_answered(self, turn: Turn, message: Waiting) -> None:
+        """Wait until a turn by another bot has answered; the message is ``behind`` it meanwhile."""
+        self.behind.append(message)
+        self.aside += 1
+        try:
+            await turn.answered.wait()
+        finally:
+            self.behind.remove(message)
+            self.aside -= 1
+
+    @contextlib.asynccontextmanager
+    async def next_one(self, message: Waiting) -> AsyncIterator[None]:
+        """Wait until each message before this one has its turn; until then it is ``behind``."""
+        self.behind.append(message)
+        try:
+            await self.lock.acquire()
+        finally:
+            self.behind.remove(message)
+        try:
+            yield
+        finally:
+            self.lock.release()
