@@ -65,7 +65,8 @@ class PendingEvent:
 
     ``accepted`` is set when ``verdict`` is known, ``handled`` when the worker's adapter has handled
     the message. ``halted`` is True if the message stopped what the worker was doing. With
-    ``answer`` the worker accepts it only if the session waits for an answer.
+    ``answer`` the worker accepts it only if the session waits for an answer. ``sent`` is True if
+    the worker was sent it, and ``left`` if nobody waits for the decision any more.
     """
 
     inbound: EventSender
@@ -74,6 +75,8 @@ class PendingEvent:
     handled: anyio.Event = field(default_factory=anyio.Event)
     verdict: DeliveryResult = DeliveryResult.LOST
     halted: bool = False
+    sent: bool = False
+    left: bool = False
 
 
 class EventReceiver:
@@ -155,7 +158,9 @@ class EventReceiver:
         except OSError:
             offer.verdict = DeliveryResult.LOST
         finally:
-            del self._offers[number]
+            offer.left = True
+            if offer.accepted.is_set() or not offer.sent:  # else the worker may still accept it
+                self._offers.pop(number, None)
 
     async def _send(self, worker: WorkerProcess, number: int, offer: PendingEvent) -> None:
         inbound = offer.inbound
@@ -170,11 +175,12 @@ class EventReceiver:
             sticker=inbound.sticker,
             wake=inbound.wake,
         )
-        before, self._sent = self._sent, True  # a cancelled frame is completed
+        before = self._sent
+        self._sent = offer.sent = True  # a frame is completed, also if this is cancelled meanwhile
         try:
             await worker.send(event)
         except (FrameError, ValueError, TypeError, OverflowError) as error:
-            self._sent = before
+            self._sent, offer.sent = before, False
             raise CannotBeSent(_why(error)) from error
 
     async def _send_file(self, worker: WorkerProcess, path: Path) -> msg.FileRef:
@@ -207,6 +213,8 @@ class EventReceiver:
             self.taken.take(message.event, offer.inbound.track)
         offer.verdict = DeliveryResult.ACCEPTED if accepted else DeliveryResult.REFUSED
         offer.accepted.set()
+        if offer.left:
+            del self._offers[message.event]
 
 
 async def _pieces_of(path: Path) -> AsyncGenerator[bytes]:

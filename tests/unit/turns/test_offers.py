@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hermes_router.base.errors import CannotBeSent
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_track import Outcome
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use
 
 ONE = replace(QUICK, limits=replace(QUICK.limits, concurrent_turns=1))
@@ -77,6 +79,27 @@ async def test_a_message_that_is_cancelled_before_it_is_sent_keeps_no_place(
         await anyio.sleep(0.01)
     sending.cancel()
     await until_no_turn_is_left(dispatcher)
+
+
+async def test_a_message_that_nobody_waits_for_has_an_outcome_once_a_worker_takes_it(
+    scene: Scene, dispatcher: Dispatcher, worker: Use, tmp_path: Path
+) -> None:
+    """A gateway that stops cancels who waits, also while a worker still loads its modules."""
+    folder = repr(str(tmp_path))
+    loads = f"""
+        open({folder} + "/sent", "w").close()
+        while not os.path.exists({folder} + "/loaded"): time.sleep(0.01)
+    """
+    worker(ANSWER.replace("say(msg.Accepted", textwrap.dedent(loads) + "say(msg.Accepted") + LEAVES)
+    inbound = EventSender({"text": "hi"}, {})
+    sending = asyncio.create_task(dispatcher.serve(scene, inbound, ONE))
+    while not (tmp_path / "sent").exists():  # noqa: ASYNC110
+        await anyio.sleep(0.01)
+    sending.cancel()
+    await asyncio.wait([sending])
+    (tmp_path / "loaded").touch()
+    await until_no_turn_is_left(dispatcher)
+    assert inbound.track.outcome is Outcome.ANSWERED
 
 
 async def test_a_turn_with_another_message_goes_on(
