@@ -328,7 +328,7 @@ class Dispatcher:
     ) -> Turn:
         with contextlib.ExitStack() as unless_begun:
             unless_begun.callback(place.leave)
-            if self._closing:  # the turn that ended just now was told to
+            if self._closing:  # a turn that the stop has ended gave its place
                 inbound.track.finish(Outcome.CLOSED)
                 raise NotWanted("no turn was begun: the gateway stops")
             voice = Voice(conversation)
