@@ -27,8 +27,10 @@ from hermes_router_worker.send import engine
 from cron import scheduler
 
 class Noting:
+    def __init__(self, name=""):
+        self.name = name
     async def deliver(self, target, text, *, files, as_documents):
-        print(json.dumps([target.platform, target.chat_id, target.thread_id, text]))
+        print(json.dumps([target.platform, target.chat_id, target.thread_id, self.name + text]))
         return {"success": True, "message_id": "1"}
     async def react(self, target, *, emoji, message_id):
         print(json.dumps([target.platform, target.chat_id, target.thread_id, emoji]))
@@ -42,8 +44,13 @@ for arguments in json.loads(sys.argv[1]):
     if arguments.get("cron"):
         job = {"id": "one", "name": "one", "deliver": arguments["cron"], "origin": None}
         print("cron", scheduler._deliver_result(job, "from cron"))
+    elif arguments.get("said_to"):
+        print(tool.send_message_tool(arguments["said_to"]))
     elif arguments.get("offered"):
         print("offered", registry.get_entry(tools.NAME) is not None)
+    elif name := arguments.pop("by", None):
+        engine.install(Noting(name), scope)
+        registry.dispatch(tools.NAME, arguments)
     else:
         tool.send_message_tool(arguments)
 """
@@ -131,6 +138,17 @@ def test_a_reaction_goes_where_a_message_would(tmp_path: Path) -> None:
 def test_the_tool_is_offered_to_who_may_have_it(tmp_path: Path) -> None:
     assert sent(tmp_path, scope(), {"offered": True}) == ["offered True"]
     assert sent(tmp_path, scope(tool=False), {"offered": True}) == ["offered False"]
+
+
+def test_an_offered_tool_sends_by_the_newest_transport(tmp_path: Path) -> None:
+    text = {"target": "telegram", "message": "hello"}
+    said = sent(tmp_path, scope(), text, text | {"by": "2nd: "}, text | {"by": "3rd: "})
+    assert [line[3] for line in said] == ["hello", "2nd: hello", "3rd: hello"]
+
+
+def test_the_list_of_places_needs_no_target(tmp_path: Path) -> None:
+    (said,) = sent(tmp_path, scope(), {"said_to": {"action": "list"}})
+    assert "home" in json.loads(said)["targets"]
 
 
 @pytest.mark.parametrize(

@@ -220,14 +220,15 @@ _TARGETS = "a target without a place means the conversation that the work comes 
 SEND_TO_PLATFORM = Patch(
     owner=_SEND, name="_send_to_platform", why="the gateway's adapter sends; a worker has no token"
 )
-HANDLE_SEND = Patch(owner=_SEND, name="_handle_send", why=_TARGETS)
+SEND_MESSAGE = Patch(
+    owner=_SEND, name="send_message_tool", why=f"{_TARGETS}; the gateway's adapter reacts"
+)
 RESOLVE_TARGET = Patch(
     owner=_SEND, name="resolve_send_target", why=_TARGETS, since="0.20", required=False
 )
 PARSE_TARGET = Patch(
     owner=_SEND, name="_parse_target_ref", why=_TARGETS, until="0.20", required=False
 )
-HANDLE_REACT = Patch(owner=_SEND, name="_handle_react", why="the gateway's adapter reacts")
 LOAD_PLATFORMS = Patch(
     owner="gateway.config",
     name="load_gateway_config",

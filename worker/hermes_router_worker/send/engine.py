@@ -74,7 +74,7 @@ def lead(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
     )
     targets = _Targets(delivery_scope)
     engine.know_targets(targets)
-    tools.react_through(
+    tools.serve(
         lambda place, emoji, number: transport.react(place, emoji=emoji, message_id=number),
         targets.explicit,
     )

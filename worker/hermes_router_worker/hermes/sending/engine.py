@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from hermes_router.protocol import messages as msg
@@ -52,7 +52,7 @@ class Targets(Protocol):
 
 def lacking() -> list[str]:
     """Return the names of the functions for sending that must be replaced, but are missing."""
-    needed = [replacements.SEND_TO_PLATFORM, replacements.HANDLE_SEND]
+    needed = [replacements.SEND_TO_PLATFORM, replacements.SEND_MESSAGE]
     if not replacements.PARSE_TARGET.present():
         needed.append(replacements.RESOLVE_TARGET)
     return [patch.where for patch in missing(needed)]
@@ -83,16 +83,8 @@ def send_by(send: Send) -> None:
 
 
 def know_targets(targets: Targets) -> None:
-    """Have Hermes ask ``targets`` what is meant if a sender names no place, or no thread."""
+    """Have Hermes ask ``targets`` what is meant by a mark, or if a sender names no thread."""
     by_name = replacements.RESOLVE_TARGET.present()
-
-    def sending(send: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(send)
-        def handle_send(args: Mapping[str, Any], *more: Any, **options: Any) -> Any:
-            explicit = targets.explicit(args.get("target"))
-            return send(dict(args) | {"target": explicit}, *more, **options)
-
-        return handle_send
 
     # The third value says whether a chat was named, or, in the newer reader, why none was found.
     found = None if by_name else True
@@ -110,7 +102,6 @@ def know_targets(targets: Targets) -> None:
 
         return read_target
 
-    replacements.HANDLE_SEND.replace(sending, anew=True)
     reader = replacements.RESOLVE_TARGET if by_name else replacements.PARSE_TARGET
     reader.replace(reading, anew=True)
 

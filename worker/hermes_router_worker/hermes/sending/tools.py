@@ -58,29 +58,37 @@ SCHEMA: dict[str, Any] = {
 React = Callable[[msg.Place, str | None, str | None], Any]
 
 
-def react_through(react: React, explicit: Callable[[Any], str]) -> None:
-    """Have Hermes's function for reactions call ``react`` instead of using the platform itself.
+def serve(react: React, explicit: Callable[[Any], str]) -> None:
+    """Have Hermes's function for the tool send where ``explicit`` says, and react by ``react``.
 
     ``explicit`` returns a target with a place in it.
     """
     tool: Any = importlib.import_module("tools.send_message_tool")
 
-    def reacting(original: Callable[..., str]) -> Callable[..., str]:
+    def serving(original: Callable[..., str]) -> Callable[..., str]:
         @functools.wraps(original)
-        def handle_react(args: Mapping[str, Any], remove: bool = False) -> str:  # noqa: FBT001, FBT002
-            emoji = str(args.get("emoji") or "").strip()
-            if not remove and not emoji:
-                return str(tool.tool_error("'emoji' is required when action='react'"))
-            place = _place_of(tool, explicit(args.get("target")))
-            if place is None:
-                return str(tool.tool_error("'target' names no conversation that is known here"))
-            number = str(args.get("message_id") or "").strip() or None
-            run = importlib.import_module("model_tools")._run_async
-            return json.dumps(run(react(place, None if remove else emoji, number)))
+        def send_message_tool(args: Mapping[str, Any], **options: Any) -> str:
+            args = dict(args) | {"target": explicit(args.get("target"))}
+            if args.get("action") in {"react", "unreact"}:
+                return _react(tool, args, react)
+            return original(args, **options)
 
-        return handle_react
+        return send_message_tool
 
-    replacements.HANDLE_REACT.replace(reacting, anew=True)
+    replacements.SEND_MESSAGE.replace(serving, anew=True)
+
+
+def _react(tool: Any, args: Mapping[str, Any], react: React) -> str:
+    remove = args["action"] == "unreact"
+    emoji = str(args.get("emoji") or "").strip()
+    if not remove and not emoji:
+        return str(tool.tool_error("'emoji' is required when action='react'"))
+    place = _place_of(tool, args["target"])
+    if place is None:
+        return str(tool.tool_error("'target' names no conversation that is known here"))
+    number = str(args.get("message_id") or "").strip() or None
+    run = importlib.import_module("model_tools")._run_async
+    return json.dumps(run(react(place, None if remove else emoji, number)))
 
 
 def _place_of(tool: Any, target: str) -> msg.Place | None:
@@ -109,11 +117,15 @@ def offer() -> None:
     manager = importlib.import_module("hermes_cli.plugins").get_plugin_manager()
     if registry.get_entry(NAME) is not None:
         return
+
+    def handler(args: Mapping[str, Any], **options: Any) -> str:
+        return str(engine.send_message_tool(args, **options))  # the one that is there now
+
     registry.register(
         name=NAME,
         toolset=_TOOLSET,
         schema=SCHEMA,
-        handler=engine.send_message_tool,
+        handler=handler,
         description="send to a conversation of this profile",
         emoji="📨",
     )
