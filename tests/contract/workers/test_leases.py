@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -15,13 +16,9 @@ import pytest
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.home.leases import Holders, guard_leases
 
-PATCHES = (
-    replacements.JUDGE_HOLDER,
-    replacements.NAME_TURN_HOLDER,
-    replacements.NAME_COMPRESSION_HOLDER,
-)
+PATCHES = (replacements.JUDGE_HOLDER, replacements.NAME_HOLDER)
 pytestmark = pytest.mark.skipif(
-    not replacements.NAME_TURN_HOLDER.present(),
+    not replacements.NAME_HOLDER.present(),
     reason="this Hermes has no leases, or tells nobody in which pid namespace their holder is",
 )
 
@@ -124,8 +121,26 @@ def test_a_process_without_a_lock_is_judged_as_hermes_does(database: Any) -> Non
 
 def test_its_own_lease_is_a_living_workers(tmp_path: Path) -> None:
     holders = Holders(tmp_path / "holders")
-    own = holders.naming(lambda: "pid=7:pidns=1")()
+    own = f"pid=7:pidns={holders.naming(lambda: '1')()}"
     other = Holders(tmp_path / "holders")
     assert not holders.judging(lambda _: True)(f"{own}:turn=one")
     assert not other.judging(lambda _: True)(f"{own}:turn=one")
     assert other.judging(lambda _: True)("pid=7:pidns=1:turn=one")
+
+
+def test_a_process_that_knows_no_namespace_names_none(tmp_path: Path) -> None:
+    assert Holders(tmp_path / "holders").naming(lambda: None)() is None
+
+
+def test_the_holder_of_a_compression_is_named_by_its_lock(home: Path) -> None:
+    from agent.conversation_compression import _compression_lock_holder
+
+    holder = _compression_lock_holder(object())
+    assert f":hermes-router={locks(home)[0].stem}:tid=" in holder
+
+
+def test_the_records_of_hermess_file_locks_name_the_namespace_alone() -> None:
+    plain = importlib.import_module("hermes_state_common").pid_namespace_id()
+    assert plain.isdigit()
+    replaced = importlib.import_module("hermes_state_pidns").pid_namespace_id()
+    assert replaced.startswith(f"{plain}:hermes-router=")

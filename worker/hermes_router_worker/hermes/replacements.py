@@ -53,16 +53,9 @@ JUDGE_HOLDER = Patch(
     since="0.20",
     required=False,
 )
-NAME_TURN_HOLDER = Patch(
-    owner="agent.turn_facade_lease",
-    name="holder_namespace_token",
-    why=_LEASES,
-    since="0.22",
-    required=False,
-)
-NAME_COMPRESSION_HOLDER = Patch(
-    owner="agent.conversation_compression",
-    name="holder_namespace_token",
+NAME_HOLDER = Patch(
+    owner="hermes_state_pidns",
+    name="pid_namespace_id",
     why=_LEASES,
     since="0.22",
     required=False,

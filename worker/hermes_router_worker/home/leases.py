@@ -32,9 +32,10 @@ def guard_leases(home: Path) -> None:
     nothing to guard.
     """
     holders = Holders(home / FOLDER / "holders")
+    # The first line imports Hermes's database, which copies the name that the second one replaces.
+    # So the records of its file locks name the namespace alone, which is all that Hermes compares.
     replacements.JUDGE_HOLDER.replace(holders.judging)
-    replacements.NAME_TURN_HOLDER.replace(holders.naming)
-    replacements.NAME_COMPRESSION_HOLDER.replace(holders.naming)
+    replacements.NAME_HOLDER.replace(holders.naming)
 
 
 class Holders:
@@ -49,16 +50,18 @@ class Holders:
         self._name: str | None = None
         self._lock: IO[bytes] | None = None
 
-    def naming(self, original: Callable[[], str]) -> Callable[[], str]:
-        """Return a function that gives this process's name as a holder, with the name of its lock.
+    def naming(self, original: Callable[[], str | None]) -> Callable[[], str | None]:
+        """Return a function that gives this process's pid namespace, and after it its lock's name.
 
-        ``original`` is Hermes's function, which gives the name without the lock.
+        ``original`` is Hermes's function, which gives the namespace alone. Hermes puts what it gets
+        into a holder's name, or nothing if that is None.
         """
 
-        def name() -> str:
-            return original() + self._mark()
+        def namespace() -> str | None:
+            number = original()
+            return None if number is None else number + self._mark()
 
-        return name
+        return namespace
 
     def judging(self, original: Callable[[str], bool]) -> Callable[[str], bool]:
         """Return a function that says whether the holder with a given name is dead.
