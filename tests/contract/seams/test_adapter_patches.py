@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from hermes_router.hermes.compat.adapters.menu_lists import forget_forum, keep_forums
 from hermes_router.hermes.compat.replacing.adapter_patches import (
     CLICK,
-    FORUM_COMMANDS,
     OBSERVED_MEDIA,
     STICKER,
     Replaced,
     method_of,
 )
 
-REPLACED = (CLICK, FORUM_COMMANDS, OBSERVED_MEDIA, STICKER)
+REPLACED = (CLICK, OBSERVED_MEDIA, STICKER)
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +49,36 @@ def test_a_method_that_was_renamed_is_an_error_in_the_log(
     with caplog.at_level(logging.ERROR):
         assert method_of(later, replaced) is None
     assert f"lacks SimpleNamespace.{replaced.name}: {replaced.without}" in caplog.text
+
+
+async def test_the_adapter_sets_its_menu_only_in_forums_without_a_menu_of_the_router(
+    adapter: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[int] = []
+
+    async def set_my_commands(_commands: object, *, scope: Any) -> None:
+        asked.append(scope.chat_id)
+
+    adapter._bot = SimpleNamespace(set_my_commands=set_my_commands)
+    keep_forums(adapter, lambda chat: chat == "-1")
+    for chat in (-1, -2, -2):
+        await adapter._ensure_forum_commands(message_in(chat))
+    assert asked == [-2]
+    keep_forums(adapter, lambda _chat: False)  # the router has taken its menus away
+    forget_forum(adapter, -1)
+    for chat in (-1, -2):
+        await adapter._ensure_forum_commands(message_in(chat))
+    assert asked == [-2, -1]
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+def message_in(forum: int) -> SimpleNamespace:
+    return SimpleNamespace(chat=SimpleNamespace(id=forum, is_forum=True))
+
+
+def test_an_adapter_that_keeps_no_set_of_forums_is_an_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        keep_forums(SimpleNamespace(), lambda _chat: True)
+    assert "may replace the menu of a routed forum by the gateway's" in caplog.text

@@ -40,12 +40,6 @@ OBSERVED_MEDIA = Replaced(
     sign="_observe_unmentioned_group_message",
     without="files of observed messages in routed places stay in the gateway's home",
 )
-FORUM_COMMANDS = Replaced(
-    platform="telegram",
-    name="_ensure_forum_commands",
-    sign="_forum_command_registered",
-    without="the adapter may replace the menu of a routed forum by the gateway's",
-)
 
 CLICK = Replaced(
     platform="telegram",

@@ -73,12 +73,6 @@ OBSERVED_MEDIA = Patch(
     why="files of observed messages in a routed place go to the profile's home",
     without="files of observed messages in routed places stay in the gateway's home",
 )
-FORUM_COMMANDS = Patch(
-    owners=_TELEGRAM,
-    name="_ensure_forum_commands",
-    why="a routed forum keeps the command menu of its profiles",
-    without="the adapter may replace the menu of a routed forum by the gateway's",
-)
 KANBAN_SPAWN = Patch(
     owners=("hermes_cli.kanban_db_dispatch", "hermes_cli.kanban_db"),
     name="_default_spawn",
@@ -151,7 +145,6 @@ PATCHES: tuple[Patch, ...] = (
     RUNNING_JOBS,
     STICKER,
     OBSERVED_MEDIA,
-    FORUM_COMMANDS,
     KANBAN_SPAWN,
     CHILD_ENVIRONMENT,
     KANBAN_SUBSCRIPTIONS,

@@ -19,10 +19,10 @@ from hermes_router.base import tasks
 from hermes_router.config.model import Decision, RouterConfig
 from hermes_router.hermes.compat.adapters.menu_lists import (
     forget_forum,
+    keep_forums,
     menu_function,
     telegram_client,
 )
-from hermes_router.hermes.compat.replacing.adapter_patches import FORUM_COMMANDS, replace
 from hermes_router.hermes.compat.seams import gateway_runner, sending
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.menus import Commands, Menus, answering, name_of, union
@@ -65,7 +65,7 @@ class ChatMenu(Protocol):
         """
 
     def keep(self, adapter: Any, ours: Callable[[str], bool]) -> None:
-        """Wrap the adapter so that it does not replace the router's menus.
+        """Have the adapter not replace the router's menus.
 
         ``ours`` gets a chat's id, and returns True if the router has set the menu there.
         """
@@ -103,15 +103,7 @@ class _Telegram:
         forget_forum(adapter, int(chat))
 
     def keep(self, adapter: Any, ours: Callable[[str], bool]) -> None:
-        def around(original: Callable[..., Any]) -> Callable[..., Any]:
-            async def ensure(message: Any) -> None:
-                chat = getattr(message, "chat", None)
-                if chat is None or not ours(str(chat.id)):
-                    await original(message)
-
-            return ensure
-
-        replace(adapter, FORUM_COMMANDS, self, around)
+        keep_forums(adapter, ours)
 
 
 _MENUS: Mapping[str, ChatMenu] = {"telegram": _Telegram()}
@@ -136,7 +128,7 @@ class ChatMenus:
         self._task: asyncio.Task[None] | None = None
 
     def take_over(self, adapter: Any) -> None:
-        """Wrap an adapter so that it does not change the menus that the router has set."""
+        """Have an adapter not change the menus that the router has set."""
         platform = adapter.platform.value
         menu = _MENUS.get(platform)
         if menu is not None:
