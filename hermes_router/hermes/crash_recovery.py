@@ -45,8 +45,12 @@ _WENT = "its gateway stopped or was interrupted"
 #: Seconds after which a message is no longer served, and after which there is no notice about it.
 _TOO_OLD_TO_SERVE, _TOO_OLD_TO_TELL = 3600.0, 48 * 3600.0
 
-#: Seconds that the next message of a session waits for a message that is served again.
-_SERVED_SECONDS = 900.0
+#: Seconds after which a message that Hermes has not handed on to the router is told of.
+_SEEN_SECONDS = 900.0
+
+#: Seconds after which a turn whose session was busy is handed over again; each pause is twice as
+#: long.
+_BUSY_SECONDS = 5.0
 
 #: How far a message had come, for its record.
 _HOW_FAR = {
@@ -146,12 +150,14 @@ class CrashRecovery:
             if not await sending.until_connected(self._runner, source):
                 return
         if entry.step is Step.ACCEPTED and kept is not None and self._may_serve(entry, kept):
-            await self._serve(entry, kept)
-            return
-        if entry.step is Step.CUT_OFF and self._may_go_on(entry):
-            await self._go_on(entry)
-            return
-        if (
+            served = await self._serve(entry, kept)
+        else:
+            served = (
+                entry.step is Step.CUT_OFF
+                and self._may_go_on(entry, _TOO_OLD_TO_SERVE)
+                and await self._go_on(entry)
+            )
+        if not served and (
             await self._hermes_answers(entry)
             or _age(entry) > _TOO_OLD_TO_TELL
             or await self._tell(entry, kept.text if kept is not None else "")
@@ -178,43 +184,65 @@ class CrashRecovery:
 
     def _may_serve(self, entry: Entry, kept: KeptEvent) -> bool:
         """Say whether to serve a message now: no files, young, and with an unchanged route."""
-        return not kept.files and self._may_go_on(entry)
+        return not kept.files and self._may_go_on(entry, _TOO_OLD_TO_SERVE)
 
-    def _may_go_on(self, entry: Entry) -> bool:
-        """Say whether to work on a message now: it is young, and its route is unchanged."""
+    def _may_go_on(self, entry: Entry, oldest: float) -> bool:
+        """Say whether to work on a message: at most ``oldest`` seconds old, its route unchanged."""
         source = message_sources.source_of(entry.source)
         return (
-            _age(entry) < _TOO_OLD_TO_SERVE
+            _age(entry) < oldest
             and self._routed(source) == entry.profile
             and command_rules.authorized(self._runner, source)
         )
 
-    async def _serve(self, entry: Entry, kept: KeptEvent) -> None:
-        """Hand a message to its adapter as if it had just come, and wait for its outcome."""
+    async def _serve(self, entry: Entry, kept: KeptEvent) -> bool:
+        """Hand a message to its adapter as if it had just come, and wait for its outcome.
+
+        Returns False if nobody serves it.
+        """
         logger.info(
             "hermes-router: a message of profile %s from before the restart is answered now",
             entry.profile,
         )
         source = message_sources.source_of(entry.source)
-        await self._hand_over(entry, event_again(kept.fields, source, entry.id))
+        event = event_again(kept.fields, source, entry.id)
+        return await self._hand_over(entry, event, _TOO_OLD_TO_SERVE)
 
-    async def _go_on(self, entry: Entry) -> None:
+    async def _go_on(self, entry: Entry) -> bool:
         """Have the session continue a turn that a stop of the gateway cut off, as Hermes does.
 
-        If the turn had ended and only its reply is unsent, the session's worker sends the reply.
+        If the turn had ended and only its reply is unsent, the session's worker sends the reply. If
+        a message that came first has continued it, the worker does nothing. Returns False if the
+        turn may not be continued any more.
         """
         logger.info("hermes-router: a turn of profile %s is continued", entry.profile)
-        entry.resumed()
-        await self._hand_over(
-            entry, event_to_go_on(message_sources.source_of(entry.source), entry.id)
-        )
+        event = event_to_go_on(message_sources.source_of(entry.source), entry.id)
+        return await self._hand_over(entry, event, _TOO_OLD_TO_TELL)
 
-    async def _hand_over(self, entry: Entry, event: Any) -> None:
-        adapter = sending.adapter_for(self._runner, event.source)
-        await adapter.handle_message(event)
-        with anyio.move_on_after(_SERVED_SECONDS):
-            await entry.outcome.wait()
-        self._forget(entry)
+    async def _hand_over(self, entry: Entry, event: Any, oldest: float) -> bool:
+        """Hand an event to its adapter until the router takes it, and wait for the outcome.
+
+        A session that serves another message takes no turn that is to go on, so the event is handed
+        over again later, until the message is ``oldest`` seconds old. Returns False if nobody took
+        it. If the gateway stops, this returns True, and the next gateway finds the entry as it is.
+        """
+        pause = _BUSY_SECONDS
+        while await sending.until_connected(self._runner, event.source):
+            if not self._may_go_on(entry, oldest):
+                return False
+            entry.seen = anyio.Event()
+            await sending.adapter_for(self._runner, event.source).handle_message(event)
+            with anyio.move_on_after(_SEEN_SECONDS):
+                await entry.seen.wait()
+            if entry.taken:
+                await entry.outcome.wait()
+                self._forget(entry)
+                return True
+            if not entry.seen.is_set():
+                return False
+            await anyio.sleep(pause)
+            pause *= 2
+        return True
 
     async def _hermes_answers(self, entry: Entry) -> bool:
         """Say whether Hermes will send the reply, which lies in the profile's own ledger.

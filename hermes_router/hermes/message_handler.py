@@ -100,9 +100,8 @@ class MessageHandler:
         Meanwhile the gateway's adapter shows "typing" and treats the session as busy.
         """
         conversation = await self._conversations.of(event, profile)
-        if conversation is None:
-            return
-        if await self._stopped_waiting(event, conversation):
+        if conversation is None or await self._stopped_waiting(event, conversation):
+            self._register.pass_over(event)
             return
         key = message_sources.session_key_of(self._runner, event.source)
         running = RunningTurn(self._runner, conversation, self._dispatcher)
@@ -151,6 +150,7 @@ class MessageHandler:
     async def _serve_behind(self, event: Any, profile: str) -> None:
         conversation = await self._conversations.of(event, profile)
         if conversation is None or await self._stopped_waiting(event, conversation):
+            self._register.pass_over(event)
             return
         await self._serve_entered(event, conversation, busy=True)
 

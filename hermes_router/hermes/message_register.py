@@ -49,11 +49,12 @@ class MessageRegister:
         """Write a message into the ledger before it is served; return its entry.
 
         Returns None if the ledger has the message already: it is then not served again. A message
-        that cannot be written is served too; a notice tells the conversation what that means.
+        that cannot be written is served too; a notice tells the conversation what that means. The
+        entry of a message that an earlier gateway left open is returned once.
         """
-        resumed = self._ledger.of(entry_number(event))
-        if resumed is not None:
-            return resumed
+        left_open = self._ledger.of(entry_number(event))
+        if left_open is not None:
+            return left_open if left_open.take() else None
         identity = identity_of(event)
         if self._ledger.known(identity):
             logger.info(
@@ -70,6 +71,15 @@ class MessageRegister:
             recorded = await in_thread(self._write, entry, event, conversation)
         await self._complain(conversation, recorded=recorded)
         return entry
+
+    def pass_over(self, event: Any) -> None:
+        """Settle the entry of a message that an earlier gateway left open and no worker gets.
+
+        A notice has told its writer why. Nothing is done for a message without an entry.
+        """
+        left_open = self._ledger.of(entry_number(event))
+        if left_open is not None:
+            left_open.settle()
 
     async def leave(self, entry: Entry, conversation: GatewayConversation) -> None:
         """Settle the entry of a message that has its outcome, and remove the message's text."""

@@ -296,6 +296,8 @@ class GatewayRouter:
         """
         if (entry := self._cut_off(event)) is not None:
             return await self._go_on(event, entry)
+        if self._has_outcome(event):
+            return None
         if self._command.is_asked(event):
             return await self._command.answer(event)
         return await self._handle(event, original)
@@ -331,10 +333,16 @@ class GatewayRouter:
         """Return the ledger's entry of a turn that a stop cut off, if this event continues it."""
         return self._ledger.of(entry_number(event)) if event.internal else None
 
+    def _has_outcome(self, event: Any) -> bool:
+        """Return True for a message of an earlier gateway that has had its outcome meanwhile."""
+        number = entry_number(event)
+        return bool(number) and self._ledger.of(number) is None
+
     async def _go_on(self, event: Any, entry: Entry) -> None:
         """Continue a turn that a stop cut off; the event is Hermes's, so no hook sees it.
 
-        Nothing is done if the place is no longer routed to the profile of that turn.
+        Nothing is done if the place is no longer routed to the profile of that turn: then who has
+        handed the turn over tells people of it.
         """
         if gateway_runner.restoring(self._runner, event):
             gateway_runner.hold_until_restored(self._runner, event)
@@ -343,6 +351,8 @@ class GatewayRouter:
         allowed = command_rules.authorized(self._runner, event.source)
         if allowed and decision is not None and decision.profile == entry.profile:
             await self._handler.serve_and_wait(event, entry.profile)
+        else:
+            entry.seen.set()
 
     async def _hooked(self, event: Any) -> Any:
         """Let the hooks of the gateway's home see a message; our own guard lets it pass.
@@ -373,7 +383,9 @@ class GatewayRouter:
         starts. ``original`` is Hermes's own handler, called if Hermes must handle the message.
         """
         if (entry := self._cut_off(event)) is not None:
-            entry.settle()  # the message that made the session busy continues that turn
+            entry.seen.set()  # it is handed over again later, until the session is free
+            return True
+        if self._has_outcome(event):
             return True
         if self._command.is_asked(event):
             self._tasks.start(self._answer_aside(event))

@@ -115,6 +115,10 @@ class Entry:
         self.step = line.step
         #: Set when the message has its outcome.
         self.outcome = anyio.Event()
+        #: For a message that an earlier gateway left open: set when the router has got it again.
+        #: ``taken`` then says whether this gateway serves it, or has settled it.
+        self.seen = anyio.Event()
+        self.taken = False
         self.names: list[str] = []
         #: True if the message is on the disk: only then the next gateway knows it.
         self.recorded = True
@@ -142,6 +146,19 @@ class Entry:
         """
         if self.step in {Step.BEGUN, Step.SAID, Step.ANSWERED}:
             self._ledger.note(self, Step.CUT_OFF)
+
+    def take(self) -> bool:
+        """Note that this gateway serves a message which an earlier one left open.
+
+        If a stop had cut off its turn, the turn is now resumed. Returns False if the message was
+        taken before: whoever took it gives it its outcome.
+        """
+        if self.taken:
+            return False
+        self.taken = True
+        self.seen.set()
+        self.resumed()
+        return True
 
     def resumed(self) -> None:
         """Record that this gateway continues the interrupted turn, so that no later one does."""
@@ -271,6 +288,8 @@ class Ledger:
         entry.apply(line)
         if step is Step.SETTLED:
             self._open.pop(entry.id, None)
+            entry.taken = True
+            entry.seen.set()
             entry.outcome.set()
         if entry.recorded and not self._append(line):
             with self._flushing:

@@ -31,8 +31,9 @@ async def play(router, adapter, say, home):
     handed = []
 
     async def handle_message(event):
-        handed.append([event.text, event.internal, entry.step])
-        entry.settle()
+        taken = await router._handler._register.enter(event, None)
+        handed.append([event.text, event.internal, taken.step])
+        taken.settle()
 
     adapter.handle_message = handle_message
     router._runner._running = True

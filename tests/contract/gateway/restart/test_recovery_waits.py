@@ -1,11 +1,11 @@
-"""What an earlier gateway left open waits until its bot is connected."""
+"""What an earlier gateway left open waits: for its bot, for its session, and for its outcome."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from tests.kit.in_process import play
+from tests.kit.in_process import ROUTES, play
 
 #: The waits of the router are short here, and `_CONNECT_SECONDS` is over before the bot connects.
 _FRAME = """
@@ -17,6 +17,7 @@ from hermes_router.state.ledger import Identity, Ledger
 
 sending._CONNECT_SECONDS = sending._TICK = sending._PAUSE_SECONDS = 0.02
 sending.RETRY_SECONDS = ()
+crash_recovery._BUSY_SECONDS = 0.05
 TELEGRAM = Platform("telegram")
 SOURCE = SessionSource(platform=TELEGRAM, chat_id="-100", chat_type="group", thread_id="6",
                        user_id="1")
@@ -168,3 +169,133 @@ def test_a_conversation_is_told_of_its_ended_work_when_its_bot_is_connected(
 def test_a_gateway_that_stops_before_that_leaves_the_note_to_the_next(tmp_path: Path) -> None:
     seen = play(f"STOPS = True\n{_FRAME}{_WORKS}", tmp_path)
     assert (seen["said"], seen["after"]) == ([], ["1f0c2a9b"])
+
+
+_TAKES_LONG = """
+crash_recovery._SERVED_SECONDS = 0.05
+
+async def play(router, adapter, say, home):
+    await router._configuration()
+    first, second = left_open(router, home, "1"), left_open(router, home, "2")
+    handed = []
+    async def handle_message(event):
+        handed.append(event.text)
+        await router._handler._register.enter(event, None)
+    adapter.handle_message = handle_message
+    recovering = recovery(router)
+    await asyncio.sleep(0.5)
+    before = [handed[:], open_on_disk(home)]
+    first.settle()
+    await settled(lambda: len(handed) > 1)
+    second.settle()
+    await asyncio.wait_for(recovering, 20)
+    return {"before": before, "handed": handed, "said": adapter.sent, "open": open_on_disk(home)}
+"""
+
+
+def test_a_message_that_takes_long_stays_open_and_the_next_one_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    seen = play(f"{_FRAME}{_TAKES_LONG}", tmp_path)
+    assert seen["before"] == [["message 1"], 2]
+    assert seen["handed"] == ["message 1", "message 2"]
+    assert (seen["said"], seen["open"]) == ([], 0)
+
+
+_TWO_COPIES = """
+async def play(router, adapter, say, home):
+    entry = left_open(router, home, "1")
+    event = MessageEvent(text="", source=SOURCE, internal=True,
+                         metadata={"hermes_router_entry": entry.id})
+    entry.begun()
+    entry.cut_off()
+    served = [await router._handler._register.enter(event, None) for _copy in range(2)]
+    return {"served": [one is entry for one in served], "step": str(entry.step)}
+"""
+
+
+def test_a_message_that_is_handed_over_twice_is_served_once(tmp_path: Path) -> None:
+    """Hermes may have held back the first copy, while it restored its sessions."""
+    seen = play(f"{_FRAME}{_TWO_COPIES}", tmp_path)
+    assert (seen["served"], seen["step"]) == ([True, False], "resumed")
+
+
+_NOT_SERVED = """
+async def play(router, adapter, say, home):
+    await router._configuration()
+    entry = left_open(router, home, "1")
+    (home / "profiles" / "career" / "config.yaml").write_text(CONFIG)
+    crash_recovery._SEEN_SECONDS = 0.3
+    async def handle_message(event):
+        if REACHES:
+            await router.handle(event, None)
+    adapter.handle_message = handle_message
+    await asyncio.wait_for(recovery(router), 20)
+    return {"said": adapter.sent, "open": open_on_disk(home)}
+"""
+
+
+def test_a_notice_that_no_worker_gets_a_message_is_its_outcome(tmp_path: Path) -> None:
+    seen = play(f"CONFIG, REACHES = '[broken', True\n{_FRAME}{_NOT_SERVED}", tmp_path)
+    [notice] = seen["said"]
+    assert "cannot be read" in notice
+    assert seen["open"] == 0
+
+
+def test_a_message_that_hermes_does_not_hand_on_is_told_of(tmp_path: Path) -> None:
+    seen = play(f"CONFIG, REACHES = '{{}}', False\n{_FRAME}{_NOT_SERVED}", tmp_path)
+    [notice] = seen["said"]
+    assert "message 1" in notice
+    assert seen["open"] == 0
+
+
+#: A command makes the session busy; Hermes's adapter asks the busy handler meanwhile.
+_BUSY = """
+async def play(router, adapter, say, home):
+    await router._configuration()
+    entry = left_open(router, home, "1")
+    entry.begun()
+    entry.cut_off()
+    busy, served, steps = [True], [], []
+    async def handle_message(event):
+        if busy:
+            accepted = await router.handle_busy(event, None)
+            steps.append([accepted, str(entry.step)])
+        else:
+            await router.handle(event, None)
+    async def serve_and_wait(event, profile):
+        taken = await router._handler._register.enter(event, None)
+        served.append([event.text, event.internal, profile, str(taken.step)])
+        taken.settle()
+    adapter.handle_message = handle_message
+    router._handler.serve_and_wait = serve_and_wait
+    recovering = recovery(router)
+    await settled(lambda: len(steps) > 1)
+    before = [steps[:2], open_on_disk(home)]
+    if REROUTED:
+        (home / "config.yaml").write_text(ROUTES.replace("career", "systems"))
+        await router._configuration()
+    busy.clear()
+    await asyncio.wait_for(recovering, 20)
+    again = MessageEvent(text="", source=SOURCE, internal=True,
+                         metadata={"hermes_router_entry": entry.id})
+    after = [await router.handle(again, None), await router.handle_busy(again, None)]
+    return {"before": before, "served": served, "after": after, "said": adapter.sent,
+            "open": open_on_disk(home)}
+"""
+
+
+def test_a_turn_that_is_to_go_on_waits_until_its_session_is_free(tmp_path: Path) -> None:
+    seen = play(f"ROUTES, REROUTED = {ROUTES!r}, False\n{_FRAME}{_BUSY}", tmp_path)
+    assert seen["before"] == [[[True, "cut_off"], [True, "cut_off"]], 1]
+    assert seen["served"] == [["", True, "career", "resumed"]]
+    assert (seen["after"], seen["said"], seen["open"]) == ([None, True], [], 0)
+
+
+def test_a_turn_whose_place_is_routed_elsewhere_while_it_waits_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "profiles" / "systems").mkdir(parents=True)
+    (tmp_path / "profiles" / "systems" / "SOUL.md").touch()
+    seen = play(f"ROUTES, REROUTED = {ROUTES!r}, True\n{_FRAME}{_BUSY}", tmp_path)
+    [notice] = seen["said"]
+    assert "message 1" in notice
+    assert (seen["served"], seen["open"]) == ([], 0)
