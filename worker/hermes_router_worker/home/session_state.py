@@ -24,7 +24,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +93,14 @@ class SessionState:
         """
         return self._memory.next_queued()
 
-    def hold_queue(self) -> None:
+    def hold_queue(self, coming: Iterable[Any] = ()) -> None:
         """Take the queued messages out of Hermes, so that no turn begins with them in this worker.
 
+        ``coming`` are events that Hermes has not got, and will not get: they are held, too.
         The worker is about to end: :meth:`save` writes those that nobody else has served, and the
         session's next worker begins them.
         """
-        self._held = self._memory.take_queue()
+        self._held = [*coming, *self._memory.take_queue()]
 
     # -- reading and writing -------------------------------------------------------------------
 

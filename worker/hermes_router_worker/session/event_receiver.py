@@ -58,13 +58,19 @@ class EventReceiver:
         self._finish = finish
         self.open = True
         self.resumes = False
-        self._handling = 0
+        #: Events that are prepared, and that Hermes has not got.
+        self.coming: list[Any] = []
+        self._handling = self._handing = 0
         self._preparing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handling(self) -> bool:
         """Say whether a message is on its way to Hermes, so that the worker must not end."""
         return self._handling > 0
+
+    def handing(self) -> bool:
+        """Say whether Hermes is being handed a message: it has begun to take it."""
+        return self._handing > 0
 
     async def read(self) -> None:
         """Receive what the gateway sends until the pipe ends; then the worker must finish.
@@ -104,7 +110,8 @@ class EventReceiver:
 
     def begin_queued(self, event: Any) -> None:
         """Begin a message that an earlier worker of the session had accepted and left queued."""
-        self._begin(self._hand_over(event, "a queued message"))
+        number = self._progress.take_again(event)
+        self._begin(self._deliver(event, number, "a queued message"))
 
     async def _take(self, message: msg.Event, attachments: Attachments) -> None:
         """Accept a message or refuse it.
@@ -171,27 +178,41 @@ class EventReceiver:
         self._changed.set()
 
     async def _handle(self, message: msg.Event, event: Any) -> None:
-        try:
-            await self._hand_over(event, f"event {message.id}", message.sticker)
-        finally:
-            self._progress.handed_over(message.id, command=event.is_command())
+        await self._deliver(event, message.id, f"event {message.id}", message.sticker)
         await self._progress.tell()
         halted = event.is_command() and self._runs.take_halted()
         with contextlib.suppress(OSError):
             await self._link.send(msg.Handled(event=message.id, halted=halted))
 
-    async def _hand_over(self, event: Any, what: str, sticker: msg.Sticker | None = None) -> None:
-        """Have the adapter handle a message; if that fails, log that ``what`` failed."""
+    async def _deliver(
+        self, event: Any, number: int | None, what: str, sticker: msg.Sticker | None = None
+    ) -> None:
+        """Prepare a message and hand it to Hermes; not if this worker has to end meanwhile.
+
+        ``number`` is the number that the gateway gave it, if it did.
+        """
+        self.coming.append(event)
         try:
-            if continuation.is_over(self._adapter.gateway_runner, event):
-                return
             await self._prepare(event, what, sticker)
-            self._progress.begin(event)
-            await self._adapter.handle_message(event)
+            if not self._finish.is_set():  # else another worker serves it
+                await self._hand_over(event, number, what)
+        finally:
+            self._end()
+
+    async def _hand_over(self, event: Any, number: int | None, what: str) -> None:
+        """Have the adapter handle a message; if that fails, log that ``what`` failed."""
+        self.coming.remove(event)
+        self._progress.begin(event)
+        self._handing += 1
+        try:
+            if not continuation.is_over(self._adapter.gateway_runner, event):
+                await self._adapter.handle_message(event)
         except Exception:
             logger.exception("%s failed", what)
         finally:
-            self._end()
+            self._handing -= 1
+            if number is not None:
+                self._progress.handed_over(number, command=event.is_command())
 
     async def _prepare(self, event: Any, what: str, sticker: msg.Sticker | None) -> None:
         """Do what comes before a message is handled; if that fails, log it: the message goes on."""

@@ -77,6 +77,19 @@ class Progress:
         self._taking.add(number)
         self._coming.add(number)
 
+    def take_again(self, event: Any) -> int | None:
+        """Say that an event is on its way to Hermes once more: it waited there, and was taken out.
+
+        Returns its number, or None if the gateway does not know the event.
+        """
+        number = self._number(event)
+        if number > self._last:
+            return None
+        self._handed.pop(number, None)
+        self._taking.add(number)
+        self._coming.add(number)
+        return number
+
     def begin(self, event: Any) -> None:
         """Say that Hermes gets the event now: if it is a command, it does not wait any longer.
 
@@ -177,9 +190,11 @@ class Progress:
     async def tell_last(self, hold: Callable[[], object]) -> None:
         """Report the progress a last time: an event that is interrupted from now on is not done.
 
-        ``hold`` keeps Hermes from beginning the events that wait: another worker serves them.
+        ``hold`` keeps Hermes from beginning the events that wait, or that it has not got: another
+        worker serves them.
         """
-        last, self._silent = self._now(), True
+        self._silent = True
+        last = self._now()
         hold()
         await self._send(last)
 
@@ -191,7 +206,7 @@ class Progress:
         joined = {n for n, command in self._handed.items() if n > first and not command}
         open_ = [*self._active, *self._taking, *self._handed, *queued]
         done = min(open_, default=self._last + 1)
-        coming = {n for n in self._coming if n > done}
+        coming = {n for n in self._coming if n > done or self._silent}
         return msg.Progress(done=done, waiting=sorted(queued | joined | coming))
 
     def _queued(self) -> set[int]:

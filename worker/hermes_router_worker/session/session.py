@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 _CHECK_SECONDS = 0.05
 _TELL_SECONDS = 0.2
 _INTERRUPT_SECONDS = 5.0
+_HAND_OVER_SECONDS = 1.0
 _DEBT_SECONDS = 60.0
 
 
@@ -130,13 +131,14 @@ class Session:
             cut_off = False
             if self._finish.is_set():
                 cut_off = await self._interrupt()
+                await self._tell_wakeup()
             else:
                 await self._background.pass_on()
-                if self._owed.busy():
+                await self._tell_wakeup()
+                await self._progress.tell()
+                if self._working():  # a message has come, or a report; nothing is awaited from here
                     continue
             self._receiver.open = self._owed.resident() and not self._finish.is_set()
-            await self._tell_wakeup()
-            await self._progress.tell()
             await self._save_and_tell(cut_off=cut_off)
             await self._pay_debts()
             await self._tell_commands()
@@ -217,7 +219,7 @@ class Session:
             await self._pause()
 
     async def _until_idle(self) -> None:
-        while (self._receiver.handling() or self._owed.busy()) and not self._finish.is_set():
+        while self._working() and not self._finish.is_set():
             await self._pause()
             await self._progress.tell()
             queued = None if self._receiver.handling() else self._memory.next_queued()
@@ -226,12 +228,13 @@ class Session:
 
     async def _until_wanted(self) -> None:
         """As a resident worker: wait for the next message, or for the end of the session's work."""
-        while (
-            not (self._receiver.handling() or self._owed.busy() or self._finish.is_set())
-            and self._owed.resident()
-        ):
+        while not (self._working() or self._finish.is_set()) and self._owed.resident():
             await self._background.pass_on()
             await self._pause()
+
+    def _working(self) -> bool:
+        """Say whether a message is on its way to Hermes, or Hermes works on one or has one wait."""
+        return self._receiver.handling() or self._owed.busy()
 
     def _show(self, role: str) -> None:
         """Let ``ps`` show what this process does."""
@@ -248,15 +251,29 @@ class Session:
 
         Returns whether the next gateway is to continue what ran.
         """
-        cut_off = self._receiver.resumes and self._owed.busy()
-        await self._progress.tell_last(self._memory.hold_queue)
-        if cut_off:
-            await continuation.mark(self._runner, self._start.session_key)
+        cut_off = self._receiver.resumes and self._working()
+        await self._until_handed()
+        await self._progress.tell_last(self._hold)
+        marked = not cut_off or await self._mark()
         queues.interrupt(self._runner, continuation.interrupt_reason())
         deadline = time.monotonic() + _INTERRUPT_SECONDS
         while self._owed.busy() and time.monotonic() < deadline:
+            marked = marked or await self._mark()
             await self._pause()
         return cut_off
+
+    async def _mark(self) -> bool:
+        return await continuation.mark(self._runner, self._start.session_key)
+
+    async def _until_handed(self) -> None:
+        """Wait, but not long, until Hermes has what it is being handed: then it can be stopped."""
+        deadline = time.monotonic() + _HAND_OVER_SECONDS
+        while self._receiver.handing() and time.monotonic() < deadline:
+            await self._pause()
+
+    def _hold(self) -> None:
+        """Keep Hermes from beginning a message: none that waits, and none on its way to it."""
+        self._memory.hold_queue(self._receiver.coming)
 
     async def _pause(self) -> None:
         self._changed.clear()

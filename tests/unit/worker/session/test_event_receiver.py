@@ -123,15 +123,51 @@ async def test_no_turn_begins_while_a_command_has_the_sessions_agent_built(
     receiver, handled = handing(prepare)
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(receiver._hand_over, Words("/btw"), "event 1")
+            tasks.start_soon(receiver._deliver, Words("/btw"), None, "event 1")
             await builds.wait()
-            tasks.start_soon(receiver._hand_over, Words("a message"), "event 2")
+            tasks.start_soon(receiver._deliver, Words("a message"), None, "event 2")
             await anyio.wait_all_tasks_blocked()
             assert handled == []
-            await receiver._hand_over(Words("/stop"), "event 3")
+            await receiver._deliver(Words("/stop"), None, "event 3")
             assert handled == ["/stop"]
             built.set()
     assert handled == ["/stop", "/btw", "a message"]
+
+
+async def test_hermes_gets_no_message_that_is_prepared_when_the_worker_has_to_end(
+    handing: Handing,
+) -> None:
+    prepares, prepared = asyncio.Event(), asyncio.Event()
+
+    async def prepare(_event: str) -> None:
+        prepares.set()
+        await prepared.wait()
+
+    receiver, handled = handing(prepare)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receiver._deliver, Words("a message"), None, "event 1")
+            await prepares.wait()
+            receiver._finish.set()
+            prepared.set()
+    assert handled == []
+    assert receiver.coming == ["a message"]
+
+
+async def test_a_message_is_being_handed_over_while_hermes_takes_it(
+    handing: Handing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def prepare(_event: str) -> None:
+        assert not receiver.handing()
+
+    async def handle_message(_event: str) -> None:
+        assert receiver.handing()
+        assert receiver.coming == []
+
+    receiver, _handled = handing(prepare)
+    monkeypatch.setattr(receiver._adapter, "handle_message", handle_message)
+    await receiver._deliver(Words("a message"), None, "event 1")
+    assert not receiver.handing()
 
 
 async def test_a_message_is_handled_where_its_preparation_fails(
@@ -141,7 +177,7 @@ async def test_a_message_is_handled_where_its_preparation_fails(
         raise ValueError("no agent can be built")
 
     receiver, handled = handing(prepare)
-    await receiver._hand_over(Words("a message"), "event 1")
+    await receiver._deliver(Words("a message"), None, "event 1")
     assert handled == ["a message"]
     assert "event 1 is handled without its preparation" in caplog.text
     assert "no agent can be built" in caplog.text
@@ -165,7 +201,7 @@ async def test_a_message_does_not_wait_long_for_an_agent_that_is_built_in_advanc
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(receiver._expect, msg.Expect(source={}))
             await anyio.wait_all_tasks_blocked()
-            await receiver._hand_over(Words("a message"), "event 1")
+            await receiver._deliver(Words("a message"), None, "event 1")
     assert handled == ["a message"]
     assert "was not built in 0.05 s" in caplog.text
 

@@ -179,6 +179,32 @@ async def test_what_waits_at_the_end_of_a_worker_is_reported_and_not_begun_any_m
     assert link.requests() == 1
 
 
+async def test_what_hermes_has_not_got_at_the_end_of_a_worker_waits(
+    progress: Progress, link: Link
+) -> None:
+    progress.take(event(1), 1)
+    await progress.tell_last(list)
+    assert link.sent[-1] == msg.Progress(done=1, waiting=[1])
+
+
+async def test_what_waited_and_is_handed_to_hermes_once_more_is_not_done(
+    progress: Progress, link: Link, adapter: Any
+) -> None:
+    with progress.processing(hand_over(progress, 1)):
+        queued = hand_over(progress, 2, adapter)
+    del adapter._pending_messages["key"], adapter._active_sessions["key"]
+    assert progress.take_again(queued) == 2
+    assert progress.take_again(event(7)) is None
+    await progress.tell()
+    assert link.sent[-1] == msg.Progress(done=2)
+    progress.handed_over(2, command=False)
+    with progress.processing(queued):
+        await progress.tell()
+        assert link.sent[-1] == msg.Progress(done=2)
+    await progress.tell()
+    assert link.sent[-1] == msg.Progress(done=3)
+
+
 async def test_what_an_earlier_worker_left_is_no_event_of_the_gateway(
     link: Link, adapter: Any
 ) -> None:

@@ -17,18 +17,21 @@ from hermes_router_worker.hermes.home.session_store import fresh_entry
 _REASON = "shutdown_timeout"
 
 
-async def mark(runner: Any, session_key: str) -> None:
+async def mark(runner: Any, session_key: str) -> bool:
     """If a turn of the session runs, mark it: the gateway continues it after its next start.
+
+    Returns whether it runs. A turn runs some moments after Hermes has got its message.
 
     Raises:
         RuntimeError: Hermes refused the mark, so no turn can be continued; the gateway sends a
             notice.
     """
     if session_key not in runner._running_agents:
-        return
+        return False
     store = runner.session_store
     if not await asyncio.to_thread(store.mark_resume_pending, session_key, _REASON):
         raise RuntimeError("the session's turn could not be marked for continuation")
+    return True
 
 
 def is_over(runner: Any, event: Any) -> bool:

@@ -1,0 +1,158 @@
+"""A session tells the gateway that all is done, but not while a message is on its way to Hermes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes.session import continuation, queues
+from hermes_router_worker.session.session import Session
+
+
+async def nothing(*_args: object) -> None:
+    pass
+
+
+class Played(Session):
+    """A session whose Hermes, gateway and message handling are played by the test.
+
+    ``coming`` counts the messages on their way to Hermes. ``busy`` says whether it works on one.
+    ``paused`` is called each time when it waits for a change.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[msg.Message] = []
+        self.coming, self.busy, self.resident = 1, False, False
+        self.held: list[Any] = []
+        self.paused: Callable[[], object] = list
+        self._finish, self._changed = asyncio.Event(), asyncio.Event()
+        self._results_adopted = True
+        self._told = []
+        self._runner, self._start = None, cast("Any", SimpleNamespace(session_key="key", linger=0))
+        self._link = cast("Any", SimpleNamespace(send=self._note))
+        self._receiver = cast(
+            "Any",
+            SimpleNamespace(
+                open=True,
+                resumes=True,
+                coming=["prepared"],
+                handling=lambda: self.coming > 0,
+                handing=lambda: False,
+            ),
+        )
+        self._owed = cast(
+            "Any",
+            SimpleNamespace(
+                busy=lambda: self.busy,
+                resident=lambda: self.resident,
+                finishing=lambda: False,
+                works=list,
+                unfinished=list,
+            ),
+        )
+        self._memory = cast(
+            "Any",
+            SimpleNamespace(
+                save=lambda: None, hold_queue=self.held.extend, next_queued=lambda: None
+            ),
+        )
+        self._progress = cast("Any", SimpleNamespace(tell=nothing, tell_last=self._tell_last))
+        self._background = cast("Any", SimpleNamespace(pass_on=nothing))
+
+    async def _note(self, message: msg.Message) -> None:
+        self.sent.append(message)
+
+    async def _tell_last(self, hold: Callable[[], object]) -> None:
+        hold()
+
+    async def _tell_wakeup(self) -> None:
+        """Nothing wakes it."""
+
+    async def _pause(self) -> None:
+        self.paused()
+        await super()._pause()
+
+    _pay_debts = _tell_commands = _tell_wakeup
+
+    def _show(self, role: str) -> None:
+        """It has no process of its own."""
+
+
+@pytest.fixture
+async def session(monkeypatch: pytest.MonkeyPatch) -> Played:
+    async def no_turn_runs(*_args: object) -> bool:
+        return False
+
+    monkeypatch.setattr(continuation, "mark", no_turn_runs)
+    monkeypatch.setattr(continuation, "interrupt_reason", str)
+    monkeypatch.setattr(queues, "interrupt", lambda *_args: None)
+    return Played()
+
+
+async def run(session: Played) -> None:
+    """Run a session to its end."""
+    with anyio.fail_after(20):
+        await session._until_done()
+
+
+@pytest.mark.parametrize("step", ["_adopt_results", "_tell_wakeup"])
+@pytest.mark.parametrize("resident", [True, False])
+async def test_a_message_that_comes_while_it_looks_around_is_answered_first(
+    session: Played, monkeypatch: pytest.MonkeyPatch, step: str, *, resident: bool
+) -> None:
+    looks, pauses = iter([True]), itertools.count()
+    session.resident = resident
+
+    async def look() -> None:
+        if next(looks, False):
+            session.coming = 1
+            session.sent.append(msg.Accepted(event=2))
+
+    def paused() -> None:
+        if not session.sent or next(pauses) == 3:
+            session.coming = 0
+        if session.coming:
+            assert session.sent == [msg.Accepted(event=2)]
+        elif len(session.sent) > 1:
+            session.resident = False
+
+    monkeypatch.setattr(session, step, look)
+    session.paused = paused
+    await run(session)
+    assert session.sent[:2] == [msg.Accepted(event=2), msg.Idle(resident=resident)]
+    assert next(pauses) > 3
+
+
+async def test_a_stop_leaves_a_message_on_its_way_to_hermes_to_the_next_gateway(
+    session: Played,
+) -> None:
+    session._finish.set()
+    await run(session)
+    assert session.held == ["prepared"]
+    assert session.sent == [msg.Idle(cut_off=True)]
+
+
+async def test_a_turn_that_begins_when_a_stop_comes_is_marked_as_soon_as_it_runs(
+    session: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[bool] = []
+
+    async def mark(*_args: object) -> bool:
+        tries.append(len(tries) == 2)
+        return tries[-1]
+
+    def paused() -> None:
+        session.busy = True not in tries
+
+    monkeypatch.setattr(continuation, "mark", mark)
+    session.busy, session.paused = True, paused
+    session._finish.set()
+    await run(session)
+    assert tries == [False, False, True]
