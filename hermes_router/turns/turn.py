@@ -217,13 +217,15 @@ class Turn:
                 await self._receiver.offer(offer, until_handled=True)
                 if offer.verdict is DeliveryResult.REFUSED:
                     return Halt.REFUSED
-                if offer.halted:
-                    await self.answered.wait()
-                return Halt.OBEYED
+                if not command.track.waiting:  # else its Hermes could not take it
+                    if offer.halted:
+                        await self.answered.wait()
+                    return Halt.OBEYED
             logger.warning("turn %s: it did not stop; the router ends its process tree", self.id)
             self._reason, self.stopped = "it was stopped", command.received
             await self.kill()
-            return Halt.CUT_OFF if offer.handled.is_set() else Halt.ENDED
+            obeyed = offer.handled.is_set() and not command.track.waiting
+            return Halt.CUT_OFF if obeyed else Halt.ENDED
 
     async def stop(self, reason: str, *, resume: bool = False) -> None:
         """Tell the worker to interrupt its work, save its state and exit.

@@ -363,6 +363,10 @@ say(msg.Idle()); say(msg.Draining())
     os.close(leaked)
 
 
+NOT_TAKEN = (
+    "say(msg.Accepted(event=2)); say(msg.Progress(done=1, waiting=[2]))"
+    "; say(msg.Handled(event=2, halted=False)); time.sleep(60)"
+)
 HALTED = "say(msg.Accepted(event={n})); say(msg.Handled(event={n}, halted={halted}));"
 
 
@@ -373,9 +377,17 @@ HALTED = "say(msg.Accepted(event={n})); say(msg.Handled(event={n}, halted={halte
         (HALTED.format(n=2, halted=False) + "hear(); time.sleep(60)", Halt.OBEYED),
         (HALTED.format(n=2, halted=True) + "time.sleep(60)", Halt.CUT_OFF),
         ("time.sleep(60)", Halt.ENDED),
+        (NOT_TAKEN, Halt.ENDED),
         ("say(msg.Refused(event=2)); say(msg.Idle()); say(msg.Draining())", Halt.REFUSED),
     ],
-    ids=["obeys", "has nothing to stop", "runs on", "does not react", "is leaving"],
+    ids=[
+        "obeys",
+        "has nothing to stop",
+        "runs on",
+        "does not react",
+        "cannot take it",
+        "is leaving",
+    ],
 )
 async def test_a_turn_that_is_told_to_stop_stops(
     scene: Scene, worker: Use, script: str, outcome: Halt

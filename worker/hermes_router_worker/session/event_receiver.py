@@ -32,7 +32,8 @@ class EventReceiver:
     """Receives the messages of one session, and has the adapter handle them.
 
     ``adopt`` takes over what an earlier worker of the session left. It is called once, with the
-    first message: a worker that only expects one may end without it. ``changed`` is set whenever a
+    first message: a worker that only expects one may end without it. ``failed`` is called with the
+    error when Hermes fails to take a message. ``changed`` is set whenever a
     message has been handled, ``finish`` when the worker must end. While ``open`` is false, messages
     are refused: the gateway keeps them for the next worker. ``resumes`` says that the gateway
     stops, and that the next gateway continues what is interrupted.
@@ -46,6 +47,7 @@ class EventReceiver:
         progress: Progress,
         *,
         adopt: Callable[[], object],
+        failed: Callable[[Exception], object],
         changed: asyncio.Event,
         finish: asyncio.Event,
     ) -> None:
@@ -54,6 +56,7 @@ class EventReceiver:
         self._runs = runs
         self._progress = progress
         self._adopt = [adopt]
+        self._failed = failed
         self._changed = changed
         self._finish = finish
         self.open = True
@@ -200,19 +203,27 @@ class EventReceiver:
             self._end()
 
     async def _hand_over(self, event: Any, number: int | None, what: str) -> None:
-        """Have the adapter handle a message; if that fails, log that ``what`` failed."""
+        """Have the adapter handle a message; if that fails, another worker has to serve it.
+
+        The log then says that ``what`` failed.
+        """
         self.coming.remove(event)
         self._progress.begin(event)
         self._handing += 1
+        taken = True
         try:
             if not continuation.is_over(self._adapter.gateway_runner, event):
                 await self._adapter.handle_message(event)
-        except Exception:
+        except Exception as error:
+            taken = False
             logger.exception("%s failed", what)
+            self._failed(error)
         finally:
             self._handing -= 1
-            if number is not None:
-                self._progress.handed_over(number, command=event.is_command())
+        if number is not None and taken:
+            self._progress.handed_over(number, command=event.is_command())
+        elif number is not None:
+            self._progress.not_taken(number)
 
     async def _prepare(self, event: Any, what: str, sticker: msg.Sticker | None) -> None:
         """Do what comes before a message is handled; if that fails, log it: the message goes on."""

@@ -74,6 +74,11 @@ class ModelRuns:
 
         return handle_and_name
 
+    def hermes_failed(self, error: Exception) -> None:
+        """Report that Hermes failed to take a message: no turn began with it."""
+        text = _without_secrets(described(error))
+        self._tell(msg.RunResult(outcome="hermes_failed", error=text))
+
     def _hermes_failed(self, failures: int, error: str) -> None:
         """Report that Hermes failed, unless a failure was told since there were ``failures``."""
         if self._failures == failures:

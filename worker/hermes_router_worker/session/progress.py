@@ -48,6 +48,7 @@ class Progress:
         self._active: list[int] = []
         self._taking: set[int] = set()
         self._coming: set[int] = set()
+        self._left: set[int] = set()
         self._handed: dict[int, bool] = {}
         self._by_id: dict[str, int] = {}
         self._told = msg.Progress(done=0)
@@ -116,6 +117,23 @@ class Progress:
             if not hasattr(event, _NUMBER) and not getattr(event, "internal", False):
                 setattr(event, _NUMBER, number)
 
+    def not_taken(self, number: int) -> None:
+        """Say that Hermes failed to take the event with this number, so that another worker does.
+
+        The event waits from now on until :meth:`gave_back`. But if Hermes works on it all the same,
+        or has it wait, this is :meth:`handed_over`.
+        """
+        if number in {*self._active, *self._queued()}:
+            self.handed_over(number, command=False)
+            return
+        self._taking.discard(number)
+        self._coming.discard(number)
+        self._left.add(number)
+
+    def gave_back(self) -> None:
+        """Say that the gateway has the events served that Hermes failed to take."""
+        self._left.clear()
+
     @contextlib.contextmanager
     def processing(self, event: Any) -> Iterator[None]:
         """Take the adapter calls in the block as the answer to an event.
@@ -181,7 +199,7 @@ class Progress:
         await self.tell()
         if self._silent and not set(self._told.waiting).isdisjoint(self._active):
             raise LookupError("another worker serves the event")
-        waiting = (*self._told.waiting, *self._taking)
+        waiting = {*self._told.waiting, *self._taking} - self._left
         asked = min(waiting, default=self._last + 1) - 1
         if asked > self._asked:
             await self._link.ask(lambda number: msg.ModelRequest(id=number, upto=asked))
@@ -207,7 +225,7 @@ class Progress:
         open_ = [*self._active, *self._taking, *self._handed, *queued]
         done = min(open_, default=self._last + 1)
         coming = {n for n in self._coming if n > done or self._silent}
-        return msg.Progress(done=done, waiting=sorted(queued | joined | coming))
+        return msg.Progress(done=done, waiting=sorted(queued | joined | coming | self._left))
 
     def _queued(self) -> set[int]:
         """Return the numbers of the gateway's events that wait in Hermes."""

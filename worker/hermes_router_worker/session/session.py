@@ -94,6 +94,7 @@ class Session:
             runs,
             self._progress,
             adopt=partial(session_wiring.adopt_session, runner, start.session_key),
+            failed=judged.hermes_failed,
             changed=self._changed,
             finish=finish,
         )
@@ -173,6 +174,7 @@ class Session:
         """
         self._memory.save()
         await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
+        self._progress.gave_back()
 
     async def _tell_wakeup(self) -> None:
         """Tell the gateway when the session's next recurring prompt is due."""

@@ -72,6 +72,7 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
         cast("Any", None),
         cast("Any", None),
         adopt=list,
+        failed=_no_failure,
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )
@@ -86,7 +87,13 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
 
 
 @pytest.fixture
-def handing(monkeypatch: pytest.MonkeyPatch) -> Handing:
+def failures() -> list[Exception]:
+    """The errors with which Hermes failed to take a message."""
+    return []
+
+
+@pytest.fixture
+def handing(monkeypatch: pytest.MonkeyPatch, failures: list[Exception]) -> Handing:
     """Return what makes a receiver, given how events are prepared, and the list of handled ones."""
     handled: list[str] = []
 
@@ -101,6 +108,7 @@ def handing(monkeypatch: pytest.MonkeyPatch) -> Handing:
             cast("Any", None),
             Progress(cast("Any", None)),
             adopt=list,
+            failed=failures.append,
             changed=asyncio.Event(),
             finish=asyncio.Event(),
         )
@@ -170,6 +178,37 @@ async def test_a_message_is_being_handed_over_while_hermes_takes_it(
     assert not receiver.handing()
 
 
+async def test_a_message_that_hermes_fails_to_take_waits_for_another_worker(
+    handing: Handing,
+    failures: list[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def prepare(_event: object) -> None:
+        pass
+
+    async def handle_message(_event: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    receiver, _handled = handing(prepare)
+    monkeypatch.setattr(receiver._adapter, "handle_message", handle_message)
+    event = SimpleNamespace(
+        message_id="1", internal=False, get_command=lambda: None, is_command=lambda: False
+    )
+    receiver._progress.attach(
+        SimpleNamespace(
+            _active_sessions={},
+            _pending_messages={},
+            gateway_runner=SimpleNamespace(_queued_events={}),
+        )
+    )
+    receiver._progress.take(event, 1)
+    await receiver._deliver(event, 1, "event 1")
+    assert receiver._progress._now() == msg.Progress(done=2, waiting=[1])
+    assert [str(error) for error in failures] == ["can't start new thread"]
+    assert "event 1 failed" in caplog.text
+
+
 async def test_a_message_is_handled_where_its_preparation_fails(
     handing: Handing, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -217,6 +256,7 @@ async def test_what_an_earlier_worker_left_is_adopted_once_and_with_a_message_on
         cast("Any", None),
         cast("Any", None),
         adopt=lambda: adopted.append(1),
+        failed=_no_failure,
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )
@@ -226,6 +266,10 @@ async def test_what_an_earlier_worker_left_is_adopted_once_and_with_a_message_on
         await receiver._accept(wake, cast("Any", None))
         assert adopted == [1]
     receiver.open = False
+
+
+def _no_failure(error: Exception) -> None:
+    raise error
 
 
 async def _sent(_message: msg.Message) -> None:

@@ -205,6 +205,38 @@ async def test_what_waited_and_is_handed_to_hermes_once_more_is_not_done(
     assert link.sent[-1] == msg.Progress(done=3)
 
 
+async def test_what_hermes_failed_to_take_waits_until_the_gateway_has_it_served(
+    progress: Progress, link: Link, adapter: Any
+) -> None:
+    with progress.processing(hand_over(progress, 1)):
+        await progress.note_begun()
+        progress.take(event(2), 2)
+        progress.not_taken(2)
+        hand_over(progress, 3)  # a part of the answer to the first one
+        await progress.note_begun()
+    assert msg.ModelRequest(id=len(link.sent) - 1, upto=3) in link.sent
+    del adapter._active_sessions["key"]
+    await progress.tell()
+    assert link.sent[-1] == msg.Progress(done=4, waiting=[2])
+    progress.gave_back()
+    await progress.tell()
+    assert link.sent[-1] == msg.Progress(done=4)
+
+
+async def test_what_hermes_has_although_it_failed_does_not_wait_for_another_worker(
+    progress: Progress, link: Link, adapter: Any
+) -> None:
+    taken = event(1)
+    progress.take(taken, 1)
+    with progress.processing(taken):
+        progress.not_taken(1)
+        await progress.tell()
+        assert link.sent[-1] == msg.Progress(done=1)
+    del adapter._active_sessions["key"]
+    await progress.tell()
+    assert link.sent[-1] == msg.Progress(done=2)
+
+
 async def test_what_an_earlier_worker_left_is_no_event_of_the_gateway(
     link: Link, adapter: Any
 ) -> None:

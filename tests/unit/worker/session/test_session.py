@@ -63,7 +63,9 @@ class Played(Session):
                 save=lambda: None, hold_queue=self.held.extend, next_queued=lambda: None
             ),
         )
-        self._progress = cast("Any", SimpleNamespace(tell=nothing, tell_last=self._tell_last))
+        self._progress = cast(
+            "Any", SimpleNamespace(tell=nothing, tell_last=self._tell_last, gave_back=list)
+        )
         self._background = cast("Any", SimpleNamespace(pass_on=nothing))
 
     async def _note(self, message: msg.Message) -> None:
