@@ -36,6 +36,7 @@ from hermes_router.relay.capabilities import ask_capabilities, method_parameters
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.relay.prompts import Ask
 from hermes_router.relay.relay import Relay, RelayTarget, not_connected, says_whether_sent
+from hermes_router.routing.table import Place
 from hermes_router.state.open_works import OpenWorks
 
 
@@ -57,6 +58,7 @@ class GatewayConversation:
     ``key`` is the session's key. ``bot`` is the profile whose own bot it is with, None for the
     gateway's bot. ``attended`` returns True while the gateway's adapter shows
     "typing" there. ``personal`` says that another user of the same place has another session.
+    ``may_open`` returns True if the profile may open threads in the chat of a place.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class GatewayConversation:
         notes: Notes,
         menus: ChatMenus,
         personal: bool = False,
+        may_open: Callable[[Place], bool] = lambda _place: False,
     ) -> None:
         self.profile = profile
         #: Held while a message is served again that waited in a worker that ended: one after the
@@ -80,6 +83,7 @@ class GatewayConversation:
         #: The profile's own commands that run a program.
         self.programs: frozenset[str] = frozenset()
         self._personal = personal
+        self._may_open = may_open
         self._runner = runner
         self._attended = attended
         self._notes = notes
@@ -113,6 +117,7 @@ class GatewayConversation:
                 identity={"slack_team_id": getattr(source, "scope_id", None)},
                 attended=self._attended,
                 session=self.key,
+                may_open=lambda: self._may_open(place_of(self._event.source)),
             )
         self._target.user_ids |= {str(source.user_id)}
         self._target.messages.add([event.message_id, event.reply_to_message_id])

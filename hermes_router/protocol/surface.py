@@ -78,7 +78,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
         files: parameters that name files.
         rewrites: parameters that the relay changes.
         result: the type of the result.
-        opens: the result names a new place, which belongs to the calling conversation from then on.
+        opens: it opens a new thread of the chat; the routes decide whether the worker may.
     """
 
     name: str
@@ -456,7 +456,8 @@ ADAPTER_METHODS: Mapping[str, Method] = _by_name(
         places=("parent_chat_id",),
         result="text",
         opens=True,
-        why="opens a thread for continuable cron output; handoffs themselves are the gateway's",
+        why="opens a thread for `/branch`, where the routes give new threads and the chat to the "
+        "profile; handoffs themselves are the gateway's",
     ),
     Method(
         name="rename_thread",

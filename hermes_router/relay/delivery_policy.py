@@ -25,6 +25,9 @@ _MOST_TOLD = 300
 #: Maximum number of a profile's routes that are searched for the conversations that they name.
 _MOST_NAMED = 300
 
+#: Stands for the id of a thread that does not exist yet; no platform has such an id.
+_NEW_THREAD = "(new)"
+
 #: The platforms whose ids are numbers, and the only way in which a number may be written.
 _NUMBERED = frozenset({"telegram", "discord"})
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,24}")
@@ -102,6 +105,17 @@ def bots(
         _covers(entry, target) for entry in (*listed, *filter(None, [settings.home_channel]))
     ):
         yield None
+
+
+def may_open_thread(config: RouterConfig, profile: str, place: Place) -> bool:
+    """Return True if a profile may open a thread in the chat of a place that is its own.
+
+    The routes must give it a thread that no route names, and the chat without a thread: on some
+    platforms a message in the chat begins a thread.
+    """
+    chat = msgspec.structs.replace(place, thread_id=None)
+    thread = msgspec.structs.replace(place, thread_id=_NEW_THREAD)
+    return _is_of(config, profile, chat) and _is_of(config, profile, thread)
 
 
 def home_channels(

@@ -75,6 +75,7 @@ class RelayTarget:
         attended: returns True while the gateway's own adapter shows "typing" in the chat; the
             worker's typing calls are then ignored.
         session: the session's key.
+        may_open: returns True if a new thread of the chat would be the profile's.
         replaced: for previews that were replaced by a new message, the id of the new one.
         shown: what the newest message shows.
         typing_paused: True after the worker has paused the typing sign.
@@ -88,6 +89,7 @@ class RelayTarget:
     messages: MessageIds = field(default_factory=MessageIds)
     attended: Callable[[], bool] = lambda: False
     session: str = ""
+    may_open: Callable[[], bool] = lambda: False
     replaced: fresh_finals.Replaced = field(default_factory=fresh_finals.none_replaced)
     shown: ShownText = field(default_factory=ShownText)
     typing_paused: bool = False
@@ -186,6 +188,8 @@ class Relay:
         # choices of an open question.
         needed = dict.fromkeys(set(method.params) & required(function))
         kwargs = needed | {name: value for name, value in args.items() if takes(function, name)}
+        if method.opens and not self._target.may_open():
+            raise self._refused(method.name, "may open no thread where another profile answers")
         self._check_places(method, kwargs)
         self._check_messages(method, kwargs)
         if names_files(self._adapter, kwargs.get("content")):
@@ -256,7 +260,9 @@ class Relay:
         for name, value in (given or {}).items():
             key = METADATA_KEYS.get(name)
             role = key.role if key is not None else "unknown"
-            if role == "place" and value is not None and str(value) != thread:
+            if role == "place" and value is None:
+                continue  # the thread is filled in below: without one an adapter takes the chat
+            if role == "place" and str(value) != thread:
                 raise self._refused(method.name, "may act only on its own conversation", value)
             if role in {"place", "flag"} or (role == "message" and value in self._target.messages):
                 metadata[name] = value

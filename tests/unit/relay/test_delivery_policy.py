@@ -17,6 +17,7 @@ from hermes_router.relay.delivery_policy import (
     delivery_scope,
     home_channels,
     lasting,
+    may_open_thread,
     may_send,
     settle,
     spelled,
@@ -155,6 +156,25 @@ def test_a_conversation_that_a_route_knows_by_server_or_sender_must_have_been_se
     assert may_send(routes, SENDER, group, seen)
     moved = config(route("systems", platform="discord", guild_id="3"))
     assert not may_send(moved, SENDER, channel, seen)
+
+
+@pytest.mark.parametrize(
+    ("routes", "opens"),
+    [
+        ([route(chat_id=FORUM, thread_id="6")], False),
+        ([route(chat_id=FORUM, thread_id="6"), route("systems", chat_id=FORUM)], False),
+        ([route(chat_id=FORUM, thread_id="6"), route(chat_id=FORUM)], True),
+        ([route("systems", chat_id=FORUM, thread_id="13"), route(chat_id=FORUM)], True),
+        ([route("systems", chat_id=FORUM, thread_id="general"), route(chat_id=FORUM)], False),
+        ([route(chat_id=FORUM, thread_id="6", user_id="5"), route("kid", chat_id=FORUM)], False),
+        ([route(user_id="5")], True),
+    ],
+)
+def test_a_thread_may_be_opened_where_the_chat_and_its_new_threads_are_the_profiles(
+    routes: list[Route], opens: bool
+) -> None:
+    here = Place("telegram", chat_id=FORUM, thread_id="6", user_id="5")
+    assert may_open_thread(config(*routes), "career", here) is opens
 
 
 def test_the_home_is_as_configured_else_the_first_used_else_the_first_named() -> None:

@@ -44,6 +44,42 @@ async def test_what_is_none_is_named_where_the_adapter_demands_it(tmp_path: Path
     }
 
 
+class Threads(BasePlatformAdapter):
+    """An adapter that keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def send(self, chat_id: str, content: str, metadata: Any = None) -> None:
+        self.asked.append(metadata)
+
+    async def create_handoff_thread(self, parent_chat_id: str, name: str) -> str:
+        self.asked.append((parent_chat_id, name))
+        return "7"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["thread_id", "message_thread_id", "thread_ts", "thread_name", "root_id"],
+)
+async def test_a_thread_that_is_none_is_the_conversations_own(key: str) -> None:
+    adapter, target = Threads(), RelayTarget("career", "-100", "6", frozenset())
+    call = {"chat_id": "-100", "content": "hello", "metadata": {key: None}}
+    await Relay(adapter, target).execute("send", call, Spool(limit=0))
+    assert adapter.asked == [{"thread_id": "6"}]
+
+
+async def test_a_thread_is_opened_only_where_the_routes_give_it_to_the_profile() -> None:
+    adapter, target = Threads(), RelayTarget("career", "-100", "6", frozenset())
+    call = {"parent_chat_id": "-100", "name": "for everybody to read"}
+    with pytest.raises(RelayRefused, match="may open no thread"):
+        await Relay(adapter, target).execute("create_handoff_thread", call, Spool(limit=0))
+    assert adapter.asked == []
+    target.may_open = lambda: True
+    opened = await Relay(adapter, target).execute("create_handoff_thread", call, Spool(limit=0))
+    assert (opened, adapter.asked) == ("7", [("-100", "for everybody to read")])
+
+
 class Platform(Enum):
     WEIXIN = "weixin"
     TELEGRAM = "telegram"
