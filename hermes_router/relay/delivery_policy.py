@@ -28,8 +28,13 @@ _MOST_NAMED = 300
 #: Stands for the id of a thread that does not exist yet; no platform has such an id.
 _NEW_THREAD = "(new)"
 
-#: The platforms whose ids are numbers, and the only way in which a number may be written.
-_NUMBERED = frozenset({"telegram", "discord"})
+#: The platforms whose adapters look for a thread in its chat only. Others take a thread's id alone
+#: for the place, as Discord and Feishu do: their chat then says nothing.
+_THREADS_IN_CHATS = frozenset({"telegram", "slack", "matrix", "mattermost", "google_chat", "buzz"})
+
+#: The platform whose ids are numbers that say where a message goes, and the only way in which a
+#: number may be written. On Discord, the number of a thread does not say whose channel it is in.
+_NUMBERED = "telegram"
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,24}")
 _PRINTED = re.compile(r"[!-~]+")
 
@@ -95,7 +100,10 @@ def bots(
     settings = config.settings(sender.profile)
     if sender.origin and _same(sender.origin, target):
         yield sender.origin.bot
-    if _is_unambiguous(config, target) and _is_of(config, sender.profile, target):
+    readings = (target, _as_private(target))
+    if _is_unambiguous(config, target) and all(
+        _is_of(config, sender.profile, reading) for reading in readings
+    ):
         yield None
     for place in (one.place for one in seen if _same(one.place, target)):
         if _is_of(config, sender.profile, place):
@@ -235,15 +243,31 @@ def _is_unambiguous(config: RouterConfig, target: Place) -> bool:
 
     A worker chooses the text. If an adapter reads it as a number, `013` is thread 13, perhaps
     another profile's; and `@name` may be any chat. The routes would then be asked about another
-    text than the adapter uses, so such a target is refused.
+    text than the adapter uses, so such a target is refused. So is a thread that may be in another
+    chat than the target says, unless a route names it.
     """
     chat, thread = target.chat_id or "", target.thread_id
     match = config.table.match(target)
     named = match is not None and match.route.chat_id == chat
-    if target.platform in _NUMBERED:
+    if thread is not None and not _is_in_its_chat(target):
+        return named and match is not None and match.route.thread_id == thread
+    if target.platform == _NUMBERED:
         plain = named or _NUMBER.fullmatch(chat) is not None
         return plain and (thread is None or _NUMBER.fullmatch(thread) is not None)
     return named and (thread is None or _PRINTED.fullmatch(thread) is not None)
+
+
+def _is_in_its_chat(target: Place) -> bool:
+    """Return True if an adapter finds the thread of a target in the target's chat only."""
+    return target.platform in _THREADS_IN_CHATS or target.thread_id == target.chat_id
+
+
+def _as_private(target: Place) -> Place:
+    """Return a target as the private chat of a person, whose id is the chat's on some platforms.
+
+    A route by sender then says who answers there.
+    """
+    return msgspec.structs.replace(target, user_id=target.chat_id)
 
 
 def _is_of(config: RouterConfig, profile: str, place: Place) -> bool:
@@ -252,11 +276,15 @@ def _is_of(config: RouterConfig, profile: str, place: Place) -> bool:
 
 
 def _covers(entry: str, target: Place) -> bool:
-    """Return True if a configured target includes this one; without a thread it is a chat."""
+    """Return True if a configured target includes this one.
+
+    Without a thread it is a chat with all the threads that an adapter finds in it only.
+    """
     allowed = parsed(entry)
     if (allowed.platform, allowed.chat_id) != (target.platform, target.chat_id):
         return False
-    return allowed.thread_id is None or allowed.thread_id == target.thread_id
+    whole = allowed.thread_id is None and _is_in_its_chat(target)
+    return whole or allowed.thread_id == target.thread_id
 
 
 def _same(one: Place, other: Place) -> bool:

@@ -116,6 +116,54 @@ def test_where_ids_are_words_a_conversation_must_be_named_or_seen() -> None:
     assert may_send(matrix, SENDER, Place("slack", chat_id="C0123"))
 
 
+@pytest.mark.parametrize("platform", ["discord", "feishu", "of-a-plugin"])
+def test_a_thread_by_which_alone_an_adapter_sends_must_be_named_or_seen(platform: str) -> None:
+    """``discord:111:222`` is channel 222, whatever chat stands before it."""
+    own, others = Place(platform, chat_id="111"), Place(platform, chat_id="222")
+    inside = Place(platform, chat_id="111", thread_id="222")
+    routes = (
+        route(platform=platform, chat_id="111"),
+        route("systems", platform=platform, chat_id="222"),
+    )
+    known = config(*routes)
+    assert may_send(known, SENDER, own)
+    assert not may_send(known, SENDER, others)
+    assert not may_send(known, SENDER, inside)
+    assert may_send(known, SENDER, inside, [KnownConversation(place=inside)])
+    assert may_send(known, Sender(profile="career", origin=inside), inside)
+    listed = config(route("systems", platform=platform), deliver=(f"{platform}:111",))
+    assert may_send(listed, SENDER, own)
+    assert not may_send(listed, SENDER, inside)
+    assert may_send(config(*routes, deliver=(f"{platform}:111:222",)), SENDER, inside)
+    assert not may_send(config(*routes, home_channel=f"{platform}:111"), SENDER, inside)
+    named = route(platform=platform, chat_id="111", thread_id="222")
+    assert may_send(config(named), SENDER, inside)
+    whole = Place(platform, chat_id="333", thread_id="333")  # how Discord names a thread
+    assert may_send(config(route(platform=platform, chat_id="333")), SENDER, whole)
+
+
+@pytest.mark.parametrize("platform", ["telegram", "slack", "matrix", "mattermost", "google_chat"])
+def test_a_thread_that_is_found_in_its_chat_only_is_the_chats(platform: str) -> None:
+    inside = Place(platform, chat_id="111", thread_id="222")
+    assert may_send(config(route(platform=platform, chat_id="111")), SENDER, inside)
+    assert may_send(config(deliver=(f"{platform}:111",)), SENDER, inside)
+
+
+def test_a_number_on_discord_does_not_say_whose_channel_its_thread_is_in() -> None:
+    routes = config(route("systems", platform="discord", chat_id="222"), unmatched="career")
+    in_222 = Place("discord", chat_id="999")
+    assert not may_send(routes, SENDER, in_222)
+    seen = Place("discord", chat_id="999", thread_id="999", parent_chat_id="111")
+    there = Place("discord", chat_id="999", thread_id="999")
+    assert may_send(routes, SENDER, there, [KnownConversation(place=seen)])
+
+
+def test_a_private_chat_belongs_to_the_profile_of_its_person() -> None:
+    routes = config(route("systems", user_id="5"), unmatched="career")
+    assert not may_send(routes, SENDER, topic(chat="5"))
+    assert may_send(routes, SENDER, topic(chat="6"))
+
+
 def test_a_thread_that_is_left_out_is_the_one_of_the_origin_or_else_of_the_home() -> None:
     both = config(*TOPICS, route(chat_id=FORUM, thread_id="7"))
     here = Sender(profile="career", origin=topic("7"))
