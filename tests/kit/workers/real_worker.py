@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import itertools
+import os
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -213,6 +215,12 @@ class Turn:
         self._send(msg.Chunk(stream=stream, data=data))
         return msg.FileRef(stream=stream, name=path.name, size=len(data))
 
+    def wake(self) -> None:
+        """Have the worker look which recurring prompts of the session are due."""
+        source = dict(source_fields(self.place.source()))
+        number = next(self._messages_sent)
+        self._send(msg.Event(id=number, wake=True, fields={}, source=source, files=[]))
+
     def expect(self) -> None:
         """Tell the worker that a message is about to come."""
         source, words = self.place.source(), self.place.own_words
@@ -267,6 +275,9 @@ class Turn:
     def stop(self) -> None:
         """Tell the worker to end because the gateway stops, and wait until it is gone."""
         self._send(msg.Finish(reason="the gateway stops", resume=True))
+    def kill(self) -> None:
+        """End the worker in the middle of what it does, and wait until it is gone."""
+        os.kill(self._worker.pid, signal.SIGKILL)
         self.wait_gone()
 
     def _wait(self, probe: Callable[[], Any], what: str) -> Any:

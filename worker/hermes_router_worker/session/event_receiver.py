@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker.hermes.events import Attachments, build_event, build_source
-from hermes_router_worker.hermes.features import idle_agent, stickers, wakeups
+from hermes_router_worker.hermes.features import idle_agent, stickers
 from hermes_router_worker.hermes.session import continuation
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.session import channel_context
@@ -34,6 +34,8 @@ class EventReceiver:
     ``adopt`` takes over what an earlier worker of the session left. It is called once, with the
     first message: a worker that only expects one may end without it. ``failed`` is called with the
     error when Hermes fails to take a message. ``changed`` is set whenever a
+    first message: a worker that only expects one may end without it. ``wake`` has Hermes begin the
+    recurring prompts that are due in the session of a source. ``changed`` is set whenever a
     message has been handled, ``finish`` when the worker must end. While ``open`` is false, messages
     are refused: the gateway keeps them for the next worker. ``resumes`` says that the gateway
     stops, and that the next gateway continues what is interrupted.
@@ -48,6 +50,7 @@ class EventReceiver:
         *,
         adopt: Callable[[], object],
         failed: Callable[[Exception], object],
+        wake: Callable[[Any], Awaitable[None]],
         changed: asyncio.Event,
         finish: asyncio.Event,
     ) -> None:
@@ -57,6 +60,7 @@ class EventReceiver:
         self._progress = progress
         self._adopt = [adopt]
         self._failed = failed
+        self._wake_session = wake
         self._changed = changed
         self._finish = finish
         self.open = True
@@ -243,7 +247,7 @@ class EventReceiver:
             source = build_source(message.source)
             async with self._preparing:
                 pass
-            await wakeups.fire(self._adapter.gateway_runner, source)
+            await self._wake_session(source)
         except Exception:
             logger.exception("the session's recurring prompts could not be checked")
         finally:

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
-from hermes_router_worker.hermes.features import menu, skills, wakeups
+from hermes_router_worker.hermes.features import menu, skills
+from hermes_router_worker.hermes.features.wakeups import RecurringPrompts
 from hermes_router_worker.hermes.session import continuation, queues
 from hermes_router_worker.hermes.session.wiring import wrap_message_handler
 from hermes_router_worker.hermes.startup import provider_answers, speedups
@@ -36,6 +38,8 @@ from hermes_router_worker.session.turn_mark import mark_log_lines
 from hermes_router_worker.startup import session_wiring
 
 logger = logging.getLogger(__name__)
+
+Handle = Callable[[Any], Awaitable[Any]]
 
 _CHECK_SECONDS = 0.05
 _TELL_SECONDS = 0.2
@@ -86,7 +90,10 @@ class Session:
         before_model_requests(self._asks_model, applies=runs.in_turn_thread)
         judged = ModelRuns(runner, self._say_later)
         name_failures = partial(judged.naming_failures, turn_id=start.turn)
-        wrap_message_handler(runner, self._adapter, name_failures)
+        wrap_message_handler(
+            runner, self._adapter, lambda handle: self._noting_commands(name_failures(handle))
+        )
+        self._prompts = RecurringPrompts(runner, self._adapter, start.session_key)
         self._owed = Activity(runner, self._adapter, runs, self._background)
         self._receiver = EventReceiver(
             link,
@@ -95,6 +102,7 @@ class Session:
             self._progress,
             adopt=partial(session_wiring.adopt_session, runner, start.session_key),
             failed=judged.hermes_failed,
+            wake=self._prompts.fire,
             changed=self._changed,
             finish=finish,
         )
@@ -176,10 +184,24 @@ class Session:
         await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
         self._progress.gave_back()
 
+    def _noting_commands(self, handle: Handle) -> Handle:
+        """Return a message handler like ``handle``; what a command sets outlives this worker.
+
+        A command may come in mid-turn, and the worker may die before it is idle.
+        """
+
+        async def handle_and_note(event: Any) -> Any:
+            answer = await handle(event)
+            if event.is_command():
+                await self._tell_wakeup()
+            return answer
+
+        return handle_and_note
+
     async def _tell_wakeup(self) -> None:
         """Tell the gateway when the session's next recurring prompt is due."""
         try:
-            at = await asyncio.to_thread(wakeups.next_due, self._runner, self._start.session_key)
+            at = await asyncio.to_thread(self._prompts.next_due)
         except Exception:  # boundary: the database may be locked; the next turn reports it
             logger.warning("the session's next wake-up cannot be looked up", exc_info=True)
             return

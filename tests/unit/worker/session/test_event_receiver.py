@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.hermes.features import idle_agent, wakeups
+from hermes_router_worker.hermes.features import idle_agent
 from hermes_router_worker.hermes.session import continuation
 from hermes_router_worker.session import channel_context, event_receiver
 from hermes_router_worker.session.event_receiver import EventReceiver
@@ -59,12 +59,11 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
 ) -> None:
     fired = asyncio.Event()
 
-    async def fire(_runner: Any, _source: Any) -> None:
+    async def fire(_source: Any) -> None:
         fired.set()
 
     monkeypatch.setenv("TMPDIR", "/nonexistent")
     monkeypatch.setattr(event_receiver, "build_source", lambda fields: fields)
-    monkeypatch.setattr(wakeups, "fire", fire)
     link = FullPipe(msg.Event(id=1, wake=True, fields={}, source={}, files=[]))
     receiver = EventReceiver(
         cast("Any", link),
@@ -73,6 +72,7 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
         cast("Any", None),
         adopt=list,
         failed=_no_failure,
+        wake=fire,
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )
@@ -109,6 +109,7 @@ def handing(monkeypatch: pytest.MonkeyPatch, failures: list[Exception]) -> Handi
             Progress(cast("Any", None)),
             adopt=list,
             failed=failures.append,
+            wake=_sent,
             changed=asyncio.Event(),
             finish=asyncio.Event(),
         )
@@ -257,6 +258,7 @@ async def test_what_an_earlier_worker_left_is_adopted_once_and_with_a_message_on
         cast("Any", None),
         adopt=lambda: adopted.append(1),
         failed=_no_failure,
+        wake=_sent,
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )

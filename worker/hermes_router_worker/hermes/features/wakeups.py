@@ -1,18 +1,21 @@
 """The recurring prompts of a session: ``/loop`` and ``/heartbeat`` (since 0.20).
 
 Hermes keeps them in the profile's database, and a gateway looks there for what is due. A worker
-tells the gateway, before it ends, when its session's next prompt is due. The gateway then wakes the
-session, and the worker of that turn has Hermes look once. Hermes claims what is due, and asks the
-agent.
+tells the gateway, after each command and before it ends, when its session's next prompt is due. The
+gateway then wakes the session, and the worker of that turn has Hermes look once. Hermes claims what
+is due, and asks the agent.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import time
 from collections.abc import Iterator
 from typing import Any
+
+from hermes_router_worker.hermes.session import queues
 
 logger = logging.getLogger(__name__)
 
@@ -23,57 +26,84 @@ _KINDS = {
 }
 
 
-def next_due(runner: Any, session_key: str) -> float | None:
-    """Return when the session's next prompt is due, in seconds since the epoch, or None.
+class RecurringPrompts:
+    """The recurring prompts of one session of a runner; ``adapter`` is the pipe adapter."""
 
-    Blocks to read the database. A loop whose turn has not ended has no next time.
-    """
-    session = _session_id(runner, session_key)
-    if session is None:
-        return None
-    states = dict(_active(runner, session))
-    times = []
-    if "loop" in states and not states["loop"].awaiting_response:
-        times.append(float(states["loop"].next_due_at))
-    if "heartbeat" in states:
-        beat = states["heartbeat"]
-        times.append(float(beat.last_fired_at or beat.created_at) + beat.interval_seconds)
-    return min(times, default=None)
+    def __init__(self, runner: Any, adapter: Any, session_key: str) -> None:
+        self._runner = runner
+        self._adapter = adapter
+        self._key = session_key
+
+    def next_due(self) -> float | None:
+        """Return when the next prompt is due, in seconds since the epoch, or None.
+
+        Blocks to read the database.
+        """
+        session = self._session_id()
+        if session is None:
+            return None
+        states = dict(self._active(session))
+        times = []
+        if "loop" in states:
+            times.append(float(states["loop"].next_due_at))
+        if "heartbeat" in states:
+            beat = states["heartbeat"]
+            times.append(float(beat.last_fired_at or beat.created_at) + beat.interval_seconds)
+        return min(times, default=None)
+
+    async def fire(self, source: Any) -> None:
+        """Have Hermes begin a turn for each prompt that is due.
+
+        ``source`` says where the session is. Hermes itself puts off a prompt that may not begin
+        now.
+        """
+        session = self._session_id()
+        if session is None:
+            return
+        await self._end_lost_turn(session, source)
+        states = dict(self._active(session))
+        if "loop" in states:
+            await self._runner._loop_wakeup_fire_one(session, states["loop"], time.time(), set())
+        if "heartbeat" in states:
+            await self._runner._heartbeat_poll_once({self._key: (source, session)})
+
+    async def _end_lost_turn(self, session: str, source: Any) -> None:
+        """End the turn of a loop whose worker died in it: Hermes would wait for its answer.
+
+        It counts as a turn without an answer, as Hermes counts one that failed.
+        """
+        state = dict(self._active(session)).get("loop")
+        if state is None or not state.awaiting_response or not _of_a_chat(state) or self._busy():
+            return
+        loop = importlib.import_module("hermes_cli.loops").LoopManager(session)
+        ended = await asyncio.to_thread(loop.complete_tick, "")
+        if ended.get("message"):  # it was the last one
+            await self._adapter.send(source.chat_id, ended["message"])
+
+    def _busy(self) -> bool:
+        return queues.any_message(self._runner, self._adapter)
+
+    def _session_id(self) -> str | None:
+        peek = getattr(self._runner.session_store, "peek_session_id", None)
+        found: str | None = peek(self._key) if peek is not None else None
+        return found
+
+    def _active(self, session: str) -> Iterator[tuple[str, Any]]:
+        """Yield the kinds of recurring prompts that there are, with Hermes's state of each."""
+        database = getattr(self._runner._session_db, "_db", self._runner._session_db)
+        for kind, (module, name) in _KINDS.items():
+            stored = database.get_meta(f"{kind}:{session}")
+            if not stored:
+                continue
+            try:
+                state = getattr(importlib.import_module(module), name).from_json(stored)
+            except Exception:  # boundary: other processes may write there; Hermes also only logs
+                logger.warning("the %s of session %s cannot be read", kind, session, exc_info=True)
+                continue
+            if state.status == "active":
+                yield kind, state
 
 
-async def fire(runner: Any, source: Any) -> None:
-    """Have Hermes begin a turn for each recurring prompt of the session that is due.
-
-    ``source`` says where the session is. Hermes itself puts off a prompt that may not begin now.
-    """
-    key = runner._session_key_for_source(source)
-    session = _session_id(runner, key)
-    if session is None:
-        return
-    states = dict(_active(runner, session))
-    if "loop" in states:
-        await runner._loop_wakeup_fire_one(session, states["loop"], time.time(), set())
-    if "heartbeat" in states:
-        await runner._heartbeat_poll_once({key: (source, session)})
-
-
-def _session_id(runner: Any, session_key: str) -> str | None:
-    peek = getattr(runner.session_store, "peek_session_id", None)
-    found: str | None = peek(session_key) if peek is not None else None
-    return found
-
-
-def _active(runner: Any, session: str) -> Iterator[tuple[str, Any]]:
-    """Yield the kinds of recurring prompts that the session has, with Hermes's state of each."""
-    database = getattr(runner._session_db, "_db", runner._session_db)
-    for kind, (module, name) in _KINDS.items():
-        stored = database.get_meta(f"{kind}:{session}")
-        if not stored:
-            continue
-        try:
-            state = getattr(importlib.import_module(module), name).from_json(stored)
-        except Exception:  # boundary: other processes may write there; Hermes also only logs
-            logger.warning("the %s of session %s cannot be read", kind, session, exc_info=True)
-            continue
-        if state.status == "active":
-            yield kind, state
+def _of_a_chat(loop: Any) -> bool:
+    """Say whether a loop was made in a chat; a terminal in which one was made runs it itself."""
+    return bool(loop.route.get("platform") and loop.route.get("chat_id"))

@@ -1,0 +1,79 @@
+"""A session's recurring prompts: when the gateway is told to wake it, and what happens then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from hermes_router.protocol import messages as msg
+from tests.kit import FakeModel
+from tests.kit.workers.real_worker import Place, Turn
+
+pytest.importorskip("hermes_cli.loops", reason="Hermes has recurring prompts from 0.20 on")
+
+
+def told(turn: Turn) -> float | None:
+    """Return when the worker has last said that its session must be woken."""
+    times = [one.at for one in turn.messages if isinstance(one, msg.NextWakeup)]
+    assert times
+    return times[-1]
+
+
+def woken(place: Place) -> Turn:
+    """Have a new worker look what is due; return the turn, when the worker is gone."""
+    turn = Turn(place)
+    turn.wake()
+    turn.wait_gone()
+    return turn
+
+
+@pytest.fixture
+def dead_turn(place: Place, model: FakeModel) -> Callable[[str], None]:
+    """Return what makes a loop in the place, and kills the worker in the loop's first turn."""
+
+    def make(options: str) -> None:
+        place.ask(f"/loop 30s {options} [[sleep 60]] look")
+        seq = model.seq
+        turn = Turn(place)
+        turn.wake()
+        model.wait_chat("look", after=seq)
+        turn.kill()
+
+    return make
+
+
+def test_a_loop_goes_on_after_its_worker_has_died_in_a_turn(
+    place: Place, model: FakeModel, dead_turn: Callable[[str], None]
+) -> None:
+    dead_turn("")
+    seq, now = model.seq, time.time()
+    later = told(woken(place))
+    assert later is not None
+    assert now + 25 < later < time.time() + 31
+    assert model.requests("chat", after=seq) == []  # it waits for its next time
+    assert "wakeup running" not in place.ask("/loop status")
+
+
+def test_a_turn_in_which_the_worker_died_counts(
+    place: Place, dead_turn: Callable[[str], None]
+) -> None:
+    dead_turn("--times 1")
+    turn = woken(place)
+    assert told(turn) is None
+    assert "1/1" in turn.said
+
+
+def test_a_worker_that_dies_after_a_command_has_told_when_to_wake_the_session(
+    place: Place, model: FakeModel
+) -> None:
+    seq, now = model.seq, time.time()
+    turn = place.say("[[sleep 60]] a turn")
+    asked = model.wait_chat("a turn", after=seq)
+    turn.say("/heartbeat every 60s look")
+    first = turn.wait_message(lambda one: isinstance(one, msg.NextWakeup))
+    assert asked.end is None
+    turn.kill()
+    assert first.at is not None
+    assert now + 59 < first.at < time.time() + 61
