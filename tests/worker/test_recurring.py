@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
 from hermes_router.protocol import messages as msg
 from tests.kit import FakeModel
-from tests.kit.workers.real_worker import Place, Turn
+from tests.kit.workers.real_worker import Place, Turn, WorkerKit
 
 pytest.importorskip("hermes_cli.loops", reason="Hermes has recurring prompts from 0.20 on")
 
@@ -19,6 +22,20 @@ def told(turn: Turn) -> float | None:
     times = [one.at for one in turn.messages if isinstance(one, msg.NextWakeup)]
     assert times
     return times[-1]
+
+
+def make_due(kit: WorkerKit, goal: str | None = None, **route: str) -> None:
+    """Let the time of the newest loop come, give it a route, and its session a goal."""
+    with closing(sqlite3.connect(kit.home / "state.db", timeout=10)) as database, database:
+        key, value = database.execute(
+            "SELECT key, value FROM state_meta WHERE key LIKE 'loop:%' ORDER BY rowid DESC"
+        ).fetchone()
+        loop = json.loads(value)
+        loop |= {"next_due_at": time.time() - 1, "route": route or loop["route"]}
+        rows = {key: json.dumps(loop)}
+        if goal is not None:
+            rows[key.replace("loop:", "goal:")] = json.dumps({"goal": "peace", "status": goal})
+        database.executemany("REPLACE INTO state_meta (key, value) VALUES (?, ?)", rows.items())
 
 
 def woken(place: Place) -> Turn:
@@ -77,3 +94,30 @@ def test_a_worker_that_dies_after_a_command_has_told_when_to_wake_the_session(
     turn.kill()
     assert first.at is not None
     assert now + 59 < first.at < time.time() + 61
+
+
+def test_a_loop_that_waits_for_a_goal_wakes_nobody_until_the_goal_is_reached(
+    kit: WorkerKit, place: Place
+) -> None:
+    place.ask("/loop 30s look")
+    make_due(kit, goal="active")
+    assert told(woken(place)) is None
+    make_due(kit, goal="done")
+    assert "look" in woken(place).said
+
+
+def test_a_loop_of_a_terminal_wakes_nobody(kit: WorkerKit, place: Place) -> None:
+    place.ask("/loop 30s look")
+    make_due(kit, platform="cli")
+    assert told(woken(place)) is None
+
+
+def test_a_prompt_that_hermes_does_not_begin_wakes_its_session_once_a_minute(
+    kit: WorkerKit, place: Place
+) -> None:
+    place.ask("/loop 30s look")
+    make_due(kit, platform="matrix", chat_id="!room")  # this worker has no adapter for it
+    now = time.time()
+    later = told(woken(place))
+    assert later is not None
+    assert now + 59 < later < time.time() + 61

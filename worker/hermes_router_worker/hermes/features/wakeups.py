@@ -17,6 +17,9 @@ from typing import Any
 
 from hermes_router_worker.hermes.session import queues
 
+#: Seconds until a session is woken again whose due prompt Hermes did not begin.
+RETRY = 60.0
+
 logger = logging.getLogger(__name__)
 
 #: By Hermes's name of the kind, with which the database's keys begin: where the state is.
@@ -33,23 +36,17 @@ class RecurringPrompts:
         self._runner = runner
         self._adapter = adapter
         self._key = session_key
+        self._not_before = 0.0
 
     def next_due(self) -> float | None:
         """Return when the next prompt is due, in seconds since the epoch, or None.
 
-        Blocks to read the database.
+        Blocks to read the database. A loop that Hermes does not begin by itself has no time: it
+        came from elsewhere, or waits until the session's ``/goal`` is reached. If Hermes did not
+        begin what was due, the time is a minute later.
         """
-        session = self._session_id()
-        if session is None:
-            return None
-        states = dict(self._active(session))
-        times = []
-        if "loop" in states:
-            times.append(float(states["loop"].next_due_at))
-        if "heartbeat" in states:
-            beat = states["heartbeat"]
-            times.append(float(beat.last_fired_at or beat.created_at) + beat.interval_seconds)
-        return min(times, default=None)
+        due = self._due()
+        return None if due is None else max(due, self._not_before)
 
     async def fire(self, source: Any) -> None:
         """Have Hermes begin a turn for each prompt that is due.
@@ -66,6 +63,22 @@ class RecurringPrompts:
             await self._runner._loop_wakeup_fire_one(session, states["loop"], time.time(), set())
         if "heartbeat" in states:
             await self._runner._heartbeat_poll_once({self._key: (source, session)})
+        due = await asyncio.to_thread(self._due)
+        if due is not None and due <= time.time() and not self._busy():
+            self._not_before = time.time() + RETRY
+
+    def _due(self) -> float | None:
+        session = self._session_id()
+        if session is None:
+            return None
+        states = dict(self._active(session))
+        times = []
+        if "loop" in states and _begins_by_itself(session, states["loop"]):
+            times.append(float(states["loop"].next_due_at))
+        if "heartbeat" in states:
+            beat = states["heartbeat"]
+            times.append(float(beat.last_fired_at or beat.created_at) + beat.interval_seconds)
+        return min(times, default=None)
 
     async def _end_lost_turn(self, session: str, source: Any) -> None:
         """End the turn of a loop whose worker died in it: Hermes would wait for its answer.
@@ -102,6 +115,12 @@ class RecurringPrompts:
                 continue
             if state.status == "active":
                 yield kind, state
+
+
+def _begins_by_itself(session: str, loop: Any) -> bool:
+    """Say whether Hermes begins a loop's turns by itself: in chats, and not beside a goal."""
+    blocks = getattr(importlib.import_module("hermes_cli.loops"), "goal_blocks_loop_tick", None)
+    return _of_a_chat(loop) and not (blocks is not None and blocks(session))
 
 
 def _of_a_chat(loop: Any) -> bool:
