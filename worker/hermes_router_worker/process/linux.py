@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -93,15 +94,29 @@ def gave_up_new_privileges() -> bool:
 
 def send_with_pidfd(control: socket.socket, packet: bytes, pid: int) -> None:
     """Send a packet with a pidfd (a descriptor) of the child ``pid``, if the kernel has pidfds."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except (AttributeError, OSError):
+    descriptor = pidfd_of(pid)
+    if descriptor is None:
         control.send(packet)
         return
     try:
         socket.send_fds(control, [packet], [descriptor])
     finally:
         os.close(descriptor)
+
+
+def pidfd_of(pid: int) -> int | None:
+    """Return a descriptor of the process ``pid``; None if it has ended, or there are no pidfds."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def has_ended(pidfd: int) -> bool:
+    """Say whether the process of a pidfd has ended, also if nobody has reaped it yet."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _prctl(option: int, value: int, *, wanted: int = 0) -> bool:

@@ -7,7 +7,7 @@ imported, and is the subreaper of all its descendants. Its duties:
 - When the worker ends, for whatever reason, it kills all processes that the worker left.
 - On SIGTERM it asks all processes to end, and kills them after the grace time.
 - When the gateway is gone (the pipe on descriptor 0 has no writer), the worker gets the grace time
-  to finish, or one second if its parent process is gone as well. Then the tree is ended.
+  to finish, or one second if the gateway's process has ended. Then the tree is ended.
 - It passes what the worker prints into the worker log (:mod:`.log_pipe`).
 - It kills a tree that crosses a limit at once (:mod:`.usage` says what the tree uses).
 
@@ -80,6 +80,7 @@ def supervise(
     profile: str = "",
     remove_tmpdir: bool = False,
     waits: bool = False,
+    gateway: int | None = None,
 ) -> None:
     """Fork; return in the child, which is the worker. The calling process becomes the supervisor.
 
@@ -92,6 +93,8 @@ def supervise(
             the pipe, TMPDIR is removed in any case: the gateway has probably died.
         waits: the worker waits for work, and will call :func:`tell_work_begins`. Until then, the
             supervisor looks at the limits rarely.
+        gateway: the process that must live for the worker to have the grace time: of a forked
+            worker the gateway, or the first process of its sandbox. None is the parent process.
     """
     limits = {name: value for name, value in (limits or {}).items() if value}
     _take_over_log()
@@ -119,6 +122,7 @@ def supervise(
     printed = LogPipe(print_reader, 2, int(limits.get("output_bytes", 0)), as_json=as_json)
     every = _WAITING_SECONDS if waits else SECONDS
     supervisor = _Supervisor(worker, wake_reader, wake_writer, grace, tmpdir, every)
+    supervisor.follow(gateway)
     supervisor.expect_turn(turn_reader, profile)
     supervisor.watch(printed, limits)
     supervisor.run()
@@ -154,6 +158,7 @@ class _Supervisor:
         self._wake_reader = wake_reader
         self._deadline: float | None = None
         self._parent = os.getppid()
+        self._gateway: int | None = None
         self._hung_up: float | None = None
         self._crossed: str | None = None
         self._looks = False
@@ -166,6 +171,10 @@ class _Supervisor:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         signal.signal(BEGUN, self._on_begun)
+
+    def follow(self, gateway: int | None) -> None:
+        """Take the end of the process ``gateway`` for that of the gateway, if the kernel can."""
+        self._gateway = None if gateway is None else linux.pidfd_of(gateway)
 
     def watch(self, printed: LogPipe, limits: Mapping[str, float]) -> None:
         """Pass on what the worker prints, and enforce the limits."""
@@ -212,13 +221,21 @@ class _Supervisor:
     def _see_orphaned(self) -> None:
         """If the gateway has ended, wait only a moment for the worker.
 
-        A living gateway closes the pipe too, when it has no more to say. So the parent process is
-        checked.
+        A living gateway closes the pipe too, when it has no more to say.
         """
-        if self._hung_up is None or self._deadline is None or os.getppid() == self._parent:
+        if self._hung_up is None or self._deadline is None or not self._gateway_ended():
             return
         self._deadline = min(self._deadline, self._hung_up + _ORPHANED_SECONDS)
         self._hung_up = None
+
+    def _gateway_ended(self) -> bool:
+        """Say whether the gateway has ended; the parent of a forked worker is its template.
+
+        A template is retired when its profile's files change, also while its workers go on.
+        """
+        if self._gateway is None:
+            return os.getppid() != self._parent
+        return linux.has_ended(self._gateway)
 
     def _wait_for_worker(self) -> int:
         while True:

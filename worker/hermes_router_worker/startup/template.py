@@ -87,6 +87,7 @@ class _Template:
         self._control = control
         self._profile = profile
         self._tmp = tmp
+        self._gateway = os.getppid()
         reader, writer = os.pipe()
         self._wake = (reader, writer)
         for end in self._wake:
@@ -170,6 +171,7 @@ class _Template:
             profile=self._profile,
             remove_tmpdir=self._tmp is not None,
             waits=True,
+            gateway=self._gateway,
         )
         title.show(self._profile, "starting")
 

@@ -81,3 +81,65 @@ def test_a_gateway_that_is_gone_costs_the_workers_own_tmpdir_only(
     with _begin("", TMPDIR=str(folder)) as process:
         process.communicate("", timeout=20)
     assert folder.exists() is kept
+
+
+_TEMPLATE = (
+    "import os, sys, time\n"
+    "from hermes_router_worker.process.supervisor import supervise\n"
+    "gateway, input = os.getppid(), int(sys.argv[1])\n"
+    "if os.fork():\n"
+    "    sys.stdin.read()  # until it is retired\n"
+    "    os._exit(0)\n"
+    "os.dup2(input, 0)\n"
+    "supervise(20, gateway=gateway)\n"
+    "os.write(1, b'begun\\n')\n"
+    "sys.stdin.buffer.read()\n"
+    "time.sleep(2.5)\n"
+    "os.write(1, b'ended\\n')\n"
+    "os._exit(0)\n"
+)
+"""A template that forks one worker, whose input is another descriptor than its own. What the worker
+does at its end takes longer than it has when its gateway was killed."""
+
+_GATEWAY = (
+    "import os, subprocess, sys\n"
+    "ours, theirs = os.pipe()\n"
+    "os.set_inheritable(ours, True)\n"
+    "template = subprocess.Popen(\n"
+    "    [sys.executable, '-c', sys.argv[1], str(ours)], pass_fds=[ours], stdin=subprocess.PIPE\n"
+    ")\n"
+    "os.close(ours)\n"
+    "for line in sys.stdin:\n"
+    "    if line == 'retire\\n':\n"
+    "        template.stdin.close()\n"
+    "        template.wait()\n"
+    "        os.write(1, b'retired\\n')\n"
+    "    else:\n"
+    "        os.close(theirs)\n"
+)
+"""A gateway with that template, which does as it is told: retire the template, end the input."""
+
+
+@pytest.mark.parametrize(("killed", "last"), [(False, "ended\n"), (True, "")])
+def test_a_worker_whose_template_was_retired_has_its_time_until_its_gateway_ends(
+    *, killed: bool, last: str
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _GATEWAY, _TEMPLATE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as gateway:
+        assert gateway.stdin is not None
+        assert gateway.stdout is not None
+        assert gateway.stdout.readline() == "begun\n"
+        gateway.stdin.write("retire\n")
+        gateway.stdin.flush()
+        assert gateway.stdout.readline() == "retired\n"
+        if killed:
+            gateway.kill()
+        else:
+            gateway.stdin.write("end the input\n")
+            gateway.stdin.flush()
+        assert gateway.stdout.readline() == last
+        gateway.stdin.close()
