@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,17 +29,29 @@ logger = logging.getLogger(__name__)
 _EXPECT_SECONDS = 5.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionActions:
+    """What the receiver of a session's messages has others do.
+
+    Attributes:
+        adopt: takes over what an earlier worker of the session left. It is called once, with the
+            first message: a worker that only expects one may end without it.
+        wake: has Hermes begin the recurring prompts that are due in the session of a source.
+        failed: is called with the error when Hermes fails to take a message.
+    """
+
+    adopt: Callable[[], object]
+    wake: Callable[[Any], Awaitable[None]]
+    failed: Callable[[Exception], object]
+
+
 class EventReceiver:
     """Receives the messages of one session, and has the adapter handle them.
 
-    ``adopt`` takes over what an earlier worker of the session left. It is called once, with the
-    first message: a worker that only expects one may end without it. ``failed`` is called with the
-    error when Hermes fails to take a message. ``changed`` is set whenever a
-    first message: a worker that only expects one may end without it. ``wake`` has Hermes begin the
-    recurring prompts that are due in the session of a source. ``changed`` is set whenever a
-    message has been handled, ``finish`` when the worker must end. While ``open`` is false, messages
-    are refused: the gateway keeps them for the next worker. ``resumes`` says that the gateway
-    stops, and that the next gateway continues what is interrupted.
+    ``changed`` is set whenever a message has been handled, ``finish`` when the worker must end.
+    While ``open`` is false, messages are refused: the gateway keeps them for the next worker.
+    ``resumes`` says that the gateway stops, and that the next gateway continues what is
+    interrupted.
     """
 
     def __init__(
@@ -47,10 +60,8 @@ class EventReceiver:
         adapter: Any,
         runs: Runs,
         progress: Progress,
+        actions: SessionActions,
         *,
-        adopt: Callable[[], object],
-        failed: Callable[[Exception], object],
-        wake: Callable[[Any], Awaitable[None]],
         changed: asyncio.Event,
         finish: asyncio.Event,
     ) -> None:
@@ -58,9 +69,8 @@ class EventReceiver:
         self._adapter = adapter
         self._runs = runs
         self._progress = progress
-        self._adopt = [adopt]
-        self._failed = failed
-        self._wake_session = wake
+        self._actions = actions
+        self._adopted = False
         self._changed = changed
         self._finish = finish
         self.open = True
@@ -135,8 +145,9 @@ class EventReceiver:
         if not self.open or self._finish.is_set():
             await self._link.send(msg.Refused(event=message.id))
             return
-        while self._adopt:
-            self._adopt.pop()()
+        if not self._adopted:
+            self._adopted = True
+            self._actions.adopt()
         if message.wake:
             await self._link.send(msg.Accepted(event=message.id))
             self._begin(self._wake(message))
@@ -221,7 +232,7 @@ class EventReceiver:
         except Exception as error:
             taken = False
             logger.exception("%s failed", what)
-            self._failed(error)
+            self._actions.failed(error)
         finally:
             self._handing -= 1
         if number is not None and taken:
@@ -247,7 +258,7 @@ class EventReceiver:
             source = build_source(message.source)
             async with self._preparing:
                 pass
-            await self._wake_session(source)
+            await self._actions.wake(source)
         except Exception:
             logger.exception("the session's recurring prompts could not be checked")
         finally:

@@ -29,7 +29,7 @@ from hermes_router_worker.session import refusals
 from hermes_router_worker.session.activity import Activity
 from hermes_router_worker.session.adapter import build_adapter
 from hermes_router_worker.session.background import Background
-from hermes_router_worker.session.event_receiver import EventReceiver
+from hermes_router_worker.session.event_receiver import EventReceiver, SessionActions
 from hermes_router_worker.session.model_requests import before_model_requests
 from hermes_router_worker.session.model_runs import ModelRuns
 from hermes_router_worker.session.progress import Progress, follow_streams
@@ -100,9 +100,11 @@ class Session:
             self._adapter,
             runs,
             self._progress,
-            adopt=partial(session_wiring.adopt_session, runner, start.session_key),
-            failed=judged.hermes_failed,
-            wake=self._prompts.fire,
+            SessionActions(
+                adopt=partial(session_wiring.adopt_session, runner, start.session_key),
+                wake=self._prompts.fire,
+                failed=judged.hermes_failed,
+            ),
             changed=self._changed,
             finish=finish,
         )

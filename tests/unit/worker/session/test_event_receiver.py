@@ -14,7 +14,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router_worker.hermes.features import idle_agent
 from hermes_router_worker.hermes.session import continuation
 from hermes_router_worker.session import channel_context, event_receiver
-from hermes_router_worker.session.event_receiver import EventReceiver
+from hermes_router_worker.session.event_receiver import EventReceiver, SessionActions
 from hermes_router_worker.session.progress import Progress
 
 Prepare = Callable[[str], Awaitable[None]]
@@ -70,9 +70,7 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
         SimpleNamespace(gateway_runner=None),
         cast("Any", None),
         cast("Any", None),
-        adopt=list,
-        failed=_no_failure,
-        wake=fire,
+        SessionActions(adopt=list, wake=fire, failed=_no_failure),
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )
@@ -107,9 +105,7 @@ def handing(monkeypatch: pytest.MonkeyPatch, failures: list[Exception]) -> Handi
             SimpleNamespace(gateway_runner=None, handle_message=handle_message),
             cast("Any", None),
             Progress(cast("Any", None)),
-            adopt=list,
-            failed=failures.append,
-            wake=_sent,
+            SessionActions(adopt=list, wake=_sent, failed=failures.append),
             changed=asyncio.Event(),
             finish=asyncio.Event(),
         )
@@ -256,9 +252,7 @@ async def test_what_an_earlier_worker_left_is_adopted_once_and_with_a_message_on
         SimpleNamespace(gateway_runner=None),
         cast("Any", None),
         cast("Any", None),
-        adopt=lambda: adopted.append(1),
-        failed=_no_failure,
-        wake=_sent,
+        SessionActions(adopt=lambda: adopted.append(1), wake=_sent, failed=_no_failure),
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )
