@@ -119,7 +119,7 @@ class GatewayConversation:
                 session=self.key,
                 may_open=lambda: self._may_open(place_of(self._event.source)),
             )
-        self._target.user_ids |= {str(source.user_id)}
+        self._target.user_ids |= {str(place_of(source).user_id)}
         self._target.messages.add([event.message_id, event.reply_to_message_id])
 
     def expects(self, event: Any) -> None:

@@ -102,7 +102,7 @@ class Conversations:
             return None
         key = message_sources.session_key(event.source, **_per_user(scope))
         conversation = self._known.get(_name(profile, key, own_bot(event.source)))
-        if conversation is None or not conversation.knows(event.source.user_id):
+        if conversation is None or not conversation.knows(place_of(event.source).user_id):
             return None
         return conversation
 

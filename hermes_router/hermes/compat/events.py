@@ -94,10 +94,28 @@ def receiver(source: Any) -> Any:
     return reference() if callable(reference) else None
 
 
+#: The attribute of a source that keeps who wrote a message, if the adapter removed that person.
+_WRITER = "_hermes_router_writer"
+#: The field with that person among the plain fields of :func:`kept_source`.
+WRITER_FIELD = "writer"
+
+
+def keep_writer(source: Any, writer: str | None) -> Any:
+    """Have :func:`place_of` know who wrote a message whose source names nobody; return the source.
+
+    Telegram's adapter removes the person where it also keeps what others say in a group. The
+    session is then that of the whole place, but routes may still name the person.
+    """
+    if writer and not source.user_id:
+        setattr(source, _WRITER, writer)
+    return source
+
+
 def place_of(source: Any) -> Place:
     """Return the place of a message (platform, chat, thread, server, user, bot), without aliases.
 
-    Use it to send, and to name the place; use :func:`place_to_route` to look up the route.
+    The user is who wrote the message, also if Hermes counts it as the whole group's. Use it to
+    send, and to name the place; use :func:`place_to_route` to look up the route.
     """
     return Place(
         platform=source.platform.value,
@@ -105,7 +123,7 @@ def place_of(source: Any) -> Place:
         chat_id=source.chat_id,
         thread_id=getattr(source, "thread_id", None),
         parent_chat_id=getattr(source, "parent_chat_id", None),
-        user_id=source.user_id,
+        user_id=source.user_id or getattr(source, _WRITER, None),
         bot=own_bot(source),
     )
 
@@ -320,13 +338,14 @@ def source_fields(source: Any) -> dict[str, Any]:
 
 
 def kept_source(source: Any) -> dict[str, Any]:
-    """Return a source's fields as plain data for the gateway's own files, with the receiving bot.
+    """Return a source's fields as plain data for the gateway's own files.
 
-    A person's private chat has the same id with each bot, and a route holds for one of them. The
-    bot is in the field ``profile``, where :func:`own_bot` finds it again.
+    The receiving bot and the person who wrote are among them, because a route may name them. A
+    person's private chat has the same id with each bot. The bot is in the field ``profile``, where
+    :func:`own_bot` finds it again.
     """
-    bot = own_bot(source)
-    return source_fields(source) | ({} if bot is None else {"profile": bot})
+    kept = {"profile": own_bot(source), WRITER_FIELD: getattr(source, _WRITER, None)}
+    return source_fields(source) | {name: one for name, one in kept.items() if one is not None}
 
 
 def _plain_fields(instance: Any, *, without: set[str]) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from hermes_router.hermes.compat.adapters.menu_lists import forget_forum, keep_f
 from hermes_router.hermes.compat.replacing.adapter_patches import (
     CLICK,
     OBSERVED_MEDIA,
+    SHARED_SOURCE,
     STICKER,
     Replaced,
     method_of,
 )
 
-REPLACED = (CLICK, OBSERVED_MEDIA, STICKER)
+REPLACED = (CLICK, OBSERVED_MEDIA, SHARED_SOURCE, STICKER)
 
 
 @pytest.fixture(scope="module")

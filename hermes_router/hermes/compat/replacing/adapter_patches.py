@@ -7,13 +7,13 @@ wrong profile acts there. So an error is logged, once for each adapter.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 logger = logging.getLogger(__name__)
 
-_Method = Callable[..., Awaitable[None]]
+_Method = Callable[..., Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,12 @@ OBSERVED_MEDIA = Replaced(
     name="_cache_observed_media",
     sign="_observe_unmentioned_group_message",
     without="files of observed messages in routed places stay in the gateway's home",
+)
+SHARED_SOURCE = Replaced(
+    platform="telegram",
+    name="_telegram_group_observe_shared_source",
+    sign="_observe_unmentioned_group_message",
+    without="routes that name a person do not hold in groups that the bot listens to",
 )
 
 CLICK = Replaced(

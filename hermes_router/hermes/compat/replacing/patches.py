@@ -73,6 +73,12 @@ OBSERVED_MEDIA = Patch(
     why="files of observed messages in a routed place go to the profile's home",
     without="files of observed messages in routed places stay in the gateway's home",
 )
+SHARED_SOURCE = Patch(
+    owners=_TELEGRAM,
+    name="_telegram_group_observe_shared_source",
+    why="a route that names a person also holds in a group that the bot listens to",
+    without="routes that name a person do not hold in groups that the bot listens to",
+)
 KANBAN_SPAWN = Patch(
     owners=("hermes_cli.kanban_db_dispatch", "hermes_cli.kanban_db"),
     name="_default_spawn",
@@ -145,6 +151,7 @@ PATCHES: tuple[Patch, ...] = (
     RUNNING_JOBS,
     STICKER,
     OBSERVED_MEDIA,
+    SHARED_SOURCE,
     KANBAN_SPAWN,
     CHILD_ENVIRONMENT,
     KANBAN_SUBSCRIPTIONS,

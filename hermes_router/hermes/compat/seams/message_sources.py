@@ -7,6 +7,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from hermes_router.hermes.compat.events import WRITER_FIELD, keep_writer
+
 
 def session_key(source: Any, *, group_per_user: bool, thread_per_user: bool) -> str:
     """Return the key of a profile's session to which messages of ``source`` belong.
@@ -83,12 +85,15 @@ def shared_source(adapter: Any, source: Any) -> Any:
 
 
 def source_of(fields: dict[str, Any]) -> Any:
-    """Return the ``SessionSource`` with these plain fields; unknown fields are left out."""
+    """Return the ``SessionSource`` with these plain fields; unknown fields are left out.
+
+    It knows the writer again, if ``events.kept_source`` made the fields.
+    """
     source = importlib.import_module("gateway.session").SessionSource
     platform = importlib.import_module("gateway.config").Platform(fields["platform"])
     names = {field.name for field in dataclasses.fields(source)}
     known = {name: value for name, value in fields.items() if name in names}
-    return source(**known | {"platform": platform})
+    return keep_writer(source(**known | {"platform": platform}), fields.get(WRITER_FIELD))
 
 
 def event_without_text(source: Any) -> Any:
