@@ -131,7 +131,10 @@ class GatewayRouter:
         self._first_menus = FirstMenus(runner, self._menus, self._workers, self._jobs)
         self._tasks = BackgroundTasks("hermes-router: a task failed")
         self._joined = JoinedMessages(
-            self._ledger, self._is_routed, lambda event: self._tasks.start(self._expect(event))
+            self._ledger,
+            self._is_routed,
+            self._lane_of,
+            lambda event: self._tasks.start(self._expect(event)),
         )
         self._stickers = Stickers(self._is_routed)
         self._overheard = OverheardFiles(self._home_of, self._largest_of)
@@ -519,6 +522,17 @@ class GatewayRouter:
 
     def _is_routed(self, source: Any) -> bool:
         return isinstance(self._home_of(source), Path)
+
+    def _lane_of(self, source: Any) -> str:
+        """Return a text for who answers a source, and whom; it is empty for the gateway itself."""
+        config = self._watcher.snapshot
+        if config is None or named_elsewhere(source):
+            return ""
+        place = place_to_route(source)
+        decision = config.decide(place)
+        if decision.action == "in_process":
+            return ""
+        return f":{decision.profile or decision.action}:{place.user_id}"
 
     def _home_of(self, source: Any) -> Path | bool | None:
         """Return who keeps what an adapter writes about a place; see ``RoutedSessions``."""

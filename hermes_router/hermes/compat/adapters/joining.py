@@ -11,6 +11,9 @@ JOINERS = {
     "_queue_media_group_event": "_media_group_events",
 }
 
+#: The adapters' methods that return the key under which an event is joined to others.
+KEYS = ("_text_batch_key", "_photo_batch_key")
+
 
 def held(adapter: Any, joiner: str, args: tuple[Any, ...]) -> Any:
     """Return the waiting event to which a call of a joining method adds its event, or None.

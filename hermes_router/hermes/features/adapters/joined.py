@@ -2,6 +2,10 @@
 
 Each part has its own id, and the platform may deliver a part again. So the ids of the parts are
 noted on the joined event. A part that was accepted before is not joined to a new message.
+
+An adapter joins what comes at the same time for one session, and a session may be that of all
+people in a place. The joined message has the sender of its first part. So a routed message is
+joined only to messages of the same person, for the same profile.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from hermes_router.hermes.compat.adapters.joining import JOINERS, held
+from hermes_router.hermes.compat.adapters.joining import JOINERS, KEYS, held
 from hermes_router.hermes.compat.events import PARTS, identity_of, part_of
 from hermes_router.state.ledger import Ledger
 
@@ -22,15 +26,21 @@ logger = logging.getLogger(__name__)
 class JoinedMessages:
     """Has adapters skip a part that was accepted before, when they join messages into one.
 
-    ``ledger`` knows the accepted messages. ``routed`` returns True if a source is routed.
-    ``expects`` is called with the first part of each message that waits for more text.
+    ``ledger`` knows the accepted messages. ``routed`` returns True if a source is routed. Messages
+    for which ``lane`` returns different texts are not joined; it is empty if the source is not
+    routed. ``expects`` is called with the first part of each message that waits for more text.
     """
 
     def __init__(
-        self, ledger: Ledger, routed: Callable[[Any], bool], expects: Callable[[Any], object]
+        self,
+        ledger: Ledger,
+        routed: Callable[[Any], bool],
+        lane: Callable[[Any], str],
+        expects: Callable[[Any], object],
     ) -> None:
         self._ledger = ledger
         self._routed = routed
+        self._lane = lane
         self._expects = expects
 
     def take_over(self, adapter: Any) -> None:
@@ -38,12 +48,28 @@ class JoinedMessages:
 
         They then also list the ids of all parts on the joined event, for the ledger.
         """
+        for name in KEYS:
+            self._wrap(adapter, name, self._apart)
         for name in JOINERS:
-            original = getattr(adapter, name, None)
-            if callable(original) and getattr(original, "replaced_by", None) is not self:
-                method = self._following(original, functools.partial(held, adapter, name))
-                method.replaced_by = self  # type: ignore[attr-defined]
-                setattr(adapter, name, method)
+            waiting = functools.partial(held, adapter, name)
+            self._wrap(adapter, name, functools.partial(self._following, waiting=waiting))
+
+    def _wrap(self, adapter: Any, name: str, around: Callable[[Any], Callable[..., Any]]) -> None:
+        original = getattr(adapter, name, None)
+        if callable(original) and getattr(original, "replaced_by", None) is not self:
+            method = around(original)
+            method.replaced_by = self  # type: ignore[attr-defined]
+            setattr(adapter, name, method)
+
+    def _apart(self, original: Any) -> Callable[..., str]:
+        """Return a wrapper that adds its lane to the key under which an event is joined."""
+
+        @functools.wraps(original)
+        def key(event: Any, *more: Any) -> str:
+            joined_under = original(event, *more)
+            return f"{joined_under}{self._lane(event.source)}"
+
+        return key
 
     def _following(
         self, original: Any, waiting: Callable[[tuple[Any, ...]], Any]
