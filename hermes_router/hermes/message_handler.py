@@ -103,7 +103,6 @@ class MessageHandler:
         if conversation is None or await self._stopped_waiting(event, conversation):
             self._register.pass_over(event)
             return
-        key = message_sources.session_key_of(self._runner, event.source)
         running = RunningTurn(self._runner, conversation, self._dispatcher)
         busy = self._dispatcher.running(conversation) is not None
         bypasses = busy and command_rules.bypasses_running_turn(event.get_command())
@@ -111,11 +110,11 @@ class MessageHandler:
             await self._serve_inline(event, conversation)
             return
         with self._conversations.attended(conversation):
-            gateway_runner.count_as_running(self._runner, key, event.source, running)
+            gateway_runner.count_as_running(self._runner, running.key, event.source, running)
             try:
                 await self._serve_entered(event, conversation, busy=False)
             finally:
-                gateway_runner.no_longer_running(self._runner, key, running)
+                gateway_runner.no_longer_running(self._runner, running.key, running)
 
     async def expect(self, event: Any, profile: str, settings: Settings) -> None:
         """Have a ready worker prepare the session of a message that comes in a moment.
@@ -194,9 +193,8 @@ class MessageHandler:
             return False
         settings = (await self._watcher.fresh()).settings(profile)
         inbound = EventSender(fields={}, source=source_fields(event.source), wake=True)
-        key = message_sources.session_key_of(self._runner, event.source)
         running = RunningTurn(self._runner, conversation, self._dispatcher)
-        gateway_runner.count_as_running(self._runner, key, event.source, running)
+        gateway_runner.count_as_running(self._runner, running.key, event.source, running)
         try:
             turn = await self._dispatcher.serve(conversation, inbound, settings)
             await turn.answered.wait()
@@ -204,7 +202,7 @@ class MessageHandler:
             logger.warning("hermes-router: a session was not woken: %s", error)
             return False
         finally:
-            gateway_runner.no_longer_running(self._runner, key, running)
+            gateway_runner.no_longer_running(self._runner, running.key, running)
         return True
 
     async def _serve_entered(
@@ -496,6 +494,7 @@ class RunningTurn:
     """What Hermes finds for a routed turn in its table of running agents.
 
     Hermes waits for its end before the gateway stops, lists it, and interrupts it if it must.
+    ``key`` is where it stands in the table.
     """
 
     def __init__(
@@ -505,6 +504,7 @@ class RunningTurn:
         self._conversation = conversation
         self._dispatcher = dispatcher
         self._tasks = BackgroundTasks()
+        self.key = f"hermes-router:{conversation.profile.name}:{conversation.key}"
         self.session_id = None
         self.model = f"profile {conversation.profile.name}"
         self.profile = conversation.profile

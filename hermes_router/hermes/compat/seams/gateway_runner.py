@@ -132,7 +132,9 @@ def update_prompt_pending(runner: Any, source: Any) -> bool:
 def count_as_running(runner: Any, key: str, source: Any, turn: Any) -> None:
     """Enter a routed turn into Hermes's table of running agents.
 
-    Then Hermes waits for it before it stops, and lists it in its status and in ``/agents``.
+    Then Hermes waits for it before it stops, and lists it in its status and in ``/agents``. ``key``
+    must be of no session of Hermes's own: else people who write to the gateway's profile in the
+    same place would interrupt or stop the turn.
     """
     runner._running_agents[key] = turn
     runner._running_agents_ts[key] = time.time()
