@@ -459,14 +459,13 @@ class GatewayRouter:
     def is_the_gateways(self, event: Any) -> bool:
         """Return True if a message of a routed place is for the gateway itself, not for a profile.
 
-        These are commands such as ``/restart``, and the answer to a question of ``/update``.
+        These are commands such as ``/restart``, and the answer to a question of ``/update``. The
+        question stays open while the profile gets another command.
         """
         command = command_rules.canonical_command(event.get_command())
         if command == "whoami":
             return command_rules.has_command_rules(self._runner, event.source)
-        return command in GATEWAY_COMMANDS or gateway_runner.update_prompt_pending(
-            self._runner, event.source
-        )
+        return command in GATEWAY_COMMANDS or gateway_runner.answers_update(self._runner, event)
 
     async def _taken_by_gateway(self, event: Any, decision: configuration.Decision) -> bool | str:
         """Say whether the gateway itself acts on a message.

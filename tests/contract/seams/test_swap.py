@@ -8,6 +8,10 @@ import pytest
 
 from tests.kit.in_process import run
 
+#: While /update waits: what Hermes takes as its answer, and what it would handle itself.
+ANSWERS = ("y", "yes, please", "/approve", "/no")
+NO_ANSWERS = ("/new", "/status", "/background tell me a secret", "/a-skill", "")
+
 SCRIPT = """
 import asyncio, itertools, json, os, statistics, sys, threading, time
 from types import SimpleNamespace
@@ -118,7 +122,11 @@ async def main():
     result["internal_of_platform"] = await outcome(internal)
     result["restart"] = await outcome(event("6", text="/restart"))
     runner._update_prompt_pending = {"key": True}
-    result["update"] = await outcome(event("6", text="y"))
+    result["update"] = [await outcome(event("6", text=one)) for one in ANSWERS]
+    result["other_commands"] = [await outcome(event("6", text=one)) for one in NO_ANSWERS]
+    foreign = event("6", text="y")
+    foreign.allow_gateway_control = False  # as Hermes marks what a plugin injects, since 0.22
+    result["foreign"] = await outcome(foreign)
     del runner._update_prompt_pending
     runner._startup_restore_in_progress = True
     result["restoring"] = await outcome(event("6")) | {"queued": len(runner.queued)}
@@ -159,7 +167,8 @@ asyncio.run(main())
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run the swap once in a process of its own; return what it saw."""
-    return run(SCRIPT, tmp_path_factory.mktemp("swap"))
+    told = f"ANSWERS, NO_ANSWERS = {ANSWERS}, {NO_ANSWERS}\n"
+    return run(told + SCRIPT, tmp_path_factory.mktemp("swap"))
 
 
 def test_an_unrouted_message_costs_one_stat_and_next_to_no_time(seen: dict[str, Any]) -> None:
@@ -213,7 +222,15 @@ def test_a_command_for_the_gateway_is_executed_by_the_gateway(seen: dict[str, An
 
 
 def test_an_answer_to_the_prompt_of_an_update_is_the_gateways(seen: dict[str, Any]) -> None:
-    assert seen["update"] == {"original": 1, "served": []}
+    assert seen["update"] == [{"original": 1, "served": []}] * len(ANSWERS)
+
+
+def test_what_is_no_answer_to_an_update_goes_to_the_profile(seen: dict[str, Any]) -> None:
+    """Hermes would execute such a command itself, as the gateway's own profile."""
+    served = [seen["routed"]["served"]] * len(NO_ANSWERS)
+    assert [one["served"] for one in seen["other_commands"]] == served
+    assert {one["original"] for one in seen["other_commands"]} == {0}
+    assert seen["foreign"] == seen["routed"]
 
 
 def test_a_message_during_the_restore_is_held(seen: dict[str, Any]) -> None:

@@ -123,10 +123,22 @@ def drain_request(home: Path) -> Path:
     return home / ".drain_request.json"
 
 
-def update_prompt_pending(runner: Any, source: Any) -> bool:
-    """Say whether a running ``/update`` waits for an answer from this conversation."""
+#: The commands that Hermes takes as an answer to the question of a running ``/update``.
+_UPDATE_ANSWERS = frozenset({"approve", "yes", "deny", "no"})
+
+
+def answers_update(runner: Any, event: Any) -> bool:
+    """Return True if a message is what a running ``/update`` waits for in this conversation.
+
+    That is a text, or a command that means yes or no. Hermes would execute any other command
+    itself, and hand a message without text to its own model.
+    """
     prompts = getattr(runner, "_update_prompt_pending", None)
-    return bool(prompts and prompts.get(runner._session_key_for_source(source)))
+    if not prompts or not prompts.get(runner._session_key_for_source(event.source)):
+        return False
+    command = event.get_command()
+    said = command in _UPDATE_ANSWERS if command else bool((event.text or "").strip())
+    return said and getattr(event, "allow_gateway_control", True)
 
 
 def count_as_running(runner: Any, key: str, source: Any, turn: Any) -> None:
