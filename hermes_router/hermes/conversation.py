@@ -52,37 +52,47 @@ class Notes:
     wakeups: Wakeups
 
 
+@dataclass(frozen=True, slots=True)
+class SessionName:
+    """Which session of a profile a conversation is.
+
+    Attributes:
+        key: Hermes's key of the session.
+        bot: the profile whose own bot it is with, None for the gateway's bot.
+        personal: True if another user of the same place has another session.
+    """
+
+    key: str
+    bot: str | None = None
+    personal: bool = False
+
+
 class GatewayConversation:
     """One session of a routed profile on one platform, with one bot, as its turns use it.
 
-    ``key`` is the session's key. ``bot`` is the profile whose own bot it is with, None for the
-    gateway's bot. ``attended`` returns True while the gateway's adapter shows
-    "typing" there. ``personal`` says that another user of the same place has another session.
-    ``may_open`` returns True if the profile may open threads in the chat of a place.
+    ``attended`` returns True while the gateway's adapter shows "typing" there. ``may_open`` returns
+    True if the profile may open threads in the chat of a place.
     """
 
     def __init__(
         self,
         runner: Any,
         profile: Profile,
-        key: str,
-        bot: str | None,
+        session: SessionName,
         *,
         attended: Callable[[], bool],
         notes: Notes,
         menus: ChatMenus,
-        personal: bool = False,
         may_open: Callable[[Place], bool] = lambda _place: False,
     ) -> None:
         self.profile = profile
         #: Held while a message is served again that waited in a worker that ended: one after the
         #: other.
         self.left_waiting = anyio.Lock()
-        self.key = key
-        self.bot = bot
+        self.key, self.bot = session.key, session.bot
         #: The profile's own commands that run a program.
         self.programs: frozenset[str] = frozenset()
-        self._personal = personal
+        self._personal = session.personal
         self._may_open = may_open
         self._runner = runner
         self._attended = attended

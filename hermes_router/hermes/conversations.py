@@ -14,7 +14,7 @@ from hermes_router.base.errors import ProfileError
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.hermes.compat.events import own_bot, place_of, seen_of
 from hermes_router.hermes.compat.seams import message_sources, sending
-from hermes_router.hermes.conversation import GatewayConversation, Notes
+from hermes_router.hermes.conversation import GatewayConversation, Notes, SessionName
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features.adapters.menus import ChatMenus
 from hermes_router.observe.book import TurnBook
@@ -82,10 +82,12 @@ class Conversations:
             )
             return None
         per_user = _per_user(scope)
-        key = message_sources.session_key(event.source, **per_user)
-        personal = message_sources.is_personal(event.source, **per_user)
-        bot = own_bot(event.source)
-        conversation = self._remembered(profile, key, bot, personal=personal)
+        session = SessionName(
+            message_sources.session_key(event.source, **per_user),
+            own_bot(event.source),
+            personal=message_sources.is_personal(event.source, **per_user),
+        )
+        conversation = self._remembered(profile, session)
         conversation.programs = scope.programs
         self._note(event, conversation)
         return conversation
@@ -121,21 +123,17 @@ class Conversations:
             if not self._attended[name]:
                 del self._attended[name]
 
-    def _remembered(
-        self, profile: Profile, key: str, bot: str | None, *, personal: bool
-    ) -> GatewayConversation:
-        name = _name(profile, key, bot)
+    def _remembered(self, profile: Profile, session: SessionName) -> GatewayConversation:
+        name = _name(profile, session.key, session.bot)
         conversation = self._known.get(name)
         if conversation is None:
             conversation = GatewayConversation(
                 self._runner,
                 profile,
-                key,
-                bot,
+                session,
                 attended=lambda: self._attended[name] > 0,
                 notes=self._notes,
                 menus=self._menus,
-                personal=personal,
                 may_open=partial(self._may_open, profile.name),
             )
         self._known[name] = conversation
