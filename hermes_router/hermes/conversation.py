@@ -27,6 +27,7 @@ from hermes_router.hermes.features import deadlines
 from hermes_router.hermes.features.adapters import prompts
 from hermes_router.hermes.features.adapters.menus import ChatMenus
 from hermes_router.hermes.features.adapters.own_place import kept_in
+from hermes_router.hermes.owed_notices import OwedNotices
 from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
@@ -90,6 +91,8 @@ class GatewayConversation:
         #: other.
         self.left_waiting = anyio.Lock()
         self.key, self.bot = session.key, session.bot
+        #: The notices about the outcome of messages that could not be sent yet.
+        self.owed = OwedNotices(runner)
         #: The profile's own commands that run a program.
         self.programs: frozenset[str] = frozenset()
         self._personal = session.personal
@@ -223,6 +226,10 @@ class GatewayConversation:
     async def notify(self, text: str) -> bool:
         """Send a notice to the conversation; return whether it was sent."""
         return await sending.send_text(self._runner, self._event, text)
+
+    async def tell(self, text: str) -> bool:
+        """Send the notice that is the outcome of messages; see :class:`OwedNotices`."""
+        return await self.owed.tell(self._event, text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         """Write to a file which background work lives in a turn's worker; none deletes the file.

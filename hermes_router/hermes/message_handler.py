@@ -20,16 +20,17 @@ from hermes_router.hermes.compat.seams import (
     command_rules,
     gateway_runner,
     message_sources,
-    sending,
 )
 from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.features.adapters.stickers import Stickers
 from hermes_router.hermes.message_register import MessageRegister
+from hermes_router.hermes.owed_notices import OwedNotices
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.commands import IN_ORDER, TAKES_BACK, WITHOUT_MODEL
+from hermes_router.state.ledger import Entry
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
 from hermes_router.turns.notices import (
@@ -93,6 +94,7 @@ class MessageHandler:
         self._stickers = stickers
         self._owed = owed
         self._tasks = BackgroundTasks("a queued message could not be served")
+        self._failures = OwedNotices(runner)
 
     async def serve_and_wait(self, event: Any, profile: str) -> None:
         """Serve a message and return when the answer is delivered.
@@ -144,7 +146,7 @@ class MessageHandler:
             logger.exception("a message of profile %s could not be served", profile)
             why = "the router failed; the gateway's log has the error"
             turn_id = self._book.untouched(profile, place_of(event.source), "router_failed", why)
-            await sending.send_text(self._runner, event, f"{_FAILED} [{turn_id}]")
+            await self._failures.tell(event, f"{_FAILED} [{turn_id}]")
 
     async def _serve_behind(self, event: Any, profile: str) -> None:
         conversation = await self._conversations.of(event, profile)
@@ -163,7 +165,7 @@ class MessageHandler:
             return False
         if not self._dispatcher.stop_waiting(conversation):
             return False
-        await conversation.notify(stopped_waiting())
+        await conversation.tell(stopped_waiting())
         return command == "stop"
 
     def _overtakes(self, event: Any, conversation: GatewayConversation) -> bool:
@@ -228,8 +230,8 @@ class MessageHandler:
     async def _serve_inline(self, event: Any, conversation: GatewayConversation) -> None:
         """Serve a command beside the running turn, until the worker has handled it.
 
-        The adapter takes no other message before that. If the command queued more work, a
-        background task waits for its outcome.
+        The adapter takes no other message before that. If the command queued more work, or if the
+        worker ended, a background task waits for its outcome, and for the notice.
         """
         entry = await self._register.enter(event, conversation)
         if entry is None:
@@ -240,7 +242,7 @@ class MessageHandler:
                 track.told = True
                 return
             turn = await self._serve(event, conversation, track, busy=False, until_handled=True)
-            if turn is not None and track.waiting:
+            if turn is not None and (track.waiting or track.outcome is Outcome.ENDED):
                 rest = done.pop_all()
                 self._tasks.start(self._see_rest_through(event, conversation, track, turn, rest))
 
@@ -292,12 +294,20 @@ class MessageHandler:
     async def _leave(self, conversation: GatewayConversation, track: EventTrack) -> None:
         """Settle the entry of a message, unless a stop of the gateway leaves it open.
 
-        The next gateway then serves an open message, continues it, or sends a notice about it.
+        The next gateway then serves an open message, continues it, or sends a notice about it. A
+        message whose notice could not be sent yet stays open until then.
         """
         left_open = track.outcome is Outcome.CUT_OFF or (track.untouched and self._stopping)
         if track.entry is None or left_open:
             return
-        await self._register.leave(track.entry, conversation)
+        if conversation.owed and track.outcome is not Outcome.ANSWERED:
+            self._tasks.start(self._leave_when_told(track.entry, conversation))
+        else:
+            await self._register.leave(track.entry, conversation)
+
+    async def _leave_when_told(self, entry: Entry, conversation: GatewayConversation) -> None:
+        if await conversation.owed.sent():
+            await self._register.leave(entry, conversation)
 
     @property
     def _stopping(self) -> bool:
@@ -327,7 +337,7 @@ class MessageHandler:
         track.told = True
         why = "each of its workers ended before it began the message"
         turn_id = self._untouched(event, conversation, "worker_failed", why)
-        await conversation.notify(f"{_LEFT} [{turn_id}]")
+        await conversation.tell(f"{_LEFT} [{turn_id}]")
 
     async def _left_waiting(self, track: EventTrack, turn: Turn | None) -> bool:
         """Wait for an outcome; say whether the worker ended before it began with the message.
@@ -352,7 +362,7 @@ class MessageHandler:
         refusal = command_rules.refusal_of(self._runner, event)
         outcome = await turn.halt(inbound_of(event, refusal=refusal))
         if outcome is Halt.ENDED:
-            await conversation.notify(_STOPPED)
+            await conversation.tell(_STOPPED)
         return outcome is not Halt.REFUSED
 
     async def _serve(
@@ -389,7 +399,7 @@ class MessageHandler:
                 track.told = True
                 why = f"limits.received_bytes: {largest}"
                 turn_id = self._untouched(event, conversation, "refused", why)
-                await conversation.notify(f"{notice} [{turn_id}]")
+                await conversation.tell(f"{notice} [{turn_id}]")
                 return None
             await conversation.notify(notice)
         try:
@@ -408,13 +418,13 @@ class MessageHandler:
         except (CannotBeSent, ShortOfMemory, TooBusy) as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "refused", error.message)
-            await conversation.notify(_why_refused(error, turn_id))
+            await conversation.tell(_why_refused(error, turn_id))
         except NotWanted as error:  # the next gateway serves the message
             logger.info("hermes-router: a message is left to the next gateway: %s", error)
         except WorkerError as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "start_failed", error.message)
-            await conversation.notify(
+            await conversation.tell(
                 f"⚠️ Your message could not be accepted. Please send it again. [{turn_id}]"
             )
         return None
@@ -460,7 +470,7 @@ class MessageHandler:
             is not DeliveryResult.ACCEPTED
         ):
             self._untouched(event, conversation, "refused", drained)
-            await conversation.notify(drained)
+            await conversation.tell(drained)
 
     def _paused_answer(self, event: Any, conversation: GatewayConversation) -> str | None:
         """Return Hermes's reply while it is paused; None for commands and for running turns.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
@@ -32,8 +34,15 @@ class Notifier:
 
     async def say(self, text: str) -> bool:
         """Send a notice into the conversation; return True if it could be sent."""
+        return await self._sent(self._conversation.notify(text))
+
+    async def tell(self, text: str) -> bool:
+        """Send the notice that is the outcome of messages; return True if it could be sent now."""
+        return await self._sent(self._conversation.tell(text))
+
+    async def _sent(self, sending: Coroutine[Any, Any, bool]) -> bool:
         try:
-            return await self._conversation.notify(text)
+            return await sending
         except Exception:
             logger.exception("turn %s: a notice could not be delivered", self._turn_id)
             return False

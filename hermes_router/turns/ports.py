@@ -57,6 +57,12 @@ class Conversation(Protocol):
     async def notify(self, text: str) -> bool:
         """Send a notice into the conversation; return True if it could be sent."""
 
+    async def tell(self, text: str) -> bool:
+        """Send the notice that is the outcome of messages; return True if it could be sent now.
+
+        If it could not, the conversation sends it later: until then these messages have no outcome.
+        """
+
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         """Remember the background work in a turn's worker, in memory and on the disk.
 

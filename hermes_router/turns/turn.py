@@ -461,7 +461,7 @@ class Turn:
         why = why_ended(self.failure, self._reason)
         self._telling.log_ended_works(why)
         if self._told and self._purpose.tells_people:
-            await self._telling.say(notice(self.failure, self.id, answered=not unanswered))
+            await self._telling.tell(notice(self.failure, self.id, answered=not unanswered))
         await self._telling.say_ended_works(why)
 
     def _who(self) -> dict[str, object]:

@@ -60,6 +60,10 @@ class Voice(Conversation):
         """Send a notice by the bot of now; return True if it could be sent."""
         return await self.current.notify(text)
 
+    async def tell(self, text: str) -> bool:
+        """Send the notice that is the outcome of messages, by the bot of now."""
+        return await self.current.tell(text)
+
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         """Note the background work of a turn for the chat with the bot of now."""
         self.current.note_works(turn_id, works)

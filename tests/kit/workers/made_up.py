@@ -68,11 +68,12 @@ QUICK = replace(
 
 @dataclass
 class Scene(Conversation):
-    """A conversation that remembers what was said and called."""
+    """A conversation that remembers what was said and called; ``told`` are outcomes of messages."""
 
     profile: Profile
     key: str = "agent:main:telegram:group:-100:6"
     notices: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     works: tuple[str, tuple[str, ...]] = ("", ())
     workers_ended: int = 0
@@ -111,6 +112,10 @@ class Scene(Conversation):
     async def notify(self, text: str) -> bool:
         self.notices.append(text)
         return True
+
+    async def tell(self, text: str) -> bool:
+        self.told.append(text)
+        return await self.notify(text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         self.works = (turn_id, tuple(works))

@@ -153,6 +153,7 @@ async def test_a_bad_frame_ends_that_worker_and_says_why(
     assert reason in log_of(scene)
     assert len(scene.notices) == 1
     assert turn.id in scene.notices[0]
+    assert scene.told == scene.notices, "it is the outcome of the message"
 
 
 async def test_a_refused_call_is_an_error_to_the_worker_only(scene: Scene, worker: Use) -> None:

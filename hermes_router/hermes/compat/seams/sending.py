@@ -182,7 +182,13 @@ async def send_text(runner: Any, event: Any, text: str) -> bool:
 
     A refused notice is sent again for a while, see :func:`send_to`.
     """
-    return await send_to(runner, event.source, text, anchor=runner._reply_anchor_for_event(event))
+    return await send_to(runner, event.source, text, anchor=anchor_of(runner, event))
+
+
+def anchor_of(runner: Any, event: Any) -> str | None:
+    """Return the id of the message that a notice about ``event`` replies to, or None."""
+    anchor: str | None = runner._reply_anchor_for_event(event)
+    return anchor
 
 
 async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = None) -> bool:

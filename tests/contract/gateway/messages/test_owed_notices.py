@@ -1,0 +1,117 @@
+"""A notice that is a message's outcome is sent in the end; until then the message has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.in_process import play
+
+#: The platform is lost before the notice, and connected again after more than `_CONNECT_SECONDS`.
+_PLAY = """
+import anyio
+from hermes_router.base.errors import ShortOfMemory, WorkerError
+from hermes_router.hermes.compat.seams import sending
+from hermes_router.state.ledger import Ledger
+from hermes_router.turns.gate import TooBusy
+from hermes_router.turns.worker.event_track import Outcome
+
+sending._CONNECT_SECONDS = sending._TICK = 0.02
+TELEGRAM = Platform("telegram")
+
+def open_on_disk(home):
+    "Return how many messages the next gateway would find without an outcome."
+    copy = home / "ledger-copy.jsonl"  # a ledger writes its file anew when it has read it
+    copy.write_bytes((home / "hermes-router" / "ledger.jsonl").read_bytes())
+    return len(Ledger(copy).open)
+
+async def play(router, adapter, say, home):
+    runner, handler = router._runner, router._handler
+    runner._running = True
+
+    def lose():
+        runner.adapters, runner._failed_platforms = {}, {TELEGRAM: {"attempts": 1}}
+
+    async def refused(*_args, **_more):
+        lose()
+        raise ERROR
+
+    async def ended(event, conversation, track, **_more):
+        "The worker has the message, and ends; its turn tells people."
+        lose()
+        turn = SimpleNamespace(failure=None, answered=anyio.Event())
+        async def account():
+            track.finish(Outcome.ENDED)
+            await conversation.tell("a notice")
+            turn.answered.set()
+        tasks.append(asyncio.create_task(account()))
+        if INLINE:
+            await track.settled.wait()
+        return turn
+
+    async def served(event, conversation, track, **_more):
+        track.finish(Outcome.ANSWERED)
+        return SimpleNamespace(failure=None, answered=answered)
+
+    tasks, answered = [], anyio.Event()
+    answered.set()
+    if (ERROR) is None:
+        handler._serve = ended
+        handler._overtakes = lambda *_: INLINE
+    else:
+        handler._dispatcher.serve = refused
+    await say("hello")
+    await asyncio.sleep(0.3)
+    away = [adapter.sent[:], open_on_disk(home)]
+    handler._serve = served
+    await say("are you there?")
+    also_answered = open_on_disk(home)
+    if STOPS:
+        runner._draining = True
+        await asyncio.sleep(0.3)
+    runner.adapters, runner._failed_platforms = {TELEGRAM: adapter}, {}
+    await settled(lambda: STOPS or not router._ledger.open)
+    await asyncio.gather(*tasks)
+    return {"away": away, "also_answered": also_answered, "said": adapter.sent,
+            "open": open_on_disk(home)}
+"""
+
+ERRORS = {
+    "too busy": "TooBusy('career', 3, ahead=4)",
+    "short of memory": "ShortOfMemory(5)",
+    "no worker takes it": "WorkerError('five workers ended')",
+    "its worker ends": "None",
+}
+
+
+def seen(home: Path, error: str, *, inline: bool = False, stops: bool = False) -> dict[str, Any]:
+    script = _PLAY.replace("ERROR", ERRORS[error])
+    return play(f"INLINE, STOPS = {inline}, {stops}\n{script}", home)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_notice_that_cannot_be_sent_is_sent_when_the_platform_is_back(
+    tmp_path: Path, error: str
+) -> None:
+    found = seen(tmp_path, error)
+    assert found["away"] == [[], 1]
+    assert found["also_answered"] == 1, "the message that was answered meanwhile is open"
+    assert len(found["said"]) == 1
+    assert found["open"] == 0
+
+
+def test_a_command_beside_a_turn_whose_worker_ends_waits_for_the_notice(tmp_path: Path) -> None:
+    found = seen(tmp_path, "its worker ends", inline=True)
+    assert found["away"] == [[], 1]
+    assert (found["said"], found["open"]) == (["a notice"], 0)
+
+
+@pytest.mark.parametrize("error", ["too busy", "its worker ends"])
+def test_a_gateway_that_stops_before_leaves_the_message_to_the_next(
+    tmp_path: Path, error: str
+) -> None:
+    found = seen(tmp_path, error, stops=True)
+    assert found["away"] == [[], 1]
+    assert (found["said"], found["open"]) == ([], 1)
