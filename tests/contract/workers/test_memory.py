@@ -16,7 +16,7 @@ from gateway.platforms.base import MessageEvent
 from gateway.session import SessionSource
 from tools import approval
 
-from hermes_router_worker.home import session_state
+from hermes_router_worker.home import lock, session_state
 
 KEY = "agent:main:telegram:group:-100:6"
 
@@ -147,3 +147,21 @@ def test_it_costs_little() -> None:
         took.append(time.perf_counter() - begun)
     # Restored and saved, each below 2 ms on a machine that is free; one may be three times slower.
     assert min(took) < 0.012
+
+
+def test_a_login_that_takes_long_keeps_no_other_worker_waiting(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free: list[bool] = []
+
+    def refreshed(_provider: str) -> dict[str, Any]:
+        with lock.open_lock(home / "hermes-router" / "memory.lock") as handle:
+            free.append(lock.acquire(handle, wait=0.0))
+        return {}
+
+    first, memory_of_first = worker()
+    first._session_model_overrides = {KEY: {"model": "m", "provider": "p"}}
+    memory_of_first.save()
+    monkeypatch.setattr(run, "_resolve_runtime_agent_kwargs_for_provider", refreshed)
+    worker()
+    assert free == [True]

@@ -69,12 +69,13 @@ class SessionState:
 
     def restore(self) -> None:
         """Put back what the session's last worker saved; from now on, this worker saves."""
+        state: dict[str, Any] = {}
         with _logged("restored"), home_lock(self._home, _LOCK):
             state = self._read(self._key).get("state", {})
             self._write(state)
-            for name, value in state.items():
-                with _logged(f"restored ({name})"):
-                    self._memory.put(name, value)
+        for name, value in state.items():  # may ask a provider for a login: not under the lock
+            with _logged(f"restored ({name})"):
+                self._memory.put(name, value)
         self._memory.follow_boundaries(self._ended)
 
     def save(self) -> None:
