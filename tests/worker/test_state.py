@@ -62,6 +62,22 @@ def test_yolo_holds_until_new(place: Place, word: str) -> None:
     assert [one for one in turn.calls if one.method == "send_exec_approval"] == []
 
 
+def test_yolo_that_is_ended_in_mid_turn_stays_ended_although_the_worker_dies_in_that_turn(
+    place: Place, model: FakeModel
+) -> None:
+    place.ask("/yolo")
+    turn, seq = place.say("[[sleep 60]] a turn"), model.seq
+    model.wait_chat("a turn", after=seq)
+    turn.say("/yolo")
+    turn.wait_call("send", "YOLO")
+    turn.kill()
+    command = json.dumps({"command": "rm -r /nonexistent/asked; echo done-asked"})
+    later = place.say(f"[[tool terminal {command}]]")
+    asked = later.wait_call("send_exec_approval")
+    later.click(asked, "deny")
+    later.wait_gone()
+
+
 def test_nothing_of_one_session_reaches_another(kit: WorkerKit, model: FakeModel) -> None:
     one, other = kit.place(901), kit.place(902)
     one.ask("/model other-model")

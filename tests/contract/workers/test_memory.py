@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import Any
 
 import pytest
 from gateway import run
-from gateway.config import Platform
+from gateway.config import GatewayConfig, Platform
 from gateway.platforms.base import MessageEvent
-from gateway.session import SessionSource
+from gateway.session import SessionEntry, SessionSource, SessionStore, build_session_key
 from tools import approval
 
 from hermes_router_worker.home import lock, session_state
 
-KEY = "agent:main:telegram:group:-100:6"
+SOURCE = SessionSource(
+    platform=Platform("telegram"), chat_id="-100", chat_type="group", user_id="7", thread_id="6"
+)
+KEY = build_session_key(SOURCE)
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +37,15 @@ class Runner(run.GatewayRunner):
 
     def __init__(self) -> None:
         self._session_reasoning_overrides: dict[str, Any] = {}
+        folder = Path(os.environ["HERMES_HOME"]) / "sessions"
+        self.session_store: Any = SessionStore(folder, GatewayConfig())
+
+    def yolo(self, *, on: bool) -> None:
+        """Do as ``/yolo`` does: change the session's row (since 0.22), then what is in memory."""
+        self.session_store.get_or_create_session(SOURCE)
+        if hasattr(SessionEntry, "yolo"):
+            self.session_store.set_session_yolo(KEY, on)
+        (approval.enable_session_yolo if on else approval.disable_session_yolo)(KEY)
 
 
 def worker(
@@ -77,7 +90,7 @@ def test_an_older_worker_does_not_overwrite_what_a_newer_one_saved() -> None:
 def test_a_worker_that_dies_after_new_leaves_nothing_of_the_old_conversation() -> None:
     first, memory_of_first = worker()
     first._session_reasoning_overrides[KEY] = {"effort": "low"}
-    approval.enable_session_yolo(KEY)
+    first.yolo(on=True)
     memory_of_first.save()
     second, _ = worker()
     assert efforts(second)
@@ -86,6 +99,43 @@ def test_a_worker_that_dies_after_new_leaves_nothing_of_the_old_conversation() -
     third, _ = worker()
     assert efforts(third) == {}
     assert not approval.is_session_yolo_enabled(KEY)
+
+
+def test_what_a_command_sets_in_mid_turn_holds_although_the_worker_dies_in_that_turn() -> None:
+    first, memory_of_first = worker()
+    first.yolo(on=True)
+    first._session_reasoning_overrides[KEY] = {"effort": "low"}
+    memory_of_first.save()
+    second, memory_of_second = worker()
+    second.yolo(on=False)
+    second._session_reasoning_overrides[KEY] = {"effort": "high"}
+    memory_of_second.save_settings()
+    third, _ = worker()
+    assert not approval.is_session_yolo_enabled(KEY)
+    assert efforts(third) == {KEY: {"effort": "high"}}
+
+
+@pytest.mark.skipif(not hasattr(SessionEntry, "yolo"), reason="Hermes keeps it itself from 0.22 on")
+def test_yolo_is_over_when_hermes_has_written_so_although_nothing_else_was_saved() -> None:
+    first, memory_of_first = worker()
+    first.yolo(on=True)
+    memory_of_first.save()
+    second, _ = worker()
+    assert approval.is_session_yolo_enabled(KEY)
+    second.yolo(on=False)
+    worker()
+    assert not approval.is_session_yolo_enabled(KEY)
+
+
+def test_a_command_in_mid_turn_costs_no_message_that_waits() -> None:
+    first, memory_of_first = worker()
+    first._queued_events = {KEY: [queued("1"), queued("2")]}
+    memory_of_first.save()
+    _second, memory_of_second = worker()
+    assert memory_of_second.next_queued().message_id == "1"
+    memory_of_second.save_settings()  # before the model is asked for it
+    third, _ = worker()
+    assert [event.message_id for event in third._queued_events[KEY]] == ["1", "2"]
 
 
 @pytest.mark.parametrize("ended", [True, False])
@@ -102,8 +152,7 @@ def test_what_somebody_else_has_served_is_not_saved(*, ended: bool) -> None:
 
 
 def queued(number: str) -> MessageEvent:
-    source = SessionSource(platform=Platform("telegram"), chat_id="-100")
-    return MessageEvent(text="later", source=source, message_id=number)
+    return MessageEvent(text="later", source=SOURCE, message_id=number)
 
 
 def test_the_end_of_another_sessions_conversation_is_followed() -> None:

@@ -3,7 +3,8 @@
 A gateway lives for weeks. It keeps in memory what ``/model``, ``/reasoning``, ``/fast``, ``/yolo``
 or ``/approve session`` set, which messages are queued, and which notes the next message carries. A
 worker lives for one turn. So it writes all that into a file before it says that it is idle, and the
-session's next worker puts it back where Hermes looks for it.
+session's next worker puts it back where Hermes looks for it. What a command sets is written before
+the command is answered: it may come in mid-turn, and the worker may die in that turn.
 
 This module does not know when a setting ends. What Hermes clears (by ``/new``, a reset, an expiry)
 is no longer in memory when the file is written. The one function of Hermes that ends conversations
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router_worker import json_files
-from hermes_router_worker.hermes.session.memory import Memory
+from hermes_router_worker.hermes.session.memory import QUEUE, Memory
 from hermes_router_worker.home.lock import home_lock
 
 VERSION = 1
@@ -64,14 +65,16 @@ class SessionState:
         self._without = without
         self._owner = uuid.uuid4().hex
         self._held: list[Any] = []
+        self._queue: list[Any] = []
 
-    # -- the three moments ---------------------------------------------------------------------
+    # -- the moments ---------------------------------------------------------------------
 
     def restore(self) -> None:
         """Put back what the session's last worker saved; from now on, this worker saves."""
         state: dict[str, Any] = {}
         with _logged("restored"), home_lock(self._home, _LOCK):
             state = self._read(self._key).get("state", {})
+            self._queue = state.get(QUEUE, [])
             self._write(state)
         for name, value in state.items():  # may ask a provider for a login: not under the lock
             with _logged(f"restored ({name})"):
@@ -80,11 +83,13 @@ class SessionState:
 
     def save(self) -> None:
         """Write the session's state, unless a later worker of the session has taken over."""
-        with _logged("saved"), home_lock(self._home, _LOCK):
-            if self._read(self._key).get("owner") == self._owner:
-                self._write(self._state())
-            else:
-                _log.warning("a later worker owns the state of %s; not written", self._key)
+        with _logged("saved"):
+            self._save(self._memory.queue(self._held, self._without))
+
+    def save_settings(self) -> None:
+        """Write what a command has set, as :meth:`save` does; the queue on disk stays as it is."""
+        with _logged("saved"):
+            self._save(self._queue)
 
     def next_queued(self) -> Any:
         """Take the next message that Hermes would not begin by itself, if the session is idle.
@@ -118,17 +123,25 @@ class SessionState:
             _log.warning("%s cannot be read (%s); starting with empty state", path, error)
         return {}
 
+    def _save(self, queue: list[Any]) -> None:
+        with home_lock(self._home, _LOCK):
+            if self._read(self._key).get("owner") != self._owner:
+                _log.warning("a later worker owns the state of %s; not written", self._key)
+                return
+            self._write(self._settings() | ({QUEUE: queue} if queue else {}))
+            self._queue = queue
+
     def _write(self, state: dict[str, Any]) -> None:
         content = {"version": VERSION, "session": self._key, "owner": self._owner, "state": state}
         json_files.write(_path(self._home, self._key), content)
 
-    def _state(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
         """Return the session's part of all maps as plain data; other values are left out."""
         state: dict[str, Any] = {}
         for name, value in self._memory.parts():
             with _logged(f"saved ({name})"):
                 state[name] = value()
-        return state | self._memory.fixed(self._held, self._without)
+        return state | self._memory.fixed()
 
     def _ended(self, session_key: str) -> None:
         """Forget at once, on disk, a conversation that Hermes has ended, in whatever session."""

@@ -195,6 +195,7 @@ class Session:
         async def handle_and_note(event: Any) -> Any:
             answer = await handle(event)
             if event.is_command():
+                self._memory.save_settings()
                 await self._tell_wakeup()
             return answer
 

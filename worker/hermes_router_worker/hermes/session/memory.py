@@ -13,6 +13,7 @@ from typing import Any
 
 from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.events import event_from_plain, event_to_plain
+from hermes_router_worker.hermes.home.session_store import fresh_entry
 
 #: Maps of ``GatewayRunner``, by session key, that Hermes clears at the end of a conversation. The
 #: maps that the installed Hermes itself names are added; the last line has maps that it does not
@@ -28,7 +29,8 @@ CONVERSATION_STATE = (
     *("_pending_skills_reload_notes", "_session_ephemeral_pin", "_session_vc_last"),
 )
 
-_QUEUE = "_queued_events"
+#: The name of the queued messages in the state.
+QUEUE = "_queued_events"
 _CHANNEL_PIN = "channel_pin"
 _TUPLES = frozenset({"_session_ephemeral_pin"})
 _SAVED_KEY = "api_key"
@@ -60,16 +62,17 @@ class Memory:
                     ),
                 )
 
-    def fixed(self, held: list[Any], without: Callable[[Any], bool]) -> dict[str, Any]:
-        """Return the rest of the state as plain data: queued messages, channel pin, approvals.
+    def fixed(self) -> dict[str, Any]:
+        """Return what lies in no map of the runner as plain data: channel pin, approvals."""
+        return self._channel_pin() | self._approvals()
 
-        The events ``held`` come first in the queue. Those of which ``without`` is true are left
-        out.
+    def queue(self, held: list[Any], without: Callable[[Any], bool]) -> list[Any]:
+        """Return the queued messages as plain data.
+
+        The events ``held`` come first. Those of which ``without`` is true are left out.
         """
         queue = [*held, *self._queue().get(self._key, [])]
-        queue = [event for event in queue if not without(event)]
-        state = {_QUEUE: [event_to_plain(event) for event in queue]} if queue else {}
-        return state | self._channel_pin() | self._approvals()
+        return [event_to_plain(event) for event in queue if not without(event)]
 
     def _channel_pin(self) -> dict[str, Any]:
         """Return what a turn without a message takes from the last turn (since Hermes 0.21)."""
@@ -92,21 +95,32 @@ class Memory:
     def put(self, name: str, value: Any) -> None:
         """Put one part of a saved state back where Hermes looks for it.
 
-        ``name`` is as in :meth:`parts` or :meth:`fixed`. A name that this Hermes does not know is
-        ignored.
+        ``name`` is as in :meth:`parts` or :meth:`fixed`, or :data:`QUEUE`. A name that this Hermes
+        does not know is ignored.
         """
         approval = importlib.import_module("tools.approval")
         if name == "yolo":
-            approval.enable_session_yolo(self._key)
+            if self._yolo_holds():
+                approval.enable_session_yolo(self._key)
         elif name == "approved":
             for pattern in value:
                 approval.approve_session(self._key, pattern)
-        elif name == _QUEUE:
+        elif name == QUEUE:
             self._queue()[self._key] = [event_from_plain(event) for event in value]
         elif name == _CHANNEL_PIN:
             setattr(self._runner._session_state(self._key).conversation, name, tuple(value))
         elif name in _maps():
             self._map(name)[self._key] = self._revived(name, value)
+
+    def _yolo_holds(self) -> bool:
+        """Say whether nobody has ended ``/yolo`` since it was saved.
+
+        Since 0.22, Hermes writes it into the session's row before it changes what is in memory.
+        """
+        if not hasattr(importlib.import_module("gateway.session").SessionEntry, "yolo"):
+            return True
+        entry = fresh_entry(self._runner.session_store, self._key)
+        return entry is not None and bool(entry.yolo)
 
     def _revived(self, name: str, value: Any) -> Any:
         if name == "_session_model_overrides":
@@ -127,7 +141,7 @@ class Memory:
         return holder
 
     def _queue(self) -> MutableMapping[str, list[Any]]:
-        return self._map(_QUEUE)
+        return self._map(QUEUE)
 
     # -- the queue -----------------------------------------------------------------------------
 
@@ -169,7 +183,7 @@ class Memory:
 def _maps() -> tuple[str, ...]:
     """Return the names of the maps, including those that this Hermes adds to its own list."""
     listed = getattr(importlib.import_module("gateway.run"), "_CONVERSATION_SCOPED_STATE", ())
-    return tuple(dict.fromkeys(name for name in (*CONVERSATION_STATE, *listed) if name != _QUEUE))
+    return tuple(dict.fromkeys(name for name in (*CONVERSATION_STATE, *listed) if name != QUEUE))
 
 
 def _without_objects(value: Any) -> Any:
