@@ -14,6 +14,7 @@ import pytest
 from gateway.session import SessionEntry
 
 from hermes_router.protocol import messages as msg
+from hermes_router_worker.hermes.events import event_to_plain
 from tests.kit import FakeModel, ModelRequest
 from tests.kit.model.fast import fast_tier
 from tests.kit.workers.real_worker import Place, WorkerKit
@@ -146,3 +147,26 @@ def test_what_a_delegated_task_left_is_reported_after_the_reply_in_its_session_o
     assert len(reports) == 1
     first = next(number for number, text in enumerate(asked) if "and again" in text)
     assert reports[0] > first
+
+
+def leave_queued(kit: WorkerKit, place: Place, text: str) -> None:
+    """Leave a message as a worker does that ends before the message is begun."""
+    key = kit.start_message(place.source()).session_key
+    for file in (kit.home / "hermes-router" / "sessions").glob("*.json"):
+        content = json.loads(file.read_bytes())
+        if content["session"] == key:
+            content["state"]["_queued_events"] = [event_to_plain(place.event(text, {}))]
+            file.write_text(json.dumps(content))
+
+
+def test_a_message_that_an_earlier_worker_left_is_begun_once_although_its_worker_dies(
+    kit: WorkerKit, place: Place, model: FakeModel
+) -> None:
+    place.ask("hello")
+    leave_queued(kit, place, "[[sleep 60]] pay the invoice")
+    seq, turn = model.seq, place.say("hello again")
+    model.wait_chat("pay the invoice", after=seq)
+    turn.kill()
+    seq = model.seq
+    assert "and again" in place.ask("and again")
+    assert [one.last_user for one in model.requests("chat", after=seq)] == ["and again"]

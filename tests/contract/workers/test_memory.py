@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -17,6 +18,7 @@ from gateway.platforms.base import MessageEvent
 from gateway.session import SessionEntry, SessionSource, SessionStore, build_session_key
 from tools import approval
 
+from hermes_router_worker.hermes.events import event_from_plain
 from hermes_router_worker.home import lock, session_state
 
 SOURCE = SessionSource(
@@ -37,6 +39,7 @@ class Runner(run.GatewayRunner):
 
     def __init__(self) -> None:
         self._session_reasoning_overrides: dict[str, Any] = {}
+        self.adapter: Any = SimpleNamespace(_active_sessions={}, _pending_messages={})
         folder = Path(os.environ["HERMES_HOME"]) / "sessions"
         self.session_store: Any = SessionStore(folder, GatewayConfig())
 
@@ -54,8 +57,7 @@ def worker(
     """Attach a runner as a fresh process would."""
     approval.clear_session(key)
     runner = Runner()
-    adapter = SimpleNamespace(_active_sessions={}, _pending_messages={})
-    return runner, session_state.attach(runner, adapter, key, without)
+    return runner, session_state.attach(runner, runner.adapter, key, without)
 
 
 def efforts(runner: Any) -> dict[str, Any]:
@@ -136,6 +138,35 @@ def test_a_command_in_mid_turn_costs_no_message_that_waits() -> None:
     memory_of_second.save_settings()  # before the model is asked for it
     third, _ = worker()
     assert [event.message_id for event in third._queued_events[KEY]] == ["1", "2"]
+
+
+def test_a_queued_message_is_on_disk_until_its_model_is_asked(home: Path) -> None:
+    first, memory_of_first = worker()
+    first._queued_events = {KEY: [queued("1"), queued("2"), queued("3")]}
+    memory_of_first.save()
+    second, memory = worker()
+    slot, queue = second.adapter._pending_messages, second._queued_events[KEY]
+    coming = memory.next_queued()
+    memory.note_begun([coming])
+    assert on_disk(home) == ["1", "2", "3"]
+    memory.note_begun()
+    assert on_disk(home) == ["2", "3"]
+    slot[KEY] = queue.pop(0)  # as Hermes does when a turn has ended
+    memory.note_begun()
+    assert on_disk(home) == ["2", "3"]
+    del slot[KEY]
+    memory.note_begun()
+    assert on_disk(home) == ["3"]
+    queue.clear()
+    memory.note_begun()
+    assert on_disk(home) == []
+
+
+def on_disk(home: Path) -> list[str]:
+    """Return the ids of the messages that the session's next worker would begin."""
+    [file] = (home / "hermes-router" / "sessions").glob("*.json")
+    left = json.loads(file.read_bytes())["state"].get("_queued_events", [])
+    return [event_from_plain(event).message_id for event in left]
 
 
 @pytest.mark.parametrize("ended", [True, False])

@@ -91,6 +91,19 @@ class SessionState:
         with _logged("saved"):
             self._save(self._queue)
 
+    def note_begun(self, coming: Iterable[Any] = ()) -> None:
+        """Write that queued messages are begun, if the file has them, because the model is asked.
+
+        If this worker dies, no later one begins them again: their tools may have run. Messages that
+        still wait are kept, and so are ``coming``, which are on their way to Hermes.
+        """
+        if not self._queue:
+            return
+        with _logged("saved"):
+            queue = self._memory.queue([*self._held, *coming], self._without, promoted=True)
+            if queue != self._queue:
+                self._save(queue)
+
     def next_queued(self) -> Any:
         """Take the next message that Hermes would not begin by itself, if the session is idle.
 

@@ -335,12 +335,16 @@ class Session:
                 message. The turn ends without asking the model.
         """
         speedups.resume_collector()
-        noting = self._progress.note_begun()
+        noting = self._note_begun()
         try:
             asyncio.run_coroutine_threadsafe(noting, self._loop).result()
         except Exception as error:
             noting.close()  # if the loop had ended
             raise asyncio.CancelledError("another worker serves the message") from error
+
+    async def _note_begun(self) -> None:
+        await self._progress.note_begun()
+        self._memory.note_begun(self._receiver.coming)
 
     def _hit_open_files(self) -> None:
         """Tell the gateway that the limit of open files was hit; may be called from any thread."""

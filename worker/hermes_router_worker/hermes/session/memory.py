@@ -66,12 +66,17 @@ class Memory:
         """Return what lies in no map of the runner as plain data: channel pin, approvals."""
         return self._channel_pin() | self._approvals()
 
-    def queue(self, held: list[Any], without: Callable[[Any], bool]) -> list[Any]:
-        """Return the queued messages as plain data.
+    def queue(
+        self, first: list[Any], without: Callable[[Any], bool], *, promoted: bool = False
+    ) -> list[Any]:
+        """Return the queued messages as plain data, behind the events ``first``.
 
-        The events ``held`` come first. Those of which ``without`` is true are left out.
+        Events of which ``without`` is true are left out. With ``promoted``, the message that Hermes
+        has taken out of the queue and not begun is one of them.
         """
-        queue = [*held, *self._queue().get(self._key, [])]
+        slot = self._adapter._pending_messages.get(self._key) if promoted else None
+        next_one = [] if slot is None else [slot]
+        queue = [*first, *next_one, *self._queue().get(self._key, [])]
         return [event_to_plain(event) for event in queue if not without(event)]
 
     def _channel_pin(self) -> dict[str, Any]:
