@@ -314,7 +314,7 @@ def _run(argv: list[str], failure: str) -> None:
     if status:
         raise SetupError(
             f"{failure} (exit {status}).\n"
-            "TIP: the lines above say why; it needs a network and about 750 MB of disk. "
+            "TIP: the lines above say why; it needs a network and about 800 MB of disk. "
             "Run make again after you have fixed that."
         )
 
