@@ -4,10 +4,10 @@
     install.build()
     subprocess.run([install.launcher, "--version"])
 
-`pm` downloads a Python, uv and the dependencies, which cannot be had here. What it would leave
-behind is laid out by hand: the checkout, a Python without packages in the store, generations of
-dependencies with the router as a member, and the records of both. Hermes's own code writes the
-launchers, and reads all of it.
+`pm` downloads a Python, uv and the dependencies, and needs a while to build a generation of them.
+What it would leave behind is laid out by hand: the checkout, a Python without packages in the
+store, generations of dependencies with the router as a member, and the records of both. Hermes's
+own code writes the launchers, and reads all of it. With `built.py`, `pm` does all of that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hermes_router.workers.code.running_code import RunningCode
 ROOT = Path(__file__).resolve().parents[3]
 _OURS = ("hermes_router", "worker/hermes_router_worker")
 _NOT_IN_A_GENERATION = ("__pycache__", "pip", "pytest", "_pytest")
-_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 _PUBLISH = (
     "import sys; sys.path.insert(0, {root!r}); from pathlib import Path; "
     "from hermes_cli._launchers import ensure_install_launchers as publish; "
@@ -52,7 +52,7 @@ class ManagedInstall:
     def build(self) -> None:
         """Lay everything out, with one generation, and the router's folder among the plugins."""
         self._lay_out_store()
-        self._lay_out_checkout()
+        self._lay_out_checkout(self.checkout)
         self.select(self.add_generation("first"))
         self.environment(_PUBLISH.format(root=str(self.checkout)))
         self._lay_out_plugin()
@@ -152,24 +152,24 @@ class ManagedInstall:
 
     def _lay_out_store(self) -> None:
         base = Path(sys.base_prefix)
-        library = Path("lib") / f"python{_VERSION}"
+        library = Path("lib") / f"python{VERSION}"
         target = self.store / "python"
         _link(base / library, target / library, but=("site-packages", "test", "ensurepip"))
         (target / library / "site-packages").mkdir()
         (target / "bin").mkdir()
         for shared in (base / "lib").glob("libpython*.so*"):
             shutil.copy2(shared, target / "lib" / shared.name)
-        for name in ("python3", f"python{_VERSION}"):
+        for name in ("python3", f"python{VERSION}"):
             program = target / "bin" / name
             program.write_bytes(_movable(Path(sys.executable).resolve().read_bytes(), base))
             program.chmod(0o755)
         facts = {"packages": {"python": {"entry": "python"}}}
         (self.store / "facts.json").write_text(json.dumps(facts))
 
-    def _lay_out_checkout(self) -> None:
-        self.checkout.mkdir(parents=True)
+    def _lay_out_checkout(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
         for entry in self._hermes_entries:
-            _link(self._site / entry, self.checkout / entry)
+            _link(self._site / entry, folder / entry)
 
     def _lay_out_plugin(self) -> None:
         plugin = self.home / "plugins" / "hermes-router"
@@ -195,7 +195,7 @@ class ManagedInstall:
 
 def packages_of(environment: Path) -> Path:
     """Return the folder of an environment's packages."""
-    return environment / "lib" / f"python{_VERSION}" / "site-packages"
+    return environment / "lib" / f"python{VERSION}" / "site-packages"
 
 
 def _movable(program: bytes, base: Path) -> bytes:
