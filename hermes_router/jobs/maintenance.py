@@ -2,8 +2,9 @@
 
 For example, it ends old sessions, removes old files, and sends replies that are still unsent. Here
 a worker does this, and leaves a small file in the home with the time of the next maintenance. The
-gateway starts no worker before that time, with two exceptions: files in the home have changed
-since, or a dead process left unfinished work. Two database queries find such work.
+gateway starts no worker before that time, with three exceptions: files in the home have changed
+since, a platform refused a reply, or a dead process left unfinished work. Database queries find
+such replies and such work.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ WATCHED = (
     "document_cache",
 )
 
+#: Seconds after a refused send until the maintenance sends the reply again, as in Hermes.
+_RESEND_SECONDS = 30.0
+
 #: Seconds after maintenance in which a change was made by the maintenance itself.
 _OWN_CHANGES = 15.0
 
@@ -68,7 +72,12 @@ def _number(value: object) -> float | None:
 
 
 def upkeep_time(
-    kept: Kept | None, changed: float | None, *, interval: float, owed: bool
+    kept: Kept | None,
+    changed: float | None,
+    *,
+    interval: float,
+    owed: bool,
+    refused: float | None = None,
 ) -> float | None:
     """Return from when a profile's home needs maintenance, in seconds since the epoch.
 
@@ -76,9 +85,24 @@ def upkeep_time(
     maintenance wrote, None if there was none. ``changed`` is the time of the last change of a
     watched file, None if no such file exists. ``interval`` is the least number of seconds between
     two maintenances. With ``owed`` a dead process left unfinished work, so it is due at once.
+    ``refused`` is when the platform refused the oldest reply that is still unsent, None if there is
+    no such reply. It is sent again after 30 s, then after pauses that double each time.
     """
     if owed:
         return 0.0
+    times = [_usual_time(kept, changed, interval)]
+    if refused is not None:
+        times.append(_resend_time(kept, refused, interval))
+    return min((moment for moment in times if moment is not None), default=None)
+
+
+def _resend_time(kept: Kept | None, refused: float, interval: float) -> float:
+    if kept is None or kept.at <= refused:
+        return refused + _RESEND_SECONDS
+    return kept.at + max(interval, kept.at - refused)
+
+
+def _usual_time(kept: Kept | None, changed: float | None, interval: float) -> float | None:
     if changed is None:
         return None
     if kept is None:
@@ -107,6 +131,8 @@ _OWED = (
 _MOST_STEPS = 1_000_000
 
 
+_REFUSED = "SELECT MIN(updated_at) FROM delivery_obligations WHERE state = 'failed'"
+
 _OWED_TO = (
     "SELECT platform, chat_id, thread_id, content FROM delivery_obligations "
     "WHERE state NOT IN ('delivered', 'abandoned') AND session_key = ? AND created_at >= ? LIMIT 20"
@@ -120,6 +146,15 @@ def is_owed(home: Path) -> bool:
     This reads files and blocks for a moment.
     """
     return any(_answers(home / name, table, query) for name, table, query in _OWED)
+
+
+def refused_since(home: Path) -> float | None:
+    """Return when a platform refused the oldest unsent reply of a home, in Unix seconds, or None.
+
+    This reads a file and blocks for a moment.
+    """
+    rows = _ask(home / "state.db", "delivery_obligations", _REFUSED)
+    return _number(rows[0][0]) if rows else None
 
 
 def owed_replies(home: Path, session: str, since: float) -> list[tuple[Any, ...]]:

@@ -69,8 +69,9 @@ class _Home:
 
     ``upkeep`` is when maintenance is due, ``kept_up`` is True while it runs, and ``rest`` is the
     time before which it does not run again (Unix seconds). ``owed``: a dead process left unfinished
-    work; ``seen`` is False if that must be checked again. ``nudged`` is True if a worker was cut
-    off since the last maintenance began.
+    work; ``seen`` is False if that must be checked again. ``refused`` is when a platform refused
+    the oldest unsent reply, as the database with ``reply_stamps`` has it. ``nudged`` is True if a
+    worker was cut off since the last maintenance began.
     """
 
     stamp: _Stamp | None = None
@@ -81,6 +82,8 @@ class _Home:
     upkeep: float | None = None
     seen: bool = False
     owed: bool = False
+    reply_stamps: tuple[_Stamp | None, ...] = ()
+    refused: float | None = None
     kept_up: bool = False
     nudged: bool = False
     rest: float = 0.0
@@ -210,7 +213,7 @@ class Scheduler:
         try:
             result = await self._run(member, JobSpec("upkeep"))
             if not home.nudged:  # else it may have looked before that worker was cut off
-                home.owed = False
+                home.owed = home.owed and result.outcome != "done"
                 home.rest = time.time() + self._schedule().upkeep
             if result.outcome == "died":
                 logger.warning(
@@ -235,11 +238,13 @@ def _look_at(
         if not home.seen:
             home.seen = True  # before the query: it may miss what a nudge is about
             home.owed = maintenance.is_owed(member.profile.home)
+        _look_at_replies(member.profile.home, home)
         home.upkeep = maintenance.upkeep_time(
             _kept(member.profile.home),
             _changed(member.profile.home),
             interval=schedule.upkeep,
             owed=home.owed,
+            refused=home.refused,
         )
 
 
@@ -267,6 +272,14 @@ def _look_at_limit(profile: Profile, home: _Home) -> None:
     stamps = tuple(_stamp_if_there(profile.home / name) for name in (".env", "config.yaml"))
     if stamps != home.settings_stamps:
         home.settings_stamps, home.own_limit = stamps, own_limit(profile.home)
+
+
+def _look_at_replies(path: Path, home: _Home) -> None:
+    """Look for replies that a platform refused, if the profile's database has changed."""
+    stamps = tuple(_stamp_if_there(path / name) for name in ("state.db", "state.db-wal"))
+    if stamps != home.reply_stamps:
+        home.reply_stamps = stamps  # before the query: it may miss what is written meanwhile
+        home.refused = maintenance.refused_since(path)
 
 
 def own_limit(home: Path) -> int | None:

@@ -9,14 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.jobs.maintenance import Kept, is_owed, parse_kept, upkeep_time
+from hermes_router.jobs.maintenance import (
+    Kept,
+    is_owed,
+    parse_kept,
+    refused_since,
+    upkeep_time,
+)
 from tests.kit.state.ledger import obligations
 
 NOW = 1_800_000_000.0
 
 
-def upkeep(kept: Kept | None, changed: float | None, *, owed: bool = False) -> float | None:
-    return upkeep_time(kept, changed, interval=300, owed=owed)
+def upkeep(
+    kept: Kept | None, changed: float | None, *, owed: bool = False, refused: float | None = None
+) -> float | None:
+    return upkeep_time(kept, changed, interval=300, owed=owed, refused=refused)
 
 
 def test_a_home_in_which_nothing_ever_happened_wants_no_upkeep() -> None:
@@ -45,6 +53,22 @@ def test_a_change_is_followed_up_when_it_may_have_become_old() -> None:
 
 def test_what_is_owed_does_not_wait() -> None:
     assert upkeep(Kept(NOW, NOW + 7000), NOW - 9, owed=True) == 0
+
+
+def test_a_refused_reply_is_sent_again_soon_and_then_less_and_less_often() -> None:
+    assert upkeep(Kept(NOW - 900, None, 86400), NOW, refused=NOW) == NOW + 30
+    assert upkeep(None, NOW, refused=NOW) == NOW + 30
+    assert upkeep(Kept(NOW + 40, None, 86400), NOW, refused=NOW) == NOW + 340
+    assert upkeep(Kept(NOW + 4000, None, 86400), NOW, refused=NOW) == NOW + 8000
+
+
+def test_a_reply_that_the_platform_refused_is_found(tmp_path: Path) -> None:
+    assert refused_since(tmp_path) is None
+    obligations(tmp_path, "attempting")
+    assert refused_since(tmp_path) is None
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database, database:
+        database.execute("UPDATE delivery_obligations SET state = 'failed', updated_at = 7.5")
+    assert refused_since(tmp_path) == 7.5
 
 
 def test_a_reply_that_was_not_delivered_is_owed(tmp_path: Path) -> None:

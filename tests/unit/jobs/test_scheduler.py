@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -242,6 +243,33 @@ async def test_what_a_dead_process_owes_gets_an_upkeep_once(tmp_path: Path) -> N
         await looked(place)
         assert len(place.started) == 1
         place.scheduler.nudge(place.profile)
+        await place.until_started(2)
+
+
+async def test_a_reply_that_the_platform_refuses_gets_an_upkeep(tmp_path: Path) -> None:
+    """The worker that could not send it ended in good order, and nobody else hears of it."""
+    obligations(tmp_path, "delivered")
+    async with served(tmp_path, Jobs()) as place:
+        place.gate.set()
+        await looked(place)
+        assert place.started == []
+        long_ago = time.time() - 40
+        with closing(sqlite3.connect(tmp_path / "state.db")) as database, database:
+            row = "UPDATE delivery_obligations SET state = 'failed', updated_at = ?"
+            database.execute(row, (long_ago,))
+        await place.until_started(1)
+        assert place.started[0].kind == "upkeep"
+
+
+async def test_an_upkeep_that_did_not_come_to_its_end_is_made_again(tmp_path: Path) -> None:
+    obligations(tmp_path, "attempting")
+    note = tmp_path.joinpath(*maintenance.KEPT)
+    note.parent.mkdir()
+    note.write_text(json.dumps({"at": time.time()}))
+    async with served(tmp_path, Jobs()) as place:
+        place.scheduler._schedule = lambda: Schedule(cron=0.05, upkeep=0.1)
+        place.result = JobResult("died")
+        place.gate.set()
         await place.until_started(2)
 
 
