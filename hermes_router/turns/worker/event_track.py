@@ -150,7 +150,8 @@ class TakenEvents:
         answered.
         """
         for track in self._tracks.values():
-            track.finish(Outcome.AGAIN if track.waiting else Outcome.ANSWERED)
+            again = track.waiting and not track.answered
+            track.finish(Outcome.AGAIN if again else Outcome.ANSWERED)
         self._tracks.clear()
 
     def cut_off(self, *, interrupted: bool = False) -> None:
@@ -161,14 +162,14 @@ class TakenEvents:
         ``interrupted``, what was delivered is no answer: Hermes ends the text of a stream
         where it was cut off, as it ends one that is complete.
         """
-        for number, track in self._tracks.items():
+        for track in self._tracks.values():
             if interrupted and track.stage is Stage.BEGUN:
                 track.answered = False
-            dropped = track.stage is Stage.NEXT and not track.answered
-            if track.waiting or dropped or self._lost(number):
-                if not track.waiting:
-                    track.note("cut_off")
-                track.finish(track.after_stop)
+            if track.answered:
+                continue
+            if not track.waiting:
+                track.note("cut_off")
+            track.finish(track.after_stop)
         self.all_done()
 
     def begun(self, last: int) -> None:

@@ -81,6 +81,14 @@ async def test_what_waits_in_a_worker_that_a_stop_interrupts_is_left_to_the_next
     assert [track.untouched for track in tracks] == [False, True, True]
 
 
+def test_so_is_what_the_worker_has_accepted_since_its_last_report(
+    taken: TakenEvents, tracks: list[EventTrack]
+) -> None:
+    taken.begun(1)
+    taken.cut_off()
+    assert [track.outcome for track in tracks[1:]] == [Outcome.AGAIN, Outcome.AGAIN]
+
+
 @pytest.mark.parametrize("killed", [True, False])
 def test_what_was_resumed_and_waits_when_a_stop_comes_is_told_of_after_the_next_start(
     taken: TakenEvents, tracks: list[EventTrack], entries: list[Entry], *, killed: bool
@@ -104,3 +112,16 @@ def test_what_waits_in_a_worker_that_is_done_is_served_again(
     taken.all_done()
     outcomes = [track.outcome for track in tracks]
     assert outcomes == [Outcome.ANSWERED, Outcome.AGAIN, Outcome.ANSWERED]
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_what_was_answered_is_not_served_again_because_hermes_has_more_to_do_for_it(
+    taken: TakenEvents, tracks: list[EventTrack], *, stops: bool
+) -> None:
+    taken.tried([2], success=True)  # for example a command that queues a turn
+    taken.progress(done=1, waiting=[2])
+    if stops:
+        taken.cut_off()
+    else:
+        taken.all_done()
+    assert tracks[1].outcome is Outcome.ANSWERED

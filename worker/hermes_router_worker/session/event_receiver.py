@@ -160,8 +160,8 @@ class EventReceiver:
         note_refusal(runner, event, message.refusal)
         channel_context.take_overheard(runner, event.source)
         channel_context.apply_profile_settings(runner, event)
-        await self._link.send(msg.Accepted(event=message.id))
         self._progress.take(event, message.id)
+        await self._link.send(msg.Accepted(event=message.id))
         self._begin(self._handle(message, event))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

@@ -68,8 +68,8 @@ class Progress:
     def take(self, event: Any, number: int) -> None:
         """Give an event the number that the gateway gave it; from now on it counts as not done.
 
-        Call this when the gateway has been told that the event is accepted, and before Hermes gets
-        the event. If an earlier event is not done, this one waits.
+        Call this before the gateway is told that the event is accepted. If an earlier event is not
+        done, this one waits.
         """
         self._last = number
         setattr(event, _NUMBER, number)
