@@ -123,8 +123,9 @@ class EventReceiver:
         self.connected.set()
         self.taken.close(stopped=stopped)
         for offer in self._offers.values():
-            offer.accepted.set()
-            offer.handled.set()
+            if not offer.left:
+                offer.accepted.set()
+                offer.handled.set()
 
     async def offer(self, offer: PendingEvent, *, until_handled: bool) -> None:
         """Offer a message to the worker and wait for its decision; it is then ``offer.verdict``.
