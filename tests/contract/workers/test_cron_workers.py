@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import anyio
 import pytest
 
 pytest.importorskip("gateway", reason="needs hermes-agent")
+
+from cron import jobs
 
 from hermes_router.config.settings import Jobs, Schedule, Settings
 from hermes_router.hermes.features.jobs import JobConversation
@@ -24,7 +27,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
 from hermes_router.workers.pool import WorkerPool
-from hermes_router_worker.hermes.cron import cron_run
+from hermes_router_worker.hermes.cron import cron_lock, cron_run
 from tests.kit.state.cron_store import CronStore, moment
 from tests.kit.workers.made_up import NoPost
 
@@ -189,3 +192,10 @@ def test_a_thread_that_reads_the_store_during_a_look_costs_no_record(
     assert [record["id"] for record in seen[0]] == numbers
     assert jobs.load_jobs is slowly
     assert jobs.save_jobs.__name__ == "save_jobs"
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-15T08:30:00", "2026-01-15T08:30:00+05:30", "2026-01-15T08:30:00.5Z"]
+)
+def test_a_time_of_a_job_is_read_as_hermes_reads_it(text: str) -> None:
+    assert cron_lock._aware(text) == jobs._ensure_aware(datetime.fromisoformat(text))

@@ -23,7 +23,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +99,13 @@ def is_fired_by_hand(record: dict[str, Any]) -> bool:
 
     A recurring job with such a claim is not due any more; a one-time job looks as before.
     """
-    from cron import jobs
+    from hermes_time import now
 
     claim = record.get("fire_claim")
     if record["schedule"].get("kind") != "once" or not isinstance(claim, dict):
         return False
     try:
-        age = jobs._hermes_now() - jobs._ensure_aware(jobs.datetime.fromisoformat(claim["at"]))
+        age = now() - _aware(claim["at"])
     except (KeyError, TypeError, ValueError):
         return False
     return bool(0 <= age.total_seconds() < _CLAIM_SECONDS)
@@ -145,15 +145,16 @@ def keep_off(job_id: str, last_run: object) -> None:
     if hermes_claims():
         return
     from cron import jobs
+    from hermes_time import now
 
     with jobs._jobs_lock():
         records = jobs.load_jobs()
         record = next((record for record in records if record.get("id") == job_id), None)
         if record is None or record.get("last_run_at") != last_run:
             return
-        now = jobs._hermes_now()
-        record["fire_claim"] = {"at": now.isoformat(), "by": jobs._machine_id()}
-        horizon = now + timedelta(seconds=_DISTANCE_SECONDS)
+        begun = now()
+        record["fire_claim"] = {"at": begun.isoformat(), "by": jobs._machine_id()}
+        horizon = begun + timedelta(seconds=_DISTANCE_SECONDS)
         if record["schedule"].get("kind") in {"cron", "interval"}:
             _move(jobs, record, horizon)
         jobs.save_jobs(records)
@@ -161,8 +162,13 @@ def keep_off(job_id: str, last_run: object) -> None:
 
 def _move(jobs: Any, record: dict[str, Any], horizon: Any) -> None:
     planned = record.get("next_run_at")
-    if planned and jobs._ensure_aware(jobs.datetime.fromisoformat(planned)) > horizon:
+    if planned and _aware(planned) > horizon:
         return
     later = jobs.compute_next_run(record["schedule"], horizon.isoformat())
     if later:
         record["next_run_at"] = later
+
+
+def _aware(text: str) -> datetime:
+    """Read a time of Hermes's; one without a zone is the machine's local time, as for Hermes."""
+    return datetime.fromisoformat(text).astimezone()

@@ -14,6 +14,7 @@ import logging
 import os
 import uuid
 from collections.abc import Container, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -193,10 +194,10 @@ def _told(job_id: str) -> bool:
 
 
 def _just_now(row: Record) -> bool:
-    from cron import jobs
+    from hermes_time import now
 
-    ended = jobs._ensure_aware(jobs.datetime.fromisoformat(row["finished_at"]))
-    return bool((jobs._hermes_now() - ended).total_seconds() < _JUST_NOW_SECONDS)
+    ended = datetime.fromisoformat(row["finished_at"]).astimezone()
+    return bool((now() - ended).total_seconds() < _JUST_NOW_SECONDS)
 
 
 def _close_dead(job_id: str, error: str) -> None:
