@@ -77,14 +77,9 @@ def _swapped(gateway: Any) -> bool:
 
 def _plugin(plugins: Any) -> dict[str, str] | None:
     """Return what Hermes says about our plugin; None if it does not know the plugin."""
-    manager = plugins.get_plugin_manager()
-    for loaded in getattr(manager, "_plugins", {}).values():
-        manifest = getattr(loaded, "manifest", None)
-        if getattr(manifest, "name", "") == "hermes-router":
-            return {
-                "source": str(getattr(manifest, "source", "")),
-                "error": str(getattr(loaded, "error", None) or ""),
-            }
+    for plugin in plugins.get_plugin_manager().list_plugins():
+        if plugin["name"] == "hermes-router":
+            return {"source": str(plugin["source"]), "error": str(plugin["error"] or "")}
     return None
 
 

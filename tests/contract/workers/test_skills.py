@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hermes_router_worker.hermes.features import skills
+from hermes_router_worker.hermes.home import bundled_skills
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +84,12 @@ def test_what_is_kept_is_the_owners_and_may_be_damaged(home: Path, module: Any) 
     file.write_text("[1]")
     assert reloaded(module) == ([], [])
     assert '"old"' in file.read_text()
+
+
+def test_the_bundled_skills_are_where_hermes_looks_for_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sync: Any = importlib.import_module("tools.skills_sync")
+    assert bundled_skills._folder() == sync._get_bundled_dir()
+    monkeypatch.setenv("HERMES_BUNDLED_SKILLS", str(tmp_path))
+    assert bundled_skills._folder() == sync._get_bundled_dir() == tmp_path

@@ -37,7 +37,7 @@ STICKER = Replaced(
 OBSERVED_MEDIA = Replaced(
     platform="telegram",
     name="_cache_observed_media",
-    sign="_observe_unmentioned_group_message",
+    sign="_telegram_group_observe_shared_source",
     without="files of observed messages in routed places stay in the gateway's home",
 )
 SHARED_SOURCE = Replaced(

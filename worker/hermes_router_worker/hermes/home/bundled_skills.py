@@ -31,7 +31,8 @@ def version() -> str:
 
 
 def _folder() -> Path:
-    return Path(_module()._get_bundled_dir())
+    beside = Path(_module().__file__).parent.parent / "skills"  # where Hermes's source has them
+    return Path(importlib.import_module("hermes_constants").get_bundled_skills_dir(beside))
 
 
 def _module() -> Any:

@@ -44,6 +44,10 @@ def delegations_running() -> int:
     return int(importlib.import_module("tools.async_delegation").active_count())
 
 
+#: The states of a delegated task that has not ended; older versions of Hermes have no "stalling".
+_LIVE = frozenset({"running", "stalling", "finalizing"})
+
+
 def own_delegations() -> set[str]:
     """Return the ids of the delegated tasks that this process began, also of those that ended."""
     delegations = importlib.import_module("tools.async_delegation")
@@ -53,8 +57,7 @@ def own_delegations() -> set[str]:
 def running_delegations() -> list[Any]:
     """Return the records of the running delegated tasks."""
     delegations = importlib.import_module("tools.async_delegation")
-    live = getattr(delegations, "_LIVE_STATES", {"running", "finalizing"})
-    return [r for r in delegations.list_async_delegations() if r.get("status") in live]
+    return [r for r in delegations.list_async_delegations() if r.get("status") in _LIVE]
 
 
 # -- results that wait for their session -----------------------------------------------------------

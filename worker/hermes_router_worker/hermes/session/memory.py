@@ -89,7 +89,7 @@ class Memory:
     def _approvals(self) -> dict[str, Any]:
         approval = importlib.import_module("tools.approval")
         state: dict[str, Any] = {}
-        if self._key in approval._session_yolo:
+        if approval.is_session_yolo_enabled(self._key):
             state["yolo"] = True
         if approved := approval._session_approved.get(self._key):
             state["approved"] = sorted(approved)

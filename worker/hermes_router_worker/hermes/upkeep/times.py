@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from hermes_router_worker.hermes.upkeep.chores import CACHED_HOURS
@@ -57,5 +58,8 @@ def _curator_next() -> float | None:
 
     if not curator.is_enabled() or curator.is_paused():
         return None
-    last = curator._parse_iso(curator.load_state().get("last_run_at"))
-    return None if last is None else last.timestamp() + curator.get_interval_hours() * _HOUR + 1
+    try:
+        last = datetime.fromisoformat(curator.load_state().get("last_run_at") or "")
+    except (TypeError, ValueError):
+        return None
+    return last.timestamp() + float(curator.get_interval_hours()) * _HOUR + 1
