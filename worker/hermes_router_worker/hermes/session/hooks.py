@@ -8,8 +8,7 @@ from typing import Any
 
 
 def add(name: str, callback: Callable[..., Any]) -> None:
-    """Have a hook call ``callback`` too; do nothing if this Hermes keeps its hooks elsewhere."""
-    manager = importlib.import_module("hermes_cli.plugins").get_plugin_manager()
-    hooks = getattr(manager, "_hooks", None)
-    if hooks is not None:
-        hooks.setdefault(name, []).append(callback)
+    """Have a hook call ``callback`` too, as a hook of a plugin with a name of our own."""
+    plugins: Any = importlib.import_module("hermes_cli.plugins")
+    plugin = plugins.PluginManifest(name="hermes-router-worker")
+    plugins.PluginContext(plugin, plugins.get_plugin_manager()).register_hook(name, callback)
