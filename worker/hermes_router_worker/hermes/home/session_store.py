@@ -85,9 +85,7 @@ class SessionStore:
 
 def loaded_entries(store: Any) -> dict[str, Any]:
     """Return the entries of a store by session key; load them first if needed."""
-    store._ensure_loaded()
-    entries: dict[str, Any] = store._entries
-    return entries
+    return {entry.session_key: entry for entry in store.list_sessions()}
 
 
 def fresh_entry(store: Any, session_key: str) -> Any:

@@ -38,7 +38,7 @@ def open_sessions(runner: Any) -> dict[str, float | None]:
     """
     return {
         key: _expiry(runner.config, entry)
-        for key, entry in list(loaded_entries(runner.session_store).items())
+        for key, entry in loaded_entries(runner.session_store).items()
         if not getattr(entry, "expiry_finalized", False)
     }
 
