@@ -29,6 +29,18 @@ _TABLES = frozenset({"worker/hermes_router_worker/startup/startup_table.py"})
 #: Members of Python's own objects that Hermes's source names as well.
 _PYTHONS = frozenset({"_exit"})
 
+#: Names that are somebody else's in one file, though Hermes has such a name as well.
+_OTHERS = frozenset(
+    {
+        # the HTTP client of Telegram's library
+        ("_client", "hermes_router/hermes/compat/adapters/asked.py"),
+        # a key of config.yaml
+        ("_config_version", "hermes_router/hermes/compat/home_stamps.py"),
+        # the thread of Python's own QueueListener
+        ("_thread", "worker/hermes_router_worker/hermes/startup/logs.py"),
+    }
+)
+
 
 def report(root: Path, sources: tuple[str, ...], rooms: tuple[str, ...]) -> str:
     """Return the figures, a line for each."""
@@ -71,7 +83,7 @@ def private_names(root: Path, sources: tuple[str, ...]) -> dict[str, set[str]]:
             path = str(file.relative_to(root))
             if path.startswith(_HANDLES) and path not in _TABLES:
                 for name in _touched(ast.parse(file.read_text("utf-8"))):
-                    if name in known and name not in _PYTHONS:
+                    if name in known and name not in _PYTHONS and (name, path) not in _OTHERS:
                         found[name].add(path)
     return dict(found)
 
