@@ -6,6 +6,7 @@ An observed message is a message of a group that was not for the bot; it is kept
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -75,10 +76,23 @@ def _append(folder: int, name: str, line: bytes) -> bool:
             return False
         if (named.st_dev, named.st_ino) != (state.st_dev, state.st_ino):
             return False
-        os.write(file, line)
+        _write_whole(file, line)
         return True
     finally:
         os.close(file)
+
+
+def _write_whole(file: int, line: bytes) -> None:
+    """Append a line whole or not at all: of half a line, the next one would become a part."""
+    size = os.fstat(file).st_size
+    written = 0
+    try:
+        written = os.write(file, line)
+    finally:
+        if written < len(line):
+            os.ftruncate(file, size)
+    if written < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 # -- files -------------------------------------------------------------------------------------

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,3 +68,26 @@ def test_a_message_that_is_not_kept_leaves_no_file(
     with pytest.raises(OSError, match="full"):
         observed.write_down(home, SOURCE, {"content": "/x"}, [kept])
     assert not home.joinpath(*FOLDER, stored).exists()
+
+
+def test_a_message_that_the_disk_takes_half_of_spoils_no_other(home: Path) -> None:
+    observed.write_down(home, SOURCE, {"content": "one"})
+    (path,) = home.joinpath(*FOLDER).iterdir()
+    whole = path.read_bytes()
+    with largest_file(len(whole) + 9), pytest.raises(OSError, match="No space left"):
+        observed.write_down(home, SOURCE, {"content": "two"})
+    assert path.read_bytes() == whole
+    observed.write_down(home, SOURCE, {"content": "three"})
+    lines = path.read_bytes().splitlines()
+    assert [json.loads(line)["entry"]["content"] for line in lines] == ["one", "three"]
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Have each file of this process take no more bytes, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

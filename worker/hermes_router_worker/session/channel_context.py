@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -39,7 +40,8 @@ def take_overheard(runner: Any, source: Any) -> None:
     """Append what people wrote in a place without addressing the bot to the session's transcript.
 
     The gateway keeps such messages in a file of the profile's home, which is removed then.
-    ``source`` names the place. An error is logged.
+    ``source`` names the place. A message that cannot be read is logged and left out. If the disk
+    or the database fails, that is logged, and the next worker goes on with that message.
     """
     folder = Path(os.environ["HERMES_HOME"]).joinpath(*FOLDER)
     waiting = folder / file_name(source.platform.value, source.chat_id, source.thread_id)
@@ -47,9 +49,18 @@ def take_overheard(runner: Any, source: Any) -> None:
         try:
             with _reading(taken) as lines:
                 for line in lines:
-                    _append(runner.session_store, json.loads(line), folder)
+                    _append_one(runner.session_store, line, folder)
         except Exception:
-            logger.exception("observed messages could not be read")
+            logger.exception("observed messages could not be kept")
+
+
+def _append_one(store: Any, line: bytes, folder: Path) -> None:
+    try:
+        _append(store, json.loads(line), folder)
+    except (OSError, sqlite3.Error):
+        raise
+    except Exception:  # boundary: the profile's processes can write into the file
+        logger.exception("an observed message could not be read")
 
 
 def _taken_from(waiting: Path) -> Path:
@@ -64,10 +75,11 @@ def _taken_from(waiting: Path) -> Path:
 def _reading(path: Path) -> Iterator[Iterable[bytes]]:
     """Yield the lines of a file and remove it then; yield none while another worker reads it.
 
-    A reader holds the file's lock. A file that a killed worker left behind has no lock.
+    A reader holds the file's lock. A file that a killed worker left behind has no lock. A file
+    stays if the block raises an error.
     """
     try:
-        file = path.open("rb")
+        file = path.open("r+b")
     except FileNotFoundError:
         yield ()
         return
@@ -75,10 +87,21 @@ def _reading(path: Path) -> Iterator[Iterable[bytes]]:
         if not _locked(file, path):
             yield ()
             return
-        try:
-            yield file
-        finally:
-            path.unlink(missing_ok=True)
+        yield _lines(file)
+        path.unlink(missing_ok=True)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a file's lines; blank out each when the next one is asked for.
+
+    So what a killed worker had read is not read again.
+    """
+    begin = 0
+    for line in file:
+        if line.strip():
+            yield line
+            os.pwrite(file.fileno(), b" " * (len(line) - 1), begin)
+        begin += len(line)
 
 
 def _locked(file: BinaryIO, path: Path) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,8 +38,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def take() -> list[str]:
-    store = Store()
+def take(store: Store | None = None) -> list[str]:
+    store = store or Store()
     source = SimpleNamespace(**SOURCE | {"platform": SimpleNamespace(value="telegram")})
     channel_context.take_overheard(SimpleNamespace(session_store=store), source)
     return store.contents
@@ -84,4 +86,39 @@ def test_what_cannot_be_read_is_taken_away(home: Path) -> None:
     path.write_text("no JSON\n")
     write_down(home, SOURCE, {"content": "two"})
     assert take() == ["two"]
+    assert waiting(home) == []
+
+
+def test_a_line_that_cannot_be_read_costs_that_message_only(home: Path) -> None:
+    path = left_behind(home, "one")
+    path.write_bytes(b"no JSON\n" + path.read_bytes() + b'{"entry": {}}\n')
+    write_down(home, SOURCE, {"content": "two"})
+    assert take() == ["one", "two"]
+    assert waiting(home) == []
+
+
+class Failing(Store):
+    """Fails at one message as Hermes does where its database is locked, or as a kill does."""
+
+    def __init__(self, at: str, error: BaseException) -> None:
+        super().__init__()
+        self._at, self._error = at, error
+
+    def append_to_transcript(self, session: str, entry: dict[str, Any]) -> None:
+        if entry["content"] == self._at:
+            raise self._error
+        super().append_to_transcript(session, entry)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("locked"), KeyboardInterrupt()])
+def test_what_was_taken_before_a_failure_is_not_taken_again(
+    home: Path, error: BaseException
+) -> None:
+    for text in ("one", "two", "three"):
+        write_down(home, SOURCE, {"content": text})
+    failing = Failing("two", error)
+    with contextlib.suppress(KeyboardInterrupt):
+        take(failing)
+    assert failing.contents == ["one"]
+    assert take() == ["two", "three"]
     assert waiting(home) == []
