@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from hermes_router.protocol.files.whole_file import replace_file
+from hermes_router.protocol.files.whole_file import replace_file, sync_file
 
 _Line = TypeVar("_Line")
 
@@ -71,7 +71,7 @@ class AppendLog(Generic[_Line]):
             synced = os.dup(file) if sync else None
         if synced is not None:
             try:
-                _sync(synced)
+                sync_file(synced)
             finally:
                 os.close(synced)
 
@@ -82,16 +82,18 @@ class AppendLog(Generic[_Line]):
             raise OSError(f"{self._path}: the disk is full")
 
     def replace(self, lines: Iterable[_Line]) -> None:
-        """Replace the content of the file by these lines, and sync it.
+        """Replace the content of the file by these lines.
+
+        After a power cut the file has either its old lines or all of these.
 
         Raises:
             OSError: the file cannot be written.
         """
         content = b"".join(self._encoder.encode(line) + b"\n" for line in lines)
         with self._lock:
-            replace_file(self._path, content)
+            replace_file(self._path, content, sync=True)
             self._shut()
-            _sync(self._open())
+            self._open()
 
     def _shut(self) -> None:
         if self._file is not None:
@@ -107,8 +109,3 @@ class AppendLog(Generic[_Line]):
             if self.size and os.pread(self._file, 1, self.size - 1) != b"\n":
                 self.size += os.write(self._file, b"\n")
         return self._file
-
-
-def _sync(file: int) -> None:
-    """Sync a file to the disk; macOS has only the slower call for it."""
-    os.fdatasync(file) if hasattr(os, "fdatasync") else os.fsync(file)

@@ -11,11 +11,32 @@ from typing import Any
 
 import pytest
 
+from hermes_router.protocol.files import whole_file
 from hermes_router.state import kept_event
 from hermes_router.state.append_log import AppendLog
 from hermes_router.state.ledger import KNOWN_SECONDS, Entry, Identity, Ledger, Step
 
 SOURCE = {"platform": "telegram", "chat_id": "-100"}
+
+
+def test_what_replaces_the_ledger_is_on_the_disk_before_it_has_its_name(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AppendLog(file, str)
+    log.append("old")
+    old, synced = file.read_bytes(), []
+    sync = whole_file.sync_file
+
+    def noted(descriptor: int) -> None:
+        synced.append((file.read_bytes(), os.pread(descriptor, 99, 0)))
+        sync(descriptor)
+
+    monkeypatch.setattr(whole_file, "sync_file", noted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _folder: synced.append((file.read_bytes(), b"")))
+        log.replace(["new"])
+    assert synced == [(old, b'"new"\n'), (b'"new"\n', b"")]
+    assert log.read() == ["new"]
 
 
 @pytest.fixture
