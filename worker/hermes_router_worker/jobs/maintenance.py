@@ -82,6 +82,7 @@ class Upkeep:
         yield "deliveries", self._redeliver
         yield "sessions", lambda: sessions.expire(self._runner)
         yield "caches", chores.clean_caches
+        yield "checkpoints", chores.free_checkpoints
         yield "databases", lambda: steps.catch_up_upkeep(self._runner)
         yield "archive", chores.prune_as_housekeeping
         yield "logins", chores.refresh_login

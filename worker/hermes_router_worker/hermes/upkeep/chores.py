@@ -7,11 +7,15 @@ import importlib
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 CACHED_HOURS = 24
+
+#: Seconds after which a lock of git in the store of checkpoints belongs to nobody.
+LOCKED_SECONDS = 600.0
 
 #: For each module, Hermes's housekeeping of databases; each function checks whether it is due.
 _PRUNING = (
@@ -63,6 +67,23 @@ def prune_as_housekeeping() -> int:
         with contextlib.suppress(ImportError, AttributeError):  # an older Hermes
             getattr(importlib.import_module(module), chore)()
     return 0
+
+
+def free_checkpoints() -> int:
+    """Remove what a git that was killed has locked in Hermes's store of checkpoints.
+
+    Returns how many locks there were. Without this, Hermes would take no checkpoint of that folder
+    any more. A git that runs has younger locks: Hermes gives it two minutes at the most.
+    """
+    store = Path(os.environ["HERMES_HOME"]) / "checkpoints" / "store"
+    removed = 0
+    for pattern in ("*.lock", "indexes/*.lock", "refs/**/*.lock"):
+        for lock in store.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - lock.lstat().st_mtime > LOCKED_SECONDS:
+                    lock.unlink()
+                    removed += 1
+    return removed
 
 
 def refresh_login() -> int:
