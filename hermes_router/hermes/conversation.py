@@ -132,6 +132,8 @@ class GatewayConversation:
                 session=self.key,
                 may_open=lambda: self._may_open(place_of(self._event.source)),
             )
+        later = getattr(source, "prospective_thread_id", None)
+        self._target.named(str(source.chat_id), source.thread_id, later=later)
         self._target.user_ids |= {str(place_of(source).user_id)}
         self._target.messages.add([event.message_id, event.reply_to_message_id])
 

@@ -68,6 +68,9 @@ class MessageIds:
 class RelayTarget:
     """The conversation that a worker may act on.
 
+    ``chat_id`` and ``thread_id`` are those of its newest message. A chat may have several ids, and
+    a thread may have none at first; the worker may use all that :meth:`named` was told.
+
     Attributes:
         user_ids: the users of the session; the worker may address only them.
         identity: the gateway's values for metadata, such as the workspace; a worker's are replaced.
@@ -93,6 +96,29 @@ class RelayTarget:
     replaced: fresh_finals.Replaced = field(default_factory=fresh_finals.none_replaced)
     shown: ShownText = field(default_factory=ShownText)
     typing_paused: bool = False
+    _chats: frozenset[str] = field(init=False)
+    _threads: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._chats, self._threads = frozenset(), frozenset()
+        self.named(self.chat_id, self.thread_id)
+
+    def named(self, chat_id: str, thread_id: str | None, *, later: str | None = None) -> None:
+        """Note by which ids a new message names the conversation.
+
+        ``later`` is the thread in which the answer will be, if the message is in none yet.
+        """
+        self.chat_id, self.thread_id = chat_id, thread_id
+        self._chats |= {chat_id}
+        self._threads |= {str(one) for one in (thread_id, later) if one is not None}
+
+    def is_chat(self, value: object) -> bool:
+        """Return True if this is an id of the conversation's chat."""
+        return str(value) in self._chats
+
+    def is_thread(self, value: object) -> bool:
+        """Return True if this is an id of the conversation's thread."""
+        return str(value) in self._threads
 
     def name(self, *parts: object) -> str:
         """Return a text made of ``parts`` that no other conversation uses.
@@ -209,18 +235,18 @@ class Relay:
             if name in method.rewrites:
                 continue  # the relay replaces the worker's value
             if name in _CHAT_PARAMETERS:
-                if str(value) != target.chat_id:
+                if not target.is_chat(value):
                     raise self._refused(method.name, "may act only on its own conversation", value)
             elif name == "user_id":
                 if str(value) not in target.user_ids:
                     raise self._refused(
                         method.name, "may address only users of its own session", value
                     )
-            elif name != "metadata" and value not in (
-                None,
-                target.thread_id,
-                target.chat_id,
-            ):  # compare only: the value may have no hash
+            elif (
+                name != "metadata"
+                and value is not None
+                and not (target.is_thread(value) or target.is_chat(value))
+            ):
                 raise self._refused(method.name, f"may not choose {name}", value)
 
     def _check_messages(self, method: Method, kwargs: dict[str, Any]) -> None:
@@ -262,7 +288,7 @@ class Relay:
             role = key.role if key is not None else "unknown"
             if role == "place" and value is None:
                 continue  # the thread is filled in below: without one an adapter takes the chat
-            if role == "place" and str(value) != thread:
+            if role == "place" and not self._target.is_thread(value):
                 raise self._refused(method.name, "may act only on its own conversation", value)
             if role in {"place", "flag"} or (role == "message" and value in self._target.messages):
                 metadata[name] = value
