@@ -8,13 +8,16 @@ from functools import partial
 from typing import Any
 
 import anyio
+import msgspec
 
+from hermes_router.config.model import RouterConfig
 from hermes_router.hermes.compat.adapters import asked
 from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import (
     event_fields,
     kept_source,
     place_of,
+    place_to_route,
     source_fields,
 )
 from hermes_router.hermes.compat.seams import (
@@ -34,10 +37,9 @@ from hermes_router.protocol import messages as msg
 from hermes_router.relay import attempts
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.capabilities import ask_capabilities, method_parameters
-from hermes_router.relay.delivery_policy import Sender
+from hermes_router.relay.delivery_policy import Sender, may_open_thread
 from hermes_router.relay.prompts import Ask
 from hermes_router.relay.relay import Relay, RelayTarget, not_connected, says_whether_sent
-from hermes_router.routing.table import Place
 from hermes_router.state.open_works import OpenWorks
 
 
@@ -71,8 +73,8 @@ class SessionName:
 class GatewayConversation:
     """One session of a routed profile on one platform, with one bot, as its turns use it.
 
-    ``attended`` returns True while the gateway's adapter shows "typing" there. ``may_open`` returns
-    True if the profile may open threads in the chat of a place.
+    ``config`` returns the configuration in force. ``attended`` returns True while the gateway's
+    adapter shows "typing" there.
     """
 
     def __init__(
@@ -81,10 +83,10 @@ class GatewayConversation:
         profile: Profile,
         session: SessionName,
         *,
+        config: Callable[[], RouterConfig | None],
         attended: Callable[[], bool],
         notes: Notes,
         menus: ChatMenus,
-        may_open: Callable[[Place], bool] = lambda _place: False,
     ) -> None:
         self.profile = profile
         #: Held while a message is served again that waited in a worker that ended: one after the
@@ -96,7 +98,7 @@ class GatewayConversation:
         #: The profile's own commands that run a program.
         self.programs: frozenset[str] = frozenset()
         self._personal = session.personal
-        self._may_open = may_open
+        self._config = config
         self._runner = runner
         self._attended = attended
         self._notes = notes
@@ -130,7 +132,7 @@ class GatewayConversation:
                 identity={"slack_team_id": getattr(source, "scope_id", None)},
                 attended=self._attended,
                 session=self.key,
-                may_open=lambda: self._may_open(place_of(self._event.source)),
+                may_open=self._may_open,
             )
         later = getattr(source, "prospective_thread_id", None)
         self._target.named(str(source.chat_id), source.thread_id, later=later)
@@ -206,13 +208,30 @@ class GatewayConversation:
             refuses=partial(
                 command_rules.command_refusal, self._runner, source, self._event.get_command()
             ),
-            users=frozenset(self._target.user_ids) if self._personal else None,
+            may_answer=partial(self._may_answer, source),
         )
         if not asked.is_followed(adapter):
             attempts.asks()
         async with deadlines.said_of(self.profile, method):
             with kept_in(self._target.chat_id, self._target.thread_id):
                 return await Relay(adapter, self._target).execute(method, args, spool, ask)
+
+    def _may_open(self) -> bool:
+        """Return True if the profile may open threads in the conversation's chat."""
+        config, place = self._config(), place_of(self._event.source)
+        return config is not None and may_open_thread(config, self.profile.name, place)
+
+    def _may_answer(self, source: Any, user_id: str) -> bool:
+        """Return True if a user may answer a prompt that was shown where ``source`` is.
+
+        That user's messages there must be the profile's, too, and of the same session.
+        """
+        config = self._config()
+        if config is None or (self._personal and not self.knows(user_id)):
+            return False
+        place = msgspec.structs.replace(place_to_route(source), user_id=user_id)
+        decision = config.decide(place)
+        return decision.action == "worker" and decision.profile == self.profile.name
 
     def offered(self, offers: msg.Commands) -> None:
         """Store the commands that the worker reports for its profile; chats' menus follow them."""

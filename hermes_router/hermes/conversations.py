@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ from hermes_router.observe.book import TurnBook
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScope, SessionScopes
 from hermes_router.profiles.model import Profile
-from hermes_router.relay.delivery_policy import lasting, may_open_thread
-from hermes_router.routing.table import Place
+from hermes_router.relay.delivery_policy import lasting
 from hermes_router.state.known_conversations import KnownConversations
 
 #: How many conversations keep their message ids; the least recently used one is forgotten first.
@@ -131,17 +129,13 @@ class Conversations:
                 self._runner,
                 profile,
                 session,
+                config=lambda: self._watcher.snapshot,
                 attended=lambda: self._attended[name] > 0,
                 notes=self._notes,
                 menus=self._menus,
-                may_open=partial(self._may_open, profile.name),
             )
         self._known[name] = conversation
         return conversation
-
-    def _may_open(self, profile: str, place: Place) -> bool:
-        config = self._watcher.snapshot
-        return config is not None and may_open_thread(config, profile, place)
 
     def _note(self, event: Any, conversation: GatewayConversation) -> None:
         conversation.note(event)

@@ -53,8 +53,11 @@ Send = Callable[[msg.Message], Awaitable[None]]
 Refuses = Callable[[str], str | None]
 """Returns why the user with this id may not use the prompt's command; None if the user may."""
 
+MayAnswer = Callable[[str], bool]
+"""Returns True if the user with this id is among those who are asked."""
+
 Ask = Callable[..., Awaitable[Any]]
-"""``ask(adapter, method, arguments, key=..., refuses=...)`` shows a prompt for one call."""
+"""``ask(adapter, method, arguments, key=..., refuses=..., may_answer=...)`` shows one prompt."""
 
 
 class Fronts(Protocol):
@@ -90,8 +93,7 @@ class Prompt:
     owner: OpenPrompts
     refuses: Refuses
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    users: frozenset[str] | None = None
-    """The ids of the users who may answer, in one person's session; None if everybody may."""
+    may_answer: MayAnswer = lambda _user: True
     message: str = ""
     """The id of the message that shows the prompt, as soon as the adapter has returned it."""
 
@@ -201,13 +203,13 @@ class OpenPrompts:
         *,
         key: str,
         refuses: Refuses = lambda _user: None,
-        users: frozenset[str] | None = None,
+        may_answer: MayAnswer = lambda _user: True,
     ) -> Any:
         """Show a prompt on the real adapter, and return the result of the adapter's method.
 
         ``call`` is the number of the worker's call. ``key`` is the gateway's own session key of the
-        conversation: adapters read chat and user from it. ``refuses`` says which users may not
-        answer; ``users`` are the only ones who may, or None.
+        conversation: adapters read chat and user from it. ``refuses`` says who may not use the
+        prompt's command; ``may_answer`` says whose question it is.
 
         Raises:
             RelayRefused: this gateway cannot pass the click back, or the worker is leaving.
@@ -219,7 +221,7 @@ class OpenPrompts:
         # A button may carry the id, and some platforms allow only 64 bytes there.
         number = f"hr{secrets.token_hex(6)}"
         prompt = Prompt(number, f"{key}:{number}", method.name, call, adapter, self, refuses)
-        prompt.users = users
+        prompt.may_answer = may_answer
         prompt.arguments = self._rewritten(method, arguments, prompt)
         self._make_room()
         self._open[call] = prompt

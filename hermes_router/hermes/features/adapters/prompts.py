@@ -157,10 +157,12 @@ def _names(key: object, value: object, token: str, number: str) -> bool:
 
 
 def keep_clicks_personal(adapter: Any) -> None:
-    """Wrap an adapter so that nobody else can click on the prompts of one person's session.
+    """Wrap an adapter so that only those who are asked can click on a prompt.
 
-    Somebody else gets a notice. Without this, anybody in the group could click, because a click
-    names no session. A button of an approval from before a restart does nothing, too.
+    In one person's session that is this person, and everywhere only people whose messages there
+    are the same profile's. Somebody else gets a notice. Without this, anybody in the group could
+    click, because a click names no session. A button of an approval from before a restart does
+    nothing, too.
     """
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -170,7 +172,7 @@ def keep_clicks_personal(adapter: Any) -> None:
             chat, number = getattr(message, "chat_id", None), getattr(message, "message_id", None)
             prompt = _registry.shown_by(adapter, chat, number)
             user = str(getattr(getattr(query, "from_user", None), "id", ""))
-            if query is not None and prompt is not None and _is_anothers(prompt, user):
+            if query is not None and prompt is not None and not prompt.may_answer(user):
                 await query.answer(text=_NOT_ASKED)
             else:
                 await original(update, context)
@@ -179,10 +181,6 @@ def keep_clicks_personal(adapter: Any) -> None:
 
     clicks.number_approvals_apart(adapter)
     replace(adapter, CLICK, _registry, around)
-
-
-def _is_anothers(prompt: Prompt, user: str) -> bool:
-    return prompt.users is not None and user not in prompt.users
 
 
 # -- pickers ---------------------------------------------------------------------------------------

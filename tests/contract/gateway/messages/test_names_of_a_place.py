@@ -49,6 +49,7 @@ def conversation_of(adapter: Adapter, sources: list[SessionSource]) -> GatewayCo
         runner,
         Profile("career", Path("/nowhere")),
         SessionName(key),
+        config=lambda: None,
         attended=lambda: False,
         notes=unused,
         menus=unused,
