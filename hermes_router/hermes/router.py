@@ -32,7 +32,7 @@ from hermes_router.hermes.conversation import Notes
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features import deadlines, gateway_commands
-from hermes_router.hermes.features.adapters import prompts, writers
+from hermes_router.hermes.features.adapters import comments, prompts, writers
 from hermes_router.hermes.features.adapters.first_menus import FirstMenus
 from hermes_router.hermes.features.adapters.joined import JoinedMessages
 from hermes_router.hermes.features.adapters.menus import ChatMenus
@@ -494,12 +494,13 @@ class GatewayRouter:
         """Return the session store that an adapter gets in place of the gateway's ``store``.
 
         Hermes asks for it when the adapter is complete. So this also wraps the adapter's methods
-        for joined messages, stickers, observed groups, menus, threads and clicks.
+        for joined messages, stickers, observed groups, comments, menus, threads and clicks.
         """
         self._joined.take_over(adapter)
         self._stickers.take_over(adapter)
         self._overheard.take_over(adapter)
         writers.keep_writers(adapter)
+        comments.drop_routed_comments(adapter, lambda: self._watcher.snapshot)
         self._menus.take_over(adapter)
         self._own_places.take_over(adapter)
         asked.take_over(adapter)

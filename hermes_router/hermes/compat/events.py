@@ -36,13 +36,17 @@ def own_bot(source: Any) -> str | None:
     profile in it is returned, or None.
     """
     adapter = receiver(source)
-    if adapter is None:
-        named = getattr(source, "profile", None)
-    else:
-        named = getattr(adapter, "_owner_profile", None) or getattr(
-            adapter, "_hermes_profile_name", None
-        )
-    return named if isinstance(named, str) and named not in ("", "default") else None
+    return bot_of(adapter) if adapter is not None else _named(getattr(source, "profile", None))
+
+
+def bot_of(adapter: Any) -> str | None:
+    """Return the profile whose own bot an adapter is; None for the gateway's bot."""
+    owner = getattr(adapter, "_owner_profile", None)
+    return _named(owner or getattr(adapter, "_hermes_profile_name", None))
+
+
+def _named(profile: Any) -> str | None:
+    return profile if isinstance(profile, str) and profile not in ("", "default") else None
 
 
 def named_elsewhere(source: Any) -> bool:

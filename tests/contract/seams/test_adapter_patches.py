@@ -12,6 +12,7 @@ import pytest
 from hermes_router.hermes.compat.adapters.menu_lists import forget_forum, keep_forums
 from hermes_router.hermes.compat.replacing.adapter_patches import (
     CLICK,
+    COMMENT,
     OBSERVED_MEDIA,
     SHARED_SOURCE,
     STICKER,
@@ -19,21 +20,29 @@ from hermes_router.hermes.compat.replacing.adapter_patches import (
     method_of,
 )
 
-REPLACED = (CLICK, OBSERVED_MEDIA, SHARED_SOURCE, STICKER)
+REPLACED = (CLICK, COMMENT, OBSERVED_MEDIA, SHARED_SOURCE, STICKER)
+_CLASSES = {"telegram": "TelegramAdapter", "feishu": "FeishuAdapter"}
 
 
 @pytest.fixture(scope="module")
 def adapter() -> Any:
     """Return the real Telegram adapter of this Hermes."""
+    return adapter_for("telegram")
+
+
+def adapter_for(platform: str) -> Any:
+    """Return this Hermes's real adapter for a platform."""
     config = importlib.import_module("gateway.config")
-    module = importlib.import_module("plugins.platforms.telegram.adapter")
-    return module.TelegramAdapter(config.PlatformConfig(enabled=True, token="1:x"))
+    module = importlib.import_module(f"plugins.platforms.{platform}.adapter")
+    made = getattr(module, _CLASSES[platform])
+    return made(config.PlatformConfig(enabled=True, token="1:x"))
 
 
 @pytest.mark.parametrize("replaced", REPLACED, ids=lambda replaced: replaced.name)
-def test_the_telegram_adapter_has_what_is_replaced(
-    adapter: Any, replaced: Replaced, caplog: pytest.LogCaptureFixture
+def test_the_adapter_has_what_is_replaced(
+    replaced: Replaced, caplog: pytest.LogCaptureFixture
 ) -> None:
+    adapter = adapter_for(replaced.platform)
     assert callable(method_of(adapter, replaced))
     assert hasattr(adapter, replaced.sign)
     assert caplog.messages == []
@@ -43,7 +52,7 @@ def test_the_telegram_adapter_has_what_is_replaced(
 def test_a_method_that_was_renamed_is_an_error_in_the_log(
     replaced: Replaced, caplog: pytest.LogCaptureFixture
 ) -> None:
-    later = SimpleNamespace(platform=SimpleNamespace(value="telegram"))
+    later = SimpleNamespace(platform=SimpleNamespace(value=replaced.platform))
     assert method_of(later, replaced) is None
     assert caplog.messages == []  # an adapter that never had it
     setattr(later, replaced.sign, object())

@@ -46,6 +46,12 @@ SHARED_SOURCE = Replaced(
     sign="_observe_unmentioned_group_message",
     without="routes that name a person do not hold in groups that the bot listens to",
 )
+COMMENT = Replaced(
+    platform="feishu",
+    name="_on_drive_comment_event",
+    sign="_build_event_handler",
+    without="the gateway's own profile answers comments of routed people on documents",
+)
 
 CLICK = Replaced(
     platform="telegram",

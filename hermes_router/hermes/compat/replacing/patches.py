@@ -79,6 +79,12 @@ SHARED_SOURCE = Patch(
     why="a route that names a person also holds in a group that the bot listens to",
     without="routes that name a person do not hold in groups that the bot listens to",
 )
+COMMENT = Patch(
+    owners=("plugins.platforms.feishu.adapter:FeishuAdapter",),
+    name="_on_drive_comment_event",
+    why="the gateway's own profile does not answer routed people's comments on documents",
+    without="the gateway's own profile answers comments of routed people on documents",
+)
 KANBAN_SPAWN = Patch(
     owners=("hermes_cli.kanban_db_dispatch", "hermes_cli.kanban_db"),
     name="_default_spawn",
@@ -152,6 +158,7 @@ PATCHES: tuple[Patch, ...] = (
     STICKER,
     OBSERVED_MEDIA,
     SHARED_SOURCE,
+    COMMENT,
     KANBAN_SPAWN,
     CHILD_ENVIRONMENT,
     KANBAN_SUBSCRIPTIONS,
