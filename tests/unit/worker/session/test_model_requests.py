@@ -105,9 +105,7 @@ async def test_without_a_gateway_the_turn_is_cancelled(error: Exception) -> None
     async def note_begun() -> None:
         raise error
 
-    session = SimpleNamespace(
-        _progress=SimpleNamespace(note_begun=note_begun), _loop=asyncio.get_running_loop()
-    )
+    session = SimpleNamespace(_note_begun=note_begun, _loop=asyncio.get_running_loop())
 
     def ask() -> str:
         try:
