@@ -116,9 +116,12 @@ class BuiltInstall(ManagedInstall):
         return self._pin(self._uv, "release/uv", said.split()[1])
 
     def _pin(self, content: Path, name: str, version: str) -> dict[str, Any]:
-        """Pack an archive, and return what the package manager's lock says of it."""
+        """Pack an archive, and return what the package manager's lock says of it.
+
+        It has files in place of links: the package manager refuses those that lead out of it.
+        """
         archive = self.index.folder / f"{content.name}.tar.gz"
-        with tarfile.open(archive, "w:gz", compresslevel=0) as packed:
+        with tarfile.open(archive, "w:gz", compresslevel=0, dereference=True) as packed:
             packed.add(content, name)
         return {"version": version, "artifacts": {"any": self.index.file(archive.name)}}
 
