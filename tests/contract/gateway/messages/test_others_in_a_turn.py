@@ -29,11 +29,12 @@ async def play(router, _adapter, say, home):
 
     stopped, over = [], asyncio.Event()
     async def stop(reason, resume): stopped.append(reason)
-    router._dispatcher.running = lambda conversation: SimpleNamespace(stop=stop)
+    router._dispatcher.occupant = lambda conversation: SimpleNamespace(stop=stop)
     async def turn(event, conversation, *, busy): await over.wait()
     handler = router._handler
     handler._serve_entered, handler._stopped_waiting = turn, no
     handler._dispatcher = SimpleNamespace(running=lambda conversation: None,
+                                          occupant=router._dispatcher.occupant,
                                           waits=lambda conversation: False)
     event = MessageEvent(text="a long task", source=source("7"), message_id="1")
     task = asyncio.create_task(router.handle(event, None))
@@ -49,7 +50,6 @@ async def play(router, _adapter, say, home):
     await asyncio.sleep(0.1)
     by_others = list(stopped)
     sources = [gateway_runner.running_turns(runner)[0][2]]
-    handler._dispatcher.running = lambda conversation: SimpleNamespace(stop=stop)
     runner._interrupt_running_agents("Gateway shutting down")
     await asyncio.sleep(0.1)
     over.set()
