@@ -49,8 +49,9 @@ _TOO_OLD_TO_SERVE, _TOO_OLD_TO_TELL = 3600.0, 48 * 3600.0
 _SEEN_SECONDS = 900.0
 
 #: Seconds after which a turn whose session was busy is handed over again; each pause is twice as
-#: long.
+#: long, up to the second.
 _BUSY_SECONDS = 5.0
+_LONGEST_PAUSE = 60.0
 
 #: How far a message had come, for its record.
 _HOW_FAR = {
@@ -92,10 +93,12 @@ class CrashRecovery:
         self._routed = routed
         self._pays = pays
         self._book = book
-        self._open: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+        #: By session and by the profile whose own bot it is with: another bot may be connected.
+        self._open: dict[tuple[str, str, object], list[Entry]] = defaultdict(list)
         for entry in entries:
             if not self._settled(entry):
-                self._open[entry.profile, entry.session].append(entry)
+                bot = entry.source.get("profile")
+                self._open[entry.profile, entry.session, bot].append(entry)
 
     def _settled(self, entry: Entry) -> bool:
         """Settle a message that was answered, so that its reply is not sent a second time.
@@ -241,7 +244,7 @@ class CrashRecovery:
             if not entry.seen.is_set():
                 return False
             await anyio.sleep(pause)
-            pause *= 2
+            pause = min(2 * pause, _LONGEST_PAUSE)
         return True
 
     async def _hermes_answers(self, entry: Entry) -> bool:

@@ -26,7 +26,10 @@ RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 #: Seconds for which a message waits for an adapter that is being connected anew.
 _CONNECT_SECONDS = 60.0
+
+#: Seconds between two looks for an adapter, at first and at the most.
 _TICK = 0.25
+_LONG_TICK = 3.0
 
 #: Seconds after which a notice that could not be sent is tried again; each pause is twice as long.
 _PAUSE_SECONDS = 60.0
@@ -243,12 +246,15 @@ async def send_in_the_end(
 async def until_connected(runner: Any, source: Any) -> bool:
     """Wait until the bot that received a message is connected; return False if the gateway stops.
 
-    Hermes may never connect it: the caller must bound the wait.
+    Hermes may never connect it: the caller must bound the wait. Many may wait for one bot, so the
+    looks become rare.
     """
+    tick = _TICK
     while not gateway_runner.shutting_down(runner):
         if adapter_for(runner, source) is not None:
             return True
-        await anyio.sleep(_TICK)
+        await anyio.sleep(tick)
+        tick = min(tick * 1.2, _LONG_TICK)
     return False
 
 
@@ -259,7 +265,7 @@ async def _until_replaced(runner: Any, source: Any, seconds: float) -> None:
         while not gateway_runner.shutting_down(runner):
             if adapter_for(runner, source) is not adapter:
                 return
-            await anyio.sleep(_TICK)
+            await anyio.sleep(_LONG_TICK)
 
 
 def home_variable(platform: str) -> str:

@@ -22,12 +22,12 @@ TELEGRAM = Platform("telegram")
 SOURCE = SessionSource(platform=TELEGRAM, chat_id="-100", chat_type="group", thread_id="6",
                        user_id="1")
 
-def left_open(router, home, number):
-    "Return the entry of a message that an earlier gateway had accepted."
+def left_open(router, home, number, bot=None):
+    "Return the entry of a message that an earlier gateway had accepted; bot owns the bot."
     event = MessageEvent(text=f"message {number}", source=SOURCE, message_id=number)
     identity = Identity(platform="telegram", chat_id="-100", parts=((number, ""),))
     entry = router._ledger.accept(identity, profile="career", session="key",
-                                  source=source_fields(SOURCE))
+                                  source=source_fields(SOURCE) | ({"profile": bot} if bot else {}))
     router._ledger.record(entry)
     fields = event_fields(event, channel_prompt=None)
     kept_event.keep(home / "profiles" / "career", entry.id, fields, files=False)
@@ -102,6 +102,33 @@ def test_a_gateway_that_stops_before_its_bot_is_connected_leaves_all_to_the_next
         seen = _connected_late(home, begun=begun, stops=True)
         assert (seen["handed"], seen["said"]) == ([], [])
         assert (seen["open"], seen["kept"]) == (1, True)
+
+
+_TWO_BOTS = """
+async def play(router, adapter, say, home):
+    await router._configuration()
+    connected = sending.until_connected
+    async def until_connected(runner, source):
+        if source.profile == "kids":
+            await asyncio.Event().wait()
+        return await connected(runner, source)
+    sending.until_connected = until_connected
+    handed = []
+    async def handle_message(event):
+        handed.append(event.text)
+        (await router._handler._register.enter(event, None)).settle()
+    adapter.handle_message = handle_message
+    left_open(router, home, "1", bot="kids")
+    left_open(router, home, "2")
+    recovering = recovery(router)
+    await settled(lambda: handed)
+    recovering.cancel()
+    return {"handed": handed}
+"""
+
+
+def test_a_bot_that_is_not_connected_holds_up_no_message_to_another_bot(tmp_path: Path) -> None:
+    assert play(_FRAME + _TWO_BOTS, tmp_path)["handed"] == ["message 2"]
 
 
 def _connected_late(home: Path, *, begun: bool = False, stops: bool = False) -> dict[str, Any]:
