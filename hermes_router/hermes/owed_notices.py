@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.hermes.compat.seams import gateway_runner, sending
 from hermes_router.hermes.compat.seams.sending import Sent
+
+logger = logging.getLogger(__name__)
 
 #: Seconds after which a notice is not sent any more.
 _OWED_SECONDS = 48 * 3600.0
@@ -23,7 +26,7 @@ class OwedNotices:
 
     def __init__(self, runner: Any) -> None:
         self._runner = runner
-        self._tasks = BackgroundTasks("hermes-router: an owed notice was not sent")
+        self._tasks = BackgroundTasks()
         self._owed = 0
 
     def __bool__(self) -> bool:
@@ -49,8 +52,12 @@ class OwedNotices:
         return not self
 
     async def _send(self, event: Any, text: str, anchor: str | None) -> None:
-        await sending.send_in_the_end(
-            self._runner, event.source, text, seconds=_OWED_SECONDS, anchor=anchor
-        )
-        if not gateway_runner.shutting_down(self._runner):
+        sent = Sent.NO
+        try:
+            sent = await sending.send_in_the_end(
+                self._runner, event.source, text, seconds=_OWED_SECONDS, anchor=anchor
+            )
+        except Exception:  # boundary: an adapter may raise anything
+            logger.exception("hermes-router: an owed notice was not sent")
+        if sent is not Sent.LATER or not gateway_runner.shutting_down(self._runner):
             self._owed -= 1
