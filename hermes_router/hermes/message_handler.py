@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -65,6 +66,9 @@ _FAILED = (
 
 #: How many workers are tried for a message that waited in a worker that ended.
 _ATTEMPTS = 2
+
+#: Numbers the entries in Hermes's table of running agents.
+_numbers = itertools.count(1)
 
 
 class MessageHandler:
@@ -200,7 +204,7 @@ class MessageHandler:
         try:
             turn = await self._dispatcher.serve(conversation, inbound, settings)
             await turn.answered.wait()
-        except (TooBusy, ShortOfMemory, WorkerError) as error:
+        except (StoppedWaiting, TooBusy, ShortOfMemory, WorkerError) as error:
             logger.warning("hermes-router: a session was not woken: %s", error)
             return False
         finally:
@@ -242,7 +246,8 @@ class MessageHandler:
                 track.told = True
                 return
             turn = await self._serve(event, conversation, track, busy=False, until_handled=True)
-            if turn is not None and (track.waiting or track.outcome is Outcome.ENDED):
+            over = track.outcome in {Outcome.ENDED, Outcome.AGAIN}
+            if turn is not None and (track.waiting or over):
                 rest = done.pop_all()
                 self._tasks.start(self._see_rest_through(event, conversation, track, turn, rest))
 
@@ -407,8 +412,8 @@ class MessageHandler:
                 track.told = True
                 await self._offer_in_drain(event, conversation, inbound, drained)
                 return None
-            if new:
-                await self._let_pass(conversation, inbound, settings)
+            if new and (asking := await self._let_pass(conversation, inbound, settings)):
+                return asking
             return await self._dispatcher.serve(
                 conversation, inbound, settings, until_handled=until_handled
             )
@@ -431,10 +436,11 @@ class MessageHandler:
 
     async def _let_pass(
         self, conversation: GatewayConversation, inbound: EventSender, settings: Settings
-    ) -> None:
+    ) -> Turn | None:
         """Wait until no earlier message of the session waits to be served again.
 
         One that is being served again does not count: a new message may interrupt it, as any other.
+        If that turn asks for an answer, and the message is this answer, return the turn at once.
 
         Raises:
             TooBusy: too many messages wait already.
@@ -442,12 +448,18 @@ class MessageHandler:
         """
         ahead = conversation.waiting_again
         if inbound.at_once or not ahead:
-            return
+            return None
+        running = self._dispatcher.running(conversation)
+        if running is not None and running.waits_for_person:
+            verdict = await running.offer(inbound, answer=True)
+            if verdict is DeliveryResult.ACCEPTED:
+                return running
         if ahead >= max(1, settings.limits.queue):
             raise TooBusy(conversation.profile.name, settings.limits.queue, ahead=ahead + 1)
         async with conversation.left_waiting:
             if self._stopping:
                 raise NotWanted("the gateway stops")
+        return None
 
     def _untouched(
         self, event: Any, conversation: GatewayConversation, outcome: str, why: str
@@ -504,7 +516,7 @@ class RunningTurn:
     """What Hermes finds for a routed turn in its table of running agents.
 
     Hermes waits for its end before the gateway stops, lists it, and interrupts it if it must.
-    ``key`` is where it stands in the table.
+    ``key`` is where it stands in the table: each message of a session has a place of its own.
     """
 
     def __init__(
@@ -514,7 +526,7 @@ class RunningTurn:
         self._conversation = conversation
         self._dispatcher = dispatcher
         self._tasks = BackgroundTasks()
-        self.key = f"hermes-router:{conversation.profile.name}:{conversation.key}"
+        self.key = f"hermes-router:{next(_numbers)}:{conversation.profile.name}:{conversation.key}"
         self.session_id = None
         self.model = f"profile {conversation.profile.name}"
         self.profile = conversation.profile

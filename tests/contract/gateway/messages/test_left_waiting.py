@@ -8,7 +8,22 @@ from tests.kit.in_process import play
 
 #: Messages wait in a worker, which dies, and are served again, one after the other.
 _PLAY = """
+from hermes_router.turns.worker.event_sender import DeliveryResult
 from hermes_router.turns.worker.event_track import Outcome
+
+def ask(router, order):
+    "Have the turn that is served again wait for an answer of a person."
+    over = asyncio.Event()
+    over.set()
+
+    async def offer(inbound, *, answer):
+        order.append(inbound.fields["text"])
+        inbound.track.finish(Outcome.ANSWERED)
+        return DeliveryResult.ACCEPTED
+
+    asking = SimpleNamespace(waits_for_person=True, resident=False, offer=offer, failure=None,
+                             answered=over)
+    router._dispatcher.running = lambda conversation: asking
 
 async def play(router, adapter, say, home):
     order, tracks, tasks = [], {}, []
@@ -36,7 +51,12 @@ async def play(router, adapter, say, home):
     for text in WAITED:
         tracks[text].finish(Outcome.AGAIN)
     await settled(lambda: order)
-    await write("new", lambda _text: len(router._ledger.open) > len(WAITED))
+    if ASKS:
+        ask(router, order)
+    await write("new", lambda text: text in order or len(router._ledger.open) > len(WAITED))
+    if ASKS:
+        await asyncio.sleep(0.2)
+        return {"order": order}
     await asyncio.sleep(0.2)
     await write("/profile")
     before = list(order)
@@ -54,8 +74,10 @@ async def play(router, adapter, say, home):
 """
 
 
-def left(tmp_path: Path, *waited: str, stops: bool = False) -> dict[str, list[str]]:
-    return play(f"WAITED, STOPS = {waited!r}, {stops}\n{_PLAY}", tmp_path)
+def left(
+    tmp_path: Path, *waited: str, stops: bool = False, asks: bool = False
+) -> dict[str, list[str]]:
+    return play(f"WAITED, STOPS, ASKS = {waited!r}, {stops}, {asks}\n{_PLAY}", tmp_path)
 
 
 def test_a_new_message_stays_behind_those_that_wait_to_be_served_again(tmp_path: Path) -> None:
@@ -69,7 +91,38 @@ def test_a_new_message_joins_the_one_that_is_served_again(tmp_path: Path) -> Non
     assert seen["before"] == ["first", "new", "/profile"]
 
 
+def test_the_answer_that_the_first_one_asks_for_does_not_wait_behind_the_second(
+    tmp_path: Path,
+) -> None:
+    assert left(tmp_path, "first", "second", asks=True)["order"] == ["first", "new"]
+
+
 def test_a_new_message_that_a_stop_overtakes_is_kept_for_the_next_gateway(tmp_path: Path) -> None:
     seen = left(tmp_path, "first", "second", stops=True)
     assert "new" not in seen["order"]
     assert (seen["told"], seen["steps"]) == ([], ["accepted"])
+
+
+_BESIDE = """
+from hermes_router.turns.worker.event_track import Outcome
+
+async def play(router, adapter, say, home):
+    order = []
+
+    async def serve(conversation, inbound, settings, **more):
+        order.append(inbound.fields["text"])
+        turn = SimpleNamespace(answered=asyncio.Event(), failure=None, conversation=conversation)
+        turn.answered.set()
+        inbound.track.finish(Outcome.AGAIN if len(order) == 1 else Outcome.ANSWERED)
+        return turn
+
+    router._dispatcher.serve = serve
+    router._handler._overtakes = lambda *_: True
+    await say("/profile")
+    await settled(lambda: not router._ledger.open)
+    return {"order": order}
+"""
+
+
+def test_a_command_beside_a_turn_is_served_again_if_its_worker_dies(tmp_path: Path) -> None:
+    assert play(_BESIDE, tmp_path)["order"] == ["/profile", "/profile"]
