@@ -147,7 +147,8 @@ class Session:
                 await self._background.pass_on()
                 await self._tell_wakeup()
                 await self._progress.tell()
-                if self._working():  # a message has come, or a report; nothing is awaited from here
+                # A message may have come, a report, or a stop. From here nothing is awaited.
+                if self._working() or self._finish.is_set():
                     continue
             self._receiver.open = self._owed.resident() and not self._finish.is_set()
             await self._save_and_tell(cut_off=cut_off)
@@ -278,7 +279,8 @@ class Session:
 
         Returns whether the next gateway is to continue what ran.
         """
-        cut_off = self._receiver.resumes and self._working()
+        left = bool(self._receiver.coming)  # messages that Hermes does not get any more
+        cut_off = self._receiver.resumes and (left or self._working())
         await self._until_handed()
         await self._progress.tell_last(self._hold)
         marked = not cut_off or await self._mark()

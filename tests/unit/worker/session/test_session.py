@@ -141,6 +141,22 @@ async def test_a_stop_leaves_a_message_on_its_way_to_hermes_to_the_next_gateway(
     assert session.sent == [msg.Idle(cut_off=True)]
 
 
+@pytest.mark.parametrize("resident", [True, False])
+async def test_a_message_that_comes_together_with_a_stop_is_not_reported_as_answered(
+    session: Played, monkeypatch: pytest.MonkeyPatch, *, resident: bool
+) -> None:
+    session.coming, session.resident = 0, resident
+    session._changed.set()
+
+    async def comes() -> None:  # the message is accepted, and Hermes does not get it
+        session._finish.set()
+
+    monkeypatch.setattr(session, "_tell_wakeup", comes)
+    await run(session)
+    assert session.held == ["prepared"]
+    assert session.sent == [msg.Idle(cut_off=True)]
+
+
 async def test_a_turn_that_begins_when_a_stop_comes_is_marked_as_soon_as_it_runs(
     session: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
