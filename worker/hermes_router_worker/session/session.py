@@ -250,7 +250,9 @@ class Session:
         while self._working() and not self._finish.is_set():
             await self._pause()
             await self._progress.tell()
-            queued = None if self._receiver.handling() else self._memory.next_queued()
+            if self._receiver.handling() or self._finish.is_set():
+                continue
+            queued = self._memory.next_queued()
             if queued is not None:
                 self._receiver.begin_queued(queued)
 

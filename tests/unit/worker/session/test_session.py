@@ -157,6 +157,23 @@ async def test_a_message_that_comes_together_with_a_stop_is_not_reported_as_answ
     assert session.sent == [msg.Idle(cut_off=True)]
 
 
+async def test_no_queued_message_is_begun_when_a_stop_has_come(
+    session: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = ["queued"]
+
+    def hold(_coming: object) -> None:
+        session.busy = False
+
+    monkeypatch.setattr(session._memory, "next_queued", queue.pop)
+    monkeypatch.setattr(session._memory, "hold_queue", hold)
+    session.coming, session.busy = 0, True
+    session._changed.set()
+    session.paused = session._finish.set
+    await run(session)
+    assert queue == ["queued"]
+
+
 async def test_a_turn_that_begins_when_a_stop_comes_is_marked_as_soon_as_it_runs(
     session: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
