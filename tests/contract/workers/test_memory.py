@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from gateway.platforms.base import MessageEvent
 from gateway.session import SessionEntry, SessionSource, SessionStore, build_session_key
 from tools import approval
 
+from hermes_router_worker import json_files
 from hermes_router_worker.hermes.events import event_from_plain
 from hermes_router_worker.home import lock, session_state
 
@@ -214,6 +216,30 @@ def test_a_home_that_cannot_be_written_costs_a_line_in_the_log(
     _runner, memory_of_first = worker()
     memory_of_first.save()
     assert "the session's state was not" in caplog.text
+
+
+def test_a_full_disk_costs_no_setting_and_has_no_queued_message_begun_twice(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, memory_of_first = worker()
+    first._session_reasoning_overrides[KEY] = {"effort": "low"}
+    first._queued_events = {KEY: [queued("1")]}
+    memory_of_first.save()
+
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(json_files, "write", full)
+        second, memory_of_second = worker()
+    assert "the session's state was not restored" in caplog.text
+    assert efforts(second) == {KEY: {"effort": "low"}}
+    assert memory_of_second.next_queued() is None
+    memory_of_second.note_begun()
+    memory_of_second.save()
+    assert on_disk(home) == ["1"]
+    third, _ = worker()
+    assert [event.message_id for event in third._queued_events[KEY]] == ["1"]
 
 
 def test_it_costs_little() -> None:

@@ -70,12 +70,17 @@ class SessionState:
     # -- the moments ---------------------------------------------------------------------
 
     def restore(self) -> None:
-        """Put back what the session's last worker saved; from now on, this worker saves."""
+        """Put back what the session's last worker saved; from now on, this worker saves.
+
+        If the file cannot be written, the queued messages stay there for a later worker: this one
+        could not note that it has begun them.
+        """
         state: dict[str, Any] = {}
         with _logged("restored"), home_lock(self._home, _LOCK):
-            state = self._read(self._key).get("state", {})
-            self._queue = state.get(QUEUE, [])
-            self._write(state)
+            saved = self._read(self._key).get("state", {})
+            state = {name: value for name, value in saved.items() if name != QUEUE}
+            self._write(saved)
+            state, self._queue = saved, saved.get(QUEUE, [])
         for name, value in state.items():  # may ask a provider for a login: not under the lock
             with _logged(f"restored ({name})"):
                 self._memory.put(name, value)
