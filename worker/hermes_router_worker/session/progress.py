@@ -62,8 +62,7 @@ class Progress:
         The gateway does not know those that wait already: an earlier worker left them.
         """
         self._adapter = adapter
-        for event in queues.waiting_messages(adapter):
-            setattr(event, _NUMBER, None)
+        self._disown_waiting()
 
     def take(self, event: Any, number: int) -> None:
         """Give an event the number that the gateway gave it; from now on it counts as not done.
@@ -94,10 +93,18 @@ class Progress:
     def begin(self, event: Any) -> None:
         """Say that Hermes gets the event now: if it is a command, it does not wait any longer.
 
-        What Hermes does with a message is known when it has been handed over.
+        What Hermes does with a message is known when it has been handed over. What waits without a
+        number before that is Hermes's own: the next step of a goal, for one.
         """
+        self._disown_waiting()
         if event.is_command():
             self._coming.discard(self._number(event))
+
+    def _disown_waiting(self) -> None:
+        """Have the events that wait without a number count as none of the gateway's."""
+        for event in queues.waiting_messages(self._adapter):
+            if not hasattr(event, _NUMBER):
+                setattr(event, _NUMBER, None)
 
     def knows(self, event: Any) -> bool:
         """Return True if the gateway has given this event to this worker."""
@@ -107,8 +114,8 @@ class Progress:
         """Say that Hermes has the event with this number.
 
         Hermes may handle the event in a task that has not begun, or join it to another event that
-        waits. It does not do so with a ``command``. Events that wait in Hermes without a number get
-        this one.
+        waits. It does not do so with a ``command``. Events that wait in Hermes without a number,
+        and did not when the event began, get this one.
         """
         self._taking.discard(number)
         self._coming.discard(number)

@@ -98,13 +98,22 @@ def handing(monkeypatch: pytest.MonkeyPatch, failures: list[Exception]) -> Handi
     async def handle_message(event: str) -> None:
         handled.append(event)
 
+    adapter = SimpleNamespace(
+        handle_message=handle_message,
+        gateway_runner=SimpleNamespace(_queued_events={}),
+        _active_sessions={},
+        _pending_messages={},
+    )
+    progress = Progress(cast("Any", None))
+    progress.attach(adapter)
+
     def receiver(prepare: Prepare) -> tuple[EventReceiver, list[str]]:
         monkeypatch.setattr(idle_agent, "prepare", lambda _runner, event: prepare(event))
         made = EventReceiver(
             cast("Any", None),
-            SimpleNamespace(gateway_runner=None, handle_message=handle_message),
+            adapter,
             cast("Any", None),
-            Progress(cast("Any", None)),
+            progress,
             SessionActions(adopt=list, wake=_sent, failed=failures.append),
             changed=asyncio.Event(),
             finish=asyncio.Event(),
@@ -191,13 +200,6 @@ async def test_a_message_that_hermes_fails_to_take_waits_for_another_worker(
     monkeypatch.setattr(receiver._adapter, "handle_message", handle_message)
     event = SimpleNamespace(
         message_id="1", internal=False, get_command=lambda: None, is_command=lambda: False
-    )
-    receiver._progress.attach(
-        SimpleNamespace(
-            _active_sessions={},
-            _pending_messages={},
-            gateway_runner=SimpleNamespace(_queued_events={}),
-        )
     )
     receiver._progress.take(event, 1)
     await receiver._deliver(event, 1, "event 1")

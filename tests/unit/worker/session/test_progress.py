@@ -251,6 +251,25 @@ async def test_what_an_earlier_worker_left_is_no_event_of_the_gateway(
     assert link.sent[-1] == msg.ModelRequest(id=len(link.sent) - 1, upto=1)
 
 
+async def test_what_hermes_has_wait_itself_is_no_part_of_a_message_that_comes_later(
+    progress: Progress, link: Link, adapter: Any
+) -> None:
+    step = SimpleNamespace(message_id=None, internal=False, text="the next step of a goal")
+    made = SimpleNamespace(message_id=None, internal=False, text="what a command has wait")
+    with progress.processing(hand_over(progress, 1)):
+        adapter._pending_messages["key"] = step
+        command = event(2, command=True)
+        progress.take(command, 2)
+        progress.begin(command)
+        adapter.gateway_runner._queued_events["key"] = [made]
+        progress.handed_over(2, command=True)
+        assert not progress.knows(step)
+        assert progress.knows(made)
+        del adapter.gateway_runner._queued_events["key"]
+        await progress.tell()
+        assert link.sent[-1] == msg.Progress(done=1)
+
+
 def test_the_gateway_knows_a_turn_that_it_has_continued(progress: Progress) -> None:
     continued = SimpleNamespace(message_id=None, internal=True, text="")
     progress.take(continued, 1)
