@@ -43,7 +43,8 @@ Handle = Callable[[Any], Awaitable[Any]]
 
 _CHECK_SECONDS = 0.05
 _TELL_SECONDS = 0.2
-_INTERRUPT_SECONDS = 5.0
+#: A gateway waits ``timeouts.stop`` for a worker's end: 5 s if nothing else is configured.
+_INTERRUPT_SECONDS = 4.0
 _HAND_OVER_SECONDS = 1.0
 _DEBT_SECONDS = 60.0
 
@@ -142,7 +143,6 @@ class Session:
             cut_off = False
             if self._finish.is_set():
                 cut_off = await self._interrupt()
-                await self._tell_wakeup()
             else:
                 await self._background.pass_on()
                 await self._tell_wakeup()
@@ -152,6 +152,8 @@ class Session:
                     continue
             self._receiver.open = self._owed.resident() and not self._finish.is_set()
             await self._save_and_tell(cut_off=cut_off)
+            if self._finish.is_set():
+                await self._tell_wakeup()  # the database may be slow; all else is safe by now
             await self._pay_debts()
             await self._tell_commands()
             if self._receiver.open:
@@ -279,15 +281,15 @@ class Session:
     async def _interrupt(self) -> bool:
         """Interrupt what runs as a gateway that shuts down does, and let it send its last text.
 
-        Returns whether the next gateway is to continue what ran.
+        It takes some seconds at most. Returns whether the next gateway is to continue what ran.
         """
+        deadline = time.monotonic() + _INTERRUPT_SECONDS
         left = bool(self._receiver.coming)  # messages that Hermes does not get any more
         cut_off = self._receiver.resumes and (left or self._working())
         await self._until_handed()
         await self._progress.tell_last(self._hold)
         marked = not cut_off or await self._mark()
         queues.interrupt(self._runner, continuation.interrupt_reason())
-        deadline = time.monotonic() + _INTERRUPT_SECONDS
         while self._owed.busy() and time.monotonic() < deadline:
             marked = marked or await self._mark()
             await self._pause()

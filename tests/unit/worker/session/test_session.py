@@ -11,8 +11,10 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from hermes_router.config.settings import Timeouts
 from hermes_router.protocol import messages as msg
 from hermes_router_worker.hermes.session import continuation, queues
+from hermes_router_worker.session import session as session_module
 from hermes_router_worker.session.session import Session
 
 
@@ -191,3 +193,27 @@ async def test_a_turn_that_begins_when_a_stop_comes_is_marked_as_soon_as_it_runs
     session._finish.set()
     await run(session)
     assert tries == [False, False, True]
+
+
+async def test_a_stop_takes_less_than_the_gateway_waits_for_and_the_state_comes_first(
+    session: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, saved = [0.0], []
+
+    async def pause() -> None:
+        clock[0] += 0.05
+        await asyncio.sleep(0)
+
+    async def tell_wakeup() -> None:
+        session.sent.append(msg.NextWakeup(at=5.0))
+
+    monkeypatch.setattr(session_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(session, "_pause", pause)
+    monkeypatch.setattr(session, "_tell_wakeup", tell_wakeup)
+    monkeypatch.setattr(session._memory, "save", lambda: saved.append(clock[0]))
+    monkeypatch.setattr(session._receiver, "handing", lambda: True)
+    session.busy = True
+    session._finish.set()
+    await run(session)
+    assert saved[0] < Timeouts().stop - 0.5
+    assert session.sent == [msg.Idle(cut_off=True), msg.NextWakeup(at=5.0)]
