@@ -98,7 +98,7 @@ def test_a_line_that_cannot_be_read_costs_that_message_only(home: Path) -> None:
 
 
 class Failing(Store):
-    """Fails at one message as Hermes does where its database is locked, or as a kill does."""
+    """Fails at one message, with an error that Hermes does not catch, or as a kill does."""
 
     def __init__(self, at: str, error: BaseException) -> None:
         super().__init__()
