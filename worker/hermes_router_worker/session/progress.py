@@ -48,6 +48,7 @@ class Progress:
         self._active: list[int] = []
         self._taking: set[int] = set()
         self._coming: set[int] = set()
+        #: Events that Hermes failed to take; those that it has, and whether each is a command.
         self._left: set[int] = set()
         self._handed: dict[int, bool] = {}
         self._by_id: dict[str, int] = {}

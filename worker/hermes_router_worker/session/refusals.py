@@ -24,7 +24,7 @@ def explain(profile: str) -> None:
     """Have the terminal's output name the setting if a program failed to gain privileges.
 
     The model sees it, and can tell the person. Does nothing if the profile's programs may gain
-    privileges, or if this Hermes lacks the hook.
+    privileges.
     """
     if linux.gave_up_new_privileges():
         hooks.add("transform_terminal_output", _explainer(profile))
