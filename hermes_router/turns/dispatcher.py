@@ -267,7 +267,7 @@ class Dispatcher:
     ) -> Turn | None:
         """Return a turn for a message when it is next in its lane.
 
-        Returns None if a turn that speaks by another bot is answering then.
+        Returns None if a turn that speaks by another bot is answering then, or about to.
         """
         waiting = lane.lock.statistics().tasks_waiting + lane.aside
         first = self._gates.of(conversation.profile.name).ahead_of(_lane_key(conversation))
@@ -307,14 +307,14 @@ class Dispatcher:
         """Begin a turn when no command's turn occupies the lane; see :meth:`_turn_beside`.
 
         If background work of the session goes on in that turn's worker, leave the place and return
-        that turn: the message belongs there.
+        that turn: the message belongs there. A message by another bot may go there first.
         """
         with contextlib.ExitStack() as unless_used:
             unless_used.callback(place.leave)
             while (turn := lane.open_turn()) is not None:
-                if turn.resident:
-                    return lane.joined(conversation) or turn
-                await turn.answered.wait()
+                if turn.resident and (joined := lane.joined(conversation)) is not None:
+                    return joined
+                await turn.until_settled()
             unless_used.pop_all()
         return self._begin(lane, place, conversation, settings, inbound)
 

@@ -47,23 +47,23 @@ class Lane:
     def joined(self, conversation: Conversation) -> Turn | None:
         """Return the open turn if it may take a message of this conversation, or None.
 
-        That is one that speaks by the bot of the conversation, or has answered all: it speaks by
-        that bot from now on.
+        That is one that speaks by the bot of the conversation, or has answered all and is offered
+        nothing: it speaks by that bot from now on. The caller offers the message at once.
         """
         turn = self.open_turn()
         if turn is None or self.voice is None:
             return None
-        if not (turn.resident or self.voice.same_bot(conversation)):
+        if not (turn.settled or self.voice.same_bot(conversation)):
             return None
         self.voice.current = conversation
         return turn
 
     async def until_answered(self, turn: Turn, message: Waiting) -> None:
-        """Wait until a turn by another bot has answered; the message is ``behind`` it meanwhile."""
+        """Wait until a turn by another bot is settled; the message is ``behind`` it meanwhile."""
         self.behind.append(message)
         self.aside += 1
         try:
-            await turn.answered.wait()
+            await turn.until_settled()
         finally:
             self.behind.remove(message)
             self.aside -= 1

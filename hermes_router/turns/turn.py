@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import enum
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 import anyio.abc
@@ -89,6 +89,7 @@ class Turn:
         self._worker: WorkerProcess | None = None
         self._returncode: int | None = None
         self._calm = anyio.Lock()
+        self._offers, self._none_offered = 0, anyio.Event()
         self._log = TurnLog(self.id, received=received)
         self.story = Story(self.id, conversation, received=received, note=services.note)
         self._session = WorkerSession(
@@ -128,6 +129,16 @@ class Turn:
     def resident(self) -> bool:
         """True if all is answered, and the worker stays only for background work."""
         return self._session.state is WorkerState.RESIDENT
+
+    @property
+    def settled(self) -> bool:
+        """True if the turn is ``resident``, and no message is being offered to the worker."""
+        return self.resident and not self._offers
+
+    async def until_settled(self) -> None:
+        """Wait until nobody waits for an answer, and no message is being offered to the worker."""
+        while self._offers or not self.answered.is_set():
+            await (self._none_offered if self._offers else self.answered).wait()
 
     @property
     def waiting(self) -> list[float]:
@@ -194,14 +205,15 @@ class Turn:
         """
         offer = PendingEvent(inbound, answer=answer)
         inbound.track.given_to(self.id)
-        try:
-            async with self._calm:  # wait for a stop that is under way: the worker may end
-                pass
-            await self._receiver.offer(offer, until_handled=until_handled)
-        except BaseException as error:
-            if not self._receiver.needed:
-                self._withdraw(told=isinstance(error, Exception))
-            raise
+        async with self._offering():
+            try:
+                async with self._calm:  # wait for a stop that is under way: the worker may end
+                    pass
+                await self._receiver.offer(offer, until_handled=until_handled)
+            except BaseException as error:
+                if not self._receiver.needed:
+                    self._withdraw(told=isinstance(error, Exception))
+                raise
         return offer.verdict
 
     async def halt(self, command: EventSender) -> Halt:
@@ -212,7 +224,7 @@ class Turn:
         """
         offer = PendingEvent(command)
         self._patience.lose()
-        async with self._calm:
+        async with self._offering(), self._calm:
             with anyio.move_on_after(self._settings.timeouts.stop):
                 await self._receiver.offer(offer, until_handled=True)
                 if offer.verdict is DeliveryResult.REFUSED:
@@ -264,6 +276,19 @@ class Turn:
         self.stopping, self._reason = True, "its message was withdrawn"
         self._patience.give_up()
         self._life.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _offering(self) -> AsyncIterator[None]:
+        """Count a message that is being offered in the block, from its very start."""
+        if not self._offers:
+            self._none_offered = anyio.Event()
+        self._offers += 1
+        try:
+            yield
+        finally:
+            self._offers -= 1
+            if not self._offers:
+                self._none_offered.set()
 
     async def _tell(self, message: msg.Message) -> None:
         if self._worker is None:

@@ -19,7 +19,7 @@ from hermes_router.turns.ports import Conversation
 class Voice(Conversation):
     """Speaks in ``current``, one of the conversations that a session has with several bots.
 
-    Only a turn that has answered everything may go on in another one.
+    Only a turn that has answered everything, and is offered nothing, may go on in another one.
     """
 
     def __init__(self, current: Conversation) -> None:

@@ -19,7 +19,7 @@ from hermes_router.turns.turn import Turn
 from hermes_router.turns.worker.event_sender import EventSender
 from tests.kit.workers.made_up import HOST, QUICK, Scene, Use
 
-#: Repeats each message. After "first" it takes one more before it does; after "stays" it stays.
+#: Repeats each message. After "first" it takes one more before it does; after "stays ..." it stays.
 _REPEATS = """
 hello(); say(msg.Ready(phases={}))
 def take():
@@ -32,9 +32,10 @@ def repeat(text):
 texts = [take()]
 if texts == ["first"]: texts.append(take())
 for text in texts: repeat(text)
-if texts == ["stays"]:
+while text.startswith("stays"):
     say(msg.Idle(resident=True))
-    repeat(take())
+    text = take()
+    repeat(text)
 say(msg.Idle()); say(msg.Draining())
 """
 
@@ -99,6 +100,19 @@ async def test_a_worker_that_stays_goes_on_by_the_bot_of_its_next_message(bots: 
     assert await bots.say("elsewhere", bots.other) is turn
     await turn.ended.wait()
     assert bots.said == (["stays"], ["elsewhere"])
+
+
+async def test_a_worker_that_stays_answers_two_messages_that_come_at_once_by_the_bot_of_each(
+    bots: Bots,
+) -> None:
+    turn = await bots.say("stays", bots.shared)
+    await turn.answered.wait()
+    first, second = await asyncio.gather(
+        bots.say("stays on", bots.shared), bots.say("elsewhere", bots.other)
+    )
+    assert first is second is turn
+    await turn.ended.wait()
+    assert bots.said == (["stays", "stays on"], ["elsewhere"])
 
 
 async def test_messages_to_another_bot_count_as_waiting(bots: Bots) -> None:
