@@ -128,7 +128,7 @@ class EventReceiver:
     def begin_queued(self, event: Any) -> None:
         """Begin a message that was taken out of the queue, because Hermes would not begin it.
 
-        An earlier worker of the session left it, or it was queued behind a turn that had just ended.
+        An earlier worker left it, or it was queued behind a turn that had just ended.
         """
         number = self._progress.take_again(event)
         self._begin(self._deliver(event, number, "a queued message"))
