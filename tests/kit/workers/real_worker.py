@@ -275,6 +275,7 @@ class Turn:
     def stop(self) -> None:
         """Tell the worker to end because the gateway stops, and wait until it is gone."""
         self._send(msg.Finish(reason="the gateway stops", resume=True))
+        self.wait_gone()
 
     def kill(self) -> None:
         """End the worker in the middle of what it does, and wait until it is gone."""
