@@ -402,8 +402,9 @@ class NextWakeup(Message, frozen=True, kw_only=True, tag="next_wakeup"):
     """The worker says when the session's next recurring prompt (``/loop``, ``/heartbeat``) is due.
 
     It is sent after each command and before :class:`Idle`, after it if the gateway stops: the first
-    time always, later if the time has changed. The gateway keeps the time in a file. When it has come, the gateway sends the
-    session an :class:`Event` with ``wake``, and starts a worker for that if none runs.
+    time always, later if the time has changed. The gateway keeps the time in a file. When it has
+    come, the gateway sends the session an :class:`Event` with ``wake``, and starts a worker for
+    that if none runs.
 
     Attributes:
         at: Unix seconds; None if there is no such prompt, which removes the time from the file.
