@@ -361,8 +361,9 @@ class MessageHandler:
 
     async def _halted(self, event: Any, conversation: GatewayConversation) -> bool:
         """Stop the running turn if the message is ``/stop``; return False if nothing was done."""
-        turn = self._dispatcher.running(conversation)
-        if turn is None or command_rules.canonical_command(event.get_command()) != "stop":
+        stops = command_rules.canonical_command(event.get_command()) == "stop"
+        turn = self._dispatcher.commanded(conversation) if stops else None
+        if turn is None:
             return False
         refusal = command_rules.refusal_of(self._runner, event)
         outcome = await turn.halt(inbound_of(event, refusal=refusal))

@@ -7,7 +7,7 @@ saved: the old worker may finish its post-turn work beside the next turn. A work
 only if background work of the session goes on in it.
 
 A person has one session with several bots. A turn speaks by one of them, so messages to another one
-wait until it has answered.
+wait until it has answered. Commands that need no model go to its worker, for it may wait for one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hermes_router.relay.delivery_policy import spelled
 from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy, Waiting
 from hermes_router.turns.head_start import HeadStart
 from hermes_router.turns.lane import Lane
-from hermes_router.turns.notices import has_to_wait
+from hermes_router.turns.notices import answered_elsewhere, has_to_wait
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
 from hermes_router.turns.voice import Voice
@@ -212,9 +212,15 @@ class Dispatcher:
     # -- lanes ---------------------------------------------------------------------------------
 
     def waits(self, conversation: Conversation) -> bool:
-        """Return True if a message of the conversation waits until its turn may begin."""
-        gate = self._gates.of(conversation.profile.name)
-        return gate.ahead_of(_lane_key(conversation)) is not None
+        """Return True if a message of the conversation waits, or would wait, for others.
+
+        That is for a place, or for a turn that speaks by another bot.
+        """
+        key = _lane_key(conversation)
+        lane = self._lanes.get(key)
+        if lane is not None and lane.elsewhere(conversation) is not None:
+            return True
+        return self._gates.of(conversation.profile.name).ahead_of(key) is not None
 
     def stop_waiting(self, conversation: Conversation) -> int:
         """Give up the messages of a conversation that wait for their turn; return how many.
@@ -228,7 +234,21 @@ class Dispatcher:
         if stopped:
             lane.stopped = time.monotonic()
             stopped += lane.lock.statistics().tasks_waiting
-        return stopped
+        return stopped + lane.stop_aside(conversation)
+
+    def commanded(self, conversation: Conversation) -> Turn | None:
+        """Return the turn that takes a command of the conversation at once, or None.
+
+        If the turn answers another bot's message, the command's chat is told that it is there that
+        the answer comes.
+        """
+        lane = self._lanes.get(_lane_key(conversation))
+        if lane is None:
+            return None
+        other = lane.elsewhere(conversation)
+        if other is not None:
+            self._tasks.start(conversation.notify(answered_elsewhere()))
+        return other or lane.joined(conversation)
 
     async def _turn_for(
         self,
@@ -242,8 +262,9 @@ class Dispatcher:
                 turn = await self._turn_in(lane, conversation, settings, inbound, told)
                 if turn is not None:
                     return turn
-                if (other := lane.open_turn()) is not None:
-                    await lane.until_answered(other, _waiting(conversation, inbound))
+                if (other := lane.elsewhere(conversation)) is not None:
+                    told(1 + len(lane.aside))
+                    await lane.until_settled(other, conversation, _waiting(conversation, inbound))
 
     @contextlib.contextmanager
     def _lane_of(self, conversation: Conversation) -> Iterator[Lane]:
@@ -269,9 +290,9 @@ class Dispatcher:
 
         Returns None if a turn that speaks by another bot is answering then, or about to.
         """
-        waiting = lane.lock.statistics().tasks_waiting + lane.aside
+        waiting = lane.lock.statistics().tasks_waiting + len(lane.aside)
         first = self._gates.of(conversation.profile.name).ahead_of(_lane_key(conversation))
-        if first is not None and inbound.at_once:
+        if inbound.at_once and (first is not None or lane.elsewhere(conversation) is not None):
             return await self._turn_beside(lane, conversation, settings, inbound)
         if waiting >= max(1, settings.limits.queue):
             profile = conversation.profile.name
@@ -289,8 +310,11 @@ class Dispatcher:
     async def _turn_beside(
         self, lane: Lane, conversation: Conversation, settings: Settings, inbound: EventSender
     ) -> Turn:
-        """Return a turn for a command while another message of its session waits for a place."""
-        running = lane.joined(conversation)
+        """Return a turn for a command beside a message of its session that waits for a place.
+
+        If there is a turn already, also by another bot, its worker gets the command.
+        """
+        running = self.commanded(conversation)
         if running is not None:
             return running
         place = await self._enter(conversation, settings, inbound, lambda _ahead: None)

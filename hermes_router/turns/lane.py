@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from hermes_router.turns.gate import Waiting
+from hermes_router.turns.gate import StoppedWaiting, Waiting
 from hermes_router.turns.ports import Conversation
 from hermes_router.turns.turn import Turn
-from hermes_router.turns.voice import Voice
+from hermes_router.turns.voice import Voice, same_bot
 
 
 @dataclass(slots=True)
@@ -23,7 +23,8 @@ class Lane:
             speaks.
         stopped: when a person last sent /stop to the messages that wait here; monotonic seconds.
         behind: the messages that wait for the one before them.
-        aside: how many messages wait for a turn that speaks by another bot.
+        aside: the messages that wait for a turn that speaks by another bot than theirs: each one's
+            conversation, and the block that cancels its wait.
         users: how many messages look for a turn here now.
     """
 
@@ -32,7 +33,7 @@ class Lane:
     voice: Voice | None = None
     stopped: float = 0.0
     behind: list[Waiting] = field(default_factory=list)
-    aside: int = 0
+    aside: list[tuple[Conversation, anyio.CancelScope]] = field(default_factory=list)
     users: int = 0
 
     def open_turn(self) -> Turn | None:
@@ -41,7 +42,7 @@ class Lane:
 
     def turn_for(self, conversation: Conversation) -> Turn | None:
         """Return the open turn if it speaks by the bot of this conversation, or None."""
-        same = self.voice is not None and self.voice.same_bot(conversation)
+        same = self.voice is not None and same_bot(self.voice, conversation)
         return self.open_turn() if same else None
 
     def joined(self, conversation: Conversation) -> Turn | None:
@@ -51,22 +52,49 @@ class Lane:
         nothing: it speaks by that bot from now on. The caller offers the message at once.
         """
         turn = self.open_turn()
-        if turn is None or self.voice is None:
-            return None
-        if not (turn.settled or self.voice.same_bot(conversation)):
+        if turn is None or self.voice is None or self.elsewhere(conversation) is not None:
             return None
         self.voice.current = conversation
         return turn
 
-    async def until_answered(self, turn: Turn, message: Waiting) -> None:
-        """Wait until a turn by another bot is settled; the message is ``behind`` it meanwhile."""
+    def elsewhere(self, conversation: Conversation) -> Turn | None:
+        """Return the open turn if it speaks by another bot and may not change that, or None."""
+        turn = self.open_turn()
+        if turn is None or turn.settled:
+            return None
+        return None if self.turn_for(conversation) is turn else turn
+
+    async def until_settled(self, turn: Turn, conversation: Conversation, message: Waiting) -> None:
+        """Wait until a turn by another bot is settled; the message is ``behind`` it meanwhile.
+
+        Raises:
+            StoppedWaiting: :meth:`stop_aside` was called for its conversation.
+        """
+        waits = (conversation, anyio.CancelScope())
         self.behind.append(message)
-        self.aside += 1
+        self.aside.append(waits)
         try:
-            await turn.until_settled()
+            with waits[1]:
+                await turn.until_settled()
         finally:
             self.behind.remove(message)
-            self.aside -= 1
+            self.aside.remove(waits)
+        if waits[1].cancel_called:
+            raise StoppedWaiting("it was stopped before it began")
+
+    def stop_aside(self, conversation: Conversation) -> int:
+        """Give up the messages to this conversation's bot that wait for another; return how many.
+
+        Messages to other bots, and the turn, go on.
+        """
+        stopped = [
+            scope
+            for waits, scope in self.aside
+            if same_bot(waits, conversation) and not scope.cancel_called
+        ]
+        for scope in stopped:
+            scope.cancel()
+        return len(stopped)
 
     @contextlib.asynccontextmanager
     async def next_one(self, message: Waiting) -> AsyncIterator[None]:

@@ -29,6 +29,7 @@ _USED = {
 #: Maximum number of characters of the reason why a worker could not be started.
 _REASON = 200
 
+_ELSEWHERE = "💬 Another bot is answering you now. It has your command, and answers it in its chat."
 _STOPPED = "⚡ Stopped. The messages that waited here are not answered."
 
 
@@ -36,6 +37,11 @@ def has_to_wait(ahead: int) -> str:
     """Return the notice for the sender of a message that has to wait behind ``ahead`` others."""
     others = "1 message is" if ahead == 1 else f"{ahead} messages are"
     return f"⏳ {others} ahead of yours. It is answered after them; /stop cancels it."
+
+
+def answered_elsewhere() -> str:
+    """Return the notice for a command whose answer comes from another bot of the session."""
+    return _ELSEWHERE
 
 
 def stopped_waiting() -> str:

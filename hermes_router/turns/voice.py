@@ -27,10 +27,6 @@ class Voice(Conversation):
         self.key = current.key
         self.profile = current.profile
 
-    def same_bot(self, conversation: Conversation) -> bool:
-        """Return True if another conversation of the session is with the bot of this one."""
-        return _bot_of(self) == _bot_of(conversation)
-
     @property
     def sender(self) -> Sender:
         """The profile and the conversation in which the turn speaks now."""
@@ -71,6 +67,11 @@ class Voice(Conversation):
     def note_wakeup(self, at: float | None) -> None:
         """Note when the session must be woken, in the chat with the bot of now."""
         self.current.note_wakeup(at)
+
+
+def same_bot(one: Conversation, other: Conversation) -> bool:
+    """Return True if two conversations of one session are with the same bot."""
+    return _bot_of(one) == _bot_of(other)
 
 
 def _bot_of(conversation: Conversation) -> str | None:

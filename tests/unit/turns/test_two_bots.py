@@ -14,7 +14,8 @@ from hermes_router.profiles.model import Profile
 from hermes_router.relay.delivery_policy import Sender
 from hermes_router.routing.table import Place
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.gate import TooBusy
+from hermes_router.turns.gate import StoppedWaiting, TooBusy
+from hermes_router.turns.notices import answered_elsewhere, has_to_wait
 from hermes_router.turns.turn import Turn
 from hermes_router.turns.worker.event_sender import EventSender
 from tests.kit.workers.made_up import HOST, QUICK, Scene, Use
@@ -58,8 +59,16 @@ class Bots:
         self.dispatcher = Dispatcher(HOST)
         self.shared, self.other = Chat(profile), Chat(profile, bot="systems")
 
-    async def say(self, text: str, chat: Chat) -> Turn:
-        return await self.dispatcher.serve(chat, EventSender({"text": text}, {}), QUICK)
+    async def say(self, text: str, chat: Chat, *, at_once: bool = False) -> Turn:
+        inbound = EventSender({"text": text}, {}, at_once=at_once)
+        return await self.dispatcher.serve(chat, inbound, QUICK)
+
+    async def say_elsewhere(self) -> asyncio.Task[Turn]:
+        """Write to the other bot; return the task that waits for its turn."""
+        elsewhere = asyncio.create_task(self.say("elsewhere", self.other))
+        while not self.dispatcher.waiting("career"):  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+        return elsewhere
 
     @property
     def said(self) -> tuple[list[str], list[str]]:
@@ -80,9 +89,7 @@ async def test_a_message_to_another_bot_waits_for_the_answer_and_is_answered_by_
     bots: Bots,
 ) -> None:
     turn = await bots.say("first", bots.shared)
-    elsewhere = asyncio.create_task(bots.say("elsewhere", bots.other))
-    while not bots.dispatcher.waiting("career"):  # noqa: ASYNC110
-        await anyio.sleep(0.01)
+    elsewhere = await bots.say_elsewhere()
     assert bots.dispatcher.running(bots.other) is None
     assert bots.dispatcher.occupant(bots.other) is turn
     # Meanwhile the first bot's messages go to its turn: it may wait for an answer.
@@ -118,11 +125,40 @@ async def test_a_worker_that_stays_answers_two_messages_that_come_at_once_by_the
 async def test_messages_to_another_bot_count_as_waiting(bots: Bots) -> None:
     one = replace(QUICK, limits=replace(QUICK.limits, queue=1))
     await bots.say("first", bots.shared)
-    waiting = asyncio.create_task(bots.say("elsewhere", bots.other))
-    while not bots.dispatcher.waiting("career"):  # noqa: ASYNC110
-        await anyio.sleep(0.01)
+    waiting = await bots.say_elsewhere()
     with pytest.raises(TooBusy):
         await bots.dispatcher.serve(bots.other, EventSender({"text": "hi"}, {}), one)
     waiting.cancel()
     await asyncio.wait([waiting])
     assert bots.dispatcher.waiting("career") == []
+
+
+async def test_a_stop_at_another_bot_takes_back_what_waits_there_and_nothing_else(
+    bots: Bots,
+) -> None:
+    turn = await bots.say("first", bots.shared)
+    elsewhere = await bots.say_elsewhere()
+    await anyio.wait_all_tasks_blocked()
+    assert bots.other.notices == [has_to_wait(1)]
+    assert bots.dispatcher.stop_waiting(bots.shared) == 0
+    assert bots.dispatcher.stop_waiting(bots.other) == 1
+    assert bots.dispatcher.stop_waiting(bots.other) == 0
+    with pytest.raises(StoppedWaiting):
+        await elsewhere
+    assert bots.dispatcher.waiting("career") == []
+    assert await bots.say("second", bots.shared) is turn
+    await turn.answered.wait()
+    assert bots.said == (["first", "second"], [])
+
+
+async def test_a_command_to_another_bot_goes_to_the_turn_at_once_and_its_chat_is_told(
+    bots: Bots,
+) -> None:
+    turn = await bots.say("first", bots.shared)
+    elsewhere = await bots.say_elsewhere()
+    assert bots.dispatcher.waits(bots.other)
+    assert not bots.dispatcher.waits(bots.shared)
+    assert await bots.say("/status", bots.other, at_once=True) is turn
+    await (await elsewhere).answered.wait()
+    assert bots.other.notices == [has_to_wait(1), answered_elsewhere()]
+    assert bots.said == (["first", "/status"], ["elsewhere"])

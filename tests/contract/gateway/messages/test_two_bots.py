@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hermes_router.turns.notices import answered_elsewhere
 from tests.kit.in_process import play
 
 _PLAY = """
@@ -105,6 +106,40 @@ async def play(router, _adapter, say, home):
         await router.handle(MessageEvent(text="hello", source=source, message_id="7"), None)
     return {"served": served}
 """
+#: A turn answers the one bot; nothing waits for the other one, to which the person writes "/stop".
+_STOP = """
+import weakref
+from hermes_router.turns.lane import Lane
+from hermes_router.turns.turn import Halt
+from hermes_router.turns.voice import Voice
+
+class Bot(Adapter):
+    async def send(self, chat_id, content, metadata=None):
+        self.sent.append(content)
+        return SimpleNamespace(success=True, retryable=False, message_id="8")
+
+async def play(router, _adapter, say, home):
+    shared, own, halted = Bot(), Bot(), []
+    own.platform = shared.platform = Platform("telegram")
+    own._owner_profile = "systems"
+    runner, dispatcher = router._runner, router._dispatcher
+    runner.adapters, runner._running = {Platform("telegram"): shared}, True
+    runner._profile_adapters = {"systems": {Platform("telegram"): own}}
+    def told(bot, text, number):
+        source = SessionSource(platform=Platform("telegram"), chat_id="5", chat_type="dm",
+                               user_id="5", profile=own._owner_profile if bot is own else None)
+        source._transport_adapter_ref = weakref.ref(bot)
+        return MessageEvent(text=text, source=source, message_id=number)
+    async def halt(command):
+        halted.append(command.fields["text"])
+        return Halt.OBEYED
+    first = await router._handler._conversations.of(told(shared, "a long task", "7"), "career")
+    turn = SimpleNamespace(open=True, settled=False, resident=False, halt=halt)
+    dispatcher._lanes["career\\0" + first.key] = Lane(turn=turn, voice=Voice(first))
+    await router.handle(told(own, "/stop", "8"), None)
+    await settled(lambda: own.sent)
+    return {"halted": halted, "shared": shared.sent, "own": own.sent}
+"""
 _ROUTES = """
 gateway:
   profile_routes:
@@ -129,3 +164,9 @@ def test_each_message_is_answered_by_the_bot_that_it_came_to(tmp_path: Path) -> 
     seen = play(_AT_ONCE, tmp_path, _ROUTES.replace("kid", "career"))
     assert (seen["shared"], seen["own"]) == (["to the gateway's"], ["to its own"])
     assert seen["sessions"] == 1
+
+
+def test_a_stop_at_one_bot_stops_the_turn_that_answers_the_other_one(tmp_path: Path) -> None:
+    seen = play(_STOP, tmp_path, _ROUTES.replace("kid", "career"))
+    assert seen["halted"] == ["/stop"]
+    assert (seen["shared"], seen["own"]) == ([], [answered_elsewhere()])
