@@ -198,4 +198,4 @@ def test_a_thread_that_reads_the_store_during_a_look_costs_no_record(
     "text", ["2026-01-15T08:30:00", "2026-01-15T08:30:00+05:30", "2026-01-15T08:30:00.5Z"]
 )
 def test_a_time_of_a_job_is_read_as_hermes_reads_it(text: str) -> None:
-    assert cron_lock._aware(text) == jobs._ensure_aware(datetime.fromisoformat(text))
+    assert cron_lock.time_of(text) == jobs._ensure_aware(datetime.fromisoformat(text))

@@ -105,7 +105,7 @@ def is_fired_by_hand(record: dict[str, Any]) -> bool:
     if record["schedule"].get("kind") != "once" or not isinstance(claim, dict):
         return False
     try:
-        age = now() - _aware(claim["at"])
+        age = now() - time_of(claim["at"])
     except (KeyError, TypeError, ValueError):
         return False
     return bool(0 <= age.total_seconds() < _CLAIM_SECONDS)
@@ -162,13 +162,13 @@ def keep_off(job_id: str, last_run: object) -> None:
 
 def _move(jobs: Any, record: dict[str, Any], horizon: Any) -> None:
     planned = record.get("next_run_at")
-    if planned and _aware(planned) > horizon:
+    if planned and time_of(planned) > horizon:
         return
     later = jobs.compute_next_run(record["schedule"], horizon.isoformat())
     if later:
         record["next_run_at"] = later
 
 
-def _aware(text: str) -> datetime:
+def time_of(text: str) -> datetime:
     """Read a time of Hermes's; one without a zone is the machine's local time, as for Hermes."""
     return datetime.fromisoformat(text).astimezone()

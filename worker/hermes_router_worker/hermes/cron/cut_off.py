@@ -14,7 +14,6 @@ import logging
 import os
 import uuid
 from collections.abc import Container, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +195,7 @@ def _told(job_id: str) -> bool:
 def _just_now(row: Record) -> bool:
     from hermes_time import now
 
-    ended = datetime.fromisoformat(row["finished_at"]).astimezone()
+    ended = cron_lock.time_of(row["finished_at"])
     return bool((now() - ended).total_seconds() < _JUST_NOW_SECONDS)
 
 
