@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,8 @@ class Relay:
                     )
                 value = ask(self._adapter, method, kwargs)
             elif name == "edit_message":
-                value = self._target.shown.edited(kwargs, lambda: self._edit(kwargs))
+                edit = partial(fresh_finals.edit, self._adapter, kwargs, self._target.replaced)
+                value = self._target.shown.edited(kwargs, edit)
             else:
                 value = function(**kwargs)
             if inspect.isawaitable(value):
@@ -187,9 +189,6 @@ class Relay:
         elif name == "delete_message":
             self._target.shown.deleted(kwargs["message_id"])
         return self._result(method, value)
-
-    async def _edit(self, call: Mapping[str, Any]) -> Any:
-        return await fresh_finals.edit(self._adapter, call, self._target.replaced)
 
     def resume_typing(self) -> None:
         """Let the adapter show "typing" again if the worker, now gone, has paused it."""
