@@ -21,7 +21,8 @@ from hermes_router.protocol import messages as msg
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.purpose import Purpose
 from hermes_router.turns.turn import Turn
-from hermes_router.workers.pool import Patience, WorkerPool
+from hermes_router.workers.patience import Patience
+from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 

@@ -8,7 +8,8 @@ from typing import Protocol
 from hermes_router.base.errors import RouterError
 from hermes_router.config.settings import Warm
 from hermes_router.protocol import messages as msg
-from hermes_router.workers.pool import Patience, WorkerPool
+from hermes_router.workers.patience import Patience
+from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 

@@ -41,7 +41,7 @@ from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender,
 from hermes_router.turns.worker.worker_session import WorkerSession, greet
 from hermes_router.turns.worker.worker_state import WorkerState
 from hermes_router.workers.code import running_code
-from hermes_router.workers.pool import Patience
+from hermes_router.workers.patience import Patience
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.turn_log import TurnLog
 from hermes_router.workers.worker_log import exit_text

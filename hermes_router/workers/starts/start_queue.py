@@ -46,7 +46,7 @@ class StartQueue:
     """
 
     def __init__(self, processors: int | None = None) -> None:
-        self._processors = processors or _processors()
+        self.processors = processors or _processors()
         self._running: list[Start] = []
         self._waiting: list[Start] = []
 
@@ -93,7 +93,7 @@ class StartQueue:
         while self._waiting:
             start = min(self._waiting, key=self._rank)
             spare = 0 if start.urgent() else 1
-            if len(self._running) >= max(1, self._processors - spare):
+            if len(self._running) >= max(1, self.processors - spare):
                 return
             self._waiting.remove(start)
             self._running.append(start)

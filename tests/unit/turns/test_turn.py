@@ -29,7 +29,7 @@ from hermes_router.turns.worker.event_sender import EventSender
 from hermes_router.turns.worker.event_track import Outcome
 from hermes_router.workers import turn_log
 from hermes_router.workers.launchers import Child, LaunchSpec, local
-from hermes_router.workers.pool import Patience
+from hermes_router.workers.patience import Patience
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 from hermes_router.workers.worker_log import read_turns
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use, serve

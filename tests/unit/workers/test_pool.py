@@ -28,14 +28,14 @@ from hermes_router.base.errors import (
 )
 from hermes_router.config.settings import Settings, Warm
 from hermes_router.profiles.model import Profile
-from hermes_router.workers import pool
+from hermes_router.workers import pool, warm_profile
 from hermes_router.workers.code import running_code
 from hermes_router.workers.launchers import Child
 from hermes_router.workers.memory.memory_usage import footprint
 from hermes_router.workers.memory.memory_watch import Memory, MemoryWatch, Room
-from hermes_router.workers.pool import Patience, WorkerPool
+from hermes_router.workers.patience import Patience
+from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
-from hermes_router.workers.starts.start_queue import StartQueue
 from hermes_router.workers.template import Template
 
 WARM = Settings().warm
@@ -97,14 +97,14 @@ class Kept:
         return await self.source.start(order, settings)
 
     def order(self, name: str) -> WorkerOrder:
-        return self.source._nests[name].order
+        return self.source._warm[name].order
 
-    def nest(self, name: str) -> Any:
-        return self.source._nests[name]
+    def warm(self, name: str) -> Any:
+        return self.source._warm[name]
 
     @property
     def names(self) -> list[str]:
-        return list(self.source._nests)
+        return list(self.source._warm)
 
 
 @pytest.fixture
@@ -120,18 +120,19 @@ async def kept(
     async def fails(order: WorkerOrder) -> Template:
         raise WorkerStartError("no template is started here", profile=order.profile.name)
 
-    monkeypatch.setattr(pool, "start_worker", cold)
+    for module in (pool, warm_profile):
+        monkeypatch.setattr(module, "start_worker", cold)
     monkeypatch.setattr(Template, "start", fails)
     for name in ("first", "second", "third"):
         home = tmp_path / "profiles" / name
         home.mkdir(parents=True)
         order = made.source.order(Profile(name, home), Settings())
-        nest = made.source._note_use(order, WARM)
-        assert nest is not None
+        warm = made.source._note_use(order, WARM)
+        assert warm is not None
         made.ready[name] = Prepared(hold())
-        nest.template = cast("Template", Prepared(os.getpid()))
-        nest.ready = [cast("WorkerProcess", made.ready[name])]
-        nest.stamp, nest.born = await pool._stamp(nest), time.monotonic()
+        warm.template = cast("Template", Prepared(os.getpid()))
+        warm.ready = [cast("WorkerProcess", made.ready[name])]
+        warm.stamp, warm.born = await warm.newest_stamp(), time.monotonic()
     yield made
     await made.source.close()
 
@@ -148,14 +149,14 @@ def test_a_footprint_counts_a_tree_but_of_those_alone_only_themselves(
 async def test_what_is_ready_serves_once(kept: Kept) -> None:
     order = kept.order("first")
     assert await kept.take(order, WARM) is kept.ready["first"]
-    kept.nest("first").template.prepared = False
+    kept.warm("first").template.prepared = False
     assert await kept.take(order, WARM) is kept.started[0]
 
 
 async def test_too_much_memory_costs_the_least_recently_used_its_warmth(kept: Kept) -> None:
     await kept.source.keep_within_memory()
     assert kept.names == ["first", "second", "third"]  # no budget is no limit
-    kept.nest("first").used = time.monotonic()
+    kept.warm("first").used = time.monotonic()
     kept.source.resize(3, footprint([], [os.getpid()]) + 5 * HOLDS // 2)
     await kept.source.keep_within_memory()
     assert kept.names == ["first", "third"]
@@ -164,7 +165,7 @@ async def test_too_much_memory_costs_the_least_recently_used_its_warmth(kept: Ke
 
 
 async def test_a_smaller_budget_keeps_those_that_were_used_last(kept: Kept) -> None:
-    kept.nest("first").used = time.monotonic()
+    kept.warm("first").used = time.monotonic()
     kept.source.resize(2)
     assert kept.names == ["first", "third"]
     kept.source.resize(0)
@@ -176,7 +177,7 @@ async def test_a_smaller_budget_keeps_those_that_were_used_last(kept: Kept) -> N
 async def test_what_is_older_than_allowed_serves_nobody(kept: Kept) -> None:
     """Secrets that a helper gave to a prepared process are never older."""
     order = kept.order("first")
-    kept.nest("first").born -= WARM.max_age + 1
+    kept.warm("first").born -= WARM.max_age + 1
     assert await kept.take(order, WARM) is kept.started[0]
     await kept.source.close()
     assert kept.ready["first"].gone.is_set()
@@ -188,7 +189,7 @@ async def test_what_was_not_used_for_long_is_let_go_of(
     monkeypatch.setattr(pool, "_SWEEP_SECONDS", 0.01)
     monkeypatch.setattr(pool, "_MEMORY_SECONDS", 0.01)
     monkeypatch.setattr(kept.source, "replenish", lambda _name: None)
-    kept.nest("second").used -= WARM.keep + 1
+    kept.warm("second").used -= WARM.keep + 1
     sweeping = asyncio.create_task(kept.source._sweep())
     with anyio.fail_after(60):
         await kept.ready["second"].gone.wait()
@@ -238,22 +239,22 @@ async def test_a_profile_that_cannot_be_prepared_is_tried_again_when_it_changed(
         raise TemplateUnfit("threads are running", profile=order.profile.name)
 
     monkeypatch.setattr(Template, "start", refuse)
-    nest = kept.nest("first")
-    nest.template = None
+    warm = kept.warm("first")
+    warm.template = None
     for _turn in range(3):
-        await kept.source._fill(nest)
+        await warm.fill()
     assert tried == ["first"]
-    (nest.order.profile.home / "config.yaml").write_text("a: 1", "utf-8")
-    await kept.source._fill(nest)
+    (warm.order.profile.home / "config.yaml").write_text("a: 1", "utf-8")
+    await warm.fill()
     assert tried == ["first"] * 2
-    nest.born -= WARM.max_age + 1
-    await kept.source._fill(nest)
+    warm.born -= WARM.max_age + 1
+    await warm.fill()
     assert tried == ["first"] * 3
 
 
 async def test_a_ready_worker_that_died_is_passed_over(kept: Kept) -> None:
     kept.ready["first"].ended = True
-    kept.nest("first").template.prepared = False
+    kept.warm("first").template.prepared = False
     assert await kept.take(kept.order("first"), WARM) is kept.started[0]
 
 
@@ -266,7 +267,7 @@ async def test_a_reserved_worker_is_for_the_message_that_it_was_reserved_for(kep
     assert [pid for name, role, pid, _age in kept.source.idle() if (name, role) == FIRST_READY] == [
         worker.pid
     ]
-    kept.nest("first").template.prepared = False
+    kept.warm("first").template.prepared = False
     assert await kept.take(order, WARM) is kept.started[0]
     assert await kept.source.claim(worker, order, WARM)
     assert not await kept.source.claim(worker, order, WARM)
@@ -325,26 +326,26 @@ async def test_other_settings_are_another_preparation(kept: Kept) -> None:
 async def test_a_worker_whose_profile_changes_while_it_is_forked_is_ended(
     kept: Kept, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    nest, forked = kept.nest("first"), Prepared(os.getpid())
+    warm, forked = kept.warm("first"), Prepared(os.getpid())
     forking, go_on = anyio.Event(), anyio.Event()
 
-    async def fork(_template: object, _order: object) -> Prepared:
+    async def fork(_template: object) -> Prepared:
         forking.set()
         await go_on.wait()
         return forked
 
-    monkeypatch.setattr(kept.source, "_forked", fork)
-    nest.ready = []
+    monkeypatch.setattr(warm, "_fork", fork)
+    warm.ready = []
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(kept.source._fill, nest)
+            tasks.start_soon(warm.fill)
             await forking.wait()
             if what == "dropped":
                 kept.source._discard("first")
             else:
-                kept.source._clear(nest)  # as the profile's next message does
+                warm.clear()  # as the profile's next message does
             go_on.set()
-    assert nest.ready == []
+    assert warm.ready == []
     await kept.source.close()
     assert forked.gone.is_set()
 
@@ -356,9 +357,9 @@ class Preparing:
         self._go_on, self._error = anyio.Event(), False
         self.template, self.forked = Prepared(os.getpid()), Prepared(os.getpid())
         self.begun = anyio.Event()
-        nest = kept.nest("first")
-        nest.template, nest.ready = None, []
-        tasks.start_soon(kept.source._fill, nest)
+        warm = kept.warm("first")
+        warm.template, warm.ready = None, []
+        tasks.start_soon(warm.fill)
 
     async def start(self, order: WorkerOrder) -> Prepared:
         self.begun.set()
@@ -367,7 +368,7 @@ class Preparing:
             raise WorkerStartError("the template ended", profile=order.profile.name)
         return self.template
 
-    async def fork(self, _template: object, _order: object) -> Prepared:
+    async def fork(self, _template: object) -> Prepared:
         return self.forked
 
     def let_go_on(self, *, error: bool = False) -> None:
@@ -384,7 +385,7 @@ async def preparing(
         def prepare() -> Preparing:
             made = Preparing(kept, tasks)
             monkeypatch.setattr(Template, "start", made.start)
-            monkeypatch.setattr(kept.source, "_forked", made.fork)
+            monkeypatch.setattr(kept.warm("first"), "_fork", made.fork)
             return made
 
         with anyio.fail_after(60):
@@ -403,9 +404,9 @@ async def waiting_for(made: Preparing, kept: Kept) -> AsyncIterator[list[object]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(take)
         await anyio.wait_all_tasks_blocked()
-        assert kept.nest("first").waiting == 1
+        assert kept.warm("first").waiting == 1
         yield taken
-    assert kept.nest("first").waiting == 0
+    assert kept.warm("first").waiting == 0
 
 
 async def test_a_message_waits_for_the_template_that_is_being_prepared(
@@ -456,12 +457,12 @@ async def test_a_message_that_is_given_up_waits_no_longer(
 async def test_a_message_does_not_wait_for_a_profile_that_is_let_go(
     kept: Kept, preparing: Callable[[], Preparing]
 ) -> None:
-    made, nest, order = preparing(), kept.nest("first"), kept.order("first")
+    made, warm, order = preparing(), kept.warm("first"), kept.order("first")
     await made.begun.wait()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(kept.take, order, WARM)
         await anyio.wait_all_tasks_blocked()
-        assert (nest.waiting, kept.started) == (1, [])
+        assert (warm.waiting, kept.started) == (1, [])
         kept.source._discard("first")
     assert len(kept.started) == 1
     made.let_go_on()
@@ -491,7 +492,7 @@ async def test_no_worker_is_forked_for_a_message_that_waited_over_an_update(
 async def test_a_message_does_not_wait_for_ever(
     kept: Kept, preparing: Callable[[], Preparing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "TEMPLATE_SECONDS", 0.05)
+    monkeypatch.setattr(warm_profile, "TEMPLATE_SECONDS", 0.05)
     made = preparing()
     await made.begun.wait()
     assert await kept.take(kept.order("first"), WARM) is kept.started[0]
@@ -504,7 +505,7 @@ async def test_a_message_that_finds_no_template_has_one_begun_and_waits_for_it(
     made = preparing()
     made.let_go_on()
     await anyio.wait_all_tasks_blocked()
-    kept.source._clear(kept.nest("first"))
+    kept.warm("first").clear()
     assert await kept.take(kept.order("first"), WARM) is made.forked
     assert kept.started == []
 
@@ -512,7 +513,7 @@ async def test_a_message_that_finds_no_template_has_one_begun_and_waits_for_it(
 async def test_the_template_of_a_message_begins_beside_templates_of_others(
     kept: Kept, preparing: Callable[[], Preparing]
 ) -> None:
-    kept.source._queue = StartQueue(2)
+    kept.source._queue.processors = 2
     async with kept.source._queue.place("other", lambda: False):
         made = preparing()
         await anyio.wait_all_tasks_blocked()
@@ -530,7 +531,7 @@ async def test_nothing_is_prepared_for_a_message_where_memory_is_short(
     made = preparing()
     made.let_go_on()
     await anyio.wait_all_tasks_blocked()
-    kept.source._clear(kept.nest("first"))
+    kept.warm("first").clear()
     monkeypatch.setattr(kept.source, "_may_prepare", lambda: False)
     assert await kept.take(kept.order("first"), WARM) is kept.started[0]
 
@@ -538,7 +539,7 @@ async def test_nothing_is_prepared_for_a_message_where_memory_is_short(
 @asynccontextmanager
 async def busy(kept: Kept) -> AsyncIterator[None]:
     """Have other processes use both processors in the block."""
-    kept.source._queue = StartQueue(2)
+    kept.source._queue.processors = 2
     async with (
         kept.source._queue.place("busy", lambda: True),
         kept.source._queue.place("busy too", lambda: True),
@@ -549,8 +550,8 @@ async def busy(kept: Kept) -> AsyncIterator[None]:
 async def test_where_no_processor_is_free_messages_share_a_template_that_begins_for_them(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nest, template = kept.nest("first"), Prepared(os.getpid())
-    nest.template, nest.ready = None, []
+    warm, template = kept.warm("first"), Prepared(os.getpid())
+    warm.template, warm.ready = None, []
     began: list[str] = []
 
     async def start(order: WorkerOrder) -> Prepared:
@@ -563,7 +564,7 @@ async def test_where_no_processor_is_free_messages_share_a_template_that_begins_
             for _ in range(3):
                 tasks.start_soon(kept.take, kept.order("first"), WARM)
             await anyio.wait_all_tasks_blocked()
-            assert (nest.waiting, began, kept.started) == (3, [], [])
+            assert (warm.waiting, began, kept.started) == (3, [], [])
     assert began == ["first"]
     assert all(worker.__dict__.get("prepared") for worker in kept.started)
 
@@ -596,7 +597,7 @@ async def test_a_job_lets_messages_go_first_for_a_while(
 ) -> None:
     if late:
         monkeypatch.setattr(pool, "_JOB_SECONDS", 0.0)
-    kept.source._queue = StartQueue(1)
+    kept.source._queue.processors = 1
     begun: list[str] = []
 
     async def start(name: str, what: Any) -> None:
@@ -664,14 +665,14 @@ async def test_a_template_that_failed_is_not_waited_for_again(
 
 
 async def test_a_message_that_waited_for_a_processor_gets_nothing_out_of_date(kept: Kept) -> None:
-    nest = kept.nest("first")
-    nest.ready = []
-    nest.template.prepared = False
+    warm = kept.warm("first")
+    warm.ready = []
+    warm.template.prepared = False
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks, busy(kept):
             tasks.start_soon(kept.take, kept.order("first"), WARM)
             await anyio.wait_all_tasks_blocked()
-            nest.template.prepared = True
+            warm.template.prepared = True
             (kept.order("first").profile.home / "config.yaml").write_text("a: 1", "utf-8")
     assert [worker.__dict__.get("prepared") for worker in kept.started] == [None]
 
@@ -709,16 +710,16 @@ async def test_profiles_with_messages_do_not_displace_each_other_with_each_messa
     assert kept.names == ["first", "second", "third"]
     assert caplog.text.count("other is not kept warm") == 1
     monkeypatch.setattr(pool, "_KEPT_SECONDS", 0.0)
-    kept.nest("first").waiting = 1
+    kept.warm("first").waiting = 1
     await kept.take(_order_of(kept), WARM)
     assert kept.names == ["first", "second", "third"], "a message waits for it"
-    kept.nest("first").waiting = 0
+    kept.warm("first").waiting = 0
     await kept.take(_order_of(kept), WARM)
     assert kept.names == ["second", "third", "other"]
 
 
 async def test_a_profile_without_messages_makes_room_for_one_that_has_some(kept: Kept) -> None:
-    kept.nest("second").asked = False
+    kept.warm("second").asked = False
     await kept.take(_order_of(kept), WARM)
     assert kept.names == ["first", "third", "other"]
 

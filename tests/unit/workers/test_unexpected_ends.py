@@ -79,16 +79,16 @@ async def test_a_template_that_ended_by_itself_is_counted_once(
 ) -> None:
     workers = WorkerPool(dict(os.environ), budget=1)
     template = Dead()
-    nest = workers._note_use(workers.order(scene.profile, Settings()), Settings().warm)
-    assert nest is not None
-    nest.template = cast("Template", template)
+    warm = workers._note_use(workers.order(scene.profile, Settings()), Settings().warm)
+    assert warm is not None
+    warm.template = cast("Template", template)
 
     async def refuse(*_args: Any, **_more: Any) -> Template:
         raise AssertionError("no template is wanted here")
 
     monkeypatch.setattr(Template, "start", refuse)
-    workers._clear(nest)
-    workers._clear(nest)
+    warm.clear()
+    warm.clear()
     await workers.close()
     assert template.cleaned_up.is_set()
     assert workers.unexpected_ends.of("career") == 1
@@ -101,16 +101,16 @@ async def test_a_ready_worker_that_died_is_counted_and_cleaned_up(
     worker("hello(); time.sleep(600)")
     workers = WorkerPool(dict(os.environ), budget=1)
     order = workers.order(scene.profile, QUICK)
-    nest = workers._note_use(order, QUICK.warm)
-    assert nest is not None
+    warm = workers._note_use(order, QUICK.warm)
+    assert warm is not None
     ready = await workers._started_cold(order, None)
-    nest.ready = [ready]
+    warm.ready = [ready]
     os.kill(ready.pid, signal.SIGKILL)
     with anyio.fail_after(60):
         while not ready.ended:  # noqa: ASYNC110 - a kill has no event
             await anyio.sleep(0.01)
-        workers._drop_ended(nest)
-        assert nest.ready == []
+        warm.drop_ended()
+        assert warm.ready == []
         await workers.close()
     assert workers.unexpected_ends.of("career") == 1
     assert not ready._tmpdir.exists()

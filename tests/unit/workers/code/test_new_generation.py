@@ -13,7 +13,6 @@ import pytest
 
 from hermes_router.config.settings import Settings
 from hermes_router.profiles.model import Profile
-from hermes_router.workers import pool
 from hermes_router.workers.code import own_code
 from hermes_router.workers.code.own_code import Launcher
 from hermes_router.workers.code.running_code import RunningCode
@@ -41,15 +40,15 @@ async def test_what_was_prepared_of_the_old_one_is_used_no_more(
     selection: list[Path | None], profile: Profile
 ) -> None:
     workers = WorkerPool(dict(os.environ), budget=1)
-    nest = workers._note_use(workers.order(profile, Settings()), Settings().warm)
-    assert nest is not None
+    warm = workers._note_use(workers.order(profile, Settings()), Settings().warm)
+    assert warm is not None
     living = SimpleNamespace(ended=False)
-    nest.template, nest.born = cast("Template", living), time.monotonic()
-    nest.stamp = await pool._stamp(nest)
-    assert not await workers._stale(nest)
+    warm.template, warm.born = cast("Template", living), time.monotonic()
+    warm.stamp = await warm.newest_stamp()
+    assert not await warm.stale()
     selection[0] = SECOND
-    assert await workers._stale(nest)
-    nest.template = None
+    assert await warm.stale()
+    warm.template = None
     await workers.close()
 
 
