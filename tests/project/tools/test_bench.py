@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import TOKEN, Call
 from tests.kit.roots import ordinary_user
-from tests.tools.bench import alone, chart, ledger, routing, sides, table
+from tests.tools.bench import __main__ as bench
+from tests.tools.bench import alone, chart, ledger, rounds, routing, sides, table
 from tests.tools.bench.__main__ import FULL, _options, chosen
 from tests.tools.bench.figures import FIGURES, first_turn, throughput, warm_turn
 from tests.tools.bench.processes import cpu_seconds, memory, tree
 from tests.tools.bench.rounds import Measured, Plan, Results, expected
+from tests.tools.bench.stage import Stage
 from tests.tools.bench.summary import Compared, compare, median, p95, percentile, steps
 
 REPOSITORY = Path(__file__).parents[3]
@@ -43,6 +46,46 @@ def test_the_benchmark_measures_both_sides() -> None:
             assert row["b"] > 0
             assert row["ratio"] > 0
     assert set(found["phases"][0]) >= {"start", "ready", "model_request", "reply", "gone"}
+
+
+def test_a_setup_in_which_a_turn_is_not_answered_costs_only_its_own_figures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fails_unbatched(
+        group: list[Measured], _start: int, _plan: Plan, _results: Results, _progress: object
+    ) -> None:
+        if group[0].figure.setup is sides.UNBATCHED:
+            raise TimeoutError("no such call")
+        for measured in group:
+            for side in (sides.A, sides.B):
+                measured.rounds[side].append({"before": [1.0], "after": [1.0]})
+
+    monkeypatch.setattr(rounds, "_with_gateways", fails_unbatched)
+    file = tmp_path / "bench.json"
+    assert bench.main(["--only", "1", "--json", str(file)]) == 1
+    shown, errors = capsys.readouterr()
+    assert "unbatched: no such call" in errors
+    titles = [figure["title"] for figure in json.loads(file.read_text("utf-8"))["figures"]]
+    assert titles == ["warm turn", "warm turn, no batching"]
+    assert "1.00" in shown, "what was measured is printed"
+
+
+@pytest.mark.parametrize(
+    ("setup", "method", "shows"),
+    [
+        (sides.SHIPPED, "sendMessage", True),
+        (sides.SHIPPED, "editMessageText", False),
+        (sides.BUSY, "sendMessage", True),
+        (sides.BUSY, "editMessageText", True),
+        (sides.BUSY, "sendChatAction", False),
+    ],
+)
+def test_a_streamed_answer_may_be_complete_with_an_edit(
+    setup: sides.Setup, method: str, shows: bool
+) -> None:
+    call = Call(1, 0.0, TOKEN, method, {"text": "echo: message 00001"})
+    assert Stage(sides.B, setup)._shows("message 00001")(call) is shows
+    assert not Stage(sides.B, setup)._shows("message 00002")(call)
 
 
 # -- arithmetic ----------------------------------------------------------------------------------

@@ -28,11 +28,7 @@ ALONE_SECONDS = 240
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit status."""
     options = _options(arguments)
-    try:
-        results = _measured(options)
-    except TimeoutError as error:
-        print(f"\nERROR: a turn was not answered: {error}", file=sys.stderr)
-        return 1
+    results = _measured(options)
     everything = not (options.only or options.routing or options.alone)
     timings = routing.measure() if options.routing or everything else []
     lines = []
@@ -43,11 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = json.dumps(table.as_data(results, timings, lines))
     if options.json == ON_STDOUT:
         print(data)
-        return 0
-    if options.json is not None:
-        options.json.write_text(data, "utf-8")
-    print(table.as_text(results, timings, lines))
-    return 0
+    else:
+        if options.json is not None:
+            options.json.write_text(data, "utf-8")
+        print(table.as_text(results, timings, lines))
+    for failure in results.failed:
+        print(f"\nERROR: a turn was not answered with the setup {failure}", file=sys.stderr)
+    return 1 if results.failed else 0
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

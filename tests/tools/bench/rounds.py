@@ -33,10 +33,14 @@ class Measured:
 
 @dataclass(slots=True)
 class Results:
-    """Everything that was measured. Phases are those of warm turns, from the worker log."""
+    """Everything that was measured. Phases are those of warm turns, from the worker log.
+
+    ``failed`` says of each setup that was left early why; the other setups are complete.
+    """
 
     figures: list[Measured]
     phases: list[dict[str, float]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def _starts(figure: Figure, plan: Plan) -> int:
 
 
 def run(figures: Sequence[Figure], plan: Plan, progress: Callable[[str], None]) -> Results:
-    """Measure the figures; raises TimeoutError when a turn is not answered."""
+    """Measure the figures; a setup in which a turn is not answered is left for the next one."""
     results = Results([Measured(figure) for figure in figures])
     by_setup: defaultdict[str, list[Measured]] = defaultdict(list)
     for measured in results.figures:
@@ -79,7 +83,10 @@ def run(figures: Sequence[Figure], plan: Plan, progress: Callable[[str], None]) 
     for start in range(plan.starts):
         for group in by_setup.values():
             if start == 0 or not all(measured.figure.first_start_only for measured in group):
-                _with_gateways(group, start, plan, results, progress)
+                try:
+                    _with_gateways(group, start, plan, results, progress)
+                except TimeoutError as error:
+                    results.failed.append(f"{group[0].figure.setup.name}: {error}")
     return results
 
 

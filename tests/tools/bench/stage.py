@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.kit import FORUM, FakeModel, FakeTelegram, Gateway
+from tests.kit import FORUM, Call, FakeModel, FakeTelegram, Gateway
 from tests.tools.bench import processes, sides
 from tests.tools.bench.sides import Setup
 
@@ -114,11 +114,14 @@ class Stage:
         calls, asked, begun = telegram.seq, model.seq, time.monotonic()
         telegram.say(text, chat_id=FORUM, thread_id=topic)
         request = model.wait_chat(mark, timeout=TURN_SECONDS, after=asked, done=True)
-        call = telegram.wait_for(
-            lambda c: c.method.casefold() == "sendmessage" and mark in c.text, TURN_SECONDS, calls
-        )
+        call = telegram.wait_for(self._shows(mark), TURN_SECONDS, calls)
         before = request.at - begun - self.setup.batching
         return Turn(before, call.at - (request.finished_at or call.at))
+
+    def _shows(self, mark: str) -> Callable[[Call], bool]:
+        """Return what recognises the call that shows a text; a streamed answer may be an edit."""
+        methods = {"sendmessage", "editmessagetext"} if self.setup.streaming else {"sendmessage"}
+        return lambda call: call.method.casefold() in methods and mark in call.text
 
     def streamed_turn(self, topic: int, words: int, pause: float) -> float:
         """Say something whose answer the model writes word by word, `pause` seconds apart.
