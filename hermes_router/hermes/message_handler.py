@@ -7,7 +7,7 @@ import contextlib
 import functools
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from hermes_router.base.errors import CannotBeSent, NotWanted, ShortOfMemory, WorkerError
@@ -103,7 +103,8 @@ class MessageHandler:
     async def serve_and_wait(self, event: Any, profile: str) -> None:
         """Serve a message and return when the answer is delivered.
 
-        Meanwhile the gateway's adapter shows "typing" and treats the session as busy.
+        Meanwhile the gateway's adapter shows "typing" and treats the session as busy. If this is
+        cancelled, the message is served all the same.
         """
         conversation = await self._conversations.of(event, profile)
         if conversation is None or await self._stopped_waiting(event, conversation):
@@ -113,14 +114,23 @@ class MessageHandler:
         busy = self._dispatcher.running(conversation) is not None
         bypasses = busy and command_rules.bypasses_running_turn(event.get_command())
         if bypasses or self._overtakes(event, conversation):
-            await self._serve_inline(event, conversation)
+            await self._to_its_end(self._serve_inline(event, conversation))
             return
         with self._conversations.attended(conversation):
             gateway_runner.count_as_running(self._runner, running.key, event.source, running)
             try:
-                await self._serve_entered(event, conversation, busy=False)
+                await self._to_its_end(self._serve_entered(event, conversation, busy=False))
             finally:
                 gateway_runner.no_longer_running(self._runner, running.key, running)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for ``work``, which goes on if the wait is cancelled.
+
+        Hermes cancels who waits for a message when it disconnects the platforms. It also does that
+        when somebody sends ``/new`` or ``/stop`` in the session that its adapter sees, which may be
+        the session of several people and profiles. What a message needs then, the router does.
+        """
+        await asyncio.shield(self._tasks.start(work))
 
     async def expect(self, event: Any, profile: str, settings: Settings) -> None:
         """Have a ready worker prepare the session of a message that comes in a moment.
@@ -281,20 +291,11 @@ class MessageHandler:
     ) -> None:
         """Settle the entry of a message at the end of the block that served it.
 
-        If the block is cancelled, a worker may still work on the message: Hermes cancels who waits
-        for a message when it disconnects the platforms, which may be before the worker has said
-        that it was interrupted. The entry is then settled when the outcome is known.
+        The block is cancelled only when the process ends: the next gateway then finds the entry as
+        it is.
         """
-        cancelled = error is not None and issubclass(error, asyncio.CancelledError)
-        known = track.outcome is not None or track.told
-        if cancelled and not known and (self._stopping or not track.untouched):
-            self._tasks.start(self._leave_in_the_end(conversation, track))
-        else:
+        if error is None or not issubclass(error, asyncio.CancelledError):
             await self._leave(conversation, track)
-
-    async def _leave_in_the_end(self, conversation: GatewayConversation, track: EventTrack) -> None:
-        await track.settled.wait()
-        await self._leave(conversation, track)
 
     async def _leave(self, conversation: GatewayConversation, track: EventTrack) -> None:
         """Settle the entry of a message, unless a stop of the gateway leaves it open.

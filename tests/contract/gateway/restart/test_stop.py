@@ -53,6 +53,7 @@ async def play(router, adapter, say, home):
     if OUTCOME == "CUT_OFF":
         tracks[0].note("cut_off")
     tracks[0].finish(Outcome[OUTCOME])
+    turn.answered.set()
     await settled(lambda: not router._ledger.open or entry.step != before)
     return {"before": before, "after": entry.step, "open": len(router._ledger.open)}
 """
@@ -66,6 +67,40 @@ def test_a_stop_that_is_faster_than_the_worker_loses_no_message(
 ) -> None:
     seen = play(f"OUTCOME = {outcome!r}\n{_CANCELLED}", tmp_path)
     assert (seen["before"], seen["after"], seen["open"]) == ("begun", after, open_)
+
+
+#: Hermes cancels who waits for a message also when somebody sends `/new` in the session that the
+#: adapter sees. Here the message still waits for its place, and nobody took it back.
+_NOT_STOPPING = """
+async def play(router, adapter, say, home):
+    from hermes_router.turns.worker.event_track import Outcome
+
+    free, waits = asyncio.Event(), []
+
+    async def serve(conversation, inbound, settings, **_more):
+        waits.append(inbound)
+        await free.wait()
+        inbound.track.finish(Outcome.ANSWERED)
+        turn = SimpleNamespace(answered=asyncio.Event(), failure=None, conversation=conversation)
+        turn.answered.set()
+        return turn
+
+    router._dispatcher.serve = serve
+    waiting = asyncio.create_task(say("are you there?"))
+    await settled(lambda: waits)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    before = [entry.step for entry in router._ledger.open]
+    free.set()
+    await settled(lambda: not router._ledger.open)
+    return {"before": before, "answered": waits[0].track.outcome is Outcome.ANSWERED,
+            "open": len(router._ledger.open)}
+"""
+
+
+def test_a_message_is_served_though_its_adapter_waits_for_it_no_more(tmp_path: Path) -> None:
+    seen = play(_NOT_STOPPING, tmp_path)
+    assert (seen["before"], seen["answered"], seen["open"]) == (["accepted"], True, 0)
 
 
 #: A turn ended because the gateway stops, and gave its place to a message.
