@@ -110,6 +110,9 @@ class MessageHandler:
         if conversation is None or await self._stopped_waiting(event, conversation):
             self._register.pass_over(event)
             return
+        if (entry := self._register.cut_off(event)) and not self._is_free(conversation):
+            entry.seen.set()  # it is handed over again later, until the session is free
+            return
         running = RunningTurn(self._runner, conversation, self._dispatcher)
         busy = self._dispatcher.running(conversation) is not None
         bypasses = busy and command_rules.bypasses_running_turn(event.get_command())
@@ -197,6 +200,16 @@ class MessageHandler:
             return False
         return command in WITHOUT_MODEL or command in conversation.programs
 
+    def _is_free(self, conversation: GatewayConversation) -> bool:
+        """Return True if no turn of the session runs, and no message of it waits.
+
+        A turn that has answered everything does not count. The adapter knows less: neither the
+        messages that came behind a turn nor those of other people of the session.
+        """
+        turn = self._dispatcher.occupant(conversation)
+        busy = turn is not None and not turn.resident
+        return not (busy or self._dispatcher.waits(conversation) or conversation.waiting_again)
+
     async def serve_wake(self, event: Any, profile: str) -> bool:
         """Have a worker run a session's due recurring prompts; return False if the session is busy.
 
@@ -204,8 +217,7 @@ class MessageHandler:
         usual.
         """
         conversation = await self._conversations.of(event, profile)
-        turn = None if conversation is None else self._dispatcher.occupant(conversation)
-        if conversation is None or (turn is not None and not turn.resident):
+        if conversation is None or not self._is_free(conversation):
             return False
         settings = (await self._watcher.fresh()).settings(profile)
         inbound = EventSender(fields={}, source=source_fields(event.source), wake=True)

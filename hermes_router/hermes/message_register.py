@@ -72,6 +72,10 @@ class MessageRegister:
         await self._complain(conversation, recorded=recorded)
         return entry
 
+    def cut_off(self, event: Any) -> Entry | None:
+        """Return the entry of a turn that a stop cut off, if this event continues it."""
+        return self._ledger.of(entry_number(event)) if event.internal else None
+
     def pass_over(self, event: Any) -> None:
         """Settle the entry of a message that an earlier gateway left open and no worker gets.
 

@@ -18,6 +18,7 @@ from hermes_router.base.tasks import BackgroundTasks, cancel
 from hermes_router.config import model as configuration
 from hermes_router.hermes import crash_recovery
 from hermes_router.hermes.compat.adapters import asked
+from hermes_router.hermes.compat.adapters.turn_keys import add_to_key
 from hermes_router.hermes.compat.events import (
     accept,
     entry_number,
@@ -494,8 +495,11 @@ class GatewayRouter:
         """Return the session store that an adapter gets in place of the gateway's ``store``.
 
         Hermes asks for it when the adapter is complete. So this also wraps the adapter's methods
-        for joined messages, stickers, observed groups, comments, menus, threads and clicks.
+        for joined messages, stickers, observed groups, comments, menus, threads and clicks. And the
+        adapter counts the turns of routed people apart: a session that it sees may be that of a
+        whole place, so that one person's command would end another one's turn.
         """
+        add_to_key(adapter, self._lane_of)
         self._joined.take_over(adapter)
         self._stickers.take_over(adapter)
         self._overheard.take_over(adapter)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,12 +57,17 @@ class HomeNotices:
         the keys of the sessions that have been told; Hermes tells the others itself.
         """
         key, told = self._gone(), set()
+        texts_in: dict[str, set[str]] = defaultdict(set)
         for session, turn, source in gateway_runner.running_turns(self._runner):
             profile = getattr(turn, "profile", None)
             if not isinstance(profile, Profile) or source is None or not self._wanted(source):
                 continue
             text = text_of(key, await asyncio.to_thread(display_language, profile))
-            if text != text_of(key, None) and await sending.send_to(self._runner, source, text):
+            known = text in texts_in[_spelled(source)]  # several people's turns may run in a place
+            if known or (
+                text != text_of(key, None) and await sending.send_to(self._runner, source, text)
+            ):
+                texts_in[_spelled(source)].add(text)
                 told.add(session)
         return told
 

@@ -326,3 +326,39 @@ def test_a_turn_whose_place_is_routed_elsewhere_while_it_waits_is_told_of(tmp_pa
     [notice] = seen["said"]
     assert "message 1" in notice
     assert (seen["served"], seen["open"]) == ([], 0)
+
+
+#: A turn of the session runs, of which the adapter does not know.
+_RUNS_UNSEEN = """
+async def play(router, adapter, say, home):
+    await router._configuration()
+    entry = left_open(router, home, "1")
+    entry.begun()
+    entry.cut_off()
+    event = MessageEvent(text="", source=SOURCE, internal=True,
+                         metadata={"hermes_router_entry": entry.id})
+    served = []
+    async def serve(event, conversation, track, **_more):
+        served.append(str(entry.step))
+        track.told = True
+    router._handler._serve = serve
+    occupant, waits = router._dispatcher.occupant, router._dispatcher.waits
+    steps = []
+    for busy in ("runs", "waits", ""):
+        turn = SimpleNamespace(resident=False) if busy == "runs" else None
+        router._dispatcher.occupant = lambda conversation: turn
+        router._dispatcher.waits = lambda conversation: busy == "waits"
+        entry.seen = asyncio.Event()
+        await router.handle(event, None)
+        steps.append([entry.seen.is_set(), entry.taken, str(entry.step)])
+    return {"steps": steps, "served": served}
+"""
+
+
+def test_a_turn_that_is_to_go_on_waits_for_turns_that_its_adapter_does_not_see(
+    tmp_path: Path,
+) -> None:
+    seen = play(f"{_FRAME}{_RUNS_UNSEEN}", tmp_path)
+    waits = [True, False, "cut_off"]
+    assert seen["steps"] == [waits, waits, [True, True, "settled"]]
+    assert seen["served"] == ["resumed"]
