@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ import anyio
 import msgspec
 
 from hermes_router.config.model import RouterConfig
+from hermes_router.hermes import owed_notices
 from hermes_router.hermes.compat.adapters import asked
 from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import (
@@ -30,7 +32,6 @@ from hermes_router.hermes.features import deadlines
 from hermes_router.hermes.features.adapters import prompts
 from hermes_router.hermes.features.adapters.menus import ChatMenus
 from hermes_router.hermes.features.adapters.own_place import kept_in
-from hermes_router.hermes.owed_notices import OwedNotices
 from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
@@ -93,8 +94,6 @@ class GatewayConversation:
         #: other.
         self.left_waiting = anyio.Lock()
         self.key, self.bot = session.key, session.bot
-        #: The notices about the outcome of messages that could not be sent yet.
-        self.owed = OwedNotices(runner)
         #: The profile's own commands that run a program.
         self.programs: frozenset[str] = frozenset()
         self._personal = session.personal
@@ -248,9 +247,9 @@ class GatewayConversation:
         """Send a notice to the conversation; return whether it was sent."""
         return await sending.send_text(self._runner, self._event, text)
 
-    async def tell(self, text: str) -> bool:
-        """Send the notice that is the outcome of messages; see :class:`OwedNotices`."""
-        return await self.owed.tell(self._event, text)
+    async def tell(self, text: str) -> asyncio.Future[bool] | None:
+        """Send the notice that is the outcome of messages; see :func:`owed_notices.tell`."""
+        return await owed_notices.tell(self._runner, self._event, text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         """Write to a file which background work lives in a turn's worker; none deletes the file.

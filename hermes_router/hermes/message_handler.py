@@ -14,6 +14,7 @@ from hermes_router.base.errors import CannotBeSent, NotWanted, ShortOfMemory, Wo
 from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Settings
 from hermes_router.config.watcher import ConfigWatcher
+from hermes_router.hermes import owed_notices
 from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.adapters.own_words import own_words
 from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, source_fields
@@ -26,7 +27,6 @@ from hermes_router.hermes.conversation import GatewayConversation
 from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.features.adapters.stickers import Stickers
 from hermes_router.hermes.message_register import MessageRegister
-from hermes_router.hermes.owed_notices import OwedNotices
 from hermes_router.observe.book import TurnBook
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
@@ -98,7 +98,6 @@ class MessageHandler:
         self._stickers = stickers
         self._owed = owed
         self._tasks = BackgroundTasks("a queued message could not be served")
-        self._failures = OwedNotices(runner)
 
     async def serve_and_wait(self, event: Any, profile: str) -> None:
         """Serve a message and return when the answer is delivered.
@@ -163,7 +162,7 @@ class MessageHandler:
             logger.exception("a message of profile %s could not be served", profile)
             why = "the router failed; the gateway's log has the error"
             turn_id = self._book.untouched(profile, place_of(event.source), "router_failed", why)
-            await self._failures.tell(event, f"{_FAILED} [{turn_id}]")
+            await owed_notices.tell(self._runner, event, f"{_FAILED} [{turn_id}]")
 
     async def _serve_behind(self, event: Any, profile: str) -> None:
         conversation = await self._conversations.of(event, profile)
@@ -264,7 +263,7 @@ class MessageHandler:
             return
         track = EventTrack(entry)
         async with self._left_when_done(event, conversation, track) as done:
-            if await self._halted(event, conversation):
+            if await self._halted(event, conversation, track):
                 track.told = True
                 return
             turn = await self._serve(event, conversation, track, busy=False, until_handled=True)
@@ -318,13 +317,15 @@ class MessageHandler:
         left_open = track.outcome is Outcome.CUT_OFF or (track.untouched and self._stopping)
         if track.entry is None or left_open:
             return
-        if conversation.owed and track.outcome is not Outcome.ANSWERED:
-            self._tasks.start(self._leave_when_told(track.entry, conversation))
-        else:
+        if track.owed is None:
             await self._register.leave(track.entry, conversation)
+        else:
+            self._tasks.start(self._leave_when_told(track.entry, track.owed, conversation))
 
-    async def _leave_when_told(self, entry: Entry, conversation: GatewayConversation) -> None:
-        if await conversation.owed.sent():
+    async def _leave_when_told(
+        self, entry: Entry, owed: asyncio.Future[bool], conversation: GatewayConversation
+    ) -> None:
+        if await asyncio.shield(owed):
             await self._register.leave(entry, conversation)
 
     @property
@@ -355,7 +356,7 @@ class MessageHandler:
         track.told = True
         why = "each of its workers ended before it began the message"
         turn_id = self._untouched(event, conversation, "worker_failed", why)
-        await conversation.tell(f"{_LEFT} [{turn_id}]")
+        track.owed = await conversation.tell(f"{_LEFT} [{turn_id}]")
 
     async def _left_waiting(self, track: EventTrack, turn: Turn | None) -> bool:
         """Wait for an outcome; say whether the worker ended before it began with the message.
@@ -370,9 +371,13 @@ class MessageHandler:
         if track.outcome is Outcome.AGAIN:
             return True
         await turn.answered.wait()
+        if track.outcome is Outcome.ENDED:
+            track.owed = turn.owed
         return False
 
-    async def _halted(self, event: Any, conversation: GatewayConversation) -> bool:
+    async def _halted(
+        self, event: Any, conversation: GatewayConversation, track: EventTrack
+    ) -> bool:
         """Stop the running turn if the message is ``/stop``; return False if nothing was done."""
         stops = command_rules.canonical_command(event.get_command()) == "stop"
         turn = self._dispatcher.commanded(conversation) if stops else None
@@ -381,7 +386,7 @@ class MessageHandler:
         refusal = command_rules.refusal_of(self._runner, event)
         outcome = await turn.halt(inbound_of(event, refusal=refusal))
         if outcome is Halt.ENDED:
-            await conversation.tell(_STOPPED)
+            track.owed = await conversation.tell(_STOPPED)
         return outcome is not Halt.REFUSED
 
     async def _serve(
@@ -418,7 +423,7 @@ class MessageHandler:
                 track.told = True
                 why = f"limits.received_bytes: {largest}"
                 turn_id = self._untouched(event, conversation, "refused", why)
-                await conversation.tell(f"{notice} [{turn_id}]")
+                track.owed = await conversation.tell(f"{notice} [{turn_id}]")
                 return None
             await conversation.notify(notice)
         try:
@@ -437,13 +442,13 @@ class MessageHandler:
         except (CannotBeSent, ShortOfMemory, TooBusy) as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "refused", error.message)
-            await conversation.tell(_why_refused(error, turn_id))
+            track.owed = await conversation.tell(_why_refused(error, turn_id))
         except NotWanted as error:  # the next gateway serves the message
             logger.info("hermes-router: a message is left to the next gateway: %s", error)
         except WorkerError as error:
             track.told = True
             turn_id = self._untouched(event, conversation, "start_failed", error.message)
-            await conversation.tell(
+            track.owed = await conversation.tell(
                 f"⚠️ Your message could not be accepted. Please send it again. [{turn_id}]"
             )
         return None
@@ -496,7 +501,7 @@ class MessageHandler:
             is not DeliveryResult.ACCEPTED
         ):
             self._untouched(event, conversation, "refused", drained)
-            await conversation.tell(drained)
+            inbound.track.owed = await conversation.tell(drained)
 
     def _paused_answer(self, event: Any, conversation: GatewayConversation) -> str | None:
         """Return Hermes's reply while it is paused; None for commands and for running turns.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
@@ -14,6 +15,8 @@ from hermes_router.workers.worker_log import one_line
 
 # The logger of the turn: these lines are about the turn.
 logger = logging.getLogger("hermes_router.turns.turn")
+
+_Result = TypeVar("_Result")
 
 #: Maximum number of pieces of background work in a notice, and of characters of each.
 _MOST_WORKS, _WORK_LETTERS = 10, 120
@@ -34,18 +37,18 @@ class Notifier:
 
     async def say(self, text: str) -> bool:
         """Send a notice into the conversation; return True if it could be sent."""
-        return await self._sent(self._conversation.notify(text))
+        return bool(await self._result(self._conversation.notify(text)))
 
-    async def tell(self, text: str) -> bool:
-        """Send the notice that is the outcome of messages; return True if it could be sent now."""
-        return await self._sent(self._conversation.tell(text))
+    async def tell(self, text: str) -> asyncio.Future[bool] | None:
+        """Send the notice that is the outcome of messages; see :meth:`Conversation.tell`."""
+        return await self._result(self._conversation.tell(text))
 
-    async def _sent(self, sending: Coroutine[Any, Any, bool]) -> bool:
+    async def _result(self, sending: Coroutine[Any, Any, _Result]) -> _Result | None:
         try:
             return await sending
         except Exception:
             logger.exception("turn %s: a notice could not be delivered", self._turn_id)
-            return False
+            return None
 
     async def say_of(self, hit: msg.LimitReached, allowed: int) -> None:
         """Tell people, once a turn, that a program needed more open files than it may have.

@@ -5,6 +5,7 @@ The gateway implements them with real adapters, ``test-route --say`` with a term
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -57,10 +58,12 @@ class Conversation(Protocol):
     async def notify(self, text: str) -> bool:
         """Send a notice into the conversation; return True if it could be sent."""
 
-    async def tell(self, text: str) -> bool:
-        """Send the notice that is the outcome of messages; return True if it could be sent now.
+    async def tell(self, text: str) -> asyncio.Future[bool] | None:
+        """Send the notice that is the outcome of messages; return None if it is owed no more.
 
-        If it could not, the conversation sends it later: until then these messages have no outcome.
+        If it could not be sent now, the conversation sends it later: until then these messages have
+        no outcome. The result of the returned future is then True, or False if the gateway stopped
+        before.
         """
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ not come, a notice is sent there.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import enum
@@ -62,7 +63,8 @@ class Turn:
     """One worker process and the session that it serves.
 
     ``ended`` is set when the process and its whole process tree are gone. ``failure`` is the error
-    of the turn, or None. ``stopping`` is True once the gateway has told the worker to end.
+    of the turn, or None. ``owed`` is the notice about it if that could not be sent yet, see
+    :meth:`Conversation.tell`. ``stopping`` is True once the gateway has told the worker to end.
     ``stopped`` is when a /stop arrived that ended the process tree, in monotonic seconds, or 0.
     """
 
@@ -80,6 +82,7 @@ class Turn:
         self.conversation = conversation
         self.ended = anyio.Event()
         self.failure: RouterError | None = None
+        self.owed: asyncio.Future[bool] | None = None
         self._settings = settings
         self._services = services
         self._purpose = purpose or ForMessages()
@@ -486,7 +489,8 @@ class Turn:
         why = why_ended(self.failure, self._reason)
         self._telling.log_ended_works(why)
         if self._told and self._purpose.tells_people:
-            await self._telling.tell(notice(self.failure, self.id, answered=not unanswered))
+            text = notice(self.failure, self.id, answered=not unanswered)
+            self.owed = await self._telling.tell(text)
         await self._telling.say_ended_works(why)
 
     def _who(self) -> dict[str, object]:

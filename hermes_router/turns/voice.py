@@ -6,6 +6,7 @@ worker stays for background work, a message to another bot goes to that worker t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,7 +57,7 @@ class Voice(Conversation):
         """Send a notice by the bot of now; return True if it could be sent."""
         return await self.current.notify(text)
 
-    async def tell(self, text: str) -> bool:
+    async def tell(self, text: str) -> asyncio.Future[bool] | None:
         """Send the notice that is the outcome of messages, by the bot of now."""
         return await self.current.tell(text)
 

@@ -215,9 +215,9 @@ class _Terminal:
         self._note("notice", str(len(self.texts) + 1), text, [])
         return True
 
-    async def tell(self, text: str) -> bool:
-        """Show a notice, as :meth:`notify` does."""
-        return await self.notify(text)
+    async def tell(self, text: str) -> None:
+        """Show a notice, as :meth:`notify` does; nothing is owed."""
+        await self.notify(text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         """Do nothing: the terminal shows at once when work ends."""

@@ -93,9 +93,9 @@ class JobConversation:
         logger.warning("profile %s: %s: %s", self.profile.name, self.key, text)
         return True
 
-    async def tell(self, text: str) -> bool:
-        """Log a line, as :meth:`notify` does."""
-        return await self.notify(text)
+    async def tell(self, text: str) -> None:
+        """Log a line, as :meth:`notify` does; nothing is owed."""
+        await self.notify(text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         """Do nothing: there is no chat that a later gateway could tell."""

@@ -50,6 +50,8 @@ class EventTrack:
         self.entry = entry
         #: True if a notice said that no worker gets the message, or if it needs no worker.
         self.told = False
+        #: The notice that is the message's outcome, if it could not be sent yet.
+        self.owed: asyncio.Future[bool] | None = None
         self.begin()
 
     def begin(self) -> None:

@@ -113,9 +113,9 @@ class Scene(Conversation):
         self.notices.append(text)
         return True
 
-    async def tell(self, text: str) -> bool:
+    async def tell(self, text: str) -> None:
         self.told.append(text)
-        return await self.notify(text)
+        await self.notify(text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
         self.works = (turn_id, tuple(works))

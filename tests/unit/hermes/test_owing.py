@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
+from hermes_router.hermes import owed_notices
 from hermes_router.hermes.compat.seams import gateway_runner, sending
 from hermes_router.hermes.compat.seams.sending import Sent
-from hermes_router.hermes.owed_notices import OwedNotices
 
 EVENT = SimpleNamespace(source=None)
 
@@ -32,11 +32,10 @@ async def owed_after(
     monkeypatch.setattr(sending, "try_to_send", now)
     monkeypatch.setattr(sending, "send_in_the_end", in_the_end)
     monkeypatch.setattr(gateway_runner, "shutting_down", lambda _runner: stops)
-    notices = OwedNotices(None)
-    assert not await notices.tell(EVENT, "a notice")
-    assert notices
+    owed = await owed_notices.tell(None, EVENT, "a notice")
+    assert owed is not None
     with anyio.fail_after(10):
-        return not await notices.sent()
+        return not await owed
 
 
 async def test_a_notice_whose_adapter_raises_is_owed_no_more(

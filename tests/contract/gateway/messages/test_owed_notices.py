@@ -44,7 +44,7 @@ async def play(router, adapter, say, home):
         turn = SimpleNamespace(failure=None, answered=anyio.Event())
         async def account():
             track.finish(Outcome.ENDED)
-            await conversation.tell("a notice")
+            turn.owed = await conversation.tell("a notice")
             turn.answered.set()
         tasks.append(asyncio.create_task(account()))
         if INLINE:
@@ -76,6 +76,31 @@ async def play(router, adapter, say, home):
     await asyncio.gather(*tasks)
     return {"away": away, "also_answered": also_answered, "said": adapter.sent,
             "open": open_on_disk(home)}
+"""
+#: The notice about the first message is owed, and the one about the second is sent.
+_TWO = """
+from hermes_router.hermes.compat.seams import sending
+from hermes_router.hermes.compat.seams.sending import Sent
+from hermes_router.turns.gate import TooBusy
+
+async def play(router, adapter, say, home):
+    results, later = [Sent.LATER, Sent.YES], asyncio.Event()
+    async def now(*_args, **_more):
+        return results.pop(0)
+    async def in_the_end(*_args, **_more):
+        await later.wait()
+        return Sent.YES
+    async def refused(*_args, **_more):
+        raise TooBusy("career", 3, ahead=4)
+    sending.try_to_send, sending.send_in_the_end = now, in_the_end
+    router._dispatcher.serve = refused
+    await say("the first")
+    [first] = [entry.id for entry in router._ledger.open]
+    await say("the second")
+    before = [entry.id == first for entry in router._ledger.open]
+    later.set()
+    await settled(lambda: not router._ledger.open)
+    return {"before": before, "open": len(router._ledger.open)}
 """
 
 ERRORS = {
@@ -115,3 +140,8 @@ def test_a_gateway_that_stops_before_leaves_the_message_to_the_next(
     found = seen(tmp_path, error, stops=True)
     assert found["away"] == [[], 1]
     assert (found["said"], found["open"]) == ([], 1)
+
+
+def test_a_message_whose_notice_was_sent_does_not_wait_for_another_ones(tmp_path: Path) -> None:
+    found = play(_TWO, tmp_path)
+    assert (found["before"], found["open"]) == ([True], 0)
