@@ -12,11 +12,10 @@ from hermes_router.base.bounded import BoundedMap
 from hermes_router.base.errors import ProfileError
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.hermes.compat.events import own_bot, place_of, seen_of
-from hermes_router.hermes.compat.seams import message_sources, sending
+from hermes_router.hermes.compat.seams import message_sources
 from hermes_router.hermes.conversation import GatewayConversation, Notes, SessionName
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.hermes.features.adapters.menus import ChatMenus
-from hermes_router.observe.book import TurnBook
 from hermes_router.profiles import model
 from hermes_router.profiles.config import SessionScope, SessionScopes
 from hermes_router.profiles.model import Profile
@@ -44,7 +43,6 @@ class Conversations:
         menus: ChatMenus,
         delivery: GatewayDelivery,
         seen: KnownConversations,
-        book: TurnBook,
     ) -> None:
         self._runner = runner
         self._root = root
@@ -53,32 +51,18 @@ class Conversations:
         self._menus = menus
         self._delivery = delivery
         self._seen = seen
-        self._book = book
         self._scopes = SessionScopes()
         self._known: BoundedMap[str, GatewayConversation] = BoundedMap(_REMEMBERED)
         self._attended: Counter[str] = Counter()
 
-    async def of(self, event: Any, profile_name: str) -> GatewayConversation | None:
+    async def of(self, event: Any, profile_name: str) -> GatewayConversation:
         """Return the conversation that a message belongs to, in the profile with this name.
 
-        If the profile cannot be used, send a notice to the message's place and return None.
+        Raises:
+            ProfileError: the profile cannot be used.
         """
-        try:
-            profile = model.find(profile_name, self._root)
-            scope = await self._scopes.of(profile)
-        except ProfileError as error:
-            place = place_of(event.source)
-            turn_id = self._book.untouched(
-                profile_name, place, "unusable", model.in_one_line(error)
-            )
-            await sending.send_text(
-                self._runner,
-                event,
-                f"⚠️ This conversation is routed to profile {profile_name!r}, which "
-                f"{error.message}. "
-                f"Nobody answers here until that is fixed. [{turn_id}]",
-            )
-            return None
+        profile = model.find(profile_name, self._root)
+        scope = await self._scopes.of(profile)
         per_user = _per_user(scope)
         session = SessionName(
             message_sources.session_key(event.source, **per_user),

@@ -7,17 +7,29 @@ import contextlib
 import functools
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
-from hermes_router.base.errors import CannotBeSent, NotWanted, ShortOfMemory, WorkerError
+from hermes_router.base.errors import (
+    CannotBeSent,
+    NotWanted,
+    ProfileError,
+    ShortOfMemory,
+    WorkerError,
+)
 from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Settings
 from hermes_router.config.watcher import ConfigWatcher
 from hermes_router.hermes import owed_notices
 from hermes_router.hermes.compat import emergency_stop
 from hermes_router.hermes.compat.adapters.own_words import own_words
-from hermes_router.hermes.compat.events import in_words, inbound_of, place_of, source_fields
+from hermes_router.hermes.compat.events import (
+    in_words,
+    inbound_of,
+    made_by_hermes,
+    place_of,
+    source_fields,
+)
 from hermes_router.hermes.compat.seams import (
     command_rules,
     gateway_runner,
@@ -28,6 +40,7 @@ from hermes_router.hermes.conversations import Conversations
 from hermes_router.hermes.features.adapters.stickers import Stickers
 from hermes_router.hermes.message_register import MessageRegister
 from hermes_router.observe.book import TurnBook
+from hermes_router.profiles import model
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.commands import IN_ORDER, TAKES_BACK, WITHOUT_MODEL
@@ -61,6 +74,11 @@ _STOPPED = (
 _FAILED = (
     "⚠️ Your message was not taken: the router failed. The gateway's log says why. Please send it "
     "again."
+)
+_SEE_LOG = "the router failed; the gateway's log has the error"
+_UNUSABLE = (
+    "⚠️ This conversation is routed to profile {profile!r}, which {why}. Nobody answers here until "
+    "that is fixed."
 )
 
 
@@ -100,15 +118,14 @@ class MessageHandler:
         self._tasks = BackgroundTasks("a queued message could not be served")
 
     async def serve_and_wait(self, event: Any, profile: str) -> None:
-        """Serve a message and return when the answer is delivered.
+        """Serve a message and return when the answer is delivered, or a notice about it.
 
         Meanwhile the gateway's adapter shows "typing" and treats the session as busy. If this is
         cancelled, the message is served all the same.
         """
-        conversation = await self._conversations.of(event, profile)
-        if conversation is None or await self._stopped_waiting(event, conversation):
-            self._register.pass_over(event)
-            return
+        await self._serve_found(event, profile, self._serve_awaited)
+
+    async def _serve_awaited(self, event: Any, conversation: GatewayConversation) -> None:
         if (entry := self._register.cut_off(event)) and not self._is_free(conversation):
             entry.seen.set()  # it is handed over again later, until the session is free
             return
@@ -154,22 +171,53 @@ class MessageHandler:
         """Serve a message that came while the adapter's session was busy.
 
         The turn before it may be over already, so the message is entered into the ledger like any
-        other. If serving it fails, a notice says so: Hermes, which waits for no result, cannot.
+        other.
+        """
+        behind = functools.partial(self._serve_entered, busy=True)
+        await self._serve_found(event, profile, behind)
+
+    async def _serve_found(
+        self,
+        event: Any,
+        profile: str,
+        serve: Callable[[Any, GatewayConversation], Awaitable[None]],
+    ) -> None:
+        """Find the conversation of a message and call ``serve`` with both, if there is need to.
+
+        If the profile cannot be used, or this fails, a notice says that no worker gets the message.
         """
         try:
-            await self._serve_behind(event, profile)
+            conversation = await self._conversations.of(event, profile)
+            if not await self._stopped_waiting(event, conversation):
+                await serve(event, conversation)
+            elif (entry := self._register.left_open(event)) is not None:
+                entry.settle()
+        except ProfileError as error:
+            notice = _UNUSABLE.format(profile=profile, why=error.message)
+            why = model.in_one_line(error)
+            await self._refuse(event, profile, notice, outcome="unusable", why=why)
         except Exception:
             logger.exception("a message of profile %s could not be served", profile)
-            why = "the router failed; the gateway's log has the error"
-            turn_id = self._book.untouched(profile, place_of(event.source), "router_failed", why)
-            await owed_notices.tell(self._runner, event, f"{_FAILED} [{turn_id}]")
+            await self._refuse(event, profile, _FAILED, outcome="router_failed", why=_SEE_LOG)
 
-    async def _serve_behind(self, event: Any, profile: str) -> None:
-        conversation = await self._conversations.of(event, profile)
-        if conversation is None or await self._stopped_waiting(event, conversation):
-            self._register.pass_over(event)
+    async def _refuse(
+        self, event: Any, profile: str, notice: str, *, outcome: str, why: str
+    ) -> None:
+        """Record that no worker gets a message that has no conversation here, and tell its place.
+
+        If an earlier gateway left it open, this is its outcome as soon as the notice was sent.
+        """
+        entry = self._register.left_open(event)
+        if entry is not None:
+            entry.take()
+        elif made_by_hermes(event):
             return
-        await self._serve_entered(event, conversation, busy=True)
+        turn_id = self._book.untouched(profile, place_of(event.source), outcome, why)
+        owed = await owed_notices.tell(self._runner, event, f"{notice} [{turn_id}]")
+        if entry is not None and owed is None:
+            entry.settle()
+        elif entry is not None and owed is not None:
+            self._tasks.start(_settle_when_told(entry, owed))
 
     async def _stopped_waiting(self, event: Any, conversation: GatewayConversation) -> bool:
         """Take back messages that wait for a place, if a command says so; return if that is all.
@@ -215,8 +263,11 @@ class MessageHandler:
         Nobody in a chat waits for this. An error goes to the log, and the next time is tried as
         usual.
         """
-        conversation = await self._conversations.of(event, profile)
-        if conversation is None or not self._is_free(conversation):
+        try:
+            conversation = await self._conversations.of(event, profile)
+        except ProfileError:
+            return False  # the next message in that place gets the notice
+        if not self._is_free(conversation):
             return False
         settings = (await self._watcher.fresh()).settings(profile)
         inbound = EventSender(fields={}, source=source_fields(event.source), wake=True)
@@ -243,14 +294,9 @@ class MessageHandler:
         if entry is None:
             return
         track = EventTrack(entry)
-        try:
-            async with self._left_when_done(event, conversation, track):
-                turn = await self._serve(event, conversation, track, busy=busy, new=True)
-                await self._see_through(event, conversation, track, turn)
-        except Exception:
-            if not (track.told or track.outcome in {Outcome.ANSWERED, Outcome.ENDED}):
-                raise
-            logger.exception("hermes-router: a failure after the outcome of a message")
+        async with self._left_when_done(event, conversation, track):
+            turn = await self._serve(event, conversation, track, busy=busy, new=True)
+            await self._see_through(event, conversation, track, turn)
 
     async def _serve_inline(self, event: Any, conversation: GatewayConversation) -> None:
         """Serve a command beside the running turn, until the worker has handled it.
@@ -287,26 +333,51 @@ class MessageHandler:
     async def _left_when_done(
         self, event: Any, conversation: GatewayConversation, track: EventTrack
     ) -> AsyncIterator[contextlib.AsyncExitStack]:
-        """Settle the entry, and remove the adapter's copies of the files, when the block ends."""
+        """Settle the entry, and remove the adapter's copies of the files, when the block ends.
+
+        If the block fails before the message has its outcome, a notice says so.
+        """
         async with contextlib.AsyncExitStack() as done:
-            done.push_async_exit(functools.partial(self._left, conversation, track))
+            done.push_async_exit(functools.partial(self._left, event, conversation, track))
             done.callback(message_sources.drop_cached_media, event)
             yield done
 
     async def _left(
         self,
+        event: Any,
         conversation: GatewayConversation,
         track: EventTrack,
-        error: type[BaseException] | None,
-        *_more: object,
-    ) -> None:
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: object,
+    ) -> bool:
         """Settle the entry of a message at the end of the block that served it.
 
         The block is cancelled only when the process ends: the next gateway then finds the entry as
-        it is.
+        it is. Returns True if the block has failed, and all is done that needs to be.
         """
-        if error is None or not issubclass(error, asyncio.CancelledError):
-            await self._leave(conversation, track)
+        if error is not None and not isinstance(error, Exception):
+            return False
+        if error is not None:
+            logger.error("hermes-router: a message could not be served", exc_info=error)
+            await self._tell_failure(event, conversation, track)
+        await self._leave(conversation, track)
+        return True
+
+    async def _tell_failure(
+        self, event: Any, conversation: GatewayConversation, track: EventTrack
+    ) -> None:
+        """Say that the router failed with a message, unless it has its outcome or will have one."""
+        known = track.told or track.outcome not in {None, Outcome.AGAIN}
+        unasked = made_by_hermes(event) and self._register.left_open(event) is None
+        if known or unasked or (track.untouched and self._stopping):
+            return
+        track.told = True
+        turn_id = self._untouched(event, conversation, "router_failed", _SEE_LOG)
+        try:
+            track.owed = await conversation.tell(f"{_FAILED} [{turn_id}]")
+        except Exception:  # boundary: an adapter may raise anything
+            logger.exception("hermes-router: a notice could not be sent")
 
     async def _leave(self, conversation: GatewayConversation, track: EventTrack) -> None:
         """Settle the entry of a message, unless a stop of the gateway leaves it open.
@@ -529,6 +600,11 @@ def _why_refused(error: CannotBeSent | ShortOfMemory | TooBusy, turn_id: str) ->
     if isinstance(error, ShortOfMemory):
         return short_of_memory(error.free, turn_id)
     return not_passed_on(error.message, turn_id)
+
+
+async def _settle_when_told(entry: Entry, owed: asyncio.Future[bool]) -> None:
+    if await asyncio.shield(owed):
+        entry.settle()
 
 
 class RunningTurn:

@@ -76,14 +76,9 @@ class MessageRegister:
         """Return the entry of a turn that a stop cut off, if this event continues it."""
         return self._ledger.of(entry_number(event)) if event.internal else None
 
-    def pass_over(self, event: Any) -> None:
-        """Settle the entry of a message that an earlier gateway left open and no worker gets.
-
-        A notice has told its writer why. Nothing is done for a message without an entry.
-        """
-        left_open = self._ledger.of(entry_number(event))
-        if left_open is not None:
-            left_open.settle()
+    def left_open(self, event: Any) -> Entry | None:
+        """Return the entry of a message that an earlier gateway left open, or None."""
+        return self._ledger.of(entry_number(event))
 
     async def leave(self, entry: Entry, conversation: GatewayConversation) -> None:
         """Settle the entry of a message that has its outcome, and remove the message's text."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hermes_router.config.model import Decision
+from hermes_router.hermes import owed_notices
 from hermes_router.hermes.compat.events import made_by_hermes, place_of, place_to_route
 from hermes_router.hermes.compat.seams import command_rules, gateway_runner, sending
 from hermes_router.hermes.routes import watcher_of
@@ -100,6 +101,7 @@ async def refuse(
 ) -> None:
     """Record that nobody will answer a message, and send a notice with the record's id.
 
+    If its platform is away, the notice is sent when it is back, as long as this gateway runs.
     ``profile`` is the name of the profile that the place is routed to, "" if that is not known.
     ``book`` is the router's, None if there is no router. If Hermes's own functions for sending
     fail, the adapter is called directly. An event that Hermes made itself is dropped silently:
@@ -114,7 +116,7 @@ async def refuse(
     turn_id = _recorded(event, refusal, profile, book)
     text = f"{refusal.notice} [{turn_id}]" if turn_id else refusal.notice
     try:
-        await sending.send_text(runner, event, text)
+        await owed_notices.tell(runner, event, text)
     except Exception:
         logger.exception("hermes-router: a notice could not be sent to a place: %s", text)
         adapter = sending.adapter_for(runner, event.source)

@@ -154,7 +154,6 @@ class GatewayRouter:
                 menus=self._menus,
                 delivery=self._delivery,
                 seen=self._seen,
-                book=book,
             ),
             book=book,
             register=MessageRegister(self._ledger, ledger.parent),

@@ -145,3 +145,105 @@ def test_a_gateway_that_stops_before_leaves_the_message_to_the_next(
 def test_a_message_whose_notice_was_sent_does_not_wait_for_another_ones(tmp_path: Path) -> None:
     found = play(_TWO, tmp_path)
     assert (found["before"], found["open"]) == ([True], 0)
+
+
+#: What keeps a message from each worker, and the platform is away. An earlier gateway left another
+#: such message open.
+_NO_WORKER = """
+from hermes_router.hermes.compat.events import source_fields
+from hermes_router.hermes.compat.seams import sending
+from hermes_router.hermes import crash_recovery
+from hermes_router.state.ledger import Identity, Ledger
+
+sending._CONNECT_SECONDS = sending._TICK = sending._PAUSE_SECONDS = 0.02
+crash_recovery._SEEN_SECONDS = 0.1
+TELEGRAM = Platform("telegram")
+
+def open_on_disk(home):
+    copy = home / "ledger-copy.jsonl"
+    copy.write_bytes((home / "hermes-router" / "ledger.jsonl").read_bytes())
+    return len(Ledger(copy).open)
+
+async def play(router, adapter, say, home):
+    await router._configuration()
+    runner, career = router._runner, home / "profiles" / "career"
+    source = SessionSource(platform=TELEGRAM, chat_id="-100", chat_type="group", thread_id="6",
+                           user_id="1")
+    entry = router._ledger.accept(Identity(platform="telegram", chat_id="-100"), profile="career",
+                                  session="key", source=source_fields(source))
+    router._ledger.record(entry)
+    if BROKEN == "profile":
+        (career / "config.yaml").write_text("[broken")
+    elif BROKEN == "serving":
+        router._dispatcher.serve = None
+    else:
+        router._handler._conversations.of = None
+    runner._running = True
+    runner.adapters, runner._failed_platforms = {}, {TELEGRAM: {"attempts": 1}}
+    metadata = {"hermes_router_entry": entry.id}
+    event = MessageEvent(text="left open", source=source, metadata=metadata)
+    recovering = asyncio.create_task(router._recovery()._hand_over(entry, event, 3600.0))
+    connected = sending.until_connected
+    async def at_once(*_args):
+        return True
+    sending.until_connected = at_once
+    adapter_for = sending.adapter_for
+    sending.adapter_for = lambda *_args: SimpleNamespace(handle_message=handle)
+    async def handle(event):
+        sending.until_connected, sending.adapter_for = connected, adapter_for
+        await (router.handle_busy if BUSY else router.handle)(event, None)
+    await settled(lambda: entry.taken)
+    if BUSY:
+        router.handle = router.handle_busy
+    await say("hello")
+    await asyncio.sleep(0.3)
+    before = [adapter.sent[:], open_on_disk(home), entry.step, recovering.done()]
+    runner.adapters, runner._failed_platforms = {TELEGRAM: adapter}, {}
+    await settled(lambda: len(adapter.sent) > 1 and not router._ledger.open)
+    recovered = await asyncio.wait_for(recovering, 20)
+    return {"before": before, "told": adapter.sent, "open": open_on_disk(home),
+            "recovered": recovered}
+"""
+
+
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize(
+    ("broken", "left", "notice"),
+    [
+        ("profile", 1, "cannot be read"),
+        ("serving", 2, "the router failed"),
+        ("finding", 1, "the router failed"),
+    ],
+)
+def test_a_notice_that_no_worker_can_get_a_message_is_owed_too(
+    tmp_path: Path, broken: str, left: int, notice: str, *, busy: bool
+) -> None:
+    """A message whose conversation cannot be found is in no ledger, unless it was left open."""
+    found = play(f"BROKEN, BUSY = {broken!r}, {busy}\n{_NO_WORKER}", tmp_path)
+    assert found["before"] == [[], left, "accepted", False]
+    assert [notice in told for told in found["told"]] == [True, True], found["told"]
+    assert (found["open"], found["recovered"]) == (0, True)
+
+
+_UNREADABLE = """
+from hermes_router.hermes.compat.seams import sending
+
+sending._CONNECT_SECONDS = sending._TICK = 0.02
+TELEGRAM = Platform("telegram")
+
+async def play(router, adapter, say, home):
+    runner = router._runner
+    runner._running = True
+    runner.adapters, runner._failed_platforms = {}, {TELEGRAM: {"attempts": 1}}
+    await say("hello")
+    before = adapter.sent[:]
+    runner.adapters, runner._failed_platforms = {TELEGRAM: adapter}, {}
+    await settled(lambda: adapter.sent)
+    return {"before": before, "told": adapter.sent}
+"""
+
+
+def test_a_notice_that_the_routes_cannot_be_read_waits_for_the_platform(tmp_path: Path) -> None:
+    found = play(_UNREADABLE, tmp_path, "gateway: {profile_routes: [telegram]}\n")
+    [told] = found["told"]
+    assert (found["before"], "cannot be read" in told) == ([], True)

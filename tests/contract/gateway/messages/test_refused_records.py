@@ -150,3 +150,21 @@ def test_whatever_is_wrong_hermes_handles_nothing_of_a_routed_place(
     assert seen["busy"] is True
     assert [why in told for told in seen["told"]] == [True, True], seen["told"]
     assert seen["passed on"] == ["hello", "hello"]
+
+
+_WAKE = """
+async def play(router, adapter, say, home):
+    from hermes_router.hermes.compat.seams.message_sources import event_without_text
+
+    (home / "profiles" / "career" / "config.yaml").write_text("[broken")
+    source = SessionSource(platform=Platform("telegram"), chat_id="-100", chat_type="group",
+                           thread_id="6", user_id="1")
+    woken = await router._handler.serve_wake(event_without_text(source), "career")
+    return {"woken": woken, "told": adapter.sent}
+"""
+
+
+def test_a_recurring_prompt_of_a_profile_that_cannot_be_used_tells_nobody(tmp_path: Path) -> None:
+    """It is tried again each minute, and nobody in the chat waits for it."""
+    seen = play(_WAKE, tmp_path)
+    assert (seen["woken"], seen["told"]) == (False, [])
