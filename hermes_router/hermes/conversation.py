@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import anyio
 import msgspec
 
 from hermes_router.config.model import RouterConfig
@@ -32,6 +31,7 @@ from hermes_router.hermes.features import deadlines
 from hermes_router.hermes.features.adapters import prompts
 from hermes_router.hermes.features.adapters.menus import ChatMenus
 from hermes_router.hermes.features.adapters.own_place import kept_in
+from hermes_router.hermes.served_again import ServedAgain
 from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
@@ -90,9 +90,8 @@ class GatewayConversation:
         menus: ChatMenus,
     ) -> None:
         self.profile = profile
-        #: Held while a message is served again that waited in a worker that ended: one after the
-        #: other.
-        self.left_waiting = anyio.Lock()
+        #: The messages that waited in a worker that ended.
+        self.again = ServedAgain()
         self.key, self.bot = session.key, session.bot
         #: The profile's own commands that run a program.
         self.programs: frozenset[str] = frozenset()
@@ -104,11 +103,6 @@ class GatewayConversation:
         self._menus = menus
         self._event: Any = None
         self._target: RelayTarget | None = None
-
-    @property
-    def waiting_again(self) -> int:
-        """How many messages wait to be served again, behind the one that is served again now."""
-        return self.left_waiting.statistics().tasks_waiting
 
     def event_fields(self, event: Any) -> dict[str, Any]:
         """Return an event as plain data, without what the gateway's configuration added to it."""

@@ -220,15 +220,20 @@ class MessageHandler:
             self._tasks.start(_settle_when_told(entry, owed))
 
     async def _stopped_waiting(self, event: Any, conversation: GatewayConversation) -> bool:
-        """Take back messages that wait for a place, if a command says so; return if that is all.
+        """Take back the messages that wait, if a command says so; return if that is all.
 
-        ``/stop`` has done its work then, ``/new`` goes on in a worker.
+        No worker has those that wait for a place, or to be served again. They are taken back as
+        Hermes takes back what waits in a worker. ``/stop`` has done its work then, if no turn runs;
+        ``/new`` goes on in a worker.
         """
         command = command_rules.canonical_command(event.get_command())
         if command not in TAKES_BACK or command_rules.refusal_of(self._runner, event) is not None:
             return False
-        if not self._dispatcher.stop_waiting(conversation):
-            return False
+        again = conversation.again.stop()
+        if not self._dispatcher.stop_waiting(conversation) and (
+            not again or self._dispatcher.running(conversation) is not None
+        ):
+            return False  # what runs is stopped by its worker, which says so
         await conversation.tell(stopped_waiting())
         return command == "stop"
 
@@ -242,7 +247,7 @@ class MessageHandler:
         A command that changes the session keeps its order among the session's messages.
         """
         command = command_rules.canonical_command(event.get_command())
-        waits = self._dispatcher.waits(conversation) or conversation.waiting_again
+        waits = self._dispatcher.waits(conversation) or conversation.again.waiting
         if command in IN_ORDER and waits:
             return False
         return command in WITHOUT_MODEL or command in conversation.programs
@@ -255,7 +260,7 @@ class MessageHandler:
         """
         turn = self._dispatcher.occupant(conversation)
         busy = turn is not None and not turn.resident
-        return not (busy or self._dispatcher.waits(conversation) or conversation.waiting_again)
+        return not (busy or self._dispatcher.waits(conversation) or conversation.again.waiting)
 
     async def serve_wake(self, event: Any, profile: str) -> bool:
         """Have a worker run a session's due recurring prompts; return False if the session is busy.
@@ -416,18 +421,36 @@ class MessageHandler:
         """
         if not await self._left_waiting(track, turn):
             return
-        async with conversation.left_waiting:
-            for _attempt in range(_ATTEMPTS):
-                if gateway_runner.shutting_down(self._runner):
-                    return
-                track.begin()
-                turn = await self._serve(event, conversation, track, busy=False)
-                if not await self._left_waiting(track, turn):
-                    return
+        try:
+            if await self._served_again(event, conversation, track):
+                return
+        except StoppedWaiting as error:  # ``/stop`` has its own notice
+            track.told = True
+            self._untouched(event, conversation, "stopped", error.message)
+            return
         track.told = True
         why = "each of its workers ended before it began the message"
         turn_id = self._untouched(event, conversation, "worker_failed", why)
         track.owed = await conversation.tell(f"{_LEFT} [{turn_id}]")
+
+    async def _served_again(
+        self, event: Any, conversation: GatewayConversation, track: EventTrack
+    ) -> bool:
+        """Serve a message that waited in a worker that ended; return False if all ended so.
+
+        Raises:
+            StoppedWaiting: a person sent /stop while it waited for those before it.
+        """
+        async with conversation.again.next_one() as require_wanted:
+            for _attempt in range(_ATTEMPTS):
+                if gateway_runner.shutting_down(self._runner):
+                    return True
+                require_wanted()
+                track.begin()
+                turn = await self._serve(event, conversation, track, busy=False)
+                if not await self._left_waiting(track, turn):
+                    return True
+        return False
 
     async def _left_waiting(self, track: EventTrack, turn: Turn | None) -> bool:
         """Wait for an outcome; say whether the worker ended before it began with the message.
@@ -535,8 +558,9 @@ class MessageHandler:
         Raises:
             TooBusy: too many messages wait already.
             NotWanted: the gateway began to stop meanwhile.
+            StoppedWaiting: a person sent /stop meanwhile.
         """
-        ahead = conversation.waiting_again
+        ahead = conversation.again.waiting
         if inbound.at_once or not ahead:
             return None
         running = self._dispatcher.running(conversation)
@@ -546,7 +570,7 @@ class MessageHandler:
                 return running
         if ahead >= max(1, settings.limits.queue):
             raise TooBusy(conversation.profile.name, settings.limits.queue, ahead=ahead + 1)
-        async with conversation.left_waiting:
+        async with conversation.again.next_one():
             if self._stopping:
                 raise NotWanted("the gateway stops")
         return None

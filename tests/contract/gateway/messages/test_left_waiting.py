@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from hermes_router.turns.notices import stopped_waiting
 from tests.kit.in_process import play
 
 #: Messages wait in a worker, which dies, and are served again, one after the other.
@@ -101,6 +103,95 @@ def test_a_new_message_that_a_stop_overtakes_is_kept_for_the_next_gateway(tmp_pa
     seen = left(tmp_path, "first", "second", stops=True)
     assert "new" not in seen["order"]
     assert (seen["told"], seen["steps"]) == ([], ["accepted"])
+
+
+#: Three messages wait in a worker, which dies; the first is served again when somebody sends /stop.
+_STOPPED = """
+from hermes_router.turns.turn import Halt
+from hermes_router.turns.worker.event_track import Outcome
+
+async def play(router, adapter, say, home):
+    order, tracks, halted, tasks = [], {}, [], []
+
+    async def serve(conversation, inbound, settings, **more):
+        order.append(inbound.fields["text"])
+        tracks[order[-1]] = inbound.track
+        if order[-1] == COMMAND:
+            inbound.track.finish(Outcome.ANSWERED)
+        return turn
+
+    async def halt(command):
+        halted.append(command.fields["text"])
+        tracks["first"].finish(Outcome.ANSWERED)
+        return Halt.OBEYED
+
+    turn = SimpleNamespace(answered=asyncio.Event(), failure=None, halt=halt, resident=False)
+    turn.answered.set()
+    router._dispatcher.serve = serve
+
+    async def write(text):
+        tasks.append(asyncio.create_task(say(text)))
+        await settled(lambda: text in order or len(router._ledger.open) == len(tasks))
+
+    for text in WAITED:
+        await write(text)
+    for track in list(tracks.values()):
+        track.finish(Outcome.AGAIN)
+    order.clear()
+    await settled(lambda: order or not WAITED)
+    if WAITED:
+        await write("new")
+    if RUNS:
+        router._dispatcher.running = router._dispatcher.commanded = lambda conversation: turn
+    await say(COMMAND)
+    if WAITED and not halted:
+        tracks["first"].finish(AGAIN)
+    await asyncio.wait_for(asyncio.gather(*tasks), 10)
+    return {"order": order, "halted": halted, "told": adapter.sent,
+            "open": len(router._ledger.open)}
+"""
+
+
+def stopped(
+    tmp_path: Path,
+    command: str,
+    *,
+    runs: bool = False,
+    again: str = "ANSWERED",
+    waited: tuple[str, ...] = ("first", "second", "third"),
+) -> dict[str, Any]:
+    script = _STOPPED.replace("(AGAIN)", f"(Outcome.{again})")
+    return play(f"COMMAND, RUNS, WAITED = {command!r}, {runs}, {waited}\n{script}", tmp_path)
+
+
+def test_a_stop_takes_back_what_waits_to_be_served_again(tmp_path: Path) -> None:
+    seen = stopped(tmp_path, "/stop", runs=True)
+    assert (seen["order"], seen["halted"]) == (["first"], ["/stop"])
+    assert (seen["told"], seen["open"]) == ([], 0)
+
+
+def test_a_stop_says_so_if_no_worker_can(tmp_path: Path) -> None:
+    seen = stopped(tmp_path, "/stop")
+    assert (seen["order"], seen["told"], seen["open"]) == (["first"], [stopped_waiting()], 0)
+
+
+def test_a_message_whose_worker_dies_once_more_is_not_served_after_a_stop(tmp_path: Path) -> None:
+    seen = stopped(tmp_path, "/stop", again="AGAIN")
+    assert (seen["order"], seen["open"]) == (["first"], 0)
+
+
+def test_a_stop_where_nothing_waits_is_for_the_worker(tmp_path: Path) -> None:
+    seen = stopped(tmp_path, "/stop", waited=())
+    assert (seen["order"], seen["told"], seen["open"]) == (["/stop"], [], 0)
+
+
+def test_a_new_session_takes_back_what_waits_too(tmp_path: Path) -> None:
+    seen = stopped(tmp_path, "/new")
+    assert (seen["order"], seen["told"], seen["open"]) == (
+        ["first", "/new"],
+        [stopped_waiting()],
+        0,
+    )
 
 
 _BESIDE = """
