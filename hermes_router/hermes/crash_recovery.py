@@ -135,31 +135,36 @@ class CrashRecovery:
                 tasks.start_soon(self._recover, entries)
 
     async def _recover(self, entries: list[Entry]) -> None:
+        """Settle the messages of one session in their order.
+
+        The bot of their place must be connected for each of them. Until it is, nothing is decided.
+        If the gateway stops meanwhile, that is left to the next one. How old they are is measured
+        when the bot is connected first: one that waits for those before it grows no older.
+        """
+        since = None
         for entry in entries:
             try:
-                await self._settle(entry)
+                with anyio.move_on_after(_TOO_OLD_TO_TELL - _age(entry)):
+                    source = message_sources.source_of(entry.source)
+                    if not await sending.until_connected(self._runner, source):
+                        return
+                since = since or time.time()
+                await self._settle(entry, young=since - entry.at < _TOO_OLD_TO_SERVE)
             except Exception:
                 logger.exception("hermes-router: a message of %s could not be recovered", entry.at)
 
-    async def _settle(self, entry: Entry) -> None:
+    async def _settle(self, entry: Entry, *, young: bool) -> None:
         """Serve one message, continue its turn, or tell its place what became of it.
 
-        The bot of its place must be connected for each of these. Until it is, nothing is decided.
-        If the gateway stops meanwhile, that is left to the next one.
+        One that is not ``young`` is too old for the first two.
         """
         kept = await in_thread(self._kept, entry)
-        with anyio.move_on_after(_TOO_OLD_TO_TELL - _age(entry)):
-            source = message_sources.source_of(entry.source)
-            if not await sending.until_connected(self._runner, source):
-                return
-        if entry.step is Step.ACCEPTED and kept is not None and self._may_serve(entry, kept):
-            served = await self._serve(entry, kept)
-        else:
-            served = (
-                entry.step is Step.CUT_OFF
-                and self._may_go_on(entry, _TOO_OLD_TO_SERVE)
-                and await self._go_on(entry)
-            )
+        served = False
+        if young and self._may_go_on(entry):
+            if entry.step is Step.CUT_OFF:
+                served = await self._go_on(entry)
+            elif entry.step is Step.ACCEPTED and kept is not None and not kept.files:
+                served = await self._serve(entry, kept)
         if not served and (
             await self._hermes_answers(entry)
             or _age(entry) > _TOO_OLD_TO_TELL
@@ -185,18 +190,11 @@ class CrashRecovery:
         except ProfileError:
             return None
 
-    def _may_serve(self, entry: Entry, kept: KeptEvent) -> bool:
-        """Say whether to serve a message now: no files, young, and with an unchanged route."""
-        return not kept.files and self._may_go_on(entry, _TOO_OLD_TO_SERVE)
-
-    def _may_go_on(self, entry: Entry, oldest: float) -> bool:
-        """Say whether to work on a message: at most ``oldest`` seconds old, its route unchanged."""
+    def _may_go_on(self, entry: Entry) -> bool:
+        """Say whether to work on a message: its route and its sender's rights are unchanged."""
         source = message_sources.source_of(entry.source)
-        return (
-            _age(entry) < oldest
-            and self._routed(source) == entry.profile
-            and command_rules.authorized(self._runner, source)
-        )
+        routed = self._routed(source) == entry.profile
+        return routed and command_rules.authorized(self._runner, source)
 
     async def _serve(self, entry: Entry, kept: KeptEvent) -> bool:
         """Hand a message to its adapter as if it had just come, and wait for its outcome.
@@ -209,7 +207,7 @@ class CrashRecovery:
         )
         source = message_sources.source_of(entry.source)
         event = event_again(kept.fields, source, entry.id)
-        return await self._hand_over(entry, event, _TOO_OLD_TO_SERVE)
+        return await self._hand_over(entry, event)
 
     async def _go_on(self, entry: Entry) -> bool:
         """Have the session continue a turn that a stop of the gateway cut off, as Hermes does.
@@ -220,18 +218,18 @@ class CrashRecovery:
         """
         logger.info("hermes-router: a turn of profile %s is continued", entry.profile)
         event = event_to_go_on(message_sources.source_of(entry.source), entry.id)
-        return await self._hand_over(entry, event, _TOO_OLD_TO_TELL)
+        return await self._hand_over(entry, event)
 
-    async def _hand_over(self, entry: Entry, event: Any, oldest: float) -> bool:
+    async def _hand_over(self, entry: Entry, event: Any) -> bool:
         """Hand an event to its adapter until the router takes it, and wait for the outcome.
 
         A session that serves another message takes no turn that is to go on, so the event is handed
-        over again later, until the message is ``oldest`` seconds old. Returns False if nobody took
-        it. If the gateway stops, this returns True, and the next gateway finds the entry as it is.
+        over again later, until it is too old to be told of. Returns False if nobody took it. If the
+        gateway stops, this returns True, and the next gateway finds the entry as it is.
         """
         pause = _BUSY_SECONDS
         while await sending.until_connected(self._runner, event.source):
-            if not self._may_go_on(entry, oldest):
+            if not self._may_go_on(entry) or _age(entry) > _TOO_OLD_TO_TELL:
                 return False
             entry.seen = anyio.Event()
             await sending.adapter_for(self._runner, event.source).handle_message(event)

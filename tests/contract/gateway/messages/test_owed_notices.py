@@ -182,7 +182,7 @@ async def play(router, adapter, say, home):
     runner.adapters, runner._failed_platforms = {}, {TELEGRAM: {"attempts": 1}}
     metadata = {"hermes_router_entry": entry.id}
     event = MessageEvent(text="left open", source=source, metadata=metadata)
-    recovering = asyncio.create_task(router._recovery()._hand_over(entry, event, 3600.0))
+    recovering = asyncio.create_task(router._recovery()._hand_over(entry, event))
     connected = sending.until_connected
     async def at_once(*_args):
         return True

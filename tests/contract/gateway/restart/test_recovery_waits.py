@@ -199,7 +199,8 @@ def test_a_gateway_that_stops_before_that_leaves_the_note_to_the_next(tmp_path: 
 
 
 _TAKES_LONG = """
-crash_recovery._SERVED_SECONDS = 0.05
+if TOO_OLD:
+    crash_recovery._TOO_OLD_TO_SERVE = 0.3
 
 async def play(router, adapter, say, home):
     await router._configuration()
@@ -223,10 +224,16 @@ async def play(router, adapter, say, home):
 def test_a_message_that_takes_long_stays_open_and_the_next_one_waits_for_it(
     tmp_path: Path,
 ) -> None:
-    seen = play(f"{_FRAME}{_TAKES_LONG}", tmp_path)
+    seen = play(f"TOO_OLD = False\n{_FRAME}{_TAKES_LONG}", tmp_path)
     assert seen["before"] == [["message 1"], 2]
     assert seen["handed"] == ["message 1", "message 2"]
     assert (seen["said"], seen["open"]) == ([], 0)
+
+
+def test_a_message_does_not_become_too_old_behind_the_one_before_it(tmp_path: Path) -> None:
+    """The first one takes longer than a message may be old that is served."""
+    seen = play(f"TOO_OLD = True\n{_FRAME}{_TAKES_LONG}", tmp_path)
+    assert (seen["handed"], seen["said"]) == (["message 1", "message 2"], [])
 
 
 _TWO_COPIES = """
