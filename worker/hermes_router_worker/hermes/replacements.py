@@ -25,6 +25,14 @@ PRUNE_SESSIONS = Patch(
     required=False,
 )
 
+DRAIN_TRANSCRIPT = Patch(
+    owner=_STORE,
+    name="_drain_spooled_drops",
+    why="two workers that take back the same lines of a transcript write them twice",
+    since="0.20",
+    required=False,
+)
+
 WRITE_CHECKPOINT = Patch(
     owner="tools.process_registry:ProcessRegistry",
     name="_write_checkpoint",

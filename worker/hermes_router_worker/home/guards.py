@@ -16,6 +16,7 @@ from hermes_router_worker.home.lock import home_lock, home_lock_across_waits
 from hermes_router_worker.home.maps import guard_voice_modes
 from hermes_router_worker.home.process_records import guard_processes
 from hermes_router_worker.home.session_rows import guard_sessions
+from hermes_router_worker.home.transcripts import guard_transcripts
 
 
 def install(runner: Any) -> None:
@@ -29,6 +30,7 @@ def install(runner: Any) -> None:
     """
     home = current_home()
     guard_sessions(runner.session_store, home)
+    guard_transcripts(runner.session_store, home)
     guard_processes(home)
     guard_delegations()
     guard_leases(home)

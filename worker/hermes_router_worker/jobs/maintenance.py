@@ -24,6 +24,7 @@ from hermes_router_worker.hermes.session import platforms
 from hermes_router_worker.hermes.startup import steps
 from hermes_router_worker.hermes.upkeep import chores, sessions, times
 from hermes_router_worker.home.process_records import tidy_processes
+from hermes_router_worker.home.transcripts import take_back_all
 from hermes_router_worker.send.transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Upkeep:
         """Yield the chores in order; a chore that returns something has found work."""
         yield "executions", cut_off.recover
         yield "processes", tidy_processes
+        yield "transcripts", lambda: take_back_all(self._runner)
         yield "deliveries", self._redeliver
         yield "sessions", lambda: sessions.expire(self._runner)
         yield "caches", chores.clean_caches

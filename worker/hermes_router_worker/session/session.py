@@ -14,11 +14,12 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.limits import OPEN_FILES
 from hermes_router_worker.hermes.features import menu, skills
 from hermes_router_worker.hermes.features.wakeups import RecurringPrompts
-from hermes_router_worker.hermes.session import continuation, queues
+from hermes_router_worker.hermes.session import continuation, queues, transcripts
 from hermes_router_worker.hermes.session.wiring import wrap_message_handler
 from hermes_router_worker.hermes.startup import provider_answers, speedups
 from hermes_router_worker.home import session_state
 from hermes_router_worker.home.delegations import restore_delegations
+from hermes_router_worker.home.transcripts import take_back_first
 from hermes_router_worker.process import title
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
@@ -47,6 +48,7 @@ _TELL_SECONDS = 0.2
 _INTERRUPT_SECONDS = 4.0
 _HAND_OVER_SECONDS = 1.0
 _DEBT_SECONDS = 60.0
+_TAKE_BACK_SECONDS = 2.0
 
 
 class Session:
@@ -115,7 +117,7 @@ class Session:
         self._link.before_call = self._tell_works_now
         beside = (
             serve_children(self._link, self._start.delivery_scope),
-            self._receiver.read(),
+            self._read(),
             self._beat(),
             self._close_prompts(),
             self._tell_works(),
@@ -130,6 +132,10 @@ class Session:
                 await self._link.send(msg.Draining())
             for task in tasks:
                 task.cancel()
+
+    async def _read(self) -> None:
+        await take_back_first(self._runner, self._start.session_key, _TAKE_BACK_SECONDS)
+        await self._receiver.read()
 
     # -- how long it lives ---------------------------------------------------------------------
 
@@ -179,13 +185,14 @@ class Session:
     async def _save_and_tell(self, *, cut_off: bool) -> None:
         """Save the state, and tell the gateway that all is done.
 
-        Of what waits, the session keeps what the gateway does not know. Another worker serves the
-        rest.
+        The session's next worker may begin then. Of what waits, the session keeps what the gateway
+        does not know. Another worker serves the rest.
 
         Raises:
             OSError: the pipe is closed.
         """
         self._memory.save()
+        transcripts.spool(self._runner.session_store)
         await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
         self._progress.gave_back()
 

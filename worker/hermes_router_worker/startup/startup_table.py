@@ -32,6 +32,7 @@ from hermes_router_worker.hermes.startup.steps import (
     register_webhooks,
 )
 from hermes_router_worker.home.delegations import restore_delegations
+from hermes_router_worker.home.transcripts import take_back_all
 from hermes_router_worker.startup.session_wiring import adopt_session
 from hermes_router_worker.startup.steps import sync_skills
 
@@ -493,8 +494,8 @@ STEPS_SINCE: tuple[Step, ...] = (
     Step("_await_startup_boot_sends", START, GATEWAY, "Notices after a restart of the gateway."),
     Step("_send_session_db_warning_notifications", START, GATEWAY,
          "Notices after a restart of the gateway."),
-    Step("recover_gateway_pending", START, NEVER,
-         "Its files may be a live sibling's; the profile's own gateway takes them in."),
+    Step("recover_gateway_pending", START, SCHEDULED,
+         "Maintenance takes back what no later worker of a session has.", take_back_all),
     Step("install_cron_store_notices", START, GATEWAY, "The gateway looks at the job stores."),
 )
 STEPS_BETWEEN: tuple[Step, ...] = (
@@ -512,8 +513,8 @@ STEPS_BETWEEN: tuple[Step, ...] = (
          "config.yaml becomes environment variables, by importing the module."),
     Step("_lifecycle_record_startup", START_GATEWAY, NEVER,
          "The gateway's own record of its life."),
-    Step("recover_pending_to_db", START_GATEWAY, NEVER,
-         "Its files may be a live sibling's; the profile's own gateway takes them in."),
+    Step("recover_pending_to_db", START_GATEWAY, SCHEDULED,
+         "Maintenance takes back what no later worker of a session has.", take_back_all),
     Step("_session_db._db.maybe_auto_archive", INIT, WORKER,
          "Hides old sessions once a day, where the profile asks for it; it deletes nothing."),
     Step("_run_free_tier_bootstrap", START, NEVER,

@@ -37,7 +37,8 @@ class Played(Session):
         self._finish, self._changed = asyncio.Event(), asyncio.Event()
         self._results_adopted = True
         self._told = []
-        self._runner, self._start = None, cast("Any", SimpleNamespace(session_key="key", linger=0))
+        self._runner: Any = SimpleNamespace(session_store=SimpleNamespace())
+        self._start = cast("Any", SimpleNamespace(session_key="key", linger=0))
         self._link = cast("Any", SimpleNamespace(send=self._note))
         self._receiver = cast(
             "Any",
@@ -217,3 +218,18 @@ async def test_a_stop_takes_less_than_the_gateway_waits_for_and_the_state_comes_
     await run(session)
     assert saved[0] < Timeouts().stop - 0.5
     assert session.sent == [msg.Idle(cut_off=True), msg.NextWakeup(at=5.0)]
+
+
+async def test_what_the_database_has_refused_is_in_files_before_the_next_worker_may_begin(
+    session: Played,
+) -> None:
+    store = session._runner.session_store
+    store._dirty_transcripts = {"id": ["a line"]}
+
+    def to_files(session_id: str, _queue: str) -> None:
+        session.sent += store._dirty_transcripts.pop(session_id)
+
+    store._spool_stalled_backlog = to_files
+    session._finish.set()
+    await run(session)
+    assert session.sent == ["a line", msg.Idle(cut_off=True)]
