@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -17,18 +18,23 @@ import pytest
 
 pytest.importorskip("gateway", reason="needs hermes-agent")
 
-from cron import jobs
+from cron import jobs, scheduler
 
 from hermes_router.config.settings import Jobs, Schedule, Settings
 from hermes_router.hermes.features.jobs import JobConversation
 from hermes_router.jobs.job_run import JobResult, JobRun, JobSpec
+from hermes_router.jobs.maintenance import KEPT
 from hermes_router.jobs.scheduler import Member, Scheduler
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
 from hermes_router.workers.pool import WorkerPool
 from hermes_router_worker.hermes.cron import cron_lock, cron_run
+from hermes_router_worker.hermes.cron.cron_run import BESIDE_JOBS
+from hermes_router_worker.hermes.upkeep import chores
+from hermes_router_worker.jobs import maintenance
 from tests.kit.state.cron_store import CronStore, moment
+from tests.kit.waiting import wait_until
 from tests.kit.workers.made_up import NoPost
 
 CONFIG = """\
@@ -156,6 +162,71 @@ async def test_a_run_that_died_is_left_to_the_maintenance_which_tells_of_it(home
         store.add_script("next", "true", due=-5)
         assert await until_ended(running, 2) == ["done", "done"]
     assert [run["status"] for run in store.runs(died)] == ["claimed"]
+
+
+def result_for_bot_chat(home: Path, target: Path) -> Path:
+    """Leave a result as Hermes does that has to wait, for the Bot Chat of the home ``target``."""
+    job = {"id": "0123", "name": "report"}
+    record = {"id": "r", "status": "queued", "job": job, "content": "a result", "profile": ""}
+    path = home / "cron" / "bot_chat_pending" / "r.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record | {"home": str(target), "sequence": 1}))
+    return path
+
+
+def status_of(record: Path) -> str:
+    return str(json.loads(record.read_text())["status"])
+
+
+async def test_a_result_that_waits_for_bot_chat_is_left_to_a_maintenance_soon(
+    home: Path, tmp_path: Path
+) -> None:
+    record = result_for_bot_chat(home, tmp_path / "gone")
+    note = home.joinpath(*KEPT)
+    note.parent.mkdir()
+    note.write_text(json.dumps({"at": time.time(), "next": None, "patience": 86400.0}))
+    CronStore(home).add_script("job", "true", due=-5)
+    async with gateways(home, 1) as running:
+        assert await until_ended(running, 1) == ["done"]
+    assert status_of(record) == "queued"
+    assert json.loads(note.read_text())["next"] < time.time() + 600
+
+
+def test_a_job_without_such_a_result_hastens_no_maintenance(home: Path, tmp_path: Path) -> None:
+    record, note = result_for_bot_chat(home, tmp_path / "gone"), home.joinpath(*KEPT)
+    maintenance.hasten(home)
+    assert not note.exists()  # it is due soon without a note
+    note.parent.mkdir()
+    for soon in (True, False):
+        note.write_text(json.dumps({"at": 1.0, "next": 2.0 if soon else None}))
+        before = note.read_text()
+        if not soon:
+            record.unlink()
+        maintenance.hasten(home)
+        assert note.read_text() == before
+
+
+@pytest.mark.skipif(not hasattr(scheduler, BESIDE_JOBS[1][1]), reason="since Hermes 0.21")
+def test_what_a_tick_does_beside_the_jobs_is_done_by_a_maintenance(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERMES_HOME", str(home))
+    monkeypatch.setattr(scheduler, "_last_worktree_maintenance_at", None)
+    record = result_for_bot_chat(home, tmp_path / "gone")
+
+    def pruned() -> bool:
+        return scheduler._last_worktree_maintenance_at is not None
+
+    with cron_run._left_to_maintenance():
+        scheduler.tick(verbose=False, sync=False)
+        assert not chores.going_on()
+        assert not pruned()
+    assert status_of(record) == "queued"
+    assert chores.work_beside_jobs() == 1
+    assert pruned()
+    wait_until(lambda: not chores.going_on(), seconds=LONG)
+    assert status_of(record) == "ambiguous"  # Hermes has tried: that home does not exist
+    assert chores.work_beside_jobs() == 0
 
 
 def test_a_thread_that_reads_the_store_during_a_look_costs_no_record(

@@ -13,8 +13,9 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError
 from hermes_router_worker.hermes.cron import cron_lock, cron_run, cut_off
 from hermes_router_worker.hermes.features import menu
+from hermes_router_worker.hermes.paths import current_home
 from hermes_router_worker.hermes.session import background
-from hermes_router_worker.jobs.maintenance import Upkeep
+from hermes_router_worker.jobs import maintenance
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
 from hermes_router_worker.send.server import serve_children
@@ -102,7 +103,8 @@ class JobWork:
         return cron_run.Result("done", f"{len(offers.commands)} commands")
 
     async def _keep_up(self) -> cron_run.Result:
-        work = Upkeep(self._runner, self._transport, self._job.delivery_scope, self._stop)
+        scope = self._job.delivery_scope
+        work = maintenance.Upkeep(self._runner, self._transport, scope, self._stop)
         task = asyncio.ensure_future(work.run())
         await self._cut_off(task)
         self._stop.set()
@@ -118,7 +120,9 @@ class JobWork:
     def _blocking(self) -> cron_run.Result:
         if self._job.lost is not None:
             return cron_run.Result(*cut_off.record_lost(self._job.id, self._job.lost))
-        return cron_run.run(self._job.id, self._begin, self._stop)
+        result = cron_run.run(self._job.id, self._begin, self._stop)
+        maintenance.hasten(current_home())
+        return result
 
     def _begin(self, record: cron_run.Record) -> None:
         """Tell the gateway, from the thread of the work, before the job runs."""

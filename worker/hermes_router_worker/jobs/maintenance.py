@@ -89,6 +89,7 @@ class Upkeep:
         yield "archive", chores.prune_as_housekeeping
         yield "logins", chores.refresh_login
         yield "skills", chores.tend_skills
+        yield "jobs", chores.work_beside_jobs
 
     async def _attempt(self, name: str, chore: Callable[[], Any]) -> None:
         try:
@@ -141,3 +142,14 @@ def leave_note(home: Path, runner: Any) -> None:
     due = [moment for moment in times.next_times(runner, now) if moment is not None]
     note = {"at": time.time(), "next": min(due, default=None), "patience": times.patience(runner)}
     json_files.write(home.joinpath(*NOTE), note)
+
+
+def hasten(home: Path) -> None:
+    """Have gateways know of a job's result that waits for Bot Chat, if there is one.
+
+    A home without a note is looked at soon in any case.
+    """
+    now, path = time.time(), home.joinpath(*NOTE)
+    note, due = json_files.read_map(path), times.bot_chat_next(home, now)
+    if note and due is not None and (note.get("next") or due) >= due:
+        json_files.write(path, note | {"next": due})

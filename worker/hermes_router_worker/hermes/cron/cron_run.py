@@ -1,14 +1,16 @@
 """Run one cron job by Hermes's own scheduler, in a process of its own.
 
 ``cron.scheduler.tick``, under Hermes's own lock of the home, decides whether the job is due and
-what its next run is; it also runs, delivers and records the job. Two things differ from a gateway's
-ticker. A tick here sees one job only, so that each job has its own process. And the process that
-ticks waits for the job, and then ends.
+what its next run is; it also runs, delivers and records the job. Three things differ from a
+gateway's ticker. A tick here sees one job only, so that each job has its own process. The process
+that ticks waits for the job, and then ends. So what a tick begins beside the jobs is left to the
+maintenance of the home.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import threading
@@ -28,6 +30,12 @@ logger = logging.getLogger(__name__)
 _TICK_SECONDS = 20.0
 
 _POLL_SECONDS = 0.05
+
+#: What a tick of Hermes begins in threads beside the jobs: the modules and the functions.
+BESIDE_JOBS = (
+    ("cron.bot_chat_delivery", "drain_in_background"),
+    ("cron.scheduler", "_maybe_run_worktree_maintenance"),
+)
 
 Record = dict[str, Any]
 
@@ -97,7 +105,8 @@ def _run_alone(work: _Run, stop: threading.Event) -> Result:
     replacements.CLOSE_DEAD_RUNS.replace(lambda _own: do_nothing)
     _repair_store()
     find_due = partial(work.claim, scheduler.get_due_jobs)
-    with _replaced(scheduler, "get_due_jobs", find_due), _noting_the_end(work):
+    finding, noting = _replaced(scheduler, "get_due_jobs", find_due), _noting_the_end(work)
+    with finding, noting, _left_to_maintenance():
         if not _tick(work, scheduler, stop):
             return Result("busy", "another process holds the lock of the home's jobs")
         if not work.due:
@@ -228,6 +237,21 @@ def _only(job_id: str) -> Iterator[None]:
         save(records + left, **options)
 
     with _replaced(jobs, "load_jobs", load_mine), _replaced(jobs, "save_jobs", save_mine):
+        yield
+
+
+@contextlib.contextmanager
+def _left_to_maintenance() -> Iterator[None]:
+    """While the block runs, a tick begins nothing that goes on beside the job, in a thread.
+
+    The end of this process would cut it off: a result for Bot Chat that is being delivered is not
+    delivered again.
+    """
+    with contextlib.ExitStack() as replaced:
+        for module, name in BESIDE_JOBS:
+            with contextlib.suppress(ImportError, AttributeError):  # a Hermes before 0.21
+                owner = importlib.import_module(module)
+                replaced.enter_context(_replaced(owner, name, do_nothing))
         yield
 
 

@@ -10,6 +10,9 @@ import threading
 import time
 from pathlib import Path
 
+from hermes_router_worker import json_files
+from hermes_router_worker.hermes.cron.cron_run import BESIDE_JOBS
+
 logger = logging.getLogger(__name__)
 
 CACHED_HOURS = 24
@@ -38,11 +41,11 @@ _CLEANERS = (
 )
 
 #: Threads in which a chore goes on after its call, by the beginning of their names.
-_GOING_ON = ("curator-review",)
+_GOING_ON = ("curator-review", "cron-bot-chat-drain", "cron-worktree-prune")
 
 
 def going_on() -> bool:
-    """Say whether a chore goes on in a thread; the curator may ask a model."""
+    """Say whether a chore goes on in a thread; some of them may ask a model."""
     return any(thread.name.startswith(_GOING_ON) for thread in threading.enumerate())
 
 
@@ -84,6 +87,25 @@ def free_checkpoints() -> int:
                     lock.unlink()
                     removed += 1
     return removed
+
+
+def work_beside_jobs() -> int:
+    """Begin what a tick of Hermes's scheduler does beside the jobs, which go on in threads.
+
+    Results of jobs that had to wait are delivered to Bot Chat, and old git worktrees are removed.
+    Returns how many results wait.
+    """
+    waiting = results_for_bot_chat(Path(os.environ["HERMES_HOME"]))
+    for module, name in BESIDE_JOBS:
+        with contextlib.suppress(ImportError, AttributeError):  # a Hermes before 0.21
+            getattr(importlib.import_module(module), name)()
+    return waiting
+
+
+def results_for_bot_chat(home: Path) -> int:
+    """Return how many results of the home's jobs wait until Bot Chat can take them."""
+    waiting = map(json_files.read_map, (home / "cron" / "bot_chat_pending").glob("*.json"))
+    return sum(record.get("status") == "queued" for record in waiting)
 
 
 def refresh_login() -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from hermes_router_worker.hermes.upkeep.chores import CACHED_HOURS
+from hermes_router_worker.hermes.upkeep.chores import CACHED_HOURS, results_for_bot_chat
 from hermes_router_worker.hermes.upkeep.sessions import open_sessions
 
 _DAY = 86_400.0
@@ -25,11 +27,17 @@ def next_times(runner: Any, now: float) -> Iterator[float | None]:
     yield from open_sessions(runner).values()  # a session's process may outlast its end
     yield _caches_next(now)
     yield _curator_next()
+    yield bot_chat_next(Path(os.environ["HERMES_HOME"]), now)
     config = importlib.import_module("hermes_cli.config").load_config()
     for section in ("sessions", "checkpoints"):
         settings = config.get(section) or {}
         if settings.get("auto_prune", False):
             yield now + int(settings.get("min_interval_hours", 24)) * _HOUR
+
+
+def bot_chat_next(home: Path, now: float) -> float | None:
+    """Return when to look again whether Bot Chat can take results of jobs; None if none waits."""
+    return now + _SOON if results_for_bot_chat(home) else None
 
 
 def patience(runner: Any) -> float:
