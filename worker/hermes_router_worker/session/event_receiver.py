@@ -38,11 +38,13 @@ class SessionActions:
             first message: a worker that only expects one may end without it.
         wake: has Hermes begin the recurring prompts that are due in the session of a source.
         failed: is called with the error when Hermes fails to take a message.
+        left_out: tells people of an event that Hermes failed to take and that nobody else serves.
     """
 
     adopt: Callable[[], object]
     wake: Callable[[Any], Awaitable[None]]
     failed: Callable[[Exception], object]
+    left_out: Callable[[Any], Awaitable[None]]
 
 
 class EventReceiver:
@@ -223,7 +225,8 @@ class EventReceiver:
     async def _hand_over(self, event: Any, number: int | None, what: str) -> None:
         """Have the adapter handle a message; if that fails, another worker has to serve it.
 
-        The log then says that ``what`` failed.
+        The log then says that ``what`` failed. If the gateway does not know the message, so that no
+        other worker gets it, people are told.
         """
         self.coming.remove(event)
         self._progress.begin(event)
@@ -242,6 +245,8 @@ class EventReceiver:
             self._progress.handed_over(number, command=event.is_command())
         elif number is not None:
             self._progress.not_taken(number)
+        elif not (taken or self._progress.holds(event)):
+            await self._actions.left_out(event)
 
     async def _prepare(self, event: Any, what: str, sticker: msg.Sticker | None) -> None:
         """Do what comes before a message is handled; if that fails, log it: the message goes on."""

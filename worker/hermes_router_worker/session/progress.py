@@ -138,6 +138,11 @@ class Progress:
         self._coming.discard(number)
         self._left.add(number)
 
+    def holds(self, event: Any) -> bool:
+        """Say whether Hermes works on an event, or has it wait."""
+        waits = any(one is event for one in queues.waiting_messages(self._adapter))
+        return waits or self._number(event) in self._active
+
     def gave_back(self) -> None:
         """Say that the gateway has the events served that Hermes failed to take."""
         self._left.clear()

@@ -26,7 +26,7 @@ from hermes_router_worker.send import engine
 from hermes_router_worker.send.ledger import redeliver
 from hermes_router_worker.send.server import serve_children
 from hermes_router_worker.send.transport import Gateway
-from hermes_router_worker.session import refusals
+from hermes_router_worker.session import left_out, refusals
 from hermes_router_worker.session.activity import Activity
 from hermes_router_worker.session.adapter import build_adapter
 from hermes_router_worker.session.background import Background
@@ -107,6 +107,7 @@ class Session:
                 adopt=partial(session_wiring.adopt_session, runner, start.session_key),
                 wake=self._prompts.fire,
                 failed=judged.hermes_failed,
+                left_out=partial(left_out.tell, self._adapter, start.turn),
             ),
             changed=self._changed,
             finish=finish,

@@ -12,8 +12,9 @@ import pytest
 
 from hermes_router.protocol import messages as msg
 from hermes_router_worker.hermes.features import idle_agent
-from hermes_router_worker.hermes.session import continuation
+from hermes_router_worker.hermes.session import continuation, platforms
 from hermes_router_worker.session import channel_context, event_receiver
+from hermes_router_worker.session import left_out as left_out_module
 from hermes_router_worker.session.event_receiver import EventReceiver, SessionActions
 from hermes_router_worker.session.progress import Progress
 
@@ -70,7 +71,7 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
         SimpleNamespace(gateway_runner=None),
         cast("Any", None),
         cast("Any", None),
-        SessionActions(adopt=list, wake=fire, failed=_no_failure),
+        SessionActions(adopt=list, wake=fire, failed=_no_failure, left_out=_sent),
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )
@@ -91,12 +92,23 @@ def failures() -> list[Exception]:
 
 
 @pytest.fixture
-def handing(monkeypatch: pytest.MonkeyPatch, failures: list[Exception]) -> Handing:
+def left_out() -> list[Any]:
+    """The events that people were told of, because nobody serves them."""
+    return []
+
+
+@pytest.fixture
+def handing(
+    monkeypatch: pytest.MonkeyPatch, failures: list[Exception], left_out: list[Any]
+) -> Handing:
     """Return what makes a receiver, given how events are prepared, and the list of handled ones."""
     handled: list[str] = []
 
     async def handle_message(event: str) -> None:
         handled.append(event)
+
+    async def told(event: Any) -> None:
+        left_out.append(event)
 
     adapter = SimpleNamespace(
         handle_message=handle_message,
@@ -114,7 +126,7 @@ def handing(monkeypatch: pytest.MonkeyPatch, failures: list[Exception]) -> Handi
             adapter,
             cast("Any", None),
             progress,
-            SessionActions(adopt=list, wake=_sent, failed=failures.append),
+            SessionActions(adopt=list, wake=_sent, failed=failures.append, left_out=told),
             changed=asyncio.Event(),
             finish=asyncio.Event(),
         )
@@ -187,6 +199,7 @@ async def test_a_message_is_being_handed_over_while_hermes_takes_it(
 async def test_a_message_that_hermes_fails_to_take_waits_for_another_worker(
     handing: Handing,
     failures: list[Exception],
+    left_out: list[Any],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -206,6 +219,74 @@ async def test_a_message_that_hermes_fails_to_take_waits_for_another_worker(
     assert receiver._progress._now() == msg.Progress(done=2, waiting=[1])
     assert [str(error) for error in failures] == ["can't start new thread"]
     assert "event 1 failed" in caplog.text
+    assert left_out == []
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_people_are_told_of_a_queued_message_that_hermes_fails_to_take(
+    handing: Handing,
+    left_out: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    kept: bool,
+) -> None:
+    """The gateway does not know it, so no other worker gets it, unless Hermes keeps it queued."""
+
+    async def prepare(_event: object) -> None:
+        pass
+
+    async def handle_message(event: object) -> None:
+        if kept:
+            receiver._adapter._pending_messages["key"] = event
+        raise RuntimeError("can't start new thread")
+
+    receiver, _handled = handing(prepare)
+    monkeypatch.setattr(receiver._adapter, "handle_message", handle_message)
+    event = SimpleNamespace(
+        message_id=None, internal=False, get_command=lambda: None, is_command=lambda: False
+    )
+    with anyio.fail_after(60):
+        receiver.begin_queued(event)
+        while receiver.handling():
+            await receiver._changed.wait()
+    assert left_out == ([] if kept else [event])
+    assert "a queued message failed" in caplog.text
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hermes's metadata of a thread."""
+    monkeypatch.setattr(platforms, "thread_metadata", lambda one: {"thread_id": one.thread_id})
+
+
+@pytest.mark.usefixtures("threads")
+async def test_people_are_told_which_message_it_was_and_where_to_look() -> None:
+    sent: list[tuple[str, str, Any]] = []
+
+    async def send(chat: str, text: str, metadata: Any) -> None:
+        sent.append((chat, text, metadata))
+
+    source = SimpleNamespace(chat_id="-100", thread_id="6")
+    event = SimpleNamespace(text="and then\n" + "do it " * 30, source=source)
+    await left_out_module.tell(SimpleNamespace(send=send), "0123abcd", event)
+    [(chat, text, metadata)] = sent
+    assert (chat, metadata["thread_id"]) == ("-100", "6")
+    assert "“and then do it do it" in text
+    assert text.endswith("…”. Please send it again. [0123abcd]")
+    assert len(text) < 200
+
+
+@pytest.mark.usefixtures("threads")
+async def test_a_chat_that_nobody_can_be_told_in_is_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def send(*_args: object, **_kwargs: object) -> None:
+        raise OSError("the pipe is closed")
+
+    event = SimpleNamespace(text=None, source=SimpleNamespace(chat_id="-100", thread_id=None))
+    await left_out_module.tell(SimpleNamespace(send=send), "0123abcd", event)
+    assert "nobody was told" in caplog.text
 
 
 async def test_a_message_is_handled_where_its_preparation_fails(
@@ -254,7 +335,9 @@ async def test_what_an_earlier_worker_left_is_adopted_once_and_with_a_message_on
         SimpleNamespace(gateway_runner=None),
         cast("Any", None),
         cast("Any", None),
-        SessionActions(adopt=lambda: adopted.append(1), wake=_sent, failed=_no_failure),
+        SessionActions(
+            adopt=lambda: adopted.append(1), wake=_sent, failed=_no_failure, left_out=_sent
+        ),
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )
