@@ -10,6 +10,9 @@ import pytest
 from tests.kit import FakeModel, FakeTelegram, HermesRoot
 from tests.kit.workers.real_worker import Place, WorkerKit
 
+LINGER = 'echo begun >> "$HERMES_HOME/begun-by-command"; sleep 20'
+"""What the profile's command `/linger` does, which asks no model."""
+
 _threads = itertools.count(100)
 
 
@@ -26,7 +29,10 @@ def root(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Iterator
         root.add_profile(
             "career",
             model="gpt-of-career",
-            config={"approvals": {"destructive_slash_confirm": False}},
+            config={
+                "approvals": {"destructive_slash_confirm": False},
+                "quick_commands": {"linger": {"type": "exec", "command": LINGER}},
+            },
         )
         yield root
 

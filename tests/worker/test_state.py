@@ -17,6 +17,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router_worker.hermes.events import event_to_plain
 from tests.kit import FakeModel, ModelRequest
 from tests.kit.model.fast import fast_tier
+from tests.kit.waiting import wait_until
 from tests.kit.workers.real_worker import Place, WorkerKit
 
 
@@ -174,3 +175,16 @@ def test_a_message_that_an_earlier_worker_left_is_begun_once_although_its_worker
     seq = model.seq
     assert "and again" in place.ask("and again")
     assert len(model.requests("chat", after=seq)) == 1  # it stands in the session's history
+
+
+def test_a_command_that_an_earlier_worker_left_is_begun_once_although_its_worker_dies(
+    kit: WorkerKit, place: Place
+) -> None:
+    begun = kit.home / "begun-by-command"
+    place.ask("hello")
+    leave_queued(kit, place, "/linger")
+    turn = place.say("/status")  # behind a turn, Hermes would not begin it
+    wait_until(begun.exists)
+    turn.kill()
+    place.ask("/status")
+    assert begun.read_text() == "begun\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import logging
@@ -164,6 +165,22 @@ def test_a_queued_message_is_on_disk_until_its_model_is_asked(home: Path) -> Non
     assert on_disk(home) == []
 
 
+def test_a_queued_command_is_begun_in_one_worker_although_it_dies_in_it(home: Path) -> None:
+    first, memory_of_first = worker()
+    first._queued_events = {KEY: [queued("1"), queued("2", "/status"), queued("3")]}
+    memory_of_first.save()
+    _second, memory = worker()
+    assert memory.next_queued().message_id == "1"
+    memory.note_command(queued("9", "/status"))  # another one, typed meanwhile
+    assert on_disk(home) == ["1", "2", "3"]
+    memory.note_command(dataclasses.replace(memory.next_queued()))  # Hermes may copy it
+    assert on_disk(home) == ["1", "3"]
+    third, memory_of_third = worker()
+    assert [event.message_id for event in third._queued_events[KEY]] == ["1", "3"]
+    memory_of_third.save_settings()
+    assert on_disk(home) == ["1", "3"]
+
+
 def on_disk(home: Path) -> list[str]:
     """Return the ids of the messages that the session's next worker would begin."""
     [file] = (home / "hermes-router" / "sessions").glob("*.json")
@@ -184,8 +201,8 @@ def test_what_somebody_else_has_served_is_not_saved(*, ended: bool) -> None:
     assert [event.message_id for event in later._queued_events[KEY]] == ["1"]
 
 
-def queued(number: str) -> MessageEvent:
-    return MessageEvent(text="later", source=SOURCE, message_id=number)
+def queued(number: str, text: str = "later") -> MessageEvent:
+    return MessageEvent(text=text, source=SOURCE, message_id=number)
 
 
 def test_the_end_of_another_sessions_conversation_is_followed() -> None:

@@ -74,6 +74,12 @@ def event_to_plain(event: Any) -> dict[str, Any]:
     return fields | {"source": source}
 
 
+def is_saved_as(event: Any, fields: Mapping[str, Any]) -> bool:
+    """Say whether :func:`event_to_plain` made these fields of this event, or of a copy of it."""
+    names = ("text", "message_id", "timestamp")
+    return all(plain(getattr(event, name)) == fields.get(name) for name in names)
+
+
 def event_from_plain(fields: Mapping[str, Any]) -> Any:
     """Return the ``MessageEvent`` from which :func:`event_to_plain` made these fields."""
     from gateway.platforms.base import MessageEvent

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_router_worker import json_files
+from hermes_router_worker.hermes.events import is_saved_as
 from hermes_router_worker.hermes.session.memory import QUEUE, Memory
 from hermes_router_worker.home.lock import home_lock
 
@@ -108,6 +109,18 @@ class SessionState:
             queue = self._memory.queue([*self._held, *coming], self._without, promoted=True)
             if queue != self._queue:
                 self._save(queue)
+
+    def note_command(self, event: Any) -> None:
+        """Write that a command is begun, if the file has it among the queued messages.
+
+        No model need be asked for it, so :meth:`note_begun` may never come; and a command that
+        kills its worker must not kill the next ones.
+        """
+        if self._queue:
+            with _logged("saved"):
+                left = [saved for saved in self._queue if not is_saved_as(event, saved)]
+                if left != self._queue:
+                    self._save(left)
 
     def next_queued(self) -> Any:
         """Take the next message that Hermes would not begin by itself, if the session is idle.

@@ -200,10 +200,13 @@ class Session:
     def _noting_commands(self, handle: Handle) -> Handle:
         """Return a message handler like ``handle``; what a command sets outlives this worker.
 
-        A command may come in mid-turn, and the worker may die before it is idle.
+        A command may come in mid-turn, and the worker may die before it is idle. One that an
+        earlier worker left queued is begun in no other worker then.
         """
 
         async def handle_and_note(event: Any) -> Any:
+            if event.is_command():
+                self._memory.note_command(event)
             answer = await handle(event)
             if event.is_command():
                 self._memory.save_settings()
