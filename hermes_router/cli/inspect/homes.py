@@ -122,8 +122,11 @@ def _of_active(root: Path, name: str) -> GatewayHome:
 
 
 def _active_profile(root: Path) -> str | None:
+    file = root / "active_profile"
     try:
-        name = (root / "active_profile").read_text("utf-8").strip()
+        if not file.is_file():  # the same
+            return None
+        name = file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
     return name if name not in {"", "default"} else None
@@ -165,6 +168,8 @@ def environment_of(pid: int) -> dict[str, str]:
 
 def _pid_record(path: Path) -> dict[str, Any]:
     try:
+        if not path.is_file():  # to open a FIFO would wait for its writer
+            return {}
         record = msgspec.json.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError):
         return {}

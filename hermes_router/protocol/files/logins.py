@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,9 @@ def logged_in(store: Path) -> set[str]:
     The set is empty if the file is missing or not valid.
     """
     try:
-        content = msgspec.json.decode(store.read_bytes())
+        if not store.is_file():  # to open a FIFO would wait for its writer
+            return set()
+        content = msgspec.json.decode(store.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.DecodeError):
         return set()
     parts = [content.get(name) for name in ("providers", "credential_pool")]

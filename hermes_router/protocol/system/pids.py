@@ -15,7 +15,7 @@ def is_running(pid: object) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # too large for any process
         return False
     except PermissionError:
         return True

@@ -22,6 +22,6 @@ def test_a_process_runs_until_it_has_ended_even_if_nobody_has_reaped_it() -> Non
     assert not is_running(process.pid)
 
 
-@pytest.mark.parametrize("what", [None, 0, -1, "7", 1.5])
+@pytest.mark.parametrize("what", [None, 0, -1, "7", 1.5, 2**32 + 1, 10**30])
 def test_what_is_no_number_of_a_process_does_not_run(what: object) -> None:
     assert not is_running(what)

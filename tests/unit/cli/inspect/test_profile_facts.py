@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,23 @@ def test_a_profile_without_a_model_is_unusable_where_hermes_has_no_default(
     assert words in finding.what
     assert finding.mend == "hermes -p career model"
     assert found.usable is (severity == "warning")
+
+
+@pytest.mark.parametrize("content", ["[]", '"x"', "7", "{", '{"providers": [1]}', "9" * 20, None])
+@pytest.mark.parametrize("name", ["auth.json", "gateway.pid"])
+def test_what_a_profile_writes_into_a_file_of_hermes_breaks_no_command(
+    tmp_path: Path, name: str, content: str | None
+) -> None:
+    """Its tools may write there: no object, a number that no process has, a FIFO."""
+    file = tmp_path / "profiles" / "career" / name
+    file.parent.mkdir(parents=True)
+    if content is None:
+        os.mkfifo(file)
+    else:
+        file.write_text(content)
+    (file.parent / "config.yaml").write_text(f"model: {{name: small, {REMOTE}}}")
+    found = profile_facts.look_at("career", tmp_path, Settings())
+    assert (found.usable, found.gateway) == (True, None)
 
 
 @pytest.mark.parametrize("key", ["providers: {mine: {model: m}}", "custom_providers: [{name: m}]"])
