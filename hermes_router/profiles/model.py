@@ -163,16 +163,21 @@ def has_identity(home: Path) -> bool:
 
 def _refuse_anothers(name: str, home: Path, root: Path) -> None:
     """Raise ``ProfileError`` if the home is a link to another home, or to a folder with homes."""
-    real, real_root = home.resolve(), root.resolve()
-    others = {path.resolve() for path in (root / "profiles").iterdir() if path.name != name}
+    real, real_root = _real(home), _real(root)
+    others = {_real(path) for path in (root / "profiles").iterdir() if path.name != name}
     inside = any(real == other or real.is_relative_to(other) for other in others)
-    if inside or real_root.is_relative_to(real) or real == (root / "profiles").resolve():
+    if inside or real_root.is_relative_to(real) or real == _real(root / "profiles"):
         raise ProfileError(
             "has a home that is a link to another profile's home or to the root",
             profile=name,
             where=f"{home} -> {real}",
             hint=f"remove the link and create the profile: {_create(name)}",
         )
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links; ``Path.resolve`` raises for links that go round in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def prepare(profile: Profile) -> None:

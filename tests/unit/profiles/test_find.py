@@ -27,3 +27,18 @@ def test_what_was_left_of_a_profile_is_no_home(tmp_path: Path) -> None:
         model.find("career", tmp_path)
     assert caught.value.where == str(home)
     assert "hermes profile create career --clone" in str(caught.value.hint)
+
+
+def test_links_that_go_round_in_a_circle_beside_a_linked_home_change_nothing(
+    tmp_path: Path,
+) -> None:
+    """Not every Python resolves such links: some raise an error."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "SOUL.md").write_text("")
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "career").symlink_to(elsewhere)
+    (tmp_path / "profiles" / "circle").symlink_to("circle")
+    assert model.find("career", tmp_path).home == tmp_path / "profiles" / "career"
+    with pytest.raises(ProfileError, match="does not exist"):
+        model.find("circle", tmp_path)
