@@ -148,7 +148,8 @@ def names(root: Path) -> list[str]:
     """Return the names of a root's profiles, sorted, without the default profile."""
     try:
         homes = (root / "profiles").iterdir()
-        return sorted(path.name for path in homes if path.is_dir() and has_identity(path))
+        found = [path for path in homes if PROFILE_NAME.match(path.name) and path.is_dir()]
+        return sorted(path.name for path in found if has_identity(path))
     except OSError:
         return []
 

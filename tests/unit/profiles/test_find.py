@@ -42,3 +42,10 @@ def test_links_that_go_round_in_a_circle_beside_a_linked_home_change_nothing(
     assert model.find("career", tmp_path).home == tmp_path / "profiles" / "career"
     with pytest.raises(ProfileError, match="does not exist"):
         model.find("circle", tmp_path)
+
+
+def test_a_folder_that_no_route_can_name_is_not_offered_as_a_profile(tmp_path: Path) -> None:
+    for name in ("career", "Career2", "career.left", ".hidden"):
+        (tmp_path / "profiles" / name).mkdir(parents=True)
+        (tmp_path / "profiles" / name / "SOUL.md").write_text("")
+    assert model.names(tmp_path) == ["career"]

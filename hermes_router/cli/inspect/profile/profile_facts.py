@@ -106,12 +106,12 @@ def look_at(
 
 
 def _mend(name: str, root: Path, create: str) -> str:
-    """Return how to fix a profile that does not exist, is a link, or left only a folder behind."""
+    """Return how to fix a profile that does not exist, is a link, or has something else there."""
     home = root / "profiles" / name
     quoted = shlex.quote(str(home))
     if home.is_symlink():
         return f"rm {quoted}; {create}"
-    if home.is_dir():
+    if home.exists():
         return f"mv {quoted} {quoted}.left; {create}"
     return f"{guess(name, root)}{create}"
 

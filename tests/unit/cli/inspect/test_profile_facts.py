@@ -65,6 +65,15 @@ def test_what_a_profile_writes_into_a_file_of_hermes_breaks_no_command(
     assert (found.usable, found.gateway) == (True, None)
 
 
+def test_a_file_in_the_place_of_a_home_is_moved_aside_first(tmp_path: Path) -> None:
+    """Hermes creates no profile where something stands already."""
+    (tmp_path / "profiles").mkdir()
+    file = tmp_path / "profiles" / "career"
+    file.write_text("")
+    (finding,) = profile_facts.look_at("career", tmp_path, Settings()).findings
+    assert finding.mend == f"mv {file} {file}.left; hermes profile create career --clone"
+
+
 @pytest.mark.parametrize("key", ["providers: {mine: {model: m}}", "custom_providers: [{name: m}]"])
 def test_a_list_of_providers_may_name_the_model(tmp_path: Path, key: str) -> None:
     found = facts(tmp_path, f"model: {{provider: custom, {REMOTE}}}\n{key}\n")
