@@ -378,11 +378,13 @@ class _Look:
     def _judge_permissions(self) -> None:
         """Report a home that other users may enter, and which secrets of it they may read.
 
-        Below a closed folder nobody reads anything: to close the home is enough.
+        Below a closed folder nobody reads anything: to close the home is enough. A home that is a
+        link lies elsewhere, and is not closed by the root.
         """
         home = self._profile.home
         mode = _mode(home)
-        if mode is None or _is_closed(home) or _is_closed(profiles.hermes_root(home)):
+        covered = not home.is_symlink() and _is_closed(profiles.hermes_root(home))
+        if mode is None or _is_closed(home) or covered:
             return
         secrets = (".env", "auth.json", "config.yaml")
         readable = [name for name in secrets if (_mode(home / name) or 0) & 0o044]

@@ -65,6 +65,19 @@ def test_what_a_profile_writes_into_a_file_of_hermes_breaks_no_command(
     assert (found.usable, found.gateway) == (True, None)
 
 
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_a_home_that_is_a_link_is_not_closed_by_the_root(tmp_path: Path, mode: int) -> None:
+    root, elsewhere = tmp_path / "hermes", tmp_path / "elsewhere"
+    (root / "profiles").mkdir(parents=True)
+    root.chmod(0o700)
+    elsewhere.mkdir(mode=mode)
+    elsewhere.chmod(mode)
+    (elsewhere / "config.yaml").write_text(f"model: {{name: small, {REMOTE}}}")
+    (root / "profiles" / "career").symlink_to(elsewhere)
+    found = profile_facts.look_at("career", root, Settings()).findings
+    assert [one.check for one in found] == (["profile-permissions"] if mode == 0o755 else [])
+
+
 def test_a_file_in_the_place_of_a_home_is_moved_aside_first(tmp_path: Path) -> None:
     """Hermes creates no profile where something stands already."""
     (tmp_path / "profiles").mkdir()
