@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hermes_router.base.errors import ConfigError
 from hermes_router.cli.inspect import loading
+from hermes_router.cli.setup.plugin_names import PLUGIN, plugin_lists
 from hermes_router.cli.status import CommandError
-from hermes_router.config import yaml
-from hermes_router.config.yaml import Mapping, Node, plain_value
 
 
 def next_step() -> str:
@@ -28,11 +27,9 @@ def next_step() -> str:
 
 
 def _is_enabled(loaded: loading.Loaded) -> bool:
+    """Say whether the plugin is enabled; a file that is missing enables nothing."""
     try:
-        node: Node | None = yaml.load(loaded.file)
+        enabled, _ = plugin_lists(loaded.file)
     except ConfigError:
         return False
-    for key in ("plugins", "enabled"):
-        node = node.get(key) if isinstance(node, Mapping) else None
-    names = plain_value(node) if node is not None else []
-    return isinstance(names, list) and "hermes-router" in names
+    return PLUGIN in enabled

@@ -86,6 +86,7 @@ def test_the_hint_about_a_gateway_without_an_answer_names_the_home(
     ("config", "command"),
     [
         ("plugins: [\n", "hermes-router routes"),
+        (None, "hermes-router enable"),
         ("model: {default: x}\n", "hermes-router enable"),
         (ENABLED, "hermes-router init"),
         (
@@ -95,11 +96,12 @@ def test_the_hint_about_a_gateway_without_an_answer_names_the_home(
     ],
 )
 def test_the_next_command_is_about_the_home_that_was_found(
-    config: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: str | None, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "profiles" / "writing"
     home.mkdir(parents=True)
-    (home / "config.yaml").write_text(config)
+    if config is not None:
+        (home / "config.yaml").write_text(config)
     monkeypatch.setenv("HERMES_HOME", str(home))
     assert next_step.next_step().partition("  (")[0] == command
 
