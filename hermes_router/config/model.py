@@ -115,6 +115,7 @@ def load(
     profile_names: Callable[[], Iterable[str]] | None = None,
     create_profile: Callable[[str], str] = "hermes profile create {} --clone".format,
     launcher_obstacle: Callable[[str], str | None] | None = None,
+    text: str | None = None,
 ) -> RouterConfig:
     """Read the configuration at *config_path* and the routes file that it names.
 
@@ -124,12 +125,13 @@ def load(
     *profile_names* and *create_profile*, which returns the command that creates a profile, are used
     for hints only.
     *launcher_obstacle* takes a launcher's name and returns why it does not work here, or None.
+    *text* is read in place of what the file holds, for an edit that is not written yet.
 
     Raises:
         ConfigError: the configuration cannot be used; the error holds all problems.
     """
     path = Path(config_path)
-    reader = ConfigReader(path, known_platforms)
+    reader = ConfigReader(path, known_platforms, text)
     reader.read()
     table, conflicts = RouteTable.index(reader.routes)
     problems = [*reader.problems, *conflicts, *unreachable(reader.routes)]

@@ -24,7 +24,7 @@ from hermes_router.base.errors import ConfigError, Problem, nearest
 from hermes_router.config.diagnostics import Report, describe
 from hermes_router.config.routes import TOPICS, RouteReader
 from hermes_router.config.settings import Metrics, Schedule, Settings, TurnBudget, WarmBudget, apply
-from hermes_router.config.yaml import Mapping, Node, Scalar, kind
+from hermes_router.config.yaml import Mapping, Node, Scalar, kind, parse
 from hermes_router.config.yaml import load as load_yaml
 from hermes_router.routing.table import Route
 
@@ -65,11 +65,17 @@ _NOBODY = frozenset({"", "none", "null", "off", "no", "false", "ignore"})
 class ConfigReader:
     """Reads a configuration once: call :meth:`read`, then use the attributes.
 
+    With ``text``, that is read as if it were the content of the file ``path``.
     ``policies`` and ``profile_places`` say where the file names a profile outside routes: each
     place is a ``Problem`` without a message.
     """
 
-    def __init__(self, path: Path, known_platforms: Container[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        known_platforms: Container[str] | None = None,
+        text: str | None = None,
+    ) -> None:
         self.files = [path]
         self.unmatched = Unmatched()
         self.routes_file: Path | None = None
@@ -82,6 +88,7 @@ class ConfigReader:
         self.policies: list[tuple[str, Problem]] = []
         self.profile_places: dict[str, Problem] = {}
         self._path = path
+        self._text = text
         self._known = known_platforms
         self._report = Report(str(path))
         self._main = RouteReader(self._report, known_platforms)
@@ -103,7 +110,7 @@ class ConfigReader:
         What is wrong is in ``problems``. A missing ``config.yaml`` counts as empty.
         """
         try:
-            root = load_yaml(self._path)
+            root = self._document()
         except FileNotFoundError:
             return
         except ConfigError as error:
@@ -112,6 +119,11 @@ class ConfigReader:
         mapping = self._report.mapping(root, "") if root is not None else None
         if mapping is not None:
             self._root(mapping)
+
+    def _document(self) -> Node | None:
+        if self._text is None:
+            return load_yaml(self._path)
+        return parse(self._text.encode(), str(self._path))
 
     def _root(self, root: Mapping) -> None:
         for key, node in self._report.entries(root, ""):

@@ -31,7 +31,6 @@ def with_route(text: str, place: Place, profile: str, load: Load, note: str = ""
     Raises:
         CannotEdit: the routes are written in a form that this function cannot add to.
     """
-    _want_one_file(text)
     written = f"{profile}  # {note}" if note else profile
     new = _added(text, place, written)
     _check(text, new, load, f"route added: {_spelled(place)} -> {profile}")
@@ -44,7 +43,8 @@ def without_route(text: str, route: Route, load: Load) -> str:
     Raises:
         CannotEdit: no small edit removes the route with certainty.
     """
-    _want_one_file(text)
+    if route.file != str(load(text).path):
+        raise CannotEdit(f"the route is written in {route.where}")
     place = Place(platform=route.platform, chat_id=route.chat_id, thread_id=route.thread_id)
     new = _removed(text, route.line)
     _check(text, new, load, f"route removed: {_spelled(place)} -> {route.profile}")
@@ -54,11 +54,6 @@ def without_route(text: str, route: Route, load: Load) -> str:
 def snippet(place: Place, profile: str) -> str:
     """Return the YAML lines of a route for ``place``, for a person who adds it by hand."""
     return "gateway:\n" + _block(place, profile, 2)
-
-
-def _want_one_file(text: str) -> None:
-    if "routes_file" in text:
-        raise CannotEdit("the routes are in a file of their own")
 
 
 def _check(text: str, new: str, load: Load, wanted: str) -> None:
@@ -254,15 +249,9 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
 
 
-def read_with(load_file: Callable[[Path], RouterConfig], folder: Path) -> Load:
-    """Return a function that reads a configuration from its text, not from a file.
+def read_with(load_file: Callable[..., RouterConfig], file: Path) -> Load:
+    """Return a function that reads a configuration from its text, as if ``file`` held it.
 
-    It writes the text to ``config.yaml`` in ``folder`` and calls ``load_file`` with that path.
+    It calls ``load_file`` with the file and with ``text``, as :func:`.model.load` takes them.
     """
-
-    def load(text: str) -> RouterConfig:
-        file = folder / "config.yaml"
-        file.write_bytes(text.encode())
-        return load_file(file)
-
-    return load
+    return lambda text: load_file(file, text=text)

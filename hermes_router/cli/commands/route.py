@@ -57,8 +57,7 @@ def run(options: argparse.Namespace) -> int:
     place = place_of(options.place)
     text = read_text(home.config)
     try:
-        with loader(home) as load:
-            new = _edited(options, home, place, text, load)
+        new = _edited(options, home, place, text, loader(home))
     except CannotEdit as error:
         raise by_hand(home, place, options.profile, error) from error
     if options.dry_run:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome
@@ -106,8 +103,7 @@ def reverse(home: GatewayHome, text: str, mapping: Mapping) -> Mapping:
 
     To write these routes undoes the change that ``mapping`` makes to the configuration ``text``.
     """
-    with loader(home) as load:
-        config = load(text)
+    config = loader(home)(text)
     routes = {place: route_at(config, place) for place in mapping}
     return {place: route.profile if route else NOBODY for place, route in routes.items()}
 
@@ -121,13 +117,13 @@ def written(
         CommandError: the routes are written in a form that no small edit can change.
     """
     names = {seen.place: one_line(seen.name) for seen in conversations}
-    with loader(home) as load:
-        for place, profile in mapping.items():
-            try:
-                text = _with(text, place, profile, load, names.get(place, ""))
-            except CannotEdit as error:
-                wanted = None if profile == NOBODY else profile
-                raise by_hand(home, place, wanted, error) from error
+    load = loader(home)
+    for place, profile in mapping.items():
+        try:
+            text = _with(text, place, profile, load, names.get(place, ""))
+        except CannotEdit as error:
+            wanted = None if profile == NOBODY else profile
+            raise by_hand(home, place, wanted, error) from error
     return text
 
 
@@ -145,16 +141,13 @@ def by_hand(
     return CommandError(message, where=str(home.config), hint=hint)
 
 
-@contextlib.contextmanager
-def loader(home: GatewayHome) -> Iterator[route_edit.Load]:
-    """Yield a function that reads a configuration's text as this home's configuration.
+def loader(home: GatewayHome) -> route_edit.Load:
+    """Return a function that reads a text as if this home's configuration held it.
 
     The function raises ``ConfigError``.
     """
-    with tempfile.TemporaryDirectory(prefix="hermes-router-") as folder:
-        yield route_edit.read_with(
-            functools.partial(configuration.load, gateway_profile=home.profile), Path(folder)
-        )
+    load = functools.partial(configuration.load, gateway_profile=home.profile)
+    return route_edit.read_with(load, home.config)
 
 
 def _with(text: str, place: Place, profile: str, load: route_edit.Load, name: str) -> str:

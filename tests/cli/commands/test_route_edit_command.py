@@ -54,6 +54,18 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(installation: Installat
     assert installation.config.read_bytes() == before
 
 
+def test_a_route_is_added_beside_a_file_of_routes(installation: Installation) -> None:
+    """The file's path is relative to config.yaml."""
+    text = "hermes_router: {routes_file: routes.yaml}\n"
+    installation.config.write_text(text)
+    (installation.home / "routes.yaml").write_text("telegram: {'5': finance}\n")
+    done = installation.run("route", "add", PLACE, "career")
+    assert (done.status, installation.config.read_text().startswith(text)) == (0, True), done
+    removed = installation.run("route", "remove", "telegram:5")
+    assert removed.status == 1
+    assert f"is written in {installation.home / 'routes.yaml'}:1:12" in removed.err
+
+
 def test_a_dry_run_prints_the_new_file(installation: Installation) -> None:
     before = installation.config.read_text()
     done = installation.run("route", "add", PLACE, "career", "--dry-run")

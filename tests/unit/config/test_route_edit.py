@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hermes_router.base.errors import ConfigError
 from hermes_router.config.model import load
 from hermes_router.config.route_edit import CannotEdit, read_with, with_route, without_route
 from hermes_router.routing.table import Place
@@ -51,7 +52,7 @@ def place(text: str) -> Place:
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_only_lines_are_added(tmp_path: Path, text: str, where: str, ends: str) -> None:
     text = text.replace("\n", ends)
-    new = with_route(text, place(where), "kid", read_with(load, tmp_path))
+    new = with_route(text, place(where), "kid", read_with(load, tmp_path / "config.yaml"))
     left = iter(new.splitlines(keepends=True))
     for line in text.splitlines(keepends=True):  # all that was there is there, in its order
         assert any(line.rstrip("\r\n") == other.rstrip("\r\n") for other in left)
@@ -63,7 +64,7 @@ def test_only_lines_are_added(tmp_path: Path, text: str, where: str, ends: str) 
 
 @pytest.mark.parametrize("text", [NESTED, LISTED])
 def test_what_was_added_can_be_removed_to_the_byte(tmp_path: Path, text: str) -> None:
-    reader = read_with(load, tmp_path)
+    reader = read_with(load, tmp_path / "config.yaml")
     new = with_route(text, place("telegram:-100:8"), "kid", reader)
     [route] = [r for r in reader(new).table.routes if r.thread_id == "8"]
     assert without_route(new, route, reader) == text
@@ -71,7 +72,7 @@ def test_what_was_added_can_be_removed_to_the_byte(tmp_path: Path, text: str) ->
 
 @pytest.mark.parametrize("text", [NESTED, LISTED])
 def test_each_route_can_be_removed(tmp_path: Path, text: str) -> None:
-    reader = read_with(load, tmp_path)
+    reader = read_with(load, tmp_path / "config.yaml")
     for route in reader(text).table.routes:
         left = reader(without_route(text, route, reader)).table.routes
         assert len(left) == len(reader(text).table.routes) - 1
@@ -87,6 +88,33 @@ def test_each_route_can_be_removed(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_what_is_not_certain_is_refused(tmp_path: Path, text: str) -> None:
-    reader = read_with(load, tmp_path)
+    reader = read_with(load, tmp_path / "config.yaml")
     with pytest.raises(CannotEdit):
         with_route(text, place("telegram:-100:8"), "kid", reader)
+
+
+def test_routes_in_a_file_of_their_own_stay_and_the_new_one_is_written_here(tmp_path: Path) -> None:
+    file = tmp_path / "routes.yaml"
+    file.write_text("telegram: {'-100': {6: career}}\n")
+    text = "hermes_router: {routes_file: routes.yaml}\n"
+    reader = read_with(load, tmp_path / "config.yaml")
+    new = with_route(text, place("telegram:-100:8"), "kid", reader)
+    assert [route.profile for route in reader(new).table.routes] == ["kid", "career"]
+    assert new.startswith(text)
+    [theirs] = [route for route in reader(new).table.routes if route.profile == "career"]
+    with pytest.raises(CannotEdit, match=r"is written in .*/routes\.yaml:1:21"):
+        without_route(new, theirs, reader)
+
+
+def test_a_word_in_a_comment_keeps_no_route_out(tmp_path: Path) -> None:
+    text = "# routes_file: may be set here\n"
+    new = with_route(
+        text, place("telegram:-100:8"), "kid", read_with(load, tmp_path / "config.yaml")
+    )
+    assert new.startswith(text)
+
+
+def test_a_mistake_is_told_with_the_file_that_the_person_knows(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"already on line 1") as caught:
+        read_with(load, tmp_path / "config.yaml")("gateway: {}\ngateway: {}\n")
+    assert caught.value.problems[0].file == str(tmp_path / "config.yaml")

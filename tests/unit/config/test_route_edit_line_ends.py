@@ -43,7 +43,7 @@ def test_adding_and_removing_a_route_keeps_every_other_byte(
 ) -> None:
     before = mixed(text, pattern)
     before = before if last_line_ends else before.rstrip("\r\n")
-    reader = read_with(load, tmp_path)
+    reader = read_with(load, tmp_path / "config.yaml")
     after = with_route(before, NEW, "kid", reader)
     [route] = [route for route in reader(after).table.routes if route.thread_id == "8"]
     assert without_route(after, route, reader) == before
@@ -52,7 +52,9 @@ def test_adding_and_removing_a_route_keeps_every_other_byte(
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_an_added_line_ends_as_the_line_above(tmp_path: Path, pattern: str) -> None:
     before = mixed(TEXT, pattern).splitlines(keepends=True)
-    after = with_route("".join(before), NEW, "kid", read_with(load, tmp_path)).splitlines(True)
+    after = with_route(
+        "".join(before), NEW, "kid", read_with(load, tmp_path / "config.yaml")
+    ).splitlines(True)
     [added] = [number for number, line in enumerate(after) if "8" in line]
     above = after[added - 1]
     assert after[added].endswith("\r\n") == above.endswith("\r\n")
@@ -62,7 +64,7 @@ def test_an_added_line_ends_as_the_line_above(tmp_path: Path, pattern: str) -> N
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_removed_route_takes_only_its_own_line(tmp_path: Path, pattern: str) -> None:
     before = mixed(TEXT, pattern)
-    reader = read_with(load, tmp_path)
+    reader = read_with(load, tmp_path / "config.yaml")
     [route] = [route for route in reader(before).table.routes if route.thread_id == "6"]
     lines = before.splitlines(keepends=True)
     del lines[route.line - 1]
