@@ -96,6 +96,9 @@ def _added(text: str, place: Place, profile: str) -> str:
         inner = _value(node, key)
         if inner is None:
             return _below(text, node, _entry(path[depth:], place, profile, _column(node)))
+        if _is_empty(inner) and depth < len(path) - 1:
+            lines = _entry(path[depth + 1 :], place, profile, _column(node) + 2)
+            return _in_place_of(text, inner, lines)
         if key == "profile_routes" and isinstance(inner, yaml.SequenceNode):
             _want_block(inner)
             item = _item(place, profile, inner.start_mark.column)
@@ -121,6 +124,25 @@ def _compose(text: str) -> Any:
 def _want_block(node: Any) -> None:
     if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
         raise CannotEdit("the routes are not written as block mappings or lists, one line each")
+
+
+def _is_empty(node: Any) -> bool:
+    """Return True for null, written or not, and for ``[]`` and ``{}`` in one line."""
+    if isinstance(node, yaml.ScalarNode):
+        return bool(node.tag == "tag:yaml.org,2002:null")
+    return not node.value and node.start_mark.line == node.end_mark.line
+
+
+def _in_place_of(text: str, empty: Any, lines: str) -> str:
+    """Return the text with lines below the key whose value is empty; its comment stays there."""
+    start, end = empty.start_mark.index, empty.end_mark.index
+    before, behind = text[:start], text[end:]
+    rest = behind.partition("\n")[0]
+    if end > start and not rest.strip():  # the blank before the value
+        before = before.rstrip(" ")
+    at = len(before) + len(rest)
+    whole = before + behind
+    return _inserted(whole, min(len(whole), at + 1), lines)
 
 
 def _value(mapping: Any, key: str) -> Any:

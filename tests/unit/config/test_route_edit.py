@@ -84,7 +84,8 @@ def test_each_route_can_be_removed(tmp_path: Path, text: str) -> None:
         "gateway: {profile_routes: {telegram: {'-100': {6: career}}}}\n",
         "gateway:\n  profile_routes:\n    telegram:\n      '-100': kid\n",
         "a: [\n",
-        "gateway:\n  profile_routes:\n",
+        "gateway:\n  profile_routes: [\n  ]\n",
+        "gateway: &x\nother: *x\n",
     ],
 )
 def test_what_is_not_certain_is_refused(tmp_path: Path, text: str) -> None:
@@ -118,3 +119,30 @@ def test_a_mistake_is_told_with_the_file_that_the_person_knows(tmp_path: Path) -
     with pytest.raises(ConfigError, match=r"already on line 1") as caught:
         read_with(load, tmp_path / "config.yaml")("gateway: {}\ngateway: {}\n")
     assert caught.value.problems[0].file == str(tmp_path / "config.yaml")
+
+
+NOTHING = ["", " null", " ~", " {}", "   # mine", " {}  # mine"]
+NO_VALUE = {
+    "gateway:EMPTY\nlast: 2\n": NOTHING,
+    "a: 1\ngateway:EMPTY": NOTHING,
+    "gateway:\n  profile_routes:EMPTY\n    # - a route\n  other: 1\n": [*NOTHING, " []"],
+    "gateway:\n  profile_routes:\n    telegram:EMPTY\n    irc: {c: kid}\n": NOTHING,
+}
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("text", "empty"), [(text, empty) for text, words in NO_VALUE.items() for empty in words]
+)
+def test_a_route_is_written_below_a_key_that_has_no_value_yet(
+    tmp_path: Path, text: str, empty: str, ends: str
+) -> None:
+    before = text.replace("EMPTY", empty).replace("\n", ends)
+    reader = read_with(load, tmp_path / "config.yaml")
+    new = with_route(before, place("telegram:-100:8"), "kid", reader)
+    assert reader(new).decide(place("telegram:-100:8")).profile == "kid"
+    assert new.count("\n") == new.count(ends)
+    assert ("# mine" in new) == ("# mine" in before)
+    left = [line.rstrip() for line in new.splitlines()]
+    for line in text.replace("EMPTY", "").splitlines():
+        assert any(line == other.replace("   # mine", "").rstrip() for other in left)
