@@ -136,7 +136,8 @@ def by_hand(
     """
     hint = "edit it by hand"
     if profile is not None:
-        hint = f"write this by hand:\n{route_edit.snippet(place, profile)}".rstrip()
+        lines = route_edit.snippet(place, profile).rstrip()
+        hint = f"write this by hand, joined with what is there:\n{lines}"
     message = f"cannot be edited safely: {error}"
     return CommandError(message, where=str(home.config), hint=hint)
 
