@@ -18,6 +18,7 @@ _LINK = re.compile(
     r"|matrix\.to))/(?P<path>.*)",
     re.IGNORECASE,
 )
+_WEB_TELEGRAM = re.compile(r"(?:https?://)?web\.telegram\.org/", re.IGNORECASE)
 _THREAD_OF_LINK = re.compile(r"[?&]thread(?:_ts)?=(?P<thread>[0-9.]+)")
 _DISCORD = re.compile(
     r"channels/(?:(?P<guild>[0-9]+)|@me)/(?P<chat>[0-9]+)(?:/threads/(?P<thread>[0-9]+))?(?P<more>(?:/[0-9]+)*)"
@@ -40,6 +41,11 @@ def understood(text: str) -> str:
     link = _LINK.fullmatch(text)
     if link is not None:
         return _of_link(link["host"].lower(), link["path"])
+    if _WEB_TELEGRAM.match(text):
+        raise ValueError(
+            "is an address of Telegram's web page. Copy the link of a message there instead: "
+            "https://t.me/c/..."
+        )
     if re.match(r"[a-z]+://", text, re.IGNORECASE):
         raise ValueError("is a link that contains no id of a chat. docs/ids.md says how to find it")
     platform, colon, rest = (part.strip() for part in text.partition(":"))
@@ -63,7 +69,10 @@ def ids(text: str) -> tuple[str, str, str | None]:
         raise ValueError(
             "is not a place: it needs a platform and a chat, such as telegram:-1003961179976:6"
         )
-    chat, thread = parse_topic(platform, rest)
+    try:
+        chat, thread = parse_topic(platform, rest)
+    except ValueError as error:  # it names the id alone, as a configuration has it
+        raise ValueError(str(error).replace(f"write {rest}", f"write {platform}:{rest}")) from None
     if platform == "telegram" and thread is not None and thread.lower() == GENERAL:
         thread = GENERAL
     return platform, chat, thread
@@ -114,7 +123,8 @@ def _telegram_link(path: str, thread: str | None) -> str:
     kind, *ids = path.split("/")
     if kind != "c" or not ids or not all(part.isdigit() for part in ids):
         raise ValueError(
-            "is a link to a public chat, which contains no id. docs/ids.md says how to find the id"
+            "is a link by a chat's name or to join it, which contains no id. docs/ids.md says how "
+            "to find the id"
         )
     thread = thread or (ids[1] if len(ids) > 1 else None)
     return f"telegram:-100{ids[0]}" + (f":{thread}" if thread else "")
@@ -163,9 +173,14 @@ def _numbers(platform: str, rest: str) -> str:
     rest = re.sub(r"^(-?[0-9]+)/([0-9]+|general)$", r"\1:\2", rest, flags=re.IGNORECASE)
     if "/" in rest:
         raise ValueError(f"contains a slash. Write {platform}:CHAT or {platform}:CHAT:THREAD")
-    chat = rest.partition(":")[0]
-    if not re.fullmatch(r"-?[0-9]*", chat):
+    chat, _, thread = rest.partition(":")
+    if not re.fullmatch(r"-?[1-9][0-9]*|", chat):
         raise ValueError(f"names {chat}, but ids of {platform} are numbers. {_WHERE}")
+    if not re.fullmatch(r"[1-9][0-9]*|general|\*|", thread, re.IGNORECASE):
+        raise ValueError(
+            f"names the thread {thread}, but ids of {platform} are numbers. Write {platform}:CHAT "
+            f"or {platform}:CHAT:THREAD"
+        )
     return rest
 
 

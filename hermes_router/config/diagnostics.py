@@ -12,6 +12,7 @@ PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED_PROFILES = frozenset({"hermes", "test", "tmp", "root", "sudo"})
 
 _ENTRY_ID = re.compile(r"[-+]?[0-9]+")
+_DIGITS_APART = re.compile(r"-?[1-9][0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -95,6 +96,8 @@ class Report:
         if found == "int" and (composite or _ENTRY_ID.fullmatch(node.text)):
             return node.text
         hint = f'quote it: "{node.text}"' if node.text else "give an id, or remove the key"
+        if found == "int" and _DIGITS_APART.fullmatch(node.text):
+            hint = f"write it without _: {node.text.replace('_', '')}"
         self.add(node, path, _not_an_id(node, found), hint=hint, code="id")
         return None
 

@@ -116,8 +116,10 @@ _WITHOUT_THREADS = frozenset(
 #: Telegram's groups without topics have ids down to minus this number; forums have those below.
 _LAST_SMALL_GROUP = 10**12
 _WITHOUT_GUILDS = frozenset({"telegram"})
+_NEGATIVE = frozenset({"telegram"})
 _HINTS = {
-    "telegram": "a user's chat is a positive number, a group's a negative number; not @name",
+    "telegram": "a user's chat is a positive number, a group's a negative number; not @name, and "
+    "without a leading 0",
     "discord": "Copy ID in Discord's developer mode shows it; not a name",
 }
 _PAST_THE_ROUTES = {
@@ -139,7 +141,11 @@ def unreachable(routes: Iterable[Route]) -> Iterator[Problem]:
                 text = getattr(route, field)
                 if field == "guild_id" and text and route.platform in _WITHOUT_GUILDS:
                     yield _problem(route, field, f"{route.platform} has no guilds", "remove it")
-                elif text and not _is_number(text) and not (text == GENERAL and route.is_general):
+                elif (
+                    text
+                    and not _is_number(text, route.platform)
+                    and not (text == GENERAL and route.is_general)
+                ):
                     what = f"{text!r} is not an id of {route.platform}: its ids are numbers"
                     yield _problem(route, field, what, _HINTS[route.platform])
 
@@ -182,9 +188,10 @@ def _is_small_group(route: Route) -> bool:
     return is_group and int(digits) <= _LAST_SMALL_GROUP
 
 
-def _is_number(text: str) -> bool:
-    digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdigit()
+def _is_number(text: str, platform: str) -> bool:
+    """Return whether a platform writes a number so: none begins with 0, and few have a minus."""
+    digits = text.removeprefix("-") if platform in _NEGATIVE else text
+    return digits.isascii() and digits.isdigit() and not digits.startswith("0")
 
 
 def _problem(route: Route, field: str, what: str, hint: str) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_router.cli.place import guild_of, understood
+from hermes_router.cli.place import guild_of, ids, understood
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,14 @@ def test_a_place_is_understood_as_people_have_it(text: str, meant: str) -> None:
     ("text", "why"),
     [
         ("telegram:@kid", r"names @kid, but ids of telegram are numbers. docs/ids\.md"),
+        ("telegram:007", "names 007, but ids of telegram are numbers"),
+        ("telegram:-1:foo", "names the thread foo, but ids of telegram are numbers"),
+        ("telegram:-1:#6", "names the thread #6, but ids of telegram are numbers"),
+        ("telegram:-1:6:7", "names the thread 6:7, but ids .* Write telegram:CHAT"),
+        ("telegram:-1:-6", "names the thread -6, but ids of telegram are numbers"),
+        ("discord:1:general-talk", "names the thread general-talk, but ids of discord"),
+        ("https://t.me/+abcdef", "is a link by a chat's name or to join it, which contains no id"),
+        ("https://web.telegram.org/a/#-1003961179976_6", r"Telegram's web page. Copy the link"),
         ("telegram:my group", "contains spaces inside an id"),
         ("telegram:-1/6/7/8", "contains a slash. Write telegram:CHAT or telegram:CHAT:THREAD"),
         ("slack:t.me/c/1/6", "its link is one of another platform: telegram:-1001:6"),
@@ -109,3 +117,10 @@ def test_what_is_no_place_is_refused_with_what_to_write_instead(text: str, why: 
 )
 def test_a_link_names_the_server_too(text: str, guild: str | None) -> None:
     assert guild_of(text) == guild
+
+
+def test_what_to_write_for_an_ambiguous_place_is_a_place() -> None:
+    with pytest.raises(ValueError, match="so write signal:group:abc==:") as caught:
+        ids("signal:group:abc==")
+    told = str(caught.value).partition("so write ")[2].partition(" ")[0]
+    assert ids(told) == ("signal", "group:abc==", None)

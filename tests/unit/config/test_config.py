@@ -170,7 +170,7 @@ def test_what_people_write_is_coerced_to_what_messages_carry(write: Write) -> No
         ("{platform: telegram, chat_id: 1712345678.000100, profile: x}", "id", "quote it"),
         ("{platform: telegram, chat_id: 2024-01-02, profile: x}", "id", "the date"),
         ("{platform: telegram, chat_id: yes, profile: x}", "id", "the boolean yes"),
-        ("{platform: telegram, chat_id: 1_000, profile: x}", "id", 'quote it: "1_000"'),
+        ("{platform: telegram, chat_id: 1_000, profile: x}", "id", "write it without _: 1000"),
         ("{platform: telegram, chat_id: 0x1F, profile: x}", "id", 'quote it: "0x1F"'),
         ("{platform: telegram, chat_id: 12:30, profile: x}", "id", 'quote it: "12:30"'),
         ("{platform: telegram, chat_id: , profile: x}", "id", "is empty"),

@@ -220,7 +220,7 @@ async def test_a_half_written_file_is_waited_for(
     def write_slowly() -> None:
         with path.open("w") as file:
             file.write("profile_routes:\n")
-            for number in range(10):
+            for number in range(1, 11):
                 file.write(f"- {{platform: telegram, chat_id: -{number}, profile: p}}\n")
                 file.flush()
                 time.sleep(0.01)

@@ -118,3 +118,28 @@ def test_a_topic_of_a_telegram_group_that_cannot_have_one_is_doubtful(
 def test_a_route_that_is_disabled_is_not_doubtful() -> None:
     route = Route(platform="slack", profile="career", chat_id="general", enabled=False)
     assert list(unreachable.doubtful([route])) == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "field", "text", "carried"),
+    [
+        ("telegram", "chat_id", "-1001234567890", True),
+        ("telegram", "chat_id", "5550001", True),
+        ("telegram", "chat_id", "007", False),
+        ("telegram", "chat_id", "-01001234567890", False),
+        ("telegram", "chat_id", "-0", False),
+        ("telegram", "thread_id", "06", False),
+        ("telegram", "user_id", "0", False),
+        ("discord", "chat_id", "444444444444444444", True),
+        ("discord", "chat_id", "-444444444444444444", False),
+        ("discord", "guild_id", "0444", False),
+    ],
+)
+def test_a_number_that_its_platform_never_writes_is_an_error(
+    platform: str, field: str, text: str, carried: bool
+) -> None:
+    ids: dict[str, Any] = {"chat_id": "5", field: text}
+    found = list(unreachable.unreachable([Route(platform=platform, profile="career", **ids)]))
+    assert (found == []) is carried
+    for problem in found:
+        assert (problem.code, field in problem.message) == ("unreachable", True)
