@@ -231,9 +231,10 @@ class _Parcel:
                 return repr(error)
             if result is None or result.success:
                 break
-            if seconds is None or not result.retryable:
+            pause = max(seconds or 0.0, sending.asked_to_wait(result))
+            if seconds is None or not result.retryable or pause > sending.PATIENCE_SECONDS:
                 return str(result.error or f"{self._target.platform} did not accept it")
-            await anyio.sleep(seconds)
+            await anyio.sleep(pause)
         number = getattr(result, "message_id", None)
         self._sent += [str(number)] if number is not None else []
         return None

@@ -24,6 +24,9 @@ _CAPTION = 1024
 
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
+#: Seconds for which one notice waits between its attempts, at the most.
+PATIENCE_SECONDS = 60.0
+
 #: Seconds for which a message waits for an adapter that is being connected anew.
 _CONNECT_SECONDS = 60.0
 
@@ -199,28 +202,52 @@ async def send_to(runner: Any, source: Any, text: str, *, anchor: str | None = N
 
     ``anchor`` is the id of the message that it belongs to, for platforms that need one to find the
     thread. An adapter that has just connected refuses for some seconds: sends are repeated after
-    each of ``RETRY_SECONDS``, while the adapter says that a retry may help.
+    each of ``RETRY_SECONDS``, while the adapter says that a retry may help. A platform that asks to
+    wait longer gets that, if it is no more than a minute for all attempts together.
     """
     return await try_to_send(runner, source, text, anchor=anchor) is Sent.YES
 
 
 async def try_to_send(runner: Any, source: Any, text: str, *, anchor: str | None = None) -> Sent:
     """Send a text as :func:`send_to` does; return what became of it."""
+    sent, _asked = await _attempt(runner, source, text, anchor)
+    return sent
+
+
+async def _attempt(runner: Any, source: Any, text: str, anchor: str | None) -> tuple[Sent, float]:
+    """Send a text; return what became of it, and the seconds for which the platform must rest."""
     adapter = await connected_adapter(runner, source)
     if adapter is None:
         logger.error("no adapter for %s: not sent: %s", source.platform, text)
-        return Sent.LATER
+        return Sent.LATER, 0.0
     metadata = runner._thread_metadata_for_source(source, anchor)
     result = await adapter.send(source.chat_id, text, metadata=metadata)
+    deadline = time.monotonic() + PATIENCE_SECONDS
     for seconds in RETRY_SECONDS:
-        if result is None or result.success or not result.retryable:
+        pause = max(seconds, asked_to_wait(result))
+        if not may_be_repeated(result) or time.monotonic() + pause > deadline:
             break
-        await anyio.sleep(seconds)
+        await anyio.sleep(pause)
         result = await adapter.send(source.chat_id, text, metadata=metadata)
-    if result is not None and not result.success:
-        logger.error("%s refused (%s): not sent: %s", source.platform, result.error, text)
-        return Sent.LATER if result.retryable else Sent.NO
-    return Sent.YES
+    if result is None or result.success:
+        return Sent.YES, 0.0
+    logger.error("%s refused (%s): not sent: %s", source.platform, result.error, text)
+    return Sent.LATER if may_be_repeated(result) else Sent.NO, asked_to_wait(result)
+
+
+def may_be_repeated(result: Any) -> bool:
+    """Return True if what an adapter returns for a send says that another attempt may succeed.
+
+    Telegram's adapter does not call a flood limit ``retryable``; it says how long to wait.
+    """
+    if result is None or result.success:
+        return False
+    return bool(result.retryable) or asked_to_wait(result) > 0
+
+
+def asked_to_wait(result: Any) -> float:
+    """Return for how many seconds a platform asks not to be sent anything, 0 if it does not."""
+    return float(getattr(result, "retry_after", None) or 0.0)
 
 
 async def send_in_the_end(
@@ -229,16 +256,16 @@ async def send_in_the_end(
     """Send a text as :func:`send_to` does, and try again until it is sent, for ``seconds``.
 
     It waits until the bot is connected. After an attempt that failed it waits for a minute, then
-    two, four and so on, or until Hermes has replaced the adapter. The result is ``LATER`` only if
-    the time is over, or if the gateway stops.
+    two, four and so on, or until Hermes has replaced the adapter; in any case as long as the
+    platform asks for. The result is ``LATER`` only if the time is over, or if the gateway stops.
     """
     pause = _PAUSE_SECONDS
     with anyio.move_on_after(seconds):
         while await until_connected(runner, source):
-            sent = await try_to_send(runner, source, text, anchor=anchor)
+            sent, asked = await _attempt(runner, source, text, anchor)
             if sent is not Sent.LATER:
                 return sent
-            await _until_replaced(runner, source, pause)
+            await _until_replaced(runner, source, max(pause, asked), least=asked)
             pause *= 2
     return Sent.LATER
 
@@ -258,12 +285,16 @@ async def until_connected(runner: Any, source: Any) -> bool:
     return False
 
 
-async def _until_replaced(runner: Any, source: Any, seconds: float) -> None:
-    """Wait until the bot has another adapter, or the gateway stops, for at most ``seconds``."""
+async def _until_replaced(runner: Any, source: Any, seconds: float, *, least: float) -> None:
+    """Wait until the bot has another adapter, or the gateway stops, for at most ``seconds``.
+
+    Another adapter counts only after ``least`` seconds: the platform's limit holds for it, too.
+    """
     adapter = adapter_for(runner, source)
+    earliest = time.monotonic() + least
     with anyio.move_on_after(seconds):
         while not gateway_runner.shutting_down(runner):
-            if adapter_for(runner, source) is not adapter:
+            if adapter_for(runner, source) is not adapter and time.monotonic() >= earliest:
                 return
             await anyio.sleep(_LONG_TICK)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from gateway.config import Platform
 from gateway.platforms.base import BasePlatformAdapter, SendResult
 
 from hermes_router.config.model import RouterConfig
+from hermes_router.hermes.compat.seams import sending
 from hermes_router.hermes.delivery import GatewayDelivery
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
@@ -207,3 +209,30 @@ async def test_an_adapter_that_the_stop_of_the_gateway_disconnected_is_not_tried
     answer = await carried(delivery, adapter, "too late")
     assert "the gateway stops" in answer["error"]
     assert len(adapter.calls) == 1
+
+
+class Limited(Plain):
+    """Asks to be left alone for some seconds, once."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.times: list[float] = []
+
+    async def send(self, chat_id: str, content: str, **_: Any) -> SendResult:
+        self.times.append(time.monotonic())
+        if len(self.times) > 1:
+            return self._done("send", {"chat_id": chat_id, "content": content})
+        error = "ratelimited"
+        return SendResult(success=False, error=error, retryable=True, retry_after=self.seconds)
+
+
+async def test_a_send_is_repeated_when_the_platform_allows_it_and_not_before(
+    delivery: Callable[[Plain], GatewayDelivery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "RETRY_SECONDS", (0.01, 0.01))
+    adapter = Limited(0.3)
+    assert (await carried(delivery, adapter, "hello"))["success"]
+    assert adapter.times[1] - adapter.times[0] >= 0.3
+    answer = await carried(delivery, Limited(3600), "hello")
+    assert "ratelimited" in answer["error"], "a worker waits for an hour"
