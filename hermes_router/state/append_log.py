@@ -105,7 +105,14 @@ class AppendLog(Generic[_Line]):
         if self._file is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self._path, _FLAGS, 0o600)
-            self.size = os.fstat(self._file).st_size
-            if self.size and os.pread(self._file, 1, self.size - 1) != b"\n":
-                self.size += os.write(self._file, b"\n")
+            try:
+                self._end_last_line(self._file)
+            except OSError:
+                self._shut()  # else the next line would be written behind the incomplete one
+                raise
         return self._file
+
+    def _end_last_line(self, file: int) -> None:
+        self.size = os.fstat(file).st_size
+        if self.size and os.pread(file, 1, self.size - 1) != b"\n":
+            self.size += os.write(file, b"\n")

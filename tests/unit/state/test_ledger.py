@@ -169,6 +169,28 @@ def test_a_line_that_was_cut_by_a_full_disk_costs_no_other(
     assert AppendLog(file, dict[str, int]).read() == [{"first": 1}, {"third": 3}]
 
 
+def test_a_line_is_whole_although_the_disk_was_full_when_the_broken_one_before_was_to_be_ended(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AppendLog(file, dict[str, int])
+    log.append({"first": 1})
+    write, room = os.write, [4]
+
+    def limited(target: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        data, room[0] = data[: room[0]], max(0, room[0] - len(data))
+        return write(target, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", limited)
+        for number in (2, 3):
+            with pytest.raises(OSError, match=r"full|No space"):
+                log.append({"lost": number})
+    log.append({"fourth": 4})
+    assert AppendLog(file, dict[str, int]).read() == [{"first": 1}, {"fourth": 4}]
+
+
 def test_steps_that_a_full_disk_did_not_take_are_written_when_there_is_room(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
