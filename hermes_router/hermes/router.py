@@ -242,7 +242,10 @@ class GatewayRouter:
             budget = config.warm_budget
             self._workers.resize(budget.profiles, budget.memory_bytes)
             self._workers.memory.reserve = config.turn_budget.free_bytes
-            self._dispatcher.resize(turns_at_once(config.turn_budget.concurrent_turns))
+            self._dispatcher.resize(
+                turns_at_once(config.turn_budget.concurrent_turns),
+                lambda profile: config.settings(profile).limits.concurrent_turns,
+            )
             self._tasks.start(self._keep_warm(config))
             self._menus.routes_changed()
             self._first_menus.begin()

@@ -89,9 +89,12 @@ class Dispatcher:
         """Return how many messages wait because as many turns of the profile run as may run."""
         return self._gates.of(profile).count
 
-    def resize(self, turns: int) -> None:
-        """Set how many turns of all profiles together may run at once; 0 means no limit."""
-        self._gates.resize(turns)
+    def resize(self, turns: int, turns_of: Callable[[str], int]) -> None:
+        """Set how many turns of all profiles together may run at once; 0 means no limit.
+
+        ``turns_of`` returns how many of one profile may. It holds for messages that wait, too.
+        """
+        self._gates.resize(turns, turns_of)
 
     def running(self, conversation: Conversation) -> Turn | None:
         """Return the turn whose worker accepts messages of this conversation now, or None.

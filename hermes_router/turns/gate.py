@@ -43,7 +43,6 @@ class Waiting(NamedTuple):
 class _Waiter:
     lane: str
     message: Waiting
-    allowed: int
     place: asyncio.Future[None]
 
 
@@ -56,15 +55,23 @@ class Gates:
 
     def __init__(self, limit: int = 0) -> None:
         self._limit = limit
+        self._turns_of: Callable[[str], int] | None = None
         self._gates: dict[str, Gate] = {}
 
-    def resize(self, limit: int) -> None:
+    def resize(self, limit: int, turns_of: Callable[[str], int] | None = None) -> None:
         """Change how many turns of all profiles may run at once; 0 means no limit.
 
-        Turns that run already go on, even if they are more than the new limit.
+        ``turns_of`` returns the limit of one profile, also for messages that wait already. Turns
+        that run already go on, even if they are more than the new limit.
         """
-        self._limit = limit
+        self._limit, self._turns_of = limit, turns_of
+        for gate in self._gates.values():
+            gate.resize()
         self.fill()
+
+    def limit_of(self, profile: str, otherwise: int) -> int:
+        """Return how many turns of a profile may run: what :meth:`resize` was told, if anything."""
+        return otherwise if self._turns_of is None else self._turns_of(profile)
 
     def of(self, profile: str) -> Gate:
         """Return the object that limits the turns of this profile; it is made on the first call."""
@@ -108,6 +115,7 @@ class Gate:
         self._profile = profile
         self._gates = gates
         self._waiting: list[_Waiter] = []
+        self._allowed = 0
         self.running = 0
         #: The number of the last place that this gate gave; all gates count together.
         self.served = 0
@@ -123,8 +131,12 @@ class Gate:
 
     def open(self, limits: Limits) -> bool:
         """Return True if a message would get a place at once."""
-        full = self.running >= limits.concurrent_turns
+        full = self.running >= self._gates.limit_of(self._profile, limits.concurrent_turns)
         return not (full or self._waiting or self._gates.full)
+
+    def resize(self) -> None:
+        """Use the limit that holds for the profile now; the caller gives the free places."""
+        self._allowed = self._gates.limit_of(self._profile, self._allowed)
 
     async def enter(
         self,
@@ -143,8 +155,10 @@ class Gate:
             TooBusy: ``limits.queue`` messages of the profile wait already.
             StoppedWaiting: :meth:`stop` was called for this lane while the message waited.
         """
+        self._allowed = self._gates.limit_of(self._profile, limits.concurrent_turns)
+        self._gates.fill()  # the limit may be higher than when the others began to wait
         if not (at_once or self.open(limits)):
-            ahead = self._ahead_of(self.count, limits.concurrent_turns)
+            ahead = self._ahead_of(self.count)
             await self._wait(lane, message, limits, ahead, told)
         else:
             self._take()
@@ -157,11 +171,11 @@ class Gate:
         """
         for before, waiter in enumerate(self._waiting):
             if waiter.lane == lane:
-                return self._ahead_of(before, waiter.allowed)
+                return self._ahead_of(before)
         return None
 
-    def _ahead_of(self, before: int, allowed: int) -> int:
-        if self.running >= allowed:
+    def _ahead_of(self, before: int) -> int:
+        if self.running >= self._allowed:
             return self.running + before
         return self._gates.ahead_of(self, before)
 
@@ -187,7 +201,7 @@ class Gate:
             raise TooBusy(self._profile, limits.queue, ahead=ahead)
         told(ahead)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(lane, message, limits.concurrent_turns, place)
+        waiter = _Waiter(lane, message, place)
         self._waiting.append(waiter)
         try:
             await place
@@ -209,8 +223,9 @@ class Gate:
 
         This checks the profile's limit only, not the limit for all profiles together.
         """
-        free = (w for w in self._waiting if not w.place.done() and self.running < w.allowed)
-        return next(free, None)
+        if self.running >= self._allowed:
+            return None
+        return next((each for each in self._waiting if not each.place.done()), None)
 
     def admit(self) -> None:
         """Give a place to the message that :meth:`first` returns; do nothing if that is None."""

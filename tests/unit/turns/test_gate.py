@@ -32,9 +32,10 @@ class Door:
     """A gate with messages before it."""
 
     def __init__(self, tasks: anyio.abc.TaskGroup, limits: Limits) -> None:
-        self.gate = Gates().of("career")
+        self.gates = Gates()
+        self.gate = self.gates.of("career")
+        self.limits = limits
         self._tasks = tasks
-        self._limits = limits
         self._count = 0
 
     async def comes(self, lane: str = "lane", *, at_once: bool = False) -> Message:
@@ -60,7 +61,7 @@ class Door:
             message.place = await self.gate.enter(
                 lane,
                 Waiting(received, f"place of {lane}"),
-                self._limits,
+                self.limits,
                 at_once=at_once,
                 told=message.told.append,
             )
@@ -93,6 +94,34 @@ async def test_places_go_to_who_waits_longest() -> None:
         await before.leaves(first)
         assert second.place is not None
         assert third.place is None
+
+
+async def test_a_limit_that_is_raised_counts_for_who_waits_already_and_first() -> None:
+    async with door(ONE) as before:
+        first, second, third = [await before.comes() for _ in range(3)]
+        before.limits = TWO
+        fourth = await before.comes()
+        assert second.place is not None
+        assert (third.place, fourth.place) == (None, None)
+        await before.leaves(first)
+        assert third.place is not None
+
+
+async def test_a_new_configuration_gives_places_at_once_whatever_a_message_thinks() -> None:
+    async with door(ONE) as before:
+        first, second, third = [await before.comes() for _ in range(3)]
+        before.gates.resize(0, {"career": 2}.__getitem__)
+        await anyio.wait_all_tasks_blocked()
+        assert second.place is not None
+        await before.leaves(first)
+        assert third.place is not None
+        before.gates.resize(0, {"career": 3}.__getitem__)
+        assert (await before.comes()).place is not None, "it waited with the settings of before"
+        before.gates.resize(0, {"career": 1}.__getitem__)
+        last = await before.comes()
+        await before.leaves(second)
+        await before.leaves(third)
+        assert last.place is None
 
 
 async def test_one_message_too_many_is_refused() -> None:
