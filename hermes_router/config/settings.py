@@ -139,7 +139,11 @@ class Limits(Block, frozen=True, kw_only=True):
     ] = 4
     queue: Annotated[
         int,
-        Meta(ge=0, le=10_000, description="maximum number of messages that wait for a free turn"),
+        Meta(
+            ge=0,
+            le=10_000,
+            description="maximum number of messages that wait for a free turn, or behind one",
+        ),
     ] = 32
     file_bytes: Annotated[
         int,

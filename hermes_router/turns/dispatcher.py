@@ -125,7 +125,8 @@ class Dispatcher:
         answered; then a notice has told the people in the chat, unless the gateway stops.
 
         Raises:
-            TooBusy: the profile's queue is full. No worker got the message.
+            TooBusy: the profile's queue is full, or as many messages wait behind the session's
+                turn. No worker got the message.
             ShortOfMemory: the machine has too little memory for a turn. No worker got the message.
             StoppedWaiting: a person sent /stop while the message waited, also for the start of its
                 worker. No worker got it.
@@ -137,7 +138,7 @@ class Dispatcher:
         told = self._tells_once(conversation)
         for _attempt in range(_ATTEMPTS):
             turn = await self._turn_for(conversation, settings, inbound, told)
-            verdict = await turn.offer(inbound, until_handled=until_handled)
+            verdict = await self._offer(turn, inbound, settings, until_handled=until_handled)
             if verdict is DeliveryResult.ACCEPTED:
                 return turn
             if turn.told_of(inbound):
@@ -153,6 +154,20 @@ class Dispatcher:
             f"{_ATTEMPTS} workers ended without accepting the message",
             profile=conversation.profile.name,
         )
+
+    async def _offer(
+        self, turn: Turn, inbound: EventSender, settings: Settings, *, until_handled: bool
+    ) -> DeliveryResult:
+        """Offer a message to a turn; if enough wait behind it, only as the answer it waits for."""
+        queue, behind = settings.limits.queue, turn.behind
+        full = behind >= max(1, queue) and not inbound.at_once
+        refusal = TooBusy(turn.conversation.profile.name, queue, ahead=behind + 1)
+        if full and not turn.connected:
+            raise refusal
+        verdict = await turn.offer(inbound, until_handled=until_handled, answer=full)
+        if full and verdict is DeliveryResult.REFUSED and turn.open:
+            raise refusal
+        return verdict
 
     def is_free(self, conversation: Conversation, settings: Settings) -> bool:
         """Return True if a message of the conversation would begin a turn at once."""

@@ -149,6 +149,17 @@ class Turn:
         return self._receiver.taken.waiting()
 
     @property
+    def behind(self) -> int:
+        """How many messages wait in the worker, or for it, behind the one that it works on."""
+        first = 0 if self._receiver.accepted else 1
+        return self._receiver.taken.behind() + max(0, self._offers - first)
+
+    @property
+    def connected(self) -> bool:
+        """True if the worker knows its session: a message that is offered is decided on at once."""
+        return self._receiver.connected.is_set()
+
+    @property
     def sends_reply(self) -> bool:
         """True while the end of a reply is sent to the platform, until the reply is settled."""
         return self._session.sending

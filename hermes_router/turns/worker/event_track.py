@@ -124,6 +124,10 @@ class TakenEvents:
         """Return when each message that waits in the worker was accepted, in monotonic seconds."""
         return [track.since for track in self._tracks.values() if track.waiting]
 
+    def behind(self) -> int:
+        """Return how many messages wait in the worker, or were accepted behind others just now."""
+        return sum(track.waiting or self._is_behind(n) for n, track in self._tracks.items())
+
     def progress(self, *, done: int, waiting: Collection[int]) -> None:
         """Give the messages that the worker has done their outcome.
 
@@ -244,8 +248,12 @@ class TakenEvents:
         A message that was accepted behind another, with no report of the worker since, only waited.
         """
         track = self._tracks[number]
-        behind = track.stage is Stage.ACCEPTED and number != min(self._tracks)
-        return not (track.answered or behind or track.stage in {Stage.WAITING, Stage.NEXT})
+        untouched = self._is_behind(number) or track.stage in {Stage.WAITING, Stage.NEXT}
+        return not (track.answered or untouched)
+
+    def _is_behind(self, number: int) -> bool:
+        """Return True if the worker has said nothing of a message that it accepted after others."""
+        return self._tracks[number].stage is Stage.ACCEPTED and number != min(self._tracks)
 
     def _note(self, numbers: Collection[int], step: str, *names: str) -> None:
         for number in sorted(numbers):

@@ -40,6 +40,24 @@ say(msg.Idle()); say(msg.Draining())
 """
 
 
+#: Lets each message wait behind the first, as long as no answer comes.
+QUEUES = """
+hello(); say(msg.Ready(phases={}))
+taken, text = [], ""
+while text != "the answer":
+    got = event()
+    text = got.fields["text"]
+    if got.answer and text != "the answer":
+        say(msg.Refused(event=got.id))
+        continue
+    taken.append(got.id)
+    say(msg.Accepted(event=got.id)); say(msg.Handled(event=got.id))
+    say(msg.Progress(done=taken[0], waiting=taken[1:]))
+say(msg.Progress(done=got.id + 1, waiting=[]))
+say(msg.Idle()); say(msg.Draining())
+"""
+
+
 class Lane:
     """A conversation whose message waits, because turns of two others have the places."""
 
@@ -234,3 +252,49 @@ async def test_nothing_is_kept_of_a_conversation_whose_messages_got_no_turn(
             await anyio.sleep(0.01)
         await anyio.wait_all_tasks_blocked()
     assert lane.dispatcher._lanes == {}
+
+
+async def test_no_more_messages_wait_behind_a_turn_than_the_limit_allows(
+    lane: Lane, worker: Use
+) -> None:
+    worker(QUEUES)
+    two = replace(QUICK, limits=replace(QUICK.limits, queue=2))
+
+    async def say(text: str, *, at_once: bool = False) -> Turn:
+        inbound = EventSender({"text": text}, {}, at_once=at_once)
+        return await lane.dispatcher.serve(lane.scene, inbound, two)
+
+    with anyio.fail_after(60):
+        turns = {await say(text) for text in ("first", "second", "third")}
+        with pytest.raises(TooBusy) as refused:
+            await say("one too many")
+        assert refused.value.ahead == 3
+        turns |= {await say("/status", at_once=True), await say("the answer")}
+        [turn] = turns
+        await turn.ended.wait()
+    assert turn.failure is None
+    assert await say("again") is not turn
+
+
+async def test_no_more_messages_wait_for_a_worker_that_starts_than_the_limit_allows(
+    lane: Lane, worker: Use
+) -> None:
+    worker("time.sleep(60)")
+    two = replace(QUICK, limits=replace(QUICK.limits, queue=2))
+
+    def say() -> asyncio.Task[Turn]:
+        inbound = EventSender({"text": "hi"}, {})
+        return asyncio.create_task(lane.dispatcher.serve(lane.scene, inbound, two))
+
+    with anyio.fail_after(10):
+        first = say()
+        while lane.dispatcher.running(lane.scene) is None:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+        waiting = [say(), say()]
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(TooBusy) as refused:
+            await say()
+    assert refused.value.ahead == 3
+    for task in (first, *waiting):
+        assert not task.done()
+        task.cancel()
