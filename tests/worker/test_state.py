@@ -47,6 +47,20 @@ def test_a_model_for_one_message_is_gone_after_it(place: Place, model: FakeModel
     assert models == ["other-model", "gpt-of-career"]
 
 
+def test_a_model_that_is_picked_in_mid_turn_holds_although_the_worker_dies_in_that_turn(
+    place: Place, model: FakeModel
+) -> None:
+    place.ask("/model other-model")
+    turn, seq = place.say("/model"), model.seq
+    picker = turn.wait_call("send_model_picker")
+    turn.say("[[sleep 9]] a turn")
+    model.wait_chat("a turn", after=seq)
+    provider = next(one for one in picker.args["providers"] if "gpt-of-career" in one["models"])
+    turn.click(picker, "gpt-of-career", provider["slug"])
+    turn.kill()
+    assert asked(model, place).model == "gpt-of-career"
+
+
 def test_fast_holds_until_new(place: Place, model: FakeModel) -> None:
     place.ask("/fast fast")
     assert tier(asked(model, place, "one")) == fast_tier(model, "gpt-of-career")

@@ -3,8 +3,8 @@
 A gateway lives for weeks. It keeps in memory what ``/model``, ``/reasoning``, ``/fast``, ``/yolo``
 or ``/approve session`` set, which messages are queued, and which notes the next message carries. A
 worker lives for one turn. So it writes all that into a file before it says that it is idle, and the
-session's next worker puts it back where Hermes looks for it. What a command sets is written before
-the command is answered: it may come in mid-turn, and the worker may die in that turn.
+session's next worker puts it back where Hermes looks for it. What a command or a click sets is
+written before it is answered: it may come in mid-turn, and the worker may die in that turn.
 
 This module does not know when a setting ends. What Hermes clears (by ``/new``, a reset, an expiry)
 is no longer in memory when the file is written. The one function of Hermes that ends conversations
@@ -93,7 +93,10 @@ class SessionState:
             self._save(self._memory.queue(self._held, self._without))
 
     def save_settings(self) -> None:
-        """Write what a command has set, as :meth:`save` does; the queue on disk stays as it is."""
+        """Write what a command or a click has set, as :meth:`save` does.
+
+        The queue on disk stays as it is.
+        """
         with _logged("saved"):
             self._save(self._queue)
 

@@ -38,12 +38,14 @@ class SessionActions:
             first message: a worker that only expects one may end without it.
         wake: has Hermes begin the recurring prompts that are due in the session of a source.
         failed: is called with the error when Hermes fails to take a message.
+        clicked: is called when a click was carried out, which may have set something.
         left_out: tells people of an event that Hermes failed to take and that nobody else serves.
     """
 
     adopt: Callable[[], object]
     wake: Callable[[Any], Awaitable[None]]
     failed: Callable[[Exception], object]
+    clicked: Callable[[], object]
     left_out: Callable[[Any], Awaitable[None]]
 
 
@@ -277,6 +279,7 @@ class EventReceiver:
     async def _resolve(self, message: msg.Resolve) -> None:
         try:
             resolved = await self._adapter.prompts.resolve(message)
+            self._actions.clicked()
             with contextlib.suppress(OSError):
                 await self._link.send(resolved)
         finally:

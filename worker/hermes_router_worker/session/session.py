@@ -107,6 +107,7 @@ class Session:
                 adopt=partial(session_wiring.adopt_session, runner, start.session_key),
                 wake=self._prompts.fire,
                 failed=judged.hermes_failed,
+                clicked=self._memory.save_settings,
                 left_out=partial(left_out.tell, self._adapter, start.turn),
             ),
             changed=self._changed,

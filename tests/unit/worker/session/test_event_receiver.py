@@ -71,7 +71,7 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
         SimpleNamespace(gateway_runner=None),
         cast("Any", None),
         cast("Any", None),
-        SessionActions(adopt=list, wake=fire, failed=_no_failure, left_out=_sent),
+        SessionActions(adopt=list, wake=fire, failed=_no_failure, clicked=list, left_out=_sent),
         changed=asyncio.Event(),
         finish=asyncio.Event(),
     )
@@ -126,7 +126,9 @@ def handing(
             adapter,
             cast("Any", None),
             progress,
-            SessionActions(adopt=list, wake=_sent, failed=failures.append, left_out=told),
+            SessionActions(
+                adopt=list, wake=_sent, failed=failures.append, clicked=list, left_out=told
+            ),
             changed=asyncio.Event(),
             finish=asyncio.Event(),
         )
@@ -336,7 +338,11 @@ async def test_what_an_earlier_worker_left_is_adopted_once_and_with_a_message_on
         cast("Any", None),
         cast("Any", None),
         SessionActions(
-            adopt=lambda: adopted.append(1), wake=_sent, failed=_no_failure, left_out=_sent
+            adopt=lambda: adopted.append(1),
+            wake=_sent,
+            failed=_no_failure,
+            clicked=list,
+            left_out=_sent,
         ),
         changed=asyncio.Event(),
         finish=asyncio.Event(),
