@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ from hermes_router.config.yaml_mistakes import mistake_of
 MAX_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_ALIASED = 1_000_000
+
+#: To open a FIFO would otherwise wait for its writer.
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IMPLICIT = yaml.SafeLoader.yaml_implicit_resolvers
@@ -165,12 +169,17 @@ def load(path: Path) -> Node | None:
 
 
 def _read(path: Path) -> bytes:
-    info = path.stat()
-    if not stat.S_ISREG(info.st_mode):  # to open a FIFO would wait for its writer
-        raise OSError(0, "it is not a regular file")
-    if info.st_size > MAX_BYTES:
-        raise OSError(0, f"it is larger than {MAX_BYTES // 2**20} MiB")
-    return path.read_bytes()
+    descriptor = os.open(path, _READ)
+    try:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(0, "it is not a regular file")
+        if info.st_size > MAX_BYTES:
+            raise OSError(0, f"it is larger than {MAX_BYTES // 2**20} MiB")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def parse(data: bytes | str, file: str) -> Node | None:

@@ -141,3 +141,20 @@ def test_a_file_that_is_gone_or_empty_keeps_what_the_caller_has_read(tmp_path: P
     assert "the last good configuration stays in force" in gone.problems[0].hint
     file.write_text("# nothing but a comment\n")
     assert vanished(file) is None
+
+
+@pytest.mark.timeout(60)
+def test_a_fifo_that_takes_the_place_of_a_file_at_the_last_moment_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, real = tmp_path / "config.yaml", os.open
+    file.write_text(ROUTE)
+
+    def swapped(path: Path, *args: int) -> int:
+        file.unlink()
+        os.mkfifo(file)
+        return real(path, *args)
+
+    monkeypatch.setattr(os, "open", swapped)
+    with pytest.raises(ConfigError, match="it is not a regular file"):
+        load(file)
