@@ -21,8 +21,11 @@ def read_small(path: Path, most: int = MOST_BYTES, *, folder: int | None = None)
         OSError: the file cannot be read, is too large, or is no regular file.
     """
     descriptor = os.open(path, _READ, dir_fd=folder)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode) or state.st_size > most:
             raise OSError(f"{path} is not a regular file of at most {most} bytes")
-        return file.read(most)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)  # fdopen closes none that it refuses, as that of a folder

@@ -38,7 +38,7 @@ def copies(paths: Iterable[str], folder: Path, to: Path, *, most: int) -> list[s
 
 def _copy(path: str, inside: Path, to: Path, most: int) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as source:
+    try:
         real = (proc.own() / "fd" / str(descriptor)).readlink()
         if not real.is_relative_to(inside):
             raise PermissionError("it is not in the board's folder")
@@ -47,6 +47,8 @@ def _copy(path: str, inside: Path, to: Path, most: int) -> str:
             raise PermissionError(f"it is not a regular file of at most {most} bytes")
         to.mkdir(mode=0o700)
         copy = to / real.name
-        with copy.open("xb") as target:
+        with os.fdopen(descriptor, "rb", closefd=False) as source, copy.open("xb") as target:
             shutil.copyfileobj(source, target)
+    finally:
+        os.close(descriptor)  # fdopen closes none that it refuses, as that of a folder
     return str(copy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hermes_router.relay.board_files import copies
@@ -43,4 +44,6 @@ def test_nothing_else_is_sent(board: Path) -> None:
     large.write_bytes(b"x" * 101)
     up = board / ".." / ".env"
     missing = board / "missing"
+    before = psutil.Process().num_fds()
     assert sent(board, secret, link, folder / ".env", pipe, large, up, missing, board) == []
+    assert psutil.Process().num_fds() == before
