@@ -277,7 +277,8 @@ async def tell_works(runner: Any, open_works: OpenWorks, left: Iterable[Works]) 
     """Wait until the gateway runs, then tell conversations which background work has ended.
 
     It ended because the gateway before this one was killed or stopped. Each note in ``left`` stays
-    in ``open_works`` until its conversation is told.
+    in ``open_works`` until its conversation is told. Of what ended more than 48 hours ago nobody is
+    told: of background work that is as old, Hermes itself reports nothing after a restart.
     """
     await gateway_runner.until_running(runner)
     async with anyio.create_task_group() as tasks:
@@ -292,9 +293,13 @@ async def _tell_works(runner: Any, open_works: OpenWorks, ended: Works) -> None:
         "; ".join(ended.works),
     )
     text = ended_works(ended.works, _WENT, ended.turn)
+    seconds = _TOO_OLD_TO_TELL - (time.time() - ended.at)
+    if seconds <= 0:
+        open_works.note(ended.turn, ended.source, ())
+        return
     try:
         source = message_sources.source_of(ended.source)
-        sent = await sending.send_in_the_end(runner, source, text, seconds=_TOO_OLD_TO_TELL)
+        sent = await sending.send_in_the_end(runner, source, text, seconds=seconds)
     except Exception:
         logger.exception("turn %s: its conversation could not be told", ended.turn)
         return

@@ -90,6 +90,7 @@ class GatewayRouter:
         self._watcher = watcher_of(home)
         self._started = False
         self._watching: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
         self._record = RunningRecord(home)
         code = home / "hermes-router" / "code"
         self._code = RunningCode(code, find_launcher, restart=of_running(home).restart)
@@ -177,6 +178,7 @@ class GatewayRouter:
         self._tasks.start(asyncio.to_thread(self._remove_left_behind))
         self._watching = self._tasks.start(self._watch_code())
         self._tasks.start(self._recovery().run())
+        self._renewing = self._tasks.start(self._open_works.renew())
         if left := self._open_works.left():
             self._tasks.start(crash_recovery.tell_works(self._runner, self._open_works, left))
         with contextlib.suppress(ConfigError):  # logged by the watcher, once per edit
@@ -285,10 +287,11 @@ class GatewayRouter:
             except Exception:  # its task failed earlier: the workers must be told all the same
                 logger.exception("hermes-router: the task %s had failed", type(part).__name__)
         await self._dispatcher.close("the gateway is stopping")
-        try:
-            await cancel(self._watching)
-        except Exception:
-            logger.exception("hermes-router: the look for updates had failed")
+        for task in (self._watching, self._renewing):
+            try:
+                await cancel(task)
+            except Exception:
+                logger.exception("hermes-router: a task beside the turns had failed")
         self._record.remove()
         self._code.remove()
 

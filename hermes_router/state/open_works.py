@@ -2,32 +2,43 @@
 
 There is one small file for each worker, in the gateway's home. It lists the work that would end
 with the worker. A gateway that starts reads the files that the gateway before it left, and tells
-the conversations what has ended.
+the conversations what has ended. The time of a file says when: the gateway renews it as long as it
+lives.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 
+from hermes_router.base.tasks import in_thread
+
 logger = logging.getLogger(__name__)
+
+
+#: Seconds after which the times of the files are renewed.
+_RENEWED_SECONDS = 600.0
 
 
 class Works(msgspec.Struct, frozen=True):
     """The background work that lived in one worker.
 
     ``source`` is the place of the worker's conversation. ``works`` describes each piece of work in
-    words for people. ``turn`` is the id of the worker's turn.
+    words for people. ``turn`` is the id of the worker's turn. ``at`` is when it was last known to
+    go on, in seconds since the epoch; it is not written into the file.
     """
 
     source: dict[str, Any]
     works: list[str]
     turn: str = ""
+    at: float = 0.0
 
 
 class OpenWorks:
@@ -35,6 +46,7 @@ class OpenWorks:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._own: set[Path] = set()
 
     def note(self, turn_id: str, source: Mapping[str, Any], works: Sequence[str]) -> None:
         """Write the file about the worker of a turn anew; an empty ``works`` deletes the file.
@@ -44,12 +56,22 @@ class OpenWorks:
         path = self._folder / f"{turn_id}.json"
         try:
             if not works:
+                self._own.discard(path)
                 path.unlink(missing_ok=True)
                 return
+            self._own.add(path)
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.write_bytes(msgspec.json.encode(Works(dict(source), list(works), turn_id)))
         except OSError as error:
             logger.warning("%s: background work could not be written: %s", self._folder, error)
+
+    async def renew(self) -> None:
+        """Renew the times of this gateway's files now and then, until cancelled."""
+        while True:
+            await anyio.sleep(_RENEWED_SECONDS)
+            for path in tuple(self._own):
+                with contextlib.suppress(OSError):
+                    await in_thread(os.utime, path)
 
     def left(self) -> list[Works]:
         """Return what the files say that an earlier gateway left; remove files that are garbage.
@@ -61,7 +83,8 @@ class OpenWorks:
         for path in sorted(self._folder.glob("*.json")):
             try:
                 works = msgspec.json.decode(path.read_bytes(), type=Works)
-                found.append(msgspec.structs.replace(works, turn=path.stem))
+                at = path.stat().st_mtime
+                found.append(msgspec.structs.replace(works, turn=path.stem, at=at))
             except OSError as error:
                 logger.warning("%s cannot be read: %s", path, error)
             except msgspec.MsgspecError:

@@ -163,10 +163,15 @@ def test_a_notice_that_a_platform_refuses_for_good_is_not_sent_again(tmp_path: P
 
 
 _WORKS = """
+import time
+
 async def play(router, adapter, say, home):
     folder = home / "hermes-router" / "background"
     router._open_works.note("1f0c2a9b", source_fields(SOURCE), ["a build"])
     (folder / "2a9b1f0c.json").write_text("garbage")
+    router._open_works.note("0c2a9b1f", source_fields(SOURCE), ["an old build"])
+    for file, hours in (("1f0c2a9b", 47), ("0c2a9b1f", 49)):
+        os.utime(folder / f"{file}.json", times=(time.time() - hours * 3600,) * 2)
     router._runner._running = True
     disconnected(router)
     await router.start()
