@@ -124,8 +124,8 @@ class WorkerPool:
         with patience.wait():
             if warm_profile is not None:
                 await self._wait_for_template(warm_profile)
-            if warm_profile is None or not warm_profile.can_serve:
-                place = await self._queue.enter(order.profile.name, lambda: True)
+            while place is None and (warm_profile is None or not warm_profile.can_serve):
+                place = await self._place_or_template(warm_profile, order)
         try:
             patience.require_wanted(order.profile.name)
             if waits:
@@ -139,6 +139,18 @@ class WorkerPool:
         finally:
             self._queue.leave(place)
         return worker
+
+    async def _place_or_template(
+        self, warm_profile: WarmProfile | None, order: WorkerOrder
+    ) -> Start | None:
+        """Wait for a processor; return None if the profile can serve without one before that."""
+        place = None
+        async with anyio.create_task_group() as tasks:
+            if warm_profile is not None:
+                tasks.start_soon(_cancel_when_served, warm_profile, tasks.cancel_scope)
+            place = await self._queue.enter(order.profile.name, lambda: True)
+            tasks.cancel_scope.cancel()
+        return place
 
     def reserve(self, order: WorkerOrder, warm: Warm) -> WorkerProcess | None:
         """Return a ready worker to be told a session whose message is about to come, or None.
@@ -435,6 +447,11 @@ class WorkerPool:
         task = asyncio.create_task(_within(scope, work))
         self._preparing[task] = scope
         task.add_done_callback(self._preparing.pop)
+
+
+async def _cancel_when_served(warm_profile: WarmProfile, scope: anyio.CancelScope) -> None:
+    await warm_profile.wait_until_it_can_serve()
+    scope.cancel()
 
 
 async def _within(scope: anyio.CancelScope, work: Coroutine[Any, Any, None]) -> None:

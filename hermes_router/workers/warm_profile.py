@@ -174,6 +174,11 @@ class WarmProfile:
         finally:
             self.waiting -= 1
 
+    async def wait_until_it_can_serve(self) -> None:
+        """Return as soon as a worker is ready, or can be forked."""
+        while not self.can_serve:
+            await self._attempted.wait()
+
     def _seconds_left(self) -> float:
         """Return for how many seconds a message should wait for the template, at the most."""
         spent = time.monotonic() - self.born if self._begun else 0.0

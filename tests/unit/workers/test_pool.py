@@ -499,6 +499,33 @@ async def test_a_message_does_not_wait_for_ever(
     made.let_go_on()
 
 
+async def test_a_message_that_waits_for_a_processor_takes_the_template_that_is_ready_before(
+    kept: Kept, preparing: Callable[[], Preparing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processor of the template goes to another profile, which waited longer."""
+    monkeypatch.setattr(warm_profile, "TEMPLATE_SECONDS", 0.05)
+    queue = kept.source._queue
+    queue.processors = 1
+    made = preparing()
+    await made.begun.wait()
+    taken: list[object] = []
+
+    async def take() -> None:
+        taken.append(await kept.take(kept.order("first"), WARM))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(queue.enter, "other", lambda: True)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(take)
+        while len(queue._waiting) < 2:  # noqa: ASYNC110 - it waits for the template first
+            await anyio.sleep(0.01)
+        made.let_go_on()
+    assert taken == [made.forked]
+    assert kept.started == []
+    assert not queue._waiting
+    assert [start.profile for start in queue._running] == ["other"]
+
+
 async def test_a_message_that_finds_no_template_has_one_begun_and_waits_for_it(
     kept: Kept, preparing: Callable[[], Preparing]
 ) -> None:
