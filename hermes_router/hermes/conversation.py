@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import anyio
 import msgspec
 
 from hermes_router.config.model import RouterConfig
@@ -93,6 +95,7 @@ class GatewayConversation:
         #: The messages that waited in a worker that ended.
         self.again = ServedAgain()
         self.key, self.bot = session.key, session.bot
+        self._in_order = anyio.Lock(fast_acquire=True)
         #: The profile's own commands that run a program.
         self.programs: frozenset[str] = frozenset()
         self._personal = session.personal
@@ -189,7 +192,9 @@ class GatewayConversation:
             raise RuntimeError("a conversation without a message has no worker")
         source = self._event.source
         if says_whether_sent(method):
-            adapter = await sending.connected_adapter(self._runner, source, method)
+            since = time.monotonic()
+            async with self._in_order:  # else a later call may find the new adapter first
+                adapter = await sending.connected_adapter(self._runner, source, method, since=since)
         else:
             adapter = sending.adapter_for(self._runner, source)
         if adapter is None:

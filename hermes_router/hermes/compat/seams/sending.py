@@ -91,15 +91,18 @@ def _adapters_of(runner: Any, bot: str | None) -> Any:
     return getattr(runner, "_profile_adapters", {}).get(bot, {})
 
 
-async def connected_adapter(runner: Any, source: Any, method: str = "send") -> Any:
+async def connected_adapter(
+    runner: Any, source: Any, method: str = "send", *, since: float | None = None
+) -> Any:
     """Return the adapter of :func:`adapter_for`, once it can execute a method that sends.
 
     Hermes replaces an adapter that has lost its platform, and Telegram's new one refuses to send
     for ten seconds. A worker's Hermes would give up before that, and its reply would come minutes
-    later, or never. So this waits for up to a minute; then it returns what there is. It does not
-    wait for a platform that an operator has paused, nor while the gateway stops.
+    later, or never. So this waits for up to a minute from ``since``, in monotonic seconds, or from
+    now; then it returns what there is. It does not wait for a platform that an operator has paused,
+    nor while the gateway stops.
     """
-    deadline = time.monotonic() + _CONNECT_SECONDS
+    deadline = (time.monotonic() if since is None else since) + _CONNECT_SECONDS
     while True:
         adapter = adapter_for(runner, source)
         if adapter is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,3 +98,10 @@ async def test_nothing_waits_longer_than_a_while(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sending, "_CONNECT_SECONDS", 0.05)
     with anyio.fail_after(5):
         assert await sending.connected_adapter(Runner(connected=False), SOURCE) is None
+
+
+async def test_what_waited_for_another_send_waits_no_longer_than_that() -> None:
+    with anyio.fail_after(5):
+        long_ago = time.monotonic() - 61
+        runner = Runner(connected=False)
+        assert await sending.connected_adapter(runner, SOURCE, since=long_ago) is None
