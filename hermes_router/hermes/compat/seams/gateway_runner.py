@@ -54,9 +54,11 @@ def drop_own_routes(runner: Any) -> None:
 
 
 def rewire_adapters(runner: Any) -> None:
-    """Set the message handlers of a running gateway's adapters again.
+    """Set the message handlers of a running gateway's adapters again, and their session stores.
 
-    They still hold the handlers from before the swap.
+    They still hold the handlers from before the swap. The adapters of profiles' own bots have
+    handlers that name their profile and find the runner's methods anew for each message. Only
+    Hermes 0.19 gave them the runner's own method for a busy session.
     """
     wire = getattr(runner, "_wire_adapter_handlers", None)
     for adapter in tuple(runner.adapters.values()):
@@ -66,6 +68,11 @@ def rewire_adapters(runner: Any) -> None:
             adapter.set_message_handler(runner._handle_message)
             adapter.set_busy_session_handler(runner._handle_active_session_busy_message)
             adapter.set_session_store(runner.session_store)
+    for adapters in getattr(runner, "_profile_adapters", {}).values():
+        for adapter in tuple(adapters.values()):
+            adapter.set_session_store(runner.session_store)
+            if not hasattr(runner, "_make_profile_busy_session_handler"):
+                adapter.set_busy_session_handler(runner._handle_active_session_busy_message)
 
 
 def going_down(runner: Any) -> str:
