@@ -64,6 +64,7 @@ from hermes_router.state.known_conversations import KnownConversations
 from hermes_router.state.ledger import Entry, Ledger
 from hermes_router.state.open_works import OpenWorks
 from hermes_router.state.running import RunningRecord
+from hermes_router.state.state_file import remove_unfinished
 from hermes_router.turns.capacity import turns_at_once
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
@@ -91,6 +92,7 @@ class GatewayRouter:
         self._started = False
         self._watching: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
+        self._folder = home / "hermes-router"
         self._record = RunningRecord(home)
         code = home / "hermes-router" / "code"
         self._code = RunningCode(code, find_launcher, restart=of_running(home).restart)
@@ -197,7 +199,8 @@ class GatewayRouter:
         await self._code.watch()
 
     def _remove_left_behind(self) -> None:
-        """Remove the temporary folders of killed gateways: they may contain secrets."""
+        """Remove the temporary folders of killed gateways, which may contain secrets, and files."""
+        remove_unfinished(self._folder)
         for folder in {model.temporary_folder(self._initial), None}:
             if count := scratch.remove_left_behind(folder):
                 logger.warning(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -11,6 +13,9 @@ import msgspec
 from hermes_router.protocol.files.whole_file import replace_file
 
 logger = logging.getLogger(__name__)
+
+#: Seconds after which a file under a temporary name belongs to nobody.
+_UNFINISHED_SECONDS = 3600.0
 
 _Content = TypeVar("_Content")
 
@@ -49,3 +54,17 @@ class StateFile(Generic[_Content]):
             replace_file(self._path, msgspec.json.encode(content))
         except OSError as error:
             logger.warning("%s: %s could not be written: %s", self._path, what, error)
+
+
+def remove_unfinished(folder: Path) -> int:
+    """Remove what killed gateways left half written in their folder; return how many files.
+
+    A file has a temporary name until it is complete. This does not raise.
+    """
+    removed = 0
+    for path in folder.glob(".*-????????"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.lstat().st_mtime > _UNFINISHED_SECONDS:
+                path.unlink()
+                removed += 1
+    return removed

@@ -89,9 +89,6 @@ class Holders:
     def _take(self, name: str) -> None:
         self._lock = hold_for_life(self._folder / f"{name}.lock")
         self._name = name
-        for path in self._folder.glob("[!.]*.lock"):  # of workers that were killed
-            if not is_held(path):
-                path.unlink(missing_ok=True)
 
     def _lives(self, name: str) -> bool:
         """Say whether the holder of a lock lives; one that ended normally has removed the file."""

@@ -88,7 +88,8 @@ def acquire(handle: Any, wait: float | None = None) -> bool:
 def hold_for_life(path: Path) -> IO[bytes]:
     """Make a file that stays locked, from the moment it has its name until this process ends.
 
-    A process that ends normally removes the file.
+    A process that ends normally removes the file. What killed processes left in the folder, this
+    removes.
 
     Raises:
         OSError: the file cannot be made or locked.
@@ -104,6 +105,9 @@ def hold_for_life(path: Path) -> IO[bytes]:
         fresh.unlink(missing_ok=True)
         raise
     atexit.register(path.unlink, missing_ok=True)
+    for left in path.parent.glob("[!.]*.lock"):
+        if left != path and not is_held(left):
+            left.unlink(missing_ok=True)
     return lock
 
 

@@ -23,6 +23,7 @@ from hermes_router_worker.hermes.cron.cron_run import Result
 from hermes_router_worker.hermes.session import platforms
 from hermes_router_worker.hermes.startup import steps
 from hermes_router_worker.hermes.upkeep import chores, sessions, times
+from hermes_router_worker.home import left_files
 from hermes_router_worker.home.process_records import tidy_processes
 from hermes_router_worker.home.transcripts import take_back_all
 from hermes_router_worker.send.transport import Transport
@@ -81,6 +82,7 @@ class Upkeep:
         yield "executions", cut_off.recover
         yield "processes", tidy_processes
         yield "transcripts", lambda: take_back_all(self._runner)
+        yield "files", left_files.tidy
         yield "deliveries", self._redeliver
         yield "sessions", lambda: sessions.expire(self._runner)
         yield "caches", chores.clean_caches

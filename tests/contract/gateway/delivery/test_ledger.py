@@ -136,6 +136,20 @@ def test_a_worker_of_another_pid_namespace_lives_while_it_holds_its_lock(home: P
     assert list(folder.iterdir()) == []
 
 
+def test_a_killed_workers_lock_is_removed_by_the_next_one_that_enters_a_reply(home: Path) -> None:
+    """Also if nobody asks for its reply any more; one that lives keeps its lock."""
+    folder = home / "hermes-router" / "debtors"
+    with debtor() as (process, pid, started), debtor() as (_living, other, other_started):
+        process.kill()
+        process.wait()
+        assert (folder / f"{pid}-{started}.lock").exists()
+        mine = "-".join(map(str, delivery_ledger._owner_stamp()))
+        left = {path.stem for path in folder.iterdir()}
+        assert left == {mine, f"{other}-{other_started}"}
+        assert not delivery_ledger._owner_alive(pid, started)
+        assert delivery_ledger._owner_alive(other, other_started)
+
+
 def test_an_owner_without_a_lock_is_judged_as_hermes_does() -> None:
     assert not delivery_ledger._owner_alive(99999999, 5)
     assert delivery_ledger._owner_alive(1, None)

@@ -5,6 +5,7 @@ In the real handler of messages; of a turn only its place is there.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tests.kit.in_process import play
@@ -77,7 +78,11 @@ def test_files_that_are_garbage_cost_no_message(tmp_path: Path) -> None:
     assert "ledger.jsonl" in names
     for name in names | {"conversations.json", "settled.json", "menus.json", "wakeups.json"}:
         (folder / name).write_bytes(b"\xc1\xc1\x00{[" * 50)
+    half_written = folder / ".settled.json-a1b2c3d4"
+    half_written.touch()
+    os.utime(half_written, times=(1e9, 1e9))
     seen = play(GARBAGE, tmp_path)
     assert seen["served"] == ["are you there?"]
     assert seen["sent"] == []
     assert seen["original"] == 0
+    assert not half_written.exists()
