@@ -63,19 +63,22 @@ def _remove_all(base: Path, key: str) -> int:
 
 
 def _key(base: Path) -> str:
-    """Return this process's key in a folder. The process holds the key's lock until it ends."""
-    with _lock:
-        if base not in _keys:
-            _keys[base] = _new_key(base)
-        return _keys[base]
+    """Return this process's key in a folder. The process holds the key's lock until it ends.
 
-
-def _new_key(base: Path) -> str:
-    """Make the file of a new key, lock it, and return the key.
-
-    If the file cannot be made, no later gateway finds the key: then only this gateway removes the
-    folders.
+    If the key's file cannot be made, no later gateway finds the key: then only this gateway removes
+    the folder, and the next folder gets another key.
     """
+    with _lock:
+        if base in _keys:
+            return _keys[base]
+        key, locked = _new_key(base)
+        if locked:
+            _keys[base] = key
+        return key
+
+
+def _new_key(base: Path) -> tuple[str, bool]:
+    """Make the file of a new key and lock it; return the key, and whether that succeeded."""
     while True:
         key = secrets.token_hex(2)
         flags = os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC
@@ -84,11 +87,11 @@ def _new_key(base: Path) -> str:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(lock).st_nlink:  # no other gateway removed the file before the lock
                 atexit.register(_release, base, key, os.getpid())
-                return key
+                return key, True
         except FileExistsError:
             continue
         except OSError:
-            return key
+            return key, False
 
 
 def _release(base: Path, key: str, pid: int) -> None:

@@ -62,8 +62,8 @@ class AppendLog(Generic[_Line]):
         """
         data = self._encoder.encode(line) + b"\n"
         with self._lock:
-            file = self._open()
             try:
+                file = self._open()
                 self._write(file, data)
             except OSError:
                 self._shut()  # reopening the file ends the broken line

@@ -54,12 +54,12 @@ class KnownConversations:
         """Remember that a profile serves a conversation, with its newest name.
 
         The file is written if something changed. If it cannot be written, the conversation is kept
-        in memory, and the next write includes it.
+        in memory, and the next call tries again.
         """
         known = self._profiles.setdefault(profile, [])
         for index, old in enumerate(known):
             if old.place == seen.place:
-                if old == seen:
+                if old == seen and not self._file.unsaved:
                     return
                 known[index] = seen
                 break

@@ -80,6 +80,7 @@ class RunningRecord:
     def __init__(self, home: Path) -> None:
         self._path = home / PLACE
         self._of: tuple[int, int] | None = None
+        self._written = True
         self._record = Running(
             pid=os.getpid(),
             start_time=start_time(os.getpid()),
@@ -94,10 +95,12 @@ class RunningRecord:
 
         ``config`` is the configuration in force, or None. ``error`` says why the last edit of it
         was refused; None if it was not. ``seen`` are the stamps of its files when they were read. A
-        file that cannot be written is logged.
+        file that cannot be written is logged, once until it can, and each call tries again.
         """
         of = (id(config), id(error))
         if of == self._of:
+            if not self._written:
+                self._write()
             return
         self._of = of
         self._record = msgspec.structs.replace(
@@ -120,7 +123,11 @@ class RunningRecord:
         try:
             replace_file(self._path, msgspec.json.encode(self._record))
         except OSError as failure:
-            logger.warning("%s cannot be written: %s", self._path, failure)
+            level = logging.WARNING if self._written else logging.DEBUG
+            logger.log(level, "%s cannot be written: %s", self._path, failure)
+            self._written = False
+        else:
+            self._written = True
 
     def remove(self) -> None:
         """Delete the file, because the gateway stops: :func:`read` then returns None."""

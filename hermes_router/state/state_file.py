@@ -23,12 +23,14 @@ _Content = TypeVar("_Content")
 class StateFile(Generic[_Content]):
     """A JSON file at ``path`` that holds one value of the type ``kind``.
 
-    If the file is missing or broken, the value is ``kind()``.
+    If the file is missing or broken, the value is ``kind()``. ``unsaved`` is True after a write
+    that failed.
     """
 
     def __init__(self, path: Path, kind: type[_Content]) -> None:
         self._path = path
         self._kind = kind
+        self.unsaved = False
 
     def read(self) -> _Content:
         """Return the value in the file; for a missing or broken file, return an empty value.
@@ -46,14 +48,18 @@ class StateFile(Generic[_Content]):
         return self._kind()
 
     def write(self, content: _Content, what: str) -> None:
-        """Replace the value in the file; if that fails, log it and return.
+        """Replace the value in the file; if that fails, log it, once until it succeeds.
 
         ``what`` names the content in the log line, such as "wake-ups".
         """
         try:
             replace_file(self._path, msgspec.json.encode(content))
         except OSError as error:
-            logger.warning("%s: %s could not be written: %s", self._path, what, error)
+            level = logging.DEBUG if self.unsaved else logging.WARNING
+            logger.log(level, "%s: %s could not be written: %s", self._path, what, error)
+            self.unsaved = True
+        else:
+            self.unsaved = False
 
 
 def remove_unfinished(folder: Path) -> int:

@@ -18,12 +18,16 @@ from pathlib import Path
 
 import msgspec
 
+from hermes_router.base.tasks import cancel
 from hermes_router.observe.clients import Clients
 from hermes_router.observe.fresh import Fresh
 from hermes_router.observe.status import messages
 from hermes_router.observe.status.unix_path import short
 
 logger = logging.getLogger(__name__)
+
+#: Seconds after which a socket that could not be made is tried again.
+_AGAIN_SECONDS = 30.0
 
 
 class StatusServer:
@@ -35,6 +39,7 @@ class StatusServer:
         self._path = messages.socket_of(home)
         self._answer = answer
         self._server: asyncio.Server | None = None
+        self._again: asyncio.Task[None] | None = None
         self._inode = 0
         self._clients = Clients(
             self._answered,
@@ -45,17 +50,30 @@ class StatusServer:
         self._fresh = Fresh()
 
     async def start(self) -> None:
-        """Start to listen. If the socket cannot be made, log that; the gateway goes on."""
+        """Start to listen. If the socket cannot be made, log that, and try again now and then."""
         try:
-            listener = self._bound()
-            self._server = await asyncio.start_unix_server(
-                self._clients.serve, sock=listener, limit=messages.MAX_REQUEST
-            )
+            await self._listen()
         except OSError as error:
-            logger.warning("hermes-router status will not work: %s: %s", self._path, error)
+            logger.warning(
+                "hermes-router status does not work until this is over: %s: %s", self._path, error
+            )
+            self._again = asyncio.create_task(self._listen_in_the_end())
+
+    async def _listen_in_the_end(self) -> None:
+        while self._server is None:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            with contextlib.suppress(OSError):
+                await self._listen()
+
+    async def _listen(self) -> None:
+        listener = self._bound()
+        self._server = await asyncio.start_unix_server(
+            self._clients.serve, sock=listener, limit=messages.MAX_REQUEST
+        )
 
     async def stop(self) -> None:
         """Stop listening and remove the socket, unless it is already that of the next gateway."""
+        await cancel(self._again)
         if self._server is None:
             return
         self._server.close()

@@ -34,6 +34,10 @@ logger = logging.getLogger(__name__)
 _ROUTER = (
     "hermes-router was updated: the gateway continues with the version that it was started with"
 )
+_ROUTER_UNCOPIED = (
+    "hermes-router was updated, and could not be copied when the gateway started: routed "
+    "conversations may not be answered until the gateway is restarted"
+)
 _ENVIRONMENT = (
     "Hermes has another environment of dependencies and plugins, maybe with another hermes-router: "
     "the gateway continues with the one that it was started with"
@@ -93,7 +97,9 @@ class RunningCode:
         That is the router, Hermes's environment of dependencies and plugins, and Hermes itself.
         """
         found = {
-            _ROUTER: any(sources.look(file) != seen for file, seen in self._router.items()),
+            _ROUTER if self.copy is not None else _ROUTER_UNCOPIED: any(
+                sources.look(file) != seen for file, seen in self._router.items()
+            ),
             _ENVIRONMENT: self.launcher is not None and self.launcher.renewed(),
             _HERMES: self.hermes_changed(),
         }
@@ -181,6 +187,7 @@ def _copied(folder: Path) -> Path | None:
         here = START_CODE.format(folder="__file__.rpartition('/')[0]")
         (target / START_FILE).write_text(f"{here}\n")
     except (OSError, shutil.Error) as error:
+        shutil.rmtree(target, ignore_errors=True)
         logger.warning("%s: the router's code could not be copied: %s", folder, error)
         return None
     return target

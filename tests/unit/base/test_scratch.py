@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from hermes_router.base import scratch
 
@@ -78,3 +82,22 @@ def test_a_folder_can_be_entered_by_its_owner_only(tmp_path: Path) -> None:
     folder = scratch.make(str(tmp_path))
     assert folder.stat().st_mode & 0o777 == 0o700
     assert len(folder.name) < 32
+
+
+def test_after_a_full_disk_the_folders_are_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder whose key has no file is not found by a later gateway."""
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        first = scratch.make(str(tmp_path))
+    assert list(tmp_path.glob(".hermes-router-*.lock")) == []
+    second, third = scratch.make(str(tmp_path)), scratch.make(str(tmp_path))
+    [lock] = tmp_path.glob(".hermes-router-*.lock")
+    key = lock.name.removeprefix(".").removesuffix(".lock")
+    named = [folder.name.startswith(f"{key}-") for folder in (first, second, third)]
+    assert named == [False, True, True]

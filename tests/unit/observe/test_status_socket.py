@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hermes_router.observe.status import client, messages
+from hermes_router.observe.status import server as server_module
 from hermes_router.observe.status.client import NoAnswer
 from hermes_router.observe.status.server import StatusServer
 
@@ -97,3 +98,38 @@ def test_a_gateway_of_another_version_is_told_from_one_that_hangs(
     error = asyncio.run(scene())
     assert error.state == "another version"
     assert error.message == "this gateway answers version 1: status, metrics"
+
+
+def test_a_socket_that_cannot_be_made_is_made_when_there_is_room(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_AGAIN_SECONDS", 0.01)
+    folder = messages.socket_of(home).parent
+    folder.touch()
+
+    async def scene() -> str:
+        server = StatusServer(home, answer)
+        await server.start()
+        await asyncio.sleep(0.05)
+        folder.unlink()
+        while not messages.socket_of(home).exists():  # noqa: ASYNC110 - files have no event
+            await asyncio.sleep(0.01)
+        try:
+            return await asyncio.to_thread(lambda: str(client.ask(home)))
+        finally:
+            await server.stop()
+
+    assert "pid=1" in asyncio.run(asyncio.wait_for(scene(), 20))
+    assert not messages.socket_of(home).exists()
+
+
+def test_a_server_that_never_got_its_socket_can_be_stopped(home: Path) -> None:
+    messages.socket_of(home).parent.touch()
+
+    async def scene() -> int:
+        server = StatusServer(home, answer)
+        await server.start()
+        await server.stop()
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(scene()) == 1

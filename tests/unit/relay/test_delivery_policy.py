@@ -275,6 +275,21 @@ def test_what_was_seen_is_there_after_a_restart(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
 
 
+def test_what_the_disk_did_not_take_is_written_with_the_next_message(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "hermes-router"
+    folder.touch()
+    seen, known = KnownConversations(folder / "seen.json"), KnownConversation(place=topic("6"))
+    for _message in range(3):
+        seen.note("career", known)
+    failures = [one for one in caplog.records if "could not be written" in one.message]
+    assert [one.levelname for one in failures] == ["WARNING"]
+    folder.unlink()
+    seen.note("career", known)
+    assert KnownConversations(folder / "seen.json").of("career") == (known,)
+
+
 def test_the_first_conversation_is_never_forgotten(tmp_path: Path) -> None:
     seen = KnownConversations(tmp_path / "conversations.json")
     for number in range(600):

@@ -191,6 +191,22 @@ def test_a_line_is_whole_although_the_disk_was_full_when_the_broken_one_before_w
     assert AppendLog(file, dict[str, int]).read() == [{"first": 1}, {"fourth": 4}]
 
 
+def test_a_broken_line_that_a_full_disk_lets_nobody_end_costs_no_other(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier gateway left the line, and the disk is still full when the next one starts."""
+    AppendLog(file, dict[str, int]).append({"first": 1})
+    with file.open("ab") as target:
+        target.write(b'{"sec')
+    log = AppendLog(file, dict[str, int])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="full"):
+            log.append({"third": 3})
+    log.append({"fourth": 4})
+    assert AppendLog(file, dict[str, int]).read() == [{"first": 1}, {"fourth": 4}]
+
+
 def test_steps_that_a_full_disk_did_not_take_are_written_when_there_is_room(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

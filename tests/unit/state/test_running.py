@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -103,3 +104,20 @@ def test_the_record_of_a_gateway_that_ended_says_that_it_was_killed(
     assert running.read(tmp_path) is None
     RunningRecord(tmp_path).remove()
     assert not running.was_killed(tmp_path)
+
+
+def test_a_record_that_the_disk_did_not_take_is_written_when_there_is_room(
+    tmp_path: Path, hermes: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert hermes
+    in_the_way = (tmp_path / PLACE).parent
+    in_the_way.touch()
+    writer = RunningRecord(tmp_path)
+    for _message in range(3):
+        writer.note(None, None)
+    assert len([one for one in caplog.records if one.levelno >= logging.WARNING]) == 1
+    in_the_way.unlink()
+    writer.note(None, None)
+    record = running.read(tmp_path)
+    assert record is not None
+    assert record.pid == os.getpid()

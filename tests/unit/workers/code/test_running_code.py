@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -69,6 +70,32 @@ def test_without_a_copy_the_installed_worker_is_started(tmp_path: Path) -> None:
     code = RunningCode(tmp_path / "file" / "code")
     assert code.copy is None
     assert code.command("m") == [sys.executable, "-P", "-m", "m"] == own_code.command("m")
+
+
+def test_a_copy_that_a_full_disk_breaks_off_leaves_nothing_and_is_not_spoken_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "router.py"
+    file.touch()
+    copied: list[str] = []
+
+    def copyfile(source: str, target: str, **_: bool) -> None:
+        copied.append(target)
+        if len(copied) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        Path(target).touch()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", copyfile)
+        patch.setattr(sources, "of_router", lambda: [file])
+        code = RunningCode(tmp_path / "code")
+    assert copied
+    assert code.copy is None
+    assert list((tmp_path / "code").iterdir()) == []
+    assert code.on_disk() == []
+    file.write_text("updated")
+    [line] = code.on_disk()
+    assert "could not be copied" in line
 
 
 def test_byte_code_that_only_others_may_read_is_left_out(
