@@ -143,6 +143,9 @@ class CrashRecovery:
         """
         since = None
         for entry in entries:
+            if _age(entry) > _TOO_OLD_TO_TELL:  # also of a platform that is not known any more
+                self._forget(entry)
+                continue
             try:
                 with anyio.move_on_after(_TOO_OLD_TO_TELL - _age(entry)):
                     source = message_sources.source_of(entry.source)

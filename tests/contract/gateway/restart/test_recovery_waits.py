@@ -374,3 +374,29 @@ def test_a_turn_that_is_to_go_on_waits_for_turns_that_its_adapter_does_not_see(
     waits = [True, False, "cut_off"]
     assert seen["steps"] == [waits, waits, [True, True, "settled"]]
     assert seen["served"] == ["resumed"]
+
+
+#: The second message is of a platform whose plugin is gone.
+_TOO_OLD = """
+import time
+from hermes_router.state.ledger import Step
+
+async def play(router, adapter, say, home):
+    await router._configuration()
+    entries = [left_open(router, home, number) for number in ("1", "2", "3")]
+    entries[1].source["platform"] = entries[2].source["platform"] = "no-such-platform"
+    for entry, hours in zip(entries, (49, 49, 47)):
+        entry.at = time.time() - hours * 3600
+    await asyncio.wait_for(recovery(router), 20)
+    kept = [kept_event.take(home / "profiles" / "career", entry.id) for entry in entries]
+    return {"settled": [entry.step is Step.SETTLED for entry in entries], "said": adapter.sent,
+            "kept": [one is not None for one in kept]}
+"""
+
+
+def test_a_message_that_is_too_old_to_be_told_of_is_forgotten_whatever_its_platform(
+    tmp_path: Path,
+) -> None:
+    seen = play(f"{_FRAME}{_TOO_OLD}", tmp_path)
+    assert (seen["settled"], seen["said"]) == ([True, True, False], [])
+    assert seen["kept"] == [False, False, True]
