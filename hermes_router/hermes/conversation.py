@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ from hermes_router.relay.delivery_policy import Sender, may_open_thread
 from hermes_router.relay.prompts import Ask
 from hermes_router.relay.relay import Relay, RelayTarget, not_connected, says_whether_sent
 from hermes_router.state.open_works import OpenWorks
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +246,12 @@ class GatewayConversation:
             Relay(adapter, self._target).resume_typing()
 
     async def notify(self, text: str) -> bool:
-        """Send a notice to the conversation; return whether it was sent."""
-        return await sending.send_text(self._runner, self._event, text)
+        """Send a notice to the conversation; return whether it was sent. This does not raise."""
+        try:
+            return await sending.send_text(self._runner, self._event, text)
+        except Exception:  # boundary: an adapter may raise anything; no message may be lost by that
+            logger.exception("hermes-router: a notice could not be sent: %s", text)
+            return False
 
     async def tell(self, text: str) -> asyncio.Future[bool] | None:
         """Send the notice that is the outcome of messages; see :func:`owed_notices.tell`."""

@@ -212,8 +212,11 @@ class MessageHandler:
             entry.take()
         elif made_by_hermes(event):
             return
-        turn_id = self._book.untouched(profile, place_of(event.source), outcome, why)
-        owed = await owed_notices.tell(self._runner, event, f"{notice} [{turn_id}]")
+        turn_id, owed = self._book.untouched(profile, place_of(event.source), outcome, why), None
+        try:
+            owed = await owed_notices.tell(self._runner, event, f"{notice} [{turn_id}]")
+        except Exception:  # boundary: an adapter may raise anything
+            logger.exception("hermes-router: a notice could not be sent")
         if entry is not None and owed is None:
             entry.settle()
         elif entry is not None and owed is not None:

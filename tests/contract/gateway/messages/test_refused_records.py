@@ -168,3 +168,45 @@ def test_a_recurring_prompt_of_a_profile_that_cannot_be_used_tells_nobody(tmp_pa
     """It is tried again each minute, and nobody in the chat waits for it."""
     seen = play(_WAKE, tmp_path)
     assert (seen["woken"], seen["told"]) == (False, [])
+
+
+#: The adapter raises whenever the router says something.
+_RAISES = """
+import shutil
+
+async def play(router, adapter, say, home):
+    served = []
+    async def serve(event, conversation, track, **_more):
+        served.append(event.text)
+        track.told = True
+    router._handler._serve = serve
+    async def send(chat_id, text, metadata=None):
+        adapter.sent.append(text)
+        raise OSError("no such luck")
+    adapter.send = send
+    entry = None
+    if PROFILE:
+        (home / "profiles" / "career" / "config.yaml").write_text("[broken")
+        source = SessionSource(platform=Platform("telegram"), chat_id="-100", chat_type="group",
+                               thread_id="6", user_id="1")
+        from hermes_router.state.ledger import Identity
+        entry = router._ledger.accept(Identity(platform="telegram", chat_id="-100"),
+                                      profile="career", session="key", source={})
+        metadata = {"hermes_router_entry": entry.id}
+        event = MessageEvent(text="left open", source=source, metadata=metadata)
+        await router.handle(event, None)
+    else:
+        folder = home / "hermes-router"
+        shutil.rmtree(folder)
+        folder.touch()  # a file where the ledger's folder must be
+        await say("hello")
+    return {"served": served, "said": len(adapter.sent), "open": len(router._ledger.open)}
+"""
+
+
+@pytest.mark.parametrize(("profile", "served"), [(False, ["hello"]), (True, [])])
+def test_an_adapter_that_raises_at_a_notice_costs_no_message_and_leaves_none_open(
+    tmp_path: Path, served: list[str], *, profile: bool
+) -> None:
+    seen = play(f"PROFILE = {profile}\n{_RAISES}", tmp_path)
+    assert (seen["served"], seen["said"], seen["open"]) == (served, 1, 0)
