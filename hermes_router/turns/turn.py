@@ -423,6 +423,7 @@ class Turn:
         return None if self.stopping else self._session.watch.over_limit(self._returncode)
 
     async def _close(self, spool: Spool) -> None:
+        """Give each message its outcome, record the turn's end, and send the notices."""
         self.failure = self._purpose.judge(await self._blame_update(self.failure))
         served = self.answered.is_set() or self._receiver.taken.served
         unanswered = not served and not self.stopping
@@ -435,6 +436,13 @@ class Turn:
         self._told = unanswered or is_told_in_any_case(self.failure)
         self._session.hush()  # needed here if no worker was started
         self._receiver.close(stopped=self._resumes)
+        try:
+            await self._record_end(spool)
+        except Exception:
+            logger.exception("turn %s: its end was not recorded in full", self.id)
+        await self._account(unanswered=unanswered)
+
+    async def _record_end(self, spool: Spool) -> None:
         if self.failure is not None:
             logger.error("turn %s of %s: %s", self.id, self.conversation.profile.name, self.failure)
         self.story.ended(
@@ -454,7 +462,6 @@ class Turn:
             self.conversation.worker_ended()
         except Exception:
             logger.exception("turn %s: the router could not clean up after its worker", self.id)
-        await self._account(unanswered=unanswered)
 
     async def _note_start(self, *, lost: bool) -> None:
         """Tell the pool if the worker never got ready: the next worker may fail in the same way.

@@ -114,6 +114,20 @@ async def test_whoever_offers_a_message_hears_of_workers_whose_end_fails(
         await serve(scene)
 
 
+async def test_people_are_told_of_a_failure_whose_record_fails_too(
+    scene: Scene, worker: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_turn: Turn) -> None:
+        raise RuntimeError("at the end")
+
+    monkeypatch.setattr(Turn, "_log_end", fail)
+    worker(ANSWER + "raise SystemExit(1)")
+    with anyio.fail_after(60):
+        await serve(scene)
+    [told] = scene.told
+    assert "stopped unexpectedly" in told
+
+
 BAD_FRAMES = {
     "cut": ("hello(); raw(b'\\0\\0\\0\\x09abc')", "ended inside a frame"),
     "oversize": ("hello(); raw(b'\\x7f\\0\\0\\0')", "are allowed"),
