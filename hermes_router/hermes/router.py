@@ -269,8 +269,10 @@ class GatewayRouter:
     async def let_go(self) -> None:
         """Tell the profiles' home channels that the gateway stops, and end the resident workers.
 
-        Must be called while the adapters can still send.
+        No further turn begins: what waits for its turn is left to the next gateway. Must be called
+        when Hermes begins to stop, while the adapters can still send.
         """
+        self._dispatcher.begin_no_more()
         reason = f"the gateway is {gateway_runner.going_down(self._runner)}"
         await self.notices.going(await self._jobs.members())
         async with anyio.create_task_group() as tasks:

@@ -60,9 +60,9 @@ class Dispatcher:
 
     @property
     def closing(self) -> bool:
-        """True since :meth:`close` was called: the gateway stops, and all workers are being ended.
+        """True since :meth:`begin_no_more` or :meth:`close` was called: the gateway stops.
 
-        Hermes's own flag is not enough: at that time Hermes may no longer report that it stops.
+        Hermes's own flag is not enough: in the end Hermes may no longer report that it stops.
         """
         return self._closing
 
@@ -214,13 +214,21 @@ class Dispatcher:
         finally:
             self._turns.discard(turn)
 
+    def begin_no_more(self) -> None:
+        """Begin no further turn, because the gateway stops; what runs goes on.
+
+        For each message that waits for its turn, :meth:`serve` raises ``NotWanted``.
+        """
+        self._closing = True
+        self._gates.close()
+
     async def close(self, reason: str) -> None:
         """End all workers; return when each has interrupted and saved its work, and has exited.
 
         Notices about background work that is ended say ``reason``. A worker that does not exit
         within ``timeouts.stop`` seconds is killed.
         """
-        self._closing = True
+        self.begin_no_more()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._services.workers.close)
             for turn in self._turns:
@@ -437,13 +445,17 @@ class Dispatcher:
     ) -> Place:
         if not inbound.at_once:
             await self._services.workers.make_room()
-        return await self._gates.of(conversation.profile.name).enter(
-            _lane_key(conversation),
-            _waiting(conversation, inbound),
-            settings.limits,
-            at_once=inbound.at_once,
-            told=told,
-        )
+        try:
+            return await self._gates.of(conversation.profile.name).enter(
+                _lane_key(conversation),
+                _waiting(conversation, inbound),
+                settings.limits,
+                at_once=inbound.at_once,
+                told=told,
+            )
+        except NotWanted:
+            inbound.track.finish(Outcome.CLOSED)
+            raise
 
     def _tells_once(self, conversation: Conversation) -> Callable[[int], None]:
         """Return a function that tells one message's chat how many are ahead of it, once."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hermes_router.base.errors import RouterError
+from hermes_router.base.errors import NotWanted, RouterError
 from hermes_router.config.settings import Limits
 
 
@@ -57,6 +57,7 @@ class Gates:
         self._limit = limit
         self._turns_of: Callable[[str], int] | None = None
         self._gates: dict[str, Gate] = {}
+        self.closed = False
 
     def resize(self, limit: int, turns_of: Callable[[str], int] | None = None) -> None:
         """Change how many turns of all profiles may run at once; 0 means no limit.
@@ -72,6 +73,12 @@ class Gates:
     def limit_of(self, profile: str, otherwise: int) -> int:
         """Return how many turns of a profile may run: what :meth:`resize` was told, if anything."""
         return otherwise if self._turns_of is None else self._turns_of(profile)
+
+    def close(self) -> None:
+        """Give no more places, because the gateway stops: who waits for one gets ``NotWanted``."""
+        self.closed = True
+        for gate in self._gates.values():
+            gate.close()
 
     def of(self, profile: str) -> Gate:
         """Return the object that limits the turns of this profile; it is made on the first call."""
@@ -154,7 +161,10 @@ class Gate:
         Raises:
             TooBusy: ``limits.queue`` messages of the profile wait already.
             StoppedWaiting: :meth:`stop` was called for this lane while the message waited.
+            NotWanted: the gates are closed, perhaps since the message began to wait.
         """
+        if self._gates.closed:
+            raise NotWanted("no turn was begun: the gateway stops")
         self._allowed = self._gates.limit_of(self._profile, limits.concurrent_turns)
         self._gates.fill()  # the limit may be higher than when the others began to wait
         if not (at_once or self.open(limits)):
@@ -188,6 +198,12 @@ class Gate:
         for waiter in stopped:
             waiter.place.set_exception(StoppedWaiting("it was stopped before it began"))
         return len(stopped)
+
+    def close(self) -> None:
+        """Have :meth:`enter` raise ``NotWanted`` for each message that waits."""
+        for waiter in self._waiting:
+            if not waiter.place.done():
+                waiter.place.set_exception(NotWanted("no turn was begun: the gateway stops"))
 
     async def _wait(
         self,

@@ -232,6 +232,33 @@ async def test_a_message_that_gets_its_place_by_a_stop_of_the_gateway_is_left_to
     assert lane.dispatcher.turns == frozenset()
 
 
+async def test_no_turn_begins_once_the_gateway_stops_and_what_runs_goes_on(
+    lane: Lane, worker: Use, tmp_path: Path
+) -> None:
+    """Hermes lets running turns finish. What waits, also behind others, is the next gateway's."""
+    worker(held_in(tmp_path))
+    await lane.fill()
+    behind = EventSender({"text": "behind it"}, {})
+    second = asyncio.create_task(lane.dispatcher.serve(lane.scene, behind, NARROW))
+    await anyio.wait_all_tasks_blocked()
+    running = lane.dispatcher.turns
+    with anyio.fail_after(20):
+        lane.dispatcher.begin_no_more()
+        for message in (
+            lane.waiting,
+            second,
+            lane.say("new", Scene(lane.scene.profile, key="new")),
+        ):
+            with pytest.raises(NotWanted):
+                await message
+        assert behind.track.outcome is Outcome.CLOSED
+        assert lane.dispatcher.turns == running
+        assert not any(turn.stopping for turn in running)
+        await lane.free_places()
+        await anyio.wait_all_tasks_blocked()
+        assert lane.dispatcher.turns <= running
+
+
 async def test_nothing_is_kept_of_a_conversation_whose_messages_got_no_turn(
     lane: Lane, worker: Use, tmp_path: Path
 ) -> None:

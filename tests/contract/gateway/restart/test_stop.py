@@ -127,3 +127,31 @@ def test_a_message_whose_turn_a_stop_prevents_is_kept_for_the_next_gateway(
 ) -> None:
     seen = play(f"BUSY = {busy}\n{_NOT_BEGUN}", tmp_path)
     assert (seen["told"], seen["steps"]) == ([], ["accepted"])
+
+
+#: The profile has no place free when Hermes begins to stop; running turns may go on.
+_WAITS = """
+async def play(router, adapter, say, home):
+    from hermes_router.turns.gate import Gate
+
+    async def nothing(*_arguments):
+        return ()
+
+    router.notices.going = router._jobs.members = nothing
+    Gate.open = lambda gate, limits: False
+    waiting = asyncio.create_task(say("are you there?"))
+    await settled(lambda: router._dispatcher.waiting_for_place("career"))
+    told = adapter.sent[:]
+    await router.let_go()
+    await asyncio.wait_for(waiting, 10)
+    return {"told": adapter.sent[len(told):], "closing": router._dispatcher.closing,
+            "steps": [entry.step for entry in router._ledger.open]}
+"""
+
+
+def test_what_waits_for_its_turn_when_hermes_begins_to_stop_is_the_next_gateways(
+    tmp_path: Path,
+) -> None:
+    """Before, it began its turn if a running one ended in time, though no platform was there."""
+    seen = play(_WAITS, tmp_path)
+    assert (seen["told"], seen["closing"], seen["steps"]) == ([], True, ["accepted"])
