@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+#: Halves of characters, which a platform's text may have: no encoding has them.
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def plain(value: Any) -> Any:
     """Return ``value`` as plain data: numbers, text, bytes, lists and maps of them.
 
     An enumeration becomes its value, a path its text, a date and time its ISO 8601 text. Sets and
-    tuples become lists. A value of any other type becomes None.
+    tuples become lists. A value of any other type becomes None. In a text, U+FFFD replaces each
+    half of a character, as Hermes does before it asks a model.
     """
     match value:
         case Enum():
@@ -20,11 +25,11 @@ def plain(value: Any) -> Any:
         case bool() | int() | float() | bytes():
             data = value
         case str() | Path():
-            data = str(value)
+            data = _HALVES.sub("\ufffd", str(value))
         case datetime():
             data = value.isoformat()
         case dict():
-            data = {str(key): plain(item) for key, item in value.items()}
+            data = {plain(str(key)): plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             data = [plain(item) for item in value]
         case _:
