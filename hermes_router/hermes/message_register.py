@@ -67,8 +67,12 @@ class MessageRegister:
             session=conversation.key,
             source=kept_source(event.source),
         )
-        async with self._writing:
-            recorded = await in_thread(self._write, entry, event, conversation)
+        try:
+            async with self._writing:
+                recorded = await in_thread(self._write, entry, event, conversation)
+        except Exception:
+            entry.settle()
+            raise
         await self._complain(conversation, recorded=recorded)
         return entry
 

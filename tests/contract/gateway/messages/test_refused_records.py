@@ -22,7 +22,7 @@ async def play(router, adapter, say, home):
     PREPARE
     await say("hello")
     await settled(lambda: adapter.sent and not router._ledger.open)
-    return {"told": adapter.sent}
+    return {"told": adapter.sent, "open": len(router._ledger.open)}
 """
 #: What keeps the message from a worker: how it is brought about, the notice, outcome and error.
 CASES = {
@@ -41,13 +41,18 @@ CASES = {
         "the router failed",
         *("router_failed", "the gateway's log has the error"),
     ),
+    "failure before that": (
+        "handler.MessageRegister._write = None",
+        "the router failed",
+        *("router_failed", "the gateway's log has the error"),
+    ),
     "too long": (
         "handler.Dispatcher.serve = cannot_be_sent",
         "was not passed on: it is too long",
         *("refused", "it is too long"),
     ),
 }
-WITH_AN_ID = {"failure", "too long"}
+WITH_AN_ID = {"failure", "failure before that", "too long"}
 
 
 def recorded(home: Path, name: str = "career") -> dict[str, Any]:
@@ -62,6 +67,7 @@ def test_a_message_that_no_worker_gets_is_recorded(tmp_path: Path, case: str) ->
     seen = play(_PLAY.replace("PREPARE", prepare), tmp_path)
     [told] = seen["told"]
     assert notice in told
+    assert seen["open"] == 0
     record = recorded(tmp_path)
     assert (record["outcome"], record["place"]) == (outcome, "telegram:-100:6")
     assert error in record["error"]
