@@ -195,8 +195,8 @@ class Session:
         """
         self._memory.save()
         transcripts.spool(self._runner.session_store)
+        self._progress.gave_back()  # what fails while the message is sent, the next one gives back
         await self._link.send(msg.Idle(resident=self._receiver.open, cut_off=cut_off))
-        self._progress.gave_back()
 
     def _noting_commands(self, handle: Handle) -> Handle:
         """Return a message handler like ``handle``; what a command sets outlives this worker.

@@ -233,3 +233,20 @@ async def test_what_the_database_has_refused_is_in_files_before_the_next_worker_
     session._finish.set()
     await run(session)
     assert session.sent == ["a line", msg.Idle(cut_off=True)]
+
+
+async def test_a_message_that_fails_while_the_last_ones_are_given_back_is_not_forgotten(
+    session: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = {1}
+
+    async def note(message: msg.Message) -> None:
+        session.sent.append(message)
+        left.add(2)  # the pipe was full: a message was accepted, and Hermes failed to take it
+
+    monkeypatch.setattr(session._link, "send", note)
+    monkeypatch.setattr(session._progress, "gave_back", left.clear)
+    session._finish.set()
+    await run(session)
+    assert session.sent == [msg.Idle(cut_off=True)]
+    assert left == {2}
