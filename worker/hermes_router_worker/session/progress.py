@@ -237,7 +237,8 @@ class Progress:
         joined = {n for n, command in self._handed.items() if n > first and not command}
         open_ = [*self._active, *self._taking, *self._handed, *queued]
         done = min(open_, default=self._last + 1)
-        coming = {n for n in self._coming if n > done or self._silent}
+        # One that a later event has overtaken waits: what answers that event does not answer it.
+        coming = {n for n in self._coming if n > done or self._active or self._silent}
         return msg.Progress(done=done, waiting=sorted(queued | joined | coming | self._left))
 
     def _queued(self) -> set[int]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from hermes_router.protocol import messages as msg
+from hermes_router.turns.worker.event_track import EventTrack, Outcome, TakenEvents
 from hermes_router_worker.process.connection import CallFailed
 from hermes_router_worker.session.progress import Progress
 
@@ -149,6 +150,28 @@ async def test_a_command_waits_until_hermes_gets_it(progress: Progress, link: Li
         progress.begin(command)
         await progress.tell()
         assert link.sent[-1] == msg.Progress(done=1)
+
+
+async def test_a_message_that_a_command_overtakes_is_not_answered_with_it(
+    progress: Progress, link: Link
+) -> None:
+    gateway, first, second = TakenEvents(), EventTrack(), EventTrack()
+    for number, track in enumerate((first, second), 1):
+        gateway.take(number, track)
+    progress.take(event(1), 1)  # it waits for the session's agent, which is being built
+    command = event(2, command=True)
+    progress.take(command, 2)
+    progress.begin(command)
+    progress.handed_over(2, command=True)
+    with progress.processing(command):
+        await progress.tell()
+        told = cast("msg.Progress", link.sent[-1])
+        gateway.progress(done=told.done, waiting=told.waiting)
+        answered = gateway.worked_on(progress.answered_by("send", END))
+    assert answered == {2}
+    gateway.tried(answered, success=True)
+    gateway.close()  # the worker dies
+    assert (first.outcome, second.outcome) == (Outcome.AGAIN, Outcome.ANSWERED)
 
 
 async def test_a_message_behind_none_does_not_wait(progress: Progress, link: Link) -> None:
