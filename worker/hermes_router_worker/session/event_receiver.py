@@ -253,11 +253,12 @@ class EventReceiver:
     async def _prepare(self, event: Any, what: str, sticker: msg.Sticker | None) -> None:
         """Do what comes before a message is handled; if that fails, log it: the message goes on."""
         try:
-            if sticker is not None:
-                await stickers.describe(event, sticker)
             if event.get_command() and not idle_agent.used_by(event):
                 return  # /stop, for one, must not wait
-            async with self._preparing:  # no turn begins while its session's agent is built
+            # No turn begins while its session's agent is built, or before the message ahead of it.
+            async with self._preparing:
+                if sticker is not None:
+                    await stickers.describe(event, sticker)
                 await idle_agent.prepare(self._adapter.gateway_runner, event)
         except Exception:
             logger.exception("%s is handled without its preparation", what)

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from hermes_router.protocol import messages as msg
-from hermes_router_worker.hermes.features import idle_agent
+from hermes_router_worker.hermes.features import idle_agent, stickers
 from hermes_router_worker.hermes.session import continuation, platforms
 from hermes_router_worker.session import channel_context, event_receiver
 from hermes_router_worker.session import left_out as left_out_module
@@ -160,6 +160,33 @@ async def test_no_turn_begins_while_a_command_has_the_sessions_agent_built(
             assert handled == ["/stop"]
             built.set()
     assert handled == ["/stop", "/btw", "a message"]
+
+
+async def test_a_message_does_not_overtake_a_sticker_that_is_being_described(
+    handing: Handing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, seen = asyncio.Event(), asyncio.Event()
+
+    async def describe(*_args: object) -> None:
+        looks.set()
+        await seen.wait()
+
+    async def prepare(_event: str) -> None:
+        pass
+
+    monkeypatch.setattr(stickers, "describe", describe)
+    receiver, handled = handing(prepare)
+    sticker = msg.Sticker(mark="[sticker]", id="1", emoji="", set_name="")
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receiver._deliver, Words("a sticker"), None, "event 1", sticker)
+            await looks.wait()
+            tasks.start_soon(receiver._deliver, Words("a message"), None, "event 2")
+            await anyio.wait_all_tasks_blocked()
+            assert handled == []
+            await receiver._deliver(Words("/stop"), None, "event 3")
+            seen.set()
+    assert handled == ["/stop", "a sticker", "a message"]
 
 
 async def test_hermes_gets_no_message_that_is_prepared_when_the_worker_has_to_end(
