@@ -57,12 +57,21 @@ class RecurringPrompts:
         session = self._session_id()
         if session is None:
             return
+        try:
+            await self._fire(session, source)
+        finally:
+            await self._put_off()
+
+    async def _fire(self, session: str, source: Any) -> None:
         await self._end_lost_turn(session, source)
         states = dict(self._active(session))
         if "loop" in states:
             await self._runner._loop_wakeup_fire_one(session, states["loop"], time.time(), set())
         if "heartbeat" in states:
             await self._runner._heartbeat_poll_once({self._key: (source, session)})
+
+    async def _put_off(self) -> None:
+        """Have the session woken a minute later, not at once, if what is due was not begun."""
         due = await asyncio.to_thread(self._due)
         if due is not None and due <= time.time() and not self._busy():
             self._not_before = time.time() + RETRY
