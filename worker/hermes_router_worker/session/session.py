@@ -23,13 +23,13 @@ from hermes_router_worker.home.transcripts import take_back_first
 from hermes_router_worker.process import title
 from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.send import engine
-from hermes_router_worker.send.ledger import redeliver
 from hermes_router_worker.send.server import serve_children
 from hermes_router_worker.send.transport import Gateway
 from hermes_router_worker.session import left_out, refusals
 from hermes_router_worker.session.activity import Activity
 from hermes_router_worker.session.adapter import build_adapter
 from hermes_router_worker.session.background import Background
+from hermes_router_worker.session.debts import Debts
 from hermes_router_worker.session.event_receiver import EventReceiver, SessionActions
 from hermes_router_worker.session.model_requests import before_model_requests
 from hermes_router_worker.session.model_runs import ModelRuns
@@ -47,7 +47,6 @@ _TELL_SECONDS = 0.2
 #: A gateway waits ``timeouts.stop`` for a worker's end: 5 s if nothing else is configured.
 _INTERRUPT_SECONDS = 4.0
 _HAND_OVER_SECONDS = 1.0
-_DEBT_SECONDS = 60.0
 _TAKE_BACK_SECONDS = 2.0
 
 
@@ -73,11 +72,11 @@ class Session:
         self._told: list[str] = []
         self._results_adopted = False
         self._wakeup: float | None = -1.0  # so None is reported too: the last worker may have died
-        self._deliverable = start.delivery_scope.platforms
         self._menu = (start.platform, start.menu)
         self._progress = Progress(link)
         self._adapter = build_adapter(start, link, runner.config, self._progress, self._changed.set)
         self._transport = Gateway(link, self._loop)
+        self._debts = Debts(self._transport, start.delivery_scope.platforms)
         engine.install(self._transport, start.delivery_scope)
         self._background = Background(runner)
         session_wiring.attach(runner, self._adapter)
@@ -229,11 +228,11 @@ class Session:
                 await self._link.send(msg.NextWakeup(at=at))
 
     async def _pay_debts(self) -> None:
-        """Send unsent replies of the profile's dead workers, once; no message waits for that."""
-        platforms, self._deliverable = self._deliverable, []
-        if platforms and not self._finish.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(redeliver(self._transport, platforms), _DEBT_SECONDS)
+        """Send unsent replies of the profile's dead workers, once; nothing waits for that."""
+        if not self._finish.is_set():
+            self._debts.pay()
+        while not (self._debts.paid() or self._working() or self._finish.is_set()):
+            await self._pause()
 
     async def _tell_commands(self) -> None:
         """Tell the gateway which commands the profile offers in the chat's menu, if it is news."""
@@ -289,6 +288,8 @@ class Session:
         while self._owed.finishing() and time.monotonic() < deadline and not self._finish.is_set():
             await self._pause()
         await self._tell(self._owed.works() if self._finish.is_set() else self._owed.unfinished())
+        while not self._debts.paid():
+            await self._pause()
 
     async def _interrupt(self) -> bool:
         """Interrupt what runs as a gateway that shuts down does, and let it send its last text.

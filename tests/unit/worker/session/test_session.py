@@ -69,6 +69,7 @@ class Played(Session):
         self._progress = cast(
             "Any", SimpleNamespace(tell=nothing, tell_last=self._tell_last, gave_back=list)
         )
+        self._debts = cast("Any", SimpleNamespace(pay=list, paid=lambda: True))
         self._background = cast("Any", SimpleNamespace(pass_on=nothing))
 
     async def _note(self, message: msg.Message) -> None:
@@ -84,7 +85,7 @@ class Played(Session):
         self.paused()
         await super()._pause()
 
-    _pay_debts = _tell_commands = _tell_wakeup
+    _tell_commands = _tell_wakeup
 
     def _show(self, role: str) -> None:
         """It has no process of its own."""
@@ -250,3 +251,59 @@ async def test_a_message_that_fails_while_the_last_ones_are_given_back_is_not_fo
     await run(session)
     assert session.sent == [msg.Idle(cut_off=True)]
     assert left == {2}
+
+
+@pytest.fixture
+def idle_twice(session: Played, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when the session has reported twice that it is idle."""
+    twice = asyncio.Event()
+
+    async def note(message: msg.Message) -> None:
+        session.sent.append(message)
+        if len(session.sent) == 2:
+            twice.set()
+
+    monkeypatch.setattr(session._link, "send", note)
+    return twice
+
+
+async def test_a_stop_does_not_wait_for_replies_of_dead_workers_but_the_process_does(
+    session: Played, idle_twice: asyncio.Event
+) -> None:
+    paid = asyncio.Event()
+    session.coming, session.resident = 0, True
+    session._changed.set()
+    session._debts = cast("Any", SimpleNamespace(pay=session._finish.set, paid=paid.is_set))
+    ending = asyncio.create_task(run(session))
+    with anyio.fail_after(20):
+        await idle_twice.wait()
+        assert session.sent == [msg.Idle(resident=True), msg.Idle(cut_off=True)]
+        await anyio.wait_all_tasks_blocked()
+        assert not ending.done()
+        paid.set()
+        await ending
+
+
+async def test_a_message_does_not_wait_for_replies_of_dead_workers(
+    session: Played, idle_twice: asyncio.Event
+) -> None:
+    paid = asyncio.Event()
+    session.coming, session.resident = 0, True
+    session._changed.set()
+
+    def comes() -> None:
+        session.coming, session.resident = 1, False
+
+    def paused() -> None:
+        session.coming = 0
+
+    session._debts, session.paused = (
+        cast("Any", SimpleNamespace(pay=comes, paid=paid.is_set)),
+        paused,
+    )
+    ending = asyncio.create_task(run(session))
+    with anyio.fail_after(20):
+        await idle_twice.wait()
+        assert session.sent == [msg.Idle(resident=True), msg.Idle(resident=False)]
+        paid.set()
+        await ending
