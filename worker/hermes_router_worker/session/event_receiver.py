@@ -264,12 +264,13 @@ class EventReceiver:
             logger.exception("%s is handled without its preparation", what)
 
     async def _wake(self, message: msg.Event) -> None:
-        """Have Hermes begin the session's recurring prompts that are due."""
+        """Have Hermes begin the recurring prompts that are due; not if this worker has to end."""
         try:
             source = build_source(message.source)
             async with self._preparing:
                 pass
-            await self._actions.wake(source)
+            if not self._finish.is_set():  # else they stay due
+                await self._actions.wake(source)
         except Exception:
             logger.exception("the session's recurring prompts could not be checked")
         finally:

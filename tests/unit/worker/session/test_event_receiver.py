@@ -85,6 +85,37 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
     assert link.sent[0] == msg.Accepted(event=1)
 
 
+@pytest.mark.parametrize("stops", [True, False])
+async def test_no_recurring_prompt_begins_when_a_stop_has_come(
+    monkeypatch: pytest.MonkeyPatch, *, stops: bool
+) -> None:
+    fired: list[object] = []
+
+    async def fire(source: object) -> None:
+        fired.append(source)
+
+    monkeypatch.setattr(event_receiver, "build_source", lambda fields: fields)
+    link = FullPipe()
+    link.room.set()
+    receiver = EventReceiver(
+        cast("Any", link),
+        SimpleNamespace(gateway_runner=None),
+        cast("Any", None),
+        cast("Any", None),
+        SessionActions(adopt=list, wake=fire, failed=_no_failure, clicked=list, left_out=_sent),
+        changed=asyncio.Event(),
+        finish=asyncio.Event(),
+    )
+    wake = msg.Event(id=1, wake=True, fields={}, source={}, files=[])
+    await receiver._accept(wake, cast("Any", None))
+    if stops:
+        receiver._finish.set()
+    with anyio.fail_after(60):
+        while receiver.handling():
+            await receiver._changed.wait()
+    assert fired == ([] if stops else [{}])
+
+
 @pytest.fixture
 def failures() -> list[Exception]:
     """The errors with which Hermes failed to take a message."""
