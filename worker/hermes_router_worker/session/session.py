@@ -301,6 +301,7 @@ class Session:
         cut_off = self._receiver.resumes and (left or self._working())
         await self._until_handed()
         await self._progress.tell_last(self._hold)
+        self._memory.save()  # what is held is nowhere else, and the mark may fail
         marked = not cut_off or await self._mark()
         queues.interrupt(self._runner, continuation.interrupt_reason())
         while self._owed.busy() and time.monotonic() < deadline:

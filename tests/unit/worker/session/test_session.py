@@ -197,6 +197,22 @@ async def test_a_turn_that_begins_when_a_stop_comes_is_marked_as_soon_as_it_runs
     assert tries == [False, False, True]
 
 
+async def test_what_waited_is_saved_although_the_turn_cannot_be_marked(
+    session: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[object] = []
+
+    async def mark(*_args: object) -> bool:
+        raise RuntimeError("the session's turn could not be marked")
+
+    monkeypatch.setattr(continuation, "mark", mark)
+    monkeypatch.setattr(session._memory, "save", lambda: saved.extend(session.held))
+    session._finish.set()
+    with pytest.raises(RuntimeError):
+        await run(session)
+    assert saved == ["prepared"]
+
+
 async def test_a_stop_takes_less_than_the_gateway_waits_for_and_the_state_comes_first(
     session: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +233,7 @@ async def test_a_stop_takes_less_than_the_gateway_waits_for_and_the_state_comes_
     session.busy = True
     session._finish.set()
     await run(session)
-    assert saved[0] < Timeouts().stop - 0.5
+    assert saved[-1] < Timeouts().stop - 0.5
     assert session.sent == [msg.Idle(cut_off=True), msg.NextWakeup(at=5.0)]
 
 
