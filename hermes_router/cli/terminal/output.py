@@ -200,13 +200,18 @@ def one_line(text: str) -> str:
 
 
 def say_json(value: Any) -> None:
-    """Write a value as indented JSON; keys stay in the order in which they were added."""
+    """Write a value as indented JSON; keys stay in the order in which they were added.
+
+    What cannot be written as it is, because of the output's encoding, is written as JSON's escapes.
+    """
     try:
-        write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-    except UnicodeEncodeError:  # the name of a file, or an argument, that is not UTF-8
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:  # or the name of a file, or an argument, that is not UTF-8
         import json  # noqa: PLC0415 - for this case only
 
-        write(json.dumps(msgspec.to_builtins(value), indent=2))
+        text = json.dumps(msgspec.to_builtins(value), indent=2)
+    write(text)
 
 
 def complain(error: RouterError) -> None:

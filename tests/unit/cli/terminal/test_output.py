@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
@@ -188,3 +189,15 @@ def test_fields_of_prose_are_broken_and_a_field_without_a_name_is_not(
         "         routes nothing",
         f"         {command}",
     ]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_is_json_in_every_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an encoding lacks is otherwise written as Python's escapes, which JSON does not have."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    output.prepare()
+    names = {"name": "M\u00fcller \u5bb6\u65cf \U0001f600", "line": "a\nb"}
+    output.say_json(names)
+    output.flush()
+    assert json.loads(written.getvalue().decode(encoding)) == names
