@@ -29,6 +29,7 @@ from hermes_router.cli.terminal.output import (
     complain_of,
     counted,
     note,
+    one_line,
     paint,
     say,
     say_fields,
@@ -278,13 +279,13 @@ class _Table:
         for problem in self.loaded.problems:
             if problem.code not in TOLD_WITH_THE_PROFILE:
                 head = f"{severity(problem.severity)}: "
-                say_prose(head, f"{problem.where}: {problem.message}")
+                say_prose(head, one_line(f"{problem.where}: {problem.message}"))
         for name, facts in self.profiles.items():
             for finding in facts.findings:
                 if finding.severity == "error" or finding.check == "own-gateway":
                     head = f"{severity(finding.severity)}: "
-                    say_prose(head, f"{name}: {finding.what} ({finding.where})")
-                    say(f"    {finding.mend}")
+                    say_prose(head, one_line(f"{name}: {finding.what} ({finding.where})"))
+                    say(f"    {one_line(finding.mend)}")
         if not hermes_installed():
             wrong = wrong_interpreter()
             say(f"{severity('warning')}: {wrong.message} ({wrong.where})")

@@ -13,7 +13,14 @@ from hermes_router.cli.inspect.findings import say_finding
 from hermes_router.cli.inspect.homes import environment_of, hermes_installed
 from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.inspect.profile.profile_facts import ProfileFacts, worker_names
-from hermes_router.cli.terminal.output import complain, paint, say, say_fields, say_prose
+from hermes_router.cli.terminal.output import (
+    complain,
+    one_line,
+    paint,
+    say,
+    say_fields,
+    say_prose,
+)
 from hermes_router.config.model import Decision
 from hermes_router.config.settings import Sandbox, Settings
 from hermes_router.profiles import model
@@ -245,7 +252,8 @@ class Answer:
             route = candidate.route
             style = "green" if candidate.outcome == "won" else "dim"
             requires = ", ".join(route.requires) or "nothing else"
-            say(f"  {paint(candidate.outcome.ljust(9), style)}  {route.label} -> {route.profile}")
+            told = one_line(f"{route.label} -> {route.profile}")
+            say(f"  {paint(candidate.outcome.ljust(9), style)}  {told}")
             say(f"             requires {route.platform}, {requires} ({route.where})")
             say(f"             {candidate.reason}")
         if explanation.omitted:

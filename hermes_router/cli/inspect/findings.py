@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from hermes_router.base.errors import Problem
-from hermes_router.cli.terminal.output import say, say_prose, say_steps, severity
+from hermes_router.cli.terminal.output import one_line, say, say_prose, say_steps, severity
 
 Severity = Literal["ok", "info", "warning", "error"]
 """How bad a finding is.
@@ -50,10 +50,10 @@ def of_problem(problem: Problem) -> Finding:
 
 
 def say_finding(finding: Finding, indent: str = "") -> None:
-    """Write a finding for a person."""
+    """Write a finding for a person; what a profile has put into its words makes no further line."""
     word = severity(finding.severity) + " " * (7 - len(finding.severity))
-    say_prose(f"{indent}{word}  ", finding.what)
+    say_prose(f"{indent}{word}  ", one_line(finding.what))
     if finding.where and finding.severity != "ok":
-        say(f"{indent}         where: {finding.where}")
+        say(f"{indent}         where: {one_line(finding.where)}")
     if finding.mend:
-        say_steps(f"{indent}         fix:   ", finding.mend)
+        say_steps(f"{indent}         fix:   ", one_line(finding.mend))

@@ -196,7 +196,15 @@ def one_line(text: str) -> str:
     """Return somebody else's text as one line; control characters become visible escapes."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() else _visible(c) for c in text)
+
+
+def _visible(character: str) -> str:
+    """Return a character that cannot be shown as an escape, as Python and JSON know it."""
+    code = ord(character)
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
+    return f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
 
 
 def say_json(value: Any) -> None:
@@ -216,7 +224,9 @@ def say_json(value: Any) -> None:
 
 def complain(error: RouterError) -> None:
     """Write an error, and how to fix it, to standard error."""
-    where = f"{error.where}: " if error.where and not isinstance(error, ConfigError) else ""
+    where = (
+        f"{one_line(error.where)}: " if error.where and not isinstance(error, ConfigError) else ""
+    )
     _tell_prose("ERROR", "red", f"{where}{error.message}")
     if isinstance(error, ConfigError):
         for problem in error.problems:
@@ -263,7 +273,7 @@ def clean(text: str) -> str:
         text = _OWN_COMMAND.sub(rf"{_names[-1]} \1", text)
     if text.isprintable():
         return text
-    text = "".join(c if c.isprintable() or c in "\n\t\x1b" else f"\\x{ord(c):02x}" for c in text)
+    text = "".join(c if c.isprintable() or c in "\n\t\x1b" else _visible(c) for c in text)
     head, *parts = text.split("\x1b")
     return head + "".join(_escape(part) for part in parts)
 

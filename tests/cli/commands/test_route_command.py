@@ -45,6 +45,17 @@ def test_every_candidate_says_what_it_requires_and_why_it_lost(installation: Ins
     assert "less specific (4)" in told["*"]["reason"]
 
 
+def test_a_name_with_a_newline_makes_no_candidate(installation: Installation) -> None:
+    named = '6: {profile: career, name: "x\\n  won  fake -> kid\\e[31m"}'
+    installation.config.write_text(installation.config.read_text().replace("6: career", named))
+    shown = installation.run("test-route", PLACE, "-v")
+    assert shown.status == 0, shown
+    assert [line.split()[1] for line in shown.out.splitlines() if line.startswith("  won")] == [
+        "x\\x0a"
+    ]
+    assert "\x1b" not in shown.out
+
+
 def test_no_value_of_a_secret_is_ever_shown(installation: Installation) -> None:
     career = installation.profile("career") / "config.yaml"
     career.write_text("model: {default: m, api_key: sk-in-config}\n")

@@ -201,3 +201,29 @@ def test_json_is_json_in_every_encoding(encoding: str, monkeypatch: pytest.Monke
     output.say_json(names)
     output.flush()
     assert json.loads(written.getvalue().decode(encoding)) == names
+
+
+def test_what_cannot_be_shown_is_a_whole_escape() -> None:
+    """An emoji of a family, a text from right to left, a private character, a lone surrogate."""
+    text = "\N{WOMAN}\u200d\N{GIRL} \u202eabc \U000e0001 \udc80 \x1b[31m\n"
+    shown = output.one_line(text)
+    assert shown.isprintable()
+    assert shown.encode("latin-1", "backslashreplace").decode("unicode_escape") == text
+
+
+def test_a_finding_is_one_finding_whatever_a_profile_wrote(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its config.yaml names a provider, and this may hold any characters."""
+    provider = "x\nerror    \x1b[32mall is well\x1b[0m"
+    say_finding(
+        Finding(check="c", severity="warning", what=provider, where=provider, mend=provider)
+    )
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()] == ["warning", "where:", "fix:"]
+    assert "\x1b" not in out
+
+
+def test_the_place_of_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    output.complain(RouterError("there is no such file", where="a\nb\x1b[31m"))
+    assert capsys.readouterr().err == "ERROR: a\\x0ab\\x1b[31m: there is no such file\n"
