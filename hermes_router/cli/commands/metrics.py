@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.inspect.gateway.unanswered import ask
-from hermes_router.cli.inspect.homes import gateway_home
+from hermes_router.cli.inspect.homes import gateway_home, given_path
 from hermes_router.cli.status import NO_OUTPUT, OK, CommandError
 from hermes_router.cli.terminal.output import write
 from hermes_router.observe.metrics import classic
@@ -42,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output is None:
         write(text.removesuffix("\n"))
         return OK
-    path = Path(options.output).expanduser()
+    path = given_path("--output", options.output)
     try:
         replace_file(path, classic(text).encode())
         path.chmod(0o644)

@@ -18,6 +18,7 @@ from hermes_router.cli.inspect.gateway.serving import kept
 from hermes_router.cli.inspect.homes import (
     GatewayHome,
     gateway_home,
+    given_path,
     hermes_installed,
     wrong_interpreter,
 )
@@ -108,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    file = Path(options.check).expanduser()
+    file = given_path("--check", options.check)
     if not file.exists():
         raise CommandError("there is no such file", where=str(file), status=status.WRONG)
     home = gateway_home(options.home) if options.home is not None else None

@@ -89,8 +89,25 @@ def gateway_home(option: str | None = None) -> GatewayHome:
     return home
 
 
+def given_path(option: str, text: str) -> Path:
+    """Return the path that an option of the command line names.
+
+    Raises:
+        CommandError: the text is empty, as an unset variable of a shell is, or it begins with the
+            name of a user who does not exist.
+    """
+    try:
+        if text.strip():
+            return Path(text).expanduser()
+    except RuntimeError:  # "~nobody"
+        message = f"{option} names the home of a user who does not exist: {text!r}"
+        raise CommandError(message, status=WRONG) from None
+    raise CommandError(f"{option} needs a path, and got an empty text", status=WRONG)
+
+
 def _given(option: str) -> GatewayHome:
-    return GatewayHome(path=Path(option).expanduser().resolve(), chosen_by="--home")
+    home = Path(os.path.realpath(given_path("--home", option)))
+    return GatewayHome(path=home, chosen_by="--home")
 
 
 def _from_environment(environment: Mapping[str, str]) -> GatewayHome:

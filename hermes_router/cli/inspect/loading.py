@@ -9,7 +9,7 @@ import msgspec
 
 from hermes_router.base.errors import ConfigError, Problem, ProfileError, nearest
 from hermes_router.cli.inspect.gateway.serving import OFFLINE, Serving, compare, hidden
-from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, running_gateway
+from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, given_path, running_gateway
 from hermes_router.cli.inspect.profile.profile_facts import ProfileFacts, look_at
 from hermes_router.cli.status import WRONG, CommandError
 from hermes_router.config import model as configuration
@@ -86,8 +86,8 @@ def load(
         CommandError: there is no such home or file.
     """
     home = gateway_home(home_option)
-    file = Path(config_option).expanduser() if config_option else home.config
-    if config_option and not file.exists():
+    file = home.config if config_option is None else given_path("--config", config_option)
+    if config_option is not None and not file.exists():
         raise CommandError("there is no such file", where=str(file), status=WRONG)
     config, error = read(file, home)
     pid = running_gateway(home.path)

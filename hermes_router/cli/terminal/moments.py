@@ -17,11 +17,11 @@ def moment(text: str) -> datetime:
         argparse.ArgumentTypeError: the text names no time.
     """
     now = datetime.now(UTC).astimezone()
-    if (ago := _AGO.fullmatch(text.strip())) is not None:
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     if text == "today":
         return now.replace(hour=0, minute=0, second=0, microsecond=0)
     try:
+        if (ago := _AGO.fullmatch(text.strip())) is not None:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         if re.fullmatch(r"\d\d?:\d\d", text):
             hour, minute = map(int, text.split(":"))
             return now.replace(hour=hour, minute=minute, second=0, microsecond=0)
