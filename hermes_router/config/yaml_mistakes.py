@@ -6,6 +6,7 @@ place: a line without its colon, or a bracket that is not closed.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import NamedTuple
 
@@ -61,11 +62,29 @@ def _of_bracket(error: yaml.MarkedYAMLError, text: str) -> Mistake | None:
     begun, mark = error.context_mark, error.problem_mark
     if begun is None or "while parsing a flow" not in (error.context or ""):
         return None
+    if "flow node" in (error.context or ""):  # a value was expected
+        opened = _opened(text)
+        if opened is None or mark is None or text[mark.index :].partition("\n")[0].strip():
+            return None
+        begin = "[" if isinstance(opened, yaml.FlowSequenceStartToken) else "{"
+        return _at(opened.start_mark, f"the {begin} that begins here is not closed", "close it")
     begin, end = "[]" if "sequence" in (error.context or "") else "{}"
     if mark is None or mark.index >= len(text.rstrip()):
         return _at(begun, f"the {begin} that begins here is not closed", "close it")
     hint = f"the {begin} is in line {begun.line + 1}, column {begun.column + 1}"
     return _at(mark, f"a comma or a {end} is missing before this", hint)
+
+
+def _opened(text: str) -> yaml.Token | None:
+    """Return the bracket that was opened last and is still open where the text ends, or None."""
+    opened: list[yaml.Token] = []
+    with contextlib.suppress(yaml.YAMLError):
+        for token in yaml.scan(text):
+            if isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken):
+                opened.append(token)
+            elif isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken):
+                del opened[-1:]
+    return opened[-1] if opened else None
 
 
 def _of_character(told: str, mark: yaml.Mark, text: str) -> Mistake | None:

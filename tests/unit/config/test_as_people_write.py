@@ -134,6 +134,9 @@ def test_a_platform_that_no_hermes_has_is_told_offline(tmp_path: Path) -> None:
     [
         ('a: 1\nb: "open\nc: 2\n', "2:4", "the quote that begins here is not closed"),
         ("a: [1,\nb: 2\n", "1:4", "the [ that begins here is not closed"),
+        ("a: [\n", "1:4", "the [ that begins here is not closed"),
+        ("x: [1]\nplugins: {\n\n# c\n", "2:10", "the { that begins here is not closed"),
+        ("a: [b, {c: [d,\n", "1:12", "the [ that begins here is not closed"),
         ("a:\n\tb: 1\n", "2:1", "a tab"),
         ("a: 1\n\tb: 2\n", "2:1", "a tab"),
         ("a: {b: {c: 1}}}\n", "1:15", "nothing is open that this } could close"),
