@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -84,12 +85,13 @@ def look(loaded: Loaded, answers: Mapping[str, ask.Answer]) -> Iterator[Finding]
         yield _not_checked(loaded)
     enabled = list(_enabled(loaded))
     yield from enabled
+    unread = loaded.config is None and not enabled
     yield _gateway(loaded)
     yield from connections.look(loaded)
     yield from plugin_folder.look(loaded.home)
     switched_off = any(finding.severity == "error" for finding in enabled)
     for finding in ask.look(loaded, answers):
-        if not (switched_off and ask.says_only_switched_off(finding)):
+        if not ((switched_off or unread) and ask.says_only_switched_off(finding)):
             yield finding
     if loaded.config is not None:
         yield from _routes(loaded)
@@ -124,6 +126,10 @@ def _enabled(loaded: Loaded) -> Iterator[Finding]:
         yield _error("plugin-enabled", what, where, mend)
     elif PLUGIN in enabled:
         yield _ok("plugin-enabled", "the plugin is enabled in the gateway's configuration")
+    elif loaded.home.config.is_symlink() and not loaded.home.config.exists():
+        target = os.path.realpath(loaded.home.config)
+        what = f"the plugin is not enabled: config.yaml is a link to {target}, which does not exist"
+        yield _error("plugin-enabled", what, where, f"bring the file back; else {mend}")
     else:
         yield _error("plugin-enabled", "the plugin is not enabled", where, mend)
 
@@ -198,6 +204,8 @@ def _not_checked(loaded: Loaded) -> Finding:
         plugin_lists(loaded.home.config)
     except ConfigError:
         what = f"whether the plugin is enabled, {what}"
+    if ask.would_wait(loaded.home.config):
+        what = f"Hermes, {what}"
     return Finding(
         check="not-checked",
         severity="warning",

@@ -35,6 +35,8 @@ def read_text(file: Path) -> str:
         PermissionError: this user may not read it; the command line tells that alike everywhere.
     """
     try:
+        if file.exists() and not file.is_file():  # to open a FIFO would wait for its writer
+            raise CommandError("cannot be read: it is not a regular file", where=str(file))
         return file.read_bytes().decode()
     except FileNotFoundError:
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import stat
 import tempfile
 from collections.abc import Callable
@@ -54,6 +55,12 @@ def edit(file: Path, change: Callable[[str, str], str]) -> None:
             where=str(file),
             hint="edit it yourself: write under the top-level key `plugins`: "
             f"enabled: [{PLUGIN}]; {PLUGIN} must not be under disabled",
+        ) from error
+    except FileNotFoundError as error:
+        raise CommandError(
+            f"is a link to {target}, and the folder of that file does not exist",
+            where=str(file),
+            hint=f"make the folder, or mount it; or remove the link: rm {shlex.quote(str(file))}",
         ) from error
     except OSError as error:
         raise CommandError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -64,6 +65,14 @@ def test_a_route_is_added_beside_a_file_of_routes(installation: Installation) ->
     removed = installation.run("route", "remove", "telegram:5")
     assert removed.status == 1
     assert f"is written in {installation.home / 'routes.yaml'}:1:12" in removed.err
+
+
+def test_a_configuration_that_is_no_file_is_refused_at_once(installation: Installation) -> None:
+    installation.config.unlink()
+    os.mkfifo(installation.config)
+    done = installation.run("route", "add", PLACE, "career")
+    assert done.status == 1
+    assert f"{installation.config}: cannot be read: it is not a regular file" in done.err
 
 
 def test_a_dry_run_prints_the_new_file(installation: Installation) -> None:

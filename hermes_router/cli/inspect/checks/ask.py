@@ -52,6 +52,8 @@ def look(loaded: Loaded, answers: Mapping[str, Answer]) -> Iterator[Finding]:
 
     ``answers`` is the result of :func:`probe`.
     """
+    if not answers and would_wait(loaded.home.config):
+        return  # the file is an error of its own, and no command of Hermes ends before it is gone
     if not answers:
         error = wrong_interpreter()
         yield _error("hermes", error.message, error.where, error.hint)
@@ -197,20 +199,30 @@ def _platforms(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:
 def probe(loaded: Loaded) -> dict[str, Answer]:
     """Ask the installed Hermes what a gateway and what a worker find in it; this takes seconds.
 
-    The answers are under ``gateway`` and ``worker``. Without Hermes the result is empty.
+    The answers are under ``gateway`` and ``worker``. The result is empty without Hermes, and where
+    Hermes would wait for ever: see :func:`would_wait`.
     """
-    if not hermes_installed():
+    if not hermes_installed() or would_wait(loaded.home.config):
         return {}
     environment = {**os.environ, "HERMES_HOME": str(loaded.home.path)}
     # The home is already chosen: Hermes must not apply the active profile to it again.
     environment["HERMES_S6_SUPERVISED_CHILD"] = "1"
     profiles = loaded.config.worker_profiles() if loaded.config else []
     homes = [loaded.home.path, *(loaded.home.root / "profiles" / name for name in profiles)]
-    files = [str(home / "config.yaml") for home in homes]
+    files = [home / "config.yaml" for home in homes]
+    known = [str(file) for file in files if not would_wait(file)]
     with ThreadPoolExecutor(1) as beside:
         worker = beside.submit(_ask, environment, _WORKER)
-        gateway = _ask(environment, _GATEWAY, *files)
+        gateway = _ask(environment, _GATEWAY, *known)
         return {"gateway": gateway, "worker": worker.result()}
+
+
+def would_wait(file: Path) -> bool:
+    """Return True if Hermes would wait for ever when it reads a file, because it is a FIFO."""
+    try:
+        return file.is_fifo()
+    except OSError:  # this user may not look
+        return False
 
 
 def _command(module: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 
 from hermes_router.cli import parser
-from hermes_router.cli.commands import doctor
+from hermes_router.cli.commands import doctor, enable
 from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.checks import ask
 from hermes_router.cli.inspect.checks.ask import Answer
 from hermes_router.cli.inspect.findings import Finding
+from hermes_router.cli.inspect.homes import gateway_home
 from hermes_router.cli.inspect.loading import Loaded
+from hermes_router.cli.status import CommandError
 
 ROUTES = """\
 profile_routes:
@@ -274,3 +277,58 @@ def test_a_plugin_that_hermes_does_not_load_is_told_with_commands_that_make_it(
     assert finding.mend == (
         f"hermes-router enable --home {home} && HERMES_HOME={home} hermes gateway restart"
     )
+
+
+@pytest.mark.parametrize("config", ["plugins: [\n", None])
+def test_a_file_that_cannot_be_read_is_one_error_and_not_a_plugin_to_enable(
+    home: Path, config: str | None
+) -> None:
+    """``hermes-router enable`` would meet the same error."""
+    file = home / "config.yaml"
+    file.unlink()
+    if config is None:
+        file.mkdir()
+    else:
+        file.write_text(config)
+    off = {"source": "entry point", "error": "not enabled in config (run ...)"}
+    answer = answers(swapped=False, plugin=off)
+    found = list(doctor.look(loading.load(str(home), offline=True), answer))
+    told = [finding.check for finding in found if finding.severity == "error"]
+    assert len(told) == 1, found
+    assert told[0].startswith("config-")
+
+
+def test_a_dangling_link_is_told_as_the_reason(home: Path) -> None:
+    (home / "config.yaml").unlink()
+    (home / "config.yaml").symlink_to(home / "gone" / "config.yaml")
+    found = list(doctor.look(loading.load(str(home), offline=True), answers()))
+    finding = wrong(found, "plugin-enabled")
+    assert f"is a link to {home / 'gone' / 'config.yaml'}, which does not exist" in finding.what
+    with pytest.raises(CommandError, match="the folder of that file does not exist") as caught:
+        enable.switch_on(gateway_home(str(home)))
+    assert caught.value.hint.endswith(f"rm {home / 'config.yaml'}")
+
+
+@pytest.mark.parametrize("blocked", ["", "profiles/career"])
+def test_hermes_is_not_asked_about_a_file_that_it_would_wait_for(
+    home: Path, blocked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(_environment: object, _module: str, *files: str) -> Answer:
+        asked.extend(files)
+        return Answer()
+
+    monkeypatch.setattr(ask, "_ask", answer)
+    file = home / blocked / "config.yaml"
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    loaded = loading.load(str(home), offline=True)
+    found = ask.probe(loaded)
+    assert str(file) not in asked
+    assert (found == {}) is (blocked == "")
+    assert (asked == []) is (blocked == "")
+    if not found:
+        checks = [finding.check for finding in doctor.look(loaded, found)]
+        assert "hermes" not in checks
+        assert "not-checked" in checks
