@@ -6,6 +6,8 @@ refused unless the result holds exactly the old content with the name added or r
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -64,7 +66,7 @@ def _changed(
     before = _values(text)
     new = edit(text.replace("\r\n", "\n"), name)
     if "\r\n" in text:
-        new = new.replace("\n", "\r\n")
+        new = _with_line_ends(text, new)
     plugins = before.get("plugins") or {}
     wanted = {**before, "plugins": {**plugins, key: change(plugins.get(key) or [])}}
     if _values(new) != wanted:
@@ -72,14 +74,54 @@ def _changed(
     return new
 
 
+def _with_line_ends(text: str, new: str) -> str:
+    """Return ``new``, an edit of ``text`` that ends lines by line feeds, with the ends of ``text``.
+
+    A line that the edit has changed keeps its end, and one that it has made ends as the one above.
+    """
+    old, lines = _lines(text), _lines(new)
+    same = [line.replace("\r\n", "\n") for line in old]
+    first = _alike(same, lines)
+    last = _alike(same[first:][::-1], lines[first:][::-1])
+    changed, rest = old[first : len(old) - last], old[len(old) - last :]
+    end = "\r\n" if (old[first - 1] if first else old[0]).endswith("\r\n") else "\n"
+    made = []
+    for number, line in enumerate(lines[first : len(lines) - last]):
+        if number < len(changed) and changed[number].endswith("\n"):
+            end = "\r\n" if changed[number].endswith("\r\n") else "\n"
+        made.append(line.replace("\n", end))
+    return "".join([*old[:first], *made, *rest])
+
+
+def _lines(text: str) -> list[str]:
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _alike(some: list[str], others: list[str]) -> int:
+    """Return how many lines are the same at the beginning of both."""
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(some, others, strict=False))
+    return sum(1 for _ in pairs)
+
+
 def _removed(text: str, name: str, key: str) -> str:
-    root = yaml.compose(text, yaml.SafeLoader)
-    names = _value(_value(root, "plugins"), key)
+    plugins = _value(yaml.compose(text, yaml.SafeLoader), "plugins")
+    names = _value(plugins, key)
+    found = [i for i, item in enumerate(names.value) if item.value == name]
+    if not found:
+        raise CannotEdit("the entry is not there")
+    if len(found) > 1:
+        return _removed(_without(text, names, found[-1]), name, key)
+    if len(names.value) == 1 and not names.flow_style:  # a key without a value would mean null
+        end = next(node.end_mark.index for node, value in plugins.value if value is names)
+        colon = text.index(":", end) + 1
+        kept = _without(text, names, 0)
+        return f"{kept[:colon]} []{kept[colon:]}"
+    return _without(text, names, found[0])
+
+
+def _without(text: str, names: Any, index: int) -> str:
+    """Return ``text`` without one item of the list ``names``."""
     items = names.value
-    found = [i for i, item in enumerate(items) if item.value == name]
-    if len(found) != 1:
-        raise CannotEdit("the entry is not there exactly once")
-    index = found[0]
     start, end = items[index].start_mark.index, items[index].end_mark.index
     if names.flow_style:
         if index + 1 < len(items):
@@ -88,10 +130,8 @@ def _removed(text: str, name: str, key: str) -> str:
         return text[:first] + text[end:]
     line = text.rfind("\n", 0, start) + 1
     line_end = text.find("\n", end)
-    rest = text[line_end + 1 :] if line_end >= 0 else ""
-    if len(items) == 1:  # a key without a value would mean null
-        return f"{text[: line - 1].rstrip()} []\n{rest}"
-    return text[:line] + rest
+    rest = text[line_end:] if line_end >= 0 else ""
+    return text[: line - 1] + rest
 
 
 def _values(text: str) -> dict[Any, Any]:
@@ -121,7 +161,7 @@ def _edited(text: str, name: str) -> str:
         block = not root.flow_style
         return _appended(text, f"plugins:\n  enabled:\n    - {name}\n", allowed=block)
     if isinstance(plugins, yaml.ScalarNode):  # `plugins:` without a value, or null
-        return _replaced(text, plugins, f"\n  enabled:\n    - {name}", f"{{enabled: [{name}]}}")
+        return _filled(text, plugins, name)
     enabled = _value(plugins, "enabled")
     if enabled is None:
         return _added_key(text, plugins, name)
@@ -147,6 +187,18 @@ def _appended(text: str, block: str, *, allowed: bool) -> str:
         raise CannotEdit("nothing can be added below it")
     gap = "" if not text or text.endswith("\n") else "\n"
     return f"{text}{gap}{block}"
+
+
+def _filled(text: str, plugins: Any, name: str) -> str:
+    """Return ``text`` with a value for ``plugins``, which is null, written or not.
+
+    A comment in its line stays there.
+    """
+    if plugins.end_mark.index > plugins.start_mark.index:
+        return _replaced(text, plugins, "", f"{{enabled: [{name}]}}")
+    end = text.find("\n", plugins.start_mark.index)
+    end = len(text) if end < 0 else end
+    return f"{text[:end]}\n  enabled:\n    - {name}{text[end:]}"
 
 
 def _replaced(text: str, node: Any, nothing: str, something: str) -> str:

@@ -11,12 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hermes_router.cli.setup.plugin_edit import CannotEdit
+from hermes_router.cli.setup.plugin_edit import CannotEdit, without_plugin
 from hermes_router.cli.status import CommandError
 from hermes_router.config.yaml import load, plain_value
 
 #: The name of our entry point; Hermes uses it as the plugin's name.
 PLUGIN = "hermes-router"
+
+#: What to do by hand, if an edit is not certain.
+_WRITE = (
+    f"edit it yourself: write under the top-level key `plugins`: enabled: [{PLUGIN}]; "
+    f"{PLUGIN} must not be under disabled"
+)
+_TAKE_OUT = f"edit it yourself: take {PLUGIN} out of `enabled` under the top-level key `plugins`"
 
 
 def plugin_lists(file: Path) -> tuple[list[Any], list[Any]]:
@@ -53,8 +60,7 @@ def edit(file: Path, change: Callable[[str, str], str]) -> None:
         raise CommandError(
             f"cannot be edited safely: {error}",
             where=str(file),
-            hint="edit it yourself: write under the top-level key `plugins`: "
-            f"enabled: [{PLUGIN}]; {PLUGIN} must not be under disabled",
+            hint=_TAKE_OUT if change is without_plugin else _WRITE,
         ) from error
     except FileNotFoundError as error:
         raise CommandError(

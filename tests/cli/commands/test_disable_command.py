@@ -27,6 +27,17 @@ NAME = "hermes-router"
         ("plugins: {enabled: [a, hermes-router]}\n", "plugins: {enabled: [a]}\n"),
         ("plugins: {enabled: [hermes-router, a]}\n", "plugins: {enabled: [a]}\n"),
         ("plugins:\r\n  enabled: [hermes-router]\r\n", "plugins:\r\n  enabled: []\r\n"),
+        (
+            "a: 1\r\nplugins:\n  enabled:\n  - x\n  - hermes-router\r\nb: 2\n",
+            "a: 1\r\nplugins:\n  enabled:\n  - x\nb: 2\n",
+        ),
+        ("plugins:\n  enabled: # mine\n    - hermes-router", "plugins:\n  enabled: [] # mine"),
+        ("plugins:\n  enabled:\n    - a\n    - hermes-router", "plugins:\n  enabled:\n    - a"),
+        ("plugins: {enabled: [hermes-router, a, hermes-router]}\n", "plugins: {enabled: [a]}\n"),
+        (
+            "plugins:\n  enabled:\n  - hermes-router\n  # both\n  - hermes-router\nb: 2\n",
+            "plugins:\n  enabled: []\n  # both\nb: 2\n",
+        ),
     ],
 )
 def test_the_name_goes_and_the_rest_stays(text: str, wanted: str) -> None:
@@ -35,7 +46,14 @@ def test_the_name_goes_and_the_rest_stays(text: str, wanted: str) -> None:
 
 def test_an_edit_that_would_say_something_else_is_refused() -> None:
     with pytest.raises(CannotEdit):
-        without_plugin("plugins: {enabled: [hermes-router, hermes-router]}\n", NAME)
+        without_plugin("x: &x [hermes-router]\nplugins: {enabled: *x}\n", NAME)
+
+
+def test_a_refused_edit_says_what_to_take_out(installation: Installation) -> None:
+    installation.config.write_text("x: &x [hermes-router]\nplugins: {enabled: *x}\n")
+    done = installation.run("disable")
+    assert done.status == 1
+    assert "TIP: edit it yourself: take hermes-router out of `enabled`" in done.err
 
 
 def test_after_enable_disable_leaves_what_was_there(installation: Installation) -> None:

@@ -66,6 +66,25 @@ def test_the_name_is_added_and_nothing_else_changes(text: str) -> None:
         assert comment in new
 
 
+@pytest.mark.parametrize("text", [text for text in TEXTS if not text.startswith("\ufeff")])
+@pytest.mark.parametrize("ends", [("\n", "\r\n"), ("\r\n", "\n"), ("\r\n", "\r\n", "\n")])
+def test_every_line_keeps_its_own_end(text: str, ends: tuple[str, ...]) -> None:
+    lines = text.replace("\r\n", "\n").splitlines(keepends=True)
+    mixed = [line.replace("\n", end) for line, end in zip(lines, ends * 9, strict=False)]
+    left = with_plugin("".join(mixed), NAME)
+    for line in mixed:
+        if line.endswith("\n") and line in left:
+            left = left.replace(line, "", 1)
+        else:  # the line that was edited; the last one had no end
+            assert line.partition("#")[2] in left
+    assert left.count("\n") <= 4
+
+
+def test_a_comment_stays_in_its_line() -> None:
+    text = "plugins:  # mine\n  # - one day\nb: 1\n"
+    assert with_plugin(text, NAME).splitlines()[0] == "plugins:  # mine"
+
+
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_cannot_be_edited_for_certain_is_refused(text: str) -> None:
     with pytest.raises(CannotEdit):
