@@ -15,6 +15,7 @@ from hermes_router.cli.inspect import loading
 from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, running_gateway
 from hermes_router.cli.inspect.layouts import found
 from hermes_router.cli.setup import menus
+from hermes_router.cli.setup.one_editor import one_editor
 from hermes_router.cli.setup.parking import unpark
 from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.setup.plugin_names import PLUGIN, edit, plugin_lists
@@ -59,9 +60,10 @@ def run(options: argparse.Namespace) -> int:
             where=f"process {pid}",
             hint=_how_to_let_go(home),
         )
-    _disable(home)
-    for name in unpark(home.root):
-        say(f"profile {name}: no longer parked")
+    with one_editor(home.path):
+        _disable(home)
+        for name in unpark(home.root):
+            say(f"profile {name}: no longer parked")
     for line in menus.forget(home):
         say(line)
     if options.purge:

@@ -13,6 +13,7 @@ from hermes_router.cli.inspect.homes import (
     hermes_installed,
     wrong_interpreter,
 )
+from hermes_router.cli.setup.one_editor import one_editor
 from hermes_router.cli.setup.parking import park
 from hermes_router.cli.setup.plugin_edit import switched_on
 from hermes_router.cli.setup.plugin_names import PLUGIN, edit, plugin_lists
@@ -45,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     if not hermes_installed():
         raise wrong_interpreter()
     home = gateway_home(options.home)
-    switch_on(home)
+    with one_editor(home.path):
+        switch_on(home)
     config, _ = loading.read(home.config, None)
     if config is not None and not config.table.routes:
         tip(f"add routes: {home.router('route add PLACE PROFILE')}; then: {home.restart}")

@@ -26,6 +26,7 @@ from hermes_router.cli.inspect.seen import SeenConversation
 from hermes_router.cli.setup import cloned_plugin, first_routes, last_edit, plugin_names
 from hermes_router.cli.setup.first_routes import NOBODY, Mapping
 from hermes_router.cli.setup.last_edit import read_text, replace_text
+from hermes_router.cli.setup.one_editor import one_editor
 from hermes_router.cli.setup.parking import park, unpark
 from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
@@ -100,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     """Carry out the command; return the exit status."""
     home = gateway_home(options.home)
     if options.undo:
-        return _undo(home)
+        with one_editor(home.path):
+            return _undo(home)
     conversations = seen.conversations(home.path)
     if options.list or not (options.map or options.create or choose.can_ask()):
         return _list(home, conversations, options)
@@ -114,9 +116,13 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         say(first_routes.written(home, before, mapping, conversations).removesuffix("\n"))
         return OK
-    created = [name for name in options.create if _create(home, name)]
     new = first_routes.written(home, before, mapping, conversations)
-    return _carry_out(home, before, new, mapping, created)
+    created = [name for name in options.create if _create(home, name)]
+    with one_editor(home.path):
+        _carry_out(home, before, new, mapping, created)
+    tip(f"a gateway loads plugins only when it starts: {home.restart}")
+    looked = argparse.Namespace(home=_home_option(home), offline=False, verbose=False, json=False)
+    return NEGATIVE if doctor.run(looked) == NEGATIVE else OK
 
 
 def _ask(
@@ -131,7 +137,7 @@ def _ask(
 
 def _carry_out(
     home: GatewayHome, before: str, new: str, mapping: Mapping, created: list[str]
-) -> int:
+) -> None:
     if new != before:
         replace_text(home, before, new)
     for place, profile in mapping.items():
@@ -150,9 +156,6 @@ def _carry_out(
         )
         _note(home, done)
         tip(f"to undo all of this: {home.router('init --undo')}")
-    tip(f"a gateway loads plugins only when it starts: {home.restart}")
-    looked = argparse.Namespace(home=_home_option(home), offline=False, verbose=False, json=False)
-    return NEGATIVE if doctor.run(looked) == NEGATIVE else OK
 
 
 def _home_option(home: GatewayHome) -> str | None:

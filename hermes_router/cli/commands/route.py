@@ -13,6 +13,7 @@ from hermes_router.cli.place import ids
 from hermes_router.cli.setup import last_edit
 from hermes_router.cli.setup.first_routes import by_hand, loader, route_at
 from hermes_router.cli.setup.last_edit import read_text, replace_text
+from hermes_router.cli.setup.one_editor import one_editor
 from hermes_router.cli.status import OK, WRONG, CommandError
 from hermes_router.cli.terminal.output import say, tip
 from hermes_router.config import route_edit
@@ -50,11 +51,16 @@ def run(options: argparse.Namespace) -> int:
     """Edit the file; return the exit status."""
     home = gateway_home(options.home)
     if options.action == "undo":
-        return _undo(home, options)
+        with one_editor(home.path):
+            return _undo(home, options)
     if options.place is None or (options.action == "add") != (options.profile is not None):
         words = "add PLACE PROFILE" if options.action == "add" else "remove PLACE"
         raise CommandError(f"write: {home.router(f'route {words}')}", status=WRONG)
-    place = place_of(options.place)
+    with one_editor(home.path):
+        return _edit(options, home, place_of(options.place))
+
+
+def _edit(options: argparse.Namespace, home: GatewayHome, place: Place) -> int:
     text = read_text(home.config)
     try:
         new = _edited(options, home, place, text, loader(home))

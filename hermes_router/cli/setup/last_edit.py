@@ -51,8 +51,11 @@ def replace_text(home: GatewayHome, old: str, new: str) -> None:
     """Write a configuration as a whole; keep the old text in a file beside it.
 
     Raises:
-        CommandError: the file cannot be written.
+        CommandError: the file cannot be written, or it is not ``old`` any more.
     """
+    if read_text(home.config) != old:
+        what = "was changed by somebody else meanwhile, so nothing was written"
+        raise CommandError(what, where=str(home.config), hint="run this again")
     try:
         target = home.config.resolve()
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
@@ -61,7 +64,11 @@ def replace_text(home: GatewayHome, old: str, new: str) -> None:
         replace_file(target, new.encode())
         target.chmod(mode)
     except OSError as error:
-        raise CommandError(f"cannot be written: {error}", where=str(home.config)) from error
+        raise CommandError(
+            f"cannot be written: {error.strerror}",
+            where=str(home.config),
+            hint="run this as the user that runs the gateway",
+        ) from error
 
 
 def note(home: GatewayHome, before: str, after: str) -> None:

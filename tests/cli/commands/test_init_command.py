@@ -318,3 +318,11 @@ def test_a_python_that_cannot_ask_names_the_options_and_the_home(seen: Installat
     command = f"hermes-router init --map PLACE=PROFILE --home {seen.home}"
     assert f"TIP: use options instead:\n     {command}\n" in shown
     assert seen.config.read_bytes() == before
+
+
+def test_no_profile_is_made_for_routes_that_cannot_be_written(installation: Installation) -> None:
+    installation.config.write_text("gateway: {profile_routes: {telegram: {'5': career}}}\n")
+    done = installation.run("init", "--create", "fresh", "--map", "telegram:6=fresh")
+    assert done.status == 1
+    assert "cannot be edited safely" in done.err
+    assert not installation.profile("fresh").exists()

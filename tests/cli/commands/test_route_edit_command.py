@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hermes_router.cli.inspect.homes import GatewayHome
+from hermes_router.cli.setup import last_edit
+from hermes_router.cli.status import CommandError
 from tests.cli.conftest import CHAT, Installation, Shown
 
 PLACE = f"telegram:{CHAT}:9"
@@ -73,6 +76,35 @@ def test_a_configuration_that_is_no_file_is_refused_at_once(installation: Instal
     done = installation.run("route", "add", PLACE, "career")
     assert done.status == 1
     assert f"{installation.config}: cannot be read: it is not a regular file" in done.err
+
+
+def test_of_commands_that_edit_at_once_each_does_what_it_says(installation: Installation) -> None:
+    places = [f"telegram:777{number}" for number in range(1, 7)]
+    words = [["route", "add", place, "career"] for place in places]
+    started = [
+        subprocess.Popen(
+            [*installation.python, "-m", "hermes_router.cli", *arguments],
+            env=installation.environ(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for arguments in (*words, ["disable"], ["enable"])
+    ]
+    for process in started:
+        said = process.communicate(timeout=100)
+        assert process.returncode == 0, said
+    text = installation.config.read_text()
+    assert [place for place in places if f'"{place[9:]}": career' in text] == places
+
+
+def test_a_file_that_somebody_edits_meanwhile_is_not_written(installation: Installation) -> None:
+    home = GatewayHome(path=installation.home, chosen_by="--home")
+    old = last_edit.read_text(home.config)
+    installation.config.write_text(f"{old}# an editor was faster\n")
+    with pytest.raises(CommandError, match="was changed by somebody else meanwhile"):
+        last_edit.replace_text(home, old, "new: 1\n")
+    assert installation.config.read_text().endswith("# an editor was faster\n")
+    assert not (installation.home / BACKUP).exists()
 
 
 def test_a_dry_run_prints_the_new_file(installation: Installation) -> None:
