@@ -9,6 +9,7 @@ from hermes_router.base.errors import Problem, Severity, nearest
 from hermes_router.config.yaml import Mapping, Node, Scalar, Sequence, kind
 
 PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+NAME_RULE = "lower-case letters, digits, - and _, at most 64, beginning with a letter or digit"
 RESERVED_PROFILES = frozenset({"hermes", "test", "tmp", "root", "sudo"})
 
 _ENTRY_ID = re.compile(r"[-+]?[0-9]+")
@@ -123,8 +124,7 @@ class Report:
         if PROFILE_NAME.fullmatch(name) and name not in RESERVED_PROFILES:
             return name
         why = "is reserved by Hermes" if name in RESERVED_PROFILES else "is not a profile name"
-        hint = "lower-case letters, digits, - and _, at most 64, beginning with a letter or digit"
-        self.add(node, path, f"{node.text!r} {why}", hint=hint, code="profile-name")
+        self.add(node, path, f"{node.text!r} {why}", hint=NAME_RULE, code="profile-name")
         return None
 
     def text(self, node: Node, path: str) -> str:

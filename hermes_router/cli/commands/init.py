@@ -13,7 +13,7 @@ import msgspec
 
 from hermes_router.cli import parser as commands
 from hermes_router.cli.commands import doctor, enable
-from hermes_router.cli.commands.route import place_of
+from hermes_router.cli.commands.route import place_of, want_profile
 from hermes_router.cli.inspect import loading, seen
 from hermes_router.cli.inspect.homes import (
     GatewayHome,
@@ -21,7 +21,6 @@ from hermes_router.cli.inspect.homes import (
     hermes_installed,
     wrong_interpreter,
 )
-from hermes_router.cli.inspect.profile.profile_facts import guess
 from hermes_router.cli.inspect.seen import SeenConversation
 from hermes_router.cli.setup import cloned_plugin, first_routes, last_edit, plugin_names
 from hermes_router.cli.setup.first_routes import NOBODY, Mapping
@@ -33,6 +32,7 @@ from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
 from hermes_router.cli.terminal import choose
 from hermes_router.cli.terminal.choose import CannotAsk
 from hermes_router.cli.terminal.output import counted, say, say_json, say_prose, say_table, tip
+from hermes_router.config.diagnostics import NAME_RULE
 from hermes_router.profiles.model import PROFILE_NAME
 from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.relay.delivery_policy import spelled
@@ -202,7 +202,7 @@ def _mapping(words: list[str]) -> Mapping:
         if not equals or not profile:
             hint = "write, for example: --map telegram:-1003961179976:6=career"
             raise CommandError(f"{word!r} is not PLACE=PROFILE", hint=hint, status=WRONG)
-        found[place_of(place)] = profile.strip()
+        found[place_of(place)] = profile.strip().lower()
     return found
 
 
@@ -214,12 +214,20 @@ def _want_profiles(home: GatewayHome, mapping: Mapping, create: list[str]) -> No
     """
     for name in create:
         if not PROFILE_NAME.match(name) or name == NOBODY:
-            raise CommandError(f"{name!r} is not a valid profile name", status=WRONG)
-    for profile in mapping.values():
-        if profile not in {NOBODY, *create} and not loading.exists(profile, home.root):
-            command = home.router(f"init --create {shlex.quote(profile)} ...")
-            hint = f"{guess(profile, home.root)}{command}"
-            raise CommandError(f"there is no profile {profile!r}", hint=hint)
+            hint = f"a name has {NAME_RULE}"
+            raise CommandError(f"{name!r} is not a valid profile name", hint=hint, status=WRONG)
+    maps = " ".join(
+        f"--map {shlex.quote(f'{spelled(place)}={profile}')}" for place, profile in mapping.items()
+    )
+    known = {NOBODY, *create}
+    missing = [
+        name
+        for name in dict.fromkeys(mapping.values())
+        if name not in known and not loading.exists(name, home.root)
+    ]
+    made = " ".join(f"--create {name}" for name in (*create, *missing))
+    for name in missing:
+        want_profile(home, name, home.router(f"init {made} {maps}"))
 
 
 def _create(home: GatewayHome, name: str) -> bool:
@@ -243,7 +251,7 @@ def _create(home: GatewayHome, name: str) -> bool:
     if not loading.exists(name, home.root):
         said = (done.stderr or done.stdout).strip().splitlines()
         reason = said[-1] if said else f"status {done.returncode}"
-        hint = f"HERMES_HOME={home.root} hermes {' '.join(words)}"
+        hint = f"HERMES_HOME={shlex.quote(str(home.root))} hermes {' '.join(words)}"
         raise CommandError(f"Hermes did not create the profile {name!r}: {reason}", hint=hint)
     cloned_plugin.take_out(home.root / "profiles" / name)
     say(f"created the profile {name}, with the model and key of the profile {home.profile}")

@@ -17,7 +17,9 @@ from hermes_router.cli.setup.one_editor import one_editor
 from hermes_router.cli.status import OK, WRONG, CommandError
 from hermes_router.cli.terminal.output import say, tip
 from hermes_router.config import route_edit
+from hermes_router.config.diagnostics import NAME_RULE
 from hermes_router.config.route_edit import CannotEdit
+from hermes_router.profiles.model import PROFILE_NAME
 from hermes_router.relay.delivery_policy import spelled
 from hermes_router.routing.table import Place
 
@@ -56,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     if options.place is None or (options.action == "add") != (options.profile is not None):
         words = "add PLACE PROFILE" if options.action == "add" else "remove PLACE"
         raise CommandError(f"write: {home.router(f'route {words}')}", status=WRONG)
+    if options.profile is not None:  # as a configuration spells it
+        options.profile = options.profile.strip().lower()
     with one_editor(home.path):
         return _edit(options, home, place_of(options.place))
 
@@ -70,7 +74,7 @@ def _edit(options: argparse.Namespace, home: GatewayHome, place: Place) -> int:
         say(new.removesuffix("\n"))
         return OK
     replace_text(home, text, new)
-    done = "routed to " + options.profile if options.profile else "no longer routed"
+    done = f"routed to {options.profile}" if options.profile else "no longer routed"
     say(f"{spelled(place)} is {done}; a running gateway uses this from the next message on")
     tip(f"to undo this: {home.router('route undo')}")
     return OK
@@ -91,15 +95,32 @@ def _edited(
                 f"there is no route for {spelled(place)}", hint=home.router("routes")
             )
         return route_edit.without_route(text, route, load)
-    if not loading.exists(options.profile, home.root):
-        create = home.hermes(f"profile create {shlex.quote(options.profile)} --clone", "default")
-        hint = f"{guess(options.profile, home.root)}{create}"
-        raise CommandError(f"there is no profile {options.profile!r}", hint=hint)
+    want_profile(home, options.profile)
     if route is not None:
         message = f"{spelled(place)} is already routed to {route.profile!r}"
+        if not route.enabled:
+            message = f"{spelled(place)} has a route to {route.profile!r} that is not enabled"
         hint = f"first: {home.router(f'route remove {shlex.quote(spelled(place))}')}; then add it"
         raise CommandError(message, hint=hint)
     return route_edit.with_route(text, place, options.profile, load)
+
+
+def want_profile(home: GatewayHome, name: str, create: str = "") -> None:
+    """Refuse a profile that does not exist, with the command that makes it, if one can.
+
+    ``create`` is that command, by default one of Hermes.
+
+    Raises:
+        CommandError: there is no such profile.
+    """
+    if loading.exists(name, home.root):
+        return
+    close = guess(name, home.root)
+    if PROFILE_NAME.match(name):
+        hint = f"{close}{create or home.hermes(f'profile create {name} --clone', 'default')}"
+    else:
+        hint = f"{close.removesuffix('Or create it: ')}a name has {NAME_RULE}"
+    raise CommandError(f"there is no profile {name!r}", hint=hint)
 
 
 def place_of(text: str) -> Place:

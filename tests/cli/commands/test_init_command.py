@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 import sqlite3
 import sys
 from pathlib import Path
@@ -326,3 +327,22 @@ def test_no_profile_is_made_for_routes_that_cannot_be_written(installation: Inst
     assert done.status == 1
     assert "cannot be edited safely" in done.err
     assert not installation.profile("fresh").exists()
+
+
+def test_the_command_for_profiles_that_are_missing_is_whole(installation: Installation) -> None:
+    words = ["--map", f"{NEW}=fresh", "--map", "irc:#a b=other", "--map", "telegram:5=Career"]
+    done = installation.run("init", *words, "--create", "third")
+    assert done.status == 1
+    told = shlex.split(done.err.partition("TIP: ")[2])
+    assert told == [
+        *("hermes-router", "init", "--create", "third", "--create", "fresh", "--create", "other"),
+        *("--map", f"{NEW}=fresh", "--map", "irc:#a b=other", "--map", "telegram:5=career"),
+    ]
+
+
+def test_a_name_that_no_profile_can_have_is_not_to_be_created(installation: Installation) -> None:
+    for words in (["--map", f"{NEW}=../career"], ["--create", "My Kid"]):
+        done = installation.run("init", *words)
+        assert done.status in {1, 2}
+        assert "a name has lower-case letters, digits" in done.err
+        assert "create it" not in done.err

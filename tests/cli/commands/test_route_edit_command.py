@@ -46,6 +46,12 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(installation: Installat
             "TIP: did you mean 'career'? Or create it: hermes profile create carer --clone",
         ),
         (("add", f"telegram:{CHAT}:6", "finance"), 1, "already"),
+        (("add", PLACE, ""), 1, "no profile ''\nTIP: a name has lower-case letters"),
+        (
+            ("add", PLACE, "../career"),
+            1,
+            "no profile '../career'\nTIP: did you mean 'career'? a name has lower-case letters",
+        ),
         (("add", f"telegram:{CHAT}:6", "carer"), 1, "no profile 'carer'\nTIP: did you mean"),
         (("remove", PLACE), 1, "there is no route for"),
         (("add", "nonsense", "career"), 2, "not a place"),
@@ -56,6 +62,19 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(installation: Installat
         done = installation.run("route", *arguments)
         assert (done.status, words in done.err) == (status, True), done
     assert installation.config.read_bytes() == before
+
+
+def test_a_profile_is_spelled_as_in_a_configuration(installation: Installation) -> None:
+    assert installation.run("route", "add", PLACE, " Career ").status == 0
+    assert '"9": career\n' in installation.config.read_text()
+
+
+def test_a_route_that_is_switched_off_is_told_as_one(installation: Installation) -> None:
+    text = installation.config.read_text()
+    off = "6: {profile: career, enabled: false}"
+    installation.config.write_text(text.replace("6: career", off))
+    done = installation.run("route", "add", f"telegram:{CHAT}:6", "finance")
+    assert "has a route to 'career' that is not enabled" in done.err
 
 
 def test_a_route_is_added_beside_a_file_of_routes(installation: Installation) -> None:
