@@ -19,6 +19,7 @@ from hermes_router.cli.inspect.checks import (
     connections,
     credentials,
     disk_space,
+    gateway_home,
     last_turns,
     machine,
     plugin_folder,
@@ -85,7 +86,9 @@ def look(loaded: Loaded, answers: Mapping[str, ask.Answer]) -> Iterator[Finding]
         yield _not_checked(loaded)
     enabled = list(_enabled(loaded))
     yield from enabled
-    unread = loaded.config is None and not enabled
+    unwritable = list(gateway_home.look(loaded))
+    yield from unwritable
+    unread = bool(unwritable) or (loaded.config is None and not enabled)
     yield _gateway(loaded)
     yield from connections.look(loaded)
     yield from plugin_folder.look(loaded.home)

@@ -68,3 +68,15 @@ def test_a_private_profile_closes_its_routes_alone(bounded: Installation) -> Non
     other = bounded.run("test-route", f"telegram:{CHAT}:general")
     assert other.status == 0, other
     assert "finance" in other.out
+
+
+def test_a_home_that_cannot_be_written_is_the_error(bounded: Installation) -> None:
+    """Hermes then starts with its defaults, and says that the plugin is not enabled."""
+    bounded.home.chmod(0o500)
+    found = bounded.run("doctor", "--json", "--offline").json["findings"]
+    home, *others = [one for one in found if one["severity"] == "error" and one["profile"] is None]
+    assert (home["check"], others) == ("gateway-home", [])
+    assert home["mend"] == f"chmod u+rwx {bounded.home}"
+    added = bounded.run("route", "add", f"telegram:{CHAT}:9", "finance")
+    assert added.status == 1
+    assert "config.yaml: cannot be written: Permission denied\nTIP: run this as" in added.err
