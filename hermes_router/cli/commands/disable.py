@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,13 @@ from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.crash import state_folder
 from hermes_router.cli.inspect import loading
-from hermes_router.cli.inspect.homes import GatewayHome, gateway_home, running_gateway
-from hermes_router.cli.inspect.layouts import found
+from hermes_router.cli.inspect.homes import (
+    GatewayHome,
+    gateway_home,
+    hermes_installed,
+    running_gateway,
+)
+from hermes_router.cli.inspect.layouts import found, here
 from hermes_router.cli.setup import menus
 from hermes_router.cli.setup.one_editor import one_editor
 from hermes_router.cli.setup.parking import unpark
@@ -123,7 +129,9 @@ def _uninstall(home: GatewayHome) -> str:
     layout = found()
     if layout.kind == "managed":
         return home.hermes(f"plugins remove {PLUGIN}")
-    python = layout.python or "PYTHON_OF_HERMES"
+    if layout.python is None and hermes_installed():  # no `hermes` on PATH: it is this one
+        layout = here()
+    python = shlex.quote(str(layout.python)) if layout.python else "PYTHON_OF_HERMES"
     pip = f"uv pip uninstall --python {python}"
     if layout.kind != "uv":
         pip = f"{python} -m pip uninstall"

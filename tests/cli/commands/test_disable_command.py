@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,15 @@ def test_purge_leaves_nothing_of_ours(installation: Installation) -> None:
     assert done.status == 0, done.err
     left = set(installation.base.rglob("*")) - before
     assert left == {career / "logs", career / "logs" / "agent.log", installation.base / "state"}
+
+
+def test_the_code_is_removed_from_this_python_where_no_hermes_is_on_path(
+    installation: Installation,
+) -> None:
+    done = installation.run("disable", "--purge", env=installation.environ(PATH="/usr/bin:/bin"))
+    assert done.status == 0
+    assert f"{sys.executable} " in done.err.partition("TIP: to remove the code: ")[2]
+    assert "PYTHON_OF_HERMES" not in done.err
 
 
 def test_the_menus_of_routed_chats_are_forgotten(installation: Installation) -> None:
