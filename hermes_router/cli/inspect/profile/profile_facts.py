@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shlex
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -413,6 +414,11 @@ class _Look:
         if found:
             what = f"its .env contains credentials of a chat platform: {', '.join(found)}"
             mend = "remove them: a worker does not need them, and its tools can read them"
+            roots = self._root / ".env"
+            if os.path.realpath(file) == os.path.realpath(roots):  # the bot needs them there
+                own, one = shlex.quote(str(file)), shlex.quote(str(roots))
+                what = f"its .env is the gateway's own, which contains {', '.join(found)}"
+                mend = f"give it a file of its own: rm {own}; cp {one} {own}; then {mend}"
             self._add("platform-token", "warning", what, str(file), mend)
 
 

@@ -78,6 +78,19 @@ def test_a_home_that_is_a_link_is_not_closed_by_the_root(tmp_path: Path, mode: i
     assert [one.check for one in found] == (["profile-permissions"] if mode == 0o755 else [])
 
 
+def test_the_bots_own_file_is_not_to_be_emptied(tmp_path: Path) -> None:
+    """A profile whose .env is a link to the gateway's: to remove the token there ends the bot."""
+    roots, own = tmp_path / ".env", tmp_path / "profiles" / "career" / ".env"
+    roots.write_text("TELEGRAM_BOT_TOKEN=1:x\n")
+    own.parent.mkdir(parents=True, mode=0o700)
+    own.symlink_to("../../.env")
+    (own.parent / "config.yaml").write_text(f"model: {{name: small, {REMOTE}}}")
+    found = profile_facts.look_at("career", tmp_path, Settings()).findings
+    (finding,) = [one for one in found if one.check == "platform-token"]
+    assert finding.what == "its .env is the gateway's own, which contains TELEGRAM_BOT_TOKEN"
+    assert f"rm {own}; cp {roots} {own}; then remove them" in finding.mend
+
+
 def test_a_file_in_the_place_of_a_home_is_moved_aside_first(tmp_path: Path) -> None:
     """Hermes creates no profile where something stands already."""
     (tmp_path / "profiles").mkdir()
