@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from hermes_router.base.errors import ConfigError, Problem
+from hermes_router.base.errors import ConfigError, Problem, nearest
 from hermes_router.cli import parser as commands
 from hermes_router.cli import status
 from hermes_router.cli.inspect import loading
@@ -42,6 +42,7 @@ from hermes_router.cli.terminal.output import (
 from hermes_router.cli.terminal.pager import paged
 from hermes_router.config.model import RouterConfig
 from hermes_router.routing.table import DISCRIMINATORS, WEIGHTS, Route
+from hermes_router.routing.unreachable import PLATFORMS
 
 _EPILOG = """\
 The most specific route comes first. TAKES FROM is the less specific route that would match the
@@ -87,13 +88,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table or the check's result; return the exit status."""
     if options.check is not None:
+        if options.profile is not None or options.platform is not None:
+            raise CommandError(
+                "--profile and --platform do not work together with --check", status=status.WRONG
+            )
         return _check(options)
     if options.strict:
         raise CommandError("--strict works only together with --check", status=status.WRONG)
     loaded = loading.load(options.home, offline=options.offline)
-    routed = loaded.config.worker_profiles() if loaded.config is not None else [options.profile]
-    if options.profile is not None and options.profile not in routed:
-        loading.want_known(options.profile, loaded.home)
+    _want_known(options, loaded)
     table = _Table(loaded, options.profile, options.platform)
     if options.json:
         say_json(table.fields())
@@ -103,6 +106,26 @@ def run(options: argparse.Namespace) -> int:
         with paged():
             table.show()
     return table.status
+
+
+def _want_known(options: argparse.Namespace, loaded: Loaded) -> None:
+    """Spell the names in the options as routes do, and refuse those that nothing has.
+
+    Raises:
+        CommandError: there is no such profile or platform.
+    """
+    if options.profile is not None:
+        options.profile = options.profile.strip().lower()
+        routed = loaded.config.worker_profiles() if loaded.config is not None else [options.profile]
+        if options.profile not in routed:
+            loading.want_known(options.profile, loaded.home)
+    if options.platform is not None:
+        options.platform = options.platform.strip().lower()
+        there = {route.platform for route in loaded.config.table.routes} if loaded.config else set()
+        if loaded.config is not None and options.platform not in there | PLATFORMS:
+            hint = nearest(options.platform, there).replace("allowed:", "routes exist for:")
+            message = f"no route and no known Hermes has the platform {options.platform!r}"
+            raise CommandError(message, hint=hint, status=status.WRONG)
 
 
 # -- --check -----------------------------------------------------------------------------------

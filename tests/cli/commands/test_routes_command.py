@@ -55,6 +55,27 @@ def test_a_name_without_a_profile_and_a_route_is_a_wrong_command_line(
     assert "not valid YAML" in installation.run("routes", "--profile", "carer").err
 
 
+@pytest.mark.parametrize("name", ["telegramm", ""])
+def test_a_platform_that_nothing_has_is_a_wrong_command_line(
+    installation: Installation, name: str
+) -> None:
+    shown = installation.run("routes", "--platform", name)
+    assert (shown.status, shown.out) == (2, "")
+    assert f"no route and no known Hermes has the platform {name!r}\nTIP: " in shown.err
+    assert "routes exist for: telegram" in shown.err
+
+
+def test_names_are_spelled_as_people_spell_them(installation: Installation) -> None:
+    shown = installation.run("routes", "--platform", "Telegram", "--profile", "Absent")
+    assert "1 route of 5" in shown.out
+
+
+def test_a_file_that_is_checked_is_checked_as_a_whole(installation: Installation) -> None:
+    shown = installation.run("routes", "--check", str(installation.config), "--profile", "absent")
+    assert shown.status == 2
+    assert "do not work together with --check" in shown.err
+
+
 def test_a_table_without_trouble_is_status_0(installation: Installation) -> None:
     installation.config.write_text(CONFIG.replace("        7: absent\n", ""))
     shown = installation.run("routes")
