@@ -15,7 +15,7 @@ from hermes_router.cli.setup.first_routes import by_hand, loader, route_at
 from hermes_router.cli.setup.last_edit import read_text, replace_text
 from hermes_router.cli.setup.one_editor import one_editor
 from hermes_router.cli.status import OK, WRONG, CommandError
-from hermes_router.cli.terminal.output import say, tip
+from hermes_router.cli.terminal.output import say, say_file, tip
 from hermes_router.config import route_edit
 from hermes_router.config.diagnostics import NAME_RULE
 from hermes_router.config.route_edit import CannotEdit
@@ -71,7 +71,7 @@ def _edit(options: argparse.Namespace, home: GatewayHome, place: Place) -> int:
     except CannotEdit as error:
         raise by_hand(home, place, options.profile, error) from error
     if options.dry_run:
-        say(new.removesuffix("\n"))
+        say_file(new)
         return OK
     replace_text(home, text, new)
     done = f"routed to {options.profile}" if options.profile else "no longer routed"
@@ -142,7 +142,7 @@ def _undo(home: GatewayHome, options: argparse.Namespace) -> int:
         raise CommandError(f"write: {home.router('route undo')}", status=WRONG)
     now, before = last_edit.to_undo(home)
     if options.dry_run:
-        say(before.removesuffix("\n"))
+        say_file(before)
         return OK
     replace_text(home, now, before)
     say(f"{home.config} is restored")

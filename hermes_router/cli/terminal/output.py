@@ -57,15 +57,15 @@ def prepare() -> None:
         reconfigure(errors="backslashreplace")
 
 
-def write(text: str) -> None:
-    """Write a text and an end of line to standard output, unchanged.
+def write(text: str, end: str = "\n") -> None:
+    """Write a text, and ``end`` behind it, to standard output, unchanged.
 
     Raises:
         CommandError: the text cannot be written, for example because the disk is full.
         BrokenPipeError: the reader of the output has ended.
     """
     try:
-        print(text)
+        print(text, end=end)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -118,6 +118,14 @@ def counted(count: int, word: str) -> str:
 def say(text: str = "") -> None:
     """Write a line of the command's answer to standard output, without control characters."""
     write(clean(text))
+
+
+def say_file(text: str) -> None:
+    """Write the text of a file: as it is, but on a terminal without control characters."""
+    if is_terminal(sys.stdout):
+        say(text.removesuffix("\n"))
+    else:
+        write(text, end="")
 
 
 def say_prose(head: str, prose: str) -> None:

@@ -134,6 +134,22 @@ def test_a_dry_run_prints_the_new_file(installation: Installation) -> None:
     assert installation.config.read_text() == before
 
 
+def test_a_dry_run_in_a_file_is_the_new_file_byte_for_byte(installation: Installation) -> None:
+    """An emoji of several characters, a tab, line ends, and our own command's name in a comment."""
+    text = (
+        "# hermes-router routes \N{WOMAN}\u200d\N{GIRL}\t\u2028\r\n"
+        + installation.config.read_text()
+    )
+    installation.config.write_bytes(text.removesuffix("\n").encode())
+    words = ["route", "add", PLACE, "career"]
+    command = [*installation.python, "-m", "hermes_router.cli", *words, "--dry-run"]
+    dry = subprocess.run(
+        command, env=installation.environ(PYTHONUTF8="1"), capture_output=True, check=True
+    )
+    assert installation.run(*words).status == 0
+    assert dry.stdout == installation.config.read_bytes()
+
+
 def test_a_dry_run_of_undo_prints_the_old_file_too(installation: Installation) -> None:
     before = installation.config.read_text()
     installation.run("route", "add", PLACE, "career")
