@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from hermes_router.cli.inspect.homes import (
     hermes_installed,
     wrong_interpreter,
 )
+from hermes_router.cli.inspect.loading import Loaded
 from hermes_router.cli.inspect.seen import SeenConversation
 from hermes_router.cli.setup import cloned_plugin, first_routes, last_edit, plugin_names
 from hermes_router.cli.setup.first_routes import NOBODY, Mapping
@@ -31,8 +33,17 @@ from hermes_router.cli.setup.plugin_edit import without_plugin
 from hermes_router.cli.status import NEGATIVE, OK, WRONG, CommandError
 from hermes_router.cli.terminal import choose
 from hermes_router.cli.terminal.choose import CannotAsk
-from hermes_router.cli.terminal.output import counted, say, say_json, say_prose, say_table, tip
+from hermes_router.cli.terminal.output import (
+    counted,
+    say,
+    say_file,
+    say_json,
+    say_prose,
+    say_table,
+    tip,
+)
 from hermes_router.config.diagnostics import NAME_RULE
+from hermes_router.config.model import RouterConfig
 from hermes_router.profiles.model import PROFILE_NAME
 from hermes_router.protocol.files.whole_file import replace_file
 from hermes_router.relay.delivery_policy import spelled
@@ -99,6 +110,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the command; return the exit status."""
+    _check(options)
     home = gateway_home(options.home)
     if options.undo:
         with one_editor(home.path):
@@ -114,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.map and choose.can_ask():
         mapping, options.create = _ask(home, conversations, options.create)
     if options.dry_run:
-        say(first_routes.written(home, before, mapping, conversations).removesuffix("\n"))
+        say_file(first_routes.written(home, before, mapping, conversations))
         return OK
     new = first_routes.written(home, before, mapping, conversations)
     created = [name for name in options.create if _create(home, name)]
@@ -123,6 +135,21 @@ def run(options: argparse.Namespace) -> int:
     tip(f"a gateway loads plugins only when it starts: {home.restart}")
     looked = argparse.Namespace(home=_home_option(home), offline=False, verbose=False, json=False)
     return NEGATIVE if doctor.run(looked) == NEGATIVE else OK
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse options that the command would pass over.
+
+    Raises:
+        CommandError: two options do not work together.
+    """
+    changes = bool(options.map or options.create)
+    if changes and (options.list or options.undo):
+        other = "--list" if options.list else "--undo"
+        message = f"--map and --create do not work together with {other}"
+        raise CommandError(message, status=WRONG)
+    if options.json and (changes or options.undo or options.dry_run):
+        raise CommandError("--json works only for the list of conversations", status=WRONG)
 
 
 def _ask(
@@ -168,18 +195,11 @@ def _home_option(home: GatewayHome) -> str | None:
 def _list(
     home: GatewayHome, conversations: list[SeenConversation], options: argparse.Namespace
 ) -> int:
-    config = loading.load(_home_option(home), offline=True).in_force()
-    rows = [
-        (spelled(item.place), item.kind, item.name, first_routes.answers(config, item.place))
-        for item in conversations
-    ]
+    loaded = loading.load(_home_option(home), offline=True)
     result = OK if options.list else NEGATIVE
     if options.json:
-        keys = ("place", "kind", "name", "profile")
-        listed = [dict(zip(keys, row, strict=True)) for row in rows]
-        fields = {"schema": 1, "command": "init", "exit_status": result}
-        say_json({**fields, "home": str(home.path), "conversations": listed})
-        return result
+        return _list_json(loaded, conversations, result)
+    rows = [(*row[:3], row[3] or "") for row in _rows(loaded.in_force(), conversations)]
     if rows:
         say_table(("PLACE", "KIND", "NAME", "ANSWERED BY"), rows)
     else:
@@ -193,6 +213,27 @@ def _list(
             f"{home.router('init --map PLACE=PROFILE')}"
         )
     return result
+
+
+def _list_json(loaded: Loaded, conversations: list[SeenConversation], result: int) -> int:
+    """Print the conversations as JSON; with a broken configuration, nobody knows who answers."""
+    if loaded.config is None:
+        result = WRONG
+    keys = ("place", "kind", "name", "profile")
+    listed = [dict(zip(keys, row, strict=True)) for row in _rows(loaded.config, conversations)]
+    fields = {"schema": 1, "command": "init", "exit_status": result}
+    problems = [loading.problem_fields(problem) for problem in loaded.problems]
+    home = str(loaded.home.path)
+    say_json({**fields, "home": home, "conversations": listed, "problems": problems})
+    return result
+
+
+def _rows(
+    config: RouterConfig | None, conversations: list[SeenConversation]
+) -> Iterator[tuple[str, str, str, str | None]]:
+    for seen_one in conversations:
+        answers = first_routes.answers(config, seen_one.place) if config is not None else None
+        yield (spelled(seen_one.place), seen_one.kind, seen_one.name, answers)
 
 
 def _mapping(words: list[str]) -> Mapping:

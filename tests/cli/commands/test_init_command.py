@@ -185,6 +185,10 @@ def test_what_cannot_be_taken_back_is_said(seen: Installation) -> None:
         (("--map", "nonsense=career"), 2, "not a place"),
         (("--create", "Not A Name"), 2, "is not a valid profile name"),
         (("--list", "--undo"), 2, "not allowed with"),
+        (("--list", "--map", f"{NEW}=career"), 2, "do not work together with --list"),
+        (("--undo", "--create", "fresh"), 2, "do not work together with --undo"),
+        (("--json", "--map", f"{NEW}=career"), 2, "--json works only for the list"),
+        (("--json", "--undo"), 2, "--json works only for the list"),
     ],
 )
 def test_what_cannot_be_meant_is_said_and_changes_nothing(
@@ -346,3 +350,12 @@ def test_a_name_that_no_profile_can_have_is_not_to_be_created(installation: Inst
         assert done.status in {1, 2}
         assert "a name has lower-case letters, digits" in done.err
         assert "create it" not in done.err
+
+
+def test_the_list_is_json_also_where_the_configuration_is_broken(seen: Installation) -> None:
+    seen.config.write_text("gateway: [\n")
+    shown = seen.run("init", "--list", "--json")
+    assert (shown.status, shown.json["exit_status"], shown.err) == (2, 2, "")
+    assert {each["profile"] for each in shown.json["conversations"]} == {None}
+    (problem,) = shown.json["problems"]
+    assert problem["file"] == str(seen.config)
