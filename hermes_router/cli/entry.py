@@ -22,6 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    first = argv[0] if argv else ""
+    if first.startswith("-") and first not in {"-h", "--help", "--version"}:
+        message = f"{first!r} stands before the command"
+        hint = "options stand behind it: hermes-router COMMAND --home DIR"
+        raise status.CommandError(message, hint=hint, status=status.WRONG)
     # Only the options of commands that occur in the arguments are needed to parse them.
     parser = build_parser([name for name in COMMANDS if name in argv])
     options = parser.parse_args(argv)

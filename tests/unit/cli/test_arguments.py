@@ -49,3 +49,13 @@ def test_a_time_before_all_times_is_no_time(given: str, capsys: pytest.CaptureFi
         entry.main(["turns", "--since", given])
     assert ended.value.code == 2
     assert "is not a time: write 10m" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--home", "x", "routes"], ["--home=x", "routes"], ["-v"]])
+def test_an_option_before_the_command_is_told_as_such(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.main(words) == 2
+    said = capsys.readouterr().err
+    assert f"{words[0]!r} stands before the command" in said
+    assert "options stand behind it: hermes-router COMMAND" in said
