@@ -176,7 +176,7 @@ def _routes(loaded: Loaded) -> Iterator[Finding]:
     for problem in loaded.problems:
         if problem.code == "unknown-platform" and hermes_installed():
             continue  # Hermes was asked, and its answer is newer than our list
-        if problem.code not in TOLD_WITH_THE_PROFILE:
+        if loaded.config is None or problem.code not in TOLD_WITH_THE_PROFILE:
             yield of_problem(problem)
     config = loaded.config
     if config is None:

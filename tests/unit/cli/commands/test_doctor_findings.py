@@ -332,3 +332,12 @@ def test_hermes_is_not_asked_about_a_file_that_it_would_wait_for(
         checks = [finding.check for finding in doctor.look(loaded, found)]
         assert "hermes" not in checks
         assert "not-checked" in checks
+
+
+def test_a_missing_profile_is_told_also_where_the_file_has_another_error(home: Path) -> None:
+    """The profiles are not looked at then: without this, it is the next error."""
+    (home / "config.yaml").write_text(f"{ROUTES}hermes_router: {{unmatch: deny}}\n")
+    found = list(doctor.look(loading.load(str(home), offline=True), answers()))
+    told = [finding.check for finding in found if finding.severity == "error"]
+    assert told.count("config-missing-profile") == 2
+    assert "config-unknown-key" in told
