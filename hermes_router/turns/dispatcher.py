@@ -328,7 +328,8 @@ class Dispatcher:
         async with lane.next_one(_waiting(conversation, inbound)):
             if inbound.received < lane.stopped:
                 raise StoppedWaiting("it was stopped before it began")
-            if lane.open_turn() is not None:
+            turn = lane.open_turn()
+            if turn is not None and not turn.rests:
                 return lane.joined(conversation)
             place = await self._enter(conversation, settings, inbound, told)
             return await self._begin_when_free(lane, place, conversation, settings, inbound)
@@ -356,13 +357,17 @@ class Dispatcher:
     ) -> Turn:
         """Begin a turn when no command's turn occupies the lane; see :meth:`_turn_beside`.
 
-        If background work of the session goes on in that turn's worker, leave the place and return
-        that turn: the message belongs there. A message by another bot may go there first.
+        If background work of the session goes on in that turn's worker, return that turn: the
+        message belongs there, and has the place until it is answered. A message by another bot may
+        go there first.
         """
         with contextlib.ExitStack() as unless_used:
             unless_used.callback(place.leave)
             while (turn := lane.open_turn()) is not None:
                 if turn.resident and (joined := lane.joined(conversation)) is not None:
+                    unless_used.pop_all()
+                    joined.when_waiting(place.pause)
+                    self._tasks.start(self._leave_when_settled(joined, place))
                     return joined
                 await turn.until_settled()
             unless_used.pop_all()
@@ -471,6 +476,10 @@ class Dispatcher:
         """Give the turn's place back as soon as its first answer is delivered."""
         await turn.answered.wait()
         self._services.workers.replenish(turn.conversation.profile.name)
+        place.leave()
+
+    async def _leave_when_settled(self, turn: Turn, place: Place) -> None:
+        await turn.until_settled()
         place.leave()
 
 
