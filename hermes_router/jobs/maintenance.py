@@ -57,6 +57,9 @@ _RESEND_SECONDS = 30.0
 #: Seconds after maintenance in which a change was made by the maintenance itself.
 _OWN_CHANGES = 15.0
 
+#: A time that is further in the future than so many seconds was noted by a clock that was wrong.
+_FUTURE = 60.0
+
 
 def parse_kept(content: bytes) -> Kept | None:
     """Return what the content of the file :data:`KEPT` says; None if it is not valid."""
@@ -75,6 +78,7 @@ def upkeep_time(
     kept: Kept | None,
     changed: float | None,
     *,
+    now: float,
     interval: float,
     owed: bool,
     refused: float | None = None,
@@ -86,14 +90,24 @@ def upkeep_time(
     watched file, None if no such file exists. ``interval`` is the least number of seconds between
     two maintenances. With ``owed`` a dead process left unfinished work, so it is due at once.
     ``refused`` is when the platform refused the oldest reply that is still unsent, None if there is
-    no such reply. It is sent again after 30 s, then after pauses that double each time.
+    no such reply. It is sent again after 30 s, then after pauses that double each time. ``now`` is
+    the time: a note of a later one counts as none, and a later refusal as older than the note.
     """
     if owed:
         return 0.0
+    if kept is not None and is_future(kept.at, now):
+        kept = None
+    if refused is not None and is_future(refused, now):
+        refused = 0.0 if kept is None else kept.at
     times = [_usual_time(kept, changed, interval)]
     if refused is not None:
         times.append(_resend_time(kept, refused, interval))
     return min((moment for moment in times if moment is not None), default=None)
+
+
+def is_future(moment: float, now: float) -> bool:
+    """Return True if something was noted at ``moment`` by a clock that was ahead, in seconds."""
+    return moment > now + _FUTURE
 
 
 def _resend_time(kept: Kept | None, refused: float, interval: float) -> float:

@@ -56,7 +56,10 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(slots=True)
 class _Rest:
-    """A job that was tried without effect: in this ``state`` it is not tried before ``until``."""
+    """A job that was tried without effect: in this ``state`` it is not tried before ``until``.
+
+    That is in monotonic seconds: a clock that is set back makes no rest longer.
+    """
 
     state: str
     until: float
@@ -67,8 +70,8 @@ class _Rest:
 class _Home:
     """What the scheduler remembers about one profile's home between two checks.
 
-    ``upkeep`` is when maintenance is due, ``kept_up`` is True while it runs, and ``rest`` is the
-    time before which it does not run again (Unix seconds). ``owed``: a dead process left unfinished
+    ``upkeep`` is when maintenance is due (Unix seconds), ``kept_up`` is True while it runs, and
+    before ``rest`` it does not run again (monotonic seconds). ``owed``: a dead process left unfinished
     work; ``seen`` is False if that must be checked again. ``refused`` is when a platform refused
     the oldest unsent reply, as the database with ``reply_stamps`` has it. ``nudged`` is True if a
     worker was cut off since the last maintenance began.
@@ -168,7 +171,8 @@ class Scheduler:
         most = min(member.settings.jobs.concurrent, home.own_limit or sys.maxsize)
         for job in sorted(home.known, key=lambda job: job.due):
             rest = home.rests.get(job.id)
-            due = job.due if rest is None or rest.state != job.state else rest.until
+            rests = rest is not None and rest.state == job.state
+            due = now + rest.until - time.monotonic() if rests else job.due
             if job.id in home.running or len(home.running) >= most:
                 continue  # the end of a running job starts the next check
             if due > now:
@@ -197,14 +201,14 @@ class Scheduler:
         if result.outcome == "died":
             tries = before.tries + 1 if before is not None else 1
             pause = min(_FIRST_RETRY * 2 ** (tries - 1), _LAST_RETRY)
-        home.rests[job.id] = _Rest(job.state, time.time() + pause, tries)
+        home.rests[job.id] = _Rest(job.state, time.monotonic() + pause, tries)
 
     def _start_upkeep(self, member: Member, home: _Home, now: float) -> None:
         """Start a profile's maintenance if it is due; only one profile at a time."""
         wanted = home.upkeep is not None and home.upkeep <= now
         if not (wanted and member.settings.jobs.upkeep):
             return
-        if any(other.kept_up for other in self._homes.values()) or now < home.rest:
+        if any(other.kept_up for other in self._homes.values()) or time.monotonic() < home.rest:
             return
         home.kept_up, home.nudged = True, False
         self._tasks.start(self._keep_up(member, home))
@@ -214,7 +218,7 @@ class Scheduler:
             result = await self._run(member, JobSpec("upkeep"))
             if not home.nudged:  # else it may have looked before that worker was cut off
                 home.owed = home.owed and result.outcome != "done"
-                home.rest = time.time() + self._schedule().upkeep
+                home.rest = time.monotonic() + self._schedule().upkeep
             if result.outcome == "died":
                 logger.warning(
                     "maintenance of the home of %s: %s", member.profile.name, result.detail
@@ -241,7 +245,8 @@ def _look_at(
         _look_at_replies(member.profile.home, home)
         home.upkeep = maintenance.upkeep_time(
             _kept(member.profile.home),
-            _changed(member.profile.home),
+            _changed(member.profile.home, now),
+            now=now,
             interval=schedule.upkeep,
             owed=home.owed,
             refused=home.refused,
@@ -320,11 +325,13 @@ def _kept(home: Path) -> maintenance.Kept | None:
         return None
 
 
-def _changed(home: Path) -> float | None:
+def _changed(home: Path, now: float) -> float | None:
+    """Return the last change of a watched file; 0 if a clock that was ahead made all changes."""
     times = []
     for name in maintenance.WATCHED:
         try:
             times.append((home / name).lstat().st_mtime)
         except OSError:
             continue
-    return max(times, default=None)
+    known = (moment for moment in times if not maintenance.is_future(moment, now))
+    return max(known, default=0.0) if times else None

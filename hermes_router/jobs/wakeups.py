@@ -23,10 +23,15 @@ RETRY = 60.0
 #: Maximum number of remembered sessions of a profile; those that are due last are dropped.
 _MOST = 200
 
+#: A note that is further from the future than so many seconds was made by a clock that was ahead.
+_FUTURE = 60.0
+
 
 class _Note(msgspec.Struct, frozen=True, kw_only=True):
     source: dict[str, Any]
     at: float
+    #: When this was noted, in seconds since the epoch.
+    noted: float = 0.0
 
 
 class _Content(msgspec.Struct, kw_only=True):
@@ -63,7 +68,8 @@ class Wakeups:
         if at is None:
             del known[key]
         else:
-            known[key] = _Note(source=dict(source), at=max(at, time.time() + SHORTEST))
+            now = time.time()
+            known[key] = _Note(source=dict(source), at=max(at, now + SHORTEST), noted=now)
         nearest = sorted(known.items(), key=lambda item: item[1].at)[:_MOST]
         self._content.sessions[profile] = dict(nearest)
         self._file.write(self._content, "wake-ups")
@@ -80,7 +86,16 @@ class Wakeups:
         self.note(wakeup.profile, wakeup.key, wakeup.source, time.time() + RETRY)
 
     def all(self) -> list[Wakeup]:
-        """Return all sessions that must be woken, the next one first."""
+        """Return all sessions that must be woken, the next one first.
+
+        If a session's time was noted by a clock that was ahead, as much of it is left as was then.
+        """
+        now = time.time()
+        for sessions in self._content.sessions.values():
+            for key, note in sessions.items():
+                if note.noted > now + _FUTURE:
+                    at = now + note.at - note.noted
+                    sessions[key] = _Note(source=note.source, at=at, noted=now)
         every = [
             Wakeup(profile, key, note.source, note.at)
             for profile, sessions in self._content.sessions.items()

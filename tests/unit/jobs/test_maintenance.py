@@ -19,12 +19,18 @@ from hermes_router.jobs.maintenance import (
 from tests.kit.state.ledger import obligations
 
 NOW = 1_800_000_000.0
+DAY = 24 * 3600.0
 
 
 def upkeep(
-    kept: Kept | None, changed: float | None, *, owed: bool = False, refused: float | None = None
+    kept: Kept | None,
+    changed: float | None,
+    *,
+    owed: bool = False,
+    refused: float | None = None,
+    now: float = NOW + 5000,
 ) -> float | None:
-    return upkeep_time(kept, changed, interval=300, owed=owed, refused=refused)
+    return upkeep_time(kept, changed, now=now, interval=300, owed=owed, refused=refused)
 
 
 def test_a_home_in_which_nothing_ever_happened_wants_no_upkeep() -> None:
@@ -60,6 +66,20 @@ def test_a_refused_reply_is_sent_again_soon_and_then_less_and_less_often() -> No
     assert upkeep(None, NOW, refused=NOW) == NOW + 30
     assert upkeep(Kept(NOW + 40, None, 86400), NOW, refused=NOW) == NOW + 340
     assert upkeep(Kept(NOW + 4000, None, 86400), NOW, refused=NOW) == NOW + 8000
+
+
+def test_a_note_from_a_clock_that_was_ahead_counts_as_none() -> None:
+    ahead = Kept(NOW + 3 * DAY, NOW + 3 * DAY + 7000, 3600)
+    assert upkeep(ahead, NOW, now=NOW) == NOW + 300
+    assert upkeep(ahead, NOW, refused=NOW, now=NOW) == NOW + 30
+    a_little = Kept(NOW + 1, NOW + 7000)
+    assert upkeep(a_little, NOW - 9, now=NOW) == NOW + 7000
+
+
+def test_a_reply_that_was_refused_when_the_clock_was_ahead_is_sent_again_soon() -> None:
+    ahead = NOW + 3 * DAY
+    assert upkeep(Kept(NOW, None, 86400), NOW, refused=ahead, now=NOW) == NOW + 30
+    assert (upkeep(None, NOW, refused=ahead, now=NOW) or NOW) < NOW
 
 
 def test_a_reply_that_the_platform_refused_is_found(tmp_path: Path) -> None:

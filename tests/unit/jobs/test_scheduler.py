@@ -16,7 +16,7 @@ import anyio.from_thread
 import pytest
 
 from hermes_router.config.settings import Jobs, Schedule, Settings
-from hermes_router.jobs import maintenance
+from hermes_router.jobs import maintenance, scheduler
 from hermes_router.jobs.job_run import JobResult, JobSpec
 from hermes_router.jobs.scheduler import Member, Scheduler
 from hermes_router.profiles.model import Profile
@@ -315,3 +315,33 @@ async def test_a_used_home_gets_its_upkeep_when_it_is_quiet(tmp_path: Path) -> N
         await looked(place)
         await looked(place)
         assert len(place.started) == 1
+
+
+@pytest.mark.parametrize("what", ["cron", "upkeep", "change"])
+async def test_a_clock_that_was_ahead_keeps_nothing_waiting_when_it_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    ahead = time.time() + 3 * 24 * 3600
+    if what == "upkeep":
+        obligations(tmp_path, "attempting")
+    monkeypatch.setattr(scheduler, "_FIRST_RETRY", 0.1)
+    async with served(tmp_path, Jobs(upkeep=what != "cron")) as place:
+        place.scheduler._schedule = lambda: Schedule(cron=0.05, upkeep=0.1)
+        place.result = JobResult("died")
+        place.gate.set()
+        with monkeypatch.context() as wrong:
+            wrong.setattr(time, "time", lambda: ahead)
+            if what == "cron":
+                place.write(a=-3 * 24 * 3600 - 5)
+            if what == "change":
+                (tmp_path / "state.db").touch()
+            await place.until_started(1)
+            await looked(place)
+        if what == "change":
+            note = tmp_path.joinpath(*maintenance.KEPT)
+            note.parent.mkdir()
+            note.write_text(json.dumps({"at": ahead, "next": ahead + 3600}))
+            os.utime(tmp_path / "state.db", (ahead, ahead))
+        count = len(place.started)
+        with anyio.fail_after(10):
+            await place.until_started(count + 1)

@@ -53,3 +53,19 @@ def test_one_profile_cannot_fill_the_file(file: Path) -> None:
     assert len(found) == 201
     assert found[-1].profile == "systems"
     assert {w.key for w in found} >= {"session 209", "session 10"}
+
+
+def test_a_time_that_was_noted_by_a_clock_that_was_ahead_is_no_further_away_than_it_was_then(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: now + 3 * 24 * 3600)
+        kept = Wakeups(file)
+        kept.note("career", "one", SOURCE, time.time() + 90)
+        kept.put_off(kept.all()[0])
+    monkeypatch.setattr(time, "time", lambda: now)
+    for again in (kept, Wakeups(file)):
+        assert again.all()[0].at == pytest.approx(now + RETRY)
+    monkeypatch.setattr(time, "time", lambda: now + RETRY - 1)
+    assert kept.all()[0].at == pytest.approx(now + RETRY), "it moves with the clock"
