@@ -201,7 +201,7 @@ class GatewayRouter:
     def _remove_left_behind(self) -> None:
         """Remove the temporary folders of killed gateways, which may contain secrets, and files."""
         remove_unfinished(self._folder)
-        for folder in {model.temporary_folder(self._initial), None}:
+        for folder in {*model.temporary_folders(self._initial), None}:
             if count := scratch.remove_left_behind(folder):
                 logger.warning(
                     "hermes-router: removed %d temporary folders of an earlier gateway", count

@@ -306,12 +306,20 @@ def initial_environment(gateway_home: Path) -> dict[str, str]:
 def temporary_folder(initial: Mapping[str, str]) -> str | None:
     """Return the folder for the temporary folders of workers; None means Python's default.
 
-    It is chosen by ``initial``, the environment that the gateway process was started with. The
+    It is the first of :func:`temporary_folders`.
+    """
+    return next(iter(temporary_folders(initial)), None)
+
+
+def temporary_folders(initial: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the folders that may take the temporary folders of workers, the preferred one first.
+
+    They are chosen by ``initial``, the environment that the gateway process was started with. The
     current TMPDIR is not used, as it may come from the default profile's ``.env``.
     """
     named = (initial.get(name, "") for name in ("TMPDIR", "TEMP", "TMP"))
-    usable = (folder for folder in (*named, *_TEMPORARY) if os.access(folder, os.W_OK | os.X_OK))
-    return next(usable, None)
+    found = (folder for folder in (*named, *_TEMPORARY) if os.access(folder, os.W_OK | os.X_OK))
+    return tuple(dict.fromkeys(found))
 
 
 def _proc_environment() -> dict[str, str]:

@@ -217,7 +217,7 @@ async def start_worker(
 
     Raises:
         ProfileError: the profile's home cannot be used.
-        WorkerStartError: the system refused to start a process.
+        WorkerStartError: the system refused to start a process, or takes no temporary folder.
     """
     worker_id = uuid.uuid4().hex[:12]
     log, tmpdir = await in_thread(_lay_out, order)
@@ -290,9 +290,39 @@ def open_log(order: WorkerOrder) -> int:
 
 
 def _lay_out(order: WorkerOrder) -> tuple[int, Path]:
-    """Open a new worker's log and make its TMPDIR; return the descriptor and the folder."""
+    """Open a new worker's log and make its TMPDIR; return the descriptor and the folder.
+
+    Raises:
+        ProfileError: the home cannot be used, or the log cannot be written.
+        WorkerStartError: no temporary folder can be made.
+    """
     log = open_log(order)
-    return log, scratch.make(model.temporary_folder(order.initial))
+    try:
+        return log, _make_tmpdir(order)
+    except BaseException:
+        os.close(log)
+        raise
+
+
+def _make_tmpdir(order: WorkerOrder) -> Path:
+    """Make a worker's TMPDIR where that is possible; a disk may be full although it is writable.
+
+    Raises:
+        WorkerStartError: no folder takes it; the error names the preferred one.
+    """
+    folders = model.temporary_folders(order.initial) or (None,)
+    refusals = []
+    for folder in folders:
+        try:
+            return scratch.make(folder)
+        except OSError as error:
+            refusals.append(error)
+    raise WorkerStartError(
+        f"no temporary folder could be made: {refusals[0].strerror or refusals[0]}",
+        profile=order.profile.name,
+        where=folders[0] or "",
+        hint="make room there, or start the gateway with TMPDIR set to a folder with room",
+    ) from refusals[0]
 
 
 def sweep(worker_id: str) -> list[int]:

@@ -120,7 +120,7 @@ def _remove(path: Path) -> None:
 
 def _remove_temporary(home: GatewayHome) -> None:
     """Remove the lock files and folders that ended gateways left in the temporary folders."""
-    folders = {model.temporary_folder(model.initial_environment(home.path)), None}
+    folders = {*model.temporary_folders(model.initial_environment(home.path)), None}
     if count := sum(scratch.remove_left_behind(folder) for folder in folders):
         say(f"removed {counted(count, 'temporary folder')} of earlier gateways")
 

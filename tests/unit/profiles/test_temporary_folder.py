@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_router.profiles.model import temporary_folder
+from hermes_router.profiles.model import temporary_folder, temporary_folders
 
 
 def test_the_gateways_start_decides_whatever_an_env_file_said_later(
@@ -22,3 +22,10 @@ def test_the_gateways_start_decides_whatever_an_env_file_said_later(
 
 def test_a_folder_that_is_none_is_passed_over(tmp_path: Path) -> None:
     assert temporary_folder({"TMPDIR": str(tmp_path / "gone"), "TMP": ""}) == "/tmp"
+
+
+def test_each_folder_that_may_take_its_place_is_named_once(tmp_path: Path) -> None:
+    assert temporary_folders({"TMPDIR": str(tmp_path), "TMP": str(tmp_path)})[:2] == (
+        str(tmp_path),
+        "/tmp",
+    )
