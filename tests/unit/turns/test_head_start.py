@@ -66,7 +66,7 @@ class OneReady(WorkerPool):
     def give_up(self, worker: WorkerProcess) -> None:
         if worker in self.early:
             self.early.remove(worker)
-            self._end(worker.end())
+            self._ending.start(worker.end())
 
 
 class Expecting:
