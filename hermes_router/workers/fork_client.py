@@ -65,17 +65,15 @@ class ForkServer:
         Raises:
             OSError: the other process has ended, refused, or did not answer within 10 s.
         """
-        child_in, our_out = os.pipe()
-        our_in, child_out = os.pipe()
-        try:
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            child_in, our_out = os.pipe()
+            theirs.callback(os.close, child_in)
+            ours.callback(os.close, our_out)
+            our_in, child_out = os.pipe()
+            theirs.callback(os.close, child_out)
+            ours.callback(os.close, our_in)
             child = await self._ask(request, [child_in, child_out, log, *more])
-        except BaseException:
-            os.close(our_in)
-            os.close(our_out)
-            raise
-        finally:
-            os.close(child_in)
-            os.close(child_out)
+            ours.pop_all()
         child.inbound, child.outbound = our_in, our_out
         return child
 

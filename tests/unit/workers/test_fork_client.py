@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,8 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from hermes_router.workers.fork_client import ForkedChild
+from hermes_router.protocol import template as msg
+from hermes_router.workers.fork_client import ForkedChild, ForkServer
 
 
 @pytest.fixture
@@ -44,3 +47,27 @@ async def test_the_descriptor_of_a_child_is_closed_when_the_child_has_ended(
 
 def has_ended(child: ForkedChild) -> bool:
     return child.ended
+
+
+async def test_a_start_for_which_no_second_pipe_is_left_keeps_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    pipe = os.pipe
+
+    def one_only() -> tuple[int, int]:
+        if made:
+            raise OSError(errno.EMFILE, "too many open files")
+        made.extend(pipe())
+        return made[0], made[1]
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        server = ForkServer(ours)
+        monkeypatch.setattr(os, "pipe", one_only)
+        with pytest.raises(OSError, match="too many open files"):
+            await server.start(msg.Fork(worker_id="a", environment={}, grace=1, limits={}), 2)
+        await server.close()
+    for descriptor in made:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
