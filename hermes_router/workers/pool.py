@@ -416,22 +416,33 @@ class WorkerPool:
             self._discard(oldest)
 
     async def _sweep(self) -> None:
-        """Drop profiles that were not used for long, and renew prepared processes; run forever."""
+        """Look after what is prepared until cancelled."""
         swept = time.monotonic()
         while True:
             await anyio.sleep(_MEMORY_SECONDS)
-            now = time.monotonic()
-            if self._warm and not self._may_prepare():
-                self._let_go_of_all()
-            if now - swept < _SWEEP_SECONDS:
-                continue
-            swept = now
-            await self.keep_within_memory()
-            for name, known in list(self._warm.items()):
-                if now - known.used > known.warm.keep:
-                    self._discard(name)
-                else:
-                    self.replenish(name)
+            due = time.monotonic() - swept >= _SWEEP_SECONDS
+            if due:
+                swept = time.monotonic()
+            try:
+                await self._look_after(all_of_it=due)
+            except Exception:  # the next round may have what this one lacked, such as descriptors
+                logger.exception("the prepared workers were not looked after in this round")
+
+    async def _look_after(self, *, all_of_it: bool) -> None:
+        """End what is prepared if memory is short; with ``all_of_it``, do the longer work too.
+
+        That is to drop profiles that were not used for long, and to renew prepared processes.
+        """
+        if self._warm and not self._may_prepare():
+            self._let_go_of_all()
+        if not all_of_it:
+            return
+        await self.keep_within_memory()
+        for name, known in list(self._warm.items()):
+            if time.monotonic() - known.used > known.warm.keep:
+                self._discard(name)
+            else:
+                self.replenish(name)
 
     # -- processes -----------------------------------------------------------------------------
 

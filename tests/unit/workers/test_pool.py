@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -227,6 +228,31 @@ async def test_what_is_prepared_is_let_go_of_when_memory_gets_tight(
             await worker.gone.wait()
     sweeping.cancel()
     assert kept.names == []
+
+
+async def test_a_round_that_fails_is_logged_and_the_next_one_comes(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = [OSError(errno.EMFILE, "too many open files"), RuntimeError("no new thread")]
+
+    def counted(*_pids: object) -> int:
+        if failures:
+            raise failures.pop()
+        return 1
+
+    monkeypatch.setattr(pool, "footprint", counted)
+    monkeypatch.setattr(pool, "_SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(pool, "_MEMORY_SECONDS", 0.01)
+    kept.source.memory_bytes = 1000
+    kept.warm("second").used -= WARM.keep + 1
+    monkeypatch.setattr(kept.source, "replenish", lambda _name: None)
+    with anyio.fail_after(60):
+        sweeping = asyncio.create_task(kept.source._sweep())
+        await kept.ready["second"].gone.wait()
+    assert not failures
+    assert not sweeping.done()
+    sweeping.cancel()
+    assert caplog.text.count("were not looked after in this round") == 2
 
 
 async def test_a_profile_that_cannot_be_prepared_is_tried_again_when_it_changed(
