@@ -6,7 +6,6 @@ ended instead of used if the profile changed on disk, if it is too old, or if it
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Coroutine, Iterator
@@ -131,11 +130,19 @@ class WarmProfile:
         return await self.forked() if self.can_serve else None
 
     async def forked(self) -> WorkerProcess | None:
-        """Return a worker that the template forks now; None if it cannot."""
-        if self.template is None or not self.template.prepared:
+        """Return a worker that the template forks now; None if it cannot.
+
+        A template that does not answer is ended: each later message would wait for it as long.
+        """
+        template = self.template
+        if template is None or not template.prepared:
             return None
-        with contextlib.suppress(RouterError):
-            return await self._fork(self.template)
+        try:
+            return await self._fork(template)
+        except RouterError as error:
+            if isinstance(error.__cause__, TimeoutError) and self.template is template:
+                logger.warning("the template %d does not answer: %s", template.pid, error)
+                self.clear()
         return None
 
     def reserve(self) -> WorkerProcess | None:

@@ -31,12 +31,12 @@ from hermes_router.config.settings import Settings, Warm
 from hermes_router.profiles.model import Profile
 from hermes_router.workers import pool, warm_profile
 from hermes_router.workers.code import running_code
-from hermes_router.workers.launchers import Child
+from hermes_router.workers.launchers import Child, LaunchSpec
 from hermes_router.workers.memory.memory_usage import footprint
 from hermes_router.workers.memory.memory_watch import Memory, MemoryWatch, Room
 from hermes_router.workers.patience import Patience
 from hermes_router.workers.pool import WorkerPool
-from hermes_router.workers.process import WorkerOrder, WorkerProcess
+from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
 from hermes_router.workers.template import Template
 
 WARM = Settings().warm
@@ -282,6 +282,35 @@ async def test_a_ready_worker_that_died_is_passed_over(kept: Kept) -> None:
     kept.ready["first"].ended = True
     kept.warm("first").template.prepared = False
     assert await kept.take(kept.order("first"), WARM) is kept.started[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "kept_on"), [(TimeoutError(), False), (OSError(errno.EMFILE, "no file"), True)]
+)
+@pytest.mark.parametrize("job", [False, True], ids=["message", "job"])
+async def test_only_a_template_that_does_not_answer_is_ended(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, error: OSError, *, kept_on: bool, job: bool
+) -> None:
+    """Also where no worker is kept ready, so that nothing but messages asks the template."""
+    warm, order = kept.warm("first"), kept.order("first")
+    template, warm.ready = warm.template, []
+    asked = []
+
+    async def launch(spec: LaunchSpec) -> Child:
+        asked.append(spec.profile.name)
+        raise error
+
+    async def start() -> None:
+        await (kept.source.start_aside(order) if job else kept.take(order, WARM))
+
+    template.launch = launch
+    monkeypatch.setattr(warm_profile, "start_worker", start_worker)
+    await start()
+    assert (warm.template is template) is kept_on
+    await kept.source.close()
+    assert template.gone.is_set()
+    assert asked == ["first"]
+    assert len(kept.started) == 1
 
 
 async def test_a_reserved_worker_is_for_the_message_that_it_was_reserved_for(kept: Kept) -> None:
