@@ -97,7 +97,7 @@ def launcher(name: str) -> Launch:
 def check(name: str) -> str | None:
     """Return why this machine cannot use the launcher, and how to fix it; None if it can.
 
-    The first call really tries it; the answer is cached.
+    The first call really tries it. Success is kept for good, and a failure for 30 s.
     """
     if name != "bubblewrap":
         return None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 import subprocess
 import sys
 
+from hermes_router.base.trials import Trial
+
 _CHECK_SECONDS = 20.0
+
+#: Seconds for which a failed trial is believed.
+_FAILED_SECONDS = 30.0
 
 NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
@@ -22,12 +26,10 @@ _HINT = (
 )
 
 
-@functools.cache
-def check() -> str | None:
-    """Return why this machine cannot run a sandbox, and how to fix it; None if it can.
+def _try() -> str | None:
+    """Start an empty sandbox; return why this machine cannot run one, and how to fix it, or None.
 
-    The first call starts an empty sandbox as a trial, which blocks for at most 20 s. The answer is
-    kept for later calls.
+    This blocks for at most 20 s.
     """
     if not sys.platform.startswith("linux"):
         return "the launcher bubblewrap needs Linux; launcher: local works here"
@@ -48,3 +50,8 @@ def check() -> str | None:
         said = done.stderr.decode(errors="replace").strip()[-300:]
         return f"bwrap was refused: {said or done.returncode}. To fix it: {_HINT}"
     return None
+
+
+#: Returns why this machine cannot run a sandbox, and how to fix it; None if it can. The first call
+#: starts an empty sandbox, and so does one that comes 30 s or more after a failure.
+check = Trial(_try, seconds=_FAILED_SECONDS)

@@ -10,7 +10,6 @@ workers in one scope, whose limits are the sum of theirs.
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import subprocess
@@ -18,9 +17,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from hermes_router.base.trials import Trial
 from hermes_router.workers.launchers import LaunchSpec
 
 _CHECK_SECONDS = 10.0
+
+#: Seconds for which a failed trial is believed; where systemd hangs, a trial delays a start.
+_FAILED_SECONDS = 300.0
 
 #: Threads per process, on average. The kernel limits threads, but our setting limits processes.
 THREADS = 16
@@ -35,12 +38,11 @@ _PROBE = {"MemoryHigh": 1 << 30, "MemoryMax": 1 << 31, "TasksMax": 512}
 _FILES = ("memory.high", "memory.max", "pids.max")
 
 
-@functools.cache
 def check() -> str | None:
     """Return why this machine cannot make control groups for workers, or None if it can.
 
-    The first call makes one as a trial, which blocks for 20 s at most. The answer is kept for
-    later calls.
+    The first call makes one as a trial, which blocks for 20 s at most. That it worked is kept for
+    later calls, and a failure for five minutes: until then workers run without a control group.
     """
     if not sys.platform.startswith("linux"):
         return "control groups need Linux"
@@ -89,8 +91,7 @@ def _run(properties: Mapping[str, int], policy: tuple[str, ...]) -> list[str]:
     return [program, *manager, "--scope", "--quiet", "--collect", *settings, *policy]
 
 
-@functools.cache
-def _tried(policy: tuple[str, ...]) -> str | None:
+def _try(policy: tuple[str, ...]) -> str | None:
     """Start a scope with this policy and read its limits back; return why it failed, or None."""
     read = "; ".join(
         f'cat "/sys/fs/cgroup$(sed -n s/^0:://p /proc/$$/cgroup)/{name}"' for name in _FILES
@@ -109,3 +110,6 @@ def _tried(policy: tuple[str, ...]) -> str | None:
     if done.stdout.split() == [str(value) for value in _PROBE.values()]:
         return None
     return f"systemd-run was refused: {done.stderr.strip()[-200:] or done.stdout.strip()[-200:]}"
+
+
+_tried = Trial(_try, seconds=_FAILED_SECONDS)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,11 +119,11 @@ def test_a_launcher_that_does_not_work_here_is_reported_and_not_replaced(tmp_pat
 
 def test_a_machine_without_bwrap_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    bwrap.check.cache_clear()
+    bwrap.check.forget()
     try:
         assert "install the package bubblewrap" in (launchers.check("bubblewrap") or "")
     finally:
-        bwrap.check.cache_clear()
+        bwrap.check.forget()
     assert launchers.check("local") is None
 
 
@@ -166,3 +169,29 @@ def test_all_that_is_shared_is_listed(tmp_path: Path) -> None:
         ("kids", "sandbox.binds /srv/music (ro)"),
         ("kids", "deliver telegram:-100:6"),
     ]
+
+
+def test_one_trial_of_bwrap_that_fails_by_chance_is_not_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results: list[object] = [BlockingIOError("no process"), subprocess.CompletedProcess([], 0)]
+
+    def run(*_command: object, **_more: object) -> object:
+        result = results.pop(0)
+        if isinstance(result, OSError):
+            raise result
+        return result
+
+    now = [0.0]
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(bwrap.check, "_clock", lambda: now[0])
+    bwrap.check.forget()
+    try:
+        for _time in range(2):
+            assert "no process" in (launchers.check("bubblewrap") or "")
+        now[0] += 30
+        assert launchers.check("bubblewrap") is None
+    finally:
+        bwrap.check.forget()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -88,7 +90,7 @@ def test_without_limits_there_is_no_scope(said: Path, tmp_path: Path) -> None:
 
 def test_a_machine_without_control_groups_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    scope.check.cache_clear()
+    scope._tried.forget()
     try:
         assert scope.check() in {
             "there is no systemd-run in PATH",
@@ -96,7 +98,7 @@ def test_a_machine_without_control_groups_says_why(monkeypatch: pytest.MonkeyPat
             "control groups need Linux",
         }
     finally:
-        scope.check.cache_clear()
+        scope._tried.forget()
 
 
 async def test_the_kernel_keeps_the_bounds_of_a_real_scope(
@@ -113,3 +115,32 @@ async def test_the_kernel_keeps_the_bounds_of_a_real_scope(
     answer = os.read(child.inbound, 100)
     os.close(child.inbound)
     assert abs(int(answer) - 1_500_000_000) < 4096
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_limits_of_control_groups_come_back_after_a_trial_that_failed_by_chance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, *, mended: bool
+) -> None:
+    """A machine without a free process for the moment must not go without them for good."""
+    machine = [BlockingIOError("no process")]
+
+    def run(*_command: object, **_more: object) -> subprocess.CompletedProcess[str]:
+        if machine:
+            raise machine[0]
+        shown = " ".join(map(str, scope._PROBE.values()))
+        return subprocess.CompletedProcess([], 0, shown, "")
+
+    now = [0.0]
+    monkeypatch.setattr(Path, "exists", lambda _path: True)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(scope._tried, "_clock", lambda: now[0])
+    scope._tried.forget()
+    request.addfinalizer(scope._tried.forget)
+    spec = spec_of(tmp_path)
+    for seconds, bounded in ((0.0, False), (299.0, False), (300.0, mended)):
+        now[0] = seconds
+        line, _environment = scope.within(spec, ["x"], spec.environment, shared=False)
+        assert (line != ["x"]) is bounded
+        if mended:
+            machine.clear()
