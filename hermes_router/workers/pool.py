@@ -30,11 +30,11 @@ from hermes_router.workers.memory.memory_usage import footprint
 from hermes_router.workers.memory.memory_watch import MemoryWatch, Room
 from hermes_router.workers.patience import Patience
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
-from hermes_router.workers.starts.start_backoff import StartBackoff, circumstances
+from hermes_router.workers.starts.start_backoff import StartBackoff
 from hermes_router.workers.starts.start_queue import Start, StartQueue
 from hermes_router.workers.template import templates_work_here
 from hermes_router.workers.unexpected_ends import UnexpectedEnds
-from hermes_router.workers.warm_profile import Shared, WarmProfile
+from hermes_router.workers.warm_profile import Shared, WarmProfile, circumstances
 from hermes_router.workers.worker_log import WorkerLog
 
 logger = logging.getLogger(__name__)

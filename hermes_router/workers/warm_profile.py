@@ -19,10 +19,10 @@ import anyio.to_thread
 from hermes_router.base.errors import HermesUpdated, RouterError, TemplateUnfit
 from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Warm
-from hermes_router.profiles.fingerprint import Stamp, stamp_of
+from hermes_router.profiles.fingerprint import Stamp, obstacle_stamp_of, stamp_of
 from hermes_router.workers.code import own_code, running_code
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
-from hermes_router.workers.starts.start_backoff import StartBackoff, circumstances
+from hermes_router.workers.starts.start_backoff import StartBackoff
 from hermes_router.workers.starts.start_queue import TEMPLATE_SECONDS, StartQueue
 from hermes_router.workers.template import Template
 from hermes_router.workers.unexpected_ends import UnexpectedEnds
@@ -323,3 +323,8 @@ class WarmProfile:
     def _end(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run ``work``, which ends a process, in the background."""
         self._shared.ending.start(work)
+
+
+async def circumstances(order: WorkerOrder) -> object:
+    """Return a value that changes when a failing start may work: settings and relevant files."""
+    return order, await anyio.to_thread.run_sync(obstacle_stamp_of, order.profile)

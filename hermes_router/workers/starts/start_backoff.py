@@ -12,11 +12,6 @@ import random
 import time
 from collections.abc import Callable
 
-import anyio.to_thread
-
-from hermes_router.profiles.fingerprint import obstacle_stamp_of
-from hermes_router.workers.process import WorkerOrder
-
 #: Number of failures after which starts are refused for a while; a single one may be chance.
 _FREE = 2
 
@@ -81,8 +76,3 @@ class StartBackoff:
     def _pause(self) -> float:
         doubled = _FIRST * 2.0 ** min(max(self._count - _FREE, 0), 16)
         return min(_LONGEST, doubled) * (1 + _JITTER * (2 * self._chance() - 1))
-
-
-async def circumstances(order: WorkerOrder) -> object:
-    """Return a value that changes when a failing start may work: settings and relevant files."""
-    return order, await anyio.to_thread.run_sync(obstacle_stamp_of, order.profile)
