@@ -39,8 +39,8 @@ Stamp = frozenset[tuple[str, int, int]]
 def stamp_of(profile: Profile) -> Stamp:
     """Return a value that changes when a worker prepared before may not be used any more.
 
-    It depends on the profile's settings, keys, skills, plugins and hooks, and on the installed
-    Hermes and router. Compare two values with ``==``.
+    It depends on the profile's settings, keys, skills, plugins and hooks, on the installed Hermes
+    and router, and on which folder the home is. Compare two values with ``==``.
     """
     return _stamp(profile.home, _FOLDERS)
 
@@ -55,12 +55,26 @@ def obstacle_stamp_of(profile: Profile) -> Stamp:
     return _stamp(profile.home, {name: _FOLDERS[name] for name in ("plugins", "hooks")})
 
 
+def folder_of(home: Path) -> tuple[int, int]:
+    """Return which folder a home is, as its device and inode numbers; (0, 0) if it is gone.
+
+    A home that was moved aside and made anew has its old name, and perhaps equal files, but it is
+    another folder. A process of the old one works on in the old one.
+    """
+    try:
+        found = home.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
 def _stamp(home: Path, folders: Mapping[str, tuple[str, ...]]) -> Stamp:
     paths = [home / name for name in _FILES]
     for name, ends in folders.items():
         paths += _below(home / name, ends)
     paths += _installations()
-    return frozenset(entry for path in paths if (entry := _look(path)) is not None)
+    entries = {entry for path in paths if (entry := _look(path)) is not None}
+    return frozenset({*entries, (str(home), *folder_of(home))})
 
 
 def _below(folder: Path, ends: tuple[str, ...]) -> list[Path]:

@@ -3,9 +3,9 @@
 A sandbox is a set of Linux namespaces that ``bwrap`` makes. It has its own file system
 (:mod:`hermes_router.workers.launchers.view`), processes, IPC and host name. If configured, it has
 no network. The first process of the sandbox starts workers and templates inside on request. There
-is one sandbox for a profile, so a later turn finds the processes and the ``/tmp`` of the turns
-before. The sandbox is closed when all processes that the launcher started in it have ended. It ends
-with the gateway.
+is one sandbox for a profile's home, so a later turn finds the processes and the ``/tmp`` of the
+turns before. The sandbox is closed when all processes that the launcher started in it have ended.
+It ends with the gateway.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import anyio.to_thread
 
 from hermes_router.base import scratch
 from hermes_router.base.errors import WorkerStartError
+from hermes_router.base.tasks import in_thread
+from hermes_router.profiles.fingerprint import folder_of
 from hermes_router.profiles.model import hermes_root
 from hermes_router.protocol import template as msg
 from hermes_router.protocol.printed import NO_TURN
@@ -50,7 +52,9 @@ async def launch(spec: LaunchSpec) -> Child:
         OSError: the system refused to start a process.
         RouterError: the sandbox cannot be made; the message says what to fix.
     """
-    key = (asyncio.get_running_loop(), spec.profile, (spec.sandbox, spec.share))
+    # A sandbox shows the folder that the home was at its start, whatever has its name later.
+    home = await in_thread(folder_of, spec.profile.home)
+    key = (asyncio.get_running_loop(), (spec.profile, home), (spec.sandbox, spec.share))
     sandbox = _sandboxes.get(key)
     if sandbox is None or not sandbox.usable:
         sandbox = _sandboxes[key] = _Sandbox()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -166,3 +167,17 @@ def test_skills_that_a_failing_start_copies_keep_no_worker_from_starting(profile
     assert obstacle_stamp_of(profile) == before
     _edit_hook(profile.home)
     assert obstacle_stamp_of(profile) != before
+
+
+@pytest.mark.parametrize("stamp", [stamp_of, obstacle_stamp_of])
+def test_a_home_that_was_made_anew_from_a_copy_is_another(
+    profile: Profile, stamp: Callable[[Profile], object]
+) -> None:
+    before, aside = stamp(profile), profile.home.with_name("aside")
+    profile.home.rename(aside)
+    assert stamp(profile) != before
+    shutil.copytree(aside, profile.home)
+    assert stamp(profile) != before
+    shutil.rmtree(profile.home)
+    aside.rename(profile.home)
+    assert stamp(profile) == before
