@@ -24,6 +24,19 @@ from tests.kit.waiting import wait_until
 GONE_SECONDS = 2.0
 SECRET = "a-secret-of-career"
 
+#: A plugin that hangs while it is imported, once there is the file ``hang`` in its home.
+HANGS = """
+import os, pathlib, time
+home = pathlib.Path(os.environ["HERMES_HOME"])
+if (home / "hang").exists():
+    (home / "hangs").touch()
+    time.sleep(120)
+
+
+def register(ctx):
+    pass
+"""
+
 #: A gateway starts twice in it, and three workers from nothing.
 pytestmark = pytest.mark.timeout(300)
 
@@ -58,6 +71,12 @@ def prepared(
         {"approvals": {"mode": "off"}, "terminal": {"env_passthrough": ["MY_SECRET"]}}
     )
     stage.root.profiles["career"].env({"MY_SECRET": SECRET})
+    systems = stage.root.profiles["systems"]
+    plugin = systems.path / "plugins" / "hangs"
+    plugin.mkdir(parents=True)
+    (plugin / "plugin.yaml").write_text("name: hangs\nversion: 0.0.1\ndescription: it hangs\n")
+    (plugin / "__init__.py").write_text(HANGS)
+    systems.configure({"plugins": {"enabled": ["hangs"]}})
     return stage
 
 
@@ -81,9 +100,8 @@ def test_nothing_of_a_killed_gateway_runs_after_two_seconds(stage: Stage, launch
         stage.gateway.wait_process(f" {role}")
     assert secrets_in(stage), "the secret lies nowhere: the test would show nothing"
     below = {psutil.Process(process.pid) for process in stage.gateway.tree()} | set(sleepers())
-    after, seconds = stage.telegram.seq, GONE_SECONDS + 10 * a_start()
-    stage.gateway.kill()
-    wait_until(lambda: not [p for p in below if runs(p)], seconds, "something still runs")
+    after = stage.telegram.seq
+    assert_all_end_with_the_gateway(stage, below)
     assert len(below) >= 6
     if launcher == "local":
         assert secrets_in(stage) == []
@@ -94,6 +112,23 @@ def test_nothing_of_a_killed_gateway_runs_after_two_seconds(stage: Stage, launch
     time.sleep(1.0)
     assert secrets_in(stage) == []
     assert_logs_tell_of(stage, told)
+
+
+def test_nothing_runs_after_two_seconds_while_a_template_imports(stage: Stage) -> None:
+    home = stage.root.profiles["systems"].path
+    stage.gateway.stop()
+    (home / "hang").touch()
+    stage.gateway.start()
+    wait_until((home / "hangs").exists, 120, "no template of the profile is prepared")
+    below = {psutil.Process(process.pid) for process in stage.gateway.tree()}
+    assert below
+    assert_all_end_with_the_gateway(stage, below)
+
+
+def assert_all_end_with_the_gateway(stage: Stage, below: set[psutil.Process]) -> None:
+    seconds = GONE_SECONDS + 10 * a_start()
+    stage.gateway.kill()
+    wait_until(lambda: not [p for p in below if runs(p)], seconds, "something still runs")
 
 
 def assert_logs_tell_of(stage: Stage, told: str) -> None:

@@ -40,7 +40,7 @@ from typing import NoReturn
 
 from hermes_router.protocol import template as msg
 from hermes_router_worker.hermes.startup import generation, logs, speedups, warmup
-from hermes_router_worker.process import linux, scratch, title
+from hermes_router_worker.process import gateway_watch, linux, scratch, title
 from hermes_router_worker.process.supervisor import supervise
 from hermes_router_worker.startup import bootstrap, fork_safety, steps
 
@@ -65,6 +65,16 @@ def main(
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
+    with gateway_watch.ended_with(control):
+        phases = _prepare(profile, share_auth=share_auth)
+    template = _Template(control, profile, tmp)
+    template.end_if_unsafe()
+    title.show(profile, "template")
+    template.serve(msg.Prepared(phases=phases))
+
+
+def _prepare(profile: str, *, share_auth: bool) -> dict[str, float]:
+    """Import all that a worker needs; return how many seconds each phase took."""
     begun = time.monotonic()
     speedups.pause_collector()
     bootstrap.become_profile(profile, share_auth=share_auth)
@@ -76,10 +86,7 @@ def main(
     gc.collect()
     linux.give_back_memory()
     speedups.resume_collector()  # only what is made later: existing pages stay shared
-    template = _Template(control, profile, tmp)
-    template.end_if_unsafe()
-    title.show(profile, "template")
-    template.serve(msg.Prepared(phases=phases))
+    return phases
 
 
 class _Template:
