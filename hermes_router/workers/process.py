@@ -30,6 +30,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import EndOfFrames, FrameError, FrameReader, FrameWriter
 from hermes_router.protocol.printed import NO_TURN
 from hermes_router.protocol.size_guard import too_heavy
+from hermes_router.protocol.system import pids
 from hermes_router.protocol.system.start import WORKER_VARIABLE
 from hermes_router.protocol.template import LOG_FORMAT, PREPARE_MCP
 from hermes_router.workers.flow_control import CALL, FlowControl
@@ -164,7 +165,7 @@ class WorkerProcess:
             returncode = await self._descend(patience)
             self._reader.close()
             if returncode != 0 and not self.forks:
-                await in_thread(sweep, self.worker_id)
+                await in_thread(sweep, self.worker_id, self.pid)
             await in_thread(_remove_tree, self._tmpdir)
         return returncode
 
@@ -325,18 +326,24 @@ def _make_tmpdir(order: WorkerOrder) -> Path:
     ) from refusals[0]
 
 
-def sweep(worker_id: str) -> list[int]:
+def sweep(worker_id: str, supervisor: int = 0) -> list[int]:
     """Kill the processes that a dead worker left behind; return their pids.
 
-    Normally the supervisor ends the worker's tree; this is for a supervisor that was killed. The
-    processes are found by the worker's mark in their environment, so only where ``/proc`` exists.
+    Normally the supervisor ends the worker's tree; this is for a supervisor that was killed. Only
+    where ``/proc`` exists, a process is found by the worker's mark in its environment, or because
+    it is in the session that the supervisor with this pid began. Not found is a process that the
+    worker forked, that began a session of its own, and that has run no program since: it has the
+    environment of the worker's template, or nobody but root can read it.
     """
     mark = f"{WORKER_VARIABLE}={worker_id}".encode()
+    # A number that runs again may be another process, with a session of its own.
+    session = 0 if pids.is_running(supervisor) else supervisor
     killed = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        pid = int(entry.parent.name)
+    for entry in Path("/proc").glob("[0-9]*"):
+        pid = int(entry.name)
         with contextlib.suppress(OSError):
-            if mark in entry.read_bytes().split(b"\0"):
+            left = session > 0 and pids.session_of(pid) == session
+            if left or mark in (entry / "environ").read_bytes().split(b"\0"):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
     return killed

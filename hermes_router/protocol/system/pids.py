@@ -28,6 +28,12 @@ def parent_of(pid: int) -> int:
     return int(fields[1]) if len(fields) > 1 else 0
 
 
+def session_of(pid: int) -> int:
+    """Return the id of a process's session: the pid of the process that began it; 0 if unknown."""
+    fields = stat_fields(pid)
+    return int(fields[3]) if len(fields) > 3 else 0
+
+
 def stat_fields(pid: int) -> list[bytes]:
     """Return the fields of ``/proc/<pid>/stat``, beginning with the third, the state.
 
