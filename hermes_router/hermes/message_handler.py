@@ -480,8 +480,8 @@ class MessageHandler:
         turn = self._dispatcher.commanded(conversation) if stops else None
         if turn is None:
             return False
-        refusal = command_rules.refusal_of(self._runner, event)
-        outcome = await turn.halt(inbound_of(event, refusal=refusal))
+        allowed = command_rules.allowed_commands(self._runner, event.source)
+        outcome = await turn.halt(inbound_of(event, allowed_commands=allowed))
         if outcome is Halt.ENDED:
             track.owed = await conversation.tell(_STOPPED)
         return outcome is not Halt.REFUSED
@@ -506,7 +506,7 @@ class MessageHandler:
         largest = settings.limits.received_bytes
         inbound = inbound_of(
             event,
-            refusal=command_rules.refusal_of(self._runner, event),
+            allowed_commands=command_rules.allowed_commands(self._runner, event.source),
             channel_prompt=own_words(self._runner, event),
             largest=largest,
             sticker=self._stickers.of(event),

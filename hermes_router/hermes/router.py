@@ -57,7 +57,7 @@ from hermes_router.jobs.wakeups import Wakeups
 from hermes_router.profiles import model
 from hermes_router.profiles.commands import of_running
 from hermes_router.profiles.model import Profile
-from hermes_router.relay.commands import GATEWAY_COMMANDS
+from hermes_router.protocol.commands import GATEWAY_COMMANDS
 from hermes_router.state import known_conversations
 from hermes_router.state.delivered import DeliveredTexts
 from hermes_router.state.known_conversations import KnownConversations
@@ -382,13 +382,23 @@ class GatewayRouter:
         self, event: Any, decision: configuration.Decision, original: _Original
     ) -> Any:
         """Handle a message that the gateway home's hooks let through, perhaps rewritten."""
-        taken = await self._taken_by_gateway(event, decision)
-        if taken is not False:  # a hook made it a gateway command: Hermes asks its hooks again
+        taken = await self._taken_after_hooks(event, decision)
+        if taken is not False:
             return await original() if taken is True else taken
-        refusal = command_rules.refusal_of(self._runner, event)
-        if refusal is not None and command_rules.is_gateway_command(event.get_command()):
-            return refusal
         return await self._handler.serve_and_wait(event, decision.profile or "")
+
+    async def _taken_after_hooks(self, event: Any, decision: configuration.Decision) -> bool | str:
+        """Say the same as :meth:`_taken_by_gateway` of a message that a hook perhaps rewrote.
+
+        The result may also be the gateway's refusal of a command of the profile. If Hermes acts on
+        the message, it asks its hooks again.
+        """
+        taken = await self._taken_by_gateway(event, decision)
+        if taken is not False:
+            return taken
+        refusal = command_rules.refusal_of(self._runner, event)
+        known = refusal is not None and command_rules.is_gateway_command(event.get_command())
+        return refusal if known and refusal is not None else False
 
     async def handle_busy(self, event: Any, original: _Original) -> Any:
         """Handle a message that arrives while the adapter still handles one of the same session.
@@ -434,7 +444,14 @@ class GatewayRouter:
             self._tasks.start(sending.send_text(self._runner, event, taken))
             return True
         heard = await self._hooked(event) if decision.action == "worker" else None
-        if heard is not None:
+        if heard is None:
+            return True
+        taken = await self._taken_after_hooks(heard, decision)
+        if taken is True:
+            return await original()
+        if taken is not False:
+            self._tasks.start(sending.send_text(self._runner, event, taken))
+        else:
             self._tasks.start(self._handler.serve_busy(heard, decision.profile or ""))
         return True
 
@@ -487,7 +504,7 @@ class GatewayRouter:
         if not self.is_the_gateways(event):
             return False
         command = command_rules.canonical_command(event.get_command())
-        if command == "whoami" or decision.action != "worker":
+        if command == "whoami":
             return True
         asked = command if command in GATEWAY_COMMANDS else "update"
         profile = self._existing(decision.profile or "")

@@ -71,10 +71,10 @@ class _Home:
     """What the scheduler remembers about one profile's home between two checks.
 
     ``upkeep`` is when maintenance is due (Unix seconds), ``kept_up`` is True while it runs, and
-    before ``rest`` it does not run again (monotonic seconds). ``owed``: a dead process left unfinished
-    work; ``seen`` is False if that must be checked again. ``refused`` is when a platform refused
-    the oldest unsent reply, as the database with ``reply_stamps`` has it. ``nudged`` is True if a
-    worker was cut off since the last maintenance began.
+    before ``rest`` it does not run again (monotonic seconds). ``owed``: a dead process left
+    unfinished work; ``seen`` is False if that must be checked again. ``refused`` is when a platform
+    refused the oldest unsent reply, as the database with ``reply_stamps`` has it. ``nudged`` is
+    True if a worker was cut off since the last maintenance began.
     """
 
     stamp: _Stamp | None = None

@@ -49,7 +49,7 @@ from typing import Any, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 8
+PROTOCOL_VERSION = 9
 
 #: Maximum bytes of data in one :class:`Chunk`.
 CHUNK_BYTES = 256 * 1024
@@ -671,8 +671,8 @@ class Event(Message, frozen=True, kw_only=True, tag="event"):
         fields: the plain fields of Hermes's ``MessageEvent``.
         source: the plain fields of Hermes's ``SessionSource``.
         files: the attachments, in the order of those ``media_urls`` that are no web addresses.
-        refusal: the answer to send if the message is a command that the gateway's access rules
-            forbid; else None.
+        allowed_commands: the only commands that the gateway's access rules let the sender give,
+            besides those that Hermes lets everybody give; None if the rules allow every command.
         sticker: a sticker that the worker has to describe; None if the message is no sticker.
         wake: true if this is no message of a person: the worker runs the session's recurring
             prompts that are due, and reads only ``source``.
@@ -683,7 +683,7 @@ class Event(Message, frozen=True, kw_only=True, tag="event"):
     fields: dict[str, Any]
     source: dict[str, Any]
     files: list[FileRef]
-    refusal: str | None = None
+    allowed_commands: list[str] | None = None
     sticker: Sticker | None = None
     wake: bool = False
 

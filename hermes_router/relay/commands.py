@@ -154,9 +154,6 @@ COMMANDS: Mapping[str, Command] = {
     "palette": Command(NOWHERE, _TERMINAL),
 }
 
-#: Commands that the gateway executes, in every conversation and for every person.
-GATEWAY_COMMANDS = frozenset(name for name, command in COMMANDS.items() if command.acts is GATEWAY)
-
 #: Commands for which the worker asks a model, or which only prepare a prompt for it.
 _WITH_MODEL = frozenset(
     (

@@ -256,7 +256,7 @@ def event_to_go_on(source: Any, number: str) -> Any:
 def inbound_of(
     event: Any,
     *,
-    refusal: str | None = None,
+    allowed_commands: list[str] | None = None,
     channel_prompt: str | None = None,
     largest: int | None = None,
     sticker: msg.Sticker | None = None,
@@ -265,8 +265,8 @@ def inbound_of(
 ) -> EventSender:
     """Return an event as it is sent to a worker, with the files that the adapter cached.
 
-    ``refusal`` is the answer of the gateway's rules to the command in the event, None if they allow
-    it. ``channel_prompt``: see :func:`event_fields`. Files above ``largest`` bytes are left out,
+    ``allowed_commands`` are what the gateway's rules let the sender give, None if everything.
+    ``channel_prompt``: see :func:`event_fields`. Files above ``largest`` bytes are left out,
     and the text says so; None means no limit. ``sticker`` is what is known of a sticker in it.
     ``at_once`` is True for a command that waits for no turn. ``track`` follows the message to its
     outcome.
@@ -290,7 +290,7 @@ def inbound_of(
         fields=fields,
         source=source_fields(event.source),
         files=[Path(url) for url, _ in kept if not _on_the_web(url)],
-        refusal=refusal,
+        allowed_commands=allowed_commands,
         sticker=sticker,
         too_large=large,
         at_once=at_once,

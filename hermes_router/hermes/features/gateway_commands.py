@@ -1,9 +1,10 @@
 """Who may give the gateway's own commands in a routed place.
 
-``/restart``, ``/update`` and ``/platform`` act on all profiles. Hermes asks the gateway's list of
-admins for the kind of place, and treats a missing list as "everybody". In a routed place, the
-sender must be allowed by the gateway and by the profile. For each of the two, the list for this
-kind of place counts, or else the list for the other kind.
+``/restart``, ``/update``, ``/platform`` and ``/pause`` act on all profiles. Hermes asks the
+gateway's list of admins for the kind of place, and treats a missing list as "everybody". In a
+routed place, and in one that nobody answers, the sender must be allowed by the gateway and by the
+profile, if there is one. For each of the two, the list for this kind of place counts, or else the
+list for the other kind.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ class EventSender:
         fields: the fields of Hermes's event. ``source`` are those of its source.
         files: the paths of its attachments.
         received: when it arrived, in monotonic seconds.
-        refusal: the answer to send if the gateway's rules forbid the command in it; else None.
+        allowed_commands: the only commands that the gateway's rules let the sender give; None if
+            they allow every command.
         too_large: the attachments above the size limit, with their sizes; they are not sent.
         wake: this is no message of a person: it is time for the session's recurring prompts.
         at_once: it waits neither for a place among the profile's turns, nor for messages of its
@@ -43,7 +44,7 @@ class EventSender:
     source: Mapping[str, Any]
     files: Sequence[Path] = ()
     received: float = field(default_factory=time.monotonic)
-    refusal: str | None = None
+    allowed_commands: list[str] | None = None
     sticker: msg.Sticker | None = None
     too_large: Sequence[str] = ()
     wake: bool = False
@@ -172,7 +173,7 @@ class EventReceiver:
             fields=dict(inbound.fields),
             source=dict(inbound.source),
             files=files,
-            refusal=inbound.refusal,
+            allowed_commands=inbound.allowed_commands,
             sticker=inbound.sticker,
             wake=inbound.wake,
         )

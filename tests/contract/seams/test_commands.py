@@ -9,6 +9,7 @@ import gateway.run
 import pytest
 from hermes_cli.commands import COMMAND_REGISTRY, resolve_command
 
+from hermes_router.protocol.commands import GATEWAY_COMMANDS
 from hermes_router.relay.commands import BOTH, COMMANDS, GATEWAY, NOWHERE, WORKER, Command
 
 NO = Command(NOWHERE, "")
@@ -26,6 +27,12 @@ def test_each_command_and_alias_is_classified(definition: object) -> None:
     alike = {other for other in aliases if COMMANDS.get(other, NO).acts is COMMANDS[name].acts}
     unknown = aliases - set(COMMANDS[name].aliases) - alike
     assert not unknown, f"/{name} has new names: {sorted(unknown)}"
+
+
+def test_both_sides_know_the_gateways_own_commands() -> None:
+    assert {name for name, command in COMMANDS.items() if command.acts is GATEWAY} == (
+        GATEWAY_COMMANDS
+    )
 
 
 def test_no_name_stands_for_two_commands() -> None:

@@ -21,7 +21,7 @@ from hermes_router_worker.process.connection import Connection
 from hermes_router_worker.session import channel_context
 from hermes_router_worker.session.progress import Progress
 from hermes_router_worker.session.runs import Runs
-from hermes_router_worker.startup.gateway_rules import note_refusal
+from hermes_router_worker.startup.gateway_rules import note_allowed
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class EventReceiver:
             await self._link.send(msg.Refused(event=message.id))
             return
         runner = self._adapter.gateway_runner
-        note_refusal(runner, event, message.refusal)
+        note_allowed(runner, event, message.allowed_commands)
         channel_context.take_overheard(runner, event.source)
         channel_context.apply_profile_settings(runner, event)
         self._progress.take(event, message.id)

@@ -84,6 +84,22 @@ def refusal_of(runner: Any, event: Any) -> str | None:
     return command_refusal(runner, source, event.get_command(), source.user_id)
 
 
+def allowed_commands(runner: Any, source: Any) -> list[str] | None:
+    """Return the commands that the gateway's rules let the sender give; None if it may give all.
+
+    ``help`` and ``whoami``, which Hermes lets everybody give, are left out. The worker needs the
+    list: a profile may call a command by another name, which only its worker knows.
+    """
+    access = importlib.import_module("gateway.slash_access")
+    of_runner = getattr(access, "policy_for_runner_source", None)
+    policy = (
+        access.policy_for_source(getattr(runner, "config", None), source)
+        if of_runner is None
+        else of_runner(runner, source)
+    )
+    return None if policy.is_admin(source.user_id) else sorted(policy.user_allowed_commands)
+
+
 def is_gateway_command(command: str | None) -> bool:
     """Say whether this is a command of Hermes or of a plugin of the gateway's home."""
     commands = importlib.import_module("hermes_cli.commands")

@@ -29,6 +29,8 @@ def witness(event=None, **_more):
         seen.write(event.text + "\\n")
     if "to be skipped" in event.text:
         return {{"action": "skip", "reason": "test"}}
+    if "please restart" in event.text:
+        return {{"action": "rewrite", "text": "/restart"}}
     if "to be rewritten" in event.text:
         return {{"action": "rewrite", "text": "{name} rewrote it"}}
     return None
@@ -92,7 +94,11 @@ def prepared(
             },
         }
     )
-    own = {"own": {"type": "exec", "command": "echo own-command-ran"}}
+    own = {
+        "own": {"type": "exec", "command": "echo own-command-ran"},
+        "careless": {"type": "alias", "target": "/yolo"},
+        "again": {"type": "alias", "target": "/restart"},
+    }
     stage.root.profiles["systems"].configure({"quick_commands": own})
     add_witness(stage.root.path, "the gateway")
     add_witness(career.path, "the profile")
@@ -216,6 +222,23 @@ def test_a_gateway_hook_rewrites_and_skips_routed_messages(stage: Stage) -> None
     stage.ask("after that", SYSTEMS, contains="after that")
     asked = stage.model.requests("chat", after=seen)
     assert not [r for r in asked if b"to be skipped" in r.body]
+
+
+def test_a_name_of_the_profiles_own_gets_nobody_past_the_gateways_rules(stage: Stage) -> None:
+    stage.ask("/careless", SYSTEMS, user_id=COLLEAGUE, contains="/yolo is admin-only")
+    stage.ask("/again", SYSTEMS, user_id=COLLEAGUE, contains="/restart is admin-only")
+    stage.ask("/again", SYSTEMS, contains="/restart acts on the gateway of all profiles")
+    stage.ask("still there", SYSTEMS, contains="still there")
+
+
+def test_what_a_hook_makes_of_a_message_to_a_busy_session_is_checked_too(stage: Stage) -> None:
+    seen = stage.telegram.seq
+    stage.telegram.say("[[sleep 4]][[say slept]]", chat_id=FORUM, thread_id=SYSTEMS)
+    stage.model.wait_for(lambda request: "[[sleep 4]]" in request.last_user, ANSWER_SECONDS)
+    stage.telegram.say("please restart", chat_id=FORUM, thread_id=SYSTEMS, user_id=COLLEAGUE)
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="⛔ /restart", after=seen)
+    stage.telegram.wait_reply(FORUM, SYSTEMS, contains="slept", after=seen)
+    assert stage.gateway.running
 
 
 def test_the_menu_of_a_chat_is_there_before_anybody_has_written_in_it(stage: Stage) -> None:

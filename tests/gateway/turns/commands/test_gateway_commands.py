@@ -80,3 +80,19 @@ def test_without_a_list_of_the_gateway_the_profiles_list_is_asked(stage: Stage) 
     assert refused.text.startswith("⛔ /platform"), refused.text
     assert not allowed.text.startswith("⛔"), allowed.text
     assert without_any_list.text.startswith("⛔") == unrouted.text.startswith("⛔")
+
+
+def test_a_place_that_nobody_answers_is_no_way_around_the_lists(stage: Stage) -> None:
+    stage.gateway.stop()
+    admins = {"allow_admin_from": [str(USER)]}
+    stage.root.configure(
+        {
+            "platforms": {"telegram": {"extra": admins}},
+            "hermes_router": {"unmatched": "deny"},
+        }
+    )
+    stage.gateway.start()
+    refused = stage.ask("/platform list", UNROUTED, user_id=COLLEAGUE)
+    allowed = stage.ask("/platform list", UNROUTED, user_id=USER)
+    assert refused.text.startswith("⛔ /platform"), refused.text
+    assert not allowed.text.startswith("⛔"), allowed.text

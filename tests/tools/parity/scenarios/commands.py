@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hermes_router.relay.commands import COMMANDS, GATEWAY_COMMANDS
+from hermes_router.protocol.commands import GATEWAY_COMMANDS
+from hermes_router.relay.commands import COMMANDS
 from tests.kit import USER
 from tests.tools.parity.registry import scenario
 from tests.tools.parity.scene import Scene
