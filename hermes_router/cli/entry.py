@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    first = argv[0] if argv else ""
+    first = argv[0] if any(word in COMMANDS for word in argv[1:]) else ""
     if first.startswith("-") and first not in {"-h", "--help", "--version"}:
         message = f"{first!r} stands before the command"
         hint = "options stand behind it: hermes-router COMMAND --home DIR"

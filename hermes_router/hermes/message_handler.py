@@ -77,8 +77,8 @@ _FAILED = (
 )
 _SEE_LOG = "the router failed; the gateway's log has the error"
 _UNUSABLE = (
-    "⚠️ This conversation is routed to profile {profile!r}, which {why}. Nobody answers here until "
-    "that is fixed."
+    "⚠️ This conversation is routed to profile {profile!r}, which {why}. "
+    "Nobody answers here until that is fixed."
 )
 
 

@@ -171,8 +171,9 @@ class Scheduler:
         most = min(member.settings.jobs.concurrent, home.own_limit or sys.maxsize)
         for job in sorted(home.known, key=lambda job: job.due):
             rest = home.rests.get(job.id)
-            rests = rest is not None and rest.state == job.state
-            due = now + rest.until - time.monotonic() if rests else job.due
+            due = job.due
+            if rest is not None and rest.state == job.state:
+                due = now + rest.until - time.monotonic()
             if job.id in home.running or len(home.running) >= most:
                 continue  # the end of a running job starts the next check
             if due > now:

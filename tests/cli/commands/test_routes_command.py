@@ -261,13 +261,13 @@ def test_a_home_that_is_a_link_is_mended_in_two_steps(installation: Installation
 def test_twenty_thousand_routes_are_shown_in_part(installation: Installation) -> None:
     profiles = ("career", "finance", "finance")
     chats = {
-        str(-1001000000000 - chat): {str(topic): profiles[topic % 3] for topic in range(100)}
+        str(-1001000000000 - chat): {str(topic): profiles[topic % 3] for topic in range(1, 101)}
         for chat in range(200)
     }
     routes = {"gateway": {"profile_routes": {"telegram": chats}}}
     installation.config.write_text(json.dumps(routes))
     shown = installation.run("routes", "--profile", "career", "--platform", "telegram")
-    assert "6800 routes of 20000" in shown.out
-    assert len([line for line in shown.out.splitlines() if "career" in line]) == 6800
+    assert "6600 routes of 20000" in shown.out
+    assert len([line for line in shown.out.splitlines() if "career" in line]) == 6600
     (one,) = installation.run("test-route", "telegram:-1001000000199:99").out.splitlines()[:1]
     assert "career" in one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -29,6 +30,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import TurnServices
 from hermes_router.workers.pool import WorkerPool
+from hermes_router_worker import json_files
 from hermes_router_worker.hermes.cron import cron_lock, cron_run
 from hermes_router_worker.hermes.cron.cron_run import BESIDE_JOBS
 from hermes_router_worker.hermes.upkeep import chores
@@ -204,6 +206,21 @@ def test_a_job_without_such_a_result_hastens_no_maintenance(home: Path, tmp_path
             record.unlink()
         maintenance.hasten(home)
         assert note.read_text() == before
+
+
+def test_a_note_that_cannot_be_written_costs_no_job(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    result_for_bot_chat(home, tmp_path / "gone")
+    note = home.joinpath(*KEPT)
+    note.parent.mkdir()
+    note.write_text(json.dumps({"at": 1.0, "next": None}))
+    monkeypatch.setattr(json_files, "write", full)
+    maintenance.hasten(home)
+    assert "no space left" in caplog.text
 
 
 @pytest.mark.skipif(not hasattr(scheduler, BESIDE_JOBS[1][1]), reason="since Hermes 0.21")

@@ -305,7 +305,7 @@ def test_the_notices_are_the_codes(failure: RouterError) -> None:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("hermes/conversations.py", "Nobody answers here until that is fixed."),
+        ("hermes/message_handler.py", "Nobody answers here until that is fixed."),
         ("turns/notices.py", "⚠️ Too many messages are waiting (limits.queue: "),
         ("hermes/message_handler.py", "⏳ This agent is draining for a maintenance action"),
         ("hermes/install.py", "routing is CLOSED"),

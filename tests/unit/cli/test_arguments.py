@@ -51,7 +51,9 @@ def test_a_time_before_all_times_is_no_time(given: str, capsys: pytest.CaptureFi
     assert "is not a time: write 10m" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--home", "x", "routes"], ["--home=x", "routes"], ["-v"]])
+@pytest.mark.parametrize(
+    "words", [["--home", "x", "routes"], ["--home=x", "routes"], ["-v", "doctor"]]
+)
 def test_an_option_before_the_command_is_told_as_such(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

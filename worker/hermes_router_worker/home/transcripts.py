@@ -27,7 +27,7 @@ def guard_transcripts(store: Any, home: Path) -> None:
 
     def alone(drain: Callable[[str], Any]) -> Callable[[str], Any]:
         def drain_alone(session_id: str) -> Any:
-            if session_id not in getattr(store, "_spooled_drop_sessions", ()):
+            if not transcripts.reads_files_of(store, session_id):
                 return drain(session_id)
             with _alone(home):
                 return drain(session_id)

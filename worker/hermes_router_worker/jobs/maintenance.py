@@ -154,4 +154,7 @@ def hasten(home: Path) -> None:
     now, path = time.time(), home.joinpath(*NOTE)
     note, due = json_files.read_map(path), times.bot_chat_next(home, now)
     if note and due is not None and (note.get("next") or due) >= due:
-        json_files.write(path, note | {"next": due})
+        try:
+            json_files.write(path, note | {"next": due})
+        except OSError as error:  # the job itself is done
+            logger.warning("%s cannot be written: %s", path, error)

@@ -129,18 +129,17 @@ async def play(router, adapter, say, home):
     turn.answered.set()
     router._dispatcher.serve = serve
 
-    async def write(text):
-        tasks.append(asyncio.create_task(say(text)))
-        await settled(lambda: text in order or len(router._ledger.open) == len(tasks))
-
     for text in WAITED:
-        await write(text)
+        tasks.append(asyncio.create_task(say(text)))
+        await settled(lambda: text in order)
     for track in list(tracks.values()):
         track.finish(Outcome.AGAIN)
     order.clear()
     await settled(lambda: order or not WAITED)
     if WAITED:
-        await write("new")
+        tasks.append(asyncio.create_task(say("new")))
+        [conversation] = router._handler._conversations._known.values()
+        await settled(lambda: conversation.again.waiting == len(WAITED))
     if RUNS:
         router._dispatcher.running = router._dispatcher.commanded = lambda conversation: turn
     await say(COMMAND)

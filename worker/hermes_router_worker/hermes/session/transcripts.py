@@ -40,6 +40,11 @@ def spooled(home: Path) -> bool:
     return any((home / "pending_messages").glob("*.json"))
 
 
+def reads_files_of(store: Any, session_id: str) -> bool:
+    """Say whether this process reads a session's files before the session's next line."""
+    return session_id in getattr(store, "_spooled_drop_sessions", ())
+
+
 def take_back(store: Any, session_key: str) -> None:
     """Write a session's lines from such files into the database, before any later line.
 
