@@ -26,7 +26,7 @@ from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Settings
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.delivery_policy import spelled
-from hermes_router.turns.gate import Gates, Place, StoppedWaiting, TooBusy, Waiting
+from hermes_router.turns.gate import Gates, Slot, StoppedWaiting, TooBusy, Waiting
 from hermes_router.turns.head_start import HeadStart
 from hermes_router.turns.lane import Lane
 from hermes_router.turns.notices import answered_elsewhere, has_to_wait
@@ -85,7 +85,7 @@ class Dispatcher:
         behind = [message for lane in lanes for message in lane.behind]
         return sorted([*self._gates.of(profile).waiting(), *behind, *in_turns])
 
-    def waiting_for_place(self, profile: str) -> int:
+    def waiting_for_slot(self, profile: str) -> int:
         """Return how many messages wait because as many turns of the profile run as may run."""
         return self._gates.of(profile).count
 
@@ -240,7 +240,7 @@ class Dispatcher:
     def waits(self, conversation: Conversation) -> bool:
         """Return True if a message of the conversation waits, or would wait, for others.
 
-        That is for a place, or for a turn that speaks by another bot.
+        That is for a slot, or for a turn that speaks by another bot.
         """
         key = _lane_key(conversation)
         lane = self._lanes.get(key)
@@ -331,26 +331,26 @@ class Dispatcher:
             turn = lane.open_turn()
             if turn is not None and not turn.rests:
                 return lane.joined(conversation)
-            place = await self._enter(conversation, settings, inbound, told)
-            return await self._begin_when_free(lane, place, conversation, settings, inbound)
+            slot = await self._enter(conversation, settings, inbound, told)
+            return await self._begin_when_free(lane, slot, conversation, settings, inbound)
 
     async def _turn_beside(
         self, lane: Lane, conversation: Conversation, settings: Settings, inbound: EventSender
     ) -> Turn:
-        """Return a turn for a command beside a message of its session that waits for a place.
+        """Return a turn for a command beside a message of its session that waits for a slot.
 
         If there is a turn already, also by another bot, its worker gets the command.
         """
         running = self.commanded(conversation)
         if running is not None:
             return running
-        place = await self._enter(conversation, settings, inbound, lambda _ahead: None)
-        return await self._begin_when_free(lane, place, conversation, settings, inbound)
+        slot = await self._enter(conversation, settings, inbound, lambda _ahead: None)
+        return await self._begin_when_free(lane, slot, conversation, settings, inbound)
 
     async def _begin_when_free(
         self,
         lane: Lane,
-        place: Place,
+        slot: Slot,
         conversation: Conversation,
         settings: Settings,
         inbound: EventSender,
@@ -362,7 +362,7 @@ class Dispatcher:
         go there first.
         """
         with contextlib.ExitStack() as unless_used:
-            unless_used.callback(place.leave)
+            unless_used.callback(slot.leave)
             while (turn := lane.open_turn()) is not None:
                 if turn.resident and (joined := lane.joined(conversation)) is not None:
                     unless_used.pop_all()
@@ -371,28 +371,28 @@ class Dispatcher:
                     return joined
                 await turn.until_settled()
             unless_used.pop_all()
-        return self._begin(lane, place, conversation, settings, inbound)
+        return self._begin(lane, slot, conversation, settings, inbound)
 
     def _begin(
         self,
         lane: Lane,
-        place: Place,
+        slot: Slot,
         conversation: Conversation,
         settings: Settings,
         inbound: EventSender,
     ) -> Turn:
         with contextlib.ExitStack() as unless_begun:
-            unless_begun.callback(place.leave)
-            if self._closing:  # a turn that the stop has ended gave its place
+            unless_begun.callback(slot.leave)
+            if self._closing:  # a turn that the stop has ended gave its slot
                 inbound.track.finish(Outcome.CLOSED)
                 raise NotWanted("no turn was begun: the gateway stops")
             voice = Voice(conversation)
             turn = self._new_turn(voice, settings, inbound)
             unless_begun.pop_all()
         lane.turn, lane.voice = turn, voice
-        turn.when_waiting(place.pause)
+        turn.when_waiting(slot.pause)
         self._turns.add(turn)
-        self._tasks.start(self._live(turn, place), name=f"hermes-router-turn-{turn.id}")
+        self._tasks.start(self._live(turn, slot), name=f"hermes-router-turn-{turn.id}")
         return turn
 
     def _new_turn(
@@ -417,8 +417,8 @@ class Dispatcher:
             head_start.taken = True
         return head_start
 
-    async def _live(self, turn: Turn, place: Place) -> None:
-        leaving = asyncio.create_task(self._leave(turn, place))
+    async def _live(self, turn: Turn, slot: Slot) -> None:
+        leaving = asyncio.create_task(self._leave(turn, slot))
         try:
             await turn.run()
         finally:
@@ -447,7 +447,7 @@ class Dispatcher:
         settings: Settings,
         inbound: EventSender,
         told: Callable[[int], object],
-    ) -> Place:
+    ) -> Slot:
         if not inbound.at_once:
             await self._services.workers.make_room()
         try:
@@ -472,11 +472,11 @@ class Dispatcher:
 
         return told
 
-    async def _leave(self, turn: Turn, place: Place) -> None:
-        """Give the turn's place back as soon as its first answer is delivered."""
+    async def _leave(self, turn: Turn, slot: Slot) -> None:
+        """Give the turn's slot back as soon as its first answer is delivered."""
         await turn.answered.wait()
         self._services.workers.replenish(turn.conversation.profile.name)
-        place.leave()
+        slot.leave()
 
     async def _leave_when_settled(self, turn: Turn, place: Place) -> None:
         await turn.until_settled()

@@ -1,7 +1,7 @@
 """Limit how many turns run at once, for each profile and for all, and let messages wait.
 
-A *place* here is the permission to run one turn. A turn that waits for a person does no work: it
-gives its place back, and takes a place again after the answer. The profile may then run one turn
+A *slot* here is the permission to run one turn. A turn that waits for a person does no work: it
+gives its slot back, and takes a slot again after the answer. The profile may then run one turn
 more than its limit. All of this is used in one event loop.
 """
 
@@ -33,7 +33,7 @@ class StoppedWaiting(RouterError):
 
 
 class Waiting(NamedTuple):
-    """A message that waits for a place: when it arrived, in monotonic seconds, and where."""
+    """A message that waits for a slot: when it arrived, in monotonic seconds, and where."""
 
     received: float
     where: str
@@ -43,14 +43,14 @@ class Waiting(NamedTuple):
 class _Waiter:
     lane: str
     message: Waiting
-    place: asyncio.Future[None]
+    slot: asyncio.Future[None]
 
 
 class Gates:
-    """The places of all profiles: at most ``limit`` are taken at the same time; 0 means no limit.
+    """The slots of all profiles: at most ``limit`` are taken at the same time; 0 means no limit.
 
-    A free place goes to the profile that runs the fewest turns. Among equals it goes to the profile
-    that got its last place the longest ago. So a busy profile cannot keep a quiet one waiting.
+    A free slot goes to the profile that runs the fewest turns. Among equals it goes to the profile
+    that got its last slot the longest ago. So a busy profile cannot keep a quiet one waiting.
     """
 
     def __init__(self, limit: int = 0) -> None:
@@ -90,15 +90,15 @@ class Gates:
         return 0 < self._limit <= sum(gate.running for gate in self._gates.values())
 
     def fill(self) -> None:
-        """Give the free places to messages that wait, in the order that this class describes."""
+        """Give the free slots to messages that wait, in the order that this class describes."""
         while not self.full and (ready := [g for g in self._gates.values() if g.first()]):
             min(ready, key=lambda gate: (gate.running, gate.served)).admit()
 
     def ahead_of(self, gate: Gate, before: int) -> int:
-        """Return how many places must get free until a message of one profile gets one.
+        """Return how many slots must get free until a message of one profile gets one.
 
         In that profile (``gate``), ``before`` messages wait ahead of it. This simulates which
-        profiles get the next places.
+        profiles get the next slots.
         """
         running = {each: each.running for each in self._gates.values()}
         waiting = {each: each.count for each in self._gates.values()}
@@ -114,7 +114,7 @@ class Gates:
 
 
 class Gate:
-    """Limits the turns of one profile: how many run, and which messages wait for a place."""
+    """Limits the turns of one profile: how many run, and which messages wait for a slot."""
 
     _moments = itertools.count(1)
 
@@ -124,12 +124,12 @@ class Gate:
         self._waiting: list[_Waiter] = []
         self._allowed = 0
         self.running = 0
-        #: The number of the last place that this gate gave; all gates count together.
+        #: The number of the last slot that this gate gave; all gates count together.
         self.served = 0
 
     @property
     def count(self) -> int:
-        """How many messages of the profile wait for a place."""
+        """How many messages of the profile wait for a slot."""
         return len(self._waiting)
 
     def waiting(self) -> list[Waiting]:
@@ -137,12 +137,12 @@ class Gate:
         return sorted(waiter.message for waiter in self._waiting)
 
     def open(self, limits: Limits) -> bool:
-        """Return True if a message would get a place at once."""
+        """Return True if a message would get a slot at once."""
         full = self.running >= self._gates.limit_of(self._profile, limits.concurrent_turns)
         return not (full or self._waiting or self._gates.full)
 
     def resize(self) -> None:
-        """Use the limit that holds for the profile now; the caller gives the free places."""
+        """Use the limit that holds for the profile now; the caller gives the free slots."""
         self._allowed = self._gates.limit_of(self._profile, self._allowed)
 
     async def enter(
@@ -153,8 +153,8 @@ class Gate:
         *,
         at_once: bool,
         told: Callable[[int], object],
-    ) -> Place:
-        """Wait for a place and return it. With ``at_once`` take a place without waiting.
+    ) -> Slot:
+        """Wait for a slot and return it. With ``at_once`` take a slot without waiting.
 
         If the message has to wait, ``told`` is called once with how many messages are ahead of it.
 
@@ -172,12 +172,12 @@ class Gate:
             await self._wait(lane, message, limits, ahead, told)
         else:
             self._take()
-        return Place(self)
+        return Slot(self)
 
     def ahead_of(self, lane: str) -> int | None:
         """Return how many turns and messages are ahead of the message that waits in this lane.
 
-        None means that no message of this lane waits for a place.
+        None means that no message of this lane waits for a slot.
         """
         for before, waiter in enumerate(self._waiting):
             if waiter.lane == lane:
@@ -194,9 +194,9 @@ class Gate:
 
         Returns how many messages there are.
         """
-        stopped = [one for one in self._waiting if one.lane == lane and not one.place.done()]
+        stopped = [one for one in self._waiting if one.lane == lane and not one.slot.done()]
         for waiter in stopped:
-            waiter.place.set_exception(StoppedWaiting("it was stopped before it began"))
+            waiter.slot.set_exception(StoppedWaiting("it was stopped before it began"))
         return len(stopped)
 
     def close(self) -> None:
@@ -216,46 +216,46 @@ class Gate:
         if self.count >= limits.queue:
             raise TooBusy(self._profile, limits.queue, ahead=ahead)
         told(ahead)
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(lane, message, place)
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(lane, message, slot)
         self._waiting.append(waiter)
         try:
-            await place
+            await slot
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self.change(-1)  # the cancelled task cannot use its place
+            if slot.done() and not slot.cancelled() and slot.exception() is None:
+                self.change(-1)  # the cancelled task cannot use its slot
             raise
         finally:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
 
     def change(self, by: int) -> None:
-        """Add ``by`` to the number of running turns; then give free places to waiting messages."""
+        """Add ``by`` to the number of running turns; then give free slots to waiting messages."""
         self.running += by
         self._gates.fill()
 
     def first(self) -> _Waiter | None:
-        """Return the oldest message that waits and may get a place of the profile now, or None.
+        """Return the oldest message that waits and may get a slot of the profile now, or None.
 
         This checks the profile's limit only, not the limit for all profiles together.
         """
         if self.running >= self._allowed:
             return None
-        return next((each for each in self._waiting if not each.place.done()), None)
+        return next((each for each in self._waiting if not each.slot.done()), None)
 
     def admit(self) -> None:
-        """Give a place to the message that :meth:`first` returns; do nothing if that is None."""
+        """Give a slot to the message that :meth:`first` returns; do nothing if that is None."""
         if (waiter := self.first()) is not None:
             self._waiting.remove(waiter)
             self._take()
-            waiter.place.set_result(None)
+            waiter.slot.set_result(None)
 
     def _take(self) -> None:
         self.running += 1
         self.served = next(self._moments)
 
 
-class Place:
+class Slot:
     """The permission of one turn to run. Its profile has a limited number of these."""
 
     def __init__(self, gate: Gate) -> None:
@@ -264,14 +264,14 @@ class Place:
         self._left = False
 
     def pause(self, waits: bool) -> None:  # noqa: FBT001 - a callback that is told the new state
-        """Give the place back while the turn ``waits`` for a person; take it again afterwards."""
+        """Give the slot back while the turn ``waits`` for a person; take it again afterwards."""
         if self._left or waits is not self._held:
             return
         self._held = not waits
         self._gate.change(-1 if waits else 1)
 
     def leave(self) -> None:
-        """Give the place back, because the turn needs it no more; a second call does nothing."""
+        """Give the slot back, because the turn needs it no more; a second call does nothing."""
         if self._held and not self._left:
             self._gate.change(-1)
         self._left = True

@@ -123,7 +123,7 @@ class RouterCommand:
                 what = "stays because of background work" if turn.resident else "works"
                 told = f"{what}, turn {turn.id}, for {turn.age:.0f} s"
                 return f"{told}; {_messages(len(turn.waiting))} behind it" if turn.waiting else told
-        if waiting := self._dispatcher.waiting_for_place(profile):
+        if waiting := self._dispatcher.waiting_for_slot(profile):
             return f"none here; {_messages(waiting)} for a free turn of the profile"
         ready = any(name == profile and role == "ready" for name, role, *_ in self._workers.idle())
         return "none runs here; one is ready" if ready else "none runs here; it would start cold"

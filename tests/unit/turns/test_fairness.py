@@ -1,4 +1,4 @@
-"""Whose turn begins when a place is free: no profile keeps another one waiting."""
+"""Whose turn begins when a slot is free: no profile keeps another one waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hermes_router.config.settings import Limits
 from hermes_router.turns.capacity import derived, machine_bytes, turns_at_once
-from hermes_router.turns.gate import Gates, Place, TooBusy, Waiting
+from hermes_router.turns.gate import Gates, Slot, TooBusy, Waiting
 
 LIMITS = Limits(concurrent_turns=4, queue=8)
 
@@ -24,7 +24,7 @@ class Hall:
 
     def __init__(self, tasks: anyio.abc.TaskGroup, limit: int) -> None:
         self.gates = Gates(limit)
-        self.running: dict[str, Place] = {}
+        self.running: dict[str, Slot] = {}
         self.begun: list[str] = []
         self.told: dict[str, int] = {}
         self.refused: dict[str, int] = {}
@@ -42,7 +42,7 @@ class Hall:
 
     async def _enter(self, name: str) -> None:
         try:
-            place = await self.gates.of(name[0]).enter(
+            slot = await self.gates.of(name[0]).enter(
                 name,
                 Waiting(0.0, ""),
                 LIMITS,
@@ -52,7 +52,7 @@ class Hall:
         except TooBusy as refusal:
             self.refused[name] = refusal.ahead
             return
-        self.running[name] = place
+        self.running[name] = slot
         self.begun.append(name)
 
 
@@ -100,7 +100,7 @@ async def test_a_refusal_says_how_many_are_ahead() -> None:
 
 
 @pytest.mark.anyio
-async def test_more_places_are_given_at_once_and_less_end_no_turn() -> None:
+async def test_more_slots_are_given_at_once_and_less_end_no_turn() -> None:
     async with hall(1) as all_profiles:
         await all_profiles.comes("a1", "a2", "b1", "c1")
         all_profiles.gates.resize(3)
@@ -118,7 +118,7 @@ async def test_more_places_are_given_at_once_and_less_end_no_turn() -> None:
     steps=st.lists(st.one_of(st.sampled_from("abcd"), st.integers(0, 9)), max_size=60),
 )
 @settings(max_examples=150, deadline=None)
-def test_no_place_stays_free_and_nobody_is_passed_over(limit: int, steps: list[str | int]) -> None:
+def test_no_slot_stays_free_and_nobody_is_passed_over(limit: int, steps: list[str | int]) -> None:
     asyncio.run(play(limit, steps))
 
 

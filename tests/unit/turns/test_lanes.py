@@ -1,4 +1,4 @@
-"""Messages that wait for a place: commands beside them, who is told, and a stop of the gateway."""
+"""Messages that wait for a slot: commands beside them, who is told, and a stop of the gateway."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ say(msg.Idle()); say(msg.Draining())
 
 
 class Lane:
-    """A conversation whose message waits, because turns of two others have the places."""
+    """A conversation whose message waits, because turns of two others have the slots."""
 
     def __init__(self, profile: Profile, folder: Path) -> None:
         self.dispatcher = Dispatcher(HOST)
@@ -92,8 +92,8 @@ class Lane:
         inbound = EventSender({"text": text}, {}, at_once=at_once)
         return await self.dispatcher.serve(scene, inbound, NARROW)
 
-    async def free_places(self) -> None:
-        """Let the other turns end; the message that waits then gets a place."""
+    async def free_slots(self) -> None:
+        """Let the other turns end; the message that waits then gets a slot."""
         self.release("held elsewhere")
         while self.dispatcher.waiting("career"):  # noqa: ASYNC110
             await anyio.sleep(0.01)
@@ -144,7 +144,7 @@ async def test_a_message_behind_one_that_waits_is_counted_too(
     while len(lane.dispatcher.waiting("career")) < 2:  # noqa: ASYNC110
         await anyio.sleep(0.01)
     assert lane.dispatcher.waiting("systems") == []
-    await lane.free_places()
+    await lane.free_slots()
     await lane.waiting
     await behind
     assert lane.dispatcher.waiting("career") == []
@@ -156,7 +156,7 @@ async def test_the_message_begins_when_the_command_is_answered(
     worker(held_in(tmp_path))
     await lane.fill()
     await lane.say("held command", lane.scene, at_once=True)
-    await lane.free_places()
+    await lane.free_slots()
     await anyio.sleep(0.2)
     assert not lane.waiting.done()
     lane.release("held command")
@@ -177,13 +177,13 @@ async def test_the_message_goes_to_the_commands_worker_if_that_stays(
     assert lane.said == ["/profile", "/profile done", "waits"]
 
 
-async def test_a_message_that_is_cancelled_behind_a_command_keeps_no_place(
+async def test_a_message_that_is_cancelled_behind_a_command_keeps_no_slot(
     lane: Lane, worker: Use, tmp_path: Path
 ) -> None:
     worker(held_in(tmp_path))
     await lane.fill()
     command = await lane.say("held command", lane.scene, at_once=True)
-    await lane.free_places()
+    await lane.free_slots()
     await anyio.sleep(0.1)
     lane.waiting.cancel()
     lane.release("held command")
@@ -207,10 +207,10 @@ async def test_each_message_of_a_session_that_waits_is_told_once_how_many_are_ah
             await message
 
 
-async def test_a_turn_that_cannot_be_begun_gives_its_place_back(
+async def test_a_turn_that_cannot_be_begun_gives_its_slot_back(
     lane: Lane, worker: Use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last message would wait for ever otherwise: there are two places."""
+    """The last message would wait for ever otherwise: there are two slots."""
     worker(held_in(tmp_path))
 
     def order(*_arguments: object) -> None:
@@ -227,7 +227,7 @@ async def test_a_turn_that_cannot_be_begun_gives_its_place_back(
     assert turn.failure is None
 
 
-async def test_a_message_that_gets_its_place_by_a_stop_of_the_gateway_is_left_to_the_next(
+async def test_a_message_that_gets_its_slot_by_a_stop_of_the_gateway_is_left_to_the_next(
     lane: Lane, worker: Use
 ) -> None:
     worker(ANSWER + "while not isinstance(hear(), msg.Finish): pass\nsay(msg.Idle(cut_off=True))")

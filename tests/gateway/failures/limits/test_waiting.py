@@ -1,4 +1,4 @@
-"""Waiting for a person takes no place, and who must wait for a place is told once, and may stop."""
+"""Waiting for a person takes no slot, and who must wait for a slot is told once, and may stop."""
 
 from __future__ import annotations
 
