@@ -16,7 +16,10 @@ _CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def turns_at_once(configured: int) -> int:
-    """Return the configured number of turns; if it is 0, the number that the memory allows."""
+    """Return how many turns of all profiles may run at once; the router gives it to the dispatcher.
+
+    ``configured`` is the setting; 0 means that it is computed from the machine's memory.
+    """
     return configured or derived(machine_bytes())
 
 

@@ -1,13 +1,15 @@
 """The dispatcher: it decides which worker gets a message, and when a message has to wait.
 
 A lane is the queue of one session's messages. A lane is free, or one turn occupies it. Messages
-that arrive during the turn go to its worker, where Hermes interrupts, queues or steers, as the
-profile is configured. A lane is free again as soon as the reply is delivered and the state is
-saved: the old worker may finish its post-turn work beside the next turn. A worker keeps the lane
-only if background work of the session goes on in it.
+that arrive during the turn go to its worker. Hermes in that worker interrupts its work for them,
+queues them, or adds them to the work, as the profile is configured. A lane is free again as soon as
+the worker has delivered its reply, saved its state, and accepts no more messages. It may then
+finish its post-turn work while the next turn runs. A worker keeps the lane only if background work
+of the session goes on in it.
 
-A person has one session with several bots. A turn speaks by one of them, so messages to another one
-wait until it has answered. Commands that need no model go to its worker, for it may wait for one.
+A person has one session with several bots. A turn speaks by one of them, so a message to another
+bot waits until the turn has answered. A command that needs no model does not wait: the turn's
+worker gets it, because the turn may be waiting for just that command.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ _EXPECTED_SECONDS = 2.0
 
 
 class Dispatcher:
-    """Hands messages to workers. One per gateway; lives in the gateway's event loop."""
+    """Gives each routed message to a worker. A gateway has one, used in its event loop."""
 
     def __init__(self, services: TurnServices) -> None:
         self._services = services
@@ -72,10 +74,10 @@ class Dispatcher:
         return frozenset(self._turns)
 
     def waiting(self, profile: str) -> list[Waiting]:
-        """Return the messages that wait for a turn of the profile, or in one, the oldest first.
+        """Return the messages of a profile that no worker works on yet, the oldest first.
 
-        One waits in a turn while its worker answers an earlier message of the same place, and one
-        waits behind an earlier message of the same place that has no turn yet.
+        The status shows them. Such a message waits for a slot, behind an earlier message of its
+        session, or in a worker that answers an earlier message.
         """
         turns = [turn for turn in self.turns if turn.conversation.profile.name == profile]
         in_turns = [
@@ -86,13 +88,14 @@ class Dispatcher:
         return sorted([*self._gates.of(profile).waiting(), *behind, *in_turns])
 
     def waiting_for_slot(self, profile: str) -> int:
-        """Return how many messages wait because as many turns of the profile run as may run."""
+        """Return how many messages of the profile wait for a slot: the permission to run a turn."""
         return self._gates.of(profile).count
 
     def resize(self, turns: int, turns_of: Callable[[str], int]) -> None:
         """Set how many turns of all profiles together may run at once; 0 means no limit.
 
-        ``turns_of`` returns how many of one profile may. It holds for messages that wait, too.
+        The router calls this with each new configuration. ``turns_of`` returns how many of one
+        profile may. It holds for messages that wait, too; turns that run already go on.
         """
         self._gates.resize(turns, turns_of)
 
@@ -100,13 +103,17 @@ class Dispatcher:
         """Return the turn whose worker accepts messages of this conversation now, or None.
 
         The turn may have answered everything and stay only for background work. A turn that speaks
-        by another bot of the session is not meant.
+        by another bot of the same session does not count: then this returns None.
         """
         lane = self._lanes.get(_lane_key(conversation))
         return None if lane is None else lane.turn_for(conversation)
 
     def occupant(self, conversation: Conversation) -> Turn | None:
-        """Return the turn whose worker accepts messages of this session, by whichever bot."""
+        """Return the turn whose worker accepts messages of this session, or None.
+
+        Other than :meth:`running`, this also returns a turn that speaks by another bot of the
+        session.
+        """
         lane = self._lanes.get(_lane_key(conversation))
         return None if lane is None else lane.open_turn()
 
@@ -170,7 +177,10 @@ class Dispatcher:
         return verdict
 
     def is_free(self, conversation: Conversation, settings: Settings) -> bool:
-        """Return True if a message of the conversation would begin a turn at once."""
+        """Return True if a message of the conversation would begin a turn at once.
+
+        False: a turn occupies its lane, all slots are taken, or the gateway stops.
+        """
         lane = self._lanes.get(_lane_key(conversation))
         occupied = lane is not None and (lane.lock.locked() or lane.open_turn())
         gate = self._gates.of(conversation.profile.name)
@@ -179,10 +189,11 @@ class Dispatcher:
     async def expect(
         self, conversation: Conversation, settings: Settings, message: msg.Expect
     ) -> None:
-        """Tell a ready worker its session, because a message of it is about to come.
+        """Tell a ready worker its session, because an adapter is about to hand on a message of it.
 
-        Nothing is done if the message could not begin a turn at once, or if no worker is ready. A
-        worker for which no message comes within seconds is ended; this returns only then.
+        Nothing is done if the message could not begin a turn at once, or if no worker is ready. If
+        the message comes, its turn takes this worker. If it does not come within 2 s, the worker is
+        ended; this returns only then.
         """
         key = _lane_key(conversation)
         if key in self._expected or not self.is_free(conversation, settings):
@@ -203,8 +214,8 @@ class Dispatcher:
     async def run_job(self, turn: Turn) -> None:
         """Run the turn of a cron job or of maintenance, and return when its worker has ended.
 
-        It waits for no lane, and does not count for the limits of turns. Once the gateway stops,
-        this returns at once and does nothing.
+        A job waits for no lane and takes no slot. If the gateway stops already, this returns at
+        once and does nothing. How the job ended is in the turn: this raises no error of a worker.
         """
         if self._closing:
             return
@@ -223,10 +234,11 @@ class Dispatcher:
         self._gates.close()
 
     async def close(self, reason: str) -> None:
-        """End all workers; return when each has interrupted and saved its work, and has exited.
+        """End all workers, because the gateway stops; return when all have exited.
 
-        Notices about background work that is ended say ``reason``. A worker that does not exit
-        within ``timeouts.stop`` seconds is killed.
+        Each worker interrupts its work and saves its state before it exits. One that has not exited
+        after ``timeouts.stop`` seconds is killed. If background work ends with a worker, the notice
+        says ``reason``.
         """
         self.begin_no_more()
         async with anyio.create_task_group() as tasks:
@@ -240,7 +252,8 @@ class Dispatcher:
     def waits(self, conversation: Conversation) -> bool:
         """Return True if a message of the conversation waits, or would wait, for others.
 
-        That is for a slot, or for a turn that speaks by another bot.
+        It waits for a slot, or for a turn that speaks by another bot. The message handler asks
+        this, because a command may go ahead of such messages.
         """
         key = _lane_key(conversation)
         lane = self._lanes.get(key)
@@ -249,9 +262,10 @@ class Dispatcher:
         return self._gates.of(conversation.profile.name).ahead_of(key) is not None
 
     def stop_waiting(self, conversation: Conversation) -> int:
-        """Give up the messages of a conversation that wait for their turn; return how many.
+        """Drop the messages of a conversation that wait for their turn; return how many.
 
-        For each of them :meth:`serve` raises ``StoppedWaiting``.
+        The message handler calls this for /stop and /new. For each of them :meth:`serve` raises
+        ``StoppedWaiting``. A turn that runs goes on.
         """
         lane = self._lanes.get(_lane_key(conversation))
         if lane is None:
@@ -263,10 +277,10 @@ class Dispatcher:
         return stopped + lane.stop_aside(conversation)
 
     def commanded(self, conversation: Conversation) -> Turn | None:
-        """Return the turn that takes a command of the conversation at once, or None.
+        """Return the turn whose worker gets a command of the conversation at once, or None.
 
-        If the turn answers another bot's message, the command's chat is told that it is there that
-        the answer comes.
+        None means that no turn accepts it: the command needs a turn of its own. If the turn speaks
+        by another bot, a notice in the command's chat says that the answer comes from that bot.
         """
         lane = self._lanes.get(_lane_key(conversation))
         if lane is None:

@@ -29,11 +29,14 @@ class TooBusy(RouterError):
 
 
 class StoppedWaiting(RouterError):
-    """A person sent /stop while this message waited for its turn, so no worker gets the message."""
+    """A person sent /stop or /new while this message waited for its turn: no worker gets it."""
 
 
 class Waiting(NamedTuple):
-    """A message that waits for a slot: when it arrived, in monotonic seconds, and where."""
+    """A message that waits: when it arrived, in monotonic seconds, and where.
+
+    ``where`` is the place as routes spell it, or the session key if there is no place.
+    """
 
     received: float
     where: str
@@ -49,8 +52,9 @@ class _Waiter:
 class Gates:
     """The slots of all profiles: at most ``limit`` are taken at the same time; 0 means no limit.
 
-    A free slot goes to the profile that runs the fewest turns. Among equals it goes to the profile
-    that got its last slot the longest ago. So a busy profile cannot keep a quiet one waiting.
+    A free slot goes to the profile that runs the fewest turns. If several run as few, it goes to
+    the one whose last slot was given the longest ago. So a busy profile cannot keep a quiet one
+    waiting.
     """
 
     def __init__(self, limit: int = 0) -> None:
@@ -81,7 +85,7 @@ class Gates:
             gate.close()
 
     def of(self, profile: str) -> Gate:
-        """Return the object that limits the turns of this profile; it is made on the first call."""
+        """Return the object that limits the turns of this profile; the first call makes it."""
         return self._gates.setdefault(profile, Gate(profile, self))
 
     @property
@@ -90,15 +94,18 @@ class Gates:
         return 0 < self._limit <= sum(gate.running for gate in self._gates.values())
 
     def fill(self) -> None:
-        """Give the free slots to messages that wait, in the order that this class describes."""
+        """Give the free slots to messages that wait, in the order that this class describes.
+
+        Called whenever a slot may have become free.
+        """
         while not self.full and (ready := [g for g in self._gates.values() if g.first()]):
             min(ready, key=lambda gate: (gate.running, gate.served)).admit()
 
     def ahead_of(self, gate: Gate, before: int) -> int:
         """Return how many slots must get free until a message of one profile gets one.
 
-        In that profile (``gate``), ``before`` messages wait ahead of it. This simulates which
-        profiles get the next slots.
+        A notice tells its sender. The message is of the profile of ``gate``, where ``before``
+        messages wait ahead of it. This simulates which profiles get the next slots.
         """
         running = {each: each.running for each in self._gates.values()}
         waiting = {each: each.count for each in self._gates.values()}
@@ -137,7 +144,11 @@ class Gate:
         return sorted(waiter.message for waiter in self._waiting)
 
     def open(self, limits: Limits) -> bool:
-        """Return True if a message would get a slot at once."""
+        """Return True if a message would get a slot at once.
+
+        ``limits`` are the settings that the message was read with; what :meth:`Gates.resize` was
+        told counts first.
+        """
         full = self.running >= self._gates.limit_of(self._profile, limits.concurrent_turns)
         return not (full or self._waiting or self._gates.full)
 
@@ -154,9 +165,11 @@ class Gate:
         at_once: bool,
         told: Callable[[int], object],
     ) -> Slot:
-        """Wait for a slot and return it. With ``at_once`` take a slot without waiting.
+        """Wait for a free slot of the profile and return it; the dispatcher then begins a turn.
 
-        If the message has to wait, ``told`` is called once with how many messages are ahead of it.
+        With ``at_once`` (a command that needs no model) a slot is given without waiting, even above
+        the limit. If the message has to wait, ``told`` is called once with how many messages are
+        ahead of it.
 
         Raises:
             TooBusy: ``limits.queue`` messages of the profile wait already.
@@ -192,7 +205,7 @@ class Gate:
     def stop(self, lane: str) -> int:
         """Have :meth:`enter` raise ``StoppedWaiting`` for each message that waits in this lane.
 
-        Returns how many messages there are.
+        Returns how many messages they were.
         """
         stopped = [one for one in self._waiting if one.lane == lane and not one.slot.done()]
         for waiter in stopped:
@@ -230,7 +243,10 @@ class Gate:
                 self._waiting.remove(waiter)
 
     def change(self, by: int) -> None:
-        """Add ``by`` to the number of running turns; then give free slots to waiting messages."""
+        """Count ``by`` more running turns, or one less for -1; then fill the free slots.
+
+        Only :class:`Slot` and this class call it.
+        """
         self.running += by
         self._gates.fill()
 
@@ -244,7 +260,10 @@ class Gate:
         return next((each for each in self._waiting if not each.slot.done()), None)
 
     def admit(self) -> None:
-        """Give a slot to the message that :meth:`first` returns; do nothing if that is None."""
+        """Give a slot to the message that :meth:`first` returns; do nothing if that is None.
+
+        :meth:`Gates.fill` calls this when it has chosen this profile.
+        """
         if (waiter := self.first()) is not None:
             self._waiting.remove(waiter)
             self._take()
@@ -256,7 +275,7 @@ class Gate:
 
 
 class Slot:
-    """The permission of one turn to run. Its profile has a limited number of these."""
+    """The permission of one turn to run. Its profile has ``limits.concurrent_turns`` of these."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -264,14 +283,22 @@ class Slot:
         self._left = False
 
     def pause(self, waits: bool) -> None:  # noqa: FBT001 - a callback that is told the new state
-        """Give the slot back while the turn ``waits`` for a person; take it again afterwards."""
+        """Give the slot back while the turn ``waits`` for a person; take one again afterwards.
+
+        The turn calls this with True and then with False. It takes a slot again without waiting,
+        even above the limit. After :meth:`leave` this does nothing.
+        """
         if self._left or waits is not self._held:
             return
         self._held = not waits
         self._gate.change(-1 if waits else 1)
 
     def leave(self) -> None:
-        """Give the slot back, because the turn needs it no more; a second call does nothing."""
+        """Give the slot back, because the turn needs it no more; a second call does nothing.
+
+        The dispatcher calls this when the turn's first answer is delivered, or if no turn was
+        begun.
+        """
         if self._held and not self._left:
             self._gate.change(-1)
         self._left = True

@@ -1,7 +1,7 @@
-"""A worker that learns its session while the rest of a message may still come.
+"""A head start: a ready worker prepares a session while the rest of a message may still come.
 
 An adapter waits a moment for more text before it hands a message on. A ready worker prepares the
-session meanwhile. It serves the message only if the message needs just that worker and session.
+session meanwhile. It serves the message only if the message needs exactly this worker and session.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ _END_SECONDS = 3.0
 
 
 class HeadStart:
-    """A reserved worker, and what it was told. ``services`` are the gateway's.
+    """A worker that is reserved for a message about to come, and what the worker was told.
 
-    ``told`` is the message by which it knows its session; None as long as it knows none. ``taken``
-    is set when a turn begins with this head start: from then on only the turn talks to the worker.
+    ``told`` is the message that told it its session; None: not told yet. ``taken`` is set when a
+    turn begins with this head start: from then on only the turn sends messages to the worker. The
+    dispatcher ends the worker if no message comes.
     """
 
     def __init__(self, worker: WorkerProcess, services: TurnServices) -> None:
@@ -46,7 +47,10 @@ class HeadStart:
     async def tell(
         self, conversation: Conversation, settings: Settings, message: msg.Expect
     ) -> None:
-        """Tell the worker its session, and what is about to come, unless a turn has taken it."""
+        """Tell the worker its session, and what is about to come, unless a turn has taken it.
+
+        If the worker has died, this does nothing: :meth:`claimed` finds out later.
+        """
         start = await start_message(conversation, settings, self._services, self.turn_id)
         if self.taken:
             return
@@ -58,10 +62,10 @@ class HeadStart:
     async def claimed(self, start: msg.Start | msg.Job, order: WorkerOrder, warm: Warm) -> bool:
         """Return True if the worker may serve the message; if not, return when it has ended.
 
-        ``start`` is what a worker for the message has to be told, ``order`` and ``warm`` how it is
-        started. Two workers that know the same session must not run: the later one owns the
-        session's state.
-        Raises the errors of :meth:`WorkerPool.claim`.
+        ``start`` is what a worker for the message must be told, ``order`` and ``warm`` how it is
+        started. If this worker was told something else, it is ended first: two workers with the
+        same session must not run, because the later one owns the session's state. Raises the errors
+        of :meth:`WorkerPool.claim`.
         """
         workers, fits = self._services.workers, self.told is None or self.told == start
         if fits and await workers.claim(self.worker, order, warm):
@@ -75,7 +79,7 @@ class HeadStart:
 async def start_message(
     conversation: Conversation, settings: Settings, services: TurnServices, turn_id: str
 ) -> msg.Start | msg.Job:
-    """Return the message that tells a worker its session or its job."""
+    """Return the message that tells a worker its session or job, and where it may send."""
     times = settings.timeouts
     return conversation.start_message(
         turn_id=turn_id,

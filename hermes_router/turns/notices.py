@@ -40,7 +40,7 @@ def has_to_wait(ahead: int) -> str:
 
 
 def answered_elsewhere() -> str:
-    """Return the notice for a command whose answer comes from another bot of the session."""
+    """Return the notice for a command that another bot of the session answers in its own chat."""
     return _ELSEWHERE
 
 
@@ -89,7 +89,7 @@ def _what(failure: RouterError | None) -> str:
 def is_told_in_any_case(failure: RouterError | None) -> bool:
     """Return True if people get :func:`notice` even though they have their answer already.
 
-    This is so if the worker exceeded a limit, or a timeout of what goes on after the answer.
+    This is so if the worker exceeded a resource limit, or a timeout of its work after the answer.
     """
     if isinstance(failure, WorkerTimeout):
         return failure.phase in {"idle", "resident", "post_turn"}
@@ -108,7 +108,7 @@ def ended_works(works: Sequence[str], why: str, turn_id: str = "") -> str:
 def why_ended(failure: RouterError | None, reason: str) -> str:
     """Return why a worker's background work was ended, as the end of a sentence after "because".
 
-    If the worker did not fail, this is ``reason``: the gateway ended it on purpose.
+    If the worker did not fail, this is ``reason``, with which the gateway ended it on purpose.
     """
     if failure is None:
         return reason
@@ -122,7 +122,8 @@ _QUOTED = 60
 def cut_off(words: str, turn_id: str, *, begun: bool) -> str:
     """Return the notice for a message that was lost when the gateway's process was killed.
 
-    ``words`` is the text of the message. With ``begun`` a part of its answer is in the chat.
+    The next gateway sends it. ``words`` is the text of the message. With ``begun`` a part of its
+    answer is in the chat.
     """
     shown = one_line(words, _QUOTED)
     which = f"your message “{shown}”" if shown else "your last message here"
@@ -150,9 +151,9 @@ def short_of_memory(free: int, turn_id: str) -> str:
 
 
 def not_passed_on(why: str, turn_id: str) -> str:
-    """Return the notice for a message that could not be sent to a worker.
+    """Return the notice for a message that could not be sent to a worker: it is too long, say.
 
-    ``why`` is the end of a sentence that begins with the message.
+    ``why`` completes the sentence "Your message was not passed on: ...".
     """
     return f"⚠️ Your message was not passed on: {why}. [{turn_id}]"
 

@@ -53,7 +53,8 @@ class Notifier:
     async def say_of(self, hit: msg.LimitReached, allowed: int) -> None:
         """Tell people, once a turn, that a program needed more open files than it may have.
 
-        This limit ends no worker. Other limits are not reported here.
+        ``allowed`` is the setting ``limits.open_files``. For any other limit in ``hit`` this does
+        nothing: those end the worker, and :func:`notice` names them.
         """
         if hit.limit != OPEN_FILES or not allowed or self._hit:
             return
@@ -65,8 +66,9 @@ class Notifier:
     def note_works(self, works: list[str]) -> None:
         """Remember what background work goes on in the worker, to name it if the worker ends.
 
-        The list replaces the one before, and is kept for the next gateway too. At most 10 texts are
-        kept, each shortened to 120 characters.
+        The worker reports the whole list at each change; it replaces the one before. It is kept on
+        the disk too, for the next gateway. At most 10 texts are kept, each shortened to 120
+        characters.
         """
         shown = [one_line(work, _WORK_LETTERS) for work in works[:_MOST_WORKS]]
         if len(works) > _MOST_WORKS:

@@ -1,6 +1,6 @@
 """The interfaces through which a turn uses its gateway: conversation, delivery and services.
 
-The gateway implements them with real adapters, ``test-route --say`` with a terminal.
+The gateway implements them with real adapters, the command ``test-route --say`` with a terminal.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from hermes_router.workers.pool import WorkerPool
 
 
 class Conversation(Protocol):
-    """The conversation that a turn serves."""
+    """The conversation that a turn serves. A turn reaches the platform and its people only by this.
+
+    ``key`` is Hermes's session key. ``profile`` is the profile that answers here.
+    """
 
     key: str
     profile: Profile
 
     @property
     def sender(self) -> Sender:
-        """The profile and conversation by which the delivery policy decides where it may send."""
+        """The profile and place by which the delivery policy decides where it may send."""
 
     def start_message(
         self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
@@ -42,7 +45,8 @@ class Conversation(Protocol):
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
         """Call a method of the real adapter for the worker; return its result.
 
-        ``ask`` shows a prompt that waits for a person's answer.
+        ``args`` are the worker's arguments, ``spool`` has the files that it sent along. ``ask``
+        shows a prompt that waits for a person's answer.
 
         Raises:
             RelayRefused: the relay policy does not allow the call.
@@ -50,13 +54,16 @@ class Conversation(Protocol):
         """
 
     def offered(self, offers: msg.Commands) -> None:
-        """Use the slash commands that the worker reported for the command menu of routed chats."""
+        """Put the slash commands that the worker reported into the menu of routed chats."""
 
     def worker_ended(self) -> None:
-        """Undo what the ended worker left on the adapter, for example a paused typing sign."""
+        """Undo what the ended worker left on the adapter, for example a paused typing sign.
+
+        The turn calls this once, after the worker's process tree is gone.
+        """
 
     async def notify(self, text: str) -> bool:
-        """Send a notice into the conversation; return True if it could be sent."""
+        """Send a notice into the conversation, once; return True if it could be sent."""
 
     async def tell(self, text: str) -> asyncio.Future[bool] | None:
         """Send the notice that is the outcome of messages; return None if it is owed no more.
@@ -74,9 +81,9 @@ class Conversation(Protocol):
         """
 
     def note_wakeup(self, at: float | None) -> None:
-        """Remember when the gateway must wake the session to run its recurring prompts.
+        """Remember when the gateway must start a worker to run the session's recurring prompts.
 
-        ``at`` is in seconds since the epoch; None means never.
+        The worker reports ``at``, in seconds since the epoch; None means never.
         """
 
 
@@ -84,12 +91,14 @@ class DeliveryService(Protocol):
     """Sends for workers to other conversations, within the delivery scope of their profile."""
 
     async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
-        """Return the delivery scope that a worker is told at its start."""
+        """Return where the sender may send; a worker is told this at its start."""
 
     async def carry(
         self, sender: Sender, message: msg.Deliver | msg.React, spool: Spool
     ) -> dict[str, Any]:
-        """Send a text or set a reaction for a worker; return the result for it.
+        """Send a text to another conversation, or set a reaction there, for a worker.
+
+        Returns what the worker's own call gets as its result.
 
         Raises:
             RelayRefused: the delivery policy does not allow the target.
@@ -104,7 +113,15 @@ class DeliveryService(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TurnServices:
-    """The services that all turns of a gateway share. ``note`` receives the report of each turn."""
+    """The services that all turns of a gateway share.
+
+    Attributes:
+        workers: starts and prepares worker processes.
+        delivery: sends to other conversations.
+        registry: the prompts that wait for a person's click.
+        note: a function that gets the report of each turn.
+        sends: the answers that are being sent.
+    """
 
     workers: WorkerPool
     delivery: DeliveryService

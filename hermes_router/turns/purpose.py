@@ -1,4 +1,4 @@
-"""The purpose of a worker, as far as its turn must know it: messages or a job."""
+"""The purpose of a worker, as far as its turn must know it: it serves messages or a job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
 
 class Purpose(Protocol):
-    """The steps of a turn that differ between workers for messages and workers for jobs."""
+    """The steps of a turn that differ between workers for messages and workers for jobs.
+
+    A turn calls each of them; :class:`ForMessages` is for messages, ``JobRun`` for jobs.
+    """
 
     #: Whether a notice tells the conversation how the worker ended.
     tells_people: bool
@@ -26,22 +29,25 @@ class Purpose(Protocol):
     ) -> WorkerProcess:
         """Return a worker, prepared or new; raises the errors of :meth:`WorkerPool.start`.
 
-        It waits for what is being prepared as long as ``patience`` lasts.
+        If a worker is just being prepared, this waits for it, at most until ``patience`` is given
+        up.
         """
 
     def greeted(self, hello: msg.Hello, /) -> None:
         """Take what is needed from the worker's first message, for example its process id."""
 
     def heard(self, message: msg.FromWorker, /) -> bool:
-        """Handle a message that only a worker for this purpose sends.
+        """Handle a message of the worker that the turn itself does not know.
 
-        Returns False for any other message: the turn then fails with a protocol error.
+        Returns False if this purpose does not expect it either: the turn then fails with a protocol
+        error.
         """
 
     def judge(self, failure: RouterError | None, /) -> RouterError | None:
         """Return the error with which the turn ends, or None if it did not fail.
 
-        ``failure`` is the error that the turn itself has found.
+        ``failure`` is the error that the turn has found. A job may know better: it may be done, or
+        have failed although the worker ended well.
         """
 
     def header(self) -> Mapping[str, object]:

@@ -1,8 +1,8 @@
 """Follow the answers that are being sent for workers, of all turns together.
 
-A worker that dies while its answer is on its way cannot note that it arrived. The next worker of
-the profile may have begun by then. It finds the answer unsent in Hermes's ledger of replies, and
-asks for it to be sent again.
+A worker that dies while its answer is being sent cannot note that the answer arrived. The profile's
+next worker finds it as unsent in Hermes's ledger of replies, and asks the gateway to send it again.
+This module knows whether that is needed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ _PATIENCE = 60.0
 
 @dataclass(slots=True)
 class Send:
-    """One answer that is being sent; its sender sets ``arrived``."""
+    """One answer that is being sent. Its sender sets ``arrived`` to True if the platform took it.
+
+    ``over`` is set when the sending has ended, ``ended`` is when, in monotonic seconds. ``name`` is
+    a hash of place and text.
+    """
 
     name: str
     arrived: bool = False
@@ -38,10 +42,10 @@ class Send:
 
 
 class Sends:
-    """The newest answers that were sent for workers.
+    """The newest answers that were sent for workers, at most 256, for all turns of a gateway.
 
-    ``mark`` is what Hermes writes before an answer that may arrive a second time; with an empty one
-    nothing is known again.
+    ``mark`` is what Hermes writes before an answer that may arrive a second time. With an empty
+    mark no repetition can be recognized, so :meth:`arrived` always returns False.
     """
 
     def __init__(self, mark: str = "") -> None:
@@ -50,9 +54,10 @@ class Sends:
 
     @contextmanager
     def follow(self, name: str) -> Iterator[Send]:
-        """Follow the sending of an answer in the block; ``name`` is its :func:`name_of`.
+        """Remember that an answer is sent in the block, which sets ``arrived`` of the object.
 
-        What has no name is not remembered: it is no answer.
+        ``name`` is what :func:`name_of` returns for it. A call that sends no answer has the name ""
+        and is not remembered.
         """
         send = Send(name)
         if name:
@@ -64,9 +69,10 @@ class Sends:
             send.over.set()
 
     async def arrived(self, message: msg.Deliver) -> bool:
-        """Return whether this repetition of an answer is not needed, because that has arrived.
+        """Return True if a worker repeats an answer that has arrived already: it is not sent again.
 
-        If the answer is on its way, this waits for the result.
+        If that answer is still being sent, this waits for the result, at most 60 s. An answer whose
+        sending ended more than 30 s ago does not count.
         """
         text = message.text.removeprefix(self._mark)
         if not self._mark or text == message.text:

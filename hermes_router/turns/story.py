@@ -1,6 +1,6 @@
 """The report of a turn: its outcome, times, model and cost, for status, metrics and records.
 
-No text of a message is in a report.
+The outcome is one word of :data:`OUTCOMES`. No text of a message is in a report.
 """
 
 from __future__ import annotations
@@ -136,7 +136,11 @@ class _Conversation(Protocol):
 
 
 class Story:
-    """Collects the report of one turn, and passes it to ``note`` at each answer and at the end."""
+    """Collects the report of one turn, and passes it to ``note`` at each answer and at the end.
+
+    The turn and its worker session call each method at the step that it names. ``start`` is how the
+    worker came to the turn, as in :class:`TurnReport`.
+    """
 
     def __init__(
         self, turn_id: str, conversation: _Conversation, *, received: float, note: Note
@@ -159,14 +163,14 @@ class Story:
         self._report.messages += 1
 
     def reached(self, phase: str) -> None:
-        """Note that the current answer has reached a phase; only the first time counts."""
+        """Note when the current answer reached ``phase``, say ``reply``; the first time counts."""
         self._reached.setdefault(phase, time.monotonic() - self._since)
 
     def ran(self, result: msg.RunResult) -> None:
-        """Add the result of one run of the agent to the report.
+        """Add the result of one run of the agent, which the worker has sent, to the report.
 
         Requests, tokens and cost are added up. The outcome and error of the last result count, and
-        the model and session that were named last: Hermes may fail after a run has named them.
+        the model and session that were named last: a later run that fails may name none.
         """
         report = self._report
         report.outcome = result.outcome
@@ -236,7 +240,7 @@ class Story:
         self._report.error = "" if done else one_line(detail, _ERROR)
 
     def summary(self) -> dict[str, object]:
-        """Return the fields of the last line about the turn in the worker log."""
+        """Return outcome, model and error, for the last line about the turn in the worker log."""
         report = self._report
         fields: dict[str, object] = {"outcome": report.outcome}
         if report.model:
@@ -258,7 +262,10 @@ class Story:
         return time.monotonic() - self._since
 
     def phases(self, of_turn: Mapping[str, float]) -> Mapping[str, float]:
-        """Return the phases of the current answer; ``of_turn`` are those of the whole turn."""
+        """Return the phases of the current answer, each with the seconds since it began.
+
+        ``of_turn`` are those of the whole turn; they are returned for the turn's first answer.
+        """
         return of_turn if self._number == 1 else self._reached
 
     def _begun(self, received: float) -> TurnReport:

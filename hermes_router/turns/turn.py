@@ -1,8 +1,8 @@
 """The life of one worker: its start, the messages that it serves, and its end.
 
-:meth:`Turn.run` never raises. If the worker dies, hangs, sends too much or breaks the protocol, the
-error is in ``failure`` and in the worker log. If a person in the chat waits for an answer that will
-not come, a notice is sent there.
+If the worker dies, hangs, sends too much or breaks the protocol, the error is in ``failure`` and in
+the worker log. If a person in the chat waits for an answer that will not come, a notice is sent
+there. :meth:`Turn.run` never raises.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 
 class Halt(enum.Enum):
-    """What came of a /stop command that :meth:`Turn.halt` has offered to the worker."""
+    """The result of a /stop command that :meth:`Turn.halt` has offered to the worker."""
 
     OBEYED = enum.auto()  # Hermes has handled the command, and the stopped work does not run
     CUT_OFF = enum.auto()  # Hermes has handled it, but work went on: the process tree was ended
@@ -135,7 +135,10 @@ class Turn:
 
     @property
     def settled(self) -> bool:
-        """True if the turn is ``resident``, and no message is being offered to the worker."""
+        """True if the turn is ``resident``, and no message is being offered to the worker.
+
+        Only then may the turn go on in the chat of another bot of its session.
+        """
         return self.resident and not self._offers
 
     @property
@@ -150,7 +153,10 @@ class Turn:
 
     @property
     def waiting(self) -> list[float]:
-        """When each message that waits in the worker was accepted, in monotonic seconds."""
+        """When each message that waits in the worker was accepted, in monotonic seconds.
+
+        Such a message waits while the worker answers an earlier one.
+        """
         return self._receiver.taken.waiting()
 
     @property
@@ -166,24 +172,29 @@ class Turn:
 
     @property
     def sends_reply(self) -> bool:
-        """True while the end of a reply is sent to the platform, until the reply is settled."""
+        """True while the platform is sent the last part of a reply; the status shows this."""
         return self._session.sending
 
     @property
     def waits_for_person(self) -> bool:
-        """True while the turn waits for a person to answer an approval or a question."""
+        """True while the worker has shown an approval or a question that nobody has answered yet.
+
+        The status shows this. Meanwhile the turn takes no slot, and a new message may be the
+        answer.
+        """
         return self._session.prompts.waits
 
     @property
     def left_to_next(self) -> bool:
-        """True if the gateway stops, so that the next one serves what this turn has not begun."""
+        """True if the gateway stops: the next one serves what this turn has not begun."""
         return self._resumes
 
     def told_of(self, inbound: EventSender) -> bool:
-        """Return True if the notice about the turn's failure was the answer to this message.
+        """Return True if this message got the notice about the turn's failure instead of an answer.
 
-        If the worker accepted messages, the notice is for those. Else it is for the message that
-        the worker was started for, and this returns True for that message.
+        The dispatcher asks this after a failed :meth:`offer`: if True, it tries no other worker. If
+        the worker had accepted messages, the notice was for those. Else it was for the first
+        message that the worker was offered.
         """
         return self._told and not self._receiver.taken.count and self._receiver.first is inbound
 
@@ -199,11 +210,14 @@ class Turn:
 
     @property
     def age(self) -> float:
-        """Seconds since the turn began, just before it started or took its worker."""
+        """Seconds since the turn began, just before it started a worker or took a prepared one."""
         return self._log.age
 
     def when_waiting(self, told: Callable[[bool], None]) -> None:
-        """Call ``told(True)`` when the turn begins to wait for a person, ``told(False)`` after."""
+        """Call ``told(True)`` when the turn begins to wait for a person, ``told(False)`` after.
+
+        The dispatcher has the turn give its slot back meanwhile. A further call replaces ``told``.
+        """
         self._session.prompts.when_waiting = told
 
     # -- commands of the dispatcher ------------------------------------------------------------
@@ -214,10 +228,9 @@ class Turn:
         """Offer a message to the worker; return whether the worker accepted it.
 
         With ``until_handled`` the call returns when the worker's adapter has handled the message:
-        then the answer to a command is sent. With ``answer`` the worker accepts the message only
-        if the session waits for an answer.
-
-        If the call fails or is cancelled, and the worker has no other message, the turn ends.
+        then the answer to a command is sent. With ``answer`` the worker accepts the message only if
+        an approval or a question waits for a person's answer. If the call fails or is cancelled,
+        and the worker has no other message, the turn ends.
 
         Raises:
             CannotBeSent: the message is too long, or one of its files cannot be read.
@@ -259,10 +272,11 @@ class Turn:
             return Halt.CUT_OFF if obeyed else Halt.ENDED
 
     async def stop(self, reason: str, *, resume: bool = False) -> None:
-        """Tell the worker to interrupt its work, save its state and exit.
+        """Tell the worker to interrupt its work, save its state and exit; return when it is gone.
 
         After ``timeouts.stop`` seconds its process tree is ended. With ``resume`` the gateway
-        stops, and the next gateway goes on with the interrupted work.
+        stops, and the next gateway continues the interrupted work. A notice about background work
+        that ended says ``reason``.
         """
         self.stopping, self._reason = True, reason
         self._resumes = self._resumes or resume
@@ -319,7 +333,8 @@ class Turn:
     async def run(self) -> None:
         """Start the worker, handle all that it sends until it has ended, and send the notices.
 
-        This never raises: the error, if there is one, is in ``failure`` afterwards.
+        The dispatcher calls this once for each turn. It never raises: ``failure`` has the error
+        afterwards, if there is one.
         """
         spool = Spool(limit=self._settings.limits.file_bytes, addresses=self._settings.online)
         try:

@@ -1,7 +1,8 @@
 """The conversation of a turn, for a session whose person writes to several bots.
 
-A private chat has the same session with each bot. A turn speaks by the bot of its message. If its
-worker stays for background work, a message to another bot goes to that worker too.
+A private chat has the same session with each bot of a platform. A turn speaks by the bot of its
+first message. If its worker stays for background work, it also serves a later message to another
+bot, and then speaks by that one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from hermes_router.turns.ports import Conversation
 
 
 class Voice(Conversation):
-    """Speaks in ``current``, one of the conversations that a session has with several bots.
+    """The conversation that a turn gets: it passes each call on to ``current``.
 
-    Only a turn that has answered everything, and is offered nothing, may go on in another one.
+    ``current`` is one of the conversations that a session has with several bots.
+    :meth:`Lane.joined` changes it, and only if the turn has answered everything and is offered
+    nothing.
     """
 
     def __init__(self, current: Conversation) -> None:
@@ -42,19 +45,19 @@ class Voice(Conversation):
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
-        """Call a method of the adapter of the bot of now; see :class:`Conversation`."""
+        """Call a method of the adapter of the current bot; see :class:`Conversation`."""
         return await self.current.execute(method, args, spool, ask)
 
     def offered(self, offers: msg.Commands) -> None:
-        """Use the worker's commands for the chat with the bot of now."""
+        """Put the worker's slash commands into the menu of the chat with the current bot."""
         self.current.offered(offers)
 
     def worker_ended(self) -> None:
-        """Clean up on the adapter of the bot of now."""
+        """Undo what the ended worker left on the adapter of the current bot."""
         self.current.worker_ended()
 
     async def notify(self, text: str) -> bool:
-        """Send a notice by the bot of now; return True if it could be sent."""
+        """Send a notice by the current bot; return True if it could be sent."""
         return await self.current.notify(text)
 
     async def tell(self, text: str) -> asyncio.Future[bool] | None:
@@ -62,11 +65,11 @@ class Voice(Conversation):
         return await self.current.tell(text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        """Note the background work of a turn for the chat with the bot of now."""
+        """Remember the background work of a turn for the chat with the current bot."""
         self.current.note_works(turn_id, works)
 
     def note_wakeup(self, at: float | None) -> None:
-        """Note when the session must be woken, in the chat with the bot of now."""
+        """Remember when the session must be woken, in the chat with the current bot."""
         self.current.note_wakeup(at)
 
 

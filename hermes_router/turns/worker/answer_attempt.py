@@ -11,10 +11,12 @@ from hermes_router.turns.worker.event_track import TakenEvents
 
 
 class AnswerAttempt:
-    """The sending of the last part of an answer; make it when the worker asks for that.
+    """One attempt to send the last part of an answer, as the ledger of messages is told of it.
 
-    The answer is for the messages up to the event ``last`` that the worker works on at that time.
-    ``name`` is the name of its text, a hash. See :class:`hermes_router.relay.attempts.Attempt`.
+    The worker session makes it when the worker asks the gateway to send that part. The answer is
+    for the messages up to the event ``last``. ``name`` is a hash of the text. The adapter of the
+    platform calls :meth:`asks` and :meth:`refused`; see
+    :class:`hermes_router.relay.attempts.Attempt`.
     """
 
     def __init__(self, taken: TakenEvents, last: int, name: str) -> None:
@@ -25,7 +27,10 @@ class AnswerAttempt:
         self._over = False
 
     def asks(self) -> None:
-        """Write to the ledger that the platform is asked: the answer may arrive from now on."""
+        """Write to the ledger that the platform is asked now: from here on the answer may arrive.
+
+        A second call does nothing until the platform has refused.
+        """
         if self._asked is None and not self._over:
             self._asked = self._taken.trying(self._answered, self._name)
 
@@ -38,7 +43,7 @@ class AnswerAttempt:
             self._ended(success=False)
 
     def over(self, *, success: bool) -> None:
-        """Write to the ledger whether the answer was delivered.
+        """Write to the ledger whether the answer was delivered: the adapter's call has returned.
 
         This is final: later calls of :meth:`asks` and :meth:`refused` do nothing.
         """

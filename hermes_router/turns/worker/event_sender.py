@@ -1,4 +1,7 @@
-"""Send messages with their files to a turn's worker, and wait until it accepts or refuses them."""
+"""Send messages with their files to a turn's worker, and wait until it accepts or refuses them.
+
+A message is offered to the worker: the worker may be about to leave, and then refuses it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _REASON = 200
 
 @dataclass(frozen=True, slots=True)
 class EventSender:
-    """One message for the session, ready for the pipe.
+    """One message for the session, ready to be sent to a worker.
 
     Attributes:
         fields: the fields of Hermes's event. ``source`` are those of its source.
@@ -35,8 +38,8 @@ class EventSender:
             they allow every command.
         too_large: the attachments above the size limit, with their sizes; they are not sent.
         wake: this is no message of a person: it is time for the session's recurring prompts.
-        at_once: it waits neither for a place among the profile's turns, nor for messages of its
-            session that wait for one: it is a command that needs no model.
+        at_once: it is a command that needs no model. It waits for no slot, and for no earlier
+            message of its session that does.
         track: follows the message to its outcome.
     """
 
@@ -64,10 +67,14 @@ class DeliveryResult(enum.Enum):
 class PendingEvent:
     """A message that is offered to a worker, with the worker's decision.
 
-    ``accepted`` is set when ``verdict`` is known, ``handled`` when the worker's adapter has handled
-    the message. ``halted`` is True if the message stopped what the worker was doing. With
-    ``answer`` the worker accepts it only if the session waits for an answer. ``sent`` is True if
-    the worker was sent it, and ``left`` if nobody waits for the decision any more.
+    Attributes:
+        answer: the worker accepts the message only if an approval or a question waits for a
+            person's answer.
+        accepted: set when ``verdict`` is known, also if the worker refused.
+        handled: set when the worker's adapter has handled the message.
+        halted: True if the message stopped the worker's work.
+        sent: True if the message was sent to the worker.
+        left: True if nobody waits for the decision any more.
     """
 
     inbound: EventSender
@@ -81,12 +88,13 @@ class PendingEvent:
 
 
 class EventReceiver:
-    """Offers messages to one worker, and keeps those that the worker accepts.
+    """Offers messages to one worker, and remembers those that the worker accepts.
 
-    ``connected`` is set when the worker knows its session, or when it has ended before that.
-    ``takes`` returns whether messages may still be offered. ``accepted`` counts the accepted
-    messages. ``first`` is the first message offered: the worker was started for it. ``needed`` is
-    True if the worker was sent a message, or is to be sent one.
+    Attributes:
+        connected: set when the worker knows its session, or has ended before that.
+        accepted: how many messages the worker has accepted.
+        first: the first message that was offered: the worker was started for it.
+        taken: the accepted messages that have no outcome yet.
     """
 
     def __init__(self, takes: Callable[[], bool]) -> None:
@@ -104,13 +112,16 @@ class EventReceiver:
 
     @property
     def needed(self) -> bool:
-        """True if the worker was sent a message, or if somebody offers it one now."""
+        """True if the worker was sent a message, or if somebody offers it one now.
+
+        If False, a turn whose only message was withdrawn may end its worker.
+        """
         return self._sent or self._offering > 0
 
     def connect(self, worker: WorkerProcess) -> None:
         """Let messages be offered to ``worker`` from now on: it has been told its session.
 
-        Calls of :meth:`offer` that wait for that go on.
+        Earlier calls of :meth:`offer` have waited for that, and go on.
         """
         self._worker = worker
         self.connected.set()
@@ -118,8 +129,9 @@ class EventReceiver:
     def close(self, *, stopped: bool = False) -> None:
         """Let every call of :meth:`offer` return, because the worker is gone.
 
-        Each accepted message gets its outcome. With ``stopped`` the gateway's stop ended the
-        worker, so messages that it had begun count as cut off.
+        Each accepted message gets its :class:`Outcome`. With ``stopped`` the gateway's stop ended
+        the worker: messages that it had begun are then cut off, and the next gateway continues
+        them.
         """
         self.connected.set()
         self.taken.close(stopped=stopped)
@@ -131,7 +143,9 @@ class EventReceiver:
     async def offer(self, offer: PendingEvent, *, until_handled: bool) -> None:
         """Offer a message to the worker and wait for its decision; it is then ``offer.verdict``.
 
-        With ``until_handled`` also wait until the worker has handled an accepted message.
+        With ``until_handled`` also wait until the worker has handled an accepted message. If the
+        worker accepts no messages any more, the verdict is REFUSED at once; if it ends meanwhile,
+        LOST.
 
         Raises:
             CannotBeSent: it is too long, or one of its files cannot be read.
@@ -195,7 +209,9 @@ class EventReceiver:
         return msg.FileRef(stream=stream, name=path.name, size=size)
 
     def settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
-        """Pass the worker's decision about an event to the waiting caller of :meth:`offer`, if any.
+        """Pass the worker's decision about an event to the call of :meth:`offer` that waits for it.
+
+        If that call was cancelled, an accepted message still counts as accepted.
 
         Raises:
             ProtocolError: no event with this number was sent.

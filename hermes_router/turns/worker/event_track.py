@@ -1,8 +1,8 @@
-"""Follow the messages that one worker accepted, until each is answered, repeated or lost.
+"""Follow the messages that one worker accepted, until each has its outcome.
 
 A worker works on the messages of its session in the order of their numbers. It reports a number
-before which all messages are done, and the numbers that still wait. Each change is written to the
-ledger of messages, if the message has an entry there.
+before which all messages are done, and the numbers that still wait in it. Each change is written to
+the gateway's ledger of messages, if the message has an entry there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STALLED_SECONDS = 5.0
 
 
 class Outcome(enum.Enum):
-    """The outcome of a message that was offered to a worker."""
+    """The outcome of a message that was offered to a worker: what became of it."""
 
     ANSWERED = enum.auto()
     AGAIN = enum.auto()  # the worker ended before it began the message: the next worker serves it
@@ -42,8 +42,11 @@ class Stage(enum.Enum):
 class EventTrack:
     """Follows one message to its outcome; the event ``settled`` is set when ``outcome`` is known.
 
-    ``entry`` is its entry in the ledger, or None. ``stage``: how far its worker is with it.
-    ``answered``: its reply was sent. ``since``: when a worker accepted it, in monotonic seconds.
+    Attributes:
+        entry: its entry in the ledger, or None if it has none there.
+        stage: how far its worker is with it.
+        answered: True if the platform has taken its reply.
+        since: when a worker accepted it, in monotonic seconds.
     """
 
     def __init__(self, entry: Entry | None = None) -> None:
@@ -55,7 +58,7 @@ class EventTrack:
         self.begin()
 
     def begin(self) -> None:
-        """Forget the outcome, because the message is offered to another worker."""
+        """Forget the outcome and the stage, because the message is offered to another worker."""
         self.outcome: Outcome | None = None
         self.settled = anyio.Event()
         self.stage = Stage.ACCEPTED
@@ -75,21 +78,25 @@ class EventTrack:
 
     @property
     def waiting(self) -> bool:
-        """True if the message waits in the worker."""
+        """True if the message waits in the worker, which answers an earlier one."""
         return self.stage is Stage.WAITING
 
     @property
     def untouched(self) -> bool:
-        """True if no worker has begun the message, and no notice was sent about it."""
+        """True if no worker has begun the message, and no notice was sent about it.
+
+        Such a message may be served again without being answered twice.
+        """
         began = self.entry is None or self.entry.step is not Step.ACCEPTED
         done = self.told or self.outcome in {Outcome.ANSWERED, Outcome.ENDED}
         return not (began or done)
 
     @property
     def after_stop(self) -> Outcome:
-        """The outcome of a message without an answer when a stop of the gateway ends its worker.
+        """The outcome of an unanswered message when a stop of the gateway ends its worker.
 
-        The next gateway serves one that is untouched. For any other, it resumes or tells.
+        An untouched message is served again by the next gateway. For any other, the next gateway
+        continues its work or sends a notice.
         """
         return Outcome.AGAIN if self.untouched else Outcome.CUT_OFF
 
@@ -104,7 +111,11 @@ class EventTrack:
 
 
 class TakenEvents:
-    """The messages that one worker has accepted and that have no outcome yet, by event number."""
+    """The messages that one worker has accepted and that have no outcome yet, by event number.
+
+    ``count`` is how many it has accepted in all. The worker session calls the methods as the worker
+    reports its progress.
+    """
 
     def __init__(self) -> None:
         self.count = 0
@@ -112,7 +123,10 @@ class TakenEvents:
 
     @property
     def served(self) -> bool:
-        """True if the worker accepted messages, and its end would leave none of them unanswered."""
+        """True if the worker has accepted messages, and none would be lost if it ended now.
+
+        A message that it has not begun is not lost: another worker serves it.
+        """
         return self.count > 0 and not any(self._lost(n) for n in self._tracks)
 
     def take(self, number: int, track: EventTrack) -> None:
@@ -129,13 +143,13 @@ class TakenEvents:
         return sum(track.waiting or self._is_behind(n) for n, track in self._tracks.items())
 
     def progress(self, *, done: int, waiting: Collection[int]) -> None:
-        """Give the messages that the worker has done their outcome.
+        """Note the worker's report: which messages are done, and which still wait in it.
 
-        All messages before number ``done`` are done, except those in ``waiting``: the worker has
-        not begun them. If it ends, another worker serves these. Hermes takes the next message out
-        of its queue before it has sent the end of an answer. Such a message is begun when the model
-        is asked for it, and so is the oldest one that is not done. Any other one that does not wait
-        is a command, or part of the running turn.
+        All messages before number ``done`` count as answered, except those in ``waiting``, which
+        the worker has not begun. A message that has waited is begun only when the model is asked
+        for it, and so is message ``done``: Hermes takes the next one from its queue before it has
+        sent the end of an answer. Any other message is a command, or part of the running turn, and
+        is begun.
         """
         for number, track in list(self._tracks.items()):
             if number in waiting:
@@ -150,10 +164,10 @@ class TakenEvents:
                 self._tracks.pop(number).finish(Outcome.ANSWERED)
 
     def all_done(self) -> None:
-        """Give every message its outcome, because the worker reports to be idle.
+        """Give each message its outcome and forget it, because the worker reports that it is idle.
 
-        A message that waits gets none from this worker, so it is served again. The others are
-        answered.
+        A message that still waits, and has no answer, gets ``AGAIN``: another worker serves it.
+        Every other message gets ``ANSWERED``.
         """
         for track in self._tracks.values():
             again = track.waiting and not track.answered
@@ -163,10 +177,9 @@ class TakenEvents:
     def cut_off(self, *, interrupted: bool = False) -> None:
         """Give each message its outcome, because the gateway's stop interrupted the worker.
 
-        A message that the worker had not begun is served again. For one that it had
-        begun, the next gateway resumes the work or tells people. If the run of the model was
-        ``interrupted``, what was delivered is no answer: Hermes ends the text of a stream
-        where it was cut off, as it ends one that is complete.
+        The next gateway serves a message that the worker had not begun, and continues one that it
+        had. If the run of the model was ``interrupted``, a delivered text is no answer: Hermes ends
+        a text that was cut off in the same way as a complete one.
         """
         for track in self._tracks.values():
             if interrupted and track.stage is Stage.BEGUN:
@@ -181,8 +194,8 @@ class TakenEvents:
     def begun(self, last: int) -> None:
         """Write to the ledger that the model is asked for the messages up to number ``last``.
 
-        Tools may run from now on, so no other worker serves these messages. Those that wait in the
-        worker are not meant.
+        Tools may run from now on, so no other worker may serve these messages. Those that wait in
+        the worker are left out.
         """
         numbers = self.worked_on(last)
         for number in numbers:
@@ -190,16 +203,16 @@ class TakenEvents:
         self._note(numbers, "begun")
 
     def said(self) -> None:
-        """Write to the ledger that people can read a part of the answer to the current messages."""
+        """Write to the ledger that people can read a part of the answer to the messages in work."""
         begun = (n for n, track in self._tracks.items() if track.stage is Stage.BEGUN)
         self._note(self.worked_on(max(begun, default=0)), "said")
 
     def worked_on(self, last: int) -> frozenset[int]:
         """Return the numbers of the messages up to number ``last`` that the worker works on now.
 
-        An answer whose sending begins now is for these messages. A message that the worker begins
-        while the answer is being sent gets an answer of its own. Messages that are answered are
-        left out, unless all are: then this is a further part of their answer.
+        An answer whose sending begins now is for these messages. Messages that have an answer are
+        left out, unless all have one: then this is a further part of it. A message that the worker
+        begins later gets an answer of its own.
         """
         current = {n: t for n, t in self._tracks.items() if n <= last and not t.waiting}
         unanswered = frozenset(n for n, track in current.items() if not track.answered)
@@ -219,7 +232,7 @@ class TakenEvents:
     def tried(self, numbers: Collection[int], *, success: bool) -> None:
         """Write to the ledger whether the last part of the answer to these messages was delivered.
 
-        With ``success`` they do not count as lost if the worker ends now.
+        With ``success`` they count as answered, also if the worker ends now.
         """
         self._note(numbers, "answered" if success else "failed")
         for number in numbers:
@@ -227,9 +240,11 @@ class TakenEvents:
                 self._tracks[number].answered = True
 
     def close(self, *, stopped: bool = False) -> None:
-        """Give every accepted message its outcome, because the worker is gone.
+        """Give each message its outcome and forget it, because the worker is gone.
 
-        With ``stopped`` the gateway's stop ended the worker, so people got no notice.
+        A message with an answer is answered; one that the worker had begun has ended without. One
+        that it had not begun is served again. With ``stopped`` the gateway's stop ended the worker,
+        and the next gateway goes on.
         """
         ended = Outcome.CUT_OFF if stopped else Outcome.ENDED
         lost = {number: self._lost(number) for number in self._tracks}

@@ -1,8 +1,9 @@
 """Read one worker's messages in order, execute its calls, and answer each call.
 
-A few calls run at the same time. The task that reads the messages executes a call itself. Only if
-the call has to wait, another task reads the next messages. So a call that never waits costs neither
-a new task nor a turn of the event loop.
+A call is a worker's request to the gateway, for example to send a text by the adapter. A few calls
+run at the same time. The task that reads the messages executes a call itself. Only if the call has
+to wait, another task reads the next messages. So a call that never waits costs neither a new task
+nor a turn of the event loop.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ _LINES = 20
 class RpcServer:
     """Executes the calls of ``worker`` with the function ``do``, and sends the worker each result.
 
-    ``noted`` is called with each call before its execution, and with the bytes of all calls so far.
-    ``take`` is called with each message that is no call, one after the other.
+    If ``do`` raises, the worker gets the error as the result. ``noted`` is called before each call,
+    with the call and the bytes of all calls so far. ``take`` is called with each message that is no
+    call, one after the other.
     """
 
     def __init__(
@@ -70,7 +72,10 @@ class RpcServer:
 
     @property
     def held_up(self) -> bool:
-        """True if no message of the worker is read now, because its running calls take long."""
+        """True if no message of the worker is read now, because its running calls take long.
+
+        The worker cannot be blamed for its silence then; see :meth:`Watchdog.check`.
+        """
         return self._held and self._doing > 0
 
     # -- listening -----------------------------------------------------------------------------

@@ -16,8 +16,8 @@ _POST_TURN_MORE = 10.0
 class Watchdog:
     """Measures how long one worker takes, and compares that with the limits of its profile.
 
-    The reader of the worker's messages calls :meth:`heard` for any message, and :meth:`said` for a
-    message that is shown to people.
+    The worker session calls :meth:`heard` for any message of the worker, and :meth:`said` for one
+    that people see.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -46,15 +46,17 @@ class Watchdog:
     def released(self) -> None:
         """Begin to measure ``timeouts.resident`` and ``timeouts.post_turn`` anew.
 
-        Call this when all is answered, and when the worker accepts no more messages.
+        The worker session calls this when all is answered, and when the worker accepts no more
+        messages.
         """
         self._released = time.monotonic()
 
     def check(self, state: WorkerState, *, held_up: bool) -> None:
         """Raise an error if the worker has taken longer than its profile allows in ``state``.
 
-        With ``held_up`` the gateway does not read the worker's messages until a platform has done
-        the running calls; the worker then does not count as silent.
+        The worker session calls this every ``step`` seconds. With ``held_up`` the gateway reads
+        none of the worker's messages, because running calls wait for a platform; the worker then
+        does not count as silent.
 
         Raises:
             WorkerTimeout: the worker was silent too long, or exceeded the limit of its phase.
@@ -100,7 +102,8 @@ class Watchdog:
     def over_limit(self, returncode: int | None) -> WorkerOverLimit | None:
         """Return an error if the worker's process tree was ended because it exceeded a limit.
 
-        ``returncode`` is the supervisor's: it says which limit it was. Else this returns None.
+        The exit status of the supervisor, ``returncode``, says which limit it was. Returns None if
+        it was none.
         """
         limit = limit_of(returncode)
         return None if limit is None else self._over(limit)

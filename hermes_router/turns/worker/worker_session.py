@@ -37,7 +37,7 @@ _SILENT_CALLS = frozenset(
 
 
 async def greet(worker: WorkerProcess, profile: str) -> msg.Hello:
-    """Wait for the worker's hello and return it.
+    """Wait for the first message of a new worker, its hello, and return it.
 
     Raises:
         WorkerStartError: the worker ended before it sent a hello.
@@ -69,9 +69,12 @@ def _succeeded(value: Any) -> bool:
 class WorkerSession:
     """Handles all messages of one worker: executes its calls, and follows its state.
 
-    ``answered`` is set when the reply is delivered and the state saved. When the worker accepts a
-    further message, ``answered`` is a new event. ``sending`` is True from when the gateway begins
-    to send the end of a reply until that reply is settled, or the model is asked again.
+    Attributes:
+        answered: set when the reply is delivered and the state saved. When the worker accepts a
+            further message, this is a new event.
+        sending: True from when the gateway begins to send the end of a reply until that reply is
+            recorded, or the model is asked again.
+
     ``else_noted`` handles a message that only this kind of turn expects, and returns False for any
     other message.
     """
@@ -110,7 +113,9 @@ class WorkerSession:
         self._interrupted = False
 
     async def keep_watch(self) -> None:
-        """Check the worker's clocks until it exceeds a time limit.
+        """Compare the worker's times with its limits, again and again, until it exceeds one.
+
+        The turn cancels this when the worker has ended.
 
         Raises:
             WorkerTimeout: the worker was silent, did not get ready, or took too long.
@@ -271,8 +276,8 @@ class WorkerSession:
     def hush(self) -> WorkerState:
         """Handle no more messages of the worker: offer it nothing, and close its prompts.
 
-        Returns the worker's state at its last message. Callers that wait for its answer go on
-        waiting until :meth:`let_go`.
+        The turn calls this when the worker ends. Returns the worker's state at its last message.
+        Callers that wait for its answer go on waiting until :meth:`let_go`.
         """
         last, self.sending = self.state, False
         self._move(Step.ENDS)
@@ -280,7 +285,10 @@ class WorkerSession:
         return last
 
     def let_go(self) -> None:
-        """Set ``answered``, so that callers which wait for it go on: no answer will come."""
+        """Set ``answered``, so that callers which wait for it go on: no answer will come.
+
+        The turn calls this last, when the notices are sent.
+        """
         self.answered.set()
 
 
