@@ -59,7 +59,7 @@ class FlowControl:
             await anyio.sleep(pause)
 
 
-class Room:
+class RunningCalls:
     """Admits at most ``calls`` calls at a time, with at most ``size`` bytes together."""
 
     def __init__(self, *, calls: int, size: int) -> None:

@@ -22,7 +22,7 @@ import anyio.abc
 from hermes_router.base.errors import RelayRefused
 from hermes_router.protocol import messages as msg
 from hermes_router.protocol.framing import MAX_FRAME_BYTES, EndOfFrames, FrameError
-from hermes_router.workers.flow_control import Room
+from hermes_router.workers.flow_control import RunningCalls
 from hermes_router.workers.process import WorkerProcess
 from hermes_router.workers.worker_log import one_line
 
@@ -58,7 +58,7 @@ class RpcServer:
         self._turn_id = turn_id
         self._noted = noted
         self._take = take
-        self._room = Room(calls=CALLS_AT_ONCE, size=MAX_FRAME_BYTES)
+        self._running = RunningCalls(calls=CALLS_AT_ONCE, size=MAX_FRAME_BYTES)
         self._tasks: anyio.abc.TaskGroup | None = None
         self._context = contextvars.copy_context()
         self._listening = True
@@ -118,9 +118,9 @@ class RpcServer:
                 size = self._worker.frame_bytes
                 self._bytes += size
                 self._noted(message, self._bytes)
-                if not self._room.has(size):
+                if not self._running.has(size):
                     await self._wait_for_room(size)
-                self._room.enter(size)
+                self._running.enter(size)
                 return message, size
             if isinstance(message, msg.Cancel):
                 self._cancel(message.call)
@@ -131,7 +131,7 @@ class RpcServer:
     async def _wait_for_room(self, size: int) -> None:
         self._held = True
         try:
-            await self._room.wait_for(size)
+            await self._running.wait_for(size)
         finally:
             self._held = False
 
@@ -177,7 +177,7 @@ class RpcServer:
             with contextlib.suppress(OSError):
                 await self._answer(result)
         finally:
-            self._room.leave(size)
+            self._running.leave(size)
 
     def _cancel(self, number: int) -> None:
         if (send := self._sends.get(number)) is not None:
