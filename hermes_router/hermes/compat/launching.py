@@ -11,14 +11,14 @@ import json
 import sys
 from pathlib import Path
 
-from hermes_router.workers.code.own_code import Launcher
+from hermes_router.workers.code.own_code import HermesLauncher
 
 #: With this option, the launcher does not finish a pending update: a worker must not do that.
 _NO_UPDATE = "--version"
 _WITHOUT_IT = "import sys; del sys.argv[1]; "
 
 
-def find_launcher(code: str) -> Launcher | None:
+def find_launcher(code: str) -> HermesLauncher | None:
     """Return how to start the Python program ``code`` by Hermes's own launcher.
 
     Returns None if this installation has no launcher. The program finds its arguments in
@@ -40,7 +40,7 @@ def find_launcher(code: str) -> Launcher | None:
         return None
     generation = environment.parent
     facts = {"packages": {"venv": {"environment": str(environment)}}}
-    return Launcher(
+    return HermesLauncher(
         command=command(root, resolve_store_python(root), code),
         folders=(generation,),
         places=(state, generation / ".leases"),

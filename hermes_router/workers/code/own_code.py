@@ -16,7 +16,7 @@ from hermes_router.protocol.system.start import installed
 
 
 @dataclass(frozen=True, slots=True)
-class Launcher:
+class HermesLauncher:
     """Hermes's own launcher, which starts Python code inside Hermes's installation.
 
     ``command`` is the beginning of the command line; a module and its arguments follow. A sandbox
@@ -38,14 +38,14 @@ class Launcher:
 
 
 #: A function that returns the launcher for a piece of code; None if Hermes has no launcher.
-FindLauncher = Callable[[str], Launcher | None]
+FindLauncher = Callable[[str], HermesLauncher | None]
 
 
 class Code(Protocol):
     """The code that one gateway runs, as `running_code.py` makes it."""
 
     copy: Path | None
-    launcher: Launcher | None
+    launcher: HermesLauncher | None
     outdated: bool
     restart: str
 

@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hermes_router.hermes.compat import launching
-from hermes_router.workers.code.own_code import Launcher
+from hermes_router.workers.code.own_code import HermesLauncher
 from hermes_router.workers.code.running_code import RunningCode
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -122,9 +122,11 @@ class ManagedInstall:
         The copy of the router's packages is made in ``folder``.
         """
 
-        def find(code: str) -> Launcher:
+        def find(code: str) -> HermesLauncher:
             command = launching.command(self.checkout, self.python, code)
-            return Launcher(command=command, selected=lambda: launching.committed(self.checkout))
+            return HermesLauncher(
+                command=command, selected=lambda: launching.committed(self.checkout)
+            )
 
         return RunningCode(folder, find)
 

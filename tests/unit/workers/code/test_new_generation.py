@@ -14,7 +14,7 @@ import pytest
 from hermes_router.config.settings import Settings
 from hermes_router.profiles.model import Profile
 from hermes_router.workers.code import own_code
-from hermes_router.workers.code.own_code import Launcher
+from hermes_router.workers.code.own_code import HermesLauncher
 from hermes_router.workers.code.running_code import RunningCode
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.template import Template, templates_work_here
@@ -28,7 +28,7 @@ FIRST, SECOND = Path("first/venv"), Path("second/venv")
 def selection(tmp_path: Path) -> Iterator[list[Path | None]]:
     """The selected environment; the gateway runs the first."""
     selected: list[Path | None] = [FIRST]
-    launcher = Launcher(("hermes",), environment=FIRST, selected=lambda: selected[0])
+    launcher = HermesLauncher(("hermes",), environment=FIRST, selected=lambda: selected[0])
     code = RunningCode(tmp_path / "code", lambda _: launcher)
     own_code.use(code)
     yield selected

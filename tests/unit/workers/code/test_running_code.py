@@ -17,7 +17,7 @@ from hermes_router.protocol.system import sources, start
 from hermes_router.protocol.system.pids import start_time
 from hermes_router.protocol.system.start import WORKER_VARIABLE
 from hermes_router.workers.code import own_code, running_code
-from hermes_router.workers.code.own_code import Launcher
+from hermes_router.workers.code.own_code import HermesLauncher
 from hermes_router.workers.code.running_code import RunningCode
 
 HELP = "usage: hermes_router_worker"
@@ -131,7 +131,7 @@ def test_the_copy_of_an_installation_that_is_read_only_can_be_removed(
 
 
 def test_hermes_launcher_is_taken_where_there_is_one(tmp_path: Path) -> None:
-    code = RunningCode(tmp_path / "code", lambda text: Launcher(("hermes", "-c", text)))
+    code = RunningCode(tmp_path / "code", lambda text: HermesLauncher(("hermes", "-c", text)))
     assert code.command("m")[:2] == ["hermes", "-c"]
     assert code.command("m")[3:] == ["m"]
     compile(code.command("m")[2], "launcher", "exec")
