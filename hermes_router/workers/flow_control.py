@@ -19,7 +19,10 @@ _YIELD_EVERY = 16
 
 
 class FlowControl:
-    """Tells the reader of one worker's messages to sleep when the worker exceeds its share."""
+    """Tells the reader of one worker's messages to sleep when the worker exceeds its share.
+
+    Without this, a worker that sends without end would keep the gateway from serving others.
+    """
 
     def __init__(self) -> None:
         self._since = time.monotonic()
@@ -60,7 +63,11 @@ class FlowControl:
 
 
 class RunningCalls:
-    """Admits at most ``calls`` calls at a time, with at most ``size`` bytes together."""
+    """Counts the running calls of one worker, to limit them.
+
+    At most ``calls`` run at a time, with at most ``size`` bytes together. The reader of the
+    worker's messages waits here before it executes a call.
+    """
 
     def __init__(self, *, calls: int, size: int) -> None:
         self._most_calls = calls
@@ -82,12 +89,12 @@ class RunningCalls:
             await self._left.wait()
 
     def enter(self, size: int) -> None:
-        """Count a call of ``size`` bytes as running until :meth:`leave`; check no limit."""
+        """Count a call of ``size`` bytes as running until :meth:`leave`; this checks no limit."""
         self._calls += 1
         self._bytes += size
 
     def leave(self, size: int) -> None:
-        """Count the call as done; callers that wait for room check again."""
+        """Count a call of ``size`` bytes as done; callers of :meth:`wait_for` check again."""
         self._calls -= 1
         self._bytes -= size
         if self._left is not None:

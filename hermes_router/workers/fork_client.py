@@ -1,8 +1,9 @@
 """Ask another process, over a socket, to start child processes for the gateway.
 
 The other process is a template, or the first process of a sandbox. It reaps its children and
-reports their return codes. When it has started a child, it sends a pidfd of it. Unlike a pid, a
-pidfd means the same process in every pid namespace, and is never reused for another process.
+reports their return codes. When it has started a child, it sends a pidfd of it: a descriptor that
+means the process. Unlike a pid, a pidfd means the same process in every pid namespace, and is never
+reused for another process.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class ForkServer:
     """The gateway's end of the socket to a process that starts child processes on request.
 
     The event ``ready`` is set when that process can start children (``prepared`` is True), or has
-    ended (``ended`` is True). ``unfit`` is its reason if it cannot fork safely, else "". With
-    ``shared_fate`` it is the first process of a pid namespace, so its children end with it.
+    ended (``ended`` is True). ``unfit`` is why it cannot fork safely, or "". With ``shared_fate``
+    it is the first process of a sandbox, and its children end with it.
     """
 
     def __init__(self, control: socket.socket, *, shared_fate: bool = False) -> None:
@@ -159,10 +160,11 @@ class ForkServer:
 
 
 class ForkedChild:
-    """A process that another process started for us, and whose end that process reports.
+    """A process that another process started for the gateway, and whose end that process reports.
 
     ``descriptor`` is its pidfd; -1 if it ended before a pidfd could be opened. ``inbound`` and
-    ``outbound`` are our ends of its pipes. ``keeper`` is set by a sandbox, see :meth:`keep`.
+    ``outbound`` are the gateway's ends of its pipes. ``keeper`` is set by a sandbox, see
+    :meth:`keep`.
     """
 
     inbound = -1
@@ -195,7 +197,7 @@ class ForkedChild:
     def report(self, returncode: int) -> None:
         """Let :meth:`wait` return this code, which the parent of the process has reported.
 
-        If there are several reports, the first one counts.
+        The socket's reader calls this. If there are several reports, the first one counts.
         """
         if not self._reported.is_set():
             self._returncode = returncode
@@ -232,7 +234,8 @@ class ForkedChild:
     def keep(self, other: object) -> None:
         """Keep the sandbox of this process open until ``other`` has ended too.
 
-        Do nothing if this process is in no sandbox.
+        A template calls this for each worker that it forks: the worker may outlive it. Nothing is
+        done if this process is in no sandbox.
         """
         if self.keeper is not None and isinstance(other, ForkedChild):
             self.keeper(other)

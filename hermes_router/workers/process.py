@@ -1,8 +1,8 @@
 """One worker process as the gateway sees it: send and receive messages, and end the process.
 
-The started process is the worker's supervisor; when the supervisor has ended, the whole process
-tree has ended. This module owns the descriptors and reaps the process. It does not interpret the
-messages: the turn does.
+The process that the gateway starts is the worker's supervisor; when the supervisor has ended, the
+whole process tree has ended. This module owns the descriptors and reaps the process. It does not
+interpret the messages: the turn does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _REAP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrder:
-    """All that the start of a worker needs.
+    """All that the start of a worker of one profile needs; the pool makes it from the settings.
 
     Attributes:
         launch: the launcher that starts the process.
@@ -75,7 +75,8 @@ class WorkerOrder:
 class WorkerProcess:
     """A started worker, or a template, with its supervisor and its pipes.
 
-    :func:`start_worker` makes it. Its user must call :meth:`end`, also if the process is dead.
+    :func:`start_worker` makes it. Who has it must call :meth:`end`, also if the process is dead:
+    else its pipes and its temporary folder stay.
     """
 
     #: True if the worker was started before there was a message for it.
@@ -112,6 +113,8 @@ class WorkerProcess:
 
     async def receive(self) -> msg.FromWorker:
         """Return the worker's next message.
+
+        If the worker sends more than its share, this sleeps before it returns.
 
         Raises:
             EndOfFrames: the worker has closed its end of the pipe, or has exited.
@@ -155,9 +158,9 @@ class WorkerProcess:
         """End the worker and its whole process tree; return the supervisor's return code.
 
         First the pipe is closed, and the worker gets ``patience`` seconds to exit by itself. Then
-        SIGTERM asks the supervisor to end the tree; the supervisor kills what is left after the
-        order's grace time, which begins with :meth:`terminate` if that was called before. Last the
-        supervisor is killed. Returns None if even that did not help.
+        SIGTERM asks the supervisor to end the tree, and it kills what is left after the order's
+        grace time (counted from :meth:`terminate`, if that was called before). Last the supervisor
+        itself is killed. Returns None if even that did not help.
         """
         self.imported.set()
         with anyio.CancelScope(shield=True):
@@ -170,7 +173,7 @@ class WorkerProcess:
         return returncode
 
     async def gone(self) -> None:
-        """Wait until the process has ended; this does not end it."""
+        """Wait until the process has ended; this neither ends it nor closes its pipes."""
         while not self.ended:  # noqa: ASYNC110 - rare, and short
             await anyio.sleep(0.01)
 
@@ -193,7 +196,8 @@ class WorkerProcess:
     def keep(self, other: Child) -> None:
         """Keep the sandbox of this process open until its child ``other`` has ended too.
 
-        Do nothing if this process is in no sandbox.
+        A template calls this for each worker that it forks. Nothing is done if this process is in
+        no sandbox.
         """
         self._child.keep(other)
 
@@ -214,7 +218,8 @@ async def start_worker(
 ) -> WorkerProcess:
     """Start a worker and return it; with ``control``, a socket descriptor, start a template.
 
-    ``launch`` replaces the order's launcher.
+    The pool passes ``launch`` to start it in another way than the order's launcher, for example as
+    a fork of a template.
 
     Raises:
         ProfileError: the profile's home cannot be used.
@@ -273,7 +278,9 @@ def _decoded(frame: bytes | bytearray) -> msg.FromWorker:
 
 
 def open_log(order: WorkerOrder) -> int:
-    """Create missing folders of the profile's home, open its worker log, and return the descriptor.
+    """Open the worker log of the order's profile; return the descriptor, which the caller closes.
+
+    Missing folders of the profile's home are made first.
 
     Raises:
         ProfileError: the home cannot be used, or the log cannot be written.

@@ -103,7 +103,7 @@ class Template:
         return child
 
     async def retire(self) -> None:
-        """End the template. The workers that it forked go on."""
+        """End the template, because it is too old or unused. The workers that it forked go on."""
         with anyio.CancelScope(shield=True):
             await self._forks.close()
             await self._process.end(patience=1.0)

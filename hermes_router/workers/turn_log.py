@@ -22,9 +22,10 @@ _MOST_PHASES = 32
 
 
 class TurnLog:
-    """Writes the lines of a turn; ``phases`` are the seconds since the turn began, by name.
+    """Writes the lines of a turn into its profile's worker log.
 
-    ``received`` is when the message arrived, in monotonic seconds.
+    ``phases`` has the seconds from the turn's begin to each phase, by name. ``received`` is when
+    the message arrived, in monotonic seconds.
     """
 
     def __init__(self, turn_id: str, *, received: float) -> None:
@@ -50,13 +51,13 @@ class TurnLog:
         self._descriptor = await anyio.to_thread.run_sync(open_log, order)
 
     def reached(self, phase: str) -> None:
-        """Store in ``phases`` when the turn reached a phase; only the first time counts."""
+        """Note in ``phases`` that the turn has reached a phase now; only the first time counts."""
         self.phases.setdefault(phase, time.monotonic() - self._begun)
 
     def ready(self, steps: Mapping[str, float]) -> None:
-        """Store in ``phases`` that the worker is ready now, and how long its start took.
+        """Note in ``phases`` that the worker is ready, and how long each part of its start took.
 
-        ``steps`` are the seconds of each part of the start, as the worker has measured them.
+        ``steps`` are the seconds of each part, as the worker has measured them.
 
         Raises:
             ProtocolError: a name is not allowed, or there are too many phases.

@@ -10,7 +10,10 @@ from hermes_router.workers.launchers import Child, Launch, LaunchSpec
 
 
 class UnexpectedEnds:
-    """For each profile, how many of its processes ended unexpectedly and had to be replaced."""
+    """Counts for each profile how many of its processes ended unexpectedly and had to be replaced.
+
+    The pool counts; the status and the metrics show the numbers. They begin at 0 with each gateway.
+    """
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -26,8 +29,9 @@ class UnexpectedEnds:
     def counting(self, launch: Launch) -> Launch:
         """Return a launcher that starts processes with ``launch`` and counts unexpected ends.
 
-        An end is counted when somebody waits for it, so that its return code is known. It stays
-        unknown if the template that forked the process ended before it: that is not counted.
+        An end is unexpected if the process failed before the gateway signalled it. It is counted
+        when somebody waits for it. If the template that forked the process ended first, the return
+        code is unknown, and nothing is counted.
         """
 
         async def counted(spec: LaunchSpec) -> Child:

@@ -92,9 +92,12 @@ class WorkerLog:
 def write_line(
     descriptor: int, what: str, fields: Mapping[str, object], *, as_json: bool = False
 ) -> None:
-    """Append a line with the time, the event ``what`` and ``name=value`` pairs.
+    """Append one line of the gateway: the time, the event ``what`` and ``name=value`` pairs.
 
     With ``as_json`` the line is a JSON object with the same values.
+
+    Raises:
+        OSError: the line could not be written in full, for example because the disk is full.
     """
     moment = datetime.now(UTC).astimezone().isoformat(timespec="milliseconds")
     if as_json:
@@ -119,7 +122,10 @@ def _in_json(value: object) -> object:
 
 
 def plain(value: object) -> str:
-    """Return ``value`` as one word of a log line: shortened, and quoted if it is no plain word."""
+    """Return ``value`` as one word of a log line: shortened, and quoted if it is no plain word.
+
+    A shortened text has at most 1000 characters. :func:`pairs_of` reads it back.
+    """
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if text.isprintable() and text and not set(text) & set(' "=\\'):
@@ -128,7 +134,10 @@ def plain(value: object) -> str:
 
 
 def one_line(text: str, most: int = _LONGEST) -> str:
-    """Return an untrusted text for a log line: printable, and cut after ``most`` characters."""
+    """Return an untrusted text for a log line: printable, and cut after ``most`` characters.
+
+    If it was cut, its full length follows in parentheses.
+    """
     cut = text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
     return cut if cut.isprintable() else "".join(map(_escaped_in_text, cut))
 

@@ -1,7 +1,7 @@
-"""Hold the code that this process starts its workers from, and build the command that starts it.
+"""The code that this process starts its workers from, and the command that starts it.
 
-The command line imports this module in each call, so this module imports little.
-`running_code.py` copies the code and checks its files.
+The command line imports this module in each call, so this module imports little. `running_code.py`
+copies the code and checks its files.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ from hermes_router.protocol.system.start import installed
 class HermesLauncher:
     """Hermes's own launcher, which starts Python code inside Hermes's installation.
 
-    ``command`` is the beginning of the command line; a module and its arguments follow. A sandbox
-    shows the ``folders``, has a writable empty folder at each of ``places``, and shows ``files``
-    with the given contents. ``environment`` has the dependencies and plugins that the gateway
-    runs. ``selected`` returns the one that a new process would run; None if that is unknown.
+    An installation by Hermes's package manager has one; ``find_launcher`` makes this object.
+
+    Attributes:
+        command: the beginning of the command line; a module and its arguments follow.
+        folders: the folders that a sandbox must show.
+        places: where a sandbox needs a writable empty folder.
+        files: the files that a sandbox must show, with the given contents.
+        environment: the dependencies and plugins that the gateway runs.
+        selected: returns the environment that a new process would run; None if that is unknown.
     """
 
     command: tuple[str, ...]
@@ -33,7 +38,10 @@ class HermesLauncher:
     selected: Callable[[], Path | None] = lambda: None
 
     def renewed(self) -> bool:
-        """Return True if the installation has other dependencies or plugins than the gateway."""
+        """Return True if a new process would run other dependencies or plugins than the gateway.
+
+        This is so after an update. Unknown counts as False.
+        """
         return self.selected() not in {self.environment, None}
 
 
@@ -42,7 +50,14 @@ FindLauncher = Callable[[str], HermesLauncher | None]
 
 
 class Code(Protocol):
-    """The code that one gateway runs, as `running_code.py` makes it."""
+    """The code that one gateway runs and starts its workers from; ``RunningCode`` implements it.
+
+    Attributes:
+        copy: the folder with the copy of the router's packages; None if there is none.
+        launcher: Hermes's own launcher; None if this installation has none.
+        outdated: True if the last check found that Hermes was updated on disk.
+        restart: the command that restarts the gateway, for people.
+    """
 
     copy: Path | None
     launcher: HermesLauncher | None
@@ -56,9 +71,10 @@ class Code(Protocol):
         """Return True if Hermes on disk differs from the Hermes that the gateway has loaded."""
 
     def on_disk(self) -> list[str]:
-        """Return a line for people for each of what was updated on disk since the gateway's start.
+        """Return a line for people for each thing that was updated on disk since the start.
 
-        That is the router, Hermes's environment of dependencies and plugins, and Hermes itself.
+        The things are the router, Hermes's environment of dependencies and plugins, and Hermes
+        itself. The list is empty if nothing was updated.
         """
 
 
@@ -66,7 +82,10 @@ _in_use: list[Code] = []
 
 
 def use(code: Code | None) -> None:
-    """Start all workers of this process from ``code``; with None, from the installed packages."""
+    """Start all workers of this process from ``code``; with None, from the installed packages.
+
+    The gateway calls this once, at its start; ``test-route --say`` calls it for its one turn.
+    """
     _in_use[:] = [code] if code is not None else []
 
 
@@ -82,13 +101,16 @@ def command(module: str) -> list[str]:
 
 
 def restart() -> str:
-    """Return the command that restarts the gateway which runs the code that is in use."""
+    """Return the command, for people, that restarts the gateway whose code is in use."""
     code = in_use()
     return RESTART if code is None else code.restart
 
 
 def selected() -> Path | None:
-    """Return the environment of dependencies that a new worker would run; None if unknown."""
+    """Return the environment of dependencies that a new worker would run; None if unknown.
+
+    The pool asks this, because a prepared worker with another environment must not be used.
+    """
     code = in_use()
     return code.launcher.selected() if code is not None and code.launcher is not None else None
 

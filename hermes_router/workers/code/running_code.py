@@ -53,9 +53,11 @@ _half_written = shutil.ignore_patterns("*.pyc.*")
 
 
 class RunningCode:
-    """The code that one gateway runs. Make it when the gateway starts, before any update.
+    """The code that one gateway runs, and the copy of it that its workers run.
 
-    ``restart`` is the command that restarts that gateway, for people.
+    Make it when the gateway starts, before any update. ``folder`` is where the copy is made; if
+    that fails, the workers run the installed packages. ``restart`` is the command that restarts the
+    gateway, for people.
     """
 
     def __init__(
@@ -72,7 +74,10 @@ class RunningCode:
 
     @property
     def hermes_content(self) -> str:
-        """The digest of what Hermes's files held at the start; empty as long as it is not known."""
+        """The digest of what Hermes's files held at the start; "" until :meth:`load` has read them.
+
+        A record of the running gateway has it, to find out later whether it runs another Hermes.
+        """
         return self._hermes.content()
 
     def command(self, module: str) -> list[str]:
@@ -92,9 +97,10 @@ class RunningCode:
         return self.outdated
 
     def on_disk(self) -> list[str]:
-        """Return a line for people for each of what was updated on disk since the gateway's start.
+        """Return a line for people for each thing that was updated on disk since the start.
 
-        That is the router, Hermes's environment of dependencies and plugins, and Hermes itself.
+        The things are the router, Hermes's environment of dependencies and plugins, and Hermes
+        itself. The list is empty if nothing was updated.
         """
         found = {
             _ROUTER if self.copy is not None else _ROUTER_UNCOPIED: any(
@@ -106,7 +112,11 @@ class RunningCode:
         return [f"{line} ({self.restart})" for line, changed in found.items() if changed]
 
     async def load(self) -> None:
-        """Import all modules of the router before an update; note the content of Hermes's files."""
+        """Import all modules of the router, and note the content of Hermes's files.
+
+        The gateway calls this soon after its start: an import after an update would load new code
+        into it.
+        """
         await in_thread(self._load)
 
     async def watch(self) -> None:
@@ -221,7 +231,8 @@ def _is_left(name: str) -> bool:
 async def check(profile: str = "") -> None:
     """Raise an error if Hermes was updated on disk since the gateway loaded it.
 
-    Call this before a worker is started, and after one was lost. ``profile`` is for the error only.
+    The pool calls this before a worker is started, a turn after its worker was lost. ``profile`` is
+    only for the error's text.
 
     Raises:
         HermesUpdated: Hermes on disk differs from the Hermes that this gateway runs.

@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LaunchSpec:
-    """All that a launcher needs to start one worker.
+    """All that a launcher needs to start one worker or one template.
 
-    ``log`` is a descriptor of the worker log; the caller closes it. The worker's supervisor writes
-    into it. :mod:`hermes_router.workers.starts.start_output` passes on what is printed before, with
-    the id ``turn``, ``as_json`` or as plain text. ``grace`` is the seconds between SIGTERM and
-    SIGKILL for the process tree. With ``control``, the descriptor of a socket, the launcher starts
-    a template. The worker's supervisor enforces ``limits``, see
-    :mod:`hermes_router.protocol.limits`. ``together`` is how many workers of the profile may run
-    at once.
+    Attributes:
+        log: a descriptor of the worker log, into which the worker's supervisor writes; the caller
+            closes it.
+        grace: seconds between SIGTERM and SIGKILL for the process tree.
+        control: the descriptor of a socket: the launcher then starts a template; None for a worker.
+        share: what the profile shares with others, for example ``auth``, ``ssh`` or ``kanban``.
+        limits: what the supervisor enforces, see :mod:`hermes_router.protocol.limits`.
+        together: how many workers of the profile may run at once.
+        turn: the id that lines get which are printed before the supervisor runs, ``as_json`` or
+            plain.
     """
 
     profile: Profile
@@ -45,7 +48,10 @@ class LaunchSpec:
     as_json: bool = False
 
     def start_output(self) -> StartOutput:
-        """Return what passes on the output of the process until its supervisor runs."""
+        """Return a context manager that passes early output of the process on to the worker log.
+
+        Early output is what it prints before its supervisor runs, for example why it cannot start.
+        """
         from hermes_router.workers.starts.start_output import StartOutput  # noqa: PLC0415 - keeps commands fast
 
         return StartOutput(self.log, self.turn, as_json=self.as_json)
@@ -76,7 +82,8 @@ class Child(Protocol):
     def keep(self, other: Child) -> None:
         """Keep the sandbox of this process open until its child ``other`` has ended too.
 
-        Do nothing if this process is in no sandbox.
+        A template calls this for each worker that it forks. Nothing is done if this process is in
+        no sandbox.
         """
 
 
@@ -84,7 +91,7 @@ Launch = Callable[[LaunchSpec], Awaitable[Child]]
 
 
 def launcher(name: str) -> Launch:
-    """Return the launcher with this name.
+    """Return the function that starts workers by this launcher: ``local`` or ``bubblewrap``.
 
     Raises:
         KeyError: there is no such launcher.
@@ -109,8 +116,8 @@ def check(name: str) -> str | None:
 async def close() -> None:
     """Close all open sandboxes, and wait until they are gone.
 
-    This ends the processes in them, so call it when no worker runs any more. A launcher keeps a
-    sandbox open between two starts.
+    The dispatcher calls this at the gateway's stop, when no worker runs any more: it ends the
+    processes in them.
     """
     from hermes_router.workers.launchers import bubblewrap  # noqa: PLC0415 - it imports this module
 

@@ -29,9 +29,11 @@ _FOLDER = ("kanban", "boards", "default")
 
 
 def show(view: View, root: Path, profile: str, *, patience: float = 10.0) -> None:
-    """Show the board of the Hermes ``root`` in the sandbox, for reading and writing.
+    """Show the kanban board of the Hermes ``root`` in the sandbox, for reading and writing.
 
-    The first time, this moves the database. It waits ``patience`` seconds for programs that use it.
+    The launcher calls this if the profile shares the board. The first time, this moves the database
+    into the board's folder. Before that it waits up to ``patience`` seconds for programs that use
+    it.
 
     Raises:
         ProfileError: the database stays in use, or there is already one in the board's folder.

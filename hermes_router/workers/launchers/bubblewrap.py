@@ -48,6 +48,8 @@ _closing: set[asyncio.Task[None]] = set()
 async def launch(spec: LaunchSpec) -> Child:
     """Start a worker or a template of ``spec.profile`` in that profile's sandbox.
 
+    The first call for a profile makes the sandbox, and so does the next one after it was closed.
+
     Raises:
         OSError: the system refused to start a process.
         RouterError: the sandbox cannot be made; the message says what to fix.

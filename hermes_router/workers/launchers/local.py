@@ -15,7 +15,7 @@ from hermes_router.workers.launchers import Child, LaunchSpec, scope
 
 
 async def launch(spec: LaunchSpec) -> Child:
-    """Start a worker of ``spec.profile``.
+    """Start a worker or a template of ``spec.profile`` as a process of the gateway's user.
 
     Raises:
         OSError: the system refused to start a process.
@@ -28,7 +28,7 @@ async def launch(spec: LaunchSpec) -> Child:
 
 
 def command(spec: LaunchSpec) -> list[str]:
-    """Return the command line of a worker or a template."""
+    """Return the command line that the launcher runs for ``spec``, without a control group."""
     template = ["--template", str(spec.control)] if spec.control is not None else []
     return [*launchers.command(spec), *template]
 

@@ -57,10 +57,11 @@ def check() -> str | None:
 def within(
     spec: LaunchSpec, command: list[str], environment: Mapping[str, str], *, shared: bool
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the command line and environment that start ``command`` in a scope.
+    """Return the command line and environment that start ``command`` in a control group.
 
-    If this machine cannot make scopes, both are returned unchanged. With ``shared`` several workers
-    will run in the scope, so its limits are multiplied.
+    Launchers call this before each start. If this machine cannot make control groups, both are
+    returned unchanged. With ``shared`` several workers will run in the group, so its limits are
+    multiplied.
     """
     properties = _properties(spec, spec.together if shared else 1)
     if not properties or check() is not None:

@@ -18,7 +18,10 @@ _HOME = 5
 
 
 def accounts_home() -> Path:
-    """Return the home folder that the list of users names for this user, whatever HOME says."""
+    """Return the home folder of this user in the system's list of users, whatever HOME says.
+
+    If the list has no entry for this user, as in some containers, it is the HOME of this process.
+    """
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:

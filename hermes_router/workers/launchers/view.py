@@ -56,8 +56,8 @@ _MOST_LINKS = 40
 class View:
     """The file system of a sandbox, built path by path. For equal paths the later entry wins.
 
-    ``modes`` says how each path is shown, ``links`` maps links to their targets, ``files`` maps a
-    path to the file whose content is shown there.
+    ``modes`` says how each path is shown. ``links`` maps a symbolic link to its target. ``files``
+    maps a path to the file whose content is shown there.
     """
 
     modes: dict[Path, Mode] = field(default_factory=dict)
@@ -81,7 +81,11 @@ class View:
         self.modes[path.resolve()] = "hide"
 
     def shows(self, path: Path) -> bool:
-        """Return True if the sandbox shows the machine's own file or folder at ``path``."""
+        """Return True if the sandbox shows the machine's own file or folder at ``path``.
+
+        False if the path is hidden, is an empty folder of the sandbox's own, or is not shown at
+        all.
+        """
         covering = self._covering(path.resolve())
         return covering is not None and self.modes[covering] in {"ro", "rw"}
 
@@ -229,7 +233,10 @@ def _installation() -> tuple[Path, ...]:
 
 
 def own_packages() -> Iterator[Path]:
-    """Yield the folders of the router's packages: the workers' copy, and the installed packages."""
+    """Yield the folders of the router's packages that a sandbox must show.
+
+    They are the copy that workers run, if there is one, and the installed packages.
+    """
     code = own_code.in_use()
     if code is not None and code.copy is not None:
         yield code.copy

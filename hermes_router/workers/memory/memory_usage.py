@@ -13,11 +13,11 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def footprint(roots: Iterable[int], alone: Iterable[int] = ()) -> int:
-    """Return how many bytes of memory these processes use, without memory that files back.
+    """Return how many bytes of memory these processes use, without memory that is backed by files.
 
     Each pid in ``roots`` counts with all its descendants, each pid in ``alone`` without them. A
     page that a forked process shares with its parent counts twice, so the result is an upper bound.
-    The kernel tells this figure even for processes that other processes may not inspect.
+    The pool compares the result with the memory that prepared processes may use.
     """
     return sum(map(_anonymous, _trees(roots) | set(alone)))
 

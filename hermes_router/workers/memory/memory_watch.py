@@ -57,7 +57,8 @@ class Memory:
 class MemoryWatch:
     """Decides by the free memory whether turns may begin and workers may be prepared.
 
-    ``reserve`` is how many bytes must stay free; 0 means 5 % of all memory, at most 512 MiB.
+    The pool asks it before both. ``reserve`` is how many bytes must stay free; 0 means 5 % of all
+    memory, at most 512 MiB.
     """
 
     def __init__(self, look: Callable[[], Memory | None] | None = None) -> None:
@@ -70,7 +71,8 @@ class MemoryWatch:
     def room(self, *, now: bool = False) -> tuple[Room, int]:
         """Return what may be started with the memory that is free, and how many bytes are free.
 
-        With ``now`` the figures are read again, else they may be 2 s old.
+        With ``now`` the figures are read again, else they may be 2 s old. If the kernel gives no
+        figures, the result is ``ENOUGH`` and 0.
         """
         if now or time.monotonic() - self._seen_at > _KNOWN_SECONDS:
             self._seen, self._seen_at = self._look(), time.monotonic()

@@ -22,8 +22,8 @@ _FIRST, _LONGEST, _JITTER = 2.0, 60.0, 0.2
 class StartBackoff:
     """Counts the failed starts of one profile's workers, and says when the next is allowed.
 
-    ``why`` is the reason of the last failure, for people.
-    ``clock`` returns monotonic seconds, ``chance`` a number between 0 and 1.
+    The pool keeps one a profile. ``why`` is the reason of the last failure, for people. ``clock``
+    returns monotonic seconds, ``chance`` a number between 0 and 1.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class StartBackoff:
         return self._count >= _FREE
 
     def failed(self, why: str, seen: object) -> None:
-        """Count a failed start; ``why`` is its reason.
+        """Count a failed start: the worker ended before it was ready. ``why`` is its reason.
 
-        ``seen`` is any value that stands for the profile's files and settings. If it differs from
-        the last failure's, this failure is counted as the first.
+        ``seen`` is any value that stands for the profile's files and settings now. If it differs
+        from the last failure's, something was changed, and this failure counts as the first.
         """
         self._count = self._count + 1 if self._seen in (None, seen) else 1
         self.why, self._seen = why, seen

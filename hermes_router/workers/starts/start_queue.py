@@ -1,8 +1,8 @@
 """Decide when a process that imports Hermes may begin: each uses a processor for seconds.
 
 If more of them ran than there are processors, all would take longer, until each took too long and
-its work were lost. So they wait: first those for which a message waits. A template for which nobody
-waits leaves a processor to the gateway and to messages.
+was ended. So they wait, and those for which a message waits go first. A template for which nobody
+waits leaves one processor to the gateway and to messages.
 """
 
 from __future__ import annotations
@@ -52,10 +52,11 @@ class StartQueue:
 
     @asynccontextmanager
     async def place(self, profile: str, urgent: Callable[[], bool]) -> AsyncIterator[None]:
-        """Wait until a process may begin; leave the block when it is prepared, or has failed.
+        """Wait until a process may begin to import Hermes, and run the block meanwhile.
 
-        ``urgent`` returns True as long as a message waits for it. After ten seconds in the block,
-        the process does not count any more.
+        The block must end when the process has imported Hermes, or has failed. ``urgent`` returns
+        True as long as a message waits for it. After ten seconds in the block, the process does not
+        count any more, so that another one may begin.
         """
         start = await self.enter(profile, urgent)
         try:
@@ -64,7 +65,10 @@ class StartQueue:
             self.leave(start)
 
     async def enter(self, profile: str, urgent: Callable[[], bool]) -> Start:
-        """Do the same as :meth:`place`, but let the caller pass the result to :meth:`leave`."""
+        """Wait until a process may begin to import Hermes; pass the result to :meth:`leave` later.
+
+        This is :meth:`place` for a process whose import ends in another task.
+        """
         start = Start(profile, urgent)
         self._waiting.append(start)
         self.look()
@@ -77,19 +81,25 @@ class StartQueue:
         return start
 
     async def leave_after(self, imported: anyio.Event, start: Start | None) -> None:
-        """Wait for an event, and :meth:`leave` then."""
+        """Call :meth:`leave` when the event is set: a worker has imported Hermes."""
         await imported.wait()
         self.leave(start)
 
     def leave(self, start: Start | None) -> None:
-        """Let the next ones begin; do nothing if the process counts no more."""
+        """Let the next processes begin, because this one has imported Hermes, or has failed.
+
+        A second call for the same process counts nothing.
+        """
         for those in (self._running, self._waiting):
             if start in those:
                 those.remove(start)
         self.look()
 
     def look(self) -> None:
-        """Let the next ones begin; call this when a message begins to wait for one."""
+        """Let the next processes begin, if processors are free for them.
+
+        The pool calls this when a message begins to wait for a process that was not urgent before.
+        """
         while self._waiting:
             start = min(self._waiting, key=self._rank)
             spare = 0 if start.urgent() else 1
