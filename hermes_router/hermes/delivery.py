@@ -101,7 +101,7 @@ class GatewayDelivery:
             )
         return message.message_id
 
-    def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
+    def note_delivered(self, profile: str, sent: list[msg.DeliveredText]) -> None:
         """Remember the replies that were sent for a worker that died.
 
         The profile's next worker is told them, so that it does not send them again.
@@ -127,7 +127,7 @@ class GatewayDelivery:
             thread_id=message.thread_id or None,
         )
         seen = self._seen.of(sender.profile)
-        target = delivery_policy.settle(await self._config(), sender, wanted, seen)
+        target = delivery_policy.destination(await self._config(), sender, wanted, seen)
         adapter = sending.adapter_named(self._runner, message.platform, target.bot)
         if adapter is None:
             return {"error": f"the gateway is not connected to {message.platform}"}

@@ -49,7 +49,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     origin: Place | None = None
 
 
-def settle(
+def destination(
     config: RouterConfig, sender: Sender, target: Place, seen: Iterable[KnownConversation] = ()
 ) -> Place:
     """Return the conversation to which a message of ``sender`` for ``target`` goes.

@@ -104,7 +104,7 @@ class DeliveryService(Protocol):
             RelayRefused: the delivery policy does not allow the target.
         """
 
-    def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
+    def note_delivered(self, profile: str, sent: list[msg.DeliveredText]) -> None:
         """Record which texts were sent for a worker that died before it could record them.
 
         The profile's next worker is told them, and does not send them again.

@@ -475,7 +475,7 @@ class Turn:
         self._log.close()
         await in_thread(spool.close)
         if self._returncode != 0:
-            self._services.delivery.settle(
+            self._services.delivery.note_delivered(
                 self.conversation.profile.name, self._session.sent.settled()
             )
         try:

@@ -201,7 +201,7 @@ class _Terminal:
         self._note("deliver", number, f"to {where}: {message.text}", [f for f in files if f])
         return {"success": True, "message_id": number}
 
-    def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
+    def note_delivered(self, profile: str, sent: list[msg.DeliveredText]) -> None:
         """Do nothing: no later turn needs these texts."""
 
     def offered(self, offers: msg.Commands) -> None:

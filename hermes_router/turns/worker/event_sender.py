@@ -208,7 +208,7 @@ class EventReceiver:
                 await worker.send(msg.Chunk(stream=stream, data=data))
         return msg.FileRef(stream=stream, name=path.name, size=size)
 
-    def settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
+    def note_decision(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
         """Pass the worker's decision about an event to the call of :meth:`offer` that waits for it.
 
         If that call was cancelled, an accepted message still counts as accepted.

@@ -255,7 +255,7 @@ class WorkerSession:
         self.receiver.taken.begun(upto)
 
     def _settle(self, message: msg.Accepted | msg.Refused | msg.Handled) -> None:
-        self.receiver.settle(message)
+        self.receiver.note_decision(message)
         if isinstance(message, msg.Accepted):
             self._story.accepted()
 

@@ -255,7 +255,7 @@ class DeliveryService(NoPost):
             platform=message.platform, chat_id=message.chat_id, thread_id=message.thread_id
         )
         self.delivered.append(
-            delivery_policy.settle(RouterConfig(path=Path(), table=TABLE), sender, wanted)
+            delivery_policy.destination(RouterConfig(path=Path(), table=TABLE), sender, wanted)
         )
         for reference in message.files if isinstance(message, msg.Deliver) else ():
             spool.release(spool.claim(reference))

@@ -135,7 +135,7 @@ class NoPost(DeliveryService):
     ) -> dict[str, Any]:
         raise RelayRefused("not there", call="deliver", target=message.chat_id)
 
-    def settle(self, profile: str, sent: list[msg.DeliveredText]) -> None:
+    def note_delivered(self, profile: str, sent: list[msg.DeliveredText]) -> None:
         pass
 
 

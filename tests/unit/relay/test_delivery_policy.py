@@ -15,11 +15,11 @@ from hermes_router.relay.delivery_policy import (
     Sender,
     conversations,
     delivery_scope,
+    destination,
     home_channels,
     lasting,
     may_open_thread,
     may_send,
-    settle,
     spelled,
 )
 from hermes_router.routing.table import Place, Route, RouteTable
@@ -51,15 +51,15 @@ TOPICS = (route(chat_id=FORUM, thread_id="6"), route("systems", chat_id=FORUM, t
 
 def test_a_profile_sends_to_what_is_routed_to_it_and_nowhere_else() -> None:
     known = config(*TOPICS)
-    assert settle(known, SENDER, topic("6")) == topic("6")
+    assert destination(known, SENDER, topic("6")) == topic("6")
     for other in (topic("13"), topic("20"), topic("6", chat="-200"), topic(chat="42")):
         with pytest.raises(RelayRefused, match="not routed to it"):
-            settle(known, SENDER, other)
+            destination(known, SENDER, other)
 
 
 def test_a_refusal_says_which_setting_allows_it() -> None:
     with pytest.raises(RelayRefused) as refusal:
-        settle(config(*TOPICS), SENDER, topic("13"))
+        destination(config(*TOPICS), SENDER, topic("13"))
     assert "hermes_router.profiles.career.deliver: ['telegram:-100:13']" in str(refusal.value)
 
 
@@ -167,13 +167,13 @@ def test_a_private_chat_belongs_to_the_profile_of_its_person() -> None:
 def test_a_thread_that_is_left_out_is_the_one_of_the_origin_or_else_of_the_home() -> None:
     both = config(*TOPICS, route(chat_id=FORUM, thread_id="7"))
     here = Sender(profile="career", origin=topic("7"))
-    assert settle(both, here, topic()) == topic("7")
-    assert settle(both, SENDER, topic(), [KnownConversation(place=topic("6"))]) == topic("6")
+    assert destination(both, here, topic()) == topic("7")
+    assert destination(both, SENDER, topic(), [KnownConversation(place=topic("6"))]) == topic("6")
 
 
 def test_a_thread_that_is_left_out_stays_out_where_the_chat_itself_is_the_profiles() -> None:
     here = Sender(profile="career", origin=topic("7"))
-    assert settle(config(route(chat_id=FORUM)), here, topic()) == topic()
+    assert destination(config(route(chat_id=FORUM)), here, topic()) == topic()
 
 
 def test_the_bot_of_a_conversation_sends_what_is_for_it() -> None:
@@ -182,12 +182,12 @@ def test_the_bot_of_a_conversation_sends_what_is_for_it() -> None:
     shared, seen = topic(chat="5"), [KnownConversation(place=own)]
     by_own = config(route(chat_id="5", bot_profile="systems"))
     here = Sender(profile="career", origin=own)
-    assert settle(by_own, here, shared) == own
-    assert settle(by_own, SENDER, shared, seen) == own
+    assert destination(by_own, here, shared) == own
+    assert destination(by_own, SENDER, shared, seen) == own
     assert not may_send(by_own, SENDER, shared)
     both = config(route(chat_id="5", bot_profile="systems"), route(chat_id="5"))
-    assert settle(both, here, shared, seen) == own
-    assert settle(both, SENDER, shared, seen) == shared
+    assert destination(both, here, shared, seen) == own
+    assert destination(both, SENDER, shared, seen) == shared
 
 
 def test_a_conversation_that_a_route_knows_by_server_or_sender_must_have_been_seen() -> None:
