@@ -88,7 +88,7 @@ class Menus:
             (platform, chat) for platform, chats in self._content.shown.items() for chat in chats
         ]
 
-    def show(self, platform: str, chat: str, name: str | None) -> None:
+    def remember(self, platform: str, chat: str, name: str | None) -> None:
         """Store that a chat has the menu with this ``name``, or none of the router's if it is None.
 
         This does not change the menu itself. :meth:`shown` and :meth:`chats` return it later.

@@ -41,7 +41,7 @@ def forget(home: GatewayHome) -> Iterator[str]:
     left = 0
     for chat in chats:
         if _delete(f"{base}{token}/deleteMyCommands", chat):
-            menus.show("telegram", chat, None)
+            menus.remember("telegram", chat, None)
         else:
             left += 1
     yield f"menus removed in {counted(len(chats) - left, 'chat')}"

@@ -84,9 +84,9 @@ def test_what_is_known_outlives_the_gateway(tmp_path: Path) -> None:
     file = tmp_path / "hermes-router" / "menus.json"
     menus = Menus(file)
     menus.offer("career", "telegram", "v1", own("a"))
-    menus.show("telegram", "-1", "name")
-    menus.show("telegram", "-2", "gone")
-    menus.show("telegram", "-2", None)
+    menus.remember("telegram", "-1", "name")
+    menus.remember("telegram", "-2", "gone")
+    menus.remember("telegram", "-2", None)
     again = Menus(file)
     offered = again.offered("career", "telegram")
     assert offered is not None

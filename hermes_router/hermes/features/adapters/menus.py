@@ -227,13 +227,13 @@ class ChatMenus:
         if all(decision.action == "in_process" for decision in who):
             if self._menus.shown(platform, chat) is not None:
                 await menu.drop(adapter, chat)
-                self._menus.show(platform, chat, None)
+                self._menus.remember(platform, chat, None)
             return
         commands = await self._together(menu, platform, who)
         name = name_of(commands)
         if commands and self._menus.shown(platform, chat) != name:
             await menu.show(adapter, chat, commands)
-            self._menus.show(platform, chat, name)
+            self._menus.remember(platform, chat, name)
             logger.info("the menu of chat %s has %d commands", chat, len(commands))
 
     async def _together(self, menu: ChatMenu, platform: str, who: list[Decision]) -> Commands:
