@@ -60,7 +60,7 @@ Ask = Callable[..., Awaitable[Any]]
 """``ask(adapter, method, arguments, key=..., refuses=..., may_answer=...)`` shows one prompt."""
 
 
-class Fronts(Protocol):
+class ClickTables(Protocol):
     """Hermes's tables in the gateway, in which its code for a click looks for an open prompt."""
 
     def opened(self, prompt: Prompt) -> None:
@@ -114,8 +114,10 @@ class PromptRegistry:
     method is refused, and Hermes in the worker asks by text instead.
     """
 
-    def __init__(self, fronts: Fronts | None = None, methods: frozenset[str] = frozenset()) -> None:
-        self.fronts = fronts
+    def __init__(
+        self, tables: ClickTables | None = None, methods: frozenset[str] = frozenset()
+    ) -> None:
+        self.tables = tables
         self.methods = methods
         self._open: dict[str, Prompt] = {}
 
@@ -139,8 +141,8 @@ class PromptRegistry:
     def add(self, prompt: Prompt) -> None:
         """Register an open prompt, so that :meth:`find` and Hermes's code for a click find it."""
         self._open[prompt.id] = self._open[prompt.token] = prompt
-        if self.fronts is not None:
-            self.fronts.opened(prompt)
+        if self.tables is not None:
+            self.tables.opened(prompt)
 
     def remove(self, prompt: Prompt) -> None:
         """Forget a prompt: :meth:`find` and Hermes's code for a click do not find it any more.
@@ -149,10 +151,10 @@ class PromptRegistry:
         """
         self._open.pop(prompt.id, None)
         self._open.pop(prompt.token, None)
-        if self.fronts is None:
+        if self.tables is None:
             return
         try:
-            self.fronts.closed(prompt)
+            self.tables.closed(prompt)
         except Exception:
             logger.exception("prompt %s could not be removed", prompt.id)
 

@@ -155,14 +155,14 @@ class AnAdapter(SimpleNamespace):
 
 def test_what_an_adapter_tells_too_late_clicks_from_is_left_for_so_many_prompts() -> None:
     adapter = AnAdapter(_clarify_state={}, _notify_clarify_expired=None, _approval_state={})
-    fronts = prompts._HermesFronts()
+    tables = prompts._HermesTables()
 
     def close(number: int, method: str) -> Prompt:
         prompt = a_prompt(number, adapter)
         prompt.method = method
         adapter._clarify_state[prompt.id] = adapter._approval_state[number] = prompt.token
-        fronts.closed(prompt)
-        fronts.closed(prompt)
+        tables.closed(prompt)
+        tables.closed(prompt)
         return prompt
 
     close(0, "send_exec_approval")  # this adapter would confirm a late click
@@ -175,15 +175,15 @@ def test_what_an_adapter_tells_too_late_clicks_from_is_left_for_so_many_prompts(
 
 def test_an_adapter_that_was_replaced_is_not_kept_for_late_clicks() -> None:
     adapter = AnAdapter(_clarify_state={}, _notify_clarify_expired=None)
-    left, fronts = weakref.ref(adapter), prompts._HermesFronts()
+    left, tables = weakref.ref(adapter), prompts._HermesTables()
     for number in range(600):
         prompt = a_prompt(number, adapter)
         prompt.method = "send_clarify"  # of which this adapter tells late clicks
-        fronts.closed(prompt)
-    assert fronts._expired
+        tables.closed(prompt)
+    assert tables._expired
     del adapter, prompt
     gc.collect()
     assert left() is None
     later = a_prompt(600, AnAdapter(_clarify_state={}, _notify_clarify_expired=None))
     later.method = "send_clarify"
-    fronts.closed(later)  # the oldest makes room for it, and its adapter is gone
+    tables.closed(later)  # the oldest makes room for it, and its adapter is gone

@@ -41,8 +41,8 @@ def install() -> PromptRegistry:
 
     The first call connects it with Hermes's tables of prompts, so that clicks find ours there.
     """
-    if _registry.fronts is None:
-        _registry.fronts = _HermesFronts()
+    if _registry.tables is None:
+        _registry.tables = _HermesTables()
         _registry.methods = clicks.answerable()
         clicks.note_typed_by(_clarify_by_text)
     return _registry
@@ -71,7 +71,7 @@ def _clarify_by_text(original: Callable[..., bool], clarify_id: str) -> bool:
 # -- what is known of a prompt in the gateway ------------------------------------------------------
 
 
-class _HermesFronts:
+class _HermesTables:
     """Enters prompts into Hermes's modules and adapters, and removes them from there."""
 
     def __init__(self) -> None:
