@@ -54,7 +54,7 @@ from hermes_router.turns.notices import (
     too_many_wait,
 )
 from hermes_router.turns.turn import Halt, Turn
-from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender
+from hermes_router.turns.worker.event_sender import DeliveryResult, InboundMessage
 from hermes_router.turns.worker.event_track import EventTrack, Outcome
 
 logger = logging.getLogger(__name__)
@@ -278,7 +278,7 @@ class MessageHandler:
         if not self._is_free(conversation):
             return False
         settings = (await self._watcher.fresh()).settings(profile)
-        inbound = EventSender(fields={}, source=source_fields(event.source), wake=True)
+        inbound = InboundMessage(fields={}, source=source_fields(event.source), wake=True)
         running = RunningTurn(self._runner, conversation, self._dispatcher)
         gateway_runner.count_as_running(self._runner, running.key, event.source, running)
         try:
@@ -551,7 +551,7 @@ class MessageHandler:
         return None
 
     async def _let_pass(
-        self, conversation: GatewayConversation, inbound: EventSender, settings: Settings
+        self, conversation: GatewayConversation, inbound: InboundMessage, settings: Settings
     ) -> Turn | None:
         """Wait until no earlier message of the session waits to be served again.
 
@@ -586,7 +586,7 @@ class MessageHandler:
         return self._book.untouched(profile, place_of(event.source), outcome, why)
 
     async def _offer_in_drain(
-        self, event: Any, conversation: GatewayConversation, inbound: EventSender, drained: str
+        self, event: Any, conversation: GatewayConversation, inbound: InboundMessage, drained: str
     ) -> None:
         """Begin no turn; offer the message to a running one, else say that the gateway drains.
 

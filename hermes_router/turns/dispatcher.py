@@ -35,7 +35,7 @@ from hermes_router.turns.notices import answered_elsewhere, has_to_wait
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.turn import Turn
 from hermes_router.turns.voice import Voice
-from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender
+from hermes_router.turns.worker.event_sender import DeliveryResult, InboundMessage
 from hermes_router.turns.worker.event_track import Outcome
 from hermes_router.workers import launchers
 
@@ -120,7 +120,7 @@ class Dispatcher:
     async def serve(
         self,
         conversation: Conversation,
-        inbound: EventSender,
+        inbound: InboundMessage,
         settings: Settings,
         *,
         until_handled: bool = False,
@@ -163,7 +163,7 @@ class Dispatcher:
         )
 
     async def _offer(
-        self, turn: Turn, inbound: EventSender, settings: Settings, *, until_handled: bool
+        self, turn: Turn, inbound: InboundMessage, settings: Settings, *, until_handled: bool
     ) -> DeliveryResult:
         """Offer a message to a turn; if enough wait behind it, only as the answer it waits for."""
         queue, behind = settings.limits.queue, turn.behind
@@ -294,7 +294,7 @@ class Dispatcher:
         self,
         conversation: Conversation,
         settings: Settings,
-        inbound: EventSender,
+        inbound: InboundMessage,
         told: Callable[[int], object],
     ) -> Turn:
         with self._lane_of(conversation) as lane:
@@ -323,7 +323,7 @@ class Dispatcher:
         lane: Lane,
         conversation: Conversation,
         settings: Settings,
-        inbound: EventSender,
+        inbound: InboundMessage,
         told: Callable[[int], object],
     ) -> Turn | None:
         """Return a turn for a message when it is next in its lane.
@@ -349,7 +349,7 @@ class Dispatcher:
             return await self._begin_when_free(lane, slot, conversation, settings, inbound)
 
     async def _turn_beside(
-        self, lane: Lane, conversation: Conversation, settings: Settings, inbound: EventSender
+        self, lane: Lane, conversation: Conversation, settings: Settings, inbound: InboundMessage
     ) -> Turn:
         """Return a turn for a command beside a message of its session that waits for a slot.
 
@@ -367,7 +367,7 @@ class Dispatcher:
         slot: Slot,
         conversation: Conversation,
         settings: Settings,
-        inbound: EventSender,
+        inbound: InboundMessage,
     ) -> Turn:
         """Begin a turn when no command's turn occupies the lane; see :meth:`_turn_beside`.
 
@@ -393,7 +393,7 @@ class Dispatcher:
         slot: Slot,
         conversation: Conversation,
         settings: Settings,
-        inbound: EventSender,
+        inbound: InboundMessage,
     ) -> Turn:
         with contextlib.ExitStack() as unless_begun:
             unless_begun.callback(slot.leave)
@@ -410,7 +410,7 @@ class Dispatcher:
         return turn
 
     def _new_turn(
-        self, conversation: Conversation, settings: Settings, inbound: EventSender
+        self, conversation: Conversation, settings: Settings, inbound: InboundMessage
     ) -> Turn:
         try:
             return Turn(
@@ -459,7 +459,7 @@ class Dispatcher:
         self,
         conversation: Conversation,
         settings: Settings,
-        inbound: EventSender,
+        inbound: InboundMessage,
         told: Callable[[int], object],
     ) -> Slot:
         if not inbound.at_once:
@@ -497,7 +497,7 @@ class Dispatcher:
         place.leave()
 
 
-def _waiting(conversation: Conversation, inbound: EventSender) -> Waiting:
+def _waiting(conversation: Conversation, inbound: InboundMessage) -> Waiting:
     return Waiting(inbound.received, _where(conversation))
 
 

@@ -38,7 +38,7 @@ from hermes_router.turns.notices import is_told_in_any_case, notice, why_ended
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.purpose import ForMessages, Purpose
 from hermes_router.turns.story import Story, new_turn_id
-from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender, PendingEvent
+from hermes_router.turns.worker.event_sender import DeliveryResult, InboundMessage, PendingEvent
 from hermes_router.turns.worker.worker_session import WorkerSession, greet
 from hermes_router.turns.worker.worker_state import WorkerState
 from hermes_router.workers.code import running_code
@@ -189,7 +189,7 @@ class Turn:
         """True if the gateway stops: the next one serves what this turn has not begun."""
         return self._resumes
 
-    def told_of(self, inbound: EventSender) -> bool:
+    def told_of(self, inbound: InboundMessage) -> bool:
         """Return True if this message got the notice about the turn's failure instead of an answer.
 
         The dispatcher asks this after a failed :meth:`offer`: if True, it tries no other worker. If
@@ -223,7 +223,7 @@ class Turn:
     # -- commands of the dispatcher ------------------------------------------------------------
 
     async def offer(
-        self, inbound: EventSender, *, until_handled: bool = False, answer: bool = False
+        self, inbound: InboundMessage, *, until_handled: bool = False, answer: bool = False
     ) -> DeliveryResult:
         """Offer a message to the worker; return whether the worker accepted it.
 
@@ -248,7 +248,7 @@ class Turn:
                 raise
         return offer.verdict
 
-    async def halt(self, command: EventSender) -> Halt:
+    async def halt(self, command: InboundMessage) -> Halt:
         """Offer the worker a /stop command, and return when nothing of the turn goes on.
 
         Hermes in the worker gets ``timeouts.stop`` seconds to obey. If work still runs then, the

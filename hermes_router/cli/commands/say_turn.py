@@ -48,7 +48,7 @@ from hermes_router.routing.table import Place
 from hermes_router.turns.ports import TurnServices
 from hermes_router.turns.story import OUTCOMES
 from hermes_router.turns.turn import Turn
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.workers.code import own_code
 from hermes_router.workers.code.running_code import RunningCode
 from hermes_router.workers.pool import WorkerPool
@@ -281,8 +281,8 @@ class _OneTurn:
                 wait = "waiting for the worker to finish (Ctrl-C ends the worker)"
                 say_prose("", f"{done}; {wait}")
 
-    def _inbound(self) -> EventSender:
-        return EventSender(
+    def _inbound(self) -> InboundMessage:
+        return InboundMessage(
             fields={
                 "text": self._options.say,
                 "message_type": "text",

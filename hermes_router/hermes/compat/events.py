@@ -18,7 +18,7 @@ from hermes_router.routing import whatsapp
 from hermes_router.routing.table import Place
 from hermes_router.state.known_conversations import KnownConversation
 from hermes_router.state.ledger import Identity
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.turns.worker.event_track import EventTrack
 
 #: Fields that never go to a worker: the platform's own objects, and what only the gateway decides.
@@ -262,7 +262,7 @@ def inbound_of(
     sticker: msg.Sticker | None = None,
     at_once: bool = False,
     track: EventTrack | None = None,
-) -> EventSender:
+) -> InboundMessage:
     """Return an event as it is sent to a worker, with the files that the adapter cached.
 
     ``allowed_commands`` are what the gateway's rules let the sender give, None if everything.
@@ -286,7 +286,7 @@ def inbound_of(
         fields["text"] = f"{fields['text'] or ''}\n\n{note}".strip()
         if not kept:
             fields["message_type"] = "text"
-    return EventSender(
+    return InboundMessage(
         fields=fields,
         source=source_fields(event.source),
         files=[Path(url) for url, _ in kept if not _on_the_web(url)],

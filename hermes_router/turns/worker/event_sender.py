@@ -27,7 +27,7 @@ _REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
-class EventSender:
+class InboundMessage:
     """One message for the session, ready to be sent to a worker.
 
     Attributes:
@@ -77,7 +77,7 @@ class PendingEvent:
         left: True if nobody waits for the decision any more.
     """
 
-    inbound: EventSender
+    inbound: InboundMessage
     answer: bool = False
     accepted: anyio.Event = field(default_factory=anyio.Event)
     handled: anyio.Event = field(default_factory=anyio.Event)
@@ -87,7 +87,7 @@ class PendingEvent:
     left: bool = False
 
 
-class EventReceiver:
+class EventOffers:
     """Offers messages to one worker, and remembers those that the worker accepts.
 
     Attributes:
@@ -100,7 +100,7 @@ class EventReceiver:
     def __init__(self, takes: Callable[[], bool]) -> None:
         self.connected = anyio.Event()
         self.accepted = 0
-        self.first: EventSender | None = None
+        self.first: InboundMessage | None = None
         self.taken = TakenEvents()
         self._takes = takes
         self._worker: WorkerProcess | None = None

@@ -22,7 +22,7 @@ from hermes_router.turns.notifier import Notifier
 from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.story import Story
 from hermes_router.turns.worker.answer_attempt import AnswerAttempt
-from hermes_router.turns.worker.event_sender import EventReceiver
+from hermes_router.turns.worker.event_sender import EventOffers
 from hermes_router.turns.worker.rpc_server import RpcServer
 from hermes_router.turns.worker.watchdog import Watchdog
 from hermes_router.turns.worker.worker_state import Step, WorkerState, after, step_of
@@ -94,7 +94,7 @@ class WorkerSession:
         self.state = WorkerState.STARTING
         self.answered = anyio.Event()
         self.sending = False
-        self.receiver = EventReceiver(lambda: self.state.takes_messages)
+        self.receiver = EventOffers(lambda: self.state.takes_messages)
         self.watch = Watchdog(settings)
         self.telling = Notifier(conversation, turn_id)
         self.sent = SentTexts()

@@ -25,7 +25,7 @@ from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.ports import Conversation, DeliveryService, TurnServices
 from hermes_router.turns.turn import Turn
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.workers import pool
 from hermes_router.workers.launchers import Child, LaunchSpec, local
 from hermes_router.workers.pool import WorkerPool
@@ -162,7 +162,7 @@ async def serve(scene: Scene, settings: Settings = QUICK, text: str = "hi") -> T
     """Send one message to a worker of its own; return the turn after the worker has ended."""
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        turn = await dispatcher.serve(scene, EventSender({"text": text}, {}), settings)
+        turn = await dispatcher.serve(scene, InboundMessage({"text": text}, {}), settings)
         await turn.answered.wait()
         await turn.ended.wait()
     return turn

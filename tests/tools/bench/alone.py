@@ -33,7 +33,7 @@ from hermes_router.protocol.framing import MAX_FRAME_BYTES
 from hermes_router.relay.attachments import Spool
 from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.workers import flow_control, pool
 from hermes_router.workers.launchers import LaunchSpec, local
 from hermes_router.workers.memory.memory_usage import footprint
@@ -136,7 +136,7 @@ def _unpaced(script: str) -> None:
 
 
 async def _serve(place: Scene) -> None:
-    turn = await Dispatcher(HOST).serve(place, EventSender({"text": "hi"}, {}), QUICK)
+    turn = await Dispatcher(HOST).serve(place, InboundMessage({"text": "hi"}, {}), QUICK)
     await turn.ended.wait()
     if turn.failure is not None:
         raise turn.failure
@@ -286,7 +286,7 @@ async def _serve_many(places: list[_Place], turns: int) -> int:
 
     async def serve(place: _Place, times: int) -> None:
         for _number in range(times):
-            turn = await dispatcher.serve(place, EventSender({"text": "hi"}, {}), QUICK)
+            turn = await dispatcher.serve(place, InboundMessage({"text": "hi"}, {}), QUICK)
             await turn.ended.wait()
 
     before = 0

@@ -23,7 +23,7 @@ from hermes_router.protocol import messages as msg
 from hermes_router.protocol.surface import ADAPTER_METHODS, METADATA_KEYS, Method
 from hermes_router.relay.prompts import OpenPrompts
 from hermes_router.turns.turn import Turn
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from tests.kit.workers import hostile
 from tests.kit.workers.hostile import (
     CHAT,
@@ -188,7 +188,7 @@ class World:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(turn.run)
             with anyio.fail_after(60):
-                await turn.offer(EventSender({"text": "hi"}, {}))
+                await turn.offer(InboundMessage({"text": "hi"}, {}))
                 await turn.ended.wait()
         return turn
 

@@ -33,7 +33,7 @@ from hermes_router.protocol import size_guard, template
 from hermes_router.protocol.framing import MAX_FRAME_BYTES
 from hermes_router.relay.attachments import MOST_FILES, Spool
 from hermes_router.turns.turn import Turn
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.turns.worker.rpc_server import CALLS_AT_ONCE
 from hermes_router.workers.flow_control import MOST_PER_SECOND
 from hermes_router.workers.fork_client import ForkServer
@@ -74,7 +74,7 @@ def serve(place: Place, monkeypatch: pytest.MonkeyPatch) -> Serve:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(turn.run)
             with anyio.fail_after(40):
-                await turn.offer(EventSender({"text": "hi"}, {}))
+                await turn.offer(InboundMessage({"text": "hi"}, {}))
                 await turn.ended.wait()
         return turn
 

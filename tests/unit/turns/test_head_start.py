@@ -18,7 +18,7 @@ from hermes_router.relay.delivery_policy import Sender
 from hermes_router.turns import dispatcher
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.turn import Turn
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.process import WorkerOrder, WorkerProcess, start_worker
 from tests.kit.workers.made_up import HOST, QUICK, NoPost, Scene, Use
@@ -89,7 +89,7 @@ class Expecting:
 
     async def say(self, settings: Settings = QUICK) -> Turn:
         with anyio.fail_after(60):
-            turn = await self.dispatcher.serve(self.scene, EventSender({}, {}), settings)
+            turn = await self.dispatcher.serve(self.scene, InboundMessage({}, {}), settings)
             await turn.ended.wait()
         return turn
 
@@ -185,7 +185,7 @@ async def test_none_is_told_while_a_turn_of_the_session_runs(
     expecting: Expecting, worker: Use
 ) -> None:
     worker("hello(); say(msg.Ready(phases={})); got = event(); say(msg.Accepted(event=got.id))\n")
-    turn = await expecting.dispatcher.serve(expecting.scene, EventSender({}, {}), QUICK)
+    turn = await expecting.dispatcher.serve(expecting.scene, InboundMessage({}, {}), QUICK)
     await expecting.dispatcher.expect(expecting.scene, QUICK, MESSAGE)
     assert expecting.pool.early == []
     assert len(expecting.pool.kept) == 1
@@ -202,7 +202,7 @@ async def test_a_worker_that_its_message_finds_untold_is_told_by_the_turn_alone(
     [early] = expecting.pool.early
     expecting.post.slow = None
     with anyio.fail_after(60):
-        turn = await expecting.dispatcher.serve(expecting.scene, EventSender({}, {}), QUICK)
+        turn = await expecting.dispatcher.serve(expecting.scene, InboundMessage({}, {}), QUICK)
         slow.set()
         await turn.ended.wait()
         await telling
@@ -233,7 +233,7 @@ async def test_none_is_told_while_all_places_are_taken(expecting: Expecting, wor
     worker("hello(); say(msg.Ready(phases={})); got = event(); say(msg.Accepted(event=got.id))\n")
     narrow = replace(QUICK, limits=replace(QUICK.limits, concurrent_turns=1))
     other = Scene(expecting.scene.profile, key="agent:main:telegram:group:1:7")
-    turn = await expecting.dispatcher.serve(other, EventSender({}, {}), narrow)
+    turn = await expecting.dispatcher.serve(other, InboundMessage({}, {}), narrow)
     await expecting.dispatcher.expect(expecting.scene, narrow, MESSAGE)
     assert expecting.pool.early == []
     assert len(expecting.pool.kept) == 1

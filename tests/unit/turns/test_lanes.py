@@ -15,7 +15,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
 from hermes_router.turns.turn import Turn
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.turns.worker.event_track import Outcome
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use
 
@@ -89,7 +89,7 @@ class Lane:
             await anyio.sleep(0.01)
 
     async def say(self, text: str, scene: Scene, *, at_once: bool = False) -> Turn:
-        inbound = EventSender({"text": text}, {}, at_once=at_once)
+        inbound = InboundMessage({"text": text}, {}, at_once=at_once)
         return await self.dispatcher.serve(scene, inbound, NARROW)
 
     async def free_slots(self) -> None:
@@ -233,7 +233,7 @@ async def test_a_message_that_gets_its_slot_by_a_stop_of_the_gateway_is_left_to_
     worker(ANSWER + "while not isinstance(hear(), msg.Finish): pass\nsay(msg.Idle(cut_off=True))")
     for other in lane.others:
         await lane.say("held", other)
-    inbound = EventSender({"text": "waits"}, {})
+    inbound = InboundMessage({"text": "waits"}, {})
     waiting = asyncio.create_task(lane.dispatcher.serve(lane.scene, inbound, NARROW))
     while not lane.dispatcher.waiting("career"):  # noqa: ASYNC110
         await anyio.sleep(0.01)
@@ -280,7 +280,7 @@ async def test_nothing_is_kept_of_a_conversation_whose_messages_got_no_turn(
     full = replace(NARROW, limits=replace(NARROW.limits, queue=1))
     refused = Scene(lane.scene.profile, key="agent:main:telegram:group:2:1")
     with pytest.raises(TooBusy):
-        await lane.dispatcher.serve(refused, EventSender({"text": "hi"}, {}), full)
+        await lane.dispatcher.serve(refused, InboundMessage({"text": "hi"}, {}), full)
     behind = asyncio.create_task(lane.say("behind it", lane.scene))
     await anyio.wait_all_tasks_blocked()
     assert lane.dispatcher.stop_waiting(lane.scene) == 2
@@ -301,7 +301,7 @@ async def test_no_more_messages_wait_behind_a_turn_than_the_limit_allows(
     two = replace(QUICK, limits=replace(QUICK.limits, queue=2))
 
     async def say(text: str, *, at_once: bool = False) -> Turn:
-        inbound = EventSender({"text": text}, {}, at_once=at_once)
+        inbound = InboundMessage({"text": text}, {}, at_once=at_once)
         return await lane.dispatcher.serve(lane.scene, inbound, two)
 
     with anyio.fail_after(60):
@@ -323,7 +323,7 @@ async def test_no_more_messages_wait_for_a_worker_that_starts_than_the_limit_all
     two = replace(QUICK, limits=replace(QUICK.limits, queue=2))
 
     def say() -> asyncio.Task[Turn]:
-        inbound = EventSender({"text": "hi"}, {})
+        inbound = InboundMessage({"text": "hi"}, {})
         return asyncio.create_task(lane.dispatcher.serve(lane.scene, inbound, two))
 
     with anyio.fail_after(10):

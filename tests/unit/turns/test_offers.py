@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from hermes_router.base.errors import CannotBeSent
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.turns.worker.event_track import Outcome
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use
 
@@ -59,12 +59,12 @@ async def test_what_cannot_be_sent_keeps_no_place(
     why: str,
 ) -> None:
     worker(ANSWER + LEAVES)
-    inbound = EventSender(fields, {}, files=[tmp_path / file] if file else [])
+    inbound = InboundMessage(fields, {}, files=[tmp_path / file] if file else [])
     with pytest.raises(CannotBeSent, match=why):
         await dispatcher.serve(scene, inbound, ONE)
     await until_no_turn_is_left(dispatcher)
     with anyio.fail_after(20):
-        turn = await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), ONE)
+        turn = await dispatcher.serve(scene, InboundMessage({"text": "hi"}, {}), ONE)
         await turn.ended.wait()
     assert turn.failure is None
     assert scene.notices == []
@@ -74,7 +74,7 @@ async def test_a_message_that_is_cancelled_before_it_is_sent_keeps_no_place(
     scene: Scene, dispatcher: Dispatcher, worker: Use
 ) -> None:
     worker("time.sleep(60)")
-    sending = asyncio.create_task(dispatcher.serve(scene, EventSender({"text": "hi"}, {}), ONE))
+    sending = asyncio.create_task(dispatcher.serve(scene, InboundMessage({"text": "hi"}, {}), ONE))
     while dispatcher.running(scene) is None:  # noqa: ASYNC110
         await anyio.sleep(0.01)
     sending.cancel()
@@ -91,7 +91,7 @@ async def test_a_message_that_nobody_waits_for_has_an_outcome_once_a_worker_take
         while not os.path.exists({folder} + "/loaded"): time.sleep(0.01)
     """
     worker(ANSWER.replace("say(msg.Accepted", textwrap.dedent(loads) + "say(msg.Accepted") + LEAVES)
-    inbound = EventSender({"text": "hi"}, {})
+    inbound = InboundMessage({"text": "hi"}, {})
     sending = asyncio.create_task(dispatcher.serve(scene, inbound, ONE))
     while not (tmp_path / "sent").exists():  # noqa: ASYNC110
         await anyio.sleep(0.01)
@@ -106,9 +106,9 @@ async def test_a_turn_with_another_message_goes_on(
     scene: Scene, dispatcher: Dispatcher, worker: Use
 ) -> None:
     worker(ANSWER + "hear(); " + LEAVES)
-    turn = await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), ONE)
+    turn = await dispatcher.serve(scene, InboundMessage({"text": "hi"}, {}), ONE)
     with pytest.raises(CannotBeSent):
-        await dispatcher.serve(scene, EventSender(TOO_LONG, {}), ONE)
+        await dispatcher.serve(scene, InboundMessage(TOO_LONG, {}), ONE)
     assert not turn.stopping
     assert turn.open
 
@@ -122,7 +122,7 @@ async def test_a_message_that_waits_for_the_same_worker_is_served_by_it(
             tasks.start_soon(refused, dispatcher, scene)
             while (first := dispatcher.running(scene)) is None:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
-            turn = await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), ONE)
+            turn = await dispatcher.serve(scene, InboundMessage({"text": "hi"}, {}), ONE)
             assert turn is first
         await turn.ended.wait()
     assert turn.failure is None
@@ -130,4 +130,4 @@ async def test_a_message_that_waits_for_the_same_worker_is_served_by_it(
 
 async def refused(dispatcher: Dispatcher, scene: Scene) -> None:
     with pytest.raises(CannotBeSent):
-        await dispatcher.serve(scene, EventSender(TOO_LONG, {}), ONE)
+        await dispatcher.serve(scene, InboundMessage(TOO_LONG, {}), ONE)

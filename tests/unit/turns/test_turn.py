@@ -25,7 +25,7 @@ from hermes_router.relay.prompts import Ask
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting
 from hermes_router.turns.turn import Halt, Turn
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.turns.worker.event_track import Outcome
 from hermes_router.workers import turn_log
 from hermes_router.workers.launchers import Child, LaunchSpec, local
@@ -224,9 +224,9 @@ say(msg.Draining())
     )
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        first = await dispatcher.serve(scene, EventSender({}, {}), QUICK)
+        first = await dispatcher.serve(scene, InboundMessage({}, {}), QUICK)
         await first.answered.wait()
-        second = await dispatcher.serve(scene, EventSender({}, {}), QUICK)
+        second = await dispatcher.serve(scene, InboundMessage({}, {}), QUICK)
         assert second is not first
         assert not first.ended.is_set()
         await dispatcher.close("the end of the test")
@@ -267,8 +267,8 @@ time.sleep(0.2)
     scene = Telling(profile)
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        turn = scene.turn = await dispatcher.serve(scene, EventSender({}, {}), QUICK)
-        await dispatcher.serve(scene, EventSender({}, {}), QUICK)
+        turn = scene.turn = await dispatcher.serve(scene, InboundMessage({}, {}), QUICK)
+        await dispatcher.serve(scene, InboundMessage({}, {}), QUICK)
         await turn.answered.wait()
         assert not turn.sends_reply
         await turn.ended.wait()
@@ -290,7 +290,7 @@ say(msg.Idle()); say(msg.Draining()); time.sleep(0.2)
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
         turns = [
-            await dispatcher.serve(scene, EventSender({"text": str(number)}, {}), QUICK)
+            await dispatcher.serve(scene, InboundMessage({"text": str(number)}, {}), QUICK)
             for number in range(4)
         ]
         await turns[0].ended.wait()
@@ -313,8 +313,8 @@ say(msg.Idle()); say(msg.Draining())
     )
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        first = await dispatcher.serve(scene, EventSender({"text": "1"}, {}), QUICK)
-        second = await dispatcher.serve(scene, EventSender({"text": "2"}, {}), QUICK)
+        first = await dispatcher.serve(scene, InboundMessage({"text": "1"}, {}), QUICK)
+        second = await dispatcher.serve(scene, InboundMessage({"text": "2"}, {}), QUICK)
         await second.ended.wait()
     assert second is not first
     assert second.failure is None
@@ -325,8 +325,8 @@ async def test_sessions_never_share_a_worker(scene: Scene, worker: Use) -> None:
     other = Scene(scene.profile, key="agent:main:telegram:group:1:13")
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        first = await dispatcher.serve(scene, EventSender({}, {}), QUICK)
-        second = await dispatcher.serve(other, EventSender({}, {}), QUICK)
+        first = await dispatcher.serve(scene, InboundMessage({}, {}), QUICK)
+        second = await dispatcher.serve(other, InboundMessage({}, {}), QUICK)
         assert first is not second
         await dispatcher.close("the end of the test")
 
@@ -410,8 +410,8 @@ async def test_a_turn_that_is_told_to_stop_stops(
     worker(ANSWER + "\nhear();" + script)
     dispatcher = Dispatcher(HOST)
     with anyio.fail_after(60):
-        turn = await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), QUICK)
-        assert await turn.halt(EventSender({"text": "/stop"}, {})) is outcome
+        turn = await dispatcher.serve(scene, InboundMessage({"text": "hi"}, {}), QUICK)
+        assert await turn.halt(InboundMessage({"text": "/stop"}, {})) is outcome
         if outcome in {Halt.CUT_OFF, Halt.ENDED}:
             assert turn.ended.is_set()
             assert not turn.open
@@ -447,7 +447,7 @@ async def test_a_turn_that_waits_for_a_template_can_be_ended(
     worker("hello(); time.sleep(60)")
     dispatcher = Dispatcher(HOST)
     ends = {
-        "halt": lambda turn: turn.halt(EventSender({"text": "/stop"}, {})),
+        "halt": lambda turn: turn.halt(InboundMessage({"text": "/stop"}, {})),
         "stop": lambda turn: turn.stop("the end of the test"),
         "kill": lambda turn: turn.kill(),
     }
@@ -468,11 +468,11 @@ async def test_a_supervisor_that_does_not_react_to_a_stop_is_killed(
     worker(ANSWER + "while hear(): say(msg.Heartbeat())")
     patient = replace(QUICK, timeouts=replace(QUICK.timeouts, silence=600.0))
     dispatcher = Dispatcher(HOST)
-    turn = await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), patient)
+    turn = await dispatcher.serve(scene, InboundMessage({"text": "hi"}, {}), patient)
     assert turn.pid is not None
     os.kill(turn.pid, signal.SIGSTOP)
     with anyio.fail_after(15):
-        assert await turn.halt(EventSender({"text": "/stop"}, {})) is Halt.ENDED
+        assert await turn.halt(InboundMessage({"text": "/stop"}, {})) is Halt.ENDED
     assert turn.ended.is_set()
     with pytest.raises(ProcessLookupError):
         os.kill(turn.pid, 0)
@@ -499,14 +499,14 @@ async def test_a_message_that_is_stopped_while_its_worker_is_started_is_not_serv
 
     async def stopped() -> None:
         with pytest.raises(StoppedWaiting):
-            await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), QUICK)
+            await dispatcher.serve(scene, InboundMessage({"text": "hi"}, {}), QUICK)
 
     with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stopped)
             turn = await begun(dispatcher)
             await anyio.sleep(0.1)
-            assert await turn.halt(EventSender({"text": "/stop"}, {})) is Halt.ENDED
+            assert await turn.halt(InboundMessage({"text": "/stop"}, {})) is Halt.ENDED
     held_launch.set()
     assert turn.pid is None
     assert (scene.calls, scene.notices, dispatcher.turns) == ([], [], frozenset())
@@ -515,7 +515,7 @@ async def test_a_message_that_is_stopped_while_its_worker_is_started_is_not_serv
 async def test_a_message_whose_worker_starts_while_the_gateway_stops_is_left_to_the_next(
     scene: Scene, held_launch: anyio.Event
 ) -> None:
-    dispatcher, inbound = Dispatcher(HOST), EventSender({"text": "hi"}, {})
+    dispatcher, inbound = Dispatcher(HOST), InboundMessage({"text": "hi"}, {})
     with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(dispatcher.serve, scene, inbound, QUICK)
@@ -531,7 +531,7 @@ async def test_a_message_whose_worker_starts_while_the_gateway_stops_is_left_to_
 
 async def serve_unless_stopped(dispatcher: Dispatcher, scene: Scene) -> None:
     with contextlib.suppress(StoppedWaiting):
-        await dispatcher.serve(scene, EventSender({"text": "hi"}, {}), QUICK)
+        await dispatcher.serve(scene, InboundMessage({"text": "hi"}, {}), QUICK)
 
 
 async def begun(dispatcher: Dispatcher) -> Turn:
@@ -582,7 +582,7 @@ async def test_a_slow_platform_slows_the_worker_and_fills_no_memory(
     tracemalloc.start()
     try:
         with anyio.fail_after(100):
-            turn = await Dispatcher(HOST).serve(slow, EventSender({"text": "hi"}, {}), patience)
+            turn = await Dispatcher(HOST).serve(slow, InboundMessage({"text": "hi"}, {}), patience)
             while not said.exists() or said.stat().st_size < 16:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
             await anyio.sleep(6.0)  # longer than the worker may be silent, were it its silence

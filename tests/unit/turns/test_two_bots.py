@@ -17,7 +17,7 @@ from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
 from hermes_router.turns.notices import answered_elsewhere, has_to_wait
 from hermes_router.turns.turn import Turn
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from tests.kit.workers.made_up import HOST, QUICK, Scene, Use
 
 #: Repeats each message. After "first" it takes one more before it does; after "stays ..." it stays.
@@ -60,7 +60,7 @@ class Bots:
         self.shared, self.other = Chat(profile), Chat(profile, bot="systems")
 
     async def say(self, text: str, chat: Chat, *, at_once: bool = False) -> Turn:
-        inbound = EventSender({"text": text}, {}, at_once=at_once)
+        inbound = InboundMessage({"text": text}, {}, at_once=at_once)
         return await self.dispatcher.serve(chat, inbound, QUICK)
 
     async def say_elsewhere(self) -> asyncio.Task[Turn]:
@@ -127,7 +127,7 @@ async def test_messages_to_another_bot_count_as_waiting(bots: Bots) -> None:
     await bots.say("first", bots.shared)
     waiting = await bots.say_elsewhere()
     with pytest.raises(TooBusy):
-        await bots.dispatcher.serve(bots.other, EventSender({"text": "hi"}, {}), one)
+        await bots.dispatcher.serve(bots.other, InboundMessage({"text": "hi"}, {}), one)
     waiting.cancel()
     await asyncio.wait([waiting])
     assert bots.dispatcher.waiting("career") == []

@@ -15,7 +15,7 @@ from hermes_router.profiles.model import Profile
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.attachments import Spool
 from hermes_router.turns.story import Story
-from hermes_router.turns.worker.event_sender import DeliveryResult, EventSender, PendingEvent
+from hermes_router.turns.worker.event_sender import DeliveryResult, InboundMessage, PendingEvent
 from hermes_router.turns.worker.watchdog import Watchdog
 from hermes_router.turns.worker.worker_session import WorkerSession
 from hermes_router.turns.worker.worker_state import TRANSITIONS, Step, WorkerState, after, step_of
@@ -88,7 +88,7 @@ class Stage:
             send=self.worker.send,
             else_noted=lambda _message: False,
         )
-        self.offer = PendingEvent(EventSender(fields={}, source={}))
+        self.offer = PendingEvent(InboundMessage(fields={}, source={}))
 
     async def hears(self, *messages: msg.FromWorker) -> None:
         """Have the session hear messages, until the worker has said them all."""
@@ -172,7 +172,7 @@ async def test_an_end_in_each_state(profile: Profile, state: WorkerState) -> Non
     assert stage.session.answered.is_set() is state.answered
     stage.session.let_go()
     assert stage.session.answered.is_set()
-    late = PendingEvent(EventSender(fields={}, source={}))
+    late = PendingEvent(InboundMessage(fields={}, source={}))
     await stage.session.receiver.offer(late, until_handled=False)
     assert late.verdict is DeliveryResult.REFUSED
 

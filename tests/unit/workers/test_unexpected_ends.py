@@ -12,7 +12,7 @@ import pytest
 from hermes_router.config.settings import Settings
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
-from hermes_router.turns.worker.event_sender import EventSender
+from hermes_router.turns.worker.event_sender import InboundMessage
 from hermes_router.workers.pool import WorkerPool
 from hermes_router.workers.template import Template, templates_work_here
 from tests.kit.workers.made_up import ANSWER, HOST, QUICK, Scene, Use, serve
@@ -52,7 +52,7 @@ async def test_a_worker_that_the_gateway_ends_is_not_counted(scene: Scene, worke
     before = count()
     worker(HELD)
     with anyio.fail_after(60):
-        turn = await Dispatcher(HOST).serve(scene, EventSender({"text": "hi"}, {}), QUICK)
+        turn = await Dispatcher(HOST).serve(scene, InboundMessage({"text": "hi"}, {}), QUICK)
         await turn.kill()
     assert turn.ended.is_set()
     assert count() == before
