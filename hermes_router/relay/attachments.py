@@ -1,4 +1,4 @@
-"""Keep the files that a worker sends on disk, until the worker's call that uses them."""
+"""Keep the files that a worker sends on disk until the worker's call that uses them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LONGEST_NAME = 200
 
 
 class Spool:
-    """The files of one worker, in a folder whose path no worker is told.
+    """The files that one worker has sent, in a folder whose path no worker is told.
 
-    At most ``limit`` bytes are kept at once, including files in use. With ``addresses`` the worker
-    may also name a file by an ``http`` address. The gateway or the platform fetches that address,
-    so this gives a worker access to the network. ``token`` is a random text, different for each
-    worker; the relay uses it to make the numbers of a worker's drafts unique.
+    A turn makes one and closes it. At most ``limit`` bytes are kept at once, including files in
+    use. With ``addresses`` the worker may also name a file by an ``http`` address, which the
+    gateway or the platform fetches: so it has access to the network. ``token`` is a random text,
+    different for each worker; the relay uses it to make the numbers of a worker's drafts unique.
     """
 
     def __init__(self, *, limit: int, addresses: bool = True) -> None:
@@ -38,7 +38,7 @@ class Spool:
         self._counting = threading.Lock()
 
     def append(self, chunk: Chunk) -> None:
-        """Append a chunk to the file that its stream number names.
+        """Append a chunk, which the worker has sent, to the file that its stream number names.
 
         This blocks, so call it in a thread, for one chunk at a time. Meanwhile the event loop may
         claim and release other files.
@@ -62,9 +62,10 @@ class Spool:
             file.write(chunk.data)
 
     def claim(self, file: FileRef) -> Path:
-        """Move a file that has arrived completely to a path with its own name; return the path.
+        """Move a complete file to a path that ends with its own name; return the path.
 
-        A worker's call uses the file there. The caller must then :meth:`release` it.
+        The relay gives this path to the adapter, and must :meth:`release` it after the call. A
+        second claim of the same file fails.
 
         Raises:
             ProtocolError: the file is not complete, or its name is no plain file name.

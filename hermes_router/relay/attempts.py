@@ -1,4 +1,4 @@
-"""Follow the sending of an answer: when does the adapter ask the platform to send it?
+"""Report when an adapter asks its platform to send an answer, and when the platform refuses.
 
 An adapter may wait before it asks: until the pause is over that a platform wants between two
 messages, or until it asks again after a refusal. If the gateway is killed in such a pause, the
@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Attempt(Protocol):
-    """What is told while the last part of one answer is being sent.
+    """The object that is told of each step while the last part of one answer is being sent.
 
     The turn implements this, and writes each step into the ledger of messages.
     """
@@ -39,7 +39,7 @@ _attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 def followed_by(attempt: Attempt) -> Iterator[None]:
     """While the block runs, pass what :func:`asks` and :func:`refused` report to ``attempt``.
 
-    The block calls the adapter that sends the answer.
+    The worker session runs the adapter's call in this block, if the call sends an answer.
     """
     token = _attempt.set(attempt)
     try:
@@ -51,7 +51,8 @@ def followed_by(attempt: Attempt) -> Iterator[None]:
 def asks() -> None:
     """Report that the adapter asks the platform now to send or change a message.
 
-    Outside of a :func:`followed_by` block this does nothing.
+    The router's patches of the adapters call this; for an adapter without one, the conversation
+    does before the call. Outside of a :func:`followed_by` block this does nothing.
     """
     if (attempt := _attempt.get()) is not None:
         attempt.asks()
@@ -60,7 +61,8 @@ def asks() -> None:
 def refused() -> None:
     """Report that the platform has refused that call, or that it could not be reached.
 
-    Outside of a :func:`followed_by` block this does nothing.
+    The router's patches of the adapters call this. Outside of a :func:`followed_by` block it does
+    nothing.
     """
     if (attempt := _attempt.get()) is not None:
         attempt.refused()

@@ -23,8 +23,9 @@ logger = logging.getLogger(__name__)
 def copies(paths: Iterable[str], folder: Path, to: Path, *, most: int) -> list[str]:
     """Copy those of ``paths`` that are in ``folder`` to the folder ``to``; return the new paths.
 
-    Files elsewhere, files with more than ``most`` bytes, and all that are no regular files are left
-    out and logged. This blocks while it copies, and needs ``/proc``.
+    Hermes's notifier then sends the copies. Files elsewhere, files with more than ``most`` bytes,
+    and all that are no regular files are left out and logged. This blocks while it copies, and
+    needs ``/proc``.
     """
     inside = folder.resolve()
     found = []

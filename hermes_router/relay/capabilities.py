@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 def names_files(adapter: Any, text: object) -> bool:
     """Return True if the adapter would open a file of the gateway's machine that a text names.
 
-    A worker sends its files as bytes, and removes such names from its texts itself.
+    The relay refuses such a text of a worker: it could name any file. A worker sends its files as
+    bytes, and removes such names from its texts itself.
     """
     platform = getattr(getattr(adapter, "platform", None), "value", None)
     if platform not in TEXT_OPENS_FILES or not isinstance(text, str):
@@ -41,8 +42,8 @@ def names_files(adapter: Any, text: object) -> bool:
 def relayed_methods(adapter: Any) -> frozenset[str]:
     """Return the names of the methods that a worker may call on ``adapter``.
 
-    A method that the class only inherits from Hermes's base class is left out. The base class's
-    code runs in the worker, and there it calls the methods that are relayed.
+    A method that the class only inherits from Hermes's base class is left out. That code runs in
+    the worker, where it calls the methods that are relayed.
     """
     kind = type(adapter)
     names = _RELAYED_BY_CLASS.get(kind)
@@ -76,7 +77,10 @@ def _own(kind: type, name: str) -> bool:
 
 
 def method_parameters(adapter: Any) -> dict[str, list[str]]:
-    """Return, for each relayed method of ``adapter``, the parameters that it accepts."""
+    """Return, for each relayed method of ``adapter``, the parameters that it accepts.
+
+    A worker is told this at its start.
+    """
     return {
         name: [
             parameter
@@ -91,11 +95,10 @@ def method_parameters(adapter: Any) -> dict[str, list[str]]:
 def ask_capabilities(adapter: Any, source: Mapping[str, Any]) -> dict[str, Any]:
     """Ask the adapter what it can do in one session; return the answers by the capability's name.
 
-    ``source`` are the plain fields of the session's source. If the adapter raises, the answer is
-    the default of that capability.
-
-    Telegram's adapter parses the gateway's whole ``config.yaml`` for one of them, so YAML is read
-    by a fast parser meanwhile.
+    A worker is told them at its start. ``source`` are the plain fields of the session's source. If
+    the adapter raises, the answer is the default of that capability. YAML is read by a fast parser
+    meanwhile, because Telegram's adapter parses the gateway's whole ``config.yaml`` for one of
+    them.
     """
     with reading_yaml_quickly():
         return {
@@ -146,7 +149,10 @@ def _length_function(adapter: Any, name: str, source: Mapping[str, Any]) -> Call
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Return True if a function accepts a parameter with this name, or any name."""
+    """Return True if a function accepts a parameter with this name, or parameters with any name.
+
+    The answer is also True if the parameters of the function cannot be found out.
+    """
     names = _parameters(getattr(function, "__func__", function))
     return names is None or name in names
 
@@ -167,7 +173,10 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
 
 
 def required(function: Callable[..., Any]) -> frozenset[str]:
-    """Return the names of the parameters without a default value; for a method, with ``self``."""
+    """Return the names of the parameters without a default value; for a method, with ``self``.
+
+    The set is empty if the parameters of the function cannot be found out.
+    """
     return _required(getattr(function, "__func__", function))
 
 

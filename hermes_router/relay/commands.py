@@ -1,8 +1,8 @@
 """The table of Hermes's slash commands: which process executes each in a routed conversation.
 
-A test fails if the installed Hermes has a command or an alias that is not in the table. Other
-commands belong to the profile, and the worker executes them: skills, commands of the profile's
-plugins, and quick commands of its configuration.
+A test fails if the installed Hermes has a command or an alias that is not in the table. A command
+that is not in it belongs to the profile, and its worker executes it: a skill, a command of the
+profile's plugins, or a quick command of its configuration.
 """
 
 from __future__ import annotations
@@ -171,5 +171,5 @@ WITHOUT_MODEL = (
 #: Commands that change what the session is or holds. They stay behind the session's own messages.
 IN_ORDER = frozenset({"undo", "branch", "rollback", "resume", "topic", "save"})
 
-#: Commands that also take back the session's messages that wait for a place.
+#: Commands that also take back the session's messages that wait for their turn.
 TAKES_BACK = frozenset({"stop", "new"})

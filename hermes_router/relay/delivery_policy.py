@@ -1,8 +1,8 @@
 """The delivery policy: where a profile may send messages outside of its current conversation.
 
-These functions read and write nothing: callers pass the configuration and the conversations that
-the gateway has seen. By default a profile may send to the conversations that are routed to it, and
-to its home channel. The setting ``deliver`` adds more.
+These functions read and write no file: callers pass the configuration, and in ``seen`` the
+conversations that the profile has served. By default a profile may send to the conversations that
+are routed to it, and to its home channel. The setting ``deliver`` adds more.
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ def destination(
     """Return the conversation to which a message of ``sender`` for ``target`` goes.
 
     This is the target itself, if the profile may send there. Else, if the target names no thread,
-    the thread of the origin is tried, and then that of the home channel, if they are in the same
-    chat. The reason is that a model which names no thread means its own conversation. The result
-    names the bot that must send. ``seen`` are the conversations that the profile has served.
+    the sender's own thread of that chat is tried, and then that of a home channel: a model that
+    names no thread means its own conversation. The result names the bot that must send.
 
     Raises:
         RelayRefused: the profile may not send there.
@@ -83,9 +82,9 @@ def may_send(
 ) -> bool:
     """Return True if a profile may send to a conversation.
 
-    ``seen`` are the conversations that the profile has served. They are needed because a route may
-    depend on the server or the sender, which the target's ids do not tell. The current routes
-    decide whether they still belong to the profile.
+    A route may depend on the server or the sender, which the target's ids do not tell: then
+    ``seen`` says them. The current routes decide whether such a conversation is still the
+    profile's.
     """
     return any(True for _bot in bots(config, sender, target, seen))
 
@@ -95,7 +94,8 @@ def bots(
 ) -> Iterator[str | None]:
     """Yield the bots by which a profile may send to a conversation, the best first.
 
-    A bot is named by its profile; None is the gateway's own bot.
+    A bot is named by its profile; None is the gateway's own bot. Nothing is yielded if the profile
+    may not send there.
     """
     settings = config.settings(sender.profile)
     if sender.origin and _same(sender.origin, target):
@@ -116,9 +116,9 @@ def bots(
 
 
 def may_open_thread(config: RouterConfig, profile: str, place: Place) -> bool:
-    """Return True if a profile may open a thread in the chat of a place that is its own.
+    """Return True if a profile may open a new thread in the chat of ``place``.
 
-    The routes must give it a thread that no route names, and the chat without a thread: on some
+    The routes must give it the chat without a thread, and a thread that no route names: on some
     platforms a message in the chat begins a thread.
     """
     chat = msgspec.structs.replace(place, thread_id=None)
@@ -129,11 +129,11 @@ def may_open_thread(config: RouterConfig, profile: str, place: Place) -> bool:
 def home_channels(
     config: RouterConfig, profile: str, seen: Iterable[KnownConversation]
 ) -> list[KnownConversation]:
-    """Return the profile's home channels: where a job's worker sends if it names no conversation.
+    """Return the profile's home channels, at most one for each platform.
 
-    There is at most one for each platform. The home channel in the router's configuration counts
-    first. Else it is the first conversation of ``seen``, those that the profile has served, that is
-    still routed to it; else the first that a route names.
+    A job's worker sends there if it names no conversation. The home channel in the router's
+    configuration counts first. Else it is the first conversation of ``seen`` that is still routed
+    to the profile; else the first that one of its routes names.
     """
     homes: dict[str, KnownConversation] = {}
     for known in (*_configured(config, profile), *conversations(config, profile, seen)):
@@ -146,7 +146,7 @@ def conversations(
 ) -> list[KnownConversation]:
     """Return the conversations that are routed to a profile: those in ``seen``, then others.
 
-    ``seen`` are those that the profile has served. The others are named by its routes.
+    The others are those that its routes name.
     """
     found: dict[str, KnownConversation] = {}
     for known in seen:
@@ -163,10 +163,9 @@ def delivery_scope(
     platforms: Iterable[str],
     seen: Iterable[KnownConversation],
 ) -> msg.DeliveryScope:
-    """Return what a worker is told about where its profile may send.
+    """Return what a worker is told at its start about where its profile may send.
 
     ``platforms`` are those that the gateway is connected to now; places elsewhere are left out.
-    ``seen`` are the conversations that the profile has served.
     """
     known = tuple(seen)
     connected = set(platforms)
@@ -185,7 +184,8 @@ def delivery_scope(
 def lasting(config: RouterConfig, profile: str, seen: KnownConversation) -> KnownConversation:
     """Return a conversation in the form in which the gateway remembers it for a profile.
 
-    The sender is left out, unless the place is routed to the profile only because of the sender.
+    The sender's id is left out, unless the place is routed to the profile only because of the
+    sender.
     """
     anyone = msgspec.structs.replace(seen.place, user_id=None)
     if not _is_of(config, profile, anyone):
@@ -194,12 +194,15 @@ def lasting(config: RouterConfig, profile: str, seen: KnownConversation) -> Know
 
 
 def spelled(place: Place) -> str:
-    """Return the text form of a conversation: ``platform:chat:thread``."""
+    """Return a place as text, ``platform:chat:thread``, as settings and records write it.
+
+    Parts that the place does not have are left out; server, user and bot always are.
+    """
     return ":".join(filter(None, (place.platform, place.chat_id, place.thread_id)))
 
 
 def parsed(target: str) -> Place:
-    """Return the conversation that a configured target names; the reverse of :func:`spelled`."""
+    """Return the place that a target in the settings names; the reverse of :func:`spelled`."""
     platform, _, rest = target.partition(":")
     try:
         chat, thread = parse_topic(platform, rest)

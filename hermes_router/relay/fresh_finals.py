@@ -21,16 +21,16 @@ Replaced = BoundedMap[str, str]
 
 
 def none_replaced() -> Replaced:
-    """Return an empty map, which drops its oldest ids when it is full."""
+    """Return an empty map of replaced previews, which drops its oldest ids above 256."""
     return BoundedMap(_REMEMBERED)
 
 
 async def edit(adapter: Any, call: Mapping[str, Any], replaced: Replaced) -> Any:
     """Edit a message, or replace it by a new one if the adapter prefers that for this text.
 
-    ``call`` are the arguments of the worker's ``edit_message``. A message is replaced only by its
-    last edit, and only once. ``replaced`` then maps its id to that of the new message, because the
-    worker goes on naming the old one. Returns the adapter's result.
+    The relay calls this for ``edit_message`` with the worker's arguments, ``call``. A message is
+    replaced only by its last edit, and only once. ``replaced`` then maps its id to that of the new
+    message, because the worker goes on naming the old one. Returns the adapter's result.
     """
     preview = str(call["message_id"])
     fresh_already = preview in replaced.values()

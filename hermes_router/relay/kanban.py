@@ -29,9 +29,10 @@ _MOST_COMPLAINTS = 1000
 
 
 class Subscriptions:
-    """Decides which subscriptions of the kanban board this gateway serves, and remembers them.
+    """Decides which subscriptions of the kanban board this gateway serves.
 
-    A subscription is a row of the board's database: whom to tell when a card changes, and where.
+    A subscription is a row of the board's database: who is told where when a card changes. ``seen``
+    returns the conversations that a profile has served.
     """
 
     def __init__(self, seen: Callable[[str], Iterable[KnownConversation]]) -> None:
@@ -45,8 +46,9 @@ class Subscriptions:
         """Return a subscription as Hermes's notifier shall see it; None if it must not see it.
 
         A routed profile's subscription is returned as one of the gateway's, because only the
-        gateway is connected to the platform. One for a place where the profile may not send is
-        refused, and so is one of the gateway's for a routed place. A refusal is logged once.
+        gateway is connected to the platform. If the profile may not send there, None is returned,
+        and so for a subscription of the gateway's own for a routed place. Each refusal is logged
+        once.
         """
         place = _place(row)
         decision = config.decide(place)
@@ -86,8 +88,9 @@ class Subscriptions:
     def wakes(self, text: str, place: Place) -> bool | None:
         """Return whether Hermes may begin a turn in ``place`` with its text about a card.
 
-        True if the place is routed to the profile that subscribed to the card there. False if that
-        profile only gets the notice there. None if the text names no card of such a subscription.
+        The router asks this about each message, because Hermes sends itself such a text. True if
+        the place is routed to the profile that subscribed to the card there. False if that profile
+        only gets the notice there. None if the text names no such card: then it is another message.
         """
         where = (place.platform, str(place.chat_id), str(place.thread_id or ""))
         for known, answer in ((self._woken, True), (self._told, False)):

@@ -53,7 +53,7 @@ class _Content(msgspec.Struct, kw_only=True):
 class Menus:
     """The commands that profiles offer and the menus that chats have, stored in ``file``.
 
-    A missing or broken file counts as empty.
+    It is stored so that a restart changes no menu. A missing or broken file counts as empty.
     """
 
     def __init__(self, file: Path) -> None:
@@ -67,9 +67,10 @@ class Menus:
     def offer(
         self, profile: str, platform: str, of: str, commands: Iterable[Sequence[str]]
     ) -> None:
-        """Store the commands that a worker reported for its profile; unusable ones are left out.
+        """Store the commands that a worker reported for its profile, in place of the earlier ones.
 
-        ``of`` is the worker's name for the state of the files from which it read them.
+        Commands that :func:`usable` leaves out are not stored. ``of`` is the worker's name for the
+        state of the files from which it read them.
         """
         offered = Offered(of=of[:100], commands=usable(commands))
         self._content.offered.setdefault(profile, {})[platform] = offered
@@ -78,7 +79,8 @@ class Menus:
     def shown(self, platform: str, chat: str) -> str | None:
         """Return the name (see :func:`name_of`) of the menu that the router set last in a chat.
 
-        None means that the router has set none there, or does not remember it.
+        A menu with the same name need not be set again. None means that the router has set none
+        there, or does not remember it.
         """
         return self._content.shown.get(platform, {}).get(chat)
 
@@ -89,9 +91,10 @@ class Menus:
         ]
 
     def remember(self, platform: str, chat: str, name: str | None) -> None:
-        """Store that a chat has the menu with this ``name``, or none of the router's if it is None.
+        """Store that a chat has the menu with this ``name`` now, or with None that it has none.
 
-        This does not change the menu itself. :meth:`shown` and :meth:`chats` return it later.
+        The caller has changed the menu itself. If the file cannot be written, the next gateway sets
+        the menu again.
         """
         chats = self._content.shown.setdefault(platform, {})
         chats.pop(chat, None)
@@ -125,9 +128,9 @@ def answering(
 ) -> list[Decision]:
     """Return the routing decisions for a chat, one for each profile that answers in it.
 
-    They are found by all routes that name the chat, and by the places that were ``met`` in it. The
-    chat's id is also tried as the sender's id, because they are equal in a direct chat. This reads
-    every route, so call it in a thread.
+    They are found by all routes that name the chat, and by the places in it where messages came
+    from (``met``). The chat's id is also tried as the sender's id, because they are equal in a
+    direct chat. This reads every route, so call it in a thread.
     """
     places = [Place(platform, chat, user_id=chat)]
     places += [

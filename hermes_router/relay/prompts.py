@@ -61,7 +61,10 @@ Ask = Callable[..., Awaitable[Any]]
 
 
 class ClickTables(Protocol):
-    """Hermes's tables in the gateway, in which its code for a click looks for an open prompt."""
+    """Hermes's tables in the gateway, in which its code for a click looks for an open prompt.
+
+    :class:`PromptRegistry` calls both methods.
+    """
 
     def opened(self, prompt: Prompt) -> None:
         """Enter a prompt into these tables, before it is shown.
@@ -81,8 +84,8 @@ class Prompt:
     """A question with buttons that a worker has asked in a chat and that nobody has answered yet.
 
     An adapter keeps a session key and an id with each question. It is given ``token`` and ``id``
-    of ours instead of the worker's, so that an answer is known to be this prompt's.
-    ``call`` is the id of the worker's request, which waits for the answer.
+    instead of the worker's, so that an answer is known to be this prompt's. ``call`` is the id of
+    the worker's call, which waits for the answer.
     """
 
     id: str
@@ -99,7 +102,10 @@ class Prompt:
 
 
 def is_token(name: object) -> bool:
-    """Return True if a session key is a prompt's token, made by this module, open or closed."""
+    """Return True if a session key is the token of a prompt, an open or a closed one.
+
+    By it, Hermes's tables of pickers tell the router's prompts from the gateway's own.
+    """
     return isinstance(name, str) and _TOKEN.search(name) is not None
 
 
@@ -108,7 +114,7 @@ _HOLDING = frozenset({"send_exec_approval", "send_clarify"})
 
 
 class PromptRegistry:
-    """All open prompts of a gateway.
+    """All open prompts of a gateway, of all workers.
 
     ``methods`` are the adapter methods whose clicks the gateway can pass back. A prompt of another
     method is refused, and Hermes in the worker asks by text instead.
@@ -122,11 +128,17 @@ class PromptRegistry:
         self._open: dict[str, Prompt] = {}
 
     def find(self, name: object) -> Prompt | None:
-        """Return the open prompt with this token or id, or None."""
+        """Return the open prompt with this token or id, or None.
+
+        The router's patches of Hermes's code for a click call this with what the adapter has kept.
+        """
         return self._open.get(name) if isinstance(name, str) else None
 
     def shown_by(self, adapter: Any, chat_id: object, message_id: object) -> Prompt | None:
-        """Return the open prompt that a message in an adapter's chat shows, or None."""
+        """Return the open prompt that a message in an adapter's chat shows, or None.
+
+        ``chat_id`` and ``message_id`` are compared as texts.
+        """
         wanted = str(chat_id), str(message_id)
         return next(
             (
@@ -139,7 +151,10 @@ class PromptRegistry:
         )
 
     def add(self, prompt: Prompt) -> None:
-        """Register an open prompt, so that :meth:`find` and Hermes's code for a click find it."""
+        """Register an open prompt, so that :meth:`find` and Hermes's code for a click find it.
+
+        If Hermes's tables cannot take it, the error is raised, and the prompt is not shown.
+        """
         self._open[prompt.id] = self._open[prompt.token] = prompt
         if self.tables is not None:
             self.tables.opened(prompt)
@@ -147,7 +162,7 @@ class PromptRegistry:
     def remove(self, prompt: Prompt) -> None:
         """Forget a prompt: :meth:`find` and Hermes's code for a click do not find it any more.
 
-        Call this again if the adapter has stored the prompt after its removal. This never raises.
+        If the adapter stores the prompt only after that, call this again. This never raises.
         """
         self._open.pop(prompt.id, None)
         self._open.pop(prompt.token, None)
@@ -160,14 +175,13 @@ class PromptRegistry:
 
 
 class OpenPrompts:
-    """The open prompts of one worker: shows them, and sends their answers to the worker.
+    """The open prompts of one worker: shows them, and sends people's answers to the worker.
 
-    It is used in the gateway's event loop.
-
-    ``send`` sends a message to the worker, and raises ``OSError`` if the worker is gone. ``late``
-    shows a text of the worker in the conversation if the text came too late for its click.
-    ``when_waiting`` is called with True when the turn begins to wait for a person, and with False
-    when it goes on.
+    Attributes:
+        send: sends a message to the worker; raises ``OSError`` if the worker is gone.
+        late: sends a text of the worker into the conversation, if it came too late for its click.
+        when_waiting: called with True when the turn begins to wait for a person, and with False
+            when it goes on.
     """
 
     def __init__(
@@ -191,7 +205,10 @@ class OpenPrompts:
 
     @property
     def waits(self) -> bool:
-        """True while the turn waits for a person to answer an approval or a question."""
+        """True while the turn waits for a person to answer an approval or a question.
+
+        Other open prompts, such as pickers, make no turn wait.
+        """
         return self._waits
 
     # -- showing -------------------------------------------------------------------------------
@@ -209,9 +226,10 @@ class OpenPrompts:
     ) -> Any:
         """Show a prompt on the real adapter, and return the result of the adapter's method.
 
-        ``call`` is the number of the worker's call. ``key`` is the gateway's own session key of the
-        conversation: adapters read chat and user from it. ``refuses`` says who may not use the
-        prompt's command; ``may_answer`` says whose question it is.
+        The prompt stays open after that, until somebody answers. ``call`` is the number of the
+        worker's call. ``key`` is the gateway's own session key of the conversation: adapters read
+        chat and user from it. ``refuses`` says who may not use the prompt's command; ``may_answer``
+        says whose question it is.
 
         Raises:
             RelayRefused: this gateway cannot pass the click back, or the worker is leaving.
@@ -269,9 +287,9 @@ class OpenPrompts:
     def answer(self, prompt: Prompt, *answer: str, typed: bool = False) -> bool:
         """Send a person's answer to the worker and close the prompt; do not wait.
 
-        Returns False if the prompt was closed before: then nothing is sent. An empty ``answer``
-        means that the person has cancelled. With ``typed`` the person will type the answer, so the
-        prompt stays open. This may be called from any thread.
+        Hermes's code for a click leads here, in any thread. Returns False if the prompt was closed
+        before: then nothing is sent. An empty ``answer`` means that the person has cancelled. With
+        ``typed`` the person will type the answer, so the prompt stays open.
         """
         if self._loop is None or self._registry.find(prompt.id) is not prompt:
             return False
@@ -285,7 +303,7 @@ class OpenPrompts:
         """Send a person's choice in a confirmation to the worker, and wait for the worker's text.
 
         Returns the text to show in the chat; None if there is none, the prompt was closed before,
-        or the worker takes longer than 5 s. A text that comes later is shown by ``late``.
+        or the worker takes longer than 5 s. A text that comes later is sent by ``late``.
 
         Raises:
             RuntimeError: the worker's own callback failed; the text says why.
@@ -378,7 +396,11 @@ class OpenPrompts:
             waiting.set_result(message.value and message.value[:MAX_TEXT])
 
     def end(self) -> None:
-        """Close all prompts, because the worker will answer no click any more."""
+        """Close all prompts, because the worker will answer no click any more.
+
+        Callers of :meth:`confirmed` and :meth:`picked` that wait for the worker go on. :meth:`ask`
+        then refuses.
+        """
         self._ended = True
         for prompt in list(self._open.values()):
             self._close(prompt)

@@ -4,7 +4,7 @@ The worker is not trusted. It may call only the methods in the table of
 :mod:`hermes_router.protocol.surface`, and only for its own conversation: chat and thread are
 compared, and a missing thread is filled in. Message ids must belong to this conversation. The relay
 never opens a path that a worker names. This module imports no adapter of Hermes; it knows adapters
-by the names of their attributes only.
+only by the names of their attributes.
 """
 
 from __future__ import annotations
@@ -67,12 +67,10 @@ class MessageIds:
 
 @dataclass(slots=True)
 class RelayTarget:
-    """The conversation that a worker may act on.
-
-    ``chat_id`` and ``thread_id`` are those of its newest message. A chat may have several ids, and
-    a thread may have none at first; the worker may use all that :meth:`named` was told.
+    """The conversation that a worker may act on. :meth:`named` says by which ids it may be named.
 
     Attributes:
+        chat_id: the chat of its newest message. ``thread_id`` is the thread of it, or None.
         user_ids: the users of the session; the worker may address only them.
         identity: the gateway's values for metadata, such as the workspace; a worker's are replaced.
         messages: the ids of messages that the worker may edit, delete or reply to.
@@ -105,9 +103,10 @@ class RelayTarget:
         self.named(self.chat_id, self.thread_id)
 
     def named(self, chat_id: str, thread_id: str | None, *, later: str | None = None) -> None:
-        """Note by which ids a new message names the conversation.
+        """Note the ids by which a new message names the conversation; the worker may use them.
 
-        ``later`` is the thread in which the answer will be, if the message is in none yet.
+        A chat may have several ids, and a thread may have none at first. ``later`` is the thread in
+        which the answer will be, if the message is in none yet.
         """
         self.chat_id, self.thread_id = chat_id, thread_id
         self._chats |= {chat_id}
@@ -144,8 +143,9 @@ class Relay:
     ) -> Any:
         """Call the adapter's method ``name``; return its result as plain data.
 
-        ``ask`` shows a prompt that waits for a person; without ``ask`` all prompts are refused.
-        ``refused_calls`` counts the refused calls.
+        ``args`` are the worker's; files among them are taken from ``spool``. ``ask`` shows a prompt
+        that waits for a person; without ``ask`` all prompts are refused. ``refused_calls`` counts
+        the refused calls.
 
         Raises:
             RelayRefused: the policy does not allow this call. The adapter was not called.
@@ -191,7 +191,10 @@ class Relay:
         return self._result(method, value)
 
     def resume_typing(self) -> None:
-        """Let the adapter show "typing" again if the worker, now gone, has paused it."""
+        """Let the adapter show "typing" again if the worker, now gone, has paused it.
+
+        Else the chat would never show it again.
+        """
         if self._target.typing_paused:
             self._target.typing_paused = False
             self._adapter.resume_typing_for_chat(chat_id=self._target.chat_id)
@@ -345,7 +348,10 @@ class Relay:
 
 
 def says_whether_sent(name: str) -> bool:
-    """Return True if the result of the adapter's method ``name`` says whether it has succeeded."""
+    """Return True if the result of the adapter's method ``name`` says whether it has succeeded.
+
+    False also for a method that the table does not have.
+    """
     method = ADAPTER_METHODS.get(name)
     return method is not None and method.result == "send_result"
 

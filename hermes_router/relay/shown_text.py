@@ -1,7 +1,7 @@
 """Remember what a conversation's newest message shows, so that no answer is sent a second time.
 
-Hermes edits a streamed answer again when the chat shows it already. If the platform refuses that
-edit, Hermes takes the answer for undelivered and sends all of it as a new message.
+Hermes edits a streamed answer once more when the chat shows it in full already. If the platform
+refuses that edit, Hermes takes the answer for undelivered and sends all of it as a new message.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ class _Newest:
 
 
 class ShownText:
-    """The text of one conversation's newest message, and the result of the call that showed it."""
+    """The text of one conversation's newest message, and the result of the call that showed it.
+
+    The relay calls :meth:`sent`, :meth:`edited` and :meth:`deleted` for the worker's calls.
+    """
 
     def __init__(self) -> None:
         self._newest: _Newest | None = None
@@ -30,10 +33,11 @@ class ShownText:
         self._note(getattr(result, "message_id", None), call, result, final=False)
 
     async def edited(self, call: Mapping[str, Any], edit: Callable[[], Awaitable[Any]]) -> Any:
-        """Call ``edit``, and return its result.
+        """Call ``edit``, which asks the adapter to change a message, and return its result.
 
         ``call`` are the arguments of ``edit_message``. If the message shows this text already, a
-        failed edit counts as done, and a second last edit is not made at all.
+        failed edit returns the earlier result, as if it had succeeded, and a second last edit is
+        not made at all.
         """
         newest, final = self._newest, bool(call.get("finalize"))
         same = newest is not None and (newest.message_id, newest.text) == _named(call)

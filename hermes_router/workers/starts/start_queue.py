@@ -52,10 +52,10 @@ class StartQueue:
 
     @asynccontextmanager
     async def place(self, profile: str, urgent: Callable[[], bool]) -> AsyncIterator[None]:
-        """Wait until a process may begin to import Hermes, and run the block meanwhile.
+        """Wait until a process may begin to import Hermes; then run the block, which starts it.
 
         The block must end when the process has imported Hermes, or has failed. ``urgent`` returns
-        True as long as a message waits for it. After ten seconds in the block, the process does not
+        True as long as a message waits for the process. After ten seconds in the block, it does not
         count any more, so that another one may begin.
         """
         start = await self.enter(profile, urgent)
@@ -81,7 +81,7 @@ class StartQueue:
         return start
 
     async def leave_after(self, imported: anyio.Event, start: Start | None) -> None:
-        """Call :meth:`leave` when the event is set: a worker has imported Hermes."""
+        """Call :meth:`leave` when the event is set: a worker has imported Hermes, or ends."""
         await imported.wait()
         self.leave(start)
 
