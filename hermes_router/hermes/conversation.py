@@ -213,7 +213,7 @@ class GatewayConversation:
         )
         if not asked.is_followed(adapter):
             attempts.asks()
-        async with deadlines.said_of(self.profile, method):
+        async with deadlines.own_seconds(self.profile, method):
             with kept_in(self._target.chat_id, self._target.thread_id):
                 return await Relay(adapter, self._target).execute(method, args, spool, ask)
 

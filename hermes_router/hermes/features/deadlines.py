@@ -22,13 +22,13 @@ _said: ContextVar[int | None] = ContextVar("hermes_router_approval_seconds", def
 def install() -> None:
     """Replace Hermes's function that returns for how many seconds an approval waits.
 
-    In a :func:`said_of` block it returns the routed profile's seconds, else the gateway's own.
+    In a :func:`own_seconds` block it returns the routed profile's seconds, else the gateway's own.
     """
     patching.apply(patches.APPROVAL_SECONDS, _seconds)
 
 
 @asynccontextmanager
-async def said_of(profile: Profile, method: str) -> AsyncIterator[None]:
+async def own_seconds(profile: Profile, method: str) -> AsyncIterator[None]:
     """While the block runs, an approval that an adapter shows names this profile's seconds.
 
     ``method`` is the adapter's method that the block calls. Only ``send_exec_approval`` shows an

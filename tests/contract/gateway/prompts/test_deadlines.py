@@ -40,7 +40,7 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
 async def test_an_approval_can_be_shown_in_every_hermes(tmp_path: Path) -> None:
     deadlines.install()
     shown = False
-    async with deadlines.said_of(Profile(name="career", home=tmp_path), "send_exec_approval"):
+    async with deadlines.own_seconds(Profile(name="career", home=tmp_path), "send_exec_approval"):
         shown = True
     assert shown
 
@@ -52,9 +52,9 @@ async def test_the_profiles_time_counts_while_its_approval_is_shown(
 ) -> None:
     (profile.home / "config.yaml").write_text(f"approvals: {{timeout: {written}}}\n")
     before = asked()
-    async with deadlines.said_of(profile, "send_exec_approval"):
+    async with deadlines.own_seconds(profile, "send_exec_approval"):
         assert asked() == (seconds or texts.default_approval_seconds())
-    async with deadlines.said_of(profile, "send"):
+    async with deadlines.own_seconds(profile, "send"):
         assert asked() == before
     assert asked() == before
 
@@ -68,6 +68,6 @@ async def test_the_text_of_the_real_adapter_says_it(
     monkeypatch.setattr(base, "format_approval_deadline_line", str)
     (profile.home / "config.yaml").write_text("approvals: {timeout: 12}\n")
     adapter = TelegramAdapter.__new__(TelegramAdapter)
-    async with deadlines.said_of(profile, "send_exec_approval"):
+    async with deadlines.own_seconds(profile, "send_exec_approval"):
         assert adapter._format_exec_approval("rm -r precious", "why").endswith("12")
     assert not adapter._format_exec_approval("rm -r precious", "why").endswith("12")
