@@ -41,7 +41,7 @@ _CALM_SECONDS = 1.0
 class ChatMenu(Protocol):
     """How the command menu of one chat is set on one platform, through the platform's adapter."""
 
-    def works(self, adapter: Any) -> bool:
+    def can_set(self, adapter: Any) -> bool:
         """Say whether this adapter, in this version of Hermes, can set a menu for one chat."""
 
     def most(self) -> int:
@@ -74,7 +74,7 @@ class ChatMenu(Protocol):
 class _Telegram:
     """Telegram's ``setMyCommands`` with the scope of a chat, as its adapter uses it for forums."""
 
-    def works(self, adapter: Any) -> bool:
+    def can_set(self, adapter: Any) -> bool:
         return menu_function("telegram_menu_commands") is not None and callable(
             getattr(telegram_client(adapter), "set_my_commands", None)
         )
@@ -190,7 +190,7 @@ class ChatMenus:
     def _of(self, platform: str) -> tuple[ChatMenu, Any] | None:
         menu = _MENUS.get(platform)
         adapter = sending.adapter_named(self._runner, platform) if menu is not None else None
-        return (menu, adapter) if menu and adapter and menu.works(adapter) else None
+        return (menu, adapter) if menu and adapter and menu.can_set(adapter) else None
 
     def _routed(self) -> list[tuple[str, str]]:
         """Return the chats that routes name: their menus are set before anybody writes there."""
