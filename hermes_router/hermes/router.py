@@ -376,7 +376,8 @@ class GatewayRouter:
         """
         with passed():
             heard = await command_rules.after_hooks(self._runner, event)
-        return heard if heard is not None and command_rules.admitted(self._runner, heard) else None
+        goes_on = heard is not None and command_rules.count_and_admit(self._runner, heard)
+        return heard if goes_on else None
 
     async def _handle_heard(
         self, event: Any, decision: configuration.Decision, original: _Original

@@ -18,7 +18,7 @@ def authorized(runner: Any, source: Any) -> bool:
     return bool(of_source(source))
 
 
-def admitted(runner: Any, event: Any) -> bool:
+def count_and_admit(runner: Any, event: Any) -> bool:
     """Count a message that goes to a worker as Hermes counts its own; return False to drop it.
 
     Hermes drops a bot's messages for a while if bots answer each other without an end. A gateway
