@@ -327,7 +327,7 @@ class GatewayRouter:
             return None
         if decision is None:
             return await original()
-        if not wakes and self._left_over.has(event, decision):
+        if not wakes and self._left_over.goes_on(event, decision):
             return None
         return await self._handle_routed(event, decision, original)
 
@@ -426,7 +426,7 @@ class GatewayRouter:
             return True  # the message that made the session busy got the notice
         if decision is None and wakes is not False:
             return await original()
-        if decision is None or (not wakes and self._left_over.has(event, decision)):
+        if decision is None or (not wakes and self._left_over.goes_on(event, decision)):
             accept(event)
             return True
         return await self._handle_routed_busy(event, decision, original)

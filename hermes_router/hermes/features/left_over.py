@@ -29,7 +29,7 @@ class LeftOver:
     def __init__(self) -> None:
         self._logged: BoundedMap[str, bool] = BoundedMap(_REMEMBERED)
 
-    def has(self, event: Any, decision: Decision) -> bool:
+    def goes_on(self, event: Any, decision: Decision) -> bool:
         """Return True if an event goes on with such work; ``decision`` is what the routes say."""
         if not made_by_hermes(event):
             return False
