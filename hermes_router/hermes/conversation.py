@@ -53,8 +53,8 @@ logger = logging.getLogger(__name__)
 class Notes:
     """What the next gateway must know of conversations, in files of the gateway's home.
 
-    ``works`` is the background work that lives in workers; ``wakeups`` is when sessions must be
-    woken.
+    ``works`` is the background work that goes on in workers. ``wakeups`` is when a session's
+    recurring prompts are due.
     """
 
     works: OpenWorks
@@ -63,7 +63,7 @@ class Notes:
 
 @dataclass(frozen=True, slots=True)
 class SessionName:
-    """Which session of a profile a conversation is.
+    """Which session of a profile a conversation has; :class:`Conversations` computes it.
 
     Attributes:
         key: Hermes's key of the session.
@@ -79,8 +79,9 @@ class SessionName:
 class GatewayConversation:
     """One session of a routed profile on one platform, with one bot, as its turns use it.
 
-    ``config`` returns the configuration in force. ``attended`` returns True while the gateway's
-    adapter shows "typing" there.
+    :class:`Conversations` makes and keeps it. ``config`` returns the current configuration, or None
+    if none could be read. ``attended`` returns True while the gateway's adapter shows "typing"
+    there.
     """
 
     def __init__(
@@ -111,7 +112,10 @@ class GatewayConversation:
         self._target: RelayTarget | None = None
 
     def event_fields(self, event: Any) -> dict[str, Any]:
-        """Return an event as plain data, without what the gateway's configuration added to it."""
+        """Return an event as plain data, without what the gateway's configuration added to it.
+
+        What the adapter itself says of the place stays in it.
+        """
         return event_fields(event, channel_prompt=own_words(self._runner, event))
 
     def note(self, event: Any) -> None:
@@ -139,14 +143,17 @@ class GatewayConversation:
         self._target.messages.add([event.message_id, event.reply_to_message_id])
 
     def expects(self, event: Any) -> None:
-        """Let :meth:`start_message` speak of a message that is about to come.
+        """Let :meth:`start_message` speak of a message that its adapter will hand on in a moment.
 
-        No turn of the session may run.
+        The message handler calls this for a head start, and only while no turn of the session runs.
         """
         self._event = event
 
     def knows(self, user_id: Any) -> bool:
-        """Return True if this person has written here before, in this gateway's life."""
+        """Return True if this person has written here before, since the gateway started.
+
+        Others get no head start, and may not answer prompts of a person's own session.
+        """
         return self._target is not None and str(user_id) in self._target.user_ids
 
     @property
@@ -235,7 +242,7 @@ class GatewayConversation:
         return decision.action == "worker" and decision.profile == self.profile.name
 
     def offered(self, offers: msg.Commands) -> None:
-        """Store the commands that the worker reports for its profile; chats' menus follow them."""
+        """Store the commands that the worker reports for its profile, for the menus of chats."""
         platform = self._event.source.platform.value
         self._menus.offered(self.profile.name, platform, offers)
 
@@ -258,7 +265,7 @@ class GatewayConversation:
         return await owed_notices.tell(self._runner, self._event, text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:
-        """Write to a file which background work lives in a turn's worker; none deletes the file.
+        """Write to a file which background work a turn's worker has; with none, delete the file.
 
         If the gateway dies, the next one tells the conversation that this work has ended.
         """

@@ -27,10 +27,11 @@ _REMEMBERED = 2048
 
 
 class Conversations:
-    """Finds the conversation of a routed message, and keeps what is known of each conversation.
+    """Finds the conversation of a routed message, and keeps what is known of it in memory.
 
-    For each message it also tells ``menus``, ``delivery`` and ``seen`` where it came from: for the
-    chat's menu, for later reactions, and for the list of known conversations.
+    The 2048 newest conversations are kept. For each message it also tells ``menus``, ``delivery``
+    and ``seen`` where it came from: for the chat's menu, for later reactions, and for the file of
+    known conversations.
     """
 
     def __init__(
@@ -77,7 +78,8 @@ class Conversations:
     async def expected(self, event: Any, profile_name: str) -> GatewayConversation | None:
         """Return the conversation of a message that is about to come, if its writer is known there.
 
-        Returns None otherwise, and if the profile cannot be used: :meth:`of` will say so.
+        Returns None otherwise, and if the profile cannot be used: no notice is sent before the
+        message comes.
         """
         try:
             profile = model.find(profile_name, self._root)
@@ -94,7 +96,7 @@ class Conversations:
     def attended(self, conversation: GatewayConversation) -> Iterator[None]:
         """While the block runs, ignore the typing calls of the conversation's worker.
 
-        The gateway's adapter itself shows "typing" there meanwhile.
+        The gateway's adapter itself shows "typing" there, as long as it waits for the answer.
         """
         name = _name(conversation.profile, conversation.key, conversation.bot)
         self._attended[name] += 1

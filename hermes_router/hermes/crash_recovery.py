@@ -1,9 +1,9 @@
 """Settle the messages that an earlier gateway left open when it was killed or stopped.
 
-The ledger says how far each message had come. An answered message is settled. A message that no
-worker had begun is served now. For every other message, a notice in the chat quotes it: work that
-was perhaps done must not be done twice. If the reply lies in the profile's own ledger of replies,
-Hermes sends it, and there is no notice.
+A message is settled when nothing more is to be done for it. The ledger says how far each had come.
+An answered message is settled at once. A message that no worker had begun is served now. For every
+other message, a notice in the chat quotes it: work that was perhaps done must not be done twice. If
+the reply is in the profile's own ledger of replies, Hermes sends it, and there is no notice.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ _SLACK = 1.0
 class CrashRecovery:
     """Settles the messages of one gateway's ledger that an earlier gateway left open.
 
-    ``find`` returns the profile with a name. ``routed`` returns the name of the profile that a
-    source is routed to now, or None. ``pays`` has a maintenance worker send a profile's unsent
-    replies, and returns False if the setting ``jobs.upkeep`` is off. ``book`` gets a record of each
-    message that a notice tells of.
+    ``entries`` are these messages. ``find`` returns the profile with a name. ``routed`` returns the
+    name of the profile that a source is routed to now, or None. ``pays`` has a maintenance worker
+    send a profile's unsent replies, and returns False if the setting ``jobs.upkeep`` is off.
+    ``book`` gets a record of each message that a notice tells of.
     """
 
     def __init__(
@@ -128,7 +128,10 @@ class CrashRecovery:
             )
 
     async def run(self) -> None:
-        """Wait until the gateway runs, then settle the messages of each session in their order."""
+        """Wait until the gateway runs, then settle the messages of each session in their order.
+
+        The router starts this as a task, once. It ends when all are settled.
+        """
         await gateway_runner.until_running(self._runner)
         async with anyio.create_task_group() as tasks:
             for entries in self._open.values():
@@ -280,8 +283,9 @@ async def tell_works(runner: Any, open_works: OpenWorks, left: Iterable[Works]) 
     """Wait until the gateway runs, then tell conversations which background work has ended.
 
     It ended because the gateway before this one was killed or stopped. Each note in ``left`` stays
-    in ``open_works`` until its conversation is told. Of what ended more than 48 hours ago nobody is
-    told: of background work that is as old, Hermes itself reports nothing after a restart.
+    in ``open_works``, on the disk, until its conversation is told. Of what ended more than 48 hours
+    ago nobody is told: of background work that is as old, Hermes itself reports nothing after a
+    restart.
     """
     await gateway_runner.until_running(runner)
     async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""Send for workers: messages to places outside their own conversation, by the real adapter.
+"""Send messages of workers to places outside their own conversation, by the real adapter.
 
 The gateway's live adapter sends, with its connection and its credentials. Workers never get these
 credentials. :mod:`hermes_router.relay.delivery_policy` decides where a profile may send.
@@ -41,6 +41,7 @@ class GatewayDelivery:
     """Carries out the ``deliver`` and ``react`` messages of the workers of one gateway.
 
     ``deliver`` sends a text with files, and ``react`` sets a reaction. Each names its conversation.
+    ``seen`` are the known conversations, ``settled`` the texts that were sent for dead workers.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class GatewayDelivery:
     async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
         """Return what a worker is told at its start: where it may send, and what is sent already.
 
-        The latter are replies that were sent for workers of its profile that died.
+        The latter are replies that were sent for workers of its profile that died: it must not
+        repeat them.
 
         Raises:
             ConfigError: no configuration could be read since the gateway started.
@@ -72,9 +74,9 @@ class GatewayDelivery:
         return msgspec.structs.replace(delivery_scope, settled=self._settled.of(sender.profile))
 
     def heard(self, place: Place, message_id: str | None) -> None:
-        """Remember the id of a message that arrived: a worker may put a reaction on this message.
+        """Remember the id of a message that arrived in a place: a worker may put a reaction on it.
 
-        The newest 200 ids of a conversation are kept.
+        The newest 200 ids of a conversation are kept, in memory only.
         """
         if message_id is not None:
             name = _spelled_with_bot(place)
@@ -102,7 +104,7 @@ class GatewayDelivery:
         return message.message_id
 
     def note_delivered(self, profile: str, sent: list[msg.DeliveredText]) -> None:
-        """Remember the replies that were sent for a worker that died.
+        """Remember the replies that were sent for a worker that died, also on the disk.
 
         The profile's next worker is told them, so that it does not send them again.
         """

@@ -1,8 +1,8 @@
-"""Stop routed messages that reach Hermes's own path, the last moment before Hermes answers.
+"""Stop routed messages that reach Hermes's own handler, the last moment before Hermes answers.
 
-Hermes asks its ``pre_gateway_dispatch`` hooks about each message on that path. With the swap in
-place, no routed message gets there. If the swap is late, the guard installs it and hands the
-message to the router. If routing cannot work, the guard tells the place so.
+Hermes asks its ``pre_gateway_dispatch`` hooks about each message that it handles itself. With the
+swap in place, no routed message gets there. If the swap is late, the guard installs it and gives
+the message to the router. If routing cannot work, the guard tells the place so.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ _tasks = BackgroundTasks("hermes-router: a message that the guard took could not
 def guard(event: Any, runner: Any) -> Answer:
     """Tell Hermes whether it may handle a message: None for yes, else an answer to drop it.
 
-    The guard then gives the message to the router, or sends its place a notice. It does not wait
-    for that. Hermes calls this as its ``pre_gateway_dispatch`` hook.
+    Hermes calls this as its ``pre_gateway_dispatch`` hook. If the message is dropped, the guard
+    gives it to the router, or sends its place a notice, and does not wait for that. If the guard
+    itself fails, the message is dropped, and the error logged.
     """
     if event is None or runner is None or has_passed():
         return None

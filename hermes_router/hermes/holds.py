@@ -1,6 +1,6 @@
 """Say for the status why Hermes itself begins no new turn now: it stops, drains, or is paused.
 
-The gateway that stops or drains, and a pause of its home or of the root, hold in every place.
+A stop or a drain of the gateway, and a pause of its home or of the root, hold in every place.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from hermes_router.profiles.commands import of_running
 
 
 def holds(runner: Any, home: Path, root: Path, names: Iterable[str]) -> list[str]:
-    """Return a line for people for each reason that holds now, with the places and its end.
+    """Return a line for people for each reason why no turn begins now, with the places and its end.
 
-    ``home`` is the gateway's, ``names`` are the routed profiles. This looks at files, so it blocks.
+    The list is empty if there is none. ``home`` is the gateway's, ``names`` are the routed
+    profiles. This looks at files, so it blocks.
     """
     return [*_of_gateway(runner, home), *_of_pauses(home, root, names)]
 

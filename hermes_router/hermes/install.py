@@ -2,9 +2,9 @@
 
 It wraps two methods of ``GatewayRunner`` at class level: the one that handles a message, and the
 one that handles a message while its session is busy. Three more methods are wrapped to learn when
-the gateway starts and stops. Hermes forgets the routes that it has read itself, so that each
-message has one router. A message that already carries a profile came by that profile's own bot, or
-by a URL that names the profile. The router leaves such a message to Hermes.
+the gateway starts and stops. Hermes's own routes are taken from it, so that each message has one
+router. A message that already carries a profile came by that profile's own bot, or by a URL that
+names the profile. The router leaves such a message to Hermes.
 
 The swap may be installed at any time. In a gateway that runs already, it also exchanges the
 handlers that the adapters hold. If it cannot be installed, routing is closed: the guard tells each
@@ -50,7 +50,8 @@ _shown: list[ClosedRouting] = []
 def install(module: ModuleType) -> None:
     """Install the swap in ``module``, which is ``gateway.run``; a second call does nothing.
 
-    If this Hermes lacks an integration point, routing is closed and the log says why.
+    The plugin calls this when Hermes imports that module, and so does the guard if it finds no
+    swap. If this Hermes lacks an integration point, routing is closed and the log says why.
 
     Raises:
         Exception: the swap failed; routing is closed then, too.
@@ -89,9 +90,9 @@ def swapped(runner: Any) -> bool:
 
 
 def closed() -> str | None:
-    """Return why routing is closed in this process, in words for the log and for notices.
+    """Return why routing is closed in this process, as words for the log and for notices.
 
-    Returns None if it is not closed.
+    Returns None if it is not closed. A restart of the gateway is needed to open it again.
     """
     return _closed[0] if _closed else None
 

@@ -1,4 +1,4 @@
-"""Serve a routed message: its session's worker takes it, or a notice says why none does."""
+"""Serve a routed message: its session's worker accepts it, or a notice says why none does."""
 
 from __future__ import annotations
 
@@ -154,7 +154,8 @@ class MessageHandler:
     async def expect(self, event: Any, profile: str, settings: Settings) -> None:
         """Have a ready worker prepare the session of a message that comes in a moment.
 
-        Only if its writer has written there before, so that a stranger costs nothing.
+        Nothing is done if its writer has not written there before, so that a stranger costs
+        nothing, nor if the message could not begin a turn at once.
         """
         if event.get_command() or self._drain_answer(busy=False) or emergency_stop.paused_reply():
             return
@@ -638,7 +639,8 @@ class RunningTurn:
     """What Hermes finds for a routed turn in its table of running agents.
 
     Hermes waits for its end before the gateway stops, lists it, and interrupts it if it must.
-    ``key`` is where it stands in the table: each message of a session has a place of its own.
+    ``key`` is its key in the table. Each message has a key of its own, which no session of Hermes
+    has.
     """
 
     def __init__(
@@ -656,8 +658,9 @@ class RunningTurn:
     def interrupt(self, reason: str | None = None) -> None:
         """Have the turn's worker interrupt its work, save its state and end; do not wait.
 
-        ``reason`` is what the conversation is told, if background work ends with the worker. If the
-        gateway is stopping, the next gateway continues the turn.
+        Hermes calls this at the gateway's stop, for what takes too long. If background work ends
+        with the worker, the conversation is told ``reason``. If the gateway is stopping, the next
+        one continues the turn.
         """
         turn = self._dispatcher.occupant(self._conversation)
         if turn is not None:

@@ -1,4 +1,4 @@
-"""Enter routed messages into the ledger, and take them out when they have their outcome.
+"""Enter routed messages into the ledger, and settle them when they have their outcome.
 
 The gateway's home keeps where a message was sent. The profile's home keeps the text of the message.
 """
@@ -34,7 +34,7 @@ _REMEMBERED = 1024
 
 
 class MessageRegister:
-    """Writes all routed messages of a gateway into the ledger, and takes them out again.
+    """Enters all routed messages of a gateway into the ledger, and settles them.
 
     ``where`` is the ledger's folder. If the disk is full, a notice in the chat names it.
     """
@@ -85,7 +85,7 @@ class MessageRegister:
         return self._ledger.of(entry_number(event))
 
     async def leave(self, entry: Entry, conversation: GatewayConversation) -> None:
-        """Settle the entry of a message that has its outcome, and remove the message's text."""
+        """Settle the entry of a message that has its outcome, and remove its text from the disk."""
         entry.settle()
         with anyio.CancelScope(shield=True):
             home = conversation.profile.home

@@ -1,6 +1,7 @@
 """Decide and refuse without the router: who would answer a message, and a notice to its place.
 
-The guard and the swap share this. It needs the routes and little of Hermes.
+The guard and the swap use this, also in a gateway whose router could not start. It needs the routes
+and little of Hermes.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def has_passed() -> bool:
 def decide(event: Any, runner: Any) -> Decision | None:
     """Return what the routes say about a message, or None if Hermes may handle it.
 
-    Hermes may handle messages of people whom it does not allow, and messages of places that are not
-    routed. For its own events Hermes asks nobody who may write, so this does not ask either. It
+    Hermes may handle a message of a person whom it does not allow to write, and of a place that is
+    not routed. Nobody writes Hermes's own events, so who may write is not asked for them. This
     works even if the router could not start.
 
     Raises:

@@ -81,7 +81,7 @@ _Original = Callable[[], Awaitable[Any]]
 class GatewayRouter:
     """Routes the messages of one ``GatewayRunner``, for as long as that runner lives.
 
-    ``book`` has the record of what came of each message.
+    The swap makes it, and passes it each message. ``book`` records what came of each message.
     """
 
     def __init__(self, runner: Any) -> None:
@@ -283,7 +283,8 @@ class GatewayRouter:
     async def stop(self) -> None:
         """Stop menus, jobs, wake-ups and the status socket, then end every worker.
 
-        Returns when all workers are gone. Turns that are interrupted go on in the next gateway.
+        The swap calls this when Hermes has drained its work. It returns when all workers are gone.
+        Turns that are interrupted go on in the next gateway.
         """
         beside = (self._observing, self._first_menus, self._menus, self._wakeups, self._jobs)
         for part in beside:
@@ -305,8 +306,9 @@ class GatewayRouter:
     async def handle(self, event: Any, original: _Original) -> Any:
         """Handle a message that Hermes's adapter hands on while it knows of no turn of the session.
 
-        It waits for the worker's answer. ``original`` is Hermes's own handler, called if Hermes
-        must handle the message. The result is a text for Hermes to send as the reply, or None.
+        The swap calls this in place of ``original``, Hermes's own handler, and this calls that if
+        Hermes must handle the message. It returns when the worker has answered: a text for Hermes
+        to send as the reply, or None.
         """
         if (entry := self._cut_off(event)) is not None:
             return await self._go_on(event, entry)
@@ -404,8 +406,9 @@ class GatewayRouter:
     async def handle_busy(self, event: Any, original: _Original) -> Any:
         """Handle a message that arrives while the adapter still handles one of the same session.
 
-        Returns before the message is served: the adapter must go on receiving while a worker
-        starts. ``original`` is Hermes's own handler, called if Hermes must handle the message.
+        The swap calls this in place of ``original``, Hermes's own handler, and this calls that if
+        Hermes must handle the message. It returns before the message is served: the adapter must go
+        on receiving while a worker starts. True means that Hermes need do nothing.
         """
         if (entry := self._cut_off(event)) is not None:
             entry.seen.set()  # it is handed over again later, until the session is free
@@ -488,8 +491,8 @@ class GatewayRouter:
     def is_the_gateways(self, event: Any) -> bool:
         """Return True if a message of a routed place is for the gateway itself, not for a profile.
 
-        These are commands such as ``/restart``, and the answer to a question of ``/update``. The
-        question stays open while the profile gets another command.
+        These are commands such as ``/restart``, and the answer to a question of ``/update``. While
+        that question is open, the profile still gets other commands.
         """
         command = command_rules.canonical_command(event.get_command())
         if command == "whoami":

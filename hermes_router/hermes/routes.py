@@ -27,7 +27,7 @@ _watchers: dict[Path, ConfigWatcher] = {}
 def watcher_of(home: Path) -> ConfigWatcher:
     """Return the object that reads the routes in a gateway's home, the same one for every caller.
 
-    The first call for a home makes it.
+    The first call for a home makes it. It reads no file before somebody asks it for the routes.
     """
     with _lock:
         if home not in _watchers:

@@ -177,11 +177,10 @@ class PromptRegistry:
 class OpenPrompts:
     """The open prompts of one worker: shows them, and sends people's answers to the worker.
 
-    Attributes:
-        send: sends a message to the worker; raises ``OSError`` if the worker is gone.
-        late: sends a text of the worker into the conversation, if it came too late for its click.
-        when_waiting: called with True when the turn begins to wait for a person, and with False
-            when it goes on.
+    It is used in the gateway's event loop. ``send`` sends a message to the worker, and raises
+    ``OSError`` if the worker is gone. ``late`` sends a text of the worker into the conversation, if
+    it came too late for its click. ``when_waiting`` is called with True when the turn begins to
+    wait for a person, and with False when it goes on.
     """
 
     def __init__(

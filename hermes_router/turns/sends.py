@@ -45,7 +45,7 @@ class Sends:
     """The newest answers that were sent for workers, at most 256, for all turns of a gateway.
 
     ``mark`` is what Hermes writes before an answer that may arrive a second time. With an empty
-    mark no repetition can be recognized, so :meth:`arrived` always returns False.
+    mark no repetition can be recognised, so :meth:`arrived` always returns False.
     """
 
     def __init__(self, mark: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Hermes's kanban board."""
+"""Find the files of Hermes's kanban board."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Hermes's modules of approvals, questions and confirmations, where adapters resolve clicks.
 
-Adapters resolve a click through functions of these modules. A prompt of ours is entered there like
-one of Hermes's, under a key of its own. Its entry holds a function that gets the answer.
+An adapter resolves a click through functions of these modules. A prompt of a worker is entered
+there like one of Hermes's, under a key of its own. Its entry holds a function that gets the answer.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ _TELLS_EXPIRED: Mapping[str, str] = {
 def tells_expired(adapter: Any, method: str) -> bool:
     """Return True if the adapter itself tells people that a click on a closed prompt is too late.
 
-    It does so only while it remembers the prompt. ``method`` is the one that showed the prompt.
+    It does so only while it remembers the prompt, so the caller lets it remember. ``method`` is the
+    one that showed the prompt.
     """
     name = _TELLS_EXPIRED.get(method)
     return name is not None and hasattr(adapter, name)
@@ -172,8 +173,9 @@ def close_confirmation(session_key: str) -> None:
 def number_approvals_apart(adapter: Any) -> None:
     """Have a new adapter begin to number its approvals at a random number instead of 1.
 
-    Hermes's adapters resolve a click by the approval's number alone. A button from
-    before a restart would answer the approval that has its number now, perhaps another profile's.
+    Hermes's adapters resolve a click by the approval's number alone. A button from before a restart
+    would answer the approval that has its number now, perhaps another profile's. An adapter without
+    such numbers stays as it is.
     """
     if hasattr(adapter, "_approval_state"):
         adapter._approval_counter = itertools.count(secrets.randbits(_FIRST_NUMBER_BITS))

@@ -50,22 +50,21 @@ def _named(profile: Any) -> str | None:
 
 
 def named_elsewhere(source: Any) -> bool:
-    """Return True if a message that came to the gateway's bot names its profile itself, by a URL.
+    """Return True if a message that came to the gateway's bot names its profile itself.
 
-    The router leaves such a message to Hermes.
+    It came by a URL that names the profile. The router leaves such a message to Hermes.
     """
     named = bool(getattr(source, "profile", None)) and receiver(source) is not None
     return named and own_bot(source) is None
 
 
 def made_by_hermes(event: Any) -> bool:
-    """Return True if no platform sent an event: Hermes made it for a session of the gateway's own.
+    """Return True if no person and no platform sent an event: Hermes made it itself.
 
-    Such are recurring prompts, reports of background work, a session that a terminal hands over,
-    and a turn that goes on after a restart. Some adapters mark what their platform sends as
-    internal, too; such an event carries the platform's own message. Before 0.22, a report carries
-    the id of the message for which the work was begun. A heartbeat is not marked; only Hermes names
-    the session of an event. A goal's next turn has its text alone to be known by.
+    Hermes makes one for a recurring prompt, a report of background work, a goal's next turn, a
+    session that a terminal hands over, or a turn that continues after a restart. Most are marked as
+    internal, and carry no message of a platform. The others have no message id, and name their
+    session or begin with Hermes's words for a goal.
     """
     if getattr(event, "internal", False) and getattr(event, "raw_message", None) is None:
         return True
@@ -105,10 +104,11 @@ WRITER_FIELD = "writer"
 
 
 def keep_writer(source: Any, writer: str | None) -> Any:
-    """Have :func:`place_of` know who wrote a message whose source names nobody; return the source.
+    """Store who wrote a message on its source, which names nobody, and return the source.
 
-    Telegram's adapter removes the person where it also keeps what others say in a group. The
-    session is then that of the whole place, but routes may still name the person.
+    :func:`place_of` then finds this person. Telegram's adapter removes the person where it also
+    keeps what others say in a group. The session is then that of the whole place, but routes may
+    still name the person.
     """
     if writer and not source.user_id:
         setattr(source, _WRITER, writer)
@@ -135,7 +135,7 @@ def place_of(source: Any) -> Place:
 def place_to_route(source: Any) -> Place:
     """Return the place of a message, with every id by which a configured route may name it.
 
-    Use it to look up the route, not to send: on WhatsApp it also holds other ids of the person.
+    Use it to look up the route. Do not send to it: on WhatsApp it also has other ids of the person.
     """
     place = place_of(source)
     if place.platform not in whatsapp.PLATFORMS or not place.chat_id:
@@ -155,7 +155,7 @@ def _other_ids(chat: str) -> tuple[str, ...]:
 
 
 def seen_of(source: Any) -> KnownConversation:
-    """Return the conversation of a message in the form in which it is remembered.
+    """Return a message's conversation as the file of known conversations keeps it.
 
     Its names are those that Hermes's channel directory would show.
     """
@@ -174,9 +174,8 @@ _ENTRY = "hermes_router_entry"
 def part_of(event: Any) -> tuple[str, str] | None:
     """Return what tells an event from others: its message id, and its edit date with its text.
 
-    Returns None if the event has no message id.
-
-    The id alone is not enough: each button of a card is a command with the card's id.
+    The id alone is not enough: each button of a card is a command with the card's id. Returns None
+    if the event has no message id.
     """
     if event.message_id is None:
         return None
@@ -185,7 +184,11 @@ def part_of(event: Any) -> tuple[str, str] | None:
 
 
 def identity_of(event: Any) -> Identity:
-    """Return the ids by which the ledger recognises a message that is delivered a second time."""
+    """Return the ids by which the ledger recognises a message that is delivered a second time.
+
+    A joined event has those of all its parts. Without a message id there are none, and the message
+    is never recognised.
+    """
     parts = getattr(event, PARTS, None) or [part_of(event)]
     return Identity(
         platform=event.source.platform.value,
@@ -196,7 +199,7 @@ def identity_of(event: Any) -> Identity:
 
 
 def accept(event: Any) -> None:
-    """Have Hermes know that somebody takes an event of a busy session; else it sends it again."""
+    """Mark an event of a busy session as accepted; else Hermes would hand it on again."""
     event._gateway_accepted = True
 
 
@@ -208,7 +211,7 @@ def with_text(event: Any, text: str) -> Any:
 
 
 def entry_number(event: Any) -> str:
-    """Return the id of the ledger's entry that an event names; it is empty for a new message.
+    """Return the id of the ledger's entry that an event names; "" for a new message.
 
     An event names one if this gateway serves it for a message that an earlier gateway left open.
     """
@@ -227,7 +230,8 @@ def event_fields(event: Any, *, channel_prompt: str | None) -> dict[str, Any]:
 def event_again(fields: Mapping[str, Any], source: Any, number: str) -> Any:
     """Return a Hermes event with these plain fields, but without files, to serve a message again.
 
-    ``source`` is where the message came from. The event names the ledger's entry ``number``.
+    The message is one that an earlier gateway left open. ``source`` is where it came from. The
+    event names the ledger's entry ``number``.
     """
     base = importlib.import_module("gateway.platforms.base")
     names = {field.name for field in dataclasses.fields(base.MessageEvent) if field.init}
@@ -344,8 +348,8 @@ def source_fields(source: Any) -> dict[str, Any]:
 def kept_source(source: Any) -> dict[str, Any]:
     """Return a source's fields as plain data for the gateway's own files.
 
-    The receiving bot and the person who wrote are among them, because a route may name them. A
-    person's private chat has the same id with each bot. The bot is in the field ``profile``, where
+    Other than :func:`source_fields`, they have the bot that received the message and the person who
+    wrote it, because a route may name them. The bot is in the field ``profile``, where
     :func:`own_bot` finds it again.
     """
     kept = {"profile": own_bot(source), WRITER_FIELD: getattr(source, _WRITER, None)}

@@ -26,10 +26,10 @@ _NET_PAUSE = 0.05
 
 
 def when_imported(name: str, then: Then) -> None:
-    """Call ``then`` with the module ``name``: now, or when the module is imported.
+    """Call ``then`` with the module ``name``: now, or when the module is imported; do not wait.
 
-    It may be called more than once. If another thread is importing the module now, ``then`` is
-    called in a thread of its own. This does not wait.
+    The plugin waits so for ``gateway.run``. ``then`` may be called more than once. If another
+    thread is importing the module now, it is called in a thread of its own.
     """
     module = sys.modules.get(name)
     if module is None:

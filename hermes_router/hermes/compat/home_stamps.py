@@ -34,7 +34,10 @@ class HomeStamps:
         self._seen: set[Path] = set()
 
     def look(self, homes: Iterable[Path]) -> None:
-        """Check the homes that were not checked yet; reads files, so call it in a thread."""
+        """Check the homes that were not checked yet, and log a warning for each that is too new.
+
+        This reads files, so call it in a thread.
+        """
         for home in homes:
             if home in self._seen:
                 continue
@@ -50,7 +53,10 @@ class HomeStamps:
 
 
 def newer_than_installed(home: Path) -> str:
-    """Return which files of a home a newer Hermes wrote, with the numbers; empty if none."""
+    """Return which files of a home a newer Hermes wrote, with both version numbers; "" if none.
+
+    A file that cannot be read counts as old.
+    """
     found = []
     for file, stamped, known in (
         ("config.yaml", _of_config(home / "config.yaml"), _known_config()),

@@ -21,8 +21,8 @@ _WITHOUT_IT = "import sys; del sys.argv[1]; "
 def find_launcher(code: str) -> HermesLauncher | None:
     """Return how to start the Python program ``code`` by Hermes's own launcher.
 
-    Returns None if this installation has no launcher. The program finds its arguments in
-    ``sys.argv``, after the first one.
+    ``RunningCode`` starts workers so. Returns None if this installation has no launcher. The
+    program finds its arguments in ``sys.argv``, after the first one.
     """
     if sys.prefix != sys.base_prefix:  # a virtual environment has its own packages
         return None
@@ -62,7 +62,10 @@ def command(root: Path, python: Path | None, code: str) -> tuple[str, ...]:
 
 
 def committed(root: Path) -> Path | None:
-    """Return the environment that a new process would use now; None if it is unknown."""
+    """Return the environment that a new process would use now; None if it is unknown.
+
+    After an update by Hermes's package manager this is another one than the gateway's.
+    """
     from pm.environments import committed_venv
 
     try:

@@ -1,4 +1,4 @@
-"""Compute the key of a session for a place from which no message came."""
+"""Compute the key of a session for a place from which no message came, for the command line."""
 
 from __future__ import annotations
 

@@ -31,8 +31,9 @@ def install() -> None:
 async def own_seconds(profile: Profile, method: str) -> AsyncIterator[None]:
     """While the block runs, an approval that an adapter shows names this profile's seconds.
 
-    ``method`` is the adapter's method that the block calls. Only ``send_exec_approval`` shows an
-    approval; for every other method nothing changes.
+    The conversation runs each adapter call in such a block. ``method`` is the adapter's method that
+    the block calls. Only ``send_exec_approval`` shows an approval; for every other method nothing
+    changes.
     """
     if method != "send_exec_approval":
         yield

@@ -1,4 +1,4 @@
-"""Who may give the gateway's own commands in a routed place.
+"""Decide who may give the gateway's own commands in a routed place.
 
 ``/restart``, ``/update``, ``/platform`` and ``/pause`` act on all profiles. Hermes asks the
 gateway's list of admins for the kind of place, and treats a missing list as "everybody". In a
@@ -35,7 +35,7 @@ async def refusal(
 
     Returns None if the sender may. ``profile`` is the one that the place is routed to, or None: its
     list of admins must allow the sender too. If that list cannot be read, the command is refused.
-    A command that ``only_shows`` something is then allowed to whom the gateway's own list names.
+    With ``only_shows`` the command changes nothing: the gateway's own list is then enough.
     """
     refused = command_rules.command_refusal(runner, source, command, source.user_id)
     if refused is not None:

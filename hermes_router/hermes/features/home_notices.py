@@ -82,7 +82,8 @@ class HomeNotices:
         """Tell the home channels of ``members`` that the gateway stops or restarts.
 
         If somebody in a chat asked for the restart, nothing is sent, as in Hermes. A home channel
-        in which a turn runs is left out: it gets the notice about its turn.
+        in which a turn runs is left out: it gets the notice about its turn. A notice that cannot be
+        sent within 10 s is logged, and not sent again.
         """
         key = self._gone()
         if key == RESTARTS and gateway_runner.restart_was_commanded(self._runner):
@@ -92,7 +93,8 @@ class HomeNotices:
     async def back(self, members: Iterable[Member]) -> None:
         """Tell the home channels of ``members`` that the gateway is back after a planned restart.
 
-        Waits until the platforms are connected. Nothing is sent if a chat asked for the restart.
+        It waits until the platforms are connected. Nothing is sent after any other start, nor if a
+        chat asked for the restart.
         """
         if self._expected:
             await gateway_runner.until_running(self._runner)

@@ -1,8 +1,8 @@
 """Keep the gateway from doing a routed profile's work in its own process.
 
-With multiplexing, a gateway serves every profile: its cron jobs, hooks, MCP servers, plugins, loops
-and bots. Hermes asks two functions which profiles those are. Both leave out a routed profile, as if
-it were parked: its workers do its work.
+With multiplexing (Hermes's setting), a gateway serves every profile: its cron jobs, hooks, MCP
+servers, plugins, loops and bots. Hermes asks two functions which profiles those are. Both leave out
+a routed profile, as if it were parked: its workers do its work.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def _is_parked(original: Any, home: Any) -> bool:
 
 
 def is_held_back(profile_home: Path) -> bool:
-    """Say whether this gateway must not serve a profile itself.
+    """Return True if this gateway must not serve a profile in its own process.
 
-    While no routes could be read, the gateway serves only its own profile. A profile with a bot of
-    its own is served, unless it is in a sandbox: otherwise nobody would answer that bot's messages.
+    While no routes could be read, it serves only its own profile. A profile with a bot of its own
+    is served, unless it is in a sandbox: otherwise nobody would answer that bot's messages.
     """
     own = gateway_runner.hermes_home()
     if profile_home.resolve() == own.resolve():

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class JobConversation:
-    """What a turn needs instead of a conversation if its worker does a job.
+    """What a turn gets in place of a conversation if its worker does a job.
 
     A job belongs to no chat. ``heard`` is called with the commands that a ``menu`` job reports.
     """
@@ -50,7 +50,10 @@ class JobConversation:
 
     @property
     def sender(self) -> Sender:
-        """Return the profile as the sender, with no conversation: a job's origin is not trusted."""
+        """The profile as the sender, without a place.
+
+        What a job says of the place that it came from is not trusted.
+        """
         return Sender(profile=self.profile.name)
 
     def start_message(
@@ -68,7 +71,7 @@ class JobConversation:
         )
 
     async def execute(self, method: str, args: Mapping[str, Any], spool: Spool, ask: Ask) -> Any:
-        """Refuse every adapter call: a job has no conversation, it sends by ``deliver``.
+        """Refuse every adapter call: a job has no conversation; it sends by ``deliver`` messages.
 
         Raises:
             RelayRefused: always.
@@ -105,7 +108,10 @@ class JobConversation:
 
 
 class Jobs:
-    """Runs the cron jobs and the maintenance of the routed profiles of one gateway."""
+    """Runs the cron jobs and the maintenance of the routed profiles of one gateway.
+
+    ``root`` is the Hermes root. ``scheduler`` decides what is due.
+    """
 
     def __init__(
         self,
@@ -169,7 +175,10 @@ class Jobs:
         return config.schedule if config is not None else Schedule()
 
     async def members(self) -> list[Member]:
-        """Return the existing profiles that the current routes name."""
+        """Return the existing profiles that the current routes name, with their settings.
+
+        The list is empty if no configuration could be read.
+        """
         try:
             config = await self._watcher.fresh()
         except ConfigError:

@@ -1,10 +1,10 @@
 """The one kanban board under routing: its cards run as their profile, its notices reach topics.
 
 Hermes's gateway starts the cards of all profiles and sends the notices to subscribers. Both parts
-know one home only. A card's process inherits the gateway's environment. The subscriptions of a
-routed profile are left to a gateway of that profile, but no such gateway exists. A finished card
-also wakes the session that made it, in the place of the subscription; that session belongs to the
-routed profile.
+know only the gateway's home. A card's process inherits the gateway's environment. The subscriptions
+of a routed profile are left to a gateway of that profile, but no such gateway exists. A finished
+card also wakes the session that made it, in the place of the subscription; that session belongs to
+the routed profile.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _card_environment: ContextVar[dict[str, str] | None] = ContextVar("card", defaul
 class Kanban:
     """Fits Hermes's kanban board to routing: how cards start, and where their notices go.
 
-    ``configuration`` returns the configuration in force, or None. ``initial`` is the environment
+    ``configuration`` returns the current configuration, or None. ``initial`` is the environment
     that the gateway was started with. ``seen`` are the conversations that profiles have served.
     """
 
@@ -189,7 +189,8 @@ def _named_files(adapter: Any, payload: Any, task: Any) -> list[str]:
 def with_environment(function: FunctionType, environment: Mapping[str, str]) -> FunctionType:
     """Return a copy of a function in which ``os.environ`` is ``environment``.
 
-    Functions that it calls, and other threads, still see the real ``os.environ``.
+    Hermes's function that starts a card takes the card's environment from there. Functions that it
+    calls, and other threads, still see the real ``os.environ``.
     """
     system = importlib.import_module("os")
     view = SimpleNamespace(**vars(system) | {"environ": dict(environment)})

@@ -30,7 +30,11 @@ class LeftOver:
         self._logged: BoundedMap[str, bool] = BoundedMap(_REMEMBERED)
 
     def goes_on(self, event: Any, decision: Decision) -> bool:
-        """Return True if an event goes on with such work; ``decision`` is what the routes say."""
+        """Return True if an event goes on with such work: the router then drops it.
+
+        ``decision`` is what the routes say about the place. The first such event of a place is
+        logged.
+        """
         if not made_by_hermes(event):
             return False
         place = spelled(place_of(event.source))

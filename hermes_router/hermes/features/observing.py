@@ -1,4 +1,4 @@
-"""Show what a gateway's router does: a record of each turn, figures, a status socket, metrics."""
+"""Show what a gateway's router does: records of turns, figures, a status socket, metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Observing:
-    """Records the turns of one gateway, and answers who asks about them.
+    """Records the turns of one gateway, and answers programs that ask about them.
 
     None of its parts can delay a turn or end one. Turns report to ``book``. ``holds`` is for the
     status; see ``Overview``.

@@ -33,7 +33,10 @@ _LAST = 3
 
 
 class RouterCommand:
-    """Answers ``/router``, with which people in a chat ask who answers there and why."""
+    """Answers ``/router``, with which people in a chat ask who answers there and why.
+
+    ``commands`` are the commands that the answer tells people to run.
+    """
 
     def __init__(
         self,
@@ -51,7 +54,7 @@ class RouterCommand:
         self._usable = Usable(commands.home, workers)
 
     def is_asked(self, event: Any) -> bool:
-        """Say whether a message is the command, from somebody whom the gateway listens to."""
+        """Return True if a message is ``/router``, from somebody whom the gateway listens to."""
         source = getattr(event, "source", None)
         return (
             source is not None

@@ -39,7 +39,8 @@ Serve = Callable[[Any, str], Awaitable[bool]]
 class SessionWakeups:
     """Starts workers for sessions whose recurring prompts are due.
 
-    ``serve`` has a worker of the named profile run what is due in the session of an event.
+    ``wakeups`` has the times. ``serve`` has a worker of the named profile run what is due in the
+    session of an event; it returns False if it did not, and a later look tries again.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 """How the adapters of this Hermes join messages, list menus and name their threads.
 
-These modules only read from Hermes: nothing is replaced here, except what ``own_threads.py`` puts
-on an adapter for its caller. Begin with ``own_threads.py``.
+These modules only read from Hermes. Two exceptions put functions of their callers on an adapter:
+``own_threads.py`` and ``asked.py``. Begin with ``own_threads.py``.
 """

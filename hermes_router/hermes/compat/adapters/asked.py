@@ -2,10 +2,10 @@
 
 The reports go to :mod:`hermes_router.relay.attempts`, and from there into the ledger of messages.
 
-Hermes's Telegram adapter (0.22) lets a second pass between two messages to a chat, and repeats a
-call that was refused after seconds. So the moment in which ``send`` is called says little: whether
-an answer has arrived shows in the requests of its client library. For adapters of other platforms
-an answer counts as asked for when the adapter's method is called.
+Hermes's Telegram adapter (0.22) waits a second between two messages to a chat, and repeats a call
+that was refused after seconds. So the moment in which ``send`` is called says little. Whether an
+answer has arrived shows in the requests of the adapter's client library. For adapters of other
+platforms an answer counts as asked for when the adapter's method is called.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OK = 200
 def is_followed(adapter: Any) -> bool:
     """Return True if this module reports the requests of the adapter's client library.
 
-    For any other adapter, the caller reports that it asks when the adapter's method is called.
+    For any other adapter, the conversation itself reports, before it calls the adapter's method.
     """
     return adapter.platform.value in _FOLLOWED
 
@@ -36,7 +36,8 @@ def is_followed(adapter: Any) -> bool:
 def take_over(adapter: Any) -> None:
     """Wrap the request function of an adapter's client library, so that it reports each sending.
 
-    This is done once for all adapters. It does nothing for an adapter that is not followed.
+    The router calls this for each new adapter. The function is wrapped once, for all adapters.
+    Nothing is done for an adapter that is not followed.
     """
     if not is_followed(adapter):
         return

@@ -1,4 +1,4 @@
-"""Comments on documents, which Feishu's adapter does not hand on as messages."""
+"""Read comments on documents, which Feishu's adapter does not hand on as messages."""
 
 from __future__ import annotations
 

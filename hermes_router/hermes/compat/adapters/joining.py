@@ -18,7 +18,8 @@ KEYS = ("_text_batch_key", "_photo_batch_key")
 def held(adapter: Any, joiner: str, args: tuple[Any, ...]) -> Any:
     """Return the waiting event to which a call of a joining method adds its event, or None.
 
-    ``joiner`` is the method's name. ``args`` are the call's arguments; the last one is its event.
+    An adapter lets an event wait for a moment, to join later ones to it. ``joiner`` is the method's
+    name. ``args`` are the call's arguments; the last one is its event.
     """
     key = args[0] if len(args) > 1 else adapter._text_batch_key(args[-1])
     return getattr(adapter, JOINERS[joiner], {}).get(key)

@@ -52,7 +52,7 @@ class _Forums(set[int]):
 
 
 def menu_function(name: str) -> Callable[..., Any] | None:
-    """Return a function of Hermes that lists a menu; None if this Hermes has none."""
+    """Return a function of Hermes that lists a menu, by its name; None if this Hermes has none."""
     for module in _MODULES:
         try:
             found = getattr(importlib.import_module(module), name, None)

@@ -1,4 +1,4 @@
-"""Members of adapters through which a message may leave its thread."""
+"""Replace members of adapters through which a message may leave its thread."""
 
 from __future__ import annotations
 

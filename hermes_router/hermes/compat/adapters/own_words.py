@@ -26,7 +26,8 @@ _IN_A_GROUP = SimpleNamespace(chat=SimpleNamespace(type="supergroup"))
 def own_words(runner: Any, event: Any) -> str | None:
     """Return the sentences in an event's ``channel_prompt`` that its adapter wrote, or None.
 
-    Several are joined by empty lines. If the adapter raises, this is logged and None is returned.
+    A worker gets them, but not the rest of the prompt. Several are joined by empty lines. If the
+    adapter raises, this is logged and None is returned.
     """
     prompt = getattr(event, "channel_prompt", None)
     if not prompt:

@@ -1,7 +1,7 @@
 """Methods of adapters that the router replaces, and an error log for a Hermes that lacks one.
 
 An adapter without such a method keeps working, but treats routed places like all others. Then the
-wrong profile acts there. So an error is logged, once for each adapter.
+wrong profile acts there. So an error is logged for each adapter that lacks one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Replace functions of Hermes: one way to do it, and one list of all replacements.
 
 A :class:`Patch` names a function and says why it is replaced. :func:`apply` puts a wrapper in its
-place, on the module or class whose attribute the callers in Hermes read. A module that only passes
-a name on from another module (PEP 562) is skipped: its callers read the other module.
+place, on the module or class where Hermes's own callers look it up. A module that only passes a
+name on from another module (PEP 562) is skipped: its callers look in the other module.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def apply(patch: Patch, wrapper: Wrapper, *, owner: Any = None) -> bool:
 
     Hermes then calls ``wrapper``, which gets the original function first. A second call for the
     same patch exchanges the wrapper. ``owner`` is the class or object to change, if it is another
-    than the patch names. A missing function is logged once, if ``patch.without`` says what is lost.
+    than the patch names. If ``patch.without`` says what is lost without the function, its absence
+    is logged once.
     """
     with _lock:
         owner = owner_of(patch) if owner is None else owner

@@ -13,7 +13,11 @@ logger = logging.getLogger(__name__)
 
 
 def authorized(runner: Any, source: Any) -> bool:
-    """Return True if Hermes's rules allow the sender of a message to use the gateway."""
+    """Return True if Hermes's rules allow the sender of a message to use the gateway.
+
+    These are the gateway's rules: its lists of people and its pairing. A profile's own lists do not
+    count here.
+    """
     of_source = getattr(runner, "_is_user_authorized_for_source", runner._is_user_authorized)
     return bool(of_source(source))
 
@@ -21,8 +25,9 @@ def authorized(runner: Any, source: Any) -> bool:
 def count_and_admit(runner: Any, event: Any) -> bool:
     """Count a message that goes to a worker as Hermes counts its own; return False to drop it.
 
-    Hermes drops a bot's messages for a while if bots answer each other without an end. A gateway
-    that sleeps when nobody writes must know of each message. Hermes's own events do not count.
+    Hermes counts for two reasons. If bots answer each other without an end, their messages are
+    dropped for a while. A gateway that sleeps when nobody writes must know of each message.
+    Hermes's own events are not counted.
     """
     if event.internal:
         return True
@@ -34,7 +39,10 @@ def count_and_admit(runner: Any, event: Any) -> bool:
 
 
 def bypasses_running_turn(command: str | None) -> bool:
-    """Return True if Hermes executes this command at once even while a turn of the session runs."""
+    """Return True if Hermes executes this command at once even while a turn of the session runs.
+
+    ``/stop`` is such a command.
+    """
     commands = importlib.import_module("hermes_cli.commands")
     return bool(command and commands.should_bypass_active_session(command))
 
@@ -75,10 +83,9 @@ def command_refusal(runner: Any, source: Any, command: str | None, user_id: str)
 def refusal_of(runner: Any, event: Any) -> str | None:
     """Return Hermes's answer if the gateway's rules forbid a message's command, or None.
 
-    The caller asks this too for a word that is no command of the gateway. The word may be a skill,
-    which everybody may use, or a command of the profile, which has rules. Only the worker knows.
-    The worker applies the profile's rules as well, but a profile without rules would allow
-    everything.
+    A word that is no command of the gateway is checked too: it may be a command of the profile, or
+    a skill, which everybody may use. Only the worker knows. The worker applies the profile's own
+    rules as well, but a profile without rules would allow everything.
     """
     source = event.source
     return command_refusal(runner, source, event.get_command(), source.user_id)
@@ -135,11 +142,11 @@ async def _asked_hooks(name: str, **payload: Any) -> Any:
 
 
 async def after_hooks(runner: Any, event: Any) -> Any:
-    """Let the gateway home's ``pre_gateway_dispatch`` hooks see a message, as Hermes would.
+    """Have the gateway home's ``pre_gateway_dispatch`` hooks see a message, as Hermes would.
 
     Returns the message, rewritten if a hook says so, or None if a hook says to skip it. Hermes
-    calls these hooks itself for every message that it handles. This function is for routed
-    messages, which Hermes never handles.
+    calls these hooks itself for every message that it handles; the router calls this for routed
+    messages. If a hook raises, the message goes on unchanged.
     """
     try:
         results = await _asked_hooks(

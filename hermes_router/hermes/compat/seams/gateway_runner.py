@@ -33,7 +33,8 @@ def loop_of(runner: Any) -> asyncio.AbstractEventLoop | None:
 def catch_up(module: ModuleType, then: Callable[[Any], None]) -> None:
     """If a gateway runs already, have its event loop call ``then`` with its runner; do not wait.
 
-    ``module`` is Hermes's module that holds the running gateway.
+    The swap needs this if the plugin was loaded late. ``module`` is Hermes's module that holds the
+    running gateway.
     """
     reference = getattr(module, "_gateway_runner_ref", None)
     runner = reference() if callable(reference) else None
@@ -43,7 +44,7 @@ def catch_up(module: ModuleType, then: Callable[[Any], None]) -> None:
 
 
 def drop_own_routes(runner: Any) -> None:
-    """Have a gateway's Hermes choose no profile itself: it forgets the routes that it has read.
+    """Have Hermes forget the routes that it has read, so that only the router chooses a profile.
 
     The user's file keeps them. With them, Hermes would refuse routed messages, and the kanban
     notices of routed profiles, as it does not serve these profiles itself.
@@ -76,7 +77,7 @@ def rewire_adapters(runner: Any) -> None:
 
 
 def going_down(runner: Any) -> str:
-    """Return how the gateway stops: "restarting" or "shutting down".
+    """Return the words for how the gateway stops: "restarting" or "shutting down".
 
     Hermes 0.22 has its own words for this in its user's language; the sentences here are English.
     """
@@ -94,7 +95,10 @@ def restart_was_commanded(runner: Any) -> bool:
 
 
 def running_turns(runner: Any) -> list[tuple[str, Any, Any]]:
-    """Return the running turns: for each, the session's key, the turn, and its source or None."""
+    """Return what is in Hermes's table of running agents: session key, turn, and source or None.
+
+    A routed turn is in it as the router's ``RunningTurn``.
+    """
     cached = getattr(runner, "_get_cached_session_source", lambda _key: None)
     return [(key, turn, cached(key)) for key, turn in list(runner._running_agents.items())]
 
@@ -126,7 +130,7 @@ def drained_externally(runner: Any) -> bool:
 
 
 def drain_request(home: Path) -> Path:
-    """Return the file in the gateway's home with which another program asks for that."""
+    """Return the file in the gateway's home with which another program asks for such a drain."""
     return home / ".drain_request.json"
 
 
@@ -175,7 +179,8 @@ def no_longer_running(runner: Any, key: str, turn: Any) -> None:
 def hidden_turns(runner: Any, keys: Collection[str]) -> Iterator[None]:
     """While the block runs, hide the turns of these sessions from Hermes.
 
-    ``keys`` are session keys. Hermes sends its stop notice in the block, and these have theirs.
+    ``keys`` are session keys. Hermes sends its stop notice in the block; these turns have got
+    theirs from the router.
     """
     if not keys:
         yield

@@ -59,6 +59,7 @@ def cached_media(name: str) -> Path | None:
     """Return the file that an adapter names, if it lies in a media cache of the gateway's home.
 
     An adapter may name the path as the agent sees it: in Hermes's sandbox the caches are elsewhere.
+    Returns None for any other path.
     """
     path, caches = Path(name), _media_caches()
     for candidate in (path, *(cache / path.name for cache in caches)):
@@ -92,7 +93,7 @@ def shared_source(adapter: Any, source: Any) -> Any:
 def source_of(fields: dict[str, Any]) -> Any:
     """Return the ``SessionSource`` with these plain fields; unknown fields are left out.
 
-    It knows the writer again, if ``events.kept_source`` made the fields.
+    It also has the writer of the message again, if ``events.kept_source`` made the fields.
     """
     source = importlib.import_module("gateway.session").SessionSource
     platform = importlib.import_module("gateway.config").Platform(fields["platform"])

@@ -1,7 +1,7 @@
 """Check that this Hermes has every function that the router needs.
 
-The check runs when the swap is installed. If one is missing, routing is switched off and the log
-names it. A router that works only in part would answer somebody as the wrong profile.
+The check runs when the swap is installed. If one is missing, routing is closed and the log names
+it. A router that works only in part would answer somebody as the wrong profile.
 """
 
 from __future__ import annotations

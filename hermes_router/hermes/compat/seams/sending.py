@@ -39,7 +39,7 @@ _PAUSE_SECONDS = 60.0
 
 
 class Sent(enum.Enum):
-    """What became of a notice that was to be sent."""
+    """What became of a notice of the router."""
 
     YES = enum.auto()
     NO = enum.auto()  # the platform refuses it for good, or may have it: nobody sends it again
@@ -55,7 +55,10 @@ def known_platforms() -> frozenset[str]:
 
 
 def repetition_mark() -> str:
-    """Return what Hermes writes before a reply that may have arrived before; "" if it has none."""
+    """Return what Hermes writes before a reply that may arrive a second time; "" if it has none.
+
+    The gateway recognises by it that a worker repeats a reply.
+    """
     try:
         ledger = importlib.import_module("gateway.delivery_ledger")
     except ImportError:
@@ -72,7 +75,7 @@ def disconnected_for_good(runner: Any, adapter: Any) -> bool:
 
 
 def adapter_for(runner: Any, source: Any) -> Any:
-    """Return the current adapter of the bot that received a message, or None."""
+    """Return the current adapter of the bot that received a message; None while it has none."""
     return _adapters_of(runner, own_bot(source)).get(source.platform)
 
 
@@ -127,8 +130,9 @@ def _is_being_connected(runner: Any, source: Any) -> bool:
 def place_metadata(place: Place) -> dict[str, Any]:
     """Return metadata that makes an adapter send into the conversation's own thread.
 
-    If a topic is gone, Telegram's adapter sends to the chat itself, which may be another profile's
-    place. It does not do so if the metadata says that the topic was made for this message.
+    If a topic is gone, Telegram's adapter would send to the chat itself, which may be another
+    profile's place. It does not do so if the metadata says that the topic was made for this
+    message, as this does.
     """
     if place.thread_id is None:
         return {}
@@ -158,7 +162,7 @@ def caption_of(text: str, files: Sequence[tuple[Path, bool]]) -> str | None:
 def goes_as_audio(adapter: Any, extension: str, *, voice: bool) -> bool:
     """Return True if Hermes sends a file with this extension as audio, which the platform plays.
 
-    ``voice`` says that the worker asked for a voice message.
+    ``voice`` is True if the worker asked for a voice message.
     """
     base = importlib.import_module("gateway.platforms.base")
     return bool(base.should_send_media_as_audio(adapter.platform, extension, is_voice=voice))
@@ -195,7 +199,10 @@ async def send_text(runner: Any, event: Any, text: str) -> bool:
 
 
 def anchor_of(runner: Any, event: Any) -> str | None:
-    """Return the id of the message that a notice about ``event`` replies to, or None."""
+    """Return the id of the message that a notice about ``event`` replies to, or None.
+
+    Some platforms find the thread only by it.
+    """
     anchor: str | None = runner._reply_anchor_for_event(event)
     return anchor
 
@@ -260,7 +267,8 @@ async def send_in_the_end(
 
     It waits until the bot is connected. After an attempt that failed it waits for a minute, then
     two, four and so on, or until Hermes has replaced the adapter; in any case as long as the
-    platform asks for. The result is ``LATER`` only if the time is over, or if the gateway stops.
+    platform asks for. It returns ``LATER`` only if the time is over, or if the gateway stops:
+    nothing is on the disk then.
     """
     pause = _PAUSE_SECONDS
     with anyio.move_on_after(seconds):

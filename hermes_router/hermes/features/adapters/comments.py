@@ -1,4 +1,4 @@
-"""Comments on documents: nobody answers those of people whom the gateway's profile does not answer.
+"""Drop comments on documents of people whom the gateway's own profile does not answer.
 
 Hermes's Feishu adapter answers a comment itself, past the place where messages are routed: with an
 agent in the gateway's process, and the gateway's own model and key. No worker can do that, because
@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 def drop_routed_comments(adapter: Any, config: Callable[[], RouterConfig | None]) -> None:
     """Wrap the method that answers comments: it then drops those of routed and denied people.
 
-    ``config`` returns the configuration in force; with None all comments are dropped.
+    ``config`` returns the current configuration; while it returns None, all comments are dropped.
+    Each dropped comment is logged.
     """
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,9 +1,9 @@
-"""Look up what profiles offer in menus before anybody has written to them.
+"""Look up which commands profiles offer before anybody has written to them.
 
 A worker reports after a turn what its profile offers. A profile with prepared workers is asked
-earlier, once: a job worker, forked from the prepared template, looks it up. Whoever writes first is
-served first, and that turn reports the commands as well. A profile without prepared workers, or
-without upkeep, gets no process before its first turn.
+earlier, once: a job worker, forked from the prepared template, looks it up. If a person writes
+first, that message is served first, and its turn reports the commands. A profile without prepared
+workers, or without ``jobs.upkeep``, gets no process before its first turn.
 """
 
 from __future__ import annotations

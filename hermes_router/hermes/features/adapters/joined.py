@@ -26,9 +26,10 @@ logger = logging.getLogger(__name__)
 class JoinedMessages:
     """Has adapters skip a part that was accepted before, when they join messages into one.
 
-    ``ledger`` knows the accepted messages. ``routed`` returns True if a source is routed. Messages
-    for which ``lane`` returns different texts are not joined; it is empty if the source is not
-    routed. ``expects`` is called with the first part of each message that waits for more text.
+    ``ledger`` knows the accepted messages. ``routed`` returns True if a source is routed. ``lane``
+    returns a text for who answers whom, "" if the source is not routed: messages with different
+    texts are not joined. ``expects`` is called with the first part of each message that waits for
+    more text.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class JoinedMessages:
     def take_over(self, adapter: Any) -> None:
         """Wrap the methods by which an adapter joins messages, if it has such methods.
 
-        They then also list the ids of all parts on the joined event, for the ledger.
+        The router calls this for each new adapter; a second call for one does nothing. The wrapped
+        methods also list the ids of all parts on the joined event, for the ledger.
         """
         for name in KEYS:
             self._wrap(adapter, name, self._apart)

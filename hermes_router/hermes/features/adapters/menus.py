@@ -48,7 +48,10 @@ class ChatMenu(Protocol):
         """Return how many commands a menu may have."""
 
     def own(self) -> Commands:
-        """Return the commands that the gateway's own profile offers; this reads files."""
+        """Return the commands that the gateway's own profile offers; this reads files.
+
+        It is in the menu of a chat in which that profile answers some people.
+        """
 
     async def show(self, adapter: Any, chat: str, commands: Commands) -> None:
         """Set the menu of a chat.
@@ -113,7 +116,8 @@ class ChatMenus:
     """Sets the command menus of the chats in which routed profiles answer.
 
     ``file`` keeps which profile offers which commands, and which chats have which menu.
-    ``configuration`` returns the configuration in force, or None.
+    ``configuration`` returns the current configuration, or None. A menu that cannot be set is
+    logged, and tried again at the next message in the chat.
     """
 
     def __init__(
@@ -137,8 +141,8 @@ class ChatMenus:
     def known(self, profile: str, platform: str) -> str | None:
         """Return the name of the last list of commands that a worker of a profile reported.
 
-        The next worker gets this name at its start, and reports its commands only if they have
-        another name. It is empty if no worker has reported yet, and None if the platform's adapter
+        The next worker gets this name at its start, and reports its commands only if their list has
+        another name. It is "" if no worker has reported yet, and None if the platform's adapter
         cannot set menus.
         """
         if self._of(platform) is None:
@@ -147,11 +151,14 @@ class ChatMenus:
         return offered.of if offered is not None else ""
 
     def silent(self, profile: str) -> list[str]:
-        """Return the platforms with menus for which no worker of a profile has reported yet."""
+        """Return the platforms with menus for which no worker of a profile has reported yet.
+
+        :class:`FirstMenus` starts a worker for these.
+        """
         return [name for name in _MENUS if self.known(profile, name) == ""]
 
     def visited(self, place: Place) -> None:
-        """Have the menu of a chat set, if this is the first message from this place in it.
+        """Have the menu of a chat set again, if this is the first message from ``place`` in it.
 
         The menu then also has the commands of the profile that answers in this place.
         """
@@ -178,12 +185,12 @@ class ChatMenus:
             self._refresh([*self._met, *self._menus.chats(), *self._routed()])
 
     def routes_changed(self) -> None:
-        """Set the menus again by the routes that are in force now."""
+        """Have the menus set again, because the routes have changed."""
         self._met.clear()
         self._refresh([*self._menus.chats(), *self._routed()])
 
     async def stop(self) -> None:
-        """Stop setting menus; those that chats have stay as they are."""
+        """Stop setting menus, because the gateway stops; those that chats have stay as they are."""
         self._due.clear()
         await tasks.cancel(self._task)
 

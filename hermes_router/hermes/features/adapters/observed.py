@@ -30,10 +30,10 @@ _REMEMBERED = 256
 class OverheardFiles:
     """Attachments of observed messages, between their download and the writing of their message.
 
-    The adapter downloads a file first. Then it writes the message through the session store.
-
-    ``home_of`` is that of :class:`hermes_router.hermes.features.adapters.sessions.RoutedSessions`;
-    ``largest_of`` returns the largest size of a file, in bytes, in a routed place.
+    The adapter downloads a file first. Then it writes the message through the session store, which
+    asks :meth:`of` for its files. ``home_of`` is that of
+    :class:`hermes_router.hermes.features.adapters.sessions.RoutedSessions`; ``largest_of`` returns
+    the largest size of a file, in bytes, in a routed place.
     """
 
     def __init__(self, home_of: Callable[[Any], Any], largest_of: Callable[[Any], int]) -> None:

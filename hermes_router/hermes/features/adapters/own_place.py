@@ -47,8 +47,8 @@ _kept: ContextVar[_Thread | None] = ContextVar("kept_in_thread", default=None)
 def kept_in(chat_id: object, thread_id: object) -> Iterator[None]:
     """While the block runs, refuse calls that send into this chat, but outside of this thread.
 
-    The adapter's client library raises such a refusal to the adapter. Without a thread, nothing is
-    refused.
+    The block calls an adapter; the adapter's client library raises such a refusal to it. If
+    ``thread_id`` is None, nothing is refused.
     """
     named = thread_id is not None and str(thread_id) not in {"", GENERAL_THREAD}
     token = _kept.set(_Thread(str(chat_id), str(thread_id)) if named else None)
@@ -61,7 +61,8 @@ def kept_in(chat_id: object, thread_id: object) -> Iterator[None]:
 class OwnPlaces:
     """Has adapters fail rather than send a routed thread's message to another thread.
 
-    ``config`` returns the configuration in force; None means that all threads count as routed.
+    ``config`` returns the current configuration; while it returns None, all threads count as
+    routed.
     """
 
     def __init__(self, config: Callable[[], RouterConfig | None]) -> None:

@@ -1,8 +1,9 @@
 """Pass a click on a routed prompt from the gateway to the worker that showed the prompt.
 
-An adapter resolves a click through Hermes's tables of open prompts. A routed prompt is entered
-there too, see :mod:`hermes_router.hermes.compat.clicks`, and its answer goes to its worker. Pickers
-hold a callback instead, and an adapter may keep one picker per chat: see :class:`PickerStates`.
+A routed prompt is one that a worker has shown. An adapter resolves a click through Hermes's tables
+of open prompts. A routed prompt is entered there too, see
+:mod:`hermes_router.hermes.compat.clicks`, and its answer goes to its worker. Pickers hold a
+callback instead, and an adapter may keep one picker per chat: see :class:`PickerStates`.
 
 The adapter checks who may click before all of that, with one exception: :func:`_guarded_pick`.
 """
@@ -39,7 +40,8 @@ _clicks = BackgroundTasks()
 def install() -> PromptRegistry:
     """Return the registry of this gateway's open prompts.
 
-    The first call connects it with Hermes's tables of prompts, so that clicks find ours there.
+    The first call connects it with Hermes's tables of prompts, so that clicks find routed prompts
+    there.
     """
     if _registry.tables is None:
         _registry.tables = _HermesTables()
@@ -132,8 +134,7 @@ def forget(adapter: Any, token: str, number: str) -> None:
     """Remove a prompt from all mappings in which the adapter keeps open prompts.
 
     ``token`` is the session key that the adapter was given with it, ``number`` the prompt's id.
-
-    Adapters key these mappings by the session key, the prompt's id or a number. The session key is
+    Adapters key these mappings by the session key, the prompt's id or a number; the session key is
     always in the key or in the value.
     """
     for name, state in list(vars(adapter).items()):
@@ -159,8 +160,8 @@ def _names(key: object, value: object, token: str, number: str) -> bool:
 def keep_clicks_personal(adapter: Any) -> None:
     """Wrap an adapter so that only those who are asked can click on a prompt.
 
-    In one person's session that is this person, and everywhere only people whose messages there
-    are the same profile's. Somebody else gets a notice. Without this, anybody in the group could
+    In one person's session that is this person. Everywhere it is only people whose messages there
+    go to the same profile. Somebody else gets a notice. Without this, anybody in the group could
     click, because a click names no session. A button of an approval from before a restart does
     nothing, too.
     """
@@ -234,7 +235,8 @@ class PickerStates(dict[str, Any]):
     def routed(self, chat: str, message: str) -> list[_State | None] | None:
         """Return a list with the state of a message's routed picker, or with None if it is closed.
 
-        Returns None if the message shows no routed picker.
+        Returns None if the message shows no routed picker. The wrapped method for clicks asks this
+        before the adapter handles the click.
         """
         place = chat, message
         return [self._routed[place]] if place in self._routed else None

@@ -41,7 +41,7 @@ class _Entry:
 
 
 class RoutedSessions:
-    """What an adapter gets in place of Hermes's ``SessionStore``, here ``store``.
+    """What an adapter gets in place of Hermes's ``SessionStore``, which is ``store``.
 
     ``home_of`` is described at :data:`HomeOf`. ``fields_of`` returns a source as plain data.
     ``files`` holds the attachments of observed messages.

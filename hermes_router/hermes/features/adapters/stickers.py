@@ -26,7 +26,7 @@ _REMEMBERED = 256
 class Stickers:
     """Keeps what is known of the stickers in the newest routed messages, for their workers.
 
-    ``routed`` returns True if the place of a source is routed.
+    ``routed`` returns True if the place of a source is routed. The 256 newest are kept, in memory.
     """
 
     def __init__(self, routed: Callable[[Any], bool]) -> None:

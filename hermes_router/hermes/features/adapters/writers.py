@@ -15,7 +15,10 @@ from hermes_router.hermes.compat.replacing.adapter_patches import SHARED_SOURCE,
 
 
 def keep_writers(adapter: Any) -> None:
-    """Wrap the method that removes a person from a message's source; routes then see the person."""
+    """Wrap the method that removes a person from a message's source; routes then see the person.
+
+    The router calls this for each new adapter; a second call for one does nothing.
+    """
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def share(source: Any) -> Any:
