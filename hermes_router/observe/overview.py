@@ -136,11 +136,11 @@ class Overview:
             last_failure=self._figures.failures.get(name),
         )
 
-    def _waiting(self, profile: str) -> Iterator[messages.WaitingPlace]:
+    def _waiting(self, profile: str) -> Iterator[messages.WaitingMessage]:
         now = time.monotonic()
         for message in self._dispatcher.waiting(profile)[:_MOST_WAITING]:
             seconds = round(now - message.received, 1)
-            yield messages.WaitingPlace(place=message.where, seconds=seconds)
+            yield messages.WaitingMessage(place=message.where, seconds=seconds)
 
     def _configuration(self, config: RouterConfig | None) -> messages.Configuration:
         error = "" if self._watcher.error is None else str(self._watcher.error)

@@ -18,7 +18,7 @@ import pytest
 from hermes_router.observe import records
 from hermes_router.observe.records import Records
 from hermes_router.observe.status import messages
-from hermes_router.observe.status.messages import Profile, Status, WaitingPlace, Worker
+from hermes_router.observe.status.messages import Profile, Status, WaitingMessage, Worker
 from hermes_router.turns.story import TurnReport
 from tests.cli.conftest import CONFIG, ROOT, Installation, answering, build
 from tests.kit import FORUM, FakeModel, FakeTelegram, HermesRoot
@@ -196,7 +196,7 @@ def _status() -> Status:
         name="career",
         workers=[Worker(pid=1, role="busy")],
         waiting=[1.0],
-        waiting_places=[WaitingPlace(place="irc:x", seconds=1.0)],
+        waiting_places=[WaitingMessage(place="irc:x", seconds=1.0)],
         last_failure=_report(),
     )
     versions = {"router": "1", "hermes": "1", "python": "1", "protocol": "1"}

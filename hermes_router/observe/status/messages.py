@@ -46,7 +46,7 @@ class Worker(msgspec.Struct, kw_only=True):
     cpu: float = 0.0
 
 
-class WaitingPlace(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Where a message waits for a free turn of its profile, and for how many seconds so far."""
 
     place: str
@@ -69,7 +69,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     concurrent_turns: int = 0
     workers: list[Worker] = []
     waiting: list[float] = []
-    waiting_places: list[WaitingPlace] = []
+    waiting_places: list[WaitingMessage] = []
     unexpected_ends: int = 0
     refused_calls: int = 0
     today: Today = Today()
