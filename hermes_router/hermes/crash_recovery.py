@@ -192,7 +192,7 @@ class CrashRecovery:
 
     def _kept(self, entry: Entry) -> KeptEvent | None:
         try:
-            return kept_event.take(self._find(entry.profile).home, entry.id)
+            return kept_event.read(self._find(entry.profile).home, entry.id)
         except ProfileError:
             return None
 

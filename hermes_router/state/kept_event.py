@@ -56,7 +56,7 @@ def keep(home: Path, number: str, fields: Mapping[str, Any], *, files: bool) -> 
             target.write(content)
 
 
-def take(home: Path, number: str) -> KeptEvent | None:
+def read(home: Path, number: str) -> KeptEvent | None:
     """Return the message that :func:`keep` wrote for a ledger entry; the file stays.
 
     Returns None if there is no such file, or if it cannot be read.

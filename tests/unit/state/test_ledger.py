@@ -300,11 +300,11 @@ def test_the_words_lie_in_the_profiles_home_and_no_link_is_followed(tmp_path: Pa
     home.mkdir()
     elsewhere.mkdir()
     kept_event.keep(home, "a", {"text": "secret words"}, files=False)
-    kept = kept_event.take(home, "a")
+    kept = kept_event.read(home, "a")
     assert kept is not None
     assert kept.text == "secret words"
     kept_event.forget(home, "a")
-    assert kept_event.take(home, "a") is None
+    assert kept_event.read(home, "a") is None
     (home / "hermes-router" / "waiting").rmdir()
     (home / "hermes-router" / "waiting").symlink_to(elsewhere)
     with pytest.raises(OSError, match=r"directory|symbolic"):

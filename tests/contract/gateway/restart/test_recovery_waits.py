@@ -70,7 +70,7 @@ async def play(router, adapter, say, home):
     else:
         connect(router, adapter)
     await asyncio.wait_for(recovering, 20)
-    kept = kept_event.take(home / "profiles" / "career", entry.id)
+    kept = kept_event.read(home / "profiles" / "career", entry.id)
     return {"before": before, "handed": handed, "said": adapter.sent,
             "open": open_on_disk(home), "kept": kept is not None}
 """
