@@ -20,7 +20,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class MaintenanceNote:
     """What the last maintenance of a home wrote into the home, for the gateway; all in seconds.
 
     Attributes:
@@ -35,7 +35,7 @@ class Kept:
 
 
 #: The file with the note, below the home.
-KEPT = ("hermes-router", "upkeep.json")
+NOTE = ("hermes-router", "upkeep.json")
 
 #: Files and folders in a home whose change may make maintenance due.
 WATCHED = (
@@ -61,11 +61,13 @@ _OWN_CHANGES = 15.0
 _FUTURE = 60.0
 
 
-def parse_kept(content: bytes) -> Kept | None:
-    """Return what the content of the file :data:`KEPT` says; None if it is not valid."""
+def parse_note(content: bytes) -> MaintenanceNote | None:
+    """Return what the content of the file :data:`NOTE` says; None if it is not valid."""
     try:
         data = json.loads(content)
-        return Kept(float(data["at"]), _number(data.get("next")), _number(data.get("patience")))
+        return MaintenanceNote(
+            float(data["at"]), _number(data.get("next")), _number(data.get("patience"))
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -75,7 +77,7 @@ def _number(value: object) -> float | None:
 
 
 def upkeep_time(
-    kept: Kept | None,
+    kept: MaintenanceNote | None,
     changed: float | None,
     *,
     now: float,
@@ -116,7 +118,9 @@ def _resend_time(kept: Kept | None, refused: float, interval: float) -> float:
     return kept.at + max(interval, kept.at - refused)
 
 
-def _usual_time(kept: Kept | None, changed: float | None, interval: float) -> float | None:
+def _usual_time(
+    kept: MaintenanceNote | None, changed: float | None, interval: float
+) -> float | None:
     if changed is None:
         return None
     if kept is None:

@@ -319,9 +319,9 @@ def _stamp(path: Path) -> _Stamp:
     return state.st_mtime_ns, state.st_size, state.st_ino
 
 
-def _kept(home: Path) -> maintenance.Kept | None:
+def _kept(home: Path) -> maintenance.MaintenanceNote | None:
     try:
-        return maintenance.parse_kept(read_small(home.joinpath(*maintenance.KEPT), 4096))
+        return maintenance.parse_note(read_small(home.joinpath(*maintenance.NOTE), 4096))
     except OSError:
         return None
 

@@ -24,7 +24,7 @@ from cron import jobs, scheduler
 from hermes_router.config.settings import Jobs, Schedule, Settings
 from hermes_router.hermes.features.jobs import JobConversation
 from hermes_router.jobs.job_run import JobResult, JobRun, JobSpec
-from hermes_router.jobs.maintenance import KEPT
+from hermes_router.jobs.maintenance import NOTE
 from hermes_router.jobs.scheduler import Member, Scheduler
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
@@ -184,7 +184,7 @@ async def test_a_result_that_waits_for_bot_chat_is_left_to_a_maintenance_soon(
     home: Path, tmp_path: Path
 ) -> None:
     record = result_for_bot_chat(home, tmp_path / "gone")
-    note = home.joinpath(*KEPT)
+    note = home.joinpath(*NOTE)
     note.parent.mkdir()
     note.write_text(json.dumps({"at": time.time(), "next": None, "patience": 86400.0}))
     CronStore(home).add_script("job", "true", due=-5)
@@ -195,7 +195,7 @@ async def test_a_result_that_waits_for_bot_chat_is_left_to_a_maintenance_soon(
 
 
 def test_a_job_without_such_a_result_hastens_no_maintenance(home: Path, tmp_path: Path) -> None:
-    record, note = result_for_bot_chat(home, tmp_path / "gone"), home.joinpath(*KEPT)
+    record, note = result_for_bot_chat(home, tmp_path / "gone"), home.joinpath(*NOTE)
     maintenance.hasten(home)
     assert not note.exists()  # it is due soon without a note
     note.parent.mkdir()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from hermes_router.jobs.maintenance import (
-    Kept,
+    MaintenanceNote,
     is_owed,
-    parse_kept,
+    parse_note,
     refused_since,
     upkeep_time,
 )
@@ -42,30 +42,30 @@ def test_a_home_that_was_used_and_never_kept_wants_it_after_the_interval() -> No
 
 
 def test_nothing_happens_in_a_home_where_nothing_happened_since() -> None:
-    assert upkeep(Kept(NOW, None, 3600), NOW + 5) is None
-    assert upkeep(Kept(NOW, None, 3600), NOW - 500) is None
+    assert upkeep(MaintenanceNote(NOW, None, 3600), NOW + 5) is None
+    assert upkeep(MaintenanceNote(NOW, None, 3600), NOW - 500) is None
 
 
 def test_what_will_be_to_do_is_done_at_its_time_and_not_before_the_interval() -> None:
-    assert upkeep(Kept(NOW, NOW + 7000), NOW - 9) == NOW + 7000
-    assert upkeep(Kept(NOW, NOW + 1), NOW - 9) == NOW + 300
+    assert upkeep(MaintenanceNote(NOW, NOW + 7000), NOW - 9) == NOW + 7000
+    assert upkeep(MaintenanceNote(NOW, NOW + 1), NOW - 9) == NOW + 300
 
 
 def test_a_change_is_followed_up_when_it_may_have_become_old() -> None:
-    assert upkeep(Kept(NOW, None, 3600), NOW + 100) == NOW + 3700
-    assert upkeep(Kept(NOW, NOW + 900, 3600), NOW + 100) == NOW + 900
-    assert upkeep(Kept(NOW, None, None), NOW + 100) is None
+    assert upkeep(MaintenanceNote(NOW, None, 3600), NOW + 100) == NOW + 3700
+    assert upkeep(MaintenanceNote(NOW, NOW + 900, 3600), NOW + 100) == NOW + 900
+    assert upkeep(MaintenanceNote(NOW, None, None), NOW + 100) is None
 
 
 def test_what_is_owed_does_not_wait() -> None:
-    assert upkeep(Kept(NOW, NOW + 7000), NOW - 9, owed=True) == 0
+    assert upkeep(MaintenanceNote(NOW, NOW + 7000), NOW - 9, owed=True) == 0
 
 
 def test_a_refused_reply_is_sent_again_soon_and_then_less_and_less_often() -> None:
-    assert upkeep(Kept(NOW - 900, None, 86400), NOW, refused=NOW) == NOW + 30
+    assert upkeep(MaintenanceNote(NOW - 900, None, 86400), NOW, refused=NOW) == NOW + 30
     assert upkeep(None, NOW, refused=NOW) == NOW + 30
-    assert upkeep(Kept(NOW + 40, None, 86400), NOW, refused=NOW) == NOW + 340
-    assert upkeep(Kept(NOW + 4000, None, 86400), NOW, refused=NOW) == NOW + 8000
+    assert upkeep(MaintenanceNote(NOW + 40, None, 86400), NOW, refused=NOW) == NOW + 340
+    assert upkeep(MaintenanceNote(NOW + 4000, None, 86400), NOW, refused=NOW) == NOW + 8000
 
 
 def test_a_note_from_a_clock_that_was_ahead_counts_as_none() -> None:
@@ -119,8 +119,8 @@ def test_a_database_that_is_none_owes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"at": "x"}', b"\xff"])
 def test_a_note_of_upkeep_that_is_none_counts_as_absent(content: bytes) -> None:
-    assert parse_kept(content) is None
+    assert parse_note(content) is None
 
 
 def test_a_note_of_upkeep_is_read() -> None:
-    assert parse_kept(b'{"at": 5, "next": 7.5, "patience": null}') == Kept(5, 7.5, None)
+    assert parse_note(b'{"at": 5, "next": 7.5, "patience": null}') == MaintenanceNote(5, 7.5, None)

@@ -263,7 +263,7 @@ async def test_a_reply_that_the_platform_refuses_gets_an_upkeep(tmp_path: Path) 
 
 async def test_an_upkeep_that_did_not_come_to_its_end_is_made_again(tmp_path: Path) -> None:
     obligations(tmp_path, "attempting")
-    note = tmp_path.joinpath(*maintenance.KEPT)
+    note = tmp_path.joinpath(*maintenance.NOTE)
     note.parent.mkdir()
     note.write_text(json.dumps({"at": time.time()}))
     async with served(tmp_path, Jobs()) as place:
