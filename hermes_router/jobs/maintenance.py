@@ -157,7 +157,7 @@ _OWED_TO = (
 )
 
 
-def is_owed(home: Path) -> bool:
+def has_unfinished_work(home: Path) -> bool:
     """Return True if a home's databases list an unsent reply or an unfinished run of a cron job.
 
     It is also True for work that a living process is about to finish; the maintenance checks that.

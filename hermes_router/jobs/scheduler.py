@@ -242,7 +242,7 @@ def _look_at(
             _look_at_limit(member.profile, home)
         if not home.seen:
             home.seen = True  # before the query: it may miss what a nudge is about
-            home.owed = maintenance.is_owed(member.profile.home)
+            home.owed = maintenance.has_unfinished_work(member.profile.home)
         _look_at_replies(member.profile.home, home)
         home.upkeep = maintenance.upkeep_time(
             _kept(member.profile.home),

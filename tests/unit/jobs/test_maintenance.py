@@ -11,7 +11,7 @@ import pytest
 
 from hermes_router.jobs.maintenance import (
     MaintenanceNote,
-    is_owed,
+    has_unfinished_work,
     parse_note,
     refused_since,
     upkeep_time,
@@ -92,14 +92,14 @@ def test_a_reply_that_the_platform_refused_is_found(tmp_path: Path) -> None:
 
 
 def test_a_reply_that_was_not_delivered_is_owed(tmp_path: Path) -> None:
-    assert not is_owed(tmp_path)
+    assert not has_unfinished_work(tmp_path)
     obligations(tmp_path, "pending")
-    assert is_owed(tmp_path)
+    assert has_unfinished_work(tmp_path)
 
 
 def test_a_reply_that_was_delivered_is_not_owed(tmp_path: Path) -> None:
     obligations(tmp_path, "delivered")
-    assert not is_owed(tmp_path)
+    assert not has_unfinished_work(tmp_path)
 
 
 def test_a_cron_job_that_did_not_end_is_owed(tmp_path: Path) -> None:
@@ -107,14 +107,14 @@ def test_a_cron_job_that_did_not_end_is_owed(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "cron" / "executions.db")) as database, database:
         database.execute("CREATE TABLE executions (status TEXT)")
         database.execute("INSERT INTO executions VALUES ('running')")
-    assert is_owed(tmp_path)
+    assert has_unfinished_work(tmp_path)
 
 
 def test_a_database_that_is_none_owes_nothing(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_bytes(b"nonsense" * 500)
     os.mkfifo(tmp_path / "executions.db")
     (tmp_path / "cron").symlink_to(tmp_path)
-    assert not is_owed(tmp_path)
+    assert not has_unfinished_work(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"at": "x"}', b"\xff"])

@@ -288,13 +288,13 @@ async def test_a_worker_that_is_cut_off_during_a_look_starts_another_one(
 ) -> None:
     looks: list[Path] = []
 
-    def is_owed(home: Path) -> bool:
+    def has_unfinished_work(home: Path) -> bool:
         looks.append(home)
         if len(looks) == 1:  # the worker left its reply just after this query
             anyio.from_thread.run_sync(place.scheduler.nudge, place.profile)
         return len(looks) > 1
 
-    monkeypatch.setattr(maintenance, "is_owed", is_owed)
+    monkeypatch.setattr(maintenance, "has_unfinished_work", has_unfinished_work)
     async with served(tmp_path, Jobs()) as place:
         place.scheduler._schedule = lambda: Schedule(cron=3600.0)
         place.gate.set()
