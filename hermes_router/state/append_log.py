@@ -24,8 +24,9 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 class AppendLog(Generic[_Line]):
     """Lines of the type ``kind`` in the file ``path``, which is made at the first write.
 
-    Several threads may append at the same time. A thread that syncs its line blocks no other.
-    ``size`` is the size of the file in bytes; it is 0 until the first write opens the file.
+    The ledger is such a file. Several threads may append at the same time. A thread that syncs its
+    line blocks no other. ``size`` is the size of the file in bytes; it is 0 until the first write
+    opens the file.
     """
 
     def __init__(self, path: Path, kind: type[_Line]) -> None:

@@ -30,7 +30,8 @@ _SENT_REMEMBERED = 100
 class DeliveredTexts:
     """For each profile, the replies of its dead workers that the gateway had sent, in ``file``.
 
-    The profile's next worker removes them from its list of unsent replies.
+    The profile's next worker removes them from its list of unsent replies. A missing or broken file
+    counts as empty: then a reply may be sent a second time.
     """
 
     def __init__(self, file: Path) -> None:
@@ -46,9 +47,11 @@ class DeliveredTexts:
         return [one for one in self._profiles.get(profile, ()) if one.until > oldest]
 
     def add(self, profile: str, settled: list[DeliveredText]) -> None:
-        """Remember replies of a profile's dead worker that were sent, for its next worker.
+        """Remember replies that were sent for a profile's dead worker, for its next worker.
 
-        If the file cannot be written, they are kept in memory only.
+        A turn does this when its worker has died. At most 200 are kept for each profile. If the
+        file cannot be written, they are kept in memory only, and a restart of the gateway forgets
+        them.
         """
         if not settled:
             return
@@ -57,7 +60,7 @@ class DeliveredTexts:
 
 
 class SentTexts:
-    """The names (hashes) of the newest texts that the gateway sent for one worker.
+    """The names (hashes) of the newest texts that the gateway sent for one worker, at most 100.
 
     If the worker dies, its turn stores them in :class:`DeliveredTexts`.
     """
@@ -69,8 +72,8 @@ class SentTexts:
     def note(self, call: msg.Request, value: Any, origin: Place | None) -> None:
         """Remember the text of a worker's call, if the call's result ``value`` reports success.
 
-        Calls that send no text are ignored. ``origin`` is the worker's own conversation, to which
-        its ``send`` calls go; None for a job.
+        The worker session calls this after each call. Calls that send no text are ignored.
+        ``origin`` is the worker's own conversation, to which its ``send`` calls go; None for a job.
         """
         if not isinstance(value, dict) or not value.get("success"):
             return

@@ -1,8 +1,8 @@
 """Keep the content of a message without an outcome, in the home of the profile that it is for.
 
-The gateway's ledger stores where a message was sent, but not its text: the text is private to the
-profile. The profile's processes can change these files, so the gateway reads only the content of
-the message from them.
+The next gateway needs it if this one dies. The ledger stores where a message was sent, but not its
+text: the text is private to the profile. The profile's processes can change these files, so the
+gateway reads only the content of the message from them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def keep(home: Path, number: str, fields: Mapping[str, Any], *, files: bool) -> 
     """Write the fields of a routed message to a file in the profile's home; follow no link.
 
     ``number`` is the id of the message's entry in the gateway's ledger, and names the file.
-    ``files`` says whether the message had attachments.
+    ``files`` is True if the message had attachments; they are not kept.
 
     Raises:
         OSError: the file cannot be written, or exists already.
@@ -70,7 +70,10 @@ def read(home: Path, number: str) -> KeptEvent | None:
 
 
 def forget(home: Path, number: str) -> None:
-    """Delete the file that :func:`keep` wrote for a ledger entry; errors are ignored."""
+    """Delete the file that :func:`keep` wrote for a ledger entry; errors are ignored.
+
+    The message has its outcome then.
+    """
     with contextlib.suppress(OSError), _folder(home) as folder:
         os.unlink(f"{number}.json", dir_fd=folder)
 

@@ -37,9 +37,10 @@ def file_of(home: Path) -> Path:
 
 
 class KnownConversations:
-    """The places in which each profile has answered, stored in ``file``; the first answered first.
+    """The conversations that each profile has served, stored in ``file``; the first served first.
 
-    A missing or broken file counts as empty, and is written anew with the next conversation.
+    The first one and the newest 499 of a profile are kept. A missing or broken file counts as
+    empty, and is written anew with the next conversation.
     """
 
     def __init__(self, file: Path) -> None:

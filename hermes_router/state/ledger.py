@@ -2,7 +2,7 @@
 
 A message is written to the file, and synced, before its turn starts. Each later step is one more
 line. A gateway that starts reads the file of the gateway before it. So it knows for each message
-whether it was answered, answered in part, begun or not begun.
+whether it was answered, answered in part, begun or not begun. An entry without an outcome is open.
 
 The ledger stores where a message was sent and who sent it, but never its text: the text is in the
 profile's home (:mod:`hermes_router.state.kept_event`). The ledger also recognises the messages of
@@ -61,7 +61,7 @@ class Step(enum.StrEnum):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The ids by which a message of a platform is recognised.
+    """The ids by which a message of a platform is recognised when it is delivered again.
 
     Several messages of the platform may be joined into one; ``parts`` has an entry for each, and is
     empty if the platform gives no ids. An entry is an id and a mark, which tells apart messages
@@ -101,10 +101,14 @@ class _Line(msgspec.Struct, omit_defaults=True):
 class Entry:
     """One routed message in the ledger, with the newest step of the work on it.
 
-    ``at`` is the Unix time, in seconds, at which the gateway accepted it. ``names`` are the hashes
-    of the texts of its answer whose sending has begun. ``turn`` is the id of the turn that was
-    given the message last, "" before there is one; it is written with the next step. The methods
-    never raise: a step that the disk does not take is written when the disk takes one again.
+    The methods record a step each, and never raise: a step that cannot be written now is written
+    when the disk takes it. A step that comes too late changes nothing.
+
+    Attributes:
+        at: when the gateway accepted the message, Unix time in seconds.
+        names: the hashes of the texts of its answer whose sending has begun.
+        turn: the id of the turn that was given the message last, "" before there is one. It is
+            written with the next step.
     """
 
     def __init__(self, ledger: Ledger, line: _Line) -> None:
@@ -127,7 +131,10 @@ class Entry:
         self._ledger = ledger
 
     def begun(self) -> None:
-        """Record that the model was asked: after a crash, no gateway serves this message again."""
+        """Record that the model was asked. After a crash, no gateway serves this message again.
+
+        Tools may have run, so a second time could repeat what they did.
+        """
         if self.step is Step.ACCEPTED:
             self._ledger.note(self, Step.BEGUN)
 
@@ -142,7 +149,8 @@ class Entry:
     def cut_off(self) -> None:
         """Record that the gateway's orderly stop interrupted this turn.
 
-        The next gateway then continues it. What counted as its answer may be the part of a stream.
+        The next gateway then continues it. A text that counted as its answer may be only a part of
+        a stream.
         """
         if self.step in {Step.BEGUN, Step.SAID, Step.ANSWERED}:
             self._ledger.note(self, Step.CUT_OFF)
@@ -151,7 +159,7 @@ class Entry:
         """Note that this gateway serves a message which an earlier one left open.
 
         If a stop had cut off its turn, the turn is now resumed. Returns False if the message was
-        taken before: whoever took it gives it its outcome.
+        taken before: then the caller must not serve it a second time.
         """
         if self.taken:
             return False
@@ -169,8 +177,8 @@ class Entry:
         """Record that the platform is asked to send the last part of the answer.
 
         If the gateway dies now, the answer counts as delivered. ``name`` is the hash of the text.
-        Hermes may send the end of a stream twice. The second time changes nothing, and the platform
-        may refuse it.
+        Hermes may send the end of a stream twice: the second time this does nothing, because the
+        platform may refuse it.
         """
         if self.step is Step.ANSWERED and name in self._sent:
             return
@@ -204,13 +212,16 @@ class Entry:
     def settle(self) -> None:
         """Close the entry: the message has its outcome, and the next gateway ignores it.
 
-        This also sets the event ``outcome``.
+        This also sets the event ``outcome``. A second call does nothing.
         """
         if self.step is not Step.SETTLED:
             self._ledger.note(self, Step.SETTLED)
 
     def apply(self, line: _Line) -> None:
-        """Take over the step, the turn and the text's hash from a line of the ledger's file."""
+        """Take over the step, the turn and the text's hash from a line of the ledger's file.
+
+        Only the ledger calls this.
+        """
         self.step = line.step
         self.turn = line.turn or self.turn
         if line.name:
@@ -220,7 +231,9 @@ class Entry:
 class Ledger:
     """The messages of one gateway, stored in ``file``.
 
-    It is used in the gateway's event loop; :meth:`record` alone runs in threads, beside the loop.
+    Making the object reads what the gateway before left there. It is used in the gateway's event
+    loop; only :meth:`record` runs in threads, beside the loop. If the file cannot be written, this
+    is logged once, and messages are served all the same.
     """
 
     def __init__(self, file: Path) -> None:
@@ -239,7 +252,10 @@ class Ledger:
         return list(self._open.values())
 
     def of(self, number: str) -> Entry | None:
-        """Return the entry with this id; None if there is none, or its message has its outcome."""
+        """Return the open entry with this id; None if there is none.
+
+        The entry of a message that has its outcome is not open.
+        """
         return self._open.get(number)
 
     def known(self, identity: Identity) -> bool:
@@ -274,7 +290,8 @@ class Ledger:
     def record(self, entry: Entry) -> bool:
         """Write the first line of a new entry and sync it to the disk; return True on success.
 
-        This blocks, so call it in a thread.
+        This blocks, so call it in a thread. After a failure, the next gateway does not know of the
+        message.
         """
         entry.recorded = self._append(_first_line(entry), sync=True)
         return entry.recorded

@@ -101,7 +101,7 @@ def _write_whole(file: int, line: bytes) -> None:
 def keep_file(home: Path, path: Path, largest: int) -> str:
     """Copy an attachment into the profile's home for the next worker; return the copy's name.
 
-    The attachments that wait in a home may have 256 MB together, or ``largest`` bytes if that is
+    The attachments that wait in a home may have 256 MiB together, or ``largest`` bytes if that is
     more. The oldest are removed to make room. This blocks while it copies.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Write down which background work lives in which worker, in case the gateway dies.
+"""Write down which background work goes on in which worker, in case the gateway dies.
 
 There is one small file for each worker, in the gateway's home. It lists the work that would end
 with the worker. A gateway that starts reads the files that the gateway before it left, and tells
@@ -28,7 +28,7 @@ _RENEWED_SECONDS = 600.0
 
 
 class Works(msgspec.Struct, frozen=True):
-    """The background work that lived in one worker.
+    """The background work that went on in one worker.
 
     ``source`` is the place of the worker's conversation. ``works`` describes each piece of work in
     words for people. ``turn`` is the id of the worker's turn. ``at`` is when it was last known to
@@ -51,7 +51,8 @@ class OpenWorks:
     def note(self, turn_id: str, source: Mapping[str, Any], works: Sequence[str]) -> None:
         """Write the file about the worker of a turn anew; an empty ``works`` deletes the file.
 
-        This never raises. If the file cannot be written, people may not be told what ended.
+        This never raises. If the file cannot be written, this is logged, and people are not told if
+        the gateway dies.
         """
         path = self._folder / f"{turn_id}.json"
         try:

@@ -75,7 +75,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunningRecord:
-    """Writes the file in the gateway's home that describes the gateway of this process."""
+    """Writes the record of this process's gateway into the gateway's home."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / PLACE
@@ -149,6 +149,8 @@ def read(home: Path) -> Running | None:
 
 def was_killed(home: Path) -> bool:
     """Return True if a gateway of this home ended without removing its record.
+
+    False if it runs, if it stopped in order, and if none ever ran.
 
     Raises:
         PermissionError: the record belongs to another user.
