@@ -74,7 +74,8 @@ def due_time(record: Mapping[str, Any], now: float) -> float | None:
     """Return the Unix time, in seconds, from which a cron job may be due by Hermes's rules.
 
     ``record`` is the job as Hermes's cron file lists it. Returns None if the job cannot be due
-    before Hermes changes its record, for example because the job is disabled.
+    before Hermes changes its record, for example because the job is disabled. The time may be too
+    early, never too late.
     """
     if not record.get("enabled", True):
         return None

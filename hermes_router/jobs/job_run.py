@@ -30,9 +30,10 @@ from hermes_router.workers.process import WorkerOrder, WorkerProcess
 class JobSpec:
     """The job for which a worker is started: a cron job, maintenance of the home, or a menu.
 
-    ``upkeep`` means maintenance. A ``menu`` job reports which commands the profile offers.
-    ``id`` and ``name`` are those of a cron job; for a menu, ``id`` is the platform. With ``lost``
-    a cron job is not run: its last worker died for this reason, and Hermes records that it failed.
+    ``upkeep`` means maintenance. A ``menu`` job reports which commands the profile offers. ``id``
+    and ``name`` are those of a cron job; for a menu, ``id`` is the platform. With ``lost``, a
+    reason, the last worker of a cron job died: the job is not run, but Hermes records that it
+    failed.
     """
 
     kind: Literal["cron", "upkeep", "menu"]
@@ -50,10 +51,10 @@ class JobSpec:
 class JobResult:
     """The result of a job's worker.
 
-    With ``not_due`` and ``busy`` it did nothing; ``busy`` means that another process does the job.
+    ``not_due`` and ``busy`` mean that it did nothing; ``busy``: another process does the job.
     ``died`` means that the worker ended without a result. ``begun`` is True once the job counts as
     run. ``detail`` says why it failed, or what was done. ``pid`` is the worker's process id, None
-    before its hello.
+    before its first message.
     """
 
     outcome: Literal["done", "failed", "not_due", "busy", "died"]
@@ -65,8 +66,9 @@ class JobResult:
 class JobRun(Purpose):
     """One run of a job: what its ``turn`` does differently from a turn that serves messages.
 
-    The caller runs ``turn``. When that has ended, ``result`` is final. ``on_begin`` is called with
-    the job's name and the worker's process id when the worker has claimed the job.
+    The caller makes it, and gives ``turn`` to the dispatcher. When that has ended, ``result`` is
+    final. ``on_begin`` is called with the job's name and the worker's process id when the worker
+    begins the job.
     """
 
     tells_people = False  # the caller decides by the result what to tell people
@@ -98,11 +100,14 @@ class JobRun(Purpose):
     async def start(
         self, workers: WorkerPool, order: WorkerOrder, _warm: Warm, patience: Patience, /
     ) -> WorkerProcess:
-        """Start a worker without taking a ready one, and without keeping the profile warm."""
+        """Start a worker for the job.
+
+        A ready worker is left to messages, and none is prepared after it.
+        """
         return await workers.start_aside(order, patience)
 
     def greeted(self, hello: msg.Hello, /) -> None:
-        """Store the worker's pid in the result."""
+        """Store the worker's process id, from its first message, in the result."""
         self.result = replace(self.result, pid=hello.pid)
 
     def heard(self, message: msg.FromWorker, /) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceNote:
-    """What the last maintenance of a home wrote into the home, for the gateway; all in seconds.
+    """The note that the last maintenance of a home left there for the gateway; all in seconds.
 
     Attributes:
         at: when it ended, Unix time.
@@ -62,7 +62,10 @@ _FUTURE = 60.0
 
 
 def parse_note(content: bytes) -> MaintenanceNote | None:
-    """Return what the content of the file :data:`NOTE` says; None if it is not valid."""
+    """Return what the content of the file :data:`NOTE` says; None if it is not valid.
+
+    The profile can write this file, so an invalid one counts as missing.
+    """
     try:
         data = json.loads(content)
         return MaintenanceNote(
@@ -161,7 +164,7 @@ def has_unfinished_work(home: Path) -> bool:
     """Return True if a home's databases list an unsent reply or an unfinished run of a cron job.
 
     It is also True for work that a living process is about to finish; the maintenance checks that.
-    This reads files and blocks for a moment.
+    This reads files and blocks for a moment. A database that cannot be read counts as empty.
     """
     return any(_answers(home / name, table, query) for name, table, query in _OWED)
 
@@ -178,8 +181,9 @@ def refused_since(home: Path) -> float | None:
 def owed_replies(home: Path, session: str, since: float) -> list[tuple[Any, ...]]:
     """Return the unsent replies of a session that the home's database lists, at most 20.
 
-    ``session`` is the session's key. Replies from before ``since``, in Unix seconds, are left out.
-    Each reply is a tuple of platform, chat, thread and text. This blocks for a moment.
+    The crash recovery asks this. ``session`` is the session's key. Replies from before ``since``,
+    in Unix seconds, are left out. Each reply is a tuple of platform, chat, thread and text. This
+    blocks for a moment.
     """
     return _ask(home / "state.db", "delivery_obligations", _OWED_TO, session, since)
 

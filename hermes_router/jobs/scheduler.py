@@ -101,8 +101,9 @@ class Scheduler:
     """Starts a worker for each due cron job, and for due maintenance, of the routed profiles.
 
     ``members`` returns these profiles. ``run`` starts a worker for one job, waits for its end and
-    returns the result. Nothing is started while ``may_start`` returns False. If ``paused`` returns
-    True for a home, its cron jobs wait, but its maintenance does not.
+    returns the result. Nothing is started while ``may_start`` returns False. ``schedule`` returns
+    the configured pauses. If ``paused`` returns True for a home, its cron jobs wait, but its
+    maintenance does not.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class Scheduler:
                 await self._wake.wait()
 
     def nudge(self, profile: Profile) -> None:
-        """Look at once for unsent replies and unfinished jobs in a profile's home.
+        """Have a profile's home checked at once for unsent replies and unfinished jobs.
 
         Call this when a worker of the profile has failed or its gateway was killed, because it may
         have left some. Maintenance, which finishes them, then does not wait for its usual pause.

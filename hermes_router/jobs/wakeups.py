@@ -1,8 +1,9 @@
 """Remember when sessions must be woken, in a file of the gateway's home.
 
-A session may have a recurring prompt (``/loop``, ``/heartbeat``). Before its worker ends, it
-reports when the next prompt is due, and the gateway starts a worker at that time. The gateway
-stores the source of the session's last message, and never uses a source that a worker sends.
+To wake a session is to start a worker for its recurring prompts (``/loop``, ``/heartbeat``). Before
+a session's worker ends, it reports when the next prompt is due, and the gateway starts a worker at
+that time. The gateway stores the source of the session's last message, and never uses a source that
+a worker sends.
 """
 
 from __future__ import annotations
@@ -51,7 +52,11 @@ class Wakeup(NamedTuple):
 
 
 class Wakeups:
-    """For each session with a recurring prompt: when a worker must be started; kept in ``file``."""
+    """For each session with a recurring prompt: when a worker must be started; kept in ``file``.
+
+    At most 200 sessions of a profile are kept, those that are due first. If the file cannot be
+    written, the times are kept in memory only.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, _Content)
