@@ -26,7 +26,8 @@ _TOLD_HERE_ALONE = frozenset(
 class TurnBook:
     """Writes each report of a turn to the records and to the log, and calls the listeners.
 
-    ``route_of`` returns the name of the route that answers a place.
+    The turns of a gateway report to it. ``route_of`` returns the name of the route that answers a
+    place.
     """
 
     def __init__(self, records: Records, route_of: Callable[[Place], str]) -> None:

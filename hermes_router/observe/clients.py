@@ -1,4 +1,7 @@
-"""Answer requests on a socket so that no client can slow down turns, whatever it sends."""
+"""Answer requests on a socket so that no client can slow down turns, whatever it sends.
+
+The status socket and the metrics port use this.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from hermes_router.protocol.system.versions import hermes_version, router_versio
 
 
 class ClosedRouting:
-    """Answers on the status socket instead of a router; ``why`` is the reason, for people."""
+    """Answers on the status socket while no router runs; ``why`` is the reason, for people."""
 
     def __init__(self, home: Path, why: str) -> None:
         self._home = home

@@ -47,7 +47,11 @@ class Histogram(msgspec.Struct):
 
 
 class Figures:
-    """Counts outcomes, times and tokens from the reports of turns, for each profile."""
+    """Counts outcomes, times and tokens from the reports of turns, for each profile.
+
+    A new gateway begins at 0, except for today's figures and the last failures: see
+    :meth:`remember`.
+    """
 
     def __init__(self) -> None:
         self.outcomes: Counter[tuple[str, str]] = Counter()

@@ -10,7 +10,10 @@ _FRESH_SECONDS = 0.5
 
 
 class Fresh:
-    """Keeps the newest answer to each question for 0.5 s; makes one answer at a time."""
+    """Keeps the newest answer to each question for 0.5 s, and makes one answer at a time.
+
+    So many clients cost the gateway as little as one.
+    """
 
     def __init__(self) -> None:
         self._made: dict[str, tuple[float, bytes]] = {}

@@ -25,7 +25,10 @@ HERMES_LOG = "agent.log"
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """One log: the path of its current file, its source (see :class:`Entry`) and its profile."""
+    """One log: the path of its current file, its source (see :class:`Entry`) and its profile.
+
+    The profile is "" for the gateway's log.
+    """
 
     path: Path
     source: str
@@ -84,7 +87,7 @@ class Follower:
         return self._entries(lines, current)
 
     def poll(self) -> list[Entry]:
-        """Return what was added since the last call; this does not wait for anything."""
+        """Return the entries that were added since the last call; this does not wait."""
         found = [entry for log in self._open for entry in self._entries(log.read(_PIECE), log)]
         if (current := self._new_file()) is not None:
             self._keep(current)

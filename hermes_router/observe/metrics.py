@@ -19,7 +19,10 @@ _DESCRIBED = re.compile(r"^(?P<what># (?:TYPE|HELP) )(?P<name>\S+)")
 
 
 def text(now: Status, figures: Figures) -> str:
-    """Return all figures as OpenMetrics text; the last line ``# EOF`` marks that it is complete."""
+    """Return all figures as OpenMetrics text; the last line ``# EOF`` marks that it is complete.
+
+    ``now`` is the status of the gateway, from which the gauges are taken.
+    """
     lines = [line for family in _families(now, figures) for line in family]
     return "\n".join([*lines, "# EOF", ""])
 
@@ -27,8 +30,8 @@ def text(now: Status, figures: Figures) -> str:
 def classic(text: str) -> str:
     """Return OpenMetrics text in the older text format, which node exporter's collector reads.
 
-    There the family of a counter has the name of its samples, ``..._total``, and units and the end
-    are not marked.
+    ``hermes-router metrics`` can write it to a file for that collector. In it the family of a
+    counter has the name of its samples, ``..._total``, and units and the end are not marked.
     """
     lines = text.split("\n")
     counters = {line.split(" ")[2] for line in lines if _COUNTER.match(line)}

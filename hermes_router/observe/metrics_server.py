@@ -23,7 +23,7 @@ _PLAIN = "text/plain; charset=utf-8"
 
 
 class MetricsServer:
-    """Answers ``GET /metrics`` on one port; ``text`` returns the figures."""
+    """Answers ``GET /metrics`` on one port of 127.0.0.1; ``text`` returns the figures."""
 
     def __init__(self, port: int, text: Callable[[], Awaitable[str]]) -> None:
         self._port = port

@@ -34,7 +34,7 @@ _TOLD_ANEW = frozenset({"missing-profile"})
 
 
 class Overview:
-    """Answers requests for status and metrics.
+    """Answers the questions of the status socket and of the metrics port.
 
     ``versions`` returns the versions of the router and of Hermes. ``holds`` returns a line for each
     reason why Hermes itself begins no new turn now; it gets the routed profiles' names, and blocks.

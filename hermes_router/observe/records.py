@@ -1,5 +1,6 @@
 """The records of turns: a file of JSON lines for each profile, in the gateway's home.
 
+The gateway writes them, the commands ``turns`` and ``doctor`` read them, and so does ``/router``.
 The size of a file is limited. A turn is recorded when its answer is delivered, and again when its
 worker has ended. Of lines with the same turn and number, the last one is complete. If the disk is
 full, only the record is lost, not the turn. A line that was cut off does not damage the next one.
@@ -101,7 +102,7 @@ def read(
 
 
 def has(folder: Path, profile: str) -> bool:
-    """Say whether turns of this profile are recorded; it may have been removed since."""
+    """Return True if turns of this profile are recorded, even if it was removed since."""
     return bool(_files(folder, profile))
 
 

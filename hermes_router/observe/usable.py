@@ -26,7 +26,10 @@ class Usable:
         self._configs = _ProfileConfigs()
 
     async def problems(self, name: str) -> tuple[str, str]:
-        """Return why a profile cannot be used, and why its workers cannot be started; "" if not."""
+        """Return why a profile cannot be used, and why its workers cannot be started.
+
+        Each of the two is a text for people, "" if there is no such problem.
+        """
         try:
             profile = await anyio.to_thread.run_sync(
                 _looked_at, name, model.hermes_root(self._home)

@@ -47,7 +47,7 @@ class Worker(msgspec.Struct, kw_only=True):
 
 
 class WaitingMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a message waits for a free turn of its profile, and for how many seconds so far."""
+    """Where a message waits for a free turn of its profile, and for how many seconds."""
 
     place: str
     seconds: float
@@ -77,7 +77,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def busy(self) -> int:
-        """How many turns take a place of the profile; one that waits for a person takes none."""
+        """How many turns the profile has running; one that waits for a person does not count.
+
+        The profile may have ``concurrent_turns`` of them.
+        """
         return sum(w.role == "busy" and not w.waits_for_person for w in self.workers)
 
     @property

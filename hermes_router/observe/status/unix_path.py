@@ -16,6 +16,8 @@ _MOST = 100
 def short(path: Path) -> Iterator[str]:
     """Yield a short name of ``path`` that a socket can be bound or connected to.
 
+    It holds in the block only.
+
     Raises:
         OSError: the path is too long, and this system has no short name for it.
     """
