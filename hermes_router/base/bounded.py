@@ -10,7 +10,10 @@ _Value = TypeVar("_Value")
 
 
 class BoundedMap(OrderedDict[_Key, _Value]):
-    """An ordered map of at most ``most`` entries; an entry that is set again counts as new."""
+    """An ordered map of at most ``most`` entries: a new one drops the oldest.
+
+    An entry that is set again counts as new; reading one does not.
+    """
 
     def __init__(self, most: int) -> None:
         super().__init__()

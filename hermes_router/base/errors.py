@@ -1,8 +1,8 @@
 """Every error of the project: one root, one tree.
 
-An error says what happened, where, and what to do about it. ``str(error)`` is ready for a
-terminal; its parts are attributes, for logs and ``--json``. Only a :class:`RouterError` may reach a
-top-level handler on purpose: any other error there is a bug.
+An error says what happened, where, and what to do about it. ``str(error)`` is ready for a terminal;
+its parts are attributes, for logs and ``--json``. Only a :class:`RouterError` may reach the last
+handler of a command on purpose: any other error there is a bug.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class ProfileError(RouterError):
 class WorkerError(RouterError):
     """A worker process did not do what it was started for; the subclasses say in which way.
 
-    ``detail`` is the traceback that the worker has sent, or "".
+    A notice tells people. ``detail`` is the traceback that the worker has sent, or "".
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class NeverReady(WorkerStartError):
 class StartRefused(WorkerStartError):
     """No worker was started, because the last workers of the profile never got ready.
 
-    The message says why they failed, and when the router tries the next start.
+    The message says why they failed, and when the next start is tried.
     """
 
 
@@ -172,15 +172,15 @@ class ShortOfMemory(RouterError):
 class CannotBeSent(RouterError):
     """A message could not be sent to a worker, because of what is in it; no worker knows of it.
 
-    The error's message is the end of a sentence that begins with the message of the person.
+    The error's message completes the sentence "Your message was not passed on: ...".
     """
 
 
 class TemplateUnfit(WorkerStartError):
-    """The profile's template cannot fork workers safely, because of what its plugins leave.
+    """The profile's template cannot fork workers safely, because of what its plugins leave behind.
 
-    A new template could not either. The pool tries one again when the profile has changed, or after
-    ``warm.max_age`` seconds.
+    Threads and open connections are such things. A new template could not fork either. The pool
+    tries one again when the profile has changed, or after ``warm.max_age`` seconds.
     """
 
 
@@ -247,7 +247,8 @@ class RelayRefused(RouterError):
 def one_error() -> Iterator[None]:
     """Raise one error of a task group instead of the group; the block contains that task group.
 
-    If the group contains a :class:`RouterError`, that one is raised, else its first error.
+    A turn needs this, because each kind of error has a notice of its own. If the group contains a
+    :class:`RouterError`, that one is raised, else its first error.
     """
     try:
         yield

@@ -38,7 +38,11 @@ def make(folder: str | None, what: str = "") -> Path:
 
 
 def remove_left_behind(folder: str | None) -> int:
-    """Remove the temporary folders of dead gateways in ``folder``; return how many there were."""
+    """Remove the temporary folders of dead gateways in ``folder``; return how many there were.
+
+    A gateway calls this at its start, ``disable`` after the gateway's end. Folders of gateways that
+    run stay. With None it is Python's default temporary folder.
+    """
     base, count = Path(folder or tempfile.gettempdir()), 0
     for file in base.glob(f".{_START}*.{_LOCK}"):
         key = file.name.removeprefix(f".{_START}").removesuffix(f".{_LOCK}")

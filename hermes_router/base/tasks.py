@@ -60,7 +60,10 @@ async def cancel(task: asyncio.Task[Any] | None) -> None:
 
 
 class Cancellable:
-    """Cancels a block, also one that begins only later. It may be made outside of an event loop."""
+    """Cancels a block, also one that begins only later. It may be made outside of an event loop.
+
+    A turn has one, because it may be ended before its worker is started.
+    """
 
     def __init__(self) -> None:
         self._cancelled = False
