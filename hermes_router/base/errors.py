@@ -147,7 +147,7 @@ class WorkerStartError(WorkerError):
 
 
 class NotWanted(WorkerStartError):
-    """No worker was started, because the gateway stops: the next one serves the message."""
+    """No worker was started, because the gateway stops: the next gateway serves the message."""
 
 
 class NeverReady(WorkerStartError):
@@ -185,7 +185,10 @@ class TemplateUnfit(WorkerStartError):
 
 
 class HermesUpdated(WorkerStartError):
-    """No worker may be started: Hermes on disk is no longer the version that the gateway runs."""
+    """No worker may be started: Hermes on disk is no longer the version that the gateway runs.
+
+    A restart of the gateway helps; until then each message gets a notice that says so.
+    """
 
 
 class WorkerDied(WorkerError):
@@ -225,7 +228,10 @@ class ProtocolError(WorkerError):
 
 
 class WrongVersion(ProtocolError):
-    """The worker is of another version: hermes-router was updated while the gateway ran."""
+    """The worker is of another version: hermes-router was updated while the gateway ran.
+
+    A restart of the gateway helps.
+    """
 
 
 class RelayRefused(RouterError):

@@ -85,7 +85,10 @@ def _say_if_untested() -> None:
 
 
 def swapped(runner: Any) -> bool:
-    """Return True if the swap is installed in the class of this runner."""
+    """Return True if the swap is installed in the class of this runner.
+
+    The swap is the router's replacement of Hermes's message handlers.
+    """
     return any(_MARK in vars(cls) for cls in type(runner).__mro__)
 
 

@@ -58,7 +58,7 @@ def _known_platforms() -> frozenset[str] | None:
 
 
 def profile_exists(root: Path, name: str) -> bool:
-    """Say whether the Hermes root has a profile of this name."""
+    """Return True if the Hermes root has a profile of this name."""
     try:
         model.find(name, root)
     except ProfileError:

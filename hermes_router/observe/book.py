@@ -53,9 +53,10 @@ class TurnBook:
             logger.exception("the record of turn %s could not be written", report.turn)
 
     def untouched(self, profile: str, place: Place, outcome: str, error: str) -> str:
-        """Record that no worker got a message; return the id by which the logs name it.
+        """Record that no worker got a message; return the id for its notice.
 
-        ``outcome`` is one of ``OUTCOMES``, for example ``refused``.
+        The logs name the message by this id, too. ``outcome`` is one of ``OUTCOMES``, for example
+        ``refused``.
         """
         report = _unanswered(profile, place, outcome, error)
         self.note(report, place)

@@ -88,7 +88,7 @@ class Spool:
         shutil.rmtree(path.parent, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove all files and their folder."""
+        """Remove all files and their folder, because the worker has ended."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 

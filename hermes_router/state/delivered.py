@@ -87,7 +87,7 @@ class SentTexts:
     def settled(self) -> list[DeliveredText]:
         """Return the remembered texts, each with the time from this worker's start until now.
 
-        The caller gives them to :meth:`DeliveredTexts.add` when the worker has died.
+        The turn passes them to :meth:`DeliveredTexts.add` if the worker has died.
         """
         until = time.time()
         return [DeliveredText(name=name, since=self._since, until=until) for name in self._names]

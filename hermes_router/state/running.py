@@ -114,7 +114,10 @@ class RunningRecord:
         self._write()
 
     def note_hermes(self, content: str) -> None:
-        """Write the file anew with the digest of what Hermes's files held at the start."""
+        """Write the file anew with the digest of what Hermes's files held at the start.
+
+        A command can then tell whether Hermes was updated under the running gateway.
+        """
         code = msgspec.structs.replace(self._record.code, hermes_content=content)
         self._record = msgspec.structs.replace(self._record, code=code)
         self._write()

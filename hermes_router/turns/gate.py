@@ -90,7 +90,7 @@ class Gates:
 
     @property
     def full(self) -> bool:
-        """True if no further turn of any profile may begin."""
+        """True if as many turns of all profiles run as may run, so that none may begin."""
         return 0 < self._limit <= sum(gate.running for gate in self._gates.values())
 
     def fill(self) -> None:
@@ -140,7 +140,7 @@ class Gate:
         return len(self._waiting)
 
     def waiting(self) -> list[Waiting]:
-        """Return the messages that wait, oldest first."""
+        """Return the messages of the profile that wait for a slot, oldest first."""
         return sorted(waiter.message for waiter in self._waiting)
 
     def open(self, limits: Limits) -> bool:

@@ -125,7 +125,7 @@ class Turn:
 
     @property
     def open(self) -> bool:
-        """True if messages may still be offered to the worker."""
+        """True if messages may still be offered to the worker: it starts, works or is resident."""
         return self._session.state.takes_messages
 
     @property
@@ -147,7 +147,10 @@ class Turn:
         return self.settled and not self.waits_for_person
 
     async def until_settled(self) -> None:
-        """Wait until nobody waits for an answer, and no message is being offered to the worker."""
+        """Wait until nobody waits for an answer, and no message is being offered to the worker.
+
+        A message to another bot of the same session waits for that.
+        """
         while self._offers or not self.answered.is_set():
             await (self._none_offered if self._offers else self.answered).wait()
 

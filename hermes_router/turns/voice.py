@@ -39,7 +39,7 @@ class Voice(Conversation):
     def start_message(
         self, *, turn_id: str, heartbeat: float, linger: float, delivery_scope: msg.DeliveryScope
     ) -> msg.Start | msg.Job:
-        """Return the message that tells a worker about the session; its bots have it in common."""
+        """Return the message that tells a worker about the session; it is the same for each bot."""
         return self.current.start_message(
             turn_id=turn_id, heartbeat=heartbeat, linger=linger, delivery_scope=delivery_scope
         )

@@ -59,7 +59,7 @@ class ForkServer:
     async def start(
         self, request: msg.Fork | msg.Spawn, log: int, more: Sequence[int] = ()
     ) -> ForkedChild:
-        """Ask for a child process, and return it with our ends of its two pipes.
+        """Ask for a child process, and return it with the gateway's ends of its two pipes.
 
         The descriptor ``log`` becomes its stderr; ``more`` are further descriptors to pass.
 

@@ -204,7 +204,10 @@ def accept(event: Any) -> None:
 
 
 def with_text(event: Any, text: str) -> Any:
-    """Return an event with another text; the ledger still recognises the message behind it."""
+    """Return an event with another text, because a hook of the gateway has rewritten it.
+
+    The ledger still recognises the message by its old ids.
+    """
     rewritten = dataclasses.replace(event, text=text)
     setattr(rewritten, PARTS, list(identity_of(event).parts))
     return rewritten

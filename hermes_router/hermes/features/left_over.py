@@ -24,13 +24,16 @@ _REMEMBERED = 1024
 
 
 class LeftOver:
-    """Recognises Hermes's own events for such work, and logs each place once."""
+    """Recognises Hermes's events for work that was begun in a place before the place was routed.
+
+    The gateway's own profile began it, and may not answer there any more.
+    """
 
     def __init__(self) -> None:
         self._logged: BoundedMap[str, bool] = BoundedMap(_REMEMBERED)
 
     def goes_on(self, event: Any, decision: Decision) -> bool:
-        """Return True if an event goes on with such work: the router then drops it.
+        """Return True if an event goes on with such earlier work: the router then drops the event.
 
         ``decision`` is what the routes say about the place. The first such event of a place is
         logged.

@@ -128,6 +128,8 @@ class WorkerSession:
     async def serve(self, worker: WorkerProcess, spool: Spool) -> None:
         """Handle the worker's messages until it closes its end.
 
+        The turn calls this when the worker has sent its hello.
+
         Raises:
             ProtocolError: the worker sent a message that it may not send, or not in this state.
             WorkerDied: the worker reported that it failed.

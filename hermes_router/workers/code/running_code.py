@@ -120,7 +120,10 @@ class RunningCode:
         await in_thread(self._load)
 
     async def watch(self) -> None:
-        """Check every 20 s for updates on disk, and log each once; run until cancelled."""
+        """Check every 20 s for updates on disk, and log each once; run until cancelled.
+
+        The gateway runs this as a task, so that its log tells people to restart it.
+        """
         while True:
             found = await in_thread(self.on_disk)
             for line in found:

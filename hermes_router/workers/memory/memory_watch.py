@@ -44,7 +44,7 @@ class Room(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The bytes of memory that are free, and those that there are.
+    """The memory of the machine, in bytes: how much is free, and how much there is in all.
 
     ``stalled`` is for how many percent of the last 10 s all processes waited for memory.
     """
@@ -96,7 +96,7 @@ class MemoryWatch:
 
 
 def memory_now(proc: Path = _PROC, groups: Path = _GROUPS) -> Memory | None:
-    """Return the memory of the machine, within the limits of all control groups around us.
+    """Return the memory of the machine, within the limits of all control groups of this process.
 
     Returns None if the kernel gives no figures.
     """

@@ -108,7 +108,7 @@ def allowed_commands(runner: Any, source: Any) -> list[str] | None:
 
 
 def is_gateway_command(command: str | None) -> bool:
-    """Say whether this is a command of Hermes or of a plugin of the gateway's home."""
+    """Return True if this is a command of Hermes or of a plugin of the gateway's home."""
     commands = importlib.import_module("hermes_cli.commands")
     known = getattr(commands, "is_gateway_known_command", None)
     name = canonical_command(command)

@@ -85,12 +85,12 @@ def going_down(runner: Any) -> str:
 
 
 def restart_requested(runner: Any) -> bool:
-    """Say whether the gateway stops in order to be started again."""
+    """Return True if the gateway stops in order to be started again."""
     return bool(getattr(runner, "_restart_requested", False))
 
 
 def restart_was_commanded(runner: Any) -> bool:
-    """Say whether somebody in a chat asked for this stop."""
+    """Return True if somebody in a chat asked for this stop."""
     return getattr(runner, "_restart_command_source", None) is not None
 
 
@@ -104,9 +104,9 @@ def running_turns(runner: Any) -> list[tuple[str, Any, Any]]:
 
 
 def restoring(runner: Any, event: Any) -> bool:
-    """Return True if a message must wait, because the gateway still restores its sessions.
+    """Return True if a message must wait, because the starting gateway restores its sessions.
 
-    False for a message that Hermes has held back before and now hands on.
+    Returns False for a message that Hermes has held back before and now hands on.
     """
     return bool(
         getattr(runner, "_startup_restore_in_progress", False)
@@ -125,7 +125,7 @@ def shutting_down(runner: Any) -> bool:
 
 
 def drained_externally(runner: Any) -> bool:
-    """Say whether another program has asked the gateway to refuse new turns."""
+    """Return True if another program has asked the gateway to begin no new turns."""
     return bool(getattr(runner, "_external_drain_active", False))
 
 
@@ -215,7 +215,7 @@ def restart_was_planned() -> bool:
 
 
 def running(runner: Any) -> bool:
-    """Say whether the gateway's platforms are connected."""
+    """Return True if the gateway has started: its platforms are connected."""
     return bool(getattr(runner, "_running", False))
 
 

@@ -23,9 +23,9 @@ def session_key(source: Any, *, group_per_user: bool, thread_per_user: bool) -> 
 
 
 def is_personal(source: Any, *, group_per_user: bool, thread_per_user: bool) -> bool:
-    """Say whether another user of the same place would have another session there.
+    """Return True if another user of the same place would have another session there.
 
-    A source that names no user has the session of the whole place.
+    False for a source that names no user: it has the session of the whole place.
     """
     names = {field.name for field in dataclasses.fields(source)} & {"user_id", "user_id_alt"}
     if not any(getattr(source, name) for name in names):

@@ -42,7 +42,7 @@ class ChatMenu(Protocol):
     """How the command menu of one chat is set on one platform, through the platform's adapter."""
 
     def can_set(self, adapter: Any) -> bool:
-        """Say whether this adapter, in this version of Hermes, can set a menu for one chat."""
+        """Return True if this adapter, in this version of Hermes, can set a menu for one chat."""
 
     def most(self) -> int:
         """Return how many commands a menu may have."""
