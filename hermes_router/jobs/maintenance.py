@@ -54,7 +54,7 @@ WATCHED = (
 #: Seconds after a refused send until the maintenance sends the reply again, as in Hermes.
 _RESEND_SECONDS = 30.0
 
-#: Seconds after maintenance in which a change was made by the maintenance itself.
+#: A change in so many seconds after maintenance counts as made by the maintenance itself.
 _OWN_CHANGES = 15.0
 
 #: A time that is further in the future than so many seconds was noted by a clock that was wrong.

@@ -397,7 +397,7 @@ class Dispatcher:
     ) -> Turn:
         with contextlib.ExitStack() as unless_begun:
             unless_begun.callback(slot.leave)
-            if self._closing:  # a turn that the stop has ended gave its slot
+            if self._closing:  # the stop ended a turn, whose slot this message got
                 inbound.track.finish(Outcome.CLOSED)
                 raise NotWanted("no turn was begun: the gateway stops")
             voice = Voice(conversation)

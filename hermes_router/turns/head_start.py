@@ -16,7 +16,7 @@ from hermes_router.turns.ports import Conversation, TurnServices
 from hermes_router.turns.story import new_turn_id
 from hermes_router.workers.process import WorkerOrder, WorkerProcess
 
-#: More seconds than a worker's grace in which an ended one is waited for.
+#: Seconds to wait for the end of a worker, on top of its grace time.
 _END_SECONDS = 3.0
 
 

@@ -20,10 +20,10 @@ from hermes_router.protocol.delivered import name_of
 
 _REMEMBERED = 256
 
-#: Seconds after which a worker that begins is told at its start what has arrived.
+#: A worker that starts so many seconds after an answer is told at its start that it arrived.
 _KNOWN_SECONDS = 30.0
 
-#: The longest wait for an answer that is on its way; its worker's successor may be killed before.
+#: Maximum seconds to wait for the result of an answer that is being sent.
 _PATIENCE = 60.0
 
 

@@ -264,7 +264,7 @@ class Turn:
                 await self._receiver.offer(offer, until_handled=True)
                 if offer.verdict is DeliveryResult.REFUSED:
                     return Halt.REFUSED
-                if not command.track.waiting:  # else its Hermes could not take it
+                if not command.track.waiting:  # else its Hermes has not handled it
                     if offer.halted:
                         await self.answered.wait()
                     return Halt.OBEYED
@@ -299,7 +299,7 @@ class Turn:
         """
         self.stopping = True
         self._patience.give_up()
-        # What starts its process might go on with that for long; a supervisor might not react.
+        # The start of its process may take long, and its supervisor may not react.
         with anyio.move_on_after(0.0 if self._worker is None else self._worker.terminate()):
             await self.ended.wait()
         self._life.cancel()
@@ -374,7 +374,7 @@ class Turn:
             self._log.line("begin", self._who())
         patience = 0.0
         try:
-            if self._patience.given_up:  # the one that it is started for would be served
+            if self._patience.given_up:  # else it would serve the message that was given up
                 raise NotWanted("it was stopped while its worker was started")
             with one_error():
                 async with anyio.create_task_group() as tasks:

@@ -19,7 +19,7 @@ from hermes_router.relay.delivery_policy import spelled
 
 logger = logging.getLogger(__name__)
 
-#: How many places are remembered as named in the log.
+#: Maximum number of places that are remembered because the log has named them.
 _REMEMBERED = 1024
 
 

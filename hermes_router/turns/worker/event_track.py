@@ -26,7 +26,7 @@ class Outcome(enum.Enum):
     ANSWERED = enum.auto()
     AGAIN = enum.auto()  # the worker ended before it began the message: the next worker serves it
     ENDED = enum.auto()  # the worker ended while it worked on it, and people got the notice
-    CUT_OFF = enum.auto()  # the gateway's stop interrupted it: the next gateway resumes it or tells
+    CUT_OFF = enum.auto()  # the gateway's stop interrupted it: the next one continues it, or tells
     CLOSED = enum.auto()  # the gateway stops, so no worker takes the message any more
 
 

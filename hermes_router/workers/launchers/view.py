@@ -166,7 +166,7 @@ def view_for(
         view.show(path)
     _show_launcher(view)
     view.show(profile.home, "rw")
-    view.hide(profile.home / PARKED)  # what is mounted over cannot be removed: it stays parked
+    view.hide(profile.home / PARKED)  # so it cannot be removed, and stays parked
     for bind in sandbox.binds:
         view.show(_bound(bind.path, profile, user_home), bind.mode)
     _check_workspace(view, profile)

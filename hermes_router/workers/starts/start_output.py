@@ -21,8 +21,8 @@ from hermes_router.protocol.printed import printed_lines, whole_lines
 #: At most so many bytes are passed on at once, and at least so many seconds lie between two times.
 _READ_BYTES, _PAUSE = 8 * 1024, 0.01
 
-#: The pause after a time is so many times as long as that took. So a process that prints without
-#: end waits for the gateway, and costs it a tenth of its time at most.
+#: After it has passed output on, the gateway pauses so many times as long as that took. So a
+#: process that prints without end has to wait, and costs the gateway a tenth of its time at most.
 _PAUSE_FACTOR = 9
 
 #: Maximum number of bytes a second that are written into the log.

@@ -18,7 +18,7 @@ from hermes_router.relay import attempts
 
 #: Telegram's methods that show a text to people begin with one of these words.
 _SHOWING = ("send", "edit", "copy", "forward")
-#: Those of them that do not.
+#: Those of them that show no text.
 _SIGNS = frozenset({"sendchataction"})
 
 _FOLLOWED = frozenset({"telegram"})
