@@ -36,9 +36,9 @@ class LogFile:
 
 
 def log_files(home: Path, root: Path, profiles: list[str]) -> list[LogFile]:
-    """Return the logs of the gateway at ``home`` and of the profiles; they may not exist yet.
+    """Return the logs of the gateway at ``home`` and of the profiles, for ``hermes-router logs``.
 
-    A profile whose own gateway this is writes into the gateway's log.
+    The files may not exist yet. A profile whose own gateway this is writes into the gateway's log.
     """
     files = [LogFile(home / "logs" / HERMES_LOG, "gateway", "")]
     for name in profiles:
@@ -63,7 +63,10 @@ def read(file: LogFile, *, whole: bool) -> list[Entry]:
 
 
 class Follower:
-    """Reads one log: first what is there, then what is appended, also across a rotation."""
+    """Reads one log for ``logs --follow``: what is there, then what is appended.
+
+    It goes on in the new file after a rotation.
+    """
 
     def __init__(self, file: LogFile) -> None:
         self.file = file

@@ -85,7 +85,10 @@ class Menus:
         return self._content.shown.get(platform, {}).get(chat)
 
     def chats(self) -> list[tuple[str, str]]:
-        """Return platform and id of each chat that has a menu of the router's."""
+        """Return platform and id of each chat that has a menu of the router's.
+
+        These menus are set again if the routes change, and removed if the router is disabled.
+        """
         return [
             (platform, chat) for platform, chats in self._content.shown.items() for chat in chats
         ]

@@ -374,7 +374,8 @@ class OpenPrompts:
     def note(self, message: msg.Resolved | msg.Closed) -> None:
         """Handle a worker's message that answers a click, or that says: this prompt is closed.
 
-        The answer goes to the caller of :meth:`confirmed` or :meth:`picked` that waits for it.
+        The worker session calls this. The answer goes to the call of :meth:`confirmed` or
+        :meth:`picked` that waits for it.
 
         Raises:
             ProtocolError: the worker answers a click that was never sent.

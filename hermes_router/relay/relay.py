@@ -113,11 +113,11 @@ class RelayTarget:
         self._threads |= {str(one) for one in (thread_id, later) if one is not None}
 
     def is_chat(self, value: object) -> bool:
-        """Return True if this is an id of the conversation's chat."""
+        """Return True if this is an id of the conversation's chat; the relay refuses any other."""
         return str(value) in self._chats
 
     def is_thread(self, value: object) -> bool:
-        """Return True if this is an id of the conversation's thread."""
+        """Return True if this is an id of the conversation's thread; the relay refuses others."""
         return str(value) in self._threads
 
     def name(self, *parts: object) -> str:

@@ -248,7 +248,10 @@ class Ledger:
 
     @property
     def open(self) -> list[Entry]:
-        """Return the entries of all messages without an outcome, the oldest first."""
+        """Return the entries of all messages without an outcome, the oldest first.
+
+        The crash recovery settles those that an earlier gateway left.
+        """
         return list(self._open.values())
 
     def of(self, number: str) -> Entry | None:

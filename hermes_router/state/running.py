@@ -143,6 +143,8 @@ class RunningRecord:
 def read(home: Path) -> Running | None:
     """Return the record of the gateway that runs with this home; None if none runs.
 
+    Commands ask this to find the gateway and what it has loaded.
+
     Raises:
         PermissionError: the record belongs to another user.
     """
@@ -177,7 +179,10 @@ def _runs(record: Running) -> bool:
 
 
 def installed() -> Installed:
-    """Return the code that is on disk for this Python now; it may differ from the imported code."""
+    """Return the code that is on disk for this Python now; it may differ from the imported code.
+
+    Commands compare it with that of the running gateway.
+    """
     return Installed(
         python=sys.executable,
         router=router_version(),

@@ -70,7 +70,10 @@ class Dispatcher:
 
     @property
     def turns(self) -> frozenset[Turn]:
-        """All turns and jobs that have not ended, also those whose worker is not started yet."""
+        """All turns and jobs that have not ended, also those whose worker is not started yet.
+
+        The status shows them, and the gateway's stop ends them.
+        """
         return frozenset(self._turns)
 
     def waiting(self, profile: str) -> list[Waiting]:

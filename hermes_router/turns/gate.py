@@ -20,7 +20,8 @@ from hermes_router.config.settings import Limits
 class TooBusy(RouterError):
     """One more message came when ``allowed`` messages already waited for a profile's workers.
 
-    ``ahead`` counts the turns that run and the messages that wait before this message.
+    The message is refused, and a notice tells its sender. ``ahead`` counts the turns that run and
+    the messages that wait before it.
     """
 
     def __init__(self, profile: str, allowed: int, *, ahead: int) -> None:

@@ -39,7 +39,11 @@ class HeadStart:
     def of(
         cls, conversation: Conversation, settings: Settings, services: TurnServices
     ) -> HeadStart | None:
-        """Reserve a ready worker for a conversation; return None if none is ready."""
+        """Reserve a ready worker for a conversation; return None if none is ready.
+
+        The dispatcher calls this when a message of the conversation is about to come. No other
+        message gets the worker then.
+        """
         order = services.workers.order(conversation.profile, settings)
         worker = services.workers.reserve(order, settings.warm)
         return None if worker is None else cls(worker, services)

@@ -51,12 +51,12 @@ class Purpose(Protocol):
         """
 
     def header(self) -> Mapping[str, object]:
-        """Return further fields for the turn's first log line."""
+        """Return further fields for the turn's first log line, such as the name of a job."""
 
     def outcome(self) -> Mapping[str, object]:
         """Return the fields of a line that the worker log gets just before the turn's last line.
 
-        If there are no fields, no such line is written.
+        A job says there how it ended. If there are no fields, no such line is written.
         """
 
 

@@ -200,10 +200,10 @@ class Story:
         self._told = True
 
     def forget(self) -> None:
-        """Stop passing on reports of this turn.
+        """Pass on no more reports of this turn.
 
-        Either its message goes to another worker, which reports it, or it is a job of which people
-        need no report.
+        Either its message goes to another worker, whose turn reports it, or it is a job of which
+        people need no report.
         """
         self._note = note_nothing
 
@@ -232,7 +232,8 @@ class Story:
     def job_ended(self, kind: str, outcome: str, detail: str) -> None:
         """Put the result of a job into the report; :meth:`replied` or :meth:`ended` passes it on.
 
-        A job whose ``outcome`` is not ``done`` has failed, with ``detail`` as its error.
+        ``JobRun`` calls this when the worker has sent the result. A job whose ``outcome`` is not
+        ``done`` has failed, with ``detail`` as its error.
         """
         done = outcome == "done"
         self._report.kind = kind

@@ -23,7 +23,7 @@ class UnexpectedEnds:
         return self._counts[profile]
 
     def add(self, profile: str) -> None:
-        """Count one process of a profile."""
+        """Count one process of a profile that ended unexpectedly."""
         self._counts[profile] += 1
 
     def counting(self, launch: Launch) -> Launch:

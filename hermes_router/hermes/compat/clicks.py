@@ -133,7 +133,10 @@ def open_approval(session_key: str, answer: Callable[[str], object]) -> None:
 
 
 def close_approval(session_key: str) -> None:
-    """Remove the approval that was entered under a session key, if it is still there."""
+    """Remove the approval that was entered under a session key, if it is still there.
+
+    A later click on it then finds nothing.
+    """
     importlib.import_module("tools.approval")._gateway_queues.pop(session_key, None)
 
 
@@ -150,7 +153,10 @@ def open_question(
 
 
 def close_question(session_key: str) -> None:
-    """Remove the question that was entered under a session key, if it is still there."""
+    """Remove the question that was entered under a session key, if it is still there.
+
+    A later click on it then finds nothing.
+    """
     importlib.import_module("tools.clarify_gateway").clear_session(session_key)
 
 
@@ -166,7 +172,10 @@ def open_confirmation(
 
 
 def close_confirmation(session_key: str) -> None:
-    """Remove the confirmation that was entered under a session key, if it is still there."""
+    """Remove the confirmation that was entered under a session key, if it is still there.
+
+    A later click on it then finds nothing.
+    """
     importlib.import_module("tools.slash_confirm").clear(session_key)
 
 

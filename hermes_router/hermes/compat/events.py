@@ -306,7 +306,7 @@ def inbound_of(
 
 
 def in_words(size: int) -> str:
-    """Return a number of bytes as people read it."""
+    """Return a number of bytes as people read it, in kB or MB."""
     return f"{size / 2**20:.1f} MB" if size >= 2**20 else f"{size / 2**10:.1f} kB"
 
 

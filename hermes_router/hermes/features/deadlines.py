@@ -22,7 +22,8 @@ _said: ContextVar[int | None] = ContextVar("hermes_router_approval_seconds", def
 def install() -> None:
     """Replace Hermes's function that returns for how many seconds an approval waits.
 
-    In a :func:`own_seconds` block it returns the routed profile's seconds, else the gateway's own.
+    The router calls this once. In an :func:`own_seconds` block the new function returns the routed
+    profile's seconds, else the gateway's own.
     """
     patching.apply(patches.APPROVAL_SECONDS, _seconds)
 

@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 def hold_back_routed_profiles() -> None:
     """Replace the two functions of Hermes that say which profiles this gateway serves itself.
 
-    Both leave out from now on each profile for which :func:`is_held_back` returns True.
+    The swap calls this. Both functions leave out from then on each profile for which
+    :func:`is_held_back` returns True.
     """
     patching.apply(patches.SERVED, _served)
     patching.apply(patches.PARKED, _is_parked)

@@ -60,7 +60,8 @@ class Kanban:
     def install(self, runner: Any) -> None:
         """Replace Hermes's functions that start cards, list subscriptions and attach files.
 
-        If a function is missing whose loss matters to people, this is logged.
+        The router calls this at its start: from then on cards of routed profiles run as these
+        profiles. If a function is missing whose loss matters to people, this is logged.
         """
         patching.apply(patches.KANBAN_ARTIFACTS, self._attach, owner=runner)
         patching.apply(patches.KANBAN_SPAWN, self._spawn)

@@ -130,7 +130,7 @@ class TakenEvents:
         return self.count > 0 and not any(self._lost(n) for n in self._tracks)
 
     def take(self, number: int, track: EventTrack) -> None:
-        """Follow message ``number`` from now on: the worker has accepted it."""
+        """Follow message ``number`` from now on, because the worker has accepted it."""
         self.count += 1
         self._tracks[number] = track
 

@@ -93,6 +93,8 @@ class Watchdog:
     def check_output(self, size: int) -> None:
         """Raise an error if ``size``, the bytes of all calls of the worker so far, is too much.
 
+        The worker session calls this before each call.
+
         Raises:
             WorkerOverLimit: it is more than ``limits.output_bytes``.
         """

@@ -95,7 +95,10 @@ def in_use() -> Code | None:
 
 
 def command(module: str) -> list[str]:
-    """Return the command that runs a module of the router, from the code that :func:`use` set."""
+    """Return the command that runs a module of the router, from the code that :func:`use` set.
+
+    Launchers begin the command line of a worker with it.
+    """
     code = in_use()
     return installed(module) if code is None else code.command(module)
 
@@ -116,6 +119,9 @@ def selected() -> Path | None:
 
 
 def outdated() -> bool:
-    """Return True if Hermes was updated on disk, as the last check found; this reads no files."""
+    """Return True if Hermes was updated on disk, as the last check found; this reads no files.
+
+    No job is started then, until the gateway is restarted.
+    """
     code = in_use()
     return code is not None and code.outdated

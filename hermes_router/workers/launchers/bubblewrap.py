@@ -65,7 +65,10 @@ async def launch(spec: LaunchSpec) -> Child:
 
 
 async def close() -> None:
-    """Close all sandboxes of this event loop; return when they are gone."""
+    """Close all sandboxes of this event loop; return when they are gone.
+
+    This ends the processes in them, so the gateway calls it last.
+    """
     loop = asyncio.get_running_loop()
     for (of, *_), sandbox in list(_sandboxes.items()):
         if of is loop:

@@ -40,7 +40,7 @@ class StartBackoff:
 
     @property
     def doubtful(self) -> bool:
-        """True if two or more starts in a row failed: ask :meth:`wait` before the next one."""
+        """True if two or more starts in a row failed: the pool then asks :meth:`wait` first."""
         return self._count >= _FREE
 
     def failed(self, why: str, seen: object) -> None:
@@ -60,7 +60,8 @@ class StartBackoff:
     def wait(self, seen: object) -> float:
         """Return for how many seconds no start is allowed; 0 allows one start.
 
-        If ``seen`` differs from the last failure's, the failures are forgotten.
+        A refused message gets a notice with these seconds. If ``seen`` differs from the last
+        failure's, something was changed, and the failures are forgotten.
         """
         if not self.doubtful:
             return 0.0

@@ -18,7 +18,10 @@ def telegram_client(adapter: Any) -> Any:
 
 
 def forget_forum(adapter: Any, chat: int) -> None:
-    """Have Telegram's adapter set its own menu in this forum again, at the next message there."""
+    """Have Telegram's adapter set its own menu in this forum again, at the next message there.
+
+    The router calls this when it has removed its own menu from a forum.
+    """
     getattr(adapter, "_forum_command_registered", set()).discard(chat)
 
 

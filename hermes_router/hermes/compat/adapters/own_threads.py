@@ -9,7 +9,8 @@ from typing import Any
 def replace_mattermost_post(adapter: Any, around: Callable[[Any], Any]) -> None:
     """Replace the method of Mattermost's adapter that posts, and repeats a refused post elsewhere.
 
-    ``around`` gets the old method and returns the new one. An adapter without it stays as it is.
+    The new method can keep a post in its thread. ``around`` gets the old method and returns the new
+    one. An adapter without it stays as it is.
     """
     original = getattr(adapter, "_post_preserving_thread", None)
     if original is not None:
@@ -19,7 +20,8 @@ def replace_mattermost_post(adapter: Any, around: Callable[[Any], Any]) -> None:
 def replace_typing_cards(adapter: Any, around: Callable[[dict[str, str]], dict[str, str]]) -> None:
     """Replace the mapping in which Google Chat's adapter keeps its messages that say "typing".
 
-    ``around`` gets the old mapping and returns the new one.
+    The adapter turns such a message into the reply, perhaps in another thread. ``around`` gets the
+    old mapping and returns the new one.
     """
     adapter._typing_messages = around(getattr(adapter, "_typing_messages", {}))
 
@@ -27,7 +29,8 @@ def replace_typing_cards(adapter: Any, around: Callable[[dict[str, str]], dict[s
 def replace_feishu_send(adapter: Any, around: Callable[[Any], Any]) -> None:
     """Replace the method of Feishu's adapter that sends, and repeats a refused message elsewhere.
 
-    ``around`` gets the old method and returns the new one. An adapter without it stays as it is.
+    The new method can keep a message in its thread. ``around`` gets the old method and returns the
+    new one. An adapter without it stays as it is.
     """
     original = getattr(adapter, "_feishu_send_with_retry", None)
     if original is not None:

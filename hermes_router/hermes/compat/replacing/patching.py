@@ -28,7 +28,7 @@ _ATTRIBUTE = "__hermes_router_replacement__"
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """One function of Hermes that the router replaces."""
+    """One function of Hermes that the router replaces; :func:`apply` replaces it."""
 
     owners: tuple[str, ...]
     """Where the function may be, the newest Hermes first: ``module`` or ``module:Class``."""

@@ -118,7 +118,8 @@ def is_gateway_command(command: str | None) -> bool:
 def has_command_rules(runner: Any, source: Any) -> bool:
     """Return True if the gateway's configuration lists who may use commands in such a place.
 
-    Hermes has one list for direct chats and one for groups.
+    Then the gateway answers ``/whoami`` there. Hermes has one list for direct chats and one for
+    groups.
     """
     access = importlib.import_module("gateway.slash_access")
     return bool(access.policy_for_source(runner.config, source).enabled)

@@ -90,7 +90,7 @@ def restart_requested(runner: Any) -> bool:
 
 
 def restart_was_commanded(runner: Any) -> bool:
-    """Return True if somebody in a chat asked for this stop."""
+    """Return True if somebody in a chat asked for this stop; home channels then get no notice."""
     return getattr(runner, "_restart_command_source", None) is not None
 
 
@@ -209,7 +209,10 @@ def _publish_count(runner: Any) -> None:
 
 
 def restart_was_planned() -> bool:
-    """Return True if the gateway before this one stopped for a restart that no chat asked for."""
+    """Return True if the gateway before this one stopped for a restart that no chat asked for.
+
+    Home channels then get the notice that the gateway is back.
+    """
     module = importlib.import_module("gateway.run")
     return bool(getattr(module, "_planned_restart_notification_pending", lambda: False)())
 

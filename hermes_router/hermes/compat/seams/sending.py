@@ -47,7 +47,10 @@ class Sent(enum.Enum):
 
 
 def known_platforms() -> frozenset[str]:
-    """Return the names of the platforms that this Hermes knows, plugins included."""
+    """Return the names of the platforms that this Hermes knows, plugins included.
+
+    A route for any other platform is a mistake in the configuration.
+    """
     config = importlib.import_module("gateway.config")
     names = {platform.value for platform in config.Platform}
     registry = importlib.import_module("gateway.platform_registry").platform_registry
@@ -143,7 +146,10 @@ def place_metadata(place: Place) -> dict[str, Any]:
 
 
 def chunks(adapter: Any, text: str) -> list[str]:
-    """Return a text in pieces that the adapter can send; most adapters split a text themselves."""
+    """Return a text in pieces that the adapter can send; most adapters split a text themselves.
+
+    This is for texts that workers send to other conversations.
+    """
     limit = getattr(adapter, "MAX_MESSAGE_LENGTH", 0)
     if getattr(adapter, "splits_long_messages", False) or not limit:
         return [text]

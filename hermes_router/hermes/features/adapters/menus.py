@@ -132,7 +132,10 @@ class ChatMenus:
         self._task: asyncio.Task[None] | None = None
 
     def take_over(self, adapter: Any) -> None:
-        """Have an adapter not change the menus that the router has set."""
+        """Have an adapter not change the menus that the router has set.
+
+        The router calls this for each new adapter.
+        """
         platform = adapter.platform.value
         menu = _MENUS.get(platform)
         if menu is not None:

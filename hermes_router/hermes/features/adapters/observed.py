@@ -42,7 +42,10 @@ class OverheardFiles:
         self._kept: BoundedMap[tuple[str, str], list[File]] = BoundedMap(_REMEMBERED)
 
     def take_over(self, adapter: Any) -> None:
-        """Wrap the method that downloads files, so that a routed place's file leaves the cache."""
+        """Wrap the method that downloads files, so that a routed place's file leaves the cache.
+
+        The router calls this for each new adapter; a second call for one does nothing.
+        """
 
         def around(original: Callable[..., Any]) -> Callable[..., Any]:
             async def fetch(message: Any, event: Any) -> None:

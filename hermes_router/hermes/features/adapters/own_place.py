@@ -71,8 +71,9 @@ class OwnPlaces:
     def take_over(self, adapter: Any) -> None:
         """Wrap an adapter's sending methods, and the library that carries its calls.
 
-        A call for a routed thread then stays in the thread that it names, or fails. Adapters of
-        platforms that do not need this are left as they are.
+        The router calls this for each new adapter. A call for a routed thread then stays in the
+        thread that it names, or fails. Adapters of platforms that do not need this are left as they
+        are.
         """
         transport = _TRANSPORTS.get(adapter.platform.value)
         if transport is None or getattr(adapter, "kept_by", None) is self:

@@ -36,7 +36,7 @@ class Stickers:
     def take_over(self, adapter: Any) -> None:
         """Wrap the adapter's method for stickers: in a routed place it only downloads the picture.
 
-        Moving stickers are left to the adapter.
+        The router calls this for each new adapter. Moving stickers are left to the adapter.
         """
 
         def around(original: Callable[..., Any]) -> Callable[..., Any]:
