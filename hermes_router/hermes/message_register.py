@@ -77,11 +77,17 @@ class MessageRegister:
         return entry
 
     def cut_off(self, event: Any) -> Entry | None:
-        """Return the entry of a turn that a stop cut off, if this event continues it."""
+        """Return the entry of a turn that a stop cut off, if this event continues it; else None.
+
+        Such an event is made by the crash recovery of this gateway.
+        """
         return self._ledger.of(entry_number(event)) if event.internal else None
 
     def left_open(self, event: Any) -> Entry | None:
-        """Return the entry of a message that an earlier gateway left open, or None."""
+        """Return the entry of a message that an earlier gateway left open, or None.
+
+        The event names the entry if this gateway serves the message again.
+        """
         return self._ledger.of(entry_number(event))
 
     async def leave(self, entry: Entry, conversation: GatewayConversation) -> None:

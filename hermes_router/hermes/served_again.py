@@ -11,9 +11,10 @@ from hermes_router.turns.gate import StoppedWaiting
 
 
 class ServedAgain:
-    """Lets one message of a conversation after the other be served again, in their order.
+    """Has the messages of a conversation that are served again wait for each other, in their order.
 
-    A new message waits behind those that wait here.
+    Such a message waited in a worker that ended. A new message of the conversation waits behind
+    these.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,8 @@ class ServedAgain:
     async def next_one(self) -> AsyncIterator[Callable[[], None]]:
         """Wait until each message before this one is served, then run the block.
 
-        The block gets a function that raises ``StoppedWaiting`` if :meth:`stop` was called since.
+        The block gets a function, which raises ``StoppedWaiting`` if :meth:`stop` was called since
+        the wait began.
 
         Raises:
             StoppedWaiting: :meth:`stop` was called meanwhile.
@@ -45,6 +47,6 @@ class ServedAgain:
             yield require_wanted
 
     def stop(self) -> int:
-        """Give up the messages that wait here; return how many."""
+        """Drop the messages that wait here, because a person sent /stop; return how many."""
         self._stops += 1
         return self.waiting

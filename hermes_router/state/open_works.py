@@ -67,7 +67,10 @@ class OpenWorks:
             logger.warning("%s: background work could not be written: %s", self._folder, error)
 
     async def renew(self) -> None:
-        """Renew the times of this gateway's files now and then, until cancelled."""
+        """Renew the times of this gateway's files now and then, until cancelled.
+
+        So the next gateway knows when the work was last known to go on.
+        """
         while True:
             await anyio.sleep(_RENEWED_SECONDS)
             for path in tuple(self._own):

@@ -76,7 +76,10 @@ class Gates:
         self.fill()
 
     def limit_of(self, profile: str, otherwise: int) -> int:
-        """Return how many turns of a profile may run: what :meth:`resize` was told, if anything."""
+        """Return how many turns of a profile may run at once.
+
+        It is what :meth:`resize` was told; ``otherwise`` if it was told nothing.
+        """
         return otherwise if self._turns_of is None else self._turns_of(profile)
 
     def close(self) -> None:

@@ -164,13 +164,16 @@ class Turn:
 
     @property
     def behind(self) -> int:
-        """How many messages wait in the worker, or for it, behind the one that it works on."""
+        """How many messages wait in the worker, or for it, behind the one that it works on.
+
+        The dispatcher refuses a message if as many wait as may.
+        """
         first = 0 if self._receiver.accepted else 1
         return self._receiver.taken.behind() + max(0, self._offers - first)
 
     @property
     def connected(self) -> bool:
-        """True if the worker knows its session: a message that is offered is decided on at once."""
+        """True if the worker knows its session: it then decides on an offered message at once."""
         return self._receiver.connected.is_set()
 
     @property

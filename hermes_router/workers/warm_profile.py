@@ -38,7 +38,7 @@ class Shared:
     """What all warm profiles of one pool have in common.
 
     ``failures`` has the failed templates by the profile's home, also of profiles that are warm no
-    more. ``ending`` runs what ends processes.
+    more. ``ending`` runs, in the background, what ends processes.
     """
 
     queue: StartQueue
@@ -48,9 +48,10 @@ class Shared:
 
 
 class WarmProfile:
-    """The template and the ready workers of one profile.
+    """The template and the ready workers of one profile; the pool has one for each warm profile.
 
-    ``used`` is the monotonic time of its last message, and ``asked`` tells whether there was one.
+    ``used`` is the monotonic time of its last message, and ``asked`` is True if there was a
+    message. A ready worker waits for any message; a reserved one was told its session already.
     """
 
     def __init__(self, order: WorkerOrder, warm: Warm, shared: Shared) -> None:
@@ -105,7 +106,8 @@ class WarmProfile:
     def processes(self) -> Iterator[tuple[str, str, int, float]]:
         """Yield each prepared process as profile, role, process id and age in seconds.
 
-        The role is ``template``, or ``ready`` for a worker that waits for a message.
+        The status shows them. The role is ``template``, or ``ready`` for a worker that waits for a
+        message.
         """
         name, now = self.order.profile.name, time.monotonic()
         if self.template is not None and not self.template.ended:
@@ -115,7 +117,11 @@ class WarmProfile:
                 yield name, "ready", worker.pid, now - worker.born
 
     async def stale(self) -> bool:
-        """Return True if the prepared processes may no longer be used."""
+        """Return True if the prepared processes may no longer be used, or if there is no template.
+
+        This is so if the template has ended or is too old, or if the profile has changed since its
+        start.
+        """
         return self.template is None or self.template.ended or await self._old()
 
     # -- taking a worker -----------------------------------------------------------------------
@@ -146,7 +152,11 @@ class WarmProfile:
         return None
 
     def reserve(self) -> WorkerProcess | None:
-        """Return a ready worker to be told a session whose message is about to come, or None."""
+        """Return a ready worker for a message that is about to come, or None if none is ready.
+
+        The caller tells it the session. No other message gets it, until :meth:`claim` or
+        :meth:`give_up`.
+        """
         self.drop_ended()
         if not self.ready:
             return None
@@ -155,14 +165,17 @@ class WarmProfile:
         return worker
 
     def claim(self, worker: WorkerProcess) -> bool:
-        """Take a reserved worker for its message; return False if it may not be used any more."""
+        """Take a reserved worker for its message; return False if it may not be used any more.
+
+        That is so if it has ended, or if what was prepared was dropped meanwhile.
+        """
         if worker not in self.reserved or worker.ended:
             return False
         self.reserved.remove(worker)
         return True
 
     def give_up(self, worker: WorkerProcess) -> bool:
-        """End a reserved worker; return False if it is not one of this profile's."""
+        """End a reserved worker, whose message did not come; return False if it is none."""
         if worker not in self.reserved:
             return False
         self.reserved.remove(worker)
@@ -170,7 +183,11 @@ class WarmProfile:
         return True
 
     async def wait_for_template(self) -> None:
-        """Return when the template is prepared, or when the attempt failed or is slow."""
+        """Wait for the template that is being prepared, because a message needs a worker of it.
+
+        Returns when the template is prepared, when the attempt failed, or 30 s after its begin. The
+        caller then looks what there is.
+        """
         self.waiting += 1
         try:
             self._shared.queue.look()
@@ -289,7 +306,10 @@ class WarmProfile:
             self._end(worker.end())
 
     def clear(self) -> None:
-        """End the prepared processes in the background; workers in use go on."""
+        """End the prepared processes in the background; workers that serve a message go on.
+
+        The profile stays warm: the next :meth:`fill` prepares new ones.
+        """
         waiting, self.ready, self.reserved = self.waiting_workers, [], []
         template, self.template = self.template, None
         for worker in waiting:
@@ -300,7 +320,10 @@ class WarmProfile:
             self._end(template.retire())
 
     def retire(self) -> None:
-        """Keep the profile warm no more: end what is prepared, and what is being prepared."""
+        """Keep the profile warm no more: end what is prepared, and what is being prepared.
+
+        The pool calls this when it drops the profile, and at the gateway's stop.
+        """
         self._retired = True
         self.clear()
         self._tell()
@@ -312,9 +335,10 @@ class WarmProfile:
         return await self.newest_stamp() != self.stamp
 
     async def newest_stamp(self) -> tuple[Stamp, Path | None]:
-        """Return a value that changes when what is prepared is no longer what a cold start gives.
+        """Return a value that changes when prepared processes would differ from newly started ones.
 
-        ``stamp`` is the value at the template's start.
+        It changes with the profile's files and with Hermes's dependencies. ``stamp`` is the value
+        at the template's start.
         """
         return await anyio.to_thread.run_sync(
             lambda: (stamp_of(self.order.profile), own_code.selected())

@@ -1,4 +1,4 @@
-"""The key under which an adapter counts a message's turn: one after the other, for each key."""
+"""The key by which an adapter has the turns of one session run one after the other."""
 
 from __future__ import annotations
 

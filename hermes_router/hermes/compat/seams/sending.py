@@ -262,7 +262,10 @@ def may_be_repeated(result: Any) -> bool:
 
 
 def asked_to_wait(result: Any) -> float:
-    """Return for how many seconds a platform asks not to be sent anything, 0 if it does not."""
+    """Return for how many seconds a platform asks not to be sent anything, 0 if it does not.
+
+    ``result`` is what the adapter has returned for a send.
+    """
     return float(getattr(result, "retry_after", None) or 0.0)
 
 
