@@ -261,7 +261,7 @@ class GatewayConversation:
             return False
 
     async def tell(self, text: str) -> asyncio.Future[bool] | None:
-        """Send the notice that is the outcome of messages; see :func:`owed_notices.tell`."""
+        """Send the notice that messages get instead of an answer; see :func:`owed_notices.tell`."""
         return await owed_notices.tell(self._runner, self._event, text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:

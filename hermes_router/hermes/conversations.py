@@ -59,6 +59,9 @@ class Conversations:
     async def of(self, event: Any, profile_name: str) -> GatewayConversation:
         """Return the conversation that a message belongs to, in the profile with this name.
 
+        The message handler calls this for each routed message; it is noted as the conversation's
+        newest.
+
         Raises:
             ProfileError: the profile cannot be used.
         """

@@ -90,7 +90,7 @@ _numbers = itertools.count(1)
 
 
 class MessageHandler:
-    """Serves the routed messages of one gateway.
+    """Serves the routed messages of one gateway: the router passes it each of them.
 
     ``owed`` is called with the profile of each worker that failed: it may have left replies unsent.
     """
@@ -269,8 +269,7 @@ class MessageHandler:
     async def serve_wake(self, event: Any, profile: str) -> bool:
         """Have a worker run a session's due recurring prompts; return False if the session is busy.
 
-        Nobody in a chat waits for this. An error goes to the log, and the next time is tried as
-        usual.
+        Nobody in a chat waits for this. An error is logged, and the prompts are tried again later.
         """
         try:
             conversation = await self._conversations.of(event, profile)

@@ -1,4 +1,4 @@
-"""Send the notices that are the outcome of messages; what cannot be sent now is sent later.
+"""Send the notices that messages get instead of an answer; what cannot be sent now is sent later.
 
 A notice is owed while its platform is away. It is sent as soon as it can be, for two days. The
 messages that it is about have no outcome before, so that the next gateway tells of them if this one

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nobody answers a message: the notice for people, and outcome and error for the record."""
+    """Why nobody answers a message: a notice for its place, outcome and error for the record."""
 
     notice: str
     outcome: str

@@ -29,7 +29,7 @@ class ShownText:
         self._newest: _Newest | None = None
 
     def sent(self, call: Mapping[str, Any], result: Any) -> None:
-        """Remember a ``send``: its arguments, and the adapter's result."""
+        """Remember a new message: the arguments of its ``send``, and the adapter's result."""
         self._note(getattr(result, "message_id", None), call, result, final=False)
 
     async def edited(self, call: Mapping[str, Any], edit: Callable[[], Awaitable[Any]]) -> Any:

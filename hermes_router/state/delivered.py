@@ -39,7 +39,7 @@ class DeliveredTexts:
         self._profiles = self._file.read()
 
     def of(self, profile: str) -> list[DeliveredText]:
-        """Return the replies that the profile's next worker must not send again.
+        """Return the replies that the profile's next worker must not send again; it is told them.
 
         Replies of workers that ended more than a day ago are left out: Hermes does not repeat them.
         """

@@ -48,7 +48,10 @@ class KnownConversations:
         self._profiles = self._file.read()
 
     def of(self, profile: str) -> tuple[KnownConversation, ...]:
-        """Return the conversations that a profile has served, oldest first."""
+        """Return the conversations that a profile has served, the first one first.
+
+        The delivery policy gets them as ``seen``.
+        """
         return tuple(self._profiles.get(profile, ()))
 
     def note(self, profile: str, seen: KnownConversation) -> None:

@@ -264,7 +264,8 @@ class Ledger:
     def known(self, identity: Identity) -> bool:
         """Return True if all parts of a message were accepted before, at most 48 hours ago.
 
-        Then the platform has delivered the same message again. A message without ids is always new.
+        Then the platform has delivered the same message again, and it is not served. A message
+        without ids is always new.
         """
         keys, oldest = identity.keys(), time.time() - KNOWN_SECONDS
         return bool(keys) and all(self._known.get(key, 0.0) > oldest for key in keys)

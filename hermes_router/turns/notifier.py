@@ -36,11 +36,14 @@ class Notifier:
         self._hit = False
 
     async def say(self, text: str) -> bool:
-        """Send a notice into the conversation; return True if it could be sent."""
+        """Send a notice into the conversation, once; return True if it could be sent.
+
+        A failure is logged.
+        """
         return bool(await self._result(self._conversation.notify(text)))
 
     async def tell(self, text: str) -> asyncio.Future[bool] | None:
-        """Send the notice that is the outcome of messages; see :meth:`Conversation.tell`."""
+        """Send the notice that messages get instead of an answer; see :meth:`Conversation.tell`."""
         return await self._result(self._conversation.tell(text))
 
     async def _result(self, sending: Coroutine[Any, Any, _Result]) -> _Result | None:

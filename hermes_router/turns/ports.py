@@ -66,11 +66,11 @@ class Conversation(Protocol):
         """Send a notice into the conversation, once; return True if it could be sent."""
 
     async def tell(self, text: str) -> asyncio.Future[bool] | None:
-        """Send the notice that is the outcome of messages; return None if it is owed no more.
+        """Send the notice that messages get instead of an answer; return None if nothing is owed.
 
-        If it could not be sent now, the conversation sends it later: until then these messages have
-        no outcome. The result of the returned future is then True, or False if the gateway stopped
-        before.
+        If the platform is away, the notice is owed: the conversation sends it later, and until then
+        the ledger keeps these messages open. The result of the returned future is True when the
+        notice is owed no more, or False if the gateway stopped before.
         """
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:

@@ -62,10 +62,15 @@ class Halt(enum.Enum):
 class Turn:
     """One worker process and the session that it serves.
 
-    ``ended`` is set when the process and its whole process tree are gone. ``failure`` is the error
-    of the turn, or None. ``owed`` is the notice about it if that could not be sent yet, see
-    :meth:`Conversation.tell`. ``stopping`` is True once the gateway has told the worker to end.
-    ``stopped`` is when a /stop arrived that ended the process tree, in monotonic seconds, or 0.
+    The dispatcher makes a turn, runs :meth:`run` as a task, and offers messages to it.
+
+    Attributes:
+        ended: an event that is set when the process and its whole process tree are gone.
+        failure: the error of the turn, or None.
+        owed: the notice about the error, if that could not be sent yet; see
+            :meth:`Conversation.tell`.
+        stopping: True once the gateway has told the worker to end.
+        stopped: when a /stop arrived that ended the process tree, in monotonic seconds, or 0.
     """
 
     def __init__(
@@ -135,7 +140,7 @@ class Turn:
 
     @property
     def settled(self) -> bool:
-        """True if the turn is ``resident``, and no message is being offered to the worker.
+        """True if all is answered, the worker stays, and no message is being offered to it.
 
         Only then may the turn go on in the chat of another bot of its session.
         """

@@ -61,7 +61,7 @@ class Voice(Conversation):
         return await self.current.notify(text)
 
     async def tell(self, text: str) -> asyncio.Future[bool] | None:
-        """Send the notice that is the outcome of messages, by the bot of now."""
+        """Send the notice that messages get instead of an answer, by the current bot."""
         return await self.current.tell(text)
 
     def note_works(self, turn_id: str, works: Sequence[str]) -> None:

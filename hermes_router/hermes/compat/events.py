@@ -248,7 +248,8 @@ def event_again(fields: Mapping[str, Any], source: Any, number: str) -> Any:
 def event_to_go_on(source: Any, number: str) -> Any:
     """Return Hermes's own event for continuing a turn that a stop cut off; it has no author.
 
-    The event names the ledger's entry ``number``.
+    The crash recovery hands it to the adapter of the session. The event names the ledger's entry
+    ``number``.
     """
     base = importlib.import_module("gateway.platforms.base")
     return base.MessageEvent(

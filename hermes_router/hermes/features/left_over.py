@@ -33,10 +33,10 @@ class LeftOver:
         self._logged: BoundedMap[str, bool] = BoundedMap(_REMEMBERED)
 
     def goes_on(self, event: Any, decision: Decision) -> bool:
-        """Return True if an event goes on with such earlier work: the router then drops the event.
+        """Return True if an event goes on with work that was begun before its place was routed.
 
-        ``decision`` is what the routes say about the place. The first such event of a place is
-        logged.
+        The router then drops the event. ``decision`` is what the routes say about the place. The
+        first such event of a place is logged.
         """
         if not made_by_hermes(event):
             return False

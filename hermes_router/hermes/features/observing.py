@@ -50,7 +50,10 @@ class Observing:
         self._remembering: asyncio.Task[None] | None = None
 
     async def start(self, dispatcher: Dispatcher, workers: WorkerPool) -> None:
-        """Start to answer queries on the status socket, and on the configured metrics port."""
+        """Start to answer queries on the status socket, and on the configured metrics port.
+
+        If one of them cannot be opened, this is logged, and the gateway goes on.
+        """
         overview = Overview(
             self._home, self._watcher, dispatcher, workers, self._figures, _versions, self._holds
         )

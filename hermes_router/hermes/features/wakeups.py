@@ -62,7 +62,7 @@ class SessionWakeups:
         self._task = asyncio.create_task(self._look_again(), name="hermes-router-wakeups")
 
     async def stop(self) -> None:
-        """Stop looking: no more workers are started for recurring prompts."""
+        """Stop looking, because the gateway stops: no more sessions are woken."""
         await tasks.cancel(self._task)
 
     async def _look_again(self) -> None:

@@ -23,7 +23,7 @@ class WorkerState(enum.Enum):
 
     @property
     def takes_messages(self) -> bool:
-        """True if messages may be offered to the worker."""
+        """True if messages may be offered to the worker; it may still refuse them."""
         return self in _TAKING
 
     @property

@@ -115,7 +115,10 @@ def restoring(runner: Any, event: Any) -> bool:
 
 
 def hold_until_restored(runner: Any, event: Any) -> None:
-    """Have Hermes hold a message back, and hand it on when it has restored its sessions."""
+    """Have Hermes hold a message back, and hand it on when it has restored its sessions.
+
+    The router then gets the message a second time.
+    """
     runner._queue_startup_restore_event(event)
 
 

@@ -47,7 +47,7 @@ class FirstMenus:
         self._task = asyncio.create_task(self._ask(), name="hermes-router-first-menus")
 
     async def stop(self) -> None:
-        """Cancel the task: no more workers are started to report commands."""
+        """Cancel the task, because the gateway stops: no more profiles are asked."""
         await tasks.cancel(self._task)
 
     async def _ask(self) -> None:
