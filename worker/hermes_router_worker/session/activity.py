@@ -38,7 +38,8 @@ _FINISHING_THREADS = {
 class Activity:
     """Says what a worker still has to do, by a look at its runner, adapter and threads.
 
-    It keeps no state of its own.
+    The session asks it some times a second, to decide whether to report to be idle, to stay, or to
+    end. It keeps no state of its own.
     """
 
     def __init__(self, runner: Any, adapter: Any, runs: Runs, works: Background) -> None:
@@ -48,11 +49,14 @@ class Activity:
         self._background = works
 
     def busy(self) -> bool:
-        """Say whether a message is being handled, or waits to be."""
+        """Return True while Hermes handles a message, or has one wait."""
         return queues.any_message(self._runner, self._adapter) or self._runs.any()
 
     def resident(self) -> bool:
-        """Say whether work lives here that the session's next turn must be able to reach."""
+        """Return True if this worker must stay, because the session's next turn needs it.
+
+        Background work lives in it, or a person may still click on what a command showed.
+        """
         return bool(
             background.processes_running()
             or self._background.watching()
@@ -64,11 +68,11 @@ class Activity:
         )
 
     def finishing(self) -> bool:
-        """Say whether post-turn work still runs."""
+        """Return True while post-turn work runs, so that the process must not end yet."""
         return bool(self.unfinished())
 
     def unfinished(self) -> list[str]:
-        """Return the names of the post-turn work that still runs."""
+        """Return the names of the post-turn work that still runs, in words for people."""
         names = [thread.name for thread in threading.enumerate()]
         found = [
             work
@@ -80,5 +84,8 @@ class Activity:
         return list(dict.fromkeys(found))
 
     def works(self) -> list[str]:
-        """Name the work that would be lost with this process, without post-turn work."""
+        """Return what would be lost if this process ended now, in words for people.
+
+        Post-turn work does not count. The gateway tells the chat these names if the worker dies.
+        """
         return self._background.works(busy=self.busy())

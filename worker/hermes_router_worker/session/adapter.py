@@ -55,7 +55,8 @@ def build_adapter(
 ) -> Any:
     """Return the pipe adapter for a session, and add its platform to the profile's config.
 
-    ``on_change`` is called whenever a message has been processed to its end.
+    ``config`` is the gateway config of the profile's runner. The adapter calls ``on_change`` in the
+    event loop whenever a message has been processed to its end.
     """
     platform = platforms.platform_of(start.platform)
     settings = _platform_settings(start, config, platform)

@@ -43,13 +43,17 @@ class Background:
         follow(replacements.DELIVER_DELEGATIONS, runner, self._delivering)
 
     def watching(self) -> bool:
-        """Say whether a process's end or a delegated task's result must still be reported."""
+        """Return True if a process's end or a delegated task's result must still be reported.
+
+        The worker stays until then.
+        """
         return bool(self._watched or self._deliveries)
 
     def works(self, *, busy: bool) -> list[str]:
         """Return what would be lost if this process ended now, each in words for people.
 
-        ``busy`` says whether a turn runs in it.
+        ``busy`` says whether a turn runs in the process. Reports that began a turn are named only
+        while one runs.
         """
         if not busy:
             self._reports.clear()  # the turns that they began have ended
@@ -61,7 +65,10 @@ class Background:
         ]
 
     async def pass_on(self) -> None:
-        """Begin a turn for each waiting match of a watch pattern; call only while no turn runs."""
+        """Begin a turn for each match of a watch pattern that waits in Hermes to be reported.
+
+        The session calls it again and again, only while no turn runs.
+        """
         if not background.results_wait():
             return
         for text, event in background.watch_reports():

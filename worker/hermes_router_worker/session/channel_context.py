@@ -37,7 +37,7 @@ _WRITING_SECONDS = 0.2
 
 
 def take_overheard(runner: Any, source: Any) -> None:
-    """Append what people wrote in a place without addressing the bot to the session's transcript.
+    """Append the observed messages that wait for a place to its session's transcript.
 
     The gateway keeps such messages in a file of the profile's home, which is removed then.
     ``source`` names the place. A message that cannot be read is logged and left out. If an error of
@@ -140,8 +140,9 @@ _OWN_WORDS_FIRST = frozenset({"slack"})
 def apply_profile_settings(runner: Any, event: Any) -> None:
     """Give a message its channel's prompt and skills, as the profile configures them.
 
-    A prompt that the event has already comes from no configuration: it is what the adapter itself
-    says about the group.
+    The receiver calls it before Hermes gets the message. A prompt that the event has already comes
+    from no configuration: the adapter itself says it about the group. It is kept, beside the
+    configured one.
     """
     source = event.source
     extra = getattr(runner.config.platforms.get(source.platform), "extra", None) or {}

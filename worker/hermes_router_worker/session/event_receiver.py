@@ -31,7 +31,7 @@ _EXPECT_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionActions:
-    """What the receiver of a session's messages has others do.
+    """The functions of the session that the :class:`EventReceiver` calls.
 
     Attributes:
         adopt: takes over what an earlier worker of the session left. It is called once, with the
@@ -52,10 +52,10 @@ class SessionActions:
 class EventReceiver:
     """Receives the messages of one session, and has the adapter handle them.
 
-    ``changed`` is set whenever a message has been handled, ``finish`` when the worker must end.
-    While ``open`` is false, messages are refused: the gateway keeps them for the next worker.
-    ``resumes`` says that the gateway stops, and that the next gateway continues what is
-    interrupted.
+    It sets ``changed`` whenever a message has been handled, and ``finish`` when the worker must
+    end. The session sets ``open`` to False before it ends: then each message is refused, and the
+    gateway has another worker serve it. ``resumes`` is True once the gateway said that it stops,
+    and that the next gateway continues the interrupted turn.
     """
 
     def __init__(
@@ -86,18 +86,28 @@ class EventReceiver:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handling(self) -> bool:
-        """Say whether a message is on its way to Hermes, so that the worker must not end."""
+        """Return True while a message, a click or a wake-up is on its way to Hermes.
+
+        The worker must not end meanwhile.
+        """
         return self._handling > 0
 
     def handing(self) -> bool:
-        """Say whether Hermes is being handed a message: it has begun to take it."""
+        """Return True while the adapter's ``handle_message`` runs with a message.
+
+        The session waits for its end before it interrupts: an earlier interrupt would miss the
+        message.
+        """
         return self._handing > 0
 
     async def read(self) -> None:
-        """Receive what the gateway sends until the pipe ends; then the worker must finish.
+        """Receive what the gateway sends until the pipe ends; then set ``finish``.
+
+        The session runs it as a task. A broken frame counts as the end of the pipe.
 
         Raises:
-            Exception: a message could not be processed; the gateway got a report.
+            Exception: a message could not be processed. The gateway has got a report, and
+                ``finish`` is set.
         """
         attachments = Attachments(Path(os.environ["TMPDIR"]))
         try:
@@ -130,9 +140,10 @@ class EventReceiver:
             raise
 
     def begin_queued(self, event: Any) -> None:
-        """Begin a message that was taken out of the queue, because Hermes would not begin it.
+        """Hand Hermes a message that the session took out of Hermes's queue.
 
-        An earlier worker left it, or it was queued behind a turn that had just ended.
+        Hermes would not begin it by itself: an earlier worker left it, or it was queued behind a
+        turn that had just ended.
         """
         number = self._progress.take_again(event)
         self._begin(self._deliver(event, number, "a queued message"))

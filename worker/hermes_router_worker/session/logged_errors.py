@@ -14,7 +14,7 @@ _noted: ContextVar[list[str] | None] = ContextVar("hermes_router_logged_error", 
 
 
 def described(error: BaseException) -> str:
-    """Return an error's class and words."""
+    """Return an error's class and words, for a person: ``ValueError: no such model``."""
     return ": ".join(filter(None, (type(error).__name__, str(error))))
 
 
@@ -22,7 +22,8 @@ def described(error: BaseException) -> str:
 def last_logged_error() -> Iterator[list[str]]:
     """Yield a list that holds the last exception that the block logged as an error, described.
 
-    It is empty until there is one. Tasks and threads that get the block's context count.
+    The list is empty until there is one, and has one entry then. Errors of tasks and threads that
+    run in a copy of the block's context count too.
     """
     _watch()
     noted: list[str] = []

@@ -9,14 +9,15 @@ from hermes_router_worker.hermes import replacements
 
 
 def before_model_requests(act: Callable[[], None], *, applies: Callable[[], bool]) -> None:
-    """Call ``act()`` each time when Hermes is about to ask the model, in the thread that asks.
+    """Call ``act()`` each time Hermes is about to ask the model, in the thread that asks.
 
-    ``act`` may block. Hermes ignores its errors, but an ``asyncio.CancelledError`` ends the turn.
-    It is not called where ``applies()`` is False.
+    A session uses this to have the gateway note that a turn has begun. ``act`` may block. Hermes
+    ignores its errors, but an ``asyncio.CancelledError`` ends the turn. It is not called where
+    ``applies()`` is False.
 
     At that moment, Hermes checks whether somebody has a ``pre_api_request`` hook. A real hook would
-    make Hermes copy the whole request. So this module wraps the check instead. If Codex's own
-    program runs the turn, Hermes makes no such check, and the start of the program is wrapped.
+    make Hermes copy the whole request, so this function wraps the check. If Codex's own program
+    runs the turn, Hermes makes no such check, so the start of the program is wrapped too.
     """
 
     def asking(ask: Callable[[str], bool]) -> Callable[[str], bool]:

@@ -31,10 +31,11 @@ _in_run: ContextVar[bool] = ContextVar("hermes_router_run", default=False)
 
 
 class ModelRuns:
-    """Calls ``tell`` with the result of each run of the runner's agents, from any thread.
+    """Reports each run of the runner's agents: which model answered, at what cost, or failed.
 
-    Agents that an agent starts itself, and those of ``/background``, do not count. In a Hermes that
-    lacks the patched functions, fewer results are reported.
+    It calls ``tell`` with the result, from any thread. Agents that an agent starts itself, and
+    those of ``/background``, do not count. In a Hermes that lacks the patched functions, fewer
+    results are reported.
     """
 
     def __init__(self, runner: Any, tell: Callable[[msg.RunResult], None]) -> None:
@@ -47,11 +48,12 @@ class ModelRuns:
     def naming_failures(
         self, handle: Callable[[Any], Awaitable[Any]], turn_id: str
     ) -> Callable[[Any], Awaitable[Any]]:
-        """Return a message handler like ``handle`` that names each failure, and tells of it.
+        """Return a message handler like ``handle`` that puts the turn's id at the end of a failure.
 
-        The answer ends in the turn's id if the model failed, or Hermes itself. An answer that is no
-        plain text, or that the handler has sent itself, is left as it is. What the handler raises
-        is raised; the text that Hermes's adapter then sends ends in the id.
+        Its answer ends in the id if the model failed, or Hermes itself; the failure is also
+        reported. An answer that is no plain text, or that the handler has sent itself, is left as
+        it is. What ``handle`` raises is raised; the text that Hermes's adapter then sends ends in
+        the id.
         """
 
         async def handle_and_name(event: Any) -> Any:
@@ -75,7 +77,7 @@ class ModelRuns:
         return handle_and_name
 
     def hermes_failed(self, error: Exception) -> None:
-        """Report that Hermes failed to take a message: no turn began with it."""
+        """Report that Hermes raised when it was handed a message, so that no turn began with it."""
         text = _without_secrets(described(error))
         self._tell(msg.RunResult(outcome="hermes_failed", error=text))
 

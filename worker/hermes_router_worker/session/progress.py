@@ -36,9 +36,10 @@ _streams_end: ContextVar[bool] = ContextVar("streams_end", default=False)
 
 
 class Progress:
-    """Follows the gateway's events of one session through Hermes, by their numbers.
+    """Follows the gateway's messages ("events") of one session through Hermes, by their numbers.
 
-    It tells the gateway which events are done, and which only wait in this process.
+    It tells the gateway which are done, and which only wait in this process. The gateway has
+    another worker serve those that are not done when this one ends.
     """
 
     def __init__(self, link: Connection) -> None:
@@ -60,7 +61,8 @@ class Progress:
     def attach(self, adapter: Any) -> None:
         """Set the adapter that holds the waiting events of the session, before the first event.
 
-        The gateway does not know those that wait already: an earlier worker left them.
+        The gateway does not know those that wait already, because an earlier worker left them. They
+        are not reported to it.
         """
         self._adapter = adapter
         self._disown_waiting()
@@ -68,8 +70,8 @@ class Progress:
     def take(self, event: Any, number: int) -> None:
         """Give an event the number that the gateway gave it; from now on it counts as not done.
 
-        Call this before the gateway is told that the event is accepted. If an earlier event is not
-        done, this one waits.
+        The receiver calls this before it tells the gateway that the event is accepted. If an
+        earlier event is not done, this one waits.
         """
         self._last = number
         setattr(event, _NUMBER, number)
@@ -108,15 +110,19 @@ class Progress:
                 setattr(event, _NUMBER, None)
 
     def knows(self, event: Any) -> bool:
-        """Return True if the gateway has given this event to this worker."""
+        """Return True if the gateway has given this event to this worker.
+
+        Such an event is not saved with the session's state: the gateway has it served, so that it
+        would be served twice.
+        """
         return self._number(event) <= self._last
 
     def handed_over(self, number: int, *, command: bool) -> None:
-        """Say that Hermes has the event with this number.
+        """Note that Hermes has taken the event with this number, without an error.
 
         Hermes may handle the event in a task that has not begun, or join it to another event that
-        waits. It does not do so with a ``command``. Events that wait in Hermes without a number,
-        and did not when the event began, get this one.
+        waits; it never joins a ``command``. An event that waits in Hermes without a number, and did
+        not when this one began, is a copy of it and gets its number.
         """
         self._taking.discard(number)
         self._coming.discard(number)
@@ -126,10 +132,10 @@ class Progress:
                 setattr(event, _NUMBER, number)
 
     def not_taken(self, number: int) -> None:
-        """Say that Hermes failed to take the event with this number, so that another worker does.
+        """Note that Hermes raised when it was handed this event, so that another worker serves it.
 
-        The event waits from now on until :meth:`gave_back`. But if Hermes works on it all the same,
-        or has it wait, this is :meth:`handed_over`.
+        It is reported to wait until :meth:`gave_back`. If Hermes works on it all the same, or has
+        it wait, this does what :meth:`handed_over` does.
         """
         if number in {*self._active, *self._queued()}:
             self.handed_over(number, command=False)
@@ -144,14 +150,18 @@ class Progress:
         return waits or self._number(event) in self._active
 
     def gave_back(self) -> None:
-        """Say that the gateway has the events served that Hermes failed to take."""
+        """Forget the events that Hermes failed to take, once this worker has reported to be idle.
+
+        The gateway then has another worker serve them.
+        """
         self._left.clear()
 
     @contextlib.contextmanager
     def processing(self, event: Any) -> Iterator[None]:
         """Take the adapter calls in the block as the answer to an event.
 
-        After the block, the event is done.
+        The adapter wraps Hermes's processing of the event in it. After the block, the event is
+        done, also if the block raised.
         """
         number = self._number(event)
         self._handed.pop(number, None)
@@ -175,9 +185,10 @@ class Progress:
     def answered_by(self, method: str, args: dict[str, Any]) -> int:
         """Return the number of the last event whose answer ends with this adapter call, or 0.
 
-        Hermes marks the text and the files of an answer. A marked text is the end if no file
-        follows it. An event that came meanwhile is part of the answer if the model was asked for it
-        too. Hermes may have taken the next event out of its queue before it sends the answer.
+        The adapter sends the number with the call, so that the gateway knows what has been
+        answered. Hermes marks the text and the files of an answer; a marked text is the end if no
+        file follows it. An event that came meanwhile is part of the answer if the model was asked
+        for it too.
         """
         reply = _reply.get()
         if reply is None or (method in {"send", "edit_message"} and reply.files):
@@ -188,7 +199,10 @@ class Progress:
         return max(reply.number, self._asked) if reply.number else 0
 
     async def tell(self) -> None:
-        """Tell the gateway which events are done and which wait, if that has changed."""
+        """Tell the gateway which events are done and which wait, if that has changed.
+
+        A closed pipe is ignored. Nothing is sent after :meth:`tell_last`.
+        """
         if not self._silent:
             await self._send(self._now())
 
@@ -201,11 +215,13 @@ class Progress:
     async def note_begun(self) -> None:
         """Have the gateway note that the model is asked for the events that do not wait.
 
-        Returns when it has. Nothing is sent if it knows that already. From now on, these events are
-        part of the next answer.
+        A turn calls this before each request to the model. It returns when the gateway has noted
+        it, and sends nothing if the gateway knows already. From now on, these events are part of
+        the next answer.
 
         Raises:
-            LookupError: the event was reported to wait in :meth:`tell_last`.
+            LookupError: :meth:`tell_last` has reported that the event waits, so another worker
+                serves it.
             CallFailed: the gateway has ended meanwhile.
             OSError: the pipe is closed.
         """
@@ -219,10 +235,10 @@ class Progress:
             self._asked = asked
 
     async def tell_last(self, hold: Callable[[], object]) -> None:
-        """Report the progress a last time: an event that is interrupted from now on is not done.
+        """Report the progress a last time, before the session interrupts what runs.
 
-        ``hold`` keeps Hermes from beginning the events that wait, or that it has not got: another
-        worker serves them.
+        An event that is interrupted after this is not done. ``hold`` is called to keep Hermes from
+        beginning the events that wait, or that it has not got: another worker serves them.
         """
         self._silent = True
         last = self._now()
@@ -261,9 +277,10 @@ class Progress:
 
 
 def note_files(files: Any) -> None:
-    """Have the text of the answer that is being delivered not count as its end: files follow it.
+    """Note that files follow the text of the answer that is being delivered.
 
-    ``files`` are those that Hermes found in the answer. If there are none, nothing changes.
+    The text then does not count as the answer's end. ``files`` are those that Hermes found in the
+    answer; if there are none, nothing changes. Called where Hermes extracts the files.
     """
     reply = _reply.get()
     if reply is not None and files:
@@ -271,7 +288,10 @@ def note_files(files: Any) -> None:
 
 
 def follow_streams() -> None:
-    """Have :meth:`Progress.answered_by` know which call of a streamed answer is the last one."""
+    """Patch Hermes so that :meth:`Progress.answered_by` knows the last call of a streamed answer.
+
+    A session calls it once, at its start.
+    """
     replacements.SEND_STREAM.replace(_with_mark)
 
 

@@ -31,7 +31,11 @@ class _Shown:
 
 
 def crossing(method: Method, named: dict[str, Any]) -> dict[str, Any]:
-    """Return a prompt's arguments for the pipe: no callback, and of a picker only known fields."""
+    """Return a prompt's arguments as the pipe adapter sends them to the gateway.
+
+    A callback becomes True, and the entries of a picker keep only the fields that adapters know.
+    ``named`` stays as it is.
+    """
     args = dict(named)
     for name, how in method.rewrites.items():
         if how == "callback":
@@ -46,7 +50,8 @@ def crossing(method: Method, named: dict[str, Any]) -> dict[str, Any]:
 class Prompts:
     """Remembers the prompts that this worker showed, by the number of the call that showed each.
 
-    ``adapter`` is the pipe adapter.
+    ``adapter`` is the pipe adapter that has this object. The prompts are in memory only: a click
+    that comes after the worker's end is not carried out.
     """
 
     def __init__(self, adapter: Any) -> None:
@@ -54,26 +59,34 @@ class Prompts:
         self._shown: dict[int, _Shown] = {}
 
     def show(self, number: int, method: Method, named: dict[str, Any]) -> None:
-        """Remember a prompt that is about to be shown, so that a click on it can be carried out.
+        """Remember a prompt that the adapter is about to show, so that a click can be carried out.
 
-        ``number`` is the number of the call that shows it, ``named`` are the call's arguments.
+        ``number`` is the number of the call that shows it, ``named`` are the call's arguments. A
+        click may come before the call returns.
         """
         callbacks = [name for name, how in method.rewrites.items() if how == "callback"]
         callback = named.get(callbacks[0]) if callbacks else None
         self._shown[number] = _Shown(method.name, named, callback)
 
     def forget(self, number: int) -> None:
-        """Forget a prompt; do nothing if it is already forgotten."""
+        """Forget a prompt that is answered or was not shown; ignore an unknown number."""
         self._shown.pop(number, None)
 
     def picker_open(self) -> bool:
-        """Say whether a picker may still be used: its callback lives in this process."""
+        """Return True while a person may still click on a picker of this worker.
+
+        The picker's callback lives in this process. A picker can be used for
+        :data:`PICKER_SECONDS`.
+        """
         return any(
             shown.callback is not None and self._waited_for(shown) for shown in self._shown.values()
         )
 
     def take_closed(self) -> list[int]:
-        """Forget the prompts that nothing waits for any more; return the numbers of their calls."""
+        """Forget the prompts that Hermes waits for no more; return the numbers of their calls.
+
+        The session asks again and again, and tells the gateway, which then removes their buttons.
+        """
         closed = [number for number, shown in self._shown.items() if not self._waited_for(shown)]
         for number in closed:
             del self._shown[number]
@@ -99,8 +112,9 @@ class Prompts:
     async def resolve(self, message: msg.Resolve) -> msg.Resolved:
         """Do what a person's click on a prompt does; return the answer for the gateway.
 
-        The answer has a text for the person, or an error, or neither. A prompt that is forgotten is
-        not answered again.
+        The answer has a text for the person, or an error, or neither. It has neither if the prompt
+        is forgotten, and nothing is done then. With ``typed``, Hermes waits for a text of the
+        person instead.
         """
         shown = self._shown.get(message.call)
         if shown is None:

@@ -21,20 +21,21 @@ _RUNS_PROGRAMS = frozenset({"terminal", "process", "execute_code"})
 
 
 def explain(profile: str) -> None:
-    """Have the terminal's output name the setting if a program failed to gain privileges.
+    """Have the terminal tool's output name the setting if a program failed to gain privileges.
 
-    The model sees it, and can tell the person. Does nothing if the profile's programs may gain
-    privileges.
+    The model reads the output, and can tell the person. Nothing is added if the profile's programs
+    may gain privileges.
     """
     if linux.gave_up_new_privileges():
         hooks.add("transform_terminal_output", _explainer(profile))
 
 
 def report_open_files(tell: Callable[[], None]) -> None:
-    """Call ``tell`` if a tool's output says that the kernel refused more open files.
+    """Have ``tell`` called when a tool's output says that the kernel refused more open files.
 
-    This uses Hermes's own ``post_tool_call`` hook, which runs in the tool's thread. Tools that
-    merely read or find text are ignored: the words may be in a file.
+    ``tell`` runs in the tool's thread, by Hermes's ``post_tool_call`` hook, once for each such
+    output. Only tools that run programs count: in others, the words may be in a file that they
+    read.
     """
 
     def observed(tool_name: str = "", result: object = "", **_details: Any) -> None:

@@ -39,18 +39,22 @@ class Runs:
     def in_turn_thread(self) -> bool:
         """Return True in the thread of a turn's agent, and not in that of a sub-agent or a review.
 
-        If this Hermes lacks the patched function, this is True in each thread.
+        It decides whether a request to the model belongs to the turn. If this Hermes lacks the
+        patched function, it is True in each thread.
         """
         return getattr(_thread, "in_turn", not self._counts)
 
     def any(self) -> bool:
-        """Say whether an agent of a turn runs."""
+        """Return True while the agent of a turn runs in a thread.
+
+        After ``/stop``, Hermes frees the session at once, but the thread may go on.
+        """
         return self._running > 0
 
     def take_halted(self) -> bool:
-        """Say whether Hermes has stopped the session's run since the last call, as for ``/stop``.
+        """Return True if Hermes has stopped the session's run since the last call, as by ``/stop``.
 
-        The gateway hears of it, and ends a worker whose agent does not stop.
+        The receiver tells the gateway, which ends the worker if its agent does not stop.
         """
         halted, self._halted = self._halted, False
         return halted

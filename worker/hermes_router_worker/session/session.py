@@ -53,8 +53,9 @@ _TAKE_BACK_SECONDS = 2.0
 class Session:
     """Serves the session of this worker; make it in the running loop, from the start message.
 
-    ``runner`` is Hermes's gateway runner, ``link`` the pipe. When ``finish`` is set, the worker
-    interrupts what runs, and ends.
+    ``runner`` is Hermes's gateway runner, ``link`` the pipe. The caller sets ``finish`` on SIGTERM,
+    the receiver when the gateway says so or the pipe ends: then the worker interrupts what runs,
+    and ends.
     """
 
     def __init__(
@@ -114,7 +115,14 @@ class Session:
         )
 
     async def run(self) -> None:
-        """Serve the session; return when this process may end."""
+        """Serve the session; return when this process may end.
+
+        :mod:`hermes_router_worker.lifecycle` calls it once. It returns after the last message and
+        the background work are done, or soon after ``finish`` is set.
+
+        Raises:
+            OSError: the pipe to the gateway broke before the worker could report to be idle.
+        """
         self._link.before_call = self._tell_works_now
         beside = (
             serve_children(self._link, self._start.delivery_scope),

@@ -14,10 +14,10 @@ _owed: ContextVar[str] = ContextVar("hermes_router_owed_id", default="")
 
 
 def mark_log_lines(turn_id: str) -> None:
-    """Have each log line show the turn, after the session that Hermes shows there.
+    """Have each line of the profile's own log end its session tag with this turn's id.
 
     Hermes's formats show ``session_tag``, which its own record factory sets. A worker serves one
-    turn, so the mark is right for the whole process.
+    turn or job, so the mark is right for the whole process. Called once, when the work begins.
     """
     before = logging.getLogRecordFactory()
 
@@ -37,13 +37,17 @@ def with_id(text: str, turn_id: str) -> str:
 def mark_next_text(turn_id: str) -> None:
     """Have the next text that this task sends end in the turn's id; "" takes that back.
 
-    When a message handler raises, Hermes's adapter tells the person about it, in the same task.
+    Called when a message handler raised: Hermes's adapter then sends the person a text about it, in
+    the same task. :func:`marked` adds the id.
     """
     _owed.set(turn_id)
 
 
 def marked(text: str) -> str:
-    """Return a text that is about to be sent: with the id if :func:`mark_next_text` said so."""
+    """Return a text that the pipe adapter is about to send, with the id if it has to have one.
+
+    It has to after :func:`mark_next_text`, and only the first text does.
+    """
     turn_id = _owed.get()
     if not turn_id:
         return text
