@@ -24,7 +24,10 @@ _LAST_SECONDS = 1.0
 
 
 class CallFailed(Exception):
-    """The gateway could not execute a call; ``refused`` if its policy did not allow the call."""
+    """The gateway could not carry out a request of this worker.
+
+    ``refused`` is True if the relay's policy did not allow the request.
+    """
 
     def __init__(self, message: str, *, refused: bool) -> None:
         super().__init__(message)
@@ -32,7 +35,10 @@ class CallFailed(Exception):
 
 
 class Connection:
-    """Messages to and from the gateway over two descriptors."""
+    """Messages to and from the gateway over two descriptors, which it then owns.
+
+    A session or a job receives in one task; any task of the event loop may send.
+    """
 
     def __init__(self, inbound: int, outbound: int) -> None:
         self._outbound = outbound
@@ -54,6 +60,9 @@ class Connection:
 
         Raises:
             EndOfFrames: the gateway closed the pipe.
+            FrameError: a frame is cut or too large.
+            msgspec.MsgspecError: the bytes are no message of the gateway.
+            OSError: this end of the pipe was closed.
         """
         try:
             return msg.decode_to_worker(await self._reader.receive())
@@ -69,11 +78,18 @@ class Connection:
         return any(events & select.POLLERR for _fd, events in poll.poll(0))
 
     async def send(self, message: msg.Message) -> None:
-        """Send one message; waits while the gateway is slow to read."""
+        """Send one message; wait while the gateway is slow to read.
+
+        Raises:
+            OSError: the gateway is gone, or this end of the pipe is closed.
+        """
         await self._writer.send(msg.encode(message))
 
     async def report(self, error: BaseException) -> None:
-        """Report the error with which this process fails, if the gateway is still there."""
+        """Tell the gateway the error with which this process fails, before the process ends.
+
+        The gateway then tells the chat. Nothing happens if the gateway is gone.
+        """
         text = "".join(traceback.format_exception(error))
         with contextlib.suppress(OSError):
             await self.send(msg.Failed(error=repr(error), traceback=text[-8000:]))
@@ -93,7 +109,10 @@ class Connection:
         return msg.FileRef(stream=stream, name=path.name, size=size)
 
     def number(self) -> int:
-        """Return a new call number, for a caller that must know the number before the call."""
+        """Return a new call number, for a caller that must know the number before the call.
+
+        A prompt is remembered by it: a click may come before the call returns.
+        """
         return next(self._ids)
 
     async def call(
@@ -108,11 +127,12 @@ class Connection:
 
         ``before_call``, if it is set, sends messages first: the gateway knows them before people
         see the call. ``answers`` is the number of an event: this call sends the end of the answer
-        to all events up to it. A text whose sending Hermes cancels is given up by the gateway, too:
+        to all events up to it. If Hermes cancels the sending of a text, the gateway cancels it too:
         else it would come after Hermes has sent it in another way.
 
         Raises:
             CallFailed: the adapter raised, or the relay's policy refused the call.
+            OSError: the pipe is closed.
         """
         if self.before_call is not None:
             await self.before_call()
@@ -129,8 +149,12 @@ class Connection:
     async def ask(self, message: Callable[[int], msg.Message], number: int | None = None) -> Any:
         """Send the message that ``message`` makes with a number; return the gateway's answer.
 
+        :meth:`answer` brings the answer, from the task that reads the pipe.
+
         Raises:
-            CallFailed: the gateway could not do it, or its policy refused it.
+            CallFailed: the gateway could not do it, or its policy refused it, or :meth:`close` was
+                called.
+            OSError: the pipe is closed.
         """
         number = self.number() if number is None else number
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -155,7 +179,10 @@ class Connection:
         return msg.Result(call=number, value=value)
 
     def answer(self, result: msg.Result) -> None:
-        """Hand a result to the call that waits for it; drop a result that no call waits for."""
+        """Hand a result to the call that waits for it; drop a result that no call waits for.
+
+        The task that reads the pipe calls it.
+        """
         waiting = self._waiting.get(result.call)
         if waiting is None or waiting.done():
             return
@@ -175,10 +202,10 @@ class Connection:
 
 
 def claim_stdio() -> tuple[int, int]:
-    """Take descriptors 0 and 1 for the protocol, and replace them by harmless ones.
+    """Return copies of descriptors 0 and 1 for the protocol, and replace 0 and 1 by harmless ones.
 
-    From here on, a stray ``print`` or a child process cannot touch the protocol: 0 reads nothing, 1
-    writes to the worker log.
+    A worker calls it before it imports Hermes. From then on a stray ``print`` or a child process
+    cannot touch the protocol: 0 reads nothing, 1 writes to the worker log.
     """
     inbound, outbound = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)

@@ -16,12 +16,15 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def peers_are_known() -> bool:
-    """Say whether this system tells which process is at the other end of a socket."""
+    """Return True if this system tells which process is at the other end of a Unix socket."""
     return hasattr(socket, "SO_PEERCRED") and (proc.own() / "stat").exists()
 
 
 def peer_of(connection: socket.socket) -> int:
-    """Return the id of the process that connected; 0 if it is outside this pid namespace."""
+    """Return the id of the process that connected to this end of a Unix socket.
+
+    It is 0 if that process is outside this pid namespace. Call it only if :func:`peers_are_known`.
+    """
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid: int = _CREDENTIALS.unpack(raw)[0]
     return pid
@@ -38,7 +41,10 @@ def roots() -> frozenset[int]:
 
 
 def descends(pid: int, ancestors: frozenset[int]) -> bool:
-    """Say whether a process is one of the ancestors or descends from one."""
+    """Return True if the process ``pid`` is one of the ancestors or descends from one.
+
+    The send server accepts only such processes. The answer is False if the process has ended.
+    """
     for _generation in range(_GENERATIONS):
         if pid in ancestors:
             return True

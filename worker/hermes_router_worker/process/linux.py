@@ -26,12 +26,19 @@ _MORE_CPU_SECONDS = 10
 
 
 def become_subreaper() -> bool:
-    """Let orphaned descendants become children of this process; False if the kernel cannot."""
+    """Let orphaned descendants become children of this process, which then can end them.
+
+    Returns False if the kernel cannot do it.
+    """
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when ``parent``, which forked it, ends."""
+    """Have the kernel kill this process when ``parent``, which forked it, ends.
+
+    If ``parent`` has ended already, this process is killed at once. So no worker lives without its
+    supervisor.
+    """
     if _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) and os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -74,7 +81,10 @@ def _lower(kind: int, most: int) -> None:
 
 
 def give_back_memory() -> None:
-    """Return freed memory to the kernel, if the C library can do it (glibc)."""
+    """Return freed memory to the kernel, if the C library can do it (glibc).
+
+    A template calls it before it forks, because each fork begins with its memory.
+    """
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -88,12 +98,19 @@ def give_up_new_privileges() -> bool:
 
 
 def gave_up_new_privileges() -> bool:
-    """Say whether :func:`give_up_new_privileges` holds for this process."""
+    """Return True if :func:`give_up_new_privileges` holds for this process."""
     return _prctl(_PR_GET_NO_NEW_PRIVS, 0, wanted=1)
 
 
 def send_with_pidfd(control: socket.socket, packet: bytes, pid: int) -> None:
-    """Send a packet with a pidfd (a descriptor) of the child ``pid``, if the kernel has pidfds."""
+    """Send a packet with a pidfd (a descriptor) of the child ``pid``, if the kernel has pidfds.
+
+    The gateway can then wait for the end of a process that is not its child. Without pidfds, the
+    packet is sent alone.
+
+    Raises:
+        OSError: the gateway has closed the socket.
+    """
     descriptor = pidfd_of(pid)
     if descriptor is None:
         control.send(packet)
@@ -105,7 +122,10 @@ def send_with_pidfd(control: socket.socket, packet: bytes, pid: int) -> None:
 
 
 def pidfd_of(pid: int) -> int | None:
-    """Return a descriptor of the process ``pid``; None if it has ended, or there are no pidfds."""
+    """Return a descriptor of the process ``pid``; None if it has ended, or there are no pidfds.
+
+    The caller closes it.
+    """
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):

@@ -17,9 +17,9 @@ _READS = 16
 class LogPipe:
     """The reading end of a pipe that is the worker's stderr, and the log that gets the lines.
 
-    ``limit`` is the largest number of bytes that are passed on, 0 for no limit; ``count`` is the
-    number of bytes so far. ``turn`` is set when the worker's turn is known. With ``as_json``, each
-    line is a JSON object.
+    The supervisor uses it. ``limit`` is the largest number of bytes that are passed on, 0 for no
+    limit; ``count`` is the number of bytes that the worker has printed. ``turn`` is set when the
+    worker's turn is known. With ``as_json``, each line is a JSON object.
     """
 
     def __init__(self, pipe: int, log: int, limit: int, *, as_json: bool = False) -> None:
@@ -34,13 +34,14 @@ class LogPipe:
 
     @property
     def too_much(self) -> bool:
-        """Whether the worker printed more than is allowed."""
+        """True if the worker printed more than ``limit``; the supervisor then ends it."""
         return 0 < self._limit < self.count
 
     def pass_on(self) -> bool:
         """Write into the log what the worker has printed so far; do not wait for more.
 
         Returns False when no process can print into the pipe any more. A call reads 1 MiB at most.
+        What cannot be written, for example because the disk is full, is lost.
         """
         for _ in range(_READS):
             try:
@@ -65,7 +66,10 @@ class LogPipe:
         self._write(self._begun)
 
     def say(self, event: str, **fields: object) -> None:
-        """Write a line of the supervisor itself into the log: an event with its fields."""
+        """Write a line of the supervisor itself into the log: an event with its fields.
+
+        The worker's limit does not count it.
+        """
         if self._as_json:
             self._put(json_line({"event": event, **fields}))
         else:

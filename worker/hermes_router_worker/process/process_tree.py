@@ -26,15 +26,19 @@ class Entry(NamedTuple):
 
 
 def descendants(root: int) -> list[int]:
-    """Return the ids of all processes below ``root``, parents before their children."""
+    """Return the ids of all processes below ``root``, parents before their children.
+
+    A process that detached itself is below its new parent: the supervisor, if that is a subreaper.
+    """
     return [entry.pid for entry in _below(root)]
 
 
 def kill_all(root: int) -> None:
     """Kill all processes below ``root``; stop them first, so that none forks meanwhile.
 
-    A process group gets the signal as a whole: no member can escape by forking meanwhile. The group
-    of ``root`` itself is spared; its members below ``root`` get the signal one by one.
+    The supervisor calls it with itself as ``root``, and again until none is left. A process group
+    gets the signal as a whole, so that no member can escape. The group of ``root`` itself is
+    spared; its members below ``root`` get the signal one by one.
     """
     spared = os.getpgid(root)
     stopped: dict[Entry, None] = {}
@@ -54,7 +58,7 @@ def send(pid: int, number: int) -> None:
 
 
 def has_proc() -> bool:
-    """Say whether there is a ``/proc`` to read."""
+    """Return True if this system has a ``/proc`` to read; others ask ``ps``."""
     return (proc.own() / "stat").exists()
 
 
@@ -73,7 +77,10 @@ def children_of(pid: int) -> list[int] | None:
 
 @functools.cache
 def has_children_files() -> bool:
-    """Say whether the kernel lists each thread's children."""
+    """Return True if the kernel lists each thread's children in a file.
+
+    Without that, the whole process table must be read.
+    """
     return (proc.own() / "task" / str(os.getpid()) / "children").exists()
 
 

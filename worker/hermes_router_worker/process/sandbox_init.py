@@ -25,7 +25,10 @@ _MOST_DESCRIPTORS = 4
 
 
 def main(control_descriptor: int) -> int:
-    """Serve the control socket until it is closed; return the exit status."""
+    """Serve the control socket until the gateway closes it; return the exit status 0.
+
+    Process 1 of the sandbox runs this. When it returns, the kernel kills all processes inside.
+    """
     os.umask(0o077)
     linux.leave_no_core()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # for process 1 this means: do nothing

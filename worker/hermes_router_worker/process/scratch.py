@@ -12,8 +12,9 @@ SANDBOX_VARIABLE = "HERMES_ROUTER_SANDBOX"
 def move_into(folder: str) -> None:
     """Make a folder below ``folder`` that has the name of TMPDIR's, and set TMPDIR to it.
 
-    The environment then also says, by :data:`SANDBOX_VARIABLE`, that this is a sandbox. Both hold
-    for this process and the processes that it starts.
+    A worker or template calls it first in a sandbox, whose private ``/tmp`` the gateway cannot
+    reach. The environment then also says, by :data:`SANDBOX_VARIABLE`, that this is a sandbox. Both
+    hold for this process and the processes that it starts.
     """
     path = Path(folder) / Path(os.environ["TMPDIR"]).name
     path.mkdir(mode=0o700, exist_ok=True)

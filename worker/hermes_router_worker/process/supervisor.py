@@ -58,12 +58,19 @@ _TURN = re.compile(rb"([0-9a-f]{8}) ([^\x00-\x1f\x7f]{0,200})\n")
 
 
 def tell_work_begins() -> None:
-    """Have the supervisor of this process look often at the limits from now on."""
+    """Have the supervisor of this process look often at the limits from now on.
+
+    A prepared worker calls it when it gets its work. Until then, its supervisor looks rarely.
+    """
     os.kill(os.getppid(), BEGUN)
 
 
 def tell_turn(turn_id: str, what: str) -> None:
-    """Tell the supervisor of this process, once, the turn's id, and its place or job."""
+    """Tell the supervisor the turn's id, and the turn's place or the job's name (``what``).
+
+    The supervisor shows both in ``ps``, and puts the id before the lines that it logs. Only the
+    first call of a process has an effect; a supervisor that has ended is ignored.
+    """
     global _turn_writer
     descriptor, _turn_writer = _turn_writer, None
     if descriptor is not None:
@@ -173,18 +180,28 @@ class _Supervisor:
         signal.signal(BEGUN, self._on_begun)
 
     def follow(self, gateway: int | None) -> None:
-        """Take the end of the process ``gateway`` for that of the gateway, if the kernel can."""
+        """Take the end of the process ``gateway`` for the gateway's own.
+
+        If that is None, or the kernel has no pidfds, a change of this process's parent counts as
+        that.
+        """
         self._gateway = None if gateway is None else linux.pidfd_of(gateway)
 
     def watch(self, printed: LogPipe, limits: Mapping[str, float]) -> None:
-        """Pass on what the worker prints, and enforce the limits."""
+        """Pass on what the worker prints, and enforce the limits.
+
+        Called once, before :meth:`run`.
+        """
         self._printed = printed
         self._limits = limits
         self._looks = not {"memory_bytes", "cpu_seconds", "processes"}.isdisjoint(limits)
         self._poll.register(printed.pipe, select.POLLIN)
 
     def expect_turn(self, reader: int, profile: str) -> None:
-        """Learn from ``reader`` which turn the worker of ``profile`` gets."""
+        """Learn from the pipe ``reader`` which turn the worker of ``profile`` gets.
+
+        :func:`tell_turn` writes it there.
+        """
         self._turn_reader, self._profile = reader, profile
         self._poll.register(reader, select.POLLIN)
 

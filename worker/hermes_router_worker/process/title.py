@@ -23,7 +23,7 @@ def show(profile: str, *words: str) -> None:
     """Show the profile and ``words`` as this process's title in ``ps``; cut off what does not fit.
 
     The words say what the process does, for example its role and its turn. Does nothing where the
-    system cannot do it.
+    system cannot do it, and never raises.
     """
     with contextlib.suppress(Exception):  # a worker must not fail for its title
         start, size = _arguments()

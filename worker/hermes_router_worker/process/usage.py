@@ -36,10 +36,11 @@ class Usage:
 def usage_below(root: int, *, memory_worth_a_closer_look: int = 0) -> Usage:
     """Return what the processes below ``root`` use, without ``root`` itself.
 
-    Memory is what is not backed by files: anonymous, shared and swapped out. Memory that several
-    processes share is counted once for each of them. Above ``memory_worth_a_closer_look`` bytes, it
-    is divided among them if the kernel can tell, because that costs much more. CPU time includes
-    the time of ended processes, if their parent has waited for them.
+    The supervisor compares it with the limits. Memory is what is not backed by files: anonymous,
+    shared and swapped out. Memory that several processes share is counted once for each of them.
+    Above ``memory_worth_a_closer_look`` bytes, it is divided among them if the kernel can tell,
+    because that costs much more. CPU time includes the time of ended processes, if their parent has
+    waited for them.
     """
     if not has_proc():
         return _by_ps(set(descendants(root)))
