@@ -38,7 +38,8 @@ _GREETING_SECONDS = 30.0
 def main() -> Any:
     """Run ``hermes`` with this process's arguments; return what Hermes's own ``main`` returns.
 
-    A command for the worker's own profile sends by the worker.
+    Started in place of ``hermes`` below a worker. A command for the worker's own profile sends by
+    the worker; without a living worker, only its sending fails.
     """
     home = os.environ.get("HERMES_HOME")
     sys.argv[0] = "hermes"

@@ -37,10 +37,11 @@ _given: dict[str, tuple[str | None, str | None]] = {}
 
 
 def install(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
-    """Have all code in this process send through ``transport``.
+    """Have all code in this process that sends without an adapter send through ``transport``.
 
-    Hermes may have been imported or not; a later call replaces the transport of an earlier one. If
-    this Hermes lacks a function, that is logged, and only sending is missing in this worker.
+    Each worker calls it when its session or job begins. Hermes may have been imported or not; a
+    later call replaces the transport of an earlier one. If this Hermes lacks a function, that is
+    logged, and only sending is missing in this worker.
     """
     _attempt("send through the gateway", lead, transport, delivery_scope)
     _attempt("name the home channels", name_homes, delivery_scope)
@@ -59,6 +60,7 @@ def _add_to_directory(places: list[msg.Place]) -> None:
 def lead(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
     """Have Hermes's functions for sending use ``transport``, with the profile's targets.
 
+    A worker does this as a part of :func:`install`; a ``hermes`` command below it calls only this.
     If a target names no place, ``delivery_scope`` says which place is meant.
 
     Raises:
@@ -111,7 +113,8 @@ class _Targets:
 def set_home(settings: Any, platform: Any, delivery_scope: msg.DeliveryScope) -> None:
     """Put the home channel that the gateway knows for the profile into a platform's settings.
 
-    A home channel that is there already stays if the profile may send to it.
+    Hermes's code reads it there before it sends. A home channel that the settings have already
+    stays if the profile may send to it.
     """
     home, own = home_of(delivery_scope, platform.value), settings.home_channel
     if home is None or (own is not None and covers(delivery_scope, platform.value, own)):
@@ -122,7 +125,7 @@ def set_home(settings: Any, platform: Any, delivery_scope: msg.DeliveryScope) ->
 def name_homes(delivery_scope: msg.DeliveryScope) -> None:
     """Put the profile's home channels into the environment variables in which cron looks for them.
 
-    A home channel that is there already stays if the profile may send to it.
+    A home channel that a variable names already stays if the profile may send to it.
     """
     for name in delivery_scope.platforms:
         variable = engine.home_variable(name)
@@ -144,9 +147,10 @@ def home_of(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | Non
 
 
 def chosen_home(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | None:
-    """Return the home channel that the profile itself has chosen, if it may send there.
+    """Return the home channel that the profile itself has chosen by ``/sethome``, or None.
 
-    It is looked up each time: ``/sethome`` may have changed it a moment ago.
+    It is None if the profile may not send there. It is looked up each time: ``/sethome`` may have
+    changed it a moment ago.
     """
     variable = engine.home_variable(platform)
     chat, thread = os.environ.get(variable), os.environ.get(f"{variable}_THREAD_ID") or None
@@ -169,7 +173,11 @@ def default_place(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place
 
 
 def covers(delivery_scope: msg.DeliveryScope, platform: str, own: Any) -> bool:
-    """Say whether the profile may send to ``own``, a conversation that its own settings name."""
+    """Return True if the profile may send to ``own``, a conversation that its own settings name.
+
+    ``own`` has ``chat_id`` and perhaps ``thread_id``. The answer may be False for a place that the
+    gateway would allow, because the scope lists only some places.
+    """
     wanted = (platform, str(own.chat_id), getattr(own, "thread_id", None) or None)
     return delivery_scope.anywhere or wanted in _known(delivery_scope)
 

@@ -8,10 +8,10 @@ from hermes_router_worker.hermes.guards.homes import is_foreign
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse to attach a file from another profile's home, or from the root's.
+    """Raise if a file belongs to another profile's home, or to the root's.
 
-    Most ways of attaching ask Hermes's list first, which :mod:`hermes_router_worker.hermes.guards`
-    extends; some do not.
+    Called before each sending of a file. Most ways of attaching ask Hermes's list of such files
+    first, which :mod:`hermes_router_worker.hermes.guards` extends; some do not.
 
     Raises:
         PermissionError: the file belongs to another profile, or to the root's home.

@@ -37,7 +37,8 @@ _FOLDER = ("hermes-router", "debtors")
 def install() -> None:
     """Have Hermes's ledger of replies ask by lock files whether a reply's process lives.
 
-    Hermes sends the unsent replies of processes that have died.
+    Hermes sends the unsent replies of processes that have died. By process ids alone it would also
+    send those of a living worker in another sandbox.
     """
     ledger.judge_by(_Debtors)
 
@@ -45,7 +46,8 @@ def install() -> None:
 def cross_off(settled: Iterable[msg.DeliveredText]) -> int:
     """Mark replies as delivered that the gateway has sent for dead workers; return how many.
 
-    ``settled`` are the texts that the gateway has sent. Without the mark they would be sent again.
+    ``settled`` are the texts that the gateway has sent. Without the mark, this worker would send
+    them again. A worker does this when its session or job begins.
     """
     known = list(settled)
     if not known or not ledger.kept():
@@ -61,8 +63,9 @@ def cross_off(settled: Iterable[msg.DeliveredText]) -> int:
 async def redeliver(transport: Transport, platforms: Iterable[str]) -> None:
     """Send the replies that this profile's dead processes left unsent on these platforms.
 
-    Hermes's mark comes before a reply that may have arrived already. A reply that cannot be sent
-    stays in the ledger, with the error. Errors of the database are logged.
+    A session calls it after its first reply. Hermes's mark comes before a reply that may have
+    arrived already. A reply that cannot be sent stays in the ledger, with the error. Errors of the
+    database are logged.
     """
     if not ledger.enabled() or not ledger.kept():
         return
@@ -116,7 +119,10 @@ class _Debtors:
         return pid, started
 
     def alive(self, pid: Any, started: Any) -> bool:
-        """Say whether the process that wrote a reply lives."""
+        """Return True if the process that wrote a reply lives.
+
+        Hermes then leaves the sending to that process.
+        """
         path = self._path(pid, started)
         if (pid, started) == self._stamp():
             return True

@@ -36,8 +36,9 @@ _AT_ONCE = 16
 async def serve_children(link: Connection, delivery_scope: msg.DeliveryScope) -> None:
     """Serve what the worker's own processes send, until this is cancelled.
 
-    From now on, the command ``hermes`` of new processes sends to this worker, so call this before
-    any process is started. Returns at once if the system cannot tell which process sends.
+    A session or a job runs it as a task. From now on, the command ``hermes`` of new processes sends
+    to this worker, so begin it before any process is started. It returns at once if the system
+    cannot tell which process sends, or if the socket cannot be made; both are logged.
     """
     if not lineage.peers_are_known():
         logger.info("this system does not say which process connects: `hermes send` does not work")
@@ -54,9 +55,9 @@ async def serve_children(link: Connection, delivery_scope: msg.DeliveryScope) ->
 class SendServer:
     """Takes requests from processes that the worker started, and passes them to the gateway.
 
-    They connect to the socket ``path``, and hear by ``delivery_scope`` where they may send. A
-    process that does not descend from one of ``ancestors`` is refused. Use it in the loop that
-    reads the worker's pipe.
+    They connect to the socket ``path``, and are told ``delivery_scope``: where they may send. A
+    process that does not descend from one of ``ancestors`` is refused, and so is a 17th one at
+    once. Use it in the loop that reads the worker's pipe.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class SendServer:
         self._socket.listen(_AT_ONCE)
 
     async def serve(self) -> None:
-        """Accept connections until this is cancelled."""
+        """Accept connections until this is cancelled; then close all."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -129,7 +130,11 @@ def _renumbered(file: msg.FileRef, streams: dict[int, int]) -> msg.FileRef:
 
 @contextlib.contextmanager
 def address_of(path: Path) -> Iterator[str]:
-    """Yield an address for a socket at ``path`` that is short enough for the system."""
+    """Yield an address for a socket at ``path`` that is short enough for the system.
+
+    A Unix socket's address has about 100 bytes at most. For a longer path, the address goes through
+    an open folder, and is valid only in the block.
+    """
     if len(os.fsencode(path)) < _ADDRESS_BYTES:
         yield str(path)
         return

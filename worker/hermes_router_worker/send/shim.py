@@ -30,7 +30,11 @@ _PATH_FILE = "path.sh"
 def lay_out(tmpdir: Path) -> Path:
     """Write the programs ``hermes`` and ``ssh`` for this process's children, first in their PATH.
 
-    They are in a folder in ``tmpdir``. Returns the path at which the worker must open its socket.
+    The send server calls it at its start. The programs are in a folder in ``tmpdir``. Returns the
+    path at which the worker must open its socket.
+
+    Raises:
+        OSError: the folder or a program cannot be written.
     """
     folder = tmpdir / "hermes-router"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -29,7 +29,7 @@ _accounts = [False]
 def use_accounts() -> None:
     """Have :func:`lay_out` give ``ssh`` the keys of the account that runs the gateway.
 
-    The profile shares them (``share: [ssh]``).
+    A worker calls it at its start if the profile shares them (``share: [ssh]``).
     """
     _accounts[0] = True
 

@@ -14,7 +14,7 @@ from hermes_router_worker.send.files import refuse_foreign
 
 
 class Transport(Protocol):
-    """Carries a message to the gateway."""
+    """Carries a message to the gateway, for Hermes's code that sends without an adapter."""
 
     async def deliver(
         self,
@@ -26,9 +26,9 @@ class Transport(Protocol):
     ) -> dict[str, Any]:
         """Have the gateway send a text and files, and wait for the result.
 
-        ``files`` are paths, each with whether it is a voice message. With ``as_documents``,
-        pictures and videos are sent unchanged. Returns Hermes's result, with ``error`` if it
-        failed.
+        ``files`` are pairs: a path, and True if it is a voice message. With ``as_documents``,
+        pictures and videos are sent unchanged. Returns a map like that of Hermes's own function:
+        with ``success``, or with ``error`` if not everything was sent.
         """
 
     async def react(
@@ -36,8 +36,8 @@ class Transport(Protocol):
     ) -> dict[str, Any]:
         """Have the gateway put a reaction on a message, or remove it if ``emoji`` is None.
 
-        Without ``message_id``, the conversation's last message is meant. Returns Hermes's result,
-        with ``error`` if it failed.
+        Without ``message_id``, the conversation's last message is meant. Returns a map as
+        :meth:`deliver` does.
         """
 
 
