@@ -12,11 +12,11 @@ _WAIT_SECONDS = 60.0
 
 
 def sync_skills_once() -> bool:
-    """Copy the bundled skills unless this Hermes has done it; return whether it was done now.
+    """Copy the bundled skills unless this Hermes has done it; return True if it was done now.
 
     Hermes compares every file of every skill at each gateway start. For a worker that is a delay,
     and two workers at once would move the same folders. To have it done again, delete
-    ``skills/.bundled_manifest``.
+    ``skills/.bundled_manifest`` in the home.
     """
     home = current_home()
     stamp = home / FOLDER / "skills-synced"

@@ -9,11 +9,11 @@ from hermes_router_worker.hermes.session import background
 
 
 def guard_delegations() -> None:
-    """Remove the results of background delegations that importing Hermes put into the queue.
+    """Remove the results of delegated tasks that importing Hermes put into the queue.
 
     Since 0.19, the import takes every undelivered result of the home, of all sessions. A worker
-    would then answer in conversations that are not its own. The results stay undelivered in the
-    database.
+    would then answer in conversations that are not its own. The results stay in the database, and
+    :func:`restore_delegations` gets those of its session.
     """
     for event in background.take_results():
         if not event.get("restored"):

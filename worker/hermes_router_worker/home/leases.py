@@ -41,7 +41,8 @@ def guard_leases(home: Path) -> None:
 class Holders:
     """Makes the functions by which Hermes names the holder of a lease, and asks whether it is dead.
 
-    Each process that holds a lease keeps a lock file of its own in ``folder``.
+    Each process that holds a lease keeps a lock file of its own in ``folder``. If that cannot be
+    made, it is logged, and Hermes's own check decides.
     """
 
     def __init__(self, folder: Path) -> None:

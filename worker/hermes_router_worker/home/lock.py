@@ -30,10 +30,14 @@ _held: set[Path] = set()
 
 @contextlib.contextmanager
 def home_lock(home: Path, name: str = "state", wait: float | None = None) -> Iterator[bool]:
-    """Hold the lock ``name`` that all workers of this home share; yield whether it was got.
+    """Hold the lock ``name`` that all workers of this home share; yield True if it was got.
 
     After ``wait`` seconds (by default :data:`WAIT_SECONDS`) the caller goes on without the lock,
-    which is logged: to lose an update is better than to lose the turn. May be nested.
+    which is logged: to lose an update is better than to lose the turn. Blocks also allow no other
+    thread of this process. May be nested.
+
+    Raises:
+        OSError: the lock file cannot be made.
     """
     path = home / FOLDER / f"{name}.lock"
     with in_process:
@@ -60,8 +64,11 @@ def home_lock(home: Path, name: str = "state", wait: float | None = None) -> Ite
 async def home_lock_across_waits(home: Path, name: str) -> AsyncIterator[bool]:
     """Hold the lock ``name`` as :func:`home_lock` does, in a coroutine that waits in the block.
 
-    It keeps no thread of this process from any other lock: the block may wait for such a thread.
-    Must not be nested.
+    Unlike that, it keeps no thread of this process from any other lock: the block may wait for such
+    a thread. Must not be nested.
+
+    Raises:
+        OSError: the lock file cannot be made.
     """
     path = home / FOLDER / f"{name}.lock"
     with open_lock(path) as handle:
@@ -72,13 +79,19 @@ async def home_lock_across_waits(home: Path, name: str) -> AsyncIterator[bool]:
 
 
 def open_lock(path: Path) -> Any:
-    """Open a lock file, and make its folder if needed; to close it releases the lock."""
+    """Open a lock file without locking it, and make it and its folder if needed.
+
+    :func:`acquire` locks it; to close it releases the lock.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("a", encoding="utf-8")
 
 
 def acquire(handle: Any, wait: float | None = None) -> bool:
-    """Lock an open lock file, with at least one attempt; return whether it was got.
+    """Lock an open lock file, with at least one attempt; return True if it was got.
 
     ``wait`` is as in :func:`home_lock`.
     """
@@ -112,7 +125,10 @@ def hold_for_life(path: Path) -> IO[bytes]:
 
 
 def is_held(path: Path) -> bool:
-    """Say whether the process that made a file by :func:`hold_for_life` lives; True if in doubt."""
+    """Return True if the process that made a file by :func:`hold_for_life` lives.
+
+    It is also True if the file cannot be read: nobody then takes what may have an owner.
+    """
     try:
         with path.open("rb") as lock:
             return is_locked(lock)

@@ -34,7 +34,8 @@ class MapGuard:
     def saved(self, values: Mapping[str, Any]) -> None:
         """Take ``values`` as what the file and Hermes's memory contain now.
 
-        The next save writes only the keys that differ from them.
+        Called after each save and after each reading of the file. The next save writes only the
+        keys that differ from them.
         """
         self._seen = dict(values)
 

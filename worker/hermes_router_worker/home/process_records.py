@@ -38,9 +38,10 @@ class ProcessRecords:
         record.keep_in(self._file)
 
     def write(self, extra_entries: list[dict[str, Any]] | None = None) -> None:
-        """Save this worker's running processes; replaces ``_write_checkpoint``.
+        """Save this worker's running processes; replaces Hermes's ``_write_checkpoint``.
 
-        ``extra_entries`` are records that Hermes could not take over and wants to keep.
+        Hermes calls it at each start and end of a background process. ``extra_entries`` are records
+        that Hermes could not take over and wants to keep. Without any process, the file is removed.
         """
         with in_process:
             if extra_entries:
@@ -56,7 +57,8 @@ class ProcessRecords:
         """Take over the processes of ``session_key`` whose worker is dead; return how many.
 
         Records of other sessions stay for those sessions' next workers; records of live workers are
-        not touched. Hermes then checks that each process id is still that of the recorded process.
+        not touched. Hermes then checks that each process id is still that of the recorded process,
+        and does not count the others.
         """
         if not self._folder.is_dir():
             return 0
@@ -102,20 +104,29 @@ class ProcessRecords:
 
 
 def guard_processes(home: Path) -> None:
-    """Have Hermes record this worker's background processes in a file of the worker's own."""
+    """Have Hermes record this worker's background processes in a file of the worker's own.
+
+    Each worker calls it once, when its runner is built; a second call does nothing.
+    """
     found = Checkpoint()
     if not isinstance(_writer(), ProcessRecords):
         found.write_by(ProcessRecords(found, home).write)
 
 
 def adopt_processes(session_key: str) -> int:
-    """Take over background processes that dead workers of the session left; return how many."""
+    """Take over background processes that dead workers of the session left; return how many.
+
+    It is 0 if :func:`guard_processes` was not called.
+    """
     records = _installed()
     return 0 if records is None else records.adopt(session_key)
 
 
 def tidy_processes() -> None:
-    """Remove the lock files of dead workers that left no records of background processes."""
+    """Remove the lock files of dead workers that left no records of background processes.
+
+    The maintenance of the home calls it.
+    """
     records = _installed()
     if records is not None:
         records.tidy()

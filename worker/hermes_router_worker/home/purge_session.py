@@ -36,7 +36,14 @@ def main() -> int:
 
 
 def forget(home: Path, mark: str) -> int:
-    """Remove every trace of the sessions whose key contains ``mark``; return their number."""
+    """Remove every trace of the sessions whose key contains ``mark``; return their number.
+
+    The caller holds the home's lock, because workers may write the same files.
+
+    Raises:
+        OSError: a file cannot be written.
+        sqlite3.Error: the session database cannot be used.
+    """
     maps = [home / "sessions" / "sessions.json", home / "hermes-router" / "sessions.json"]
     found = {str(row.get("session_id")) for path in maps for row in _rows(path, mark)}
     database = home / "state.db"

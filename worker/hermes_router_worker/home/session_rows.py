@@ -19,14 +19,15 @@ _log = logging.getLogger(__name__)
 class SessionRows:
     """The guard of one ``SessionStore``: what it reads before an operation, how it saves.
 
-    ``_seen`` holds each row as this process last read or wrote it. A row in memory that differs
-    from it is a change of ours. Saving writes changed rows only. A row that both sides changed is
-    merged field by field, and our fields win. But if the two rows name different conversations
-    (``/new`` or ``/resume`` on one side), the whole row of the conversation that began later wins.
-    A row is removed only if no other process has changed it meanwhile.
+    Saving writes only the rows that this process changed since it last read or wrote them
+    (``_seen``). A row that another process changed too is merged field by field, and our fields
+    win. But if the two rows name different conversations (``/new`` or ``/resume`` on one side), the
+    whole row of the conversation that began later wins. A row is removed only if no other process
+    has changed it meanwhile.
 
-    Entries are updated in place, because Hermes holds references to them during a turn. A save that
-    fails is logged, as in Hermes, and the next save includes its changes.
+    Entries are updated in place, because Hermes holds references to them during a turn. If the disk
+    fails in :meth:`load` or :meth:`save`, that is logged, as in Hermes, and the next save includes
+    the changes.
     """
 
     def __init__(self, store: SessionStore, rows: Rows, home: Path) -> None:
@@ -37,12 +38,12 @@ class SessionRows:
         self._legacy: dict[str, Row] = {}
 
     def load(self) -> None:
-        """Bring memory up to date; replaces ``_ensure_loaded_locked``, the store's lock is held.
+        """Read what other processes have written; replaces ``_ensure_loaded_locked``.
 
-        Hermes loads once and for ever, and prunes rows of ended sessions while it loads. A worker
-        reads whenever another process has written, and prunes nothing. Another worker's row may
-        look ended in the middle of its own change, and a stale row of ours is found when it is
-        used.
+        The store calls it at the start of each operation, with its lock held. Hermes loads once and
+        for ever, and prunes rows of ended sessions while it loads. A worker reads whenever another
+        process has written, and prunes nothing: another worker's row may look ended in the middle
+        of its own change.
         """
         with in_process, _logged("read"):
             changed = self._rows.changed()
@@ -62,7 +63,12 @@ class SessionRows:
         """Write what this process changed; replaces ``_save_entry`` (since Hermes 0.20.6).
 
         ``entry_data`` is the new content of the session's row. Hermes changes the entry in memory
-        only after this has returned, so that Hermes can handle an error here.
+        only after this has returned, so an error of the disk is raised then. Nothing is written for
+        a session that the store does not have.
+
+        Raises:
+            OSError: only with ``entry_data``: the file or the lock cannot be written.
+            sqlite3.Error: only with ``entry_data``: the database refused it.
         """
         with contextlib.nullcontext() if lock_held else self._store.lock:
             if session_key not in self._store.entries:
@@ -188,8 +194,10 @@ def merge_rows(base: Row, mine: Row, theirs: Row) -> Row:
 def guard_sessions(store: Any, home: Path) -> None:
     """Make a ``SessionStore`` write only the rows that it changed.
 
-    ``_ensure_loaded_locked`` is called at the start of each operation. The store must not have been
-    loaded yet.
+    Each worker calls it when its runner is built. The store must not have been loaded yet.
+
+    Raises:
+        MissingPoint: this Hermes's store lacks a member that is replaced.
     """
     found = SessionStore(store)
     found.guard_by(SessionRows(found, rows_of(store, home), home))

@@ -49,7 +49,8 @@ class SessionState:
     """Puts a session's state back into a runner, and saves it for the session's next worker.
 
     ``adapter`` is the pipe adapter; ``home`` is the home of the profile. Events of which
-    ``without`` is true are not saved: somebody else has them served.
+    ``without`` is true are not saved: the gateway has them served. No method raises for a file that
+    cannot be read or written: that is logged, and costs the state, not the turn.
     """
 
     def __init__(
@@ -88,7 +89,10 @@ class SessionState:
         self._memory.follow_boundaries(self._ended)
 
     def save(self) -> None:
-        """Write the session's state, unless a later worker of the session has taken over."""
+        """Write the session's state, unless a later worker of the session has taken over.
+
+        The session calls it before it reports to be idle.
+        """
         with _logged("saved"):
             self._save(self._memory.queue(self._held, self._without))
 
@@ -101,10 +105,11 @@ class SessionState:
             self._save(self._queue)
 
     def note_begun(self, coming: Iterable[Any] = ()) -> None:
-        """Write that queued messages are begun, if the file has them, because the model is asked.
+        """Write which queued messages are begun, before the model is asked for one.
 
         If this worker dies, no later one begins them again: their tools may have run. Messages that
-        still wait are kept, and so are ``coming``, which are on their way to Hermes.
+        still wait are kept, and so are ``coming``, which are on their way to Hermes. Nothing is
+        written if the file has no queued messages.
         """
         if not self._queue:
             return
@@ -126,18 +131,19 @@ class SessionState:
                     self._save(left)
 
     def next_queued(self) -> Any:
-        """Take the next message that Hermes would not begin by itself, if the session is idle.
+        """Take a message from Hermes's queue that Hermes would not begin by itself, or return None.
 
         An earlier worker left the message queued, or Hermes queued it behind a turn that had just
-        ended. Call this while no message is on its way to Hermes.
+        ended. It is None while the session is busy. Call this while no message is on its way to
+        Hermes.
         """
         return self._memory.next_queued()
 
     def hold_queue(self, coming: Iterable[Any] = ()) -> None:
         """Take the queued messages out of Hermes, so that no turn begins with them in this worker.
 
-        ``coming`` are events that Hermes has not got, and will not get: they are held, too.
-        The worker is about to end: :meth:`save` writes those that nobody else has served, and the
+        ``coming`` are events that Hermes will not get: they are held, too. The worker is about to
+        end. :meth:`save` writes the held events that the gateway does not have served, and the
         session's next worker begins them.
         """
         self._held = [*coming, *self._memory.take_queue()]
@@ -191,7 +197,7 @@ def attach(
 ) -> SessionState:
     """Restore a session's state into the runner; return the object that saves it again.
 
-    Queued events of which ``without`` is true are not saved.
+    A session calls it at its start. Queued events of which ``without`` is true are not saved.
     """
     memory = SessionState(runner, adapter, session_key, Path(os.environ["HERMES_HOME"]), without)
     memory.restore()
@@ -199,7 +205,10 @@ def attach(
 
 
 def forget(home: Path, session_key: str) -> None:
-    """Remove the saved state of a session whose conversation has ended."""
+    """Remove the saved state of a session whose conversation Hermes has ended (``/new``, a reset).
+
+    Nothing happens if there is none; an error of the disk is logged.
+    """
     with _logged("removed"), home_lock(home, _LOCK):
         _path(home, session_key).unlink(missing_ok=True)
 
