@@ -40,7 +40,7 @@ class JobWork:
     """Does one job, from the gateway's ``job`` message to this worker's last message.
 
     ``runner`` is Hermes's gateway runner, ``link`` the pipe to the gateway. When ``finish`` is set,
-    the worker must end, and a job that still runs is cut off.
+    the worker must end: a job that still runs is cut off, and recorded as failed.
     """
 
     def __init__(self, runner: Any, link: Connection, job: msg.Job, finish: asyncio.Event) -> None:
@@ -56,8 +56,13 @@ class JobWork:
     async def run(self) -> None:
         """Do the job, send its outcome to the gateway, and return when this process may end.
 
-        Background processes and delegated tasks of the job may go on for ``linger`` seconds before
-        that.
+        :mod:`hermes_router_worker.lifecycle` calls it once. Background processes and delegated
+        tasks of the job may go on for ``linger`` seconds; the place where the job delivers is told
+        which ones end then.
+
+        Raises:
+            Exception: the job failed in a way that its outcome does not cover; the worker reports
+                it.
         """
         mark_log_lines(self._job.turn)
         engine.install(self._transport, self._job.delivery_scope)

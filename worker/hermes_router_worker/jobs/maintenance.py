@@ -43,7 +43,7 @@ class Upkeep:
     """Does the maintenance of this process's home once, one chore after the other.
 
     ``transport`` carries unsent replies to the gateway, for the platforms in ``delivery_scope``.
-    When ``stop`` is set, no further chore begins.
+    When ``stop`` is set, no further chore begins, and the outcome is ``failed``.
     """
 
     def __init__(
@@ -137,8 +137,11 @@ class _Carrier:
 def leave_note(home: Path, runner: Any) -> None:
     """Write the file by which gateways know when this home needs maintenance again.
 
-    Before that, a gateway starts no worker for it, unless files in the home change or a dead
+    Before that time, a gateway starts no worker for it, unless files in the home change or a dead
     process left work. ``runner`` is Hermes's gateway runner.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     now = time.time()
     due = [moment for moment in times.next_times(runner, now) if moment is not None]

@@ -22,15 +22,18 @@ from hermes_router_worker.startup import steps
 
 
 def versions() -> tuple[str, str]:
-    """Return the versions of the router and of Hermes; the latter may be ``unknown``."""
+    """Return the versions of the router and of Hermes; the latter may be ``unknown``.
+
+    A worker tells them to the gateway in its first message.
+    """
     return router_version(), hermes_version() or "unknown"
 
 
 def become_profile(profile: str, *, share_auth: bool) -> None:
     """Run Hermes's own bootstrap for ``profile``: home, ``.env``, logging, config bridging.
 
-    With ``share_auth``, the profile may use the logins of Hermes's root home if it has none of its
-    own.
+    A worker that starts cold and a template call it first, and once: it imports Hermes. With
+    ``share_auth``, the profile may use the logins of Hermes's root home if it has none of its own.
 
     Raises:
         SystemExit: Hermes refused the profile; the reason is in the worker log.
@@ -48,7 +51,11 @@ def become_profile(profile: str, *, share_auth: bool) -> None:
 def build_runner(*, mcp: bool = True) -> Any:
     """Return a ``GatewayRunner`` of the profile, without platforms, that has no session yet.
 
-    Without ``mcp``, the profile's MCP servers are not started: ``discover_mcp`` does it later.
+    Without ``mcp``, the profile's MCP servers are not started: ``discover_mcp`` does it later, when
+    the worker has its work.
+
+    Raises:
+        MissingPoint: this Hermes lacks something that keeps workers of one home apart.
     """
     defer_upkeep()
     runner = program.headless_runner()

@@ -25,11 +25,11 @@ _BESIDE_DATABASE = ("-wal", "-shm", "-journal")
 
 
 def obstacle(expected: Collection[int]) -> str | None:
-    """Return what makes forking this process unsafe now, or None.
+    """Return what makes forking this process unsafe now, in words, or None.
 
-    ``expected`` are the descriptors by which the process talks to the process that started it.
-    Besides these, it may have files that it reads or appends to, as logs are, and devices such as
-    ``/dev/null``.
+    A template asks before each fork, and ends if there is something. ``expected`` are the
+    descriptors by which the process talks to the process that started it. Besides these, it may
+    have files that it reads or appends to, as logs are, and devices such as ``/dev/null``.
     """
     return _threads() or _descriptors(expected)
 

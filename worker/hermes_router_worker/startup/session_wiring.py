@@ -18,10 +18,10 @@ from hermes_router_worker.startup.gateway_rules import obey_gateway_rules
 
 
 def adopt_session(runner: Any, session_key: str) -> int:
-    """Take over the processes that an earlier worker of this session left.
+    """Take over the processes that an earlier worker of this session left; return their number.
 
-    Other sessions' processes stay untouched; see :mod:`hermes_router_worker.home`. Returns the
-    number of processes. Needs the running loop; call it when the adapter is wired.
+    The receiver calls it with the first message, in the running loop. Other sessions' processes
+    stay untouched; see :mod:`hermes_router_worker.home`.
     """
     adopted = adopt_processes(session_key)
     sweep_own(runner, session_key)
@@ -38,10 +38,11 @@ def review_at_once() -> None:
 
 
 def attach(runner: Any, adapter: Any) -> None:
-    """Wire the pipe adapter into the runner; call it in the running loop, before the first event.
+    """Wire the pipe adapter into the runner, and do the start-up steps that need it.
 
-    What an earlier worker of the session left is for :func:`adopt_session`, and after the first
-    reply for :func:`hermes_router_worker.home.delegations.restore_delegations`.
+    A session calls it in the running loop, before the first event. What an earlier worker of the
+    session left is for :func:`adopt_session`, and after the first reply for
+    :func:`hermes_router_worker.home.delegations.restore_delegations`.
     """
     wiring.wire_adapter(runner, adapter)
     refresh_voice_modes(runner)

@@ -49,9 +49,9 @@ class Ours(Enum):
 class Step(NamedTuple):
     """One start-up step: the identifier that Hermes calls, sets or starts, and what we do.
 
-    ``name`` is written without ``self.``. ``run`` is our function for the step, if there is one. A
-    WORKER step without ``run`` happens when a Hermes module is imported or the runner is
-    constructed.
+    ``name`` is written without ``self.``, ``where`` is Hermes's function that has it. ``run`` is
+    our function for the step, if there is one. A WORKER step without ``run`` happens when a Hermes
+    module is imported or the runner is constructed.
     """
 
     name: str

@@ -23,8 +23,8 @@ def prepare(runner: Any, *, mcp: bool = True) -> None:
     """Do the steps that need no session; safe to do in advance, before any message is known.
 
     Blocks: call it outside the event loop or in a thread. A step that fails is logged and does not
-    stop the others, as in Hermes. Reads no session state. It may leave two kinds of threads: the
-    logging listener, and MCP's own if servers are configured and ``mcp`` is true.
+    stop the others, as in Hermes. It reads no session state. It may leave two kinds of threads: the
+    logging listener, and MCP's own if servers are configured and ``mcp`` is True.
     """
     hermes.attempt("set_up_logging", logs.set_up_logging)
     hermes.attempt("warn_on_stderr", logs.warn_on_stderr)
@@ -39,5 +39,8 @@ def prepare(runner: Any, *, mcp: bool = True) -> None:
 
 
 def sync_skills() -> None:
-    """Copy new bundled skills into the home; skipped if this Hermes has done it already."""
+    """Copy Hermes's bundled skills into the profile's home, once per version of Hermes.
+
+    Each worker and template calls it at its start; it does nothing if it has been done.
+    """
     sync_skills_once()

@@ -111,7 +111,10 @@ class _Template:
             self._refuse(msg.Unfit(reason=reason))
 
     def serve(self, prepared: msg.Prepared) -> None:
-        """Fork on request; return only in the child."""
+        """Tell the gateway that the template is ready, and fork on request.
+
+        Returns only in the child.
+        """
         self._tell(prepared)
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
