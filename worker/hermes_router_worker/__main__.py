@@ -78,10 +78,10 @@ def _halves(pair: str) -> tuple[str, str]:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process without waiting for threads: a tool or a question may hang for ever.
+    """End the process with this exit status, without waiting for threads, which may hang for ever.
 
-    The work that belongs to the end of a process is done, unless the profile's home is gone: that
-    work would create folders where the home was. The supervisor ends what the process started.
+    Python's exit functions run first, unless the profile's home is gone: they would create folders
+    where the home was. The supervisor then ends what the process started.
     """
     if Path(os.environ["HERMES_HOME"]).is_dir():
         atexit._run_exitfuncs()

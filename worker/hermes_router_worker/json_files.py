@@ -10,13 +10,13 @@ from hermes_router.protocol.files.whole_file import replace_file
 
 
 def read_map(path: Path) -> dict[str, Any]:
-    """Return the object in a file; {} if the file is missing or broken."""
+    """Return the object in a file; {} if the file is missing, broken or no JSON object."""
     content = _read(path)
     return content if isinstance(content, dict) else {}
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of the list in a file; [] if the file is missing or broken."""
+    """Return the objects of the list in a file; [] if the file is missing, broken or no list."""
     content = _read(path)
     return [row for row in content if isinstance(row, dict)] if isinstance(content, list) else []
 
@@ -24,7 +24,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def write(path: Path, content: Any, *, indent: int | None = None) -> None:
     """Write ``content`` as JSON into a file, which is replaced as a whole.
 
-    A reader sees either the old content or the new one. ``indent`` is as in :func:`json.dumps`.
+    A reader sees either the old content or the new one. Only the owner can read the file.
+    ``indent`` is as in :func:`json.dumps`.
 
     Raises:
         OSError: the file cannot be written.

@@ -33,7 +33,11 @@ def main(
     """Run a worker of ``profile`` over the two descriptors; return the process's exit status.
 
     ``forked`` says that a template forked this process, so that Hermes already runs as the profile.
-    ``share_auth`` lets the worker use the logins of Hermes's root home.
+    ``share_auth`` lets the worker use the logins of Hermes's root home. The status is 0 also if the
+    gateway is gone.
+
+    Raises:
+        BaseException: the worker failed; the gateway has got a report.
     """
     worker = _Worker(profile, Connection(inbound, outbound), forked=forked, share_auth=share_auth)
     return asyncio.run(worker.run())

@@ -14,21 +14,29 @@ from hermes_router.protocol.serialize import plain
 
 
 class Attachments:
-    """The files that arrive in chunks, kept in ``folder`` until an event claims them."""
+    """The files that arrive from the gateway in chunks, until an event claims them.
+
+    They wait in ``folder``. If the worker ends before, they are lost with it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def append(self, chunk: msg.Chunk) -> None:
-        """Append one chunk to its file."""
+        """Append one chunk to its file.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         with self._path(chunk.stream).open("ab") as file:
             file.write(chunk.data)
 
     def claim(self, file: msg.FileRef, target: Path) -> Path:
-        """Move a complete file into ``target``, under its own bare name.
+        """Move a complete file into ``target``, under its own bare name; return its path there.
 
         Raises:
             ValueError: the file is not complete, or its name is no bare file name.
+            OSError: the file cannot be moved.
         """
         received = self._path(file.stream)
         if not received.exists():
@@ -47,6 +55,10 @@ def build_event(message: msg.Event, attachments: Attachments) -> Any:
 
     Fields that this Hermes does not know are left out. The gateway sends no ``source.profile``,
     because this whole process runs as the profile.
+
+    Raises:
+        ValueError: a file did not arrive as announced.
+        OSError: a file cannot be moved into the cache.
     """
     from gateway.platforms.base import MessageEvent
 
@@ -61,7 +73,10 @@ def build_event(message: msg.Event, attachments: Attachments) -> Any:
 
 
 def event_to_plain(event: Any) -> dict[str, Any]:
-    """Return a ``MessageEvent`` as plain data; its attachments stay where they are."""
+    """Return a ``MessageEvent`` as plain data, to be saved for the session's next worker.
+
+    Its attachments stay where they are. The platform's own form of the message is left out.
+    """
     fields = {
         field.name: plain(getattr(event, field.name))
         for field in dataclasses.fields(event)
@@ -127,7 +142,10 @@ def cache_of(media_type: str) -> Path:
 
 
 def seen_by_agent(path: Path) -> str:
-    """Return the path of a cached file as the agent's tools see it."""
+    """Return the path of a cached file as the agent's tools see it.
+
+    It differs from ``path`` if the tools run in a container of Hermes.
+    """
     from tools import credential_files
 
     visible = getattr(credential_files, "to_agent_visible_cache_path", str)

@@ -11,7 +11,11 @@ from types import ModuleType
 
 
 def once_imported(name: str, then: Callable[[ModuleType], None]) -> None:
-    """Call ``then`` with a module when it has been imported; at once if it is imported already."""
+    """Call ``then`` with a module when it has been imported; at once if it is imported already.
+
+    Used to replace a function of Hermes without the cost of importing its module. Nothing happens
+    if the module is never imported.
+    """
     module = sys.modules.get(name)
     if module is not None:
         then(module)

@@ -19,7 +19,10 @@ from hermes_router.protocol.system.versions import hermes_version
 
 
 class MissingPoint(Exception):
-    """Raised if Hermes lacks a member without which a worker would harm the profile's state."""
+    """Hermes lacks a member without which a worker would harm the profile's state.
+
+    No worker starts then; the message names the member.
+    """
 
     def __init__(self, owner: str, name: str, why: str = "") -> None:
         reason = f" ({why})" if why else ""
@@ -110,7 +113,10 @@ class Patch:
         return True
 
     def restore(self) -> None:
-        """Put the original back if this patch replaced a member of its module or class."""
+        """Put the original back if this patch replaced a member of its module or class.
+
+        Replacements of an instance's member stay. Nothing happens if there is no replacement.
+        """
         if not self.present():
             return
         owner = self.find()
@@ -147,7 +153,7 @@ def missing(patches: Iterable[Patch]) -> list[Patch]:
 
 
 def require(owner: Any, name: str) -> Any:
-    """Return ``owner.name``, a member that is read and not replaced.
+    """Return ``owner.name``, a member that is read and not replaced, or refuse this Hermes.
 
     Raises:
         MissingPoint: this Hermes lacks the member.
@@ -160,9 +166,11 @@ def require(owner: Any, name: str) -> Any:
 
 
 def follow(patch: Patch, runner: Any, around: Callable[..., Any]) -> None:
-    """Replace a coroutine method of the runner by ``around``.
+    """Replace a coroutine method of the runner by ``around``, to see each call of it.
 
-    ``around`` is called with the original method, and then the arguments of the call.
+    ``around`` is called with the original method, and then the arguments of the call; what it
+    returns is the result. If this Hermes lacks the method, nothing happens, or ``MissingPoint`` is
+    raised where the patch is required.
     """
 
     def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -49,13 +49,20 @@ _OPEN = frozenset({"claimed", "running"})
 
 
 def hermes_claims() -> bool:
-    """Say whether Hermes itself keeps a running job from being run a second time."""
+    """Return True if Hermes itself keeps a running job from being run twice (since 0.20)."""
     return hasattr(importlib.import_module("cron.jobs"), "heartbeat_fire_claim")
 
 
 @contextlib.contextmanager
 def alone(home: Path, job_id: str) -> Iterator[bool]:
-    """Hold the lock of a job while the block runs; yields False if another process has it."""
+    """Hold the lock of a job while the block runs; yield False if another process has it.
+
+    Maintenance of the home takes a lock of this kind too, under a name in place of a job's id. The
+    caller must do nothing if it got False.
+
+    Raises:
+        OSError: the lock file cannot be made.
+    """
     folder = home.joinpath(*FOLDER)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = hashlib.sha256(job_id.encode()).hexdigest()[:32]
@@ -79,6 +86,7 @@ def sign_as_this_process() -> None:
 def runs_elsewhere(job_id: str) -> int | None:
     """Return the process id of another Hermes that runs this cron job now, or None.
 
+    A job worker asks before it runs the job: a Hermes without the router holds no lock of it.
     Hermes's ledger of executions says so.
     """
     from cron import executions
@@ -95,9 +103,10 @@ def _lives(executions: Any, row: Any) -> bool:
 
 
 def is_fired_by_hand(record: dict[str, Any]) -> bool:
-    """Say whether somebody has just claimed a one-time job to run it now.
+    """Return True if a person has just had a one-time job run now (``hermes cron run``).
 
-    A recurring job with such a claim is not due any more; a one-time job looks as before.
+    The job worker then leaves the job to that process. A recurring job with such a claim is not due
+    any more; a one-time job looks as before.
     """
     from hermes_time import now
 
@@ -113,9 +122,10 @@ def is_fired_by_hand(record: dict[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def kept_from_others(job_id: str, last_run: object) -> Iterator[None]:
-    """While the block runs, keep the job's record in a state that any other Hermes leaves alone.
+    """Keep every other Hermes from running a job while the block runs.
 
-    ``last_run`` is the record's ``last_run_at`` from before: Hermes writes it when the run ends.
+    A thread renews the claim in the job's record. ``last_run`` is the record's ``last_run_at`` from
+    before: Hermes writes it when the run ends. Nothing is done if Hermes claims the job itself.
     """
     if hermes_claims():
         yield

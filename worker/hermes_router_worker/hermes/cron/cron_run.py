@@ -41,7 +41,7 @@ Record = dict[str, Any]
 
 
 class Result(NamedTuple):
-    """The result of a run: an outcome of the protocol's ``Ended``, and the reason."""
+    """The result of a job: an outcome as in the protocol's ``Ended``, and the reason."""
 
     outcome: str
     detail: str = ""
@@ -80,10 +80,11 @@ class _Run:
 
 
 def run(job_id: str, begin: Callable[[Record], None], stop: threading.Event) -> Result:
-    """Run a job if it is due and no other process runs it; blocks until the run has ended.
+    """Run a job if it is due and no other process runs it; block until the run has ended.
 
-    ``begin`` is called with the job's record when it is claimed. When ``stop`` is set, this returns
-    and leaves the run as it is.
+    A job worker calls it in a thread. ``begin`` is called with the job's record when the job is
+    claimed, before it runs. When ``stop`` is set, this returns and leaves the run as it is. The
+    outcome is ``not_due`` or ``busy`` if nothing was run.
     """
     if not _ticks_here():
         return Result("not_due", "the profile's cron.provider fires its jobs")

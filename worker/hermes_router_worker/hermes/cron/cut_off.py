@@ -42,11 +42,12 @@ _MOST_ROWS = 200
 
 
 def interrupt(reason: str, known: Container[str] = ()) -> list[str]:
-    """Record the jobs that run here as cut off, and leave a message for their places.
+    """Record the jobs that run in this process as cut off, and leave a message for their places.
 
-    Returns the ids of these jobs. Background processes that the jobs started end, as in a gateway.
-    Hermes does not count these runs as a success any more, whatever their agents still say. Jobs in
-    ``known`` are already recorded and left alone.
+    A job worker calls it when it must end. Returns the ids of these jobs; jobs in ``known`` are
+    already recorded and left alone. Background processes that the jobs started end, as in a
+    gateway. Hermes does not count these runs as a success any more, whatever their agents still
+    say.
     """
     from cron import jobs, scheduler
     from tools.process_registry import process_registry
@@ -67,7 +68,10 @@ def interrupt(reason: str, known: Container[str] = ()) -> list[str]:
 
 
 def tell(job: Record, text: str) -> str | None:
-    """Deliver a text to the places where the job delivers; blocks. Returns the error, or None."""
+    """Deliver a text to the places where the job delivers; block until that is done.
+
+    Returns the error, or None.
+    """
     from cron import scheduler
 
     undelivered = scheduler._deliver_result(job, text)
@@ -75,9 +79,10 @@ def tell(job: Record, text: str) -> str | None:
 
 
 def owe(job: Record, text: str) -> str | None:
-    """Leave a text for the job's places in Hermes's ledger of unsent replies; return the error.
+    """Leave a text for the job's places in Hermes's ledger of unsent replies.
 
-    The home's next maintenance sends it. Returns None if the text was left in the ledger.
+    Used when this process must end before it could send. The home's next maintenance sends the
+    text. Returns None, or why the text could not be left there.
     """
     from cron import scheduler
     from gateway import delivery_ledger
@@ -99,7 +104,9 @@ def owe(job: Record, text: str) -> str | None:
 def record_lost(job_id: str, reason: str) -> tuple[str, str]:
     """Record and report that the process in which a job ran has died; do not run the job again.
 
-    Returns an outcome of the protocol's ``Ended``, and the reason.
+    The gateway asks for it by a job with ``lost``. Returns an outcome as in the protocol's
+    ``Ended``, and the reason. If another process has just reported the death, nothing is reported
+    again.
     """
     from cron import jobs, scheduler
 
@@ -123,8 +130,8 @@ def record_lost(job_id: str, reason: str) -> tuple[str, str]:
 def recover() -> int:
     """Record and report the cron runs whose processes died; return how many there were.
 
-    A run that another process has reported is not reported again. A one-time job whose run had not
-    begun is put back.
+    The maintenance of the home calls it. A run that another process has reported is not reported
+    again. A one-time job whose run had not begun is put back.
     """
     executions = _ledger()
     if not (_home() / "cron" / "executions.db").exists():

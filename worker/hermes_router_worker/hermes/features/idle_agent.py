@@ -29,8 +29,8 @@ class _Built(Exception):
 async def prepare(runner: Any, event: Any) -> None:
     """Have Hermes build the session's agent if the event is ``/btw``, ``/refine`` or ``/review``.
 
-    The agent then has what a turn leaves in it. If it fails, Hermes answers the command as after a
-    restart.
+    The receiver calls it before Hermes gets the event. The agent then has what a turn leaves in it.
+    If it fails, Hermes answers the command as after a restart.
     """
     if used_by(event):
         await build(runner, event.source, event.channel_prompt, after_turn=True)
@@ -49,8 +49,9 @@ async def build(
     ``channel_prompt`` is the one of the message to come. With ``after_turn`` the agent also has
     what a turn leaves in it.
 
-    That is not done if the session had no turn yet, is about to be replaced, or has an agent in
-    this process. A failure is logged: the turn will build an agent, or report the error.
+    Nothing is built if the session had no turn yet, is about to be replaced, or has an agent in
+    this process, or before Hermes 0.21. A failure is logged: the turn will build an agent, or
+    report the error.
     """
     if not hasattr(runner, "_run_agent_build_turn_context"):
         return
@@ -72,7 +73,10 @@ async def build(
 
 
 async def begin_relay() -> None:
-    """Have Hermes start its host of Relay plugins, which the first turn of a process starts."""
+    """Have Hermes start its host of Relay plugins, a part of Hermes and not our relay.
+
+    The first turn of a process would start it, and wait for it. Does nothing before Hermes 0.21.
+    """
     try:
         relay = importlib.import_module("agent.relay_runtime")
     except ImportError:  # before 0.21

@@ -35,9 +35,11 @@ _SUBSCRIBING = ("hermes_cli.kanban_db", "hermes_cli.kanban_db_notify")
 
 
 def hide(profile: str) -> None:
-    """Have Hermes's functions that open the kanban board raise an error with the setting's name.
+    """Have Hermes's functions that open the kanban board raise ``PermissionError``.
 
-    That holds in this process, and in each ``hermes`` that it or its children start.
+    The error's text names the setting that shows the board. A worker calls this at its start if its
+    sandbox hides the board. It holds in this process, and in each ``hermes`` that it or its
+    children start.
     """
     os.environ[VARIABLE] = profile
     follow()
@@ -46,7 +48,8 @@ def hide(profile: str) -> None:
 def follow() -> None:
     """Do as :func:`hide` if the worker that started this process has called it.
 
-    The environment variable :data:`VARIABLE` says so.
+    A ``hermes`` command below a worker calls this. The environment variable :data:`VARIABLE` says
+    so.
     """
     profile = os.environ.get(VARIABLE)
     if profile:

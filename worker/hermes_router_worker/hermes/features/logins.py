@@ -32,10 +32,13 @@ _HINT = (
 
 
 def keep_own(profile: str) -> None:
-    """Use only the profile's own logins; call after Hermes is imported, before a login is used.
+    """Have Hermes in this process use only the profile's own logins, never the root's.
+
+    Call it after Hermes is imported, before a login is used. If a login is missing that the root
+    has, the reply names the setting that shares it.
 
     Raises:
-        RuntimeError: this Hermes falls back in a way that is not known here.
+        RuntimeError: this Hermes falls back in a way that is not known here; no worker may start.
     """
     auth: Any = importlib.import_module("hermes_cli.auth")
     roots_file: Callable[[], Path | None] | None = getattr(auth, _FALL_BACK, None)

@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 
 
 def hand_over_at_reset(runner: Any) -> None:
-    """Have ``/new`` and ``/reset`` give the conversation to the provider, as in a gateway."""
+    """Have ``/new`` and ``/reset`` give the conversation to the memory provider, as in a gateway.
+
+    A session calls it at its start. Without such a provider, nothing changes.
+    """
 
     def seating(reset: Any) -> Any:
         async def seated(event: Any) -> Any:
@@ -38,9 +41,11 @@ def hand_over_at_reset(runner: Any) -> None:
 
 
 def seat_agents(runner: Any, session_keys: Iterable[str]) -> int:
-    """Build agents for these sessions if the profile has a memory provider; return how many.
+    """Build agents for sessions that are about to end, where Hermes looks for them.
 
-    Blocks. A session whose agent cannot be built ends without one, as in Hermes after a restart.
+    Hermes then gives each conversation to the profile's memory provider. Returns how many were
+    built: 0 if the profile has no provider. Blocks. A session whose agent cannot be built ends
+    without one, as in Hermes after a restart.
     """
     config = importlib.import_module("hermes_cli.config").load_config()
     if not str((config.get("memory") or {}).get("provider") or "").strip():

@@ -28,8 +28,9 @@ _MOST = 100
 def offers(platform: str, known: str) -> msg.Commands | None:
     """Return the profile's slash commands for a platform's menu; None if there is nothing to tell.
 
-    That is so if Hermes has no menu for the platform, or if ``known`` is the ``of`` of an earlier
-    answer and the sources of the list have not changed since.
+    There is nothing to tell if Hermes has no menu for the platform. The same holds if ``known`` is
+    the ``of`` of an earlier answer and the sources of the list have not changed since. Blocks to
+    read many files.
     """
     listing = _listing(_LISTS.get(platform, ""))
     if listing is None:

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 def remember_reloads() -> None:
     """Have ``/reload-skills`` compare with the list of skills that the home keeps.
 
-    A second call changes nothing.
+    A worker calls it when its runner is built; a second call changes nothing.
     """
     module = _module()
     original = module.reload_skills

@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 async def describe(event: Any, sticker: msg.Sticker) -> None:
     """Replace the mark in a message's text by words for its sticker; remove the picture.
 
-    The words come from the cache, or from the profile's vision model. If it cannot describe the
-    sticker, they name the emoji.
+    The receiver calls it before Hermes gets the message. The words come from the cache, or from the
+    profile's vision model. If that cannot describe the sticker, they name the emoji.
     """
     pictures, event.media_urls, event.media_types = event.media_urls, [], []
     cache = importlib.import_module("gateway.sticker_cache")

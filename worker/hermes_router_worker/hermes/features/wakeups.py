@@ -41,9 +41,10 @@ class RecurringPrompts:
     def next_due(self) -> float | None:
         """Return when the next prompt is due, in seconds since the epoch, or None.
 
-        Blocks to read the database. A loop that Hermes does not begin by itself has no time: it
-        came from elsewhere, or waits until the session's ``/goal`` is reached. If Hermes did not
-        begin what was due, the time is a minute later.
+        The session tells the gateway, which then wakes it. Blocks to read the database. A loop that
+        Hermes does not begin by itself has no time: it came from elsewhere, or waits until the
+        session's ``/goal`` is reached. If Hermes did not begin what was due, the time is a minute
+        later.
         """
         due = self._due()
         return None if due is None else max(due, self._not_before)
@@ -51,8 +52,8 @@ class RecurringPrompts:
     async def fire(self, source: Any) -> None:
         """Have Hermes begin a turn for each prompt that is due.
 
-        ``source`` says where the session is. Hermes itself puts off a prompt that may not begin
-        now.
+        The receiver calls it when the gateway wakes the session; ``source`` says where the session
+        is. Hermes itself puts off a prompt that may not begin now.
         """
         session = self._session_id()
         if session is None:

@@ -49,7 +49,7 @@ class Dropped:
     def take(self) -> str:
         """Return the text about the files so far, for people; "" if there are none.
 
-        From now on, each further file is reported at once.
+        Called when the answer has been sent. From now on, ``late`` is called for each further file.
         """
         self._over, text = True, "\n".join(self._untold)
         self._untold.clear()
@@ -63,7 +63,8 @@ _collecting: ContextVar[Dropped | None] = ContextVar("dropped", default=None)
 def collected(late: Callable[[str], None] | None = None) -> Iterator[Dropped]:
     """Collect the files that are not attached in the block, and in tasks that the block starts.
 
-    ``late`` is as in :class:`Dropped`.
+    The adapter wraps the processing of a message in it, cron the delivery of a job. ``late`` is as
+    in :class:`Dropped`.
     """
     found = Dropped(late)
     token = _collecting.set(found)
@@ -74,7 +75,10 @@ def collected(late: Callable[[str], None] | None = None) -> Iterator[Dropped]:
 
 
 def note(name: str, why: str) -> None:
-    """Add a file that is not attached to what :func:`collected` collects here, if it does."""
+    """Add a file that is not attached to what the :func:`collected` block around here collects.
+
+    Outside such a block, nothing happens.
+    """
     found = _collecting.get()
     if found is not None:
         found.add(name, why)

@@ -57,9 +57,10 @@ def user_homes(*, links: bool = False) -> list[Path]:
 
 
 def is_foreign(path: Path) -> bool:
-    """Say whether ``path`` belongs to another profile or to the gateway, not to this profile.
+    """Return True if ``path`` belongs to another profile or to the root, not to this profile.
 
-    Of homes that lie in each other, a file belongs to the innermost.
+    Of homes that lie in each other, a file belongs to the innermost. A file outside of all homes is
+    not foreign.
     """
     resolved, profiles = path.resolve(), (_root() / "profiles").resolve()
     holding = [home for home in (*hermes_homes(), profiles) if resolved.is_relative_to(home)]

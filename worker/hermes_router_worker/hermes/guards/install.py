@@ -29,7 +29,8 @@ _COVERED = (
 def install() -> None:
     """Have Hermes's guards cover every home: each one is changed when its module is imported.
 
-    Call this before Hermes is imported, because other modules copy the guards' names.
+    A worker and a template call it before they import Hermes, because other modules copy the
+    guards' names.
     """
     for name, cover in _COVERED:
         once_imported(name, cover)

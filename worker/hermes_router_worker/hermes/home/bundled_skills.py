@@ -15,7 +15,10 @@ def bundled() -> bool:
 
 
 def synced() -> bool:
-    """Say whether the home has the list of bundled skills that were copied into it."""
+    """Return True if the home has the list of bundled skills that were copied into it.
+
+    A person deletes that list to have the skills copied again.
+    """
     return Path(_module().MANIFEST_FILE).exists()
 
 

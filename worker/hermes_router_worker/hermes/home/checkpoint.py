@@ -12,7 +12,7 @@ from hermes_router_worker.hermes.patching import require
 
 
 class Checkpoint:
-    """Hermes's record of this process's background processes, and how to move it.
+    """Hermes's file of this process's background processes ("checkpoint"), and how to move it.
 
     Raises:
         MissingPoint: this Hermes lacks a member that is needed.
@@ -27,26 +27,32 @@ class Checkpoint:
         self._write = require(self._registry, "_write_checkpoint")
 
     def keep_in(self, file: Path) -> None:
-        """Have Hermes write the record into another file, and read it from there."""
+        """Have Hermes keep the records of background processes in ``file``, not in its own file."""
         self._module.CHECKPOINT_PATH = file  # type: ignore[attr-defined]
 
     def write_by(self, writer: Callable[..., None]) -> None:
-        """Have Hermes call ``writer`` where it would write the record itself."""
+        """Have Hermes call ``writer`` where it would write the file of processes itself.
+
+        ``writer`` gets the arguments of Hermes's own function, and may call :meth:`write`.
+        """
         replacements.WRITE_CHECKPOINT.replace(lambda _: writer, on=self._registry)
 
     def write(self, *extra_entries: list[dict[str, Any]]) -> None:
-        """Write the record as Hermes does: the running processes, and ``extra_entries``."""
+        """Write the file as Hermes does: the running processes, and ``extra_entries``."""
         self._write(*extra_entries)
 
     def any_running(self) -> bool:
-        """Say whether a running process must be written into the record."""
+        """Return True if a background process of this worker runs, so the file is needed."""
         return bool(self._registry._running)
 
     def recover(self) -> int:
-        """Take over the processes in the file that still run; return how many."""
+        """Have Hermes take over the processes in the file that still run; return how many."""
         return int(self._registry.recover_from_checkpoint())
 
 
 def writer() -> Any:
-    """Return the function that Hermes calls now to write the record."""
+    """Return the function that Hermes calls now to write the file of background processes.
+
+    It is Hermes's own, or what :meth:`Checkpoint.write_by` has put there.
+    """
     return importlib.import_module("tools.process_registry").process_registry._write_checkpoint

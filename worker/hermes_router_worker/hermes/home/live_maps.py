@@ -20,7 +20,11 @@ third is Hermes's writer.
 
 
 def save_voice_modes_by(runner: Any, make: Make) -> None:
-    """Have the modes of ``/voice`` saved by the function that ``make`` returns."""
+    """Have the modes of ``/voice`` saved by the function that ``make`` returns.
+
+    Raises:
+        MissingPoint: this Hermes's runner lacks a member that is needed.
+    """
     require(runner, "_voice_mode")
     read = require(runner, "_load_voice_modes")
     replacements.SAVE_VOICE_MODES.replace(

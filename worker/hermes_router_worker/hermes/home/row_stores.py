@@ -21,16 +21,19 @@ _DELETES = ("delete_gateway_routing_rows", "delete_gateway_routing_entries")
 
 
 class Rows(Protocol):
-    """Where session rows are kept: ``session key -> SessionEntry as a dict``."""
+    """Where session rows are kept: a map from a session's key to its ``SessionEntry`` as a dict."""
 
     def changed(self) -> bool:
-        """Say whether :meth:`read` could return something new; True when in doubt."""
+        """Return True if another process has written since the last call, or when in doubt."""
 
     def read(self) -> dict[str, Row]:
         """Return all rows."""
 
     def write(self, rows: Mapping[str, Row], removed: set[str], all_rows: dict[str, Row]) -> None:
-        """Store ``rows``, drop ``removed``; ``all_rows`` is the result, for whole-file copies."""
+        """Store ``rows`` and drop the keys in ``removed``.
+
+        ``all_rows`` is the result of both, for a store that is written as a whole file.
+        """
 
 
 class DatabaseRows:
@@ -54,7 +57,7 @@ class DatabaseRows:
         return self._store._db
 
     def changed(self) -> bool:
-        """Ask SQLite whether another connection has committed since the last call."""
+        """Return True if another connection has committed to the database since the last call."""
         database = self._db
         connection = getattr(database, "_conn", None)
         if connection is None:
@@ -104,7 +107,7 @@ class FileRows:
         self._version: object = None
 
     def changed(self) -> bool:
-        """Say whether a file was replaced since the last call."""
+        """Return True if one of the two files was replaced since the last call."""
         version = tuple(json_files.identity(path) for path in self._files)
         previous, self._version = self._version, version
         return version != previous
@@ -119,7 +122,7 @@ class FileRows:
         return rows
 
     def write(self, rows: Mapping[str, Row], removed: set[str], all_rows: dict[str, Row]) -> None:
-        """Replace both files."""
+        """Write ``all_rows`` into both files; each is replaced as a whole."""
         for path in self._files:
             json_files.write(path, all_rows, indent=2)
 

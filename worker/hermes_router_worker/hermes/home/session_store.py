@@ -14,7 +14,10 @@ Row = dict[str, Any]
 
 
 class Guard(Protocol):
-    """Replaces members of the store; each docstring names the member that it replaces."""
+    """What a :class:`SessionStore` calls in place of Hermes's own functions that load and save.
+
+    Each method's docstring names the function that it replaces.
+    """
 
     def load(self) -> None:
         """Read what other processes have changed; the lock is held.
@@ -63,7 +66,7 @@ class SessionStore:
 
     @property
     def loaded(self) -> bool:
-        """Whether Hermes has loaded the map."""
+        """True once Hermes has loaded the map from the disk."""
         return bool(self._store._loaded)
 
     @property
@@ -73,7 +76,7 @@ class SessionStore:
         return lock
 
     def guard_by(self, guard: Guard) -> None:
-        """Have the store call the guard where it would load, save and prune."""
+        """Have the store call the guard where it would load and save; it prunes no more."""
         store = self._store
         replacements.PRUNE_SESSIONS.replace(lambda _: do_nothing, on=store)
         replacements.LOAD_SESSIONS.replace(lambda _: guard.load, on=store)
@@ -89,7 +92,7 @@ def loaded_entries(store: Any) -> dict[str, Any]:
 
 
 def fresh_entry(store: Any, session_key: str) -> Any:
-    """Return a session's entry with other processes' changes, or None."""
+    """Return a session's entry with other processes' changes; None if there is no session."""
     with store._lock:
         store._ensure_loaded_locked()
         return store._entries.get(session_key)

@@ -22,9 +22,11 @@ logger = logging.getLogger(__name__)
 
 
 def add(places: Iterable[msg.Place]) -> None:
-    """Add conversations to the directory, or rename them; write nothing if nothing changes.
+    """Add conversations to the profile's channel directory, or rename them.
 
-    The caller holds the lock that all workers of the home share: the file is written as a whole.
+    The caller holds the lock that all workers of the home share: the file is written as a whole. A
+    place without a name is left out, and nothing is written if nothing changes. A file that cannot
+    be written is logged.
     """
     path = Path(os.environ["HERMES_HOME"], "channel_directory.json")
     directory = _read(path)

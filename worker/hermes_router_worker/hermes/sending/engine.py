@@ -32,18 +32,19 @@ the files as documents.
 
 
 class Targets(Protocol):
-    """Says what a target means if it names no place."""
+    """Tells Hermes's code that sends which place a target means if it names none."""
 
     def explicit(self, target: Any) -> str:
-        """Return ``target``; if it names no place, with a mark for the place that is meant.
+        """Return ``target`` with a mark for the place that is meant, if it names no place.
 
-        If no place is known, the target stays as it is.
+        A mark is a word in place of a chat's id, for example ``telegram:origin``. If no place is
+        known, or ``target`` names one, it stays as it is.
         """
 
     def marked(self, mark: str, platform: str) -> msg.Place | None:
         """Return the place that ``mark`` stands for on a platform; None if it is no mark.
 
-        A mark is a word in place of a chat's id, for example ``origin``.
+        :meth:`explicit` says what a mark is.
         """
 
     def thread_meant(self, platform: str, chat: str) -> str | None:
@@ -51,7 +52,11 @@ class Targets(Protocol):
 
 
 def lacking() -> list[str]:
-    """Return the names of the functions for sending that must be replaced, but are missing."""
+    """Return the names of the functions for sending that must be replaced, but are missing.
+
+    If there is one, nothing of the send engine is replaced, and the worker sends only as its
+    adapter does.
+    """
     needed = [replacements.SEND_TO_PLATFORM, replacements.SEND_MESSAGE]
     if not replacements.PARSE_TARGET.present():
         needed.append(replacements.RESOLVE_TARGET)
@@ -59,7 +64,10 @@ def lacking() -> list[str]:
 
 
 def send_by(send: Send) -> None:
-    """Have Hermes call ``send`` where it would connect to a platform to send a message."""
+    """Have Hermes call ``send`` where it would connect to a platform to send a message.
+
+    A later call replaces the function of an earlier one.
+    """
 
     async def send_to_platform(
         platform: Any,
@@ -83,7 +91,7 @@ def send_by(send: Send) -> None:
 
 
 def know_targets(targets: Targets) -> None:
-    """Have Hermes ask ``targets`` what is meant by a mark, or if a sender names no thread."""
+    """Have Hermes ask ``targets`` what a mark means, and which thread if a sender names none."""
     by_name = replacements.RESOLVE_TARGET.present()
 
     # The third value says whether a chat was named, or, in the newer reader, why none was found.
@@ -107,9 +115,10 @@ def know_targets(targets: Targets) -> None:
 
 
 def connect_platforms(names: Sequence[str], prepare: Callable[[Any, Any], None]) -> None:
-    """Add these platforms, without a credential, to the configuration that senders load.
+    """Have Hermes's code that sends find these platforms configured, without a credential.
 
-    ``prepare`` is called with the settings of each platform and Hermes's name of it.
+    Otherwise it would refuse them as not configured. ``prepare`` is called with the settings of
+    each platform and Hermes's name of it, each time the configuration is loaded.
     """
 
     def loading(load: Callable[..., Any]) -> Callable[..., Any]:

@@ -28,17 +28,17 @@ class Owed(NamedTuple):
 
 
 class Owners(Protocol):
-    """Names this process in the ledger by id and start time, and says whether others live."""
+    """Names this process in the ledger by id and start time, and tells if others live."""
 
     def stamp(self) -> tuple[int, int | None]:
         """Return this process's id and start time, for the ledger."""
 
     def alive(self, pid: Any, started: Any) -> bool:
-        """Say whether the process with this id and start time, which wrote a reply, lives."""
+        """Return True if the process with this id and start time, which wrote a reply, lives."""
 
 
 def judge_by(make: Callable[[Owners], Owners]) -> None:
-    """Have Hermes's ledger of replies ask the object that ``make`` returns whether a process lives.
+    """Have Hermes's ledger of replies ask the object that ``make`` returns if a process lives.
 
     ``make`` gets Hermes's own check. A second call in this process changes nothing.
     """
@@ -58,12 +58,12 @@ class _Hermes(NamedTuple):
 
 
 def kept() -> bool:
-    """Say whether the profile has ever written a reply into the ledger."""
+    """Return True if the ledger's database exists: the profile has written a reply into it once."""
     return bool(_ledger()._db_path().exists())
 
 
 def enabled() -> bool:
-    """Say whether the profile keeps the ledger now."""
+    """Return True if the profile's settings have Hermes write its replies into the ledger."""
     return bool(_ledger().ledger_enabled())
 
 
@@ -79,9 +79,10 @@ def owed() -> Iterator[Owed]:
 
 
 def recoverable(platforms: Iterable[str]) -> list[dict[str, Any]]:
-    """Take over the unsent replies of the profile's dead processes on these platforms; blocks.
+    """Take over the unsent replies of the profile's dead processes on these platforms.
 
-    Replies that the platform still refuses for some time are left out.
+    From now on this process must send them: no other process gets them while it lives. Replies that
+    the platform still refuses for some time are left out. Blocks.
     """
     sweep = functools.partial(
         _ledger().sweep_recoverable, None, deliverable_platforms=set(platforms)
@@ -101,7 +102,10 @@ def delivered(number: str) -> None:
 
 
 def failed(number: str, error: str) -> None:
-    """Write into the ledger that the reply with this id could not be sent, and why."""
+    """Write into the ledger that the reply with this id could not be sent, and why.
+
+    A later process tries again.
+    """
     _ledger().mark_failed(number, error)
 
 

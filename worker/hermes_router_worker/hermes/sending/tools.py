@@ -59,9 +59,9 @@ React = Callable[[msg.Place, str | None, str | None], Any]
 
 
 def serve(react: React, explicit: Callable[[Any], str]) -> None:
-    """Have Hermes's function for the tool send where ``explicit`` says, and react by ``react``.
+    """Have Hermes's function behind the tool ``send_message`` send and react by the gateway.
 
-    ``explicit`` returns a target with a place in it.
+    ``explicit`` returns a target with a place in it. ``react`` sets a reaction, or removes it.
     """
     tool: Any = importlib.import_module("tools.send_message_tool")
 

@@ -32,7 +32,10 @@ CONFIRMATION_COMMANDS = frozenset(
 
 
 def is_awaited(runner: Any, session_key: str, event: Any) -> bool:
-    """Say whether ``event`` answers an approval, a question or a confirmation of the session."""
+    """Return True if ``event`` answers an approval, a question or a confirmation of the session.
+
+    The receiver refuses any other message that the gateway marks with ``answer``.
+    """
     words, command = (event.text or "").strip().lower(), event.get_command()
     if questions.approval_open(session_key) and words in approval_words(runner):
         return True

@@ -30,7 +30,7 @@ def command_of(number: str) -> str:
 
 
 def take_waiting_watchers() -> list[Any]:
-    """Return Hermes's descriptions of background processes that no task watches yet.
+    """Take Hermes's descriptions of background processes that no task watches yet.
 
     Hermes's own list of them is empty then, so the caller must start the watching.
     """
@@ -64,7 +64,7 @@ def running_delegations() -> list[Any]:
 
 
 def results_wait() -> bool:
-    """Say whether background work's result, or a match of a watch pattern, is to be reported."""
+    """Return True if a background result, or a match of a watch pattern, waits to be reported."""
     return not process_registry().completion_queue.empty()
 
 
@@ -106,9 +106,10 @@ def _drained(events: Any) -> list[dict[str, Any]]:
 
 
 def watch_reports() -> list[tuple[str, dict[str, Any]]]:
-    """Take the matches of watch patterns out of the queue of reports.
+    """Take the matches of watch patterns out of the queue of reports, each as (text, event).
 
-    Returns, for each, the text for the session and Hermes's event.
+    The text is for the session, the event is Hermes's own. The caller must report them: they are
+    not kept anywhere else.
     """
     run = importlib.import_module("gateway.run")
     events = run._drain_gateway_watch_events(process_registry().completion_queue)

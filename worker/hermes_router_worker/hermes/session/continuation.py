@@ -18,9 +18,10 @@ _REASON = "shutdown_timeout"
 
 
 async def mark(runner: Any, session_key: str) -> bool:
-    """If a turn of the session runs, mark it: the gateway continues it after its next start.
+    """Mark the session so that Hermes continues its turn later; return True if a turn runs.
 
-    Returns whether it runs. A turn runs some moments after Hermes has got its message.
+    A session calls it while it is interrupted, because the gateway stops. Without a running turn,
+    nothing is marked. A turn runs some moments after Hermes has got its message.
 
     Raises:
         RuntimeError: Hermes refused the mark, so no turn can be continued; the gateway sends a
@@ -35,7 +36,10 @@ async def mark(runner: Any, session_key: str) -> bool:
 
 
 def is_over(runner: Any, event: Any) -> bool:
-    """Say whether an event asks for a turn that a person's message has continued already."""
+    """Return True if an event asks to continue a turn that was continued already.
+
+    A person's message may have come first. The receiver then does not hand the event to Hermes.
+    """
     if not event.internal or event.text:
         return False
     entry = fresh_entry(runner.session_store, runner._session_key_for_source(event.source))

@@ -37,7 +37,11 @@ _SAVED_KEY = "api_key"
 
 
 class Memory:
-    """One session's part of what one runner and its adapter remember."""
+    """One session's part of what one runner and its adapter keep in memory only.
+
+    :mod:`hermes_router_worker.home.session_state` reads it here at a worker's end, and puts it back
+    in the session's next worker.
+    """
 
     def __init__(self, runner: Any, adapter: Any, session_key: str) -> None:
         self._runner = runner
@@ -63,7 +67,7 @@ class Memory:
                 )
 
     def fixed(self) -> dict[str, Any]:
-        """Return what lies in no map of the runner as plain data: channel pin, approvals."""
+        """Return what lies in no map of the runner, by name: channel pin, approvals."""
         return self._channel_pin() | self._approvals()
 
     def queue(
@@ -71,8 +75,8 @@ class Memory:
     ) -> list[Any]:
         """Return the queued messages as plain data, behind the events ``first``.
 
-        Events of which ``without`` is true are left out. With ``promoted``, the message that Hermes
-        has taken out of the queue and not begun is one of them.
+        Events of which ``without`` is true are left out. Hermes takes the next message out of its
+        queue before it begins it; with ``promoted``, that message is one of them.
         """
         slot = self._adapter._pending_messages.get(self._key) if promoted else None
         next_one = [] if slot is None else [slot]
@@ -98,10 +102,11 @@ class Memory:
     # -- putting it back -----------------------------------------------------------------------
 
     def put(self, name: str, value: Any) -> None:
-        """Put one part of a saved state back where Hermes looks for it.
+        """Put one part of a saved state back into Hermes's memory, where Hermes looks for it.
 
-        ``name`` is as in :meth:`parts` or :meth:`fixed`, or :data:`QUEUE`. A name that this Hermes
-        does not know is ignored.
+        ``name`` is as in :meth:`parts` or :meth:`fixed`, or :data:`QUEUE`; ``value`` is what was
+        saved under it. A name that this Hermes does not know is ignored. A model's login is looked
+        up anew.
         """
         approval = importlib.import_module("tools.approval")
         if name == "yolo":
@@ -151,7 +156,10 @@ class Memory:
     # -- the queue -----------------------------------------------------------------------------
 
     def next_queued(self) -> Any:
-        """Take the next message that Hermes would not begin by itself, if the session is idle."""
+        """Take the next message from Hermes's queue that Hermes would not begin by itself, or None.
+
+        It is None while Hermes works on a message: then Hermes begins the next one itself.
+        """
         if self._adapter._active_sessions:
             return None
         late = self._adapter._pending_messages.pop(self._key, None)
@@ -172,7 +180,11 @@ class Memory:
     # -- boundaries ----------------------------------------------------------------------------
 
     def follow_boundaries(self, ended: Callable[[str], None]) -> None:
-        """Have ``ended`` called with the session's key when Hermes ends any conversation."""
+        """Have ``ended`` called with the session's key each time Hermes ends a conversation.
+
+        It is called for any session, after Hermes has cleared its memory of the conversation
+        (``/new``, a reset, an expiry).
+        """
 
         def clearing(clear: Callable[..., Any]) -> Callable[..., Any]:
             def cleared(session_key: str, *args: Any, **kwargs: Any) -> Any:

@@ -13,7 +13,11 @@ from typing import Any
 
 
 def platform_of(name: str) -> Any:
-    """Return Hermes's ``Platform`` with this name."""
+    """Return Hermes's ``Platform`` with this name.
+
+    Raises:
+        ValueError: Hermes knows no such platform.
+    """
     return importlib.import_module("gateway.config").Platform(name)
 
 

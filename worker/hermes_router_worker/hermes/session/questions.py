@@ -14,7 +14,10 @@ def approval_open(session_key: Any) -> bool:
 
 
 def approve(session_key: str, choice: Any) -> Any:
-    """Answer the session's oldest open approval; return how many approvals that were."""
+    """Answer the session's oldest open approval; return how many approvals that answered.
+
+    It is 0 if none was open, for example because it has expired.
+    """
     return _module("tools.approval").resolve_gateway_approval(session_key, choice)
 
 
@@ -30,17 +33,23 @@ def question_of(session_key: str) -> Any:
 
 
 def answer(clarify_id: str, choice: Any) -> None:
-    """Give the assistant, which waits for it, a person's answer to its question."""
+    """Give the assistant a person's answer to its question; an unknown question is ignored."""
     _module("tools.clarify_gateway").resolve_gateway_clarify(clarify_id, choice)
 
 
 def await_typed(clarify_id: str) -> None:
-    """Take the next message of the conversation as the answer to this question; do not wait."""
+    """Have Hermes take the conversation's next message as the answer to this question.
+
+    Called when a person chose to type the answer. Returns at once.
+    """
     _module("tools.clarify_gateway").mark_awaiting_text(clarify_id)
 
 
 def let_go(session_key: str) -> None:
-    """End the wait for an answer to a session's question: Hermes's ``/stop`` does not end it."""
+    """End the wait for an answer to a session's question; called at ``/stop``.
+
+    Hermes's own ``/stop`` does not end it, so that the agent's thread would wait on.
+    """
     with contextlib.suppress(ImportError, AttributeError):
         _module("tools.clarify_gateway").clear_session(session_key)
 
@@ -52,7 +61,10 @@ def confirmation_of(session_key: Any) -> dict[str, Any] | None:
 
 
 async def confirm(session_key: str, confirm_id: str, choice: Any) -> Any:
-    """Answer a confirmation; return the text for the person."""
+    """Answer a slash command's confirmation; return the text for the person.
+
+    It is None if the confirmation does not wait any more.
+    """
     return await _module("tools.slash_confirm").resolve(session_key, confirm_id, choice)
 
 

@@ -18,7 +18,7 @@ def working(adapter: Any) -> bool:
 
 
 def any_message(runner: Any, adapter: Any) -> bool:
-    """Say whether Hermes is working on a message, or a message waits."""
+    """Return True if Hermes is working on a message, or a message waits in this process."""
     return bool(
         adapter._active_sessions
         or adapter._pending_messages
@@ -36,7 +36,7 @@ def waiting_messages(adapter: Any) -> list[Any]:
 
 
 def delivering(adapter: Any) -> bool:
-    """Say whether the adapter is delivering an answer."""
+    """Return True if the adapter is delivering an answer, so that the process must not end."""
     return any(not task.done() for task in adapter._background_tasks)
 
 
@@ -47,10 +47,11 @@ def deliver_beside(adapter: Any, task: asyncio.Task[Any]) -> None:
 
 
 def any_task(runner: Any, endless: Collection[asyncio.Task[Any]]) -> bool:
-    """Say whether the runner has a task that ends; Hermes marks its own endless ones.
+    """Return True if the runner has a task that will end by itself, so that the worker must stay.
 
-    A task that waits to send a refused answer again does not count. The profile's maintenance and
-    its next worker send what a worker leaves unsent.
+    ``endless`` are our own endless tasks; Hermes marks its own. A task that waits to send a refused
+    answer again does not count: the profile's maintenance and its next worker send what a worker
+    leaves unsent.
     """
     resending = getattr(runner, "_flood_redelivery_tasks", {}).values()
     return any(
@@ -63,15 +64,18 @@ def any_task(runner: Any, endless: Collection[asyncio.Task[Any]]) -> bool:
 
 
 def interrupt(runner: Any, reason: str) -> None:
-    """Have Hermes interrupt the running agents of this runner; ``reason`` is what they are told."""
+    """Have Hermes interrupt the running agents of this runner; they are told ``reason``."""
     runner._interrupt_running_agents(reason)
 
 
 async def report(runner: Any, text: str, event: Any) -> None:
-    """Begin a turn with Hermes's report about a background process."""
+    """Begin a turn in which the agent reads Hermes's report about a background process.
+
+    ``event`` is Hermes's own record of what happened.
+    """
     await runner._inject_watch_notification(text, event)
 
 
 def fell_back(agent: Any) -> bool:
-    """Say whether an agent asks another model than its configured one, because that one failed."""
+    """Return True if an agent asks another model, because its configured model failed."""
     return bool(getattr(agent, "_fallback_activated", False))

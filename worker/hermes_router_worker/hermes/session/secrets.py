@@ -16,7 +16,10 @@ def redacted(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text for people, without what Hermes knows as secrets."""
+    """Return a text for people, without what Hermes knows as secrets.
+
+    Nothing is removed if the profile has switched that off.
+    """
     run = importlib.import_module("gateway.run")
     redact = getattr(run, "_redact_gateway_user_facing_secrets", str)
     return str(redact(text))

@@ -27,7 +27,7 @@ def share_session_key_settings(runner: Any, adapter: Any) -> None:
 
 
 def wire_adapter(runner: Any, adapter: Any) -> None:
-    """Give the adapter the runner's handlers, exactly as start-up does for a real adapter.
+    """Give the adapter the runner's handlers, exactly as Hermes's start does for a real adapter.
 
     Setters that this Hermes lacks are skipped, except the message handler: without it an event
     would be lost without a trace. The fatal-error handler is not set: a broken pipe ends the
@@ -53,7 +53,10 @@ def wire_adapter(runner: Any, adapter: Any) -> None:
 
 
 def wrap_message_handler(runner: Any, adapter: Any, wrap: Callable[[Any], Any]) -> None:
-    """Have the adapter hand its messages to what ``wrap`` makes of the runner's handler."""
+    """Have the adapter hand its messages to ``wrap(handler)`` in place of the runner's handler.
+
+    A session uses this to see which messages fail.
+    """
     adapter.set_message_handler(wrap(runner._handle_message))
 
 
@@ -90,7 +93,10 @@ def sync_voice_modes(runner: Any, adapter: Any) -> None:
 
 
 def watch_processes(runner: Any) -> None:
-    """Watch the processes that were taken over, each in a task of the runner."""
+    """Have the runner report the ends of the processes that were taken over, each by a task.
+
+    Needs the running loop. Called after processes of an earlier worker were adopted.
+    """
     for watcher in take_waiting_watchers():
         task: asyncio.Task[None] = asyncio.create_task(
             runner._run_process_watcher(watcher),
@@ -101,7 +107,7 @@ def watch_processes(runner: Any) -> None:
 
 
 def watchers() -> frozenset[asyncio.Task[None]]:
-    """Return the endless tasks of this worker: cancel them at its end, never wait for them."""
+    """Return the endless tasks that this worker started; nobody must wait for their end."""
     return frozenset(_watchers)
 
 

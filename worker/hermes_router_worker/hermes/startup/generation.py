@@ -24,8 +24,8 @@ _SHARED_LOCK = "FLOCK"
 def lease_for_all_forks() -> str | None:
     """Lease the generation of this process until it and all processes that it forks have ended.
 
-    Call this once, before the first fork. Do nothing if this process has leased no generation.
-    Returns the reason if a lease could not be had, else None.
+    A template calls it once, before its first fork. Nothing is done if this process has leased no
+    generation. Returns the reason if a lease could not be had, else None.
     """
     generations = {_folder(one).parent for one in leases()}
     try:

@@ -16,7 +16,10 @@ from hermes_router_worker.hermes.on_import import once_imported
 
 
 def say_nothing_of_it() -> None:
-    """Have Hermes find no fault with the installation in this process."""
+    """Have Hermes find no fault with its installation in this process.
+
+    A ``hermes`` command in a sandbox calls it, because the sandbox hides parts of the installation.
+    """
     once_imported(replacements.CHECK_INSTALLATION.owner, _replace)
 
 

@@ -34,7 +34,10 @@ def warn_on_stderr() -> None:
 
 
 def quiet_logging() -> None:
-    """Stop the thread that writes Hermes's logs: no thread may run when a process forks."""
+    """Stop the thread that writes Hermes's logs: no thread may run when a process forks.
+
+    A template calls it; :func:`resume_logging` starts the thread again in a forked worker.
+    """
     import hermes_logging
 
     with hermes_logging._queue_state_lock:

@@ -21,7 +21,8 @@ def command_line() -> Any:
 def become_gateway() -> None:
     """Import Hermes's command line and gateway, which set up the profile that ``sys.argv`` names.
 
-    The watchdog of a gateway's start stays off. Dangerous commands need a person's approval then.
+    The watchdog that ends a slow gateway's start stays off in this process. Dangerous commands need
+    a person's approval from now on, as in a gateway.
     """
     with _without_watchdog():
         main = command_line()
@@ -74,5 +75,8 @@ def loop_exception_handler() -> Any:
 
 
 def runner_of(config: Any) -> Any:
-    """Return a new ``GatewayRunner`` with a configuration; it is not started."""
+    """Return a new ``GatewayRunner`` with a configuration; it is not started.
+
+    To make one opens the profile's database.
+    """
     return importlib.import_module("gateway.run").GatewayRunner(config)

@@ -38,9 +38,9 @@ def look_ahead_beside(look_ahead: Callable[[], None]) -> bool:
     """Start what a first turn would wait for, in threads, while the worker waits for a message.
 
     Hermes looks for the machine's Python tools if the profile's prompts mention them.
-    ``look_ahead``, which looks up the login of the model's provider, is called where that cannot
-    refresh the login: a turn that begins meanwhile would refresh it too, and a login can be
-    refreshed only once. Returns False if ``look_ahead`` was not called.
+    ``look_ahead`` looks up the login of the model's provider. It is called only for a custom
+    provider, whose login is never refreshed: a turn that begins meanwhile would refresh a login
+    too, which works only once. Returns False if ``look_ahead`` was not called.
     """
     from hermes_cli.config import load_config
 
@@ -56,7 +56,10 @@ def look_ahead_beside(look_ahead: Callable[[], None]) -> bool:
 
 
 def wants_probe(config: dict[str, Any]) -> bool:
-    """Say whether the profile's prompts mention the machine's Python tools."""
+    """Return True if the profile's prompts mention the machine's Python tools.
+
+    Hermes looks for these tools then, which takes some time.
+    """
     return bool(section_of(config, "agent").get("environment_probe", True))
 
 
@@ -83,8 +86,9 @@ def _note_kind(metadata: Any, address: str, key: str) -> str:
 def trust_answers() -> None:
     """Let the provider's last answers count for the turn that begins, however old they are.
 
-    A prepared worker may have waited for long. To ask again would delay its turn. The next worker
-    asks when it is prepared, so at most one turn uses an old answer.
+    A session calls it at its start. A prepared worker may have waited for long, and to ask again
+    would delay its turn. The next worker asks when it is prepared, so at most one turn uses an old
+    answer.
     """
     from agent import model_metadata as metadata
 

@@ -33,12 +33,19 @@ def everything() -> None:
 
 
 def pause_collector() -> None:
-    """Stop the garbage collector while Hermes is imported: its useless work takes a quarter."""
+    """Stop the garbage collector while Hermes is imported: it would take a quarter of the time.
+
+    Whoever calls this calls :func:`resume_collector` later.
+    """
     gc.disable()
 
 
 def resume_collector() -> None:
-    """Start the garbage collector again; it ignores the objects that exist now, mostly code."""
+    """Start the garbage collector again; it ignores the objects that exist now, mostly code.
+
+    A worker calls it before a turn asks the model, or a template when it is ready. A second call is
+    harmless.
+    """
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

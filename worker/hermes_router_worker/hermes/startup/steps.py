@@ -35,9 +35,10 @@ def defer_upkeep() -> None:
 
 
 def catch_up_upkeep(runner: Any) -> None:
-    """Do what :func:`defer_upkeep` kept out of the constructor: construct a second runner.
+    """Do the housekeeping that :func:`defer_upkeep` kept out of the constructor; blocks.
 
-    Hermes's constructor checks whether housekeeping is due, and remembers when it was last done.
+    The maintenance of the home calls it. It constructs a second runner, because Hermes's
+    constructor checks whether housekeeping is due, and remembers when it was last done.
     """
     replacements.PRUNE_DATABASE.restore()
     replacements.PRUNE_CHECKPOINTS.restore()
@@ -121,7 +122,7 @@ def _mcp_discovery() -> Callable[..., Any]:
 
 
 def attempt(name: str, step: Callable[..., Any], *args: Any) -> None:
-    """Run one step as Hermes runs it: an error is reported and does not stop the start."""
+    """Run one step with these arguments as Hermes runs it: an error is only logged."""
     try:
         step(*args)
     except Exception:  # noqa: BLE001 - boundary: plugins, hooks and servers may raise anything

@@ -28,8 +28,8 @@ _PLATFORM = "telegram"
 def everything(*first: Callable[[], Any]) -> None:
     """Import and look up what the profile's turns need; the forked workers have it in memory.
 
-    The steps ``first`` come after the imports, before the others that need them. A step that fails
-    is logged, and only makes workers slower.
+    A template calls it once. The steps ``first`` come after the imports, before the others that
+    need them. A step that fails is logged, and only makes workers slower.
     """
     for step in (
         _begin_probe,

@@ -62,7 +62,10 @@ def _boundary(after: datetime, hour: int) -> datetime:
 
 
 async def one_round(runner: Any, name: str) -> None:
-    """Let one of the runner's endless watchers run one round, without its pauses."""
+    """Let one of the runner's endless watchers, by its name, run one round without its pauses.
+
+    Nothing happens if this Hermes has no such watcher.
+    """
     watch = getattr(runner, name, None)
     if watch is None:
         return

@@ -22,7 +22,8 @@ _SOON = 300.0
 def next_times(runner: Any, now: float) -> Iterator[float | None]:
     """Yield when each of Hermes's chores in this home is due next, in seconds since the epoch.
 
-    None means that nothing is planned for a chore. ``runner`` is Hermes's gateway runner.
+    None means that nothing is planned for a chore. ``now`` is the time now, ``runner`` Hermes's
+    gateway runner.
     """
     yield from open_sessions(runner).values()  # a session's process may outlast its end
     yield _caches_next(now)
