@@ -25,10 +25,11 @@ def name_of(platform: str, chat_id: str, thread_id: str | None, text: str) -> st
 
 
 def is_settled(place: Place, text: str, noted: float, settled: Iterable[DeliveredText]) -> bool:
-    """Return True if the gateway has sent a text for a worker that died, so it is not sent again.
+    """Return True if the gateway has sent this text for a worker that died.
 
-    ``settled`` are the texts that were sent so. ``noted`` is the Unix time at which the dead worker
-    recorded that it has to send this one.
+    A worker asks before it sends an unsent reply of a dead one, so that nobody gets it twice.
+    ``settled`` are the texts that the gateway has sent so. ``noted`` is the Unix time at which the
+    dead worker recorded that it has to send this one.
     """
     name = name_of(place.platform, place.chat_id, place.thread_id, text)
     return any(

@@ -26,9 +26,10 @@ def now() -> str:
 
 
 def whole_lines(data: bytes) -> tuple[bytes, bytes]:
-    """Return what of ``data`` can be written, without its last newline, and the rest.
+    """Split what was printed into the whole lines, without their last newline, and the rest.
 
-    The rest is a line whose end is not there yet. It is empty if that line is too long already.
+    The rest is a line whose end is not there yet: the caller passes it again with what is printed
+    later. A line that is too long already counts as whole, and the rest is empty then.
     """
     lines, _newline, rest = data.rpartition(b"\n")
     return (data, b"") if len(rest) > _LINE_BYTES else (lines, rest)

@@ -41,7 +41,10 @@ _EXTENSIONS = (0xC7, 0xC8, 0xC9)
 
 
 def too_heavy(frame: bytes | bytearray) -> bool:
-    """Return True if a frame, valid msgpack or not, has more than :data:`MOST_VALUES` values."""
+    """Return True if a frame, valid msgpack or not, has more than :data:`MOST_VALUES` values.
+
+    The gateway asks before it decodes a worker's frame, and ends the worker if it is True.
+    """
     if len(frame) <= LIGHT_BYTES:
         return False
     at, count, end = 0, 0, len(frame)

@@ -1523,13 +1523,17 @@ def length_unit(length: Callable[[str], int]) -> str | None:
 
 
 def relayed_names() -> frozenset[str]:
-    """Return the names of the methods whose calls a worker sends to the gateway."""
+    """Return the names of the methods whose calls a worker sends to the gateway.
+
+    Tests use it to see that each of them is executed.
+    """
     return frozenset(name for name, method in ADAPTER_METHODS.items() if method.crosses)
 
 
 def decided_names() -> frozenset[str]:
-    """Return the names of an adapter that the tables of methods, capabilities and state list.
+    """Return all names of an adapter that the three tables list.
 
-    Of these it is decided which side handles them.
+    A test compares them with the names that the installed Hermes uses: a name that is missing here
+    needs a row.
     """
     return frozenset(ADAPTER_METHODS) | frozenset(CAPABILITIES) | frozenset(ADAPTER_STATE)

@@ -23,7 +23,8 @@ FILE_PREFIX = "file-"
 class File(TypedDict):
     """An attachment of a message.
 
-    ``named`` is its path in the message's text, ``stored`` its name in the folder where it waits.
+    ``named`` is its path in the message's text, ``stored`` its name in the folder where it waits,
+    ``kind`` its media type.
     """
 
     named: str

@@ -7,5 +7,8 @@ from pathlib import Path
 
 
 def own() -> Path:
-    """Return the folder of this process: a forked process has another one than its parent."""
+    """Return the folder in ``/proc`` of this process, whether it exists or not.
+
+    A forked process has another one than its parent, so the path must not be kept across a fork.
+    """
     return Path("/proc", str(os.getpid()))

@@ -28,7 +28,7 @@ def read_yaml_quickly() -> None:
 
 @contextlib.contextmanager
 def reading_yaml_quickly() -> Iterator[None]:
-    """Make ``yaml.safe_load`` use libyaml inside a ``with`` block."""
+    """Make ``yaml.safe_load`` use libyaml inside a ``with`` block, in all threads."""
     before = yaml.safe_load
     read_yaml_quickly()
     try:

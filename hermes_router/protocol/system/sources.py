@@ -58,7 +58,11 @@ def digest(file: Path) -> bytes:
 
 
 def joined(digests: Mapping[Path, bytes]) -> str:
-    """Return one digest of the names and the contents of files, as 16 characters."""
+    """Return one digest of the names and the contents of files, as 16 hexadecimal characters.
+
+    ``digests`` has the digest of each file's content. Two states of the code are the same if these
+    are equal.
+    """
     whole = hashlib.sha256()
     for file, part in digests.items():
         whole.update(file.name.encode(errors="replace") + b"\0" + part)
