@@ -21,10 +21,11 @@ _HOOK = "pre_gateway_dispatch"
 
 
 def register(context: Any) -> None:
-    """Install the swap; Hermes calls this once per discovery, for each profile that it serves.
+    """Install the swap and the guard; Hermes calls this once per discovery of plugins.
 
-    In a worker this does nothing: a worker that routed messages would start further workers. The
-    guard is installed first: it works even if a later step fails.
+    Hermes discovers plugins for each profile that it serves. In a worker this does nothing: a
+    worker that routed messages would start further workers. The guard is installed first: it works
+    even if a later step fails.
     """
     if _in_worker():
         return

@@ -45,7 +45,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(table: RouteTable, place: Place, *, limit: int = 20) -> Explanation:
-    """Explain which route wins for *place*, and why.
+    """Explain which route wins for *place*, and why; for ``test-route``.
 
     Candidates are the routes of its platform that match the place, that name nothing but the
     platform, or that share at least one discriminator with it. At most *limit* are returned, the

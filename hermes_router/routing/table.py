@@ -115,7 +115,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
-    """The route that answers a place.
+    """The route that answers a place, as :meth:`RouteTable.match` found it.
 
     ``via_parent`` is True if the route's chat is the parent chat of the place, not its own chat.
     """
@@ -198,9 +198,10 @@ class RouteTable:
 
     @classmethod
     def index(cls, routes: Iterable[Route]) -> tuple[RouteTable, list[Problem]]:
-        """Return a table of *routes*, and a problem for each route that it refuses.
+        """Return a table of *routes*, and a problem for each route that it leaves out.
 
-        Of several routes that match the same places, the table keeps the first.
+        A configuration is checked by this, so that all its problems are reported at once. Of
+        several routes that match the same places, the table keeps the first.
         """
         # General is inserted after thread 1, which it includes, whatever the order of the file.
         ordered = sorted(routes, key=lambda route: (-route.specificity, route.is_general))
@@ -214,7 +215,10 @@ class RouteTable:
         return cls(tuple(ordered), platforms), problems
 
     def match(self, place: Place) -> Match | None:
-        """Return the most specific route that matches *place*, or ``None``."""
+        """Return the most specific enabled route that matches *place*, or None if no route does.
+
+        The gateway asks for each message; who answers without a route is not decided here.
+        """
         platform = self._platforms.get((place.platform, place.bot or None))
         if platform is None:
             return None

@@ -151,7 +151,10 @@ def unreachable(routes: Iterable[Route]) -> Iterator[Problem]:
 
 
 def doubtful(routes: Iterable[Route]) -> Iterator[Problem]:
-    """Yield a warning for each id in a route that does not look like an id of its platform."""
+    """Yield a warning for each id in a route that does not look like an id of its platform.
+
+    Such a route is used all the same: another version of Hermes may give such ids.
+    """
     for route in routes:
         for field in DISCRIMINATORS if route.enabled else ():
             text = getattr(route, field)
