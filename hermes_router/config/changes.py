@@ -25,7 +25,8 @@ _Flat = dict[str, Any]
 def changes(old: RouterConfig, new: RouterConfig) -> list[str]:
     """Return a line for people about each route and each setting that differs, at most 51 lines.
 
-    The last line then says how many more changes there are.
+    The gateway logs them when it has read an edited file. If there are more, the last line says how
+    many.
     """
     lines = [*_routes(old, new), *_settings(old, new)]
     if len(lines) > _MOST:

@@ -18,9 +18,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Report:
-    """Collects the problems that are found while one file is read, in the list ``problems``.
+    """Collects the problems of one file while it is read, in the list ``problems``.
 
-    The methods that read a value add a problem for a wrong value, and never raise.
+    A method that reads a value adds a problem for a wrong value, and never raises: so a person sees
+    all mistakes at once.
     """
 
     def __init__(self, file: str) -> None:
@@ -61,7 +62,7 @@ class Report:
         self.add(key, path, f"unknown key {key.text!r}", hint=hint, code="unknown-key")
 
     def entries(self, node: Mapping, path: str) -> Iterator[tuple[Scalar, Node]]:
-        """Record each key that a YAML mapping has twice, then yield its keys with their values.
+        """Yield a YAML mapping's keys and values; add a problem for each key that it has twice.
 
         ``path`` is the mapping's place in the file, for the messages. The first of two such keys is
         yielded.
@@ -73,9 +74,10 @@ class Report:
         yield from node.entries
 
     def mapping(self, node: Node, path: str) -> Mapping | None:
-        """Return *node* if it is a mapping; null counts as an empty mapping.
+        """Return *node* if it is a mapping, else None.
 
-        Any other node is recorded as a problem, and None is returned.
+        Null counts as an empty mapping: it gives None without a problem. For any other node, a
+        problem is added.
         """
         if isinstance(node, Mapping):
             return node
@@ -84,9 +86,10 @@ class Report:
         return None
 
     def id(self, node: Node, path: str, *, composite: bool = False) -> str | None:
-        """Return an id as text, exactly as it was written; record a value that cannot be an id.
+        """Return an id as text, exactly as it was written; None for a value that cannot be an id.
 
-        *composite* is for ``chat:thread`` keys, which YAML 1.1 may read as base 60 numbers.
+        A problem is added then. *composite* is for ``chat:thread`` keys, which YAML 1.1 may read as
+        base 60 numbers.
         """
         if not isinstance(node, Scalar):
             self.add(node, path, f"must be an id, not {describe(node)}", code="id")
@@ -139,7 +142,7 @@ class Report:
 
 
 def describe(node: Node) -> str:
-    """Return words for what *node* is: ``the float 1.5``, ``a list``."""
+    """Return words for what *node* is, for a message: ``the float 1.5``, ``a list``."""
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Sequence):

@@ -22,7 +22,8 @@ _SAID = tuple(
 def digest(config: RouterConfig) -> str:
     """Return 16 hexadecimal digits that are the same for configurations with the same content.
 
-    Comments, the names of routes, and the order of routes do not count.
+    Commands compare with it whether the running gateway uses the file as it is now. Comments, the
+    names of routes, and the order of routes do not count.
     """
     routes = sorted(
         [str(getattr(route, name) or "") for name in _SAID] for route in config.table.routes

@@ -29,7 +29,7 @@ Action = Literal["worker", "in_process", "deny"]
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """Who answers a place.
+    """Who answers a place; the gateway asks for it at each message.
 
     ``worker``: a worker of ``profile``. ``in_process``: Hermes itself in the gateway, by a route to
     the gateway's own profile or because no route matched. ``deny``: nobody. ``match`` is the route
@@ -44,8 +44,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The whole checked configuration of the router.
 
-    ``files`` are the files that were read, including missing ones. ``problems`` holds problems that
-    do not make the file invalid.
+    ``files`` are the files that were read, including missing ones. ``problems`` are those with
+    which the file can still be used; a file with an error gives no object of this class.
     """
 
     path: Path
@@ -162,8 +162,9 @@ def load(
 def vanished(file: Path | str) -> ConfigError | None:
     """Return an error if a file is empty or gone, and None otherwise.
 
-    The caller has read the file before, and keeps what it has read. What exists but cannot be read
-    is not gone: :func:`load` says why it cannot be read.
+    The gateway calls it for a file that it has read before: it then keeps what it has read, because
+    an editor may be writing. What exists but cannot be read is not gone: :func:`load` says why it
+    cannot be read.
     """
     try:
         info = Path(file).stat()

@@ -107,7 +107,7 @@ class ConfigReader:
     def read(self) -> None:
         """Read the file and the routes file that it names; this never raises for a broken file.
 
-        What is wrong is in ``problems``. A missing ``config.yaml`` counts as empty.
+        What is wrong is in ``problems``. A missing ``config.yaml`` counts as empty. Call it once.
         """
         try:
             root = self._document()

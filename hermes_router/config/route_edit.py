@@ -28,6 +28,8 @@ class CannotEdit(Exception):
 def with_route(text: str, place: Place, profile: str, load: Load, note: str = "") -> str:
     """Return the text with a route for ``place`` to ``profile``, and ``note`` as its comment.
 
+    ``load`` reads a configuration's text: the edit is checked by it.
+
     Raises:
         CannotEdit: the routes are written in a form that this function cannot add to.
     """
@@ -39,6 +41,8 @@ def with_route(text: str, place: Place, profile: str, load: Load, note: str = ""
 
 def without_route(text: str, route: Route, load: Load) -> str:
     """Return the text without the lines of ``route``, and without keys that are empty then.
+
+    ``load`` reads a configuration's text: the edit is checked by it.
 
     Raises:
         CannotEdit: no small edit removes the route with certainty.

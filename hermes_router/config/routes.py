@@ -65,7 +65,10 @@ class _Draft(msgspec.Struct):
 
 
 class RouteReader:
-    """Reads the routes of one file into ``routes``, and its problems into ``report``."""
+    """Reads the routes of one file into ``routes``, and its problems into ``report``.
+
+    A route with a mistake is left out.
+    """
 
     def __init__(self, report: Report, known_platforms: Container[str] | None = None) -> None:
         self.report = report

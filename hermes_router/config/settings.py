@@ -55,12 +55,15 @@ _PLATFORM_SECRETS = re.compile(
 
 
 def is_platform_credential(name: str) -> bool:
-    """Say whether the environment variable *name* looks like a chat platform's credential."""
+    """Return True if the environment variable *name* looks like a chat platform's credential.
+
+    Such a variable is passed to a worker only if ``env.force`` names it, too.
+    """
     return _PLATFORM_SECRETS.search(name) is not None
 
 
 class Finding(Struct, frozen=True):
-    """What :meth:`Block.check` finds wrong about the setting *key*, and how to fix it."""
+    """A mistake in the setting *key* that :meth:`Block.check` finds, and how to fix it."""
 
     key: str
     message: str
@@ -507,10 +510,10 @@ B = TypeVar("B", bound=Block)
 
 
 def apply(report: Report, base: B, node: Node, path: str) -> B:
-    """Return the settings *base*, with those that are written in the YAML mapping *node* replaced.
+    """Return the settings *base*, with those replaced that are written in the YAML mapping *node*.
 
-    A value that is wrong is added to *report*, and the setting keeps its value. ``path`` is the key
-    path of *node*, for the messages.
+    A value that is wrong is added to *report*, and the setting keeps the value that it has in
+    *base*. ``path`` is the key path of *node*, for the messages.
     """
     mapping = report.mapping(node, path)
     if mapping is None:

@@ -10,7 +10,7 @@ Stamps = dict[str, Stamp]
 
 
 def stamp_of(file: str) -> Stamp:
-    """Return the stamp of a file as it is now."""
+    """Return the stamp of a file as it is now; None if it cannot be looked at."""
     try:
         info = os.stat(file)  # noqa: PTH116 - on the path of every message
     except OSError:

@@ -35,9 +35,9 @@ ATTEMPTS = 3
 
 
 class ConfigWatcher:
-    """Holds the configuration of *path*, read by *load*, and follows edits.
+    """Holds the configuration of *path* that the gateway uses now, and follows edits.
 
-    *load* returns the configuration or raises :class:`ConfigError`: a partial of
+    *load* reads it, and returns the configuration or raises :class:`ConfigError`: a partial of
     :func:`hermes_router.config.load`. The first reading happens on the first call, or in
     :meth:`reload`. Safe to use from several threads.
     """
@@ -54,12 +54,15 @@ class ConfigWatcher:
 
     @property
     def error(self) -> ConfigError | None:
-        """Why the last edit was refused; ``None`` if the files as they are now are in force."""
+        """Why the last edit was refused; None if the gateway uses the files as last read."""
         return self._error
 
     @property
     def snapshot(self) -> RouterConfig | None:
-        """The configuration in force, without a look at the files; None if there never was one."""
+        """The configuration that the gateway uses now, without a look at the files.
+
+        It is None if no configuration could be read since the start.
+        """
         return self._config
 
     @property
@@ -69,6 +72,9 @@ class ConfigWatcher:
 
     async def fresh(self) -> RouterConfig:
         """Return the configuration of the files as they are now, or else the last good one.
+
+        The gateway calls it for each message. Changed files are read in a thread, and the caller
+        waits for that.
 
         Raises:
             ConfigError: no configuration could be read since the start.
@@ -80,7 +86,9 @@ class ConfigWatcher:
         return self._in_force()
 
     def current(self) -> RouterConfig:
-        """Do what :meth:`fresh` does in the calling thread; do not call it on the event loop.
+        """Return what :meth:`fresh` returns, but read changed files in the calling thread.
+
+        Do not call it on the event loop.
 
         Raises:
             ConfigError: no configuration could be read since the start.
@@ -90,7 +98,10 @@ class ConfigWatcher:
         return self._in_force()
 
     def reload(self) -> None:
-        """Read the files if they changed; keep the last good configuration if they are broken."""
+        """Read the files if they changed; keep the last good configuration if they are broken.
+
+        This never raises; :attr:`error` then says what is wrong.
+        """
         with self._reading:
             if self._changed():
                 self._read()

@@ -107,7 +107,7 @@ def _implicit_kind(text: str) -> str:
 
 
 def is_null(node: Node | None) -> bool:
-    """Say whether *node* is absent or null, written out or not."""
+    """Return True if *node* is absent or null, written out or not."""
     return node is None or kind(node) == "null"
 
 
