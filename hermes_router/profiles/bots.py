@@ -15,9 +15,9 @@ from hermes_router.profiles.env_file import env_values
 def gateway_answers_own_bot(settings: Settings, home: Path, gateway: Path) -> bool:
     """Return True if the gateway of the home ``gateway`` answers a profile's own bot itself.
 
-    It then does all of the profile's work that is not a worker's. For a profile in a sandbox it
-    does none: the profile writes the files that name a bot, and whatever they had the gateway run
-    would run outside of the sandbox.
+    That gateway then also does the profile's cron jobs and maintenance. It is never so for a
+    profile in a sandbox. The profile writes the files that name a bot, and whatever they had the
+    gateway run would run outside of the sandbox.
     """
     return settings.launcher == "local" and has_own_bot(home, gateway)
 

@@ -32,7 +32,10 @@ class SessionScope:
 
 
 class SessionScopes:
-    """Reads the session scopes of profiles, and reads one again when ``config.yaml`` changed."""
+    """Reads the session scopes of profiles, and reads one again when its ``config.yaml`` changed.
+
+    The gateway needs them to compute a session's key as the profile would.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[tuple[int, int], SessionScope]] = {}

@@ -37,7 +37,7 @@ Stamp = frozenset[tuple[str, int, int]]
 
 
 def stamp_of(profile: Profile) -> Stamp:
-    """Return a value that changes when a worker prepared before may not be used any more.
+    """Return a value that changes when prepared processes of the profile may not be used any more.
 
     It depends on the profile's settings, keys, skills, plugins and hooks, on the installed Hermes
     and router, and on which folder the home is. Compare two values with ``==``.
@@ -48,7 +48,7 @@ def stamp_of(profile: Profile) -> Stamp:
 def obstacle_stamp_of(profile: Profile) -> Stamp:
     """Return a value that changes when a person edits files that may make a worker's start fail.
 
-    While it is the same, a start that has failed will probably fail again.
+    While it is the same, a start that has failed will probably fail again, so the gateway waits.
     Skills are left out, because a start itself copies the skills that Hermes brings, and a failed
     start copies a part of them.
     """

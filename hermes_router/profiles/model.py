@@ -145,7 +145,10 @@ def _create(name: str) -> str:
 
 
 def names(root: Path) -> list[str]:
-    """Return the names of a root's profiles, sorted, without the default profile."""
+    """Return the names of a root's profiles, sorted, without the default profile.
+
+    The list is empty if the folder ``profiles`` is missing or cannot be read.
+    """
     try:
         homes = (root / "profiles").iterdir()
         found = [path for path in homes if PROFILE_NAME.match(path.name) and path.is_dir()]
@@ -157,7 +160,8 @@ def names(root: Path) -> list[str]:
 def has_identity(home: Path) -> bool:
     """Return True if a folder below ``profiles`` has a file that makes it the home of a profile.
 
-    It is True as well if this user may not look into it: then that is what is to be told.
+    :data:`IDENTITY` lists these files. It is True as well if this user may not look into the
+    folder: then the error to tell is that one, and not a missing profile.
     """
     return any(os.path.lexists(home / name) for name in IDENTITY) or not os.access(home, os.X_OK)
 
@@ -183,6 +187,8 @@ def _real(path: Path) -> Path:
 
 def prepare(profile: Profile) -> None:
     """Create the folders that a worker of the profile needs, if they are missing.
+
+    The gateway calls it before it starts a worker.
 
     Raises:
         ProfileError: the profile's home cannot be written.

@@ -20,7 +20,7 @@ _MOST_BYTES = 1024 * 1024
 class OwnHome:
     """A profile's home channel of one platform.
 
-    With ``told`` a message is sent there when the gateway stops and when it is back.
+    If ``told`` is True, a message is sent there when the gateway stops and when it is back.
     """
 
     place: Place
@@ -45,7 +45,10 @@ def own_homes(profile: Profile, variables: Mapping[str, str]) -> list[OwnHome]:
 
 
 def display_language(profile: Profile) -> str | None:
-    """Return the language in which the profile's notices are written; None for Hermes's default."""
+    """Return the code of the language in which the router writes notices of this profile.
+
+    None means Hermes's default. This reads files, so it blocks.
+    """
     display = read_profile_config(profile.home / "config.yaml").get("display")
     language = display.get("language") if isinstance(display, dict) else None
     named = env_values(profile.home / ".env", _MOST_BYTES).get("HERMES_LANGUAGE")
