@@ -58,7 +58,11 @@ def _lines(error: BaseException, argv: Sequence[str]) -> Iterator[str]:
 
 
 def is_ours(option: str) -> bool:
-    """Return whether a text can be an option's name; a mistyped secret may begin with dashes."""
+    """Return True if a text is the name of an option of one of our commands.
+
+    A crash report names only such options: another text may be a mistyped secret that begins with
+    dashes.
+    """
     return option.removeprefix("--") in _OPTIONS
 
 

@@ -170,7 +170,11 @@ def add_to_hermes(parser: argparse.ArgumentParser) -> None:
 
 
 def run_command(options: argparse.Namespace) -> int:
-    """Run the command that the options name; return its exit status."""
+    """Run the command that the options name; return its exit status.
+
+    A command's exceptions are not caught here: :func:`hermes_router.cli.entry.guarded` turns them
+    into messages.
+    """
     status: int = module(options.router_command).run(options)
     return status
 

@@ -101,7 +101,10 @@ def _disable(home: GatewayHome) -> None:
 
 
 def ours(home: GatewayHome) -> Iterator[Path]:
-    """Yield the files and folders that the router keeps outside its own code, if they exist."""
+    """Yield the files and folders that the router keeps outside its own code, if they exist.
+
+    ``disable --purge`` removes them.
+    """
     homes = [home.root, *sorted((home.root / "profiles").glob("*"))]
     for folder in homes:
         if (folder / "hermes-router").is_dir():

@@ -80,7 +80,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def look(loaded: Loaded, answers: Mapping[str, ask.Answer]) -> Iterator[Finding]:
-    """Yield all findings; the mistakes of a configuration that cannot be used come first."""
+    """Yield all findings of ``doctor``; ``answers`` is the result of :func:`ask.probe`.
+
+    If the configuration cannot be used, its mistakes come first, and routed profiles are not
+    checked.
+    """
     if loaded.config is None:
         yield from _routes(loaded)
         yield _not_checked(loaded)

@@ -349,10 +349,10 @@ def _profile_fields(facts: ProfileFacts) -> dict[str, Any]:
 
 
 def wider_routes(routes: Iterable[Route]) -> dict[int, Route]:
-    """Return, by a route's ``id()``, the enabled route that would answer without it.
+    """Return, for each route by its ``id()``, the enabled route that would answer without it.
 
     That route is the most specific one whose fields are a part of this route's fields, with the
-    same values.
+    same values. A route without one is not in the result.
     """
     enabled = [route for route in routes if route.enabled]
     by_key = {_key(route, DISCRIMINATORS): route for route in enabled}

@@ -117,7 +117,7 @@ def _watch(home: GatewayHome) -> NoReturn:
 def show(now: Status, command: Callable[[str], str] = "hermes-router {}".format) -> None:
     """Print the state for people; ``command`` returns our command with the given words.
 
-    What matters comes first, because a live view may show only the first lines.
+    What matters comes first, because ``status --watch`` may have room for the first lines only.
     """
     config = now.configuration
     running = paint("running", "green")

@@ -116,7 +116,7 @@ def spent_on(turn: TurnReport) -> str:
 
 
 def outcome(turn: TurnReport) -> str:
-    """Return in a few words how a turn ended."""
+    """Return in a few words, for a table, how a turn ended."""
     words = turn.outcome.replace("_", " ")
     if turn.fallback:
         words += f" by the fallback {turn.model}"

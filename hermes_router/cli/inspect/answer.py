@@ -31,7 +31,10 @@ from hermes_router.workers.worker_log import FILE_NAME
 
 
 class Answer:
-    """The answer for one place: decision, explanation, and what its worker would get."""
+    """Who would answer in one place, and why, and what the profile's worker would get.
+
+    ``test-route`` shows it, and ``--say`` starts from it.
+    """
 
     def __init__(self, loaded: Loaded, place: Place) -> None:
         self.loaded = loaded
@@ -49,9 +52,10 @@ class Answer:
 
     @property
     def outcome(self) -> str:
-        """:attr:`by_table`, or without_router if the running gateway does not route by the table.
+        """One word for who answers: :attr:`by_table`, or ``without_router``.
 
-        That is known of a gateway which was asked, and of places that the router would decide.
+        The latter means that the running gateway does not route by the table. It is used only if
+        that gateway was asked, and for places that the router would decide.
         """
         by_table = self.by_table
         decides = by_table in {"worker", "in_process", "denied"}
@@ -60,7 +64,11 @@ class Answer:
 
     @property
     def by_table(self) -> str:
-        """One word: worker, in_process, unmatched, denied, unusable, config_error."""
+        """One word for who answers by the table: a worker, Hermes in the gateway, or nobody.
+
+        The words are ``worker``, ``in_process``, ``unmatched``, ``denied``, ``unusable`` and
+        ``config_error``.
+        """
         if self.decision is None:
             return "config_error"
         if self.decision.action == "worker":
@@ -71,7 +79,7 @@ class Answer:
 
     @property
     def starts_worker(self) -> bool:
-        """True if a message is given to a worker here, also to one that has no model to ask."""
+        """True if a message here would start a worker, also one that has no model to ask."""
         routed = self.by_table in {"worker", "unusable"}
         return routed and (self.profile is None or self.profile.starts)
 

@@ -217,12 +217,15 @@ def _command_line(pid: int) -> str:
 
 
 def hermes_installed() -> bool:
-    """Say whether this Python has Hermes, without importing it."""
+    """Return True if this Python has Hermes; this does not import it."""
     return hermes_package() is not None
 
 
 def wrong_interpreter(besides: str = "", *, status: int = NEGATIVE) -> CommandError:
-    """Return the error that this Python has no Hermes, with the way to fix it."""
+    """Return the error that this Python has no Hermes; its hint has the command that installs us.
+
+    ``besides`` is put before the message, ``status`` is the exit status.
+    """
     from hermes_router.cli.inspect import layouts  # noqa: PLC0415 - for an error only
 
     return CommandError(

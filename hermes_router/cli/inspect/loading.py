@@ -42,10 +42,10 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         return found.problems if found is not None else ()
 
     def in_force(self) -> RouterConfig:
-        """Return the configuration.
+        """Return the configuration, for a command that cannot go on without one.
 
         Raises:
-            ConfigError: the configuration cannot be used.
+            ConfigError: the configuration cannot be used; the error holds all problems.
         """
         if self.config is None:
             raise self.error or ConfigError([])
@@ -150,7 +150,7 @@ def read(
 
 
 def exists(name: str, root: Path) -> bool:
-    """Say whether a root has a profile with this name."""
+    """Return True if the root has a profile with this name."""
     try:
         model.find(name, root)
     except ProfileError:
@@ -159,7 +159,9 @@ def exists(name: str, root: Path) -> bool:
 
 
 def want_known(name: str, home: GatewayHome) -> None:
-    """Refuse the name of a profile that does not exist and has no recorded turns either.
+    """Refuse a name that a person gave for a profile if nothing is known of such a profile.
+
+    A profile that is gone is accepted while there are records of its turns.
 
     Raises:
         CommandError: it names the profile with the nearest name, and all profiles.

@@ -30,7 +30,7 @@ _DONE, _NEW = "done", "+"  # no profile can have such a name
 def answers(config: RouterConfig, place: Place) -> str:
     """Return the profile that answers in a conversation by a route that names no sender.
 
-    It is ``-`` if no such route matches the place.
+    The answer is ``-`` if no such route matches the place: it is shown in a list.
     """
     if place.thread_id == GENERAL:
         place = Place(place.platform, place.chat_id, GENERAL_THREAD)

@@ -72,7 +72,9 @@ def replace_text(home: GatewayHome, old: str, new: str) -> None:
 
 
 def note(home: GatewayHome, before: str, after: str) -> None:
-    """Record what our last edit made of which text; ``before`` is the text in the backup.
+    """Record our last edit of the configuration, so that ``route --undo`` can take it back.
+
+    ``after`` is the text that we wrote, ``before`` the text in the backup.
 
     Raises:
         OSError: the record cannot be written.

@@ -17,7 +17,7 @@ class CannotAsk(Exception):
 
 
 def can_ask() -> bool:
-    """Say whether standard input and standard output are a terminal."""
+    """Return True if a person can be asked: standard input and output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 

@@ -82,8 +82,8 @@ def wrapped(prose: str, width: int) -> list[str]:
 def broken(line: str, width: int) -> list[str]:
     """Return a line as lines of at most ``width`` columns, of which a wide character takes two.
 
-    What the first line begins with is kept, for example the margin of a traceback. A longer word
-    is a line, and stays whole.
+    What the line begins with, for example the margin of a traceback, stays on the first of them. A
+    longer word is a line, and stays whole.
     """
     return _filled(_PIECE.findall(line.expandtabs()), width)
 

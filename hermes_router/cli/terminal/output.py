@@ -89,7 +89,10 @@ def flush() -> None:
 
 
 def write_no_more() -> None:
-    """Send all further output nowhere, so that Python does not fail again when it exits."""
+    """Send all further output nowhere, after the reader of the output has ended.
+
+    Otherwise Python would fail again when it exits and flushes.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -193,7 +196,10 @@ def say_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def say_records(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write each row as lines of its own, for a terminal that is narrower than the table."""
+    """Write each row as lines of its own, each with its column's heading.
+
+    Used on a terminal that is narrower than the table.
+    """
     for row in rows:
         first, *rest = ((name.lower(), cell) for name, cell in zip(head, row, strict=True) if cell)
         say_prose(f"{first[1]}  ", rest[0][1]) if rest else say(first[1])
@@ -260,7 +266,7 @@ def tip(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Write information to standard error."""
+    """Write information to standard error, which is not a part of the command's answer."""
     _tell_prose("NOTE", "cyan", text)
 
 

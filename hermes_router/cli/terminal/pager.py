@@ -18,7 +18,10 @@ _LESS = "FRX"
 
 
 class Kept(io.StringIO):
-    """A buffer for a command's output; asked about colour and width, it acts as a terminal."""
+    """A buffer for a command's output, to be shown through a pager.
+
+    Asked about colour and width, it acts as the terminal behind it, so that the output is the same.
+    """
 
     def __init__(self, terminal: int) -> None:
         super().__init__()

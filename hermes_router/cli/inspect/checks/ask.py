@@ -36,7 +36,7 @@ _GATEWAY, _WORKER = "hermes_router.hermes.compat.probe", "hermes_router_worker.h
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a process with Hermes said about it: ``said``, the fields of its JSON answer.
+    """The answer of a process that imported Hermes: ``said`` are the fields of its JSON.
 
     ``replaced`` are the functions of Hermes that the gateway, or a worker, replaces. Both are empty
     if the process gave no answer; ``trouble`` says why.
@@ -164,7 +164,10 @@ def _plugin(loaded: Loaded, answer: dict[str, Any]) -> Iterator[Finding]:
 
 
 def says_only_switched_off(finding: Finding) -> bool:
-    """Return True if Hermes's only reason to load no plugin is that the configuration says so."""
+    """Return True if a finding says only that the configuration does not enable the plugin.
+
+    ``doctor`` then leaves it out, because another check says so with the command that mends it.
+    """
     reason = finding.what.removeprefix(_NOT_LOADED)
     return finding.check == "plugin-loads" and reason.startswith(_SWITCHED_OFF)
 

@@ -106,7 +106,8 @@ def _mend(home: GatewayHome, found: Unconnected) -> str:
 def closed(home: GatewayHome, pid: int, uptime: float) -> list[str]:
     """Return a line for people for each routed platform to which gateway ``pid`` is not connected.
 
-    A gateway that has run only some seconds, its ``uptime``, may still connect: no line says so.
+    ``status`` shows them. ``uptime`` is for how many seconds the gateway has run: one that has just
+    started may still connect, so there is no line then.
     """
     from hermes_router.cli.inspect import loading  # noqa: PLC0415 - it imports this package's rest
 

@@ -15,12 +15,12 @@ State = Literal["offline", "not-running", "without-router", "hidden", "older", "
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """What the running gateway does, compared with the files: ``state`` is one word for programs.
+    """What the running gateway does, compared with the configuration on disk.
 
-    ``what`` is a sentence for people, ``mend`` says what to do about it. ``offline``: the gateway
-    was not asked. ``hidden``: its record belongs to another user. ``older``: it runs older code or
-    an older table, or will read a corrected file only at the next message. ``refused``: its file
-    is broken, so it keeps the last good table, if any.
+    ``state`` is one word for programs, ``what`` a sentence for people; ``mend`` says what to do
+    about it. ``offline``: the gateway was not asked. ``hidden``: its record belongs to another
+    user. ``older``: it runs older code or an older table, or will read a corrected file only at the
+    next message. ``refused``: its file is broken, so it keeps the last good table, if any.
     """
 
     state: State
@@ -31,7 +31,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fine(self) -> bool:
-        """Whether the gateway does what the files say, as far as is known."""
+        """True if the gateway does what the files say, as far as is known."""
         return self.state in {"offline", "serving", "not-running"}
 
     def fields(self) -> dict[str, Any]:

@@ -51,7 +51,10 @@ def of_file(file: Path, below: Path) -> Obstacle | None:
 
 
 def in_the_way(path: Path, wanted: str) -> Obstacle:
-    """Return the obstacle that something else stands where ``wanted``, "the folder", belongs."""
+    """Return an obstacle: something else stands at ``path``, where ``wanted`` belongs.
+
+    ``wanted`` is in words, such as "the folder".
+    """
     kind = "a link to nothing" if path.is_symlink() else "a file" if path.is_file() else ""
     kind = kind or ("a folder" if path.is_dir() else "something else")
     aside = path.with_name(f"{path.name}.old")
