@@ -16,10 +16,11 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
-class SessionState:
-    """Of some processes together, in MiB.
+class MemoryUse:
+    """What some processes together have in memory, in MiB.
 
-    Private: what no other process has mapped. Anonymous: what no file backs, shared or not.
+    ``pss``: shared pages are divided among all that share them. ``private``: what no other process
+    has mapped. ``anonymous``: what no file backs, shared or not.
     """
 
     pss: float
@@ -50,7 +51,7 @@ def cpu_seconds(root: int) -> float:
     return sum(sum(map(int, times)) for times in spent) / _TICKS
 
 
-def memory(pids: list[int]) -> SessionState | None:
+def memory(pids: list[int]) -> MemoryUse | None:
     """Return the memory of processes; None when that of one may not be read.
 
     The kernel shows that of templates and workers, which are not dumpable, to root and to who
@@ -69,7 +70,7 @@ def memory(pids: list[int]) -> SessionState | None:
             pss += int(size) if name == "Pss:" else 0
             private += int(size) if name in {"Private_Clean:", "Private_Dirty:"} else 0
             anonymous += int(size) if name == "Anonymous:" else 0
-    return SessionState(pss / 1024, private / 1024, anonymous / 1024)
+    return MemoryUse(pss / 1024, private / 1024, anonymous / 1024)
 
 
 def open_to_their_user(command: list[str]) -> list[str]:
