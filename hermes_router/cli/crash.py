@@ -48,7 +48,7 @@ def _lines(error: BaseException, argv: Sequence[str]) -> Iterator[str]:
     command = next((word for word in argv if word in COMMANDS), "none")
     yield f"command: {command}"
     options = [word.partition("=")[0] for word in argv if word.startswith("--")]
-    yield f"options: {' '.join(option for option in options if is_ours(option)) or 'none'}"
+    yield f"options: {' '.join(option for option in options if is_option_name(option)) or 'none'}"
     link: BaseException | None = error
     while link is not None:
         yield f"{type(link).__module__}.{type(link).__qualname__} at"
@@ -57,7 +57,7 @@ def _lines(error: BaseException, argv: Sequence[str]) -> Iterator[str]:
         link = link.__cause__ or link.__context__
 
 
-def is_ours(option: str) -> bool:
+def is_option_name(option: str) -> bool:
     """Return True if a text is the name of an option of one of our commands.
 
     A crash report names only such options: another text may be a mistyped secret that begins with

@@ -21,7 +21,7 @@ import pytest
 
 from hermes_router import __version__
 from hermes_router.cli import main
-from hermes_router.cli.crash import is_ours
+from hermes_router.cli.crash import is_option_name
 from hermes_router.cli.parser import COMMANDS, build_parser
 from hermes_router.cli.terminal.output import clean
 from hermes_router.protocol.messages import PROTOCOL_VERSION
@@ -323,7 +323,7 @@ def test_a_report_of_a_bug_may_name_each_of_our_options() -> None:
         if name.startswith("--")
     }
     assert len(options) > 20
-    assert [option for option in options if not is_ours(option)] == []
+    assert [option for option in options if not is_option_name(option)] == []
 
 
 def test_a_bug_leaves_a_report_without_anything_of_the_users(installation: Installation) -> None:
