@@ -259,7 +259,7 @@ class _Table:
 
     def show(self) -> None:
         """Print the table."""
-        config = self.loaded.in_force()
+        config = self.loaded.usable_config()
         serving = self.loaded.serving
         say_fields(
             [

@@ -245,7 +245,7 @@ class Answer:
             say_fields([("route", by)], prose=True)
             return
         say_fields([("no route", f"unmatched: {self.unmatched_policy}")])
-        platforms = {route.platform for route in self.loaded.in_force().table.routes}
+        platforms = {route.platform for route in self.loaded.usable_config().table.routes}
         platform = self.place.platform
         if platforms and platform not in platforms:
             other = _other(platform, platforms)

@@ -41,7 +41,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         found = self.config or self.error
         return found.problems if found is not None else ()
 
-    def in_force(self) -> RouterConfig:
+    def usable_config(self) -> RouterConfig:
         """Return the configuration, for a command that cannot go on without one.
 
         Raises:
@@ -58,7 +58,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
             ConfigError: the configuration cannot be used.
         """
         home = self.home
-        settings = self.in_force().settings(profile)
+        settings = self.usable_config().settings(profile)
         return look_at(profile, home.root, settings, lambda name, words: home.hermes(words, name))
 
     def described(self) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def ask(
     if not conversations:
         hint = "write a message to the bot in that conversation, then run this again"
         raise CommandError("Hermes has seen no conversation yet", hint=hint, status=NEGATIVE)
-    config = loading.load(str(home.path), offline=True).in_force()
+    config = loading.load(str(home.path), offline=True).usable_config()
     mapping: Mapping = {}
     new = list(create)
     while True:

@@ -38,7 +38,7 @@ def healthy(installation: Installation) -> Installation:
 def gateway(healthy: Installation) -> Iterator[int]:
     """The id of a process that stands for a gateway which serves all routes of the file."""
     with gateway_of(healthy.home) as pid:
-        config = loading.load(str(healthy.home), offline=True).in_force()
+        config = loading.load(str(healthy.home), offline=True).usable_config()
         record = Running(
             pid=pid,
             start_time=start_time(pid),
