@@ -168,7 +168,7 @@ class _Plumbing:
     async def _show(self, method: Method, named: dict[str, Any]) -> Any:
         """Show a prompt; a click may come before the answer to the call."""
         number = self._link.number()
-        self.prompts.show(number, method, named)
+        self.prompts.remember(number, method, named)
         shown = False
         try:
             result = await self._call(method, crossing(method, named), number)

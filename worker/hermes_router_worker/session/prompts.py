@@ -58,7 +58,7 @@ class Prompts:
         self._adapter = adapter
         self._shown: dict[int, _Shown] = {}
 
-    def show(self, number: int, method: Method, named: dict[str, Any]) -> None:
+    def remember(self, number: int, method: Method, named: dict[str, Any]) -> None:
         """Remember a prompt that the adapter is about to show, so that a click can be carried out.
 
         ``number`` is the number of the call that shows it, ``named`` are the call's arguments. A
