@@ -85,7 +85,7 @@ class SessionState:
             state, self._queue = saved, saved.get(QUEUE, [])
         for name, value in state.items():  # may ask a provider for a login: not under the lock
             with _logged(f"restored ({name})"):
-                self._memory.put(name, value)
+                self._memory.restore(name, value)
         self._memory.follow_boundaries(self._ended)
 
     def save(self) -> None:

@@ -101,7 +101,7 @@ class Memory:
 
     # -- putting it back -----------------------------------------------------------------------
 
-    def put(self, name: str, value: Any) -> None:
+    def restore(self, name: str, value: Any) -> None:
         """Put one part of a saved state back into Hermes's memory, where Hermes looks for it.
 
         ``name`` is as in :meth:`parts` or :meth:`fixed`, or :data:`QUEUE`; ``value`` is what was
