@@ -14,7 +14,7 @@ import pytest
 from hermes_router.protocol import messages as msg
 from hermes_router_worker.hermes.sending import directory
 from hermes_router_worker.send import engine
-from hermes_router_worker.send.command import mean_the_origin
+from hermes_router_worker.send.command import default_to_origin
 
 HOME = msg.Place(platform="telegram", chat_id="-100", thread_id="7", name="home")
 ORIGIN = msg.Place(platform="telegram", chat_id="-200", thread_id="8", name="here")
@@ -167,5 +167,5 @@ def test_hermes_send_without_a_target_means_the_origin(
     words: list[str], expected: list[str] | None
 ) -> None:
     argv = ["hermes", *words]
-    mean_the_origin(argv)
+    default_to_origin(argv)
     assert argv == ["hermes", *(expected or words)]

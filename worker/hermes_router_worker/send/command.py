@@ -50,7 +50,7 @@ def main() -> Any:
     if home and os.environ.get("HERMES_HOME") == home:
         kanban.sign(Path(home).name)
         once_imported(ENGINE, lambda _module: _connect())
-        mean_the_origin(sys.argv)
+        default_to_origin(sys.argv)
     return command.main()
 
 
@@ -65,7 +65,7 @@ def _connect() -> None:
     except (OSError, EndOfFrames, FrameError) as error:
         sys.stderr.write(f"hermes: the worker that sends for this process has ended: {error!r}\n")
         return
-    engine.lead(Gateway(counter.link, counter.loop), counter.delivery_scope)
+    engine.send_through(Gateway(counter.link, counter.loop), counter.delivery_scope)
 
 
 class _AtTheCounter:
@@ -106,7 +106,7 @@ class _AtTheCounter:
 _WITH_TARGET = ("-t", "--to", "-l", "--list", "-h", "--help")
 
 
-def mean_the_origin(argv: list[str]) -> None:
+def default_to_origin(argv: list[str]) -> None:
     """Add a target to ``hermes send`` in ``argv`` if it has none: where the work comes from.
 
     Any other command stays as it is.

@@ -43,7 +43,7 @@ def install(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
     later call replaces the transport of an earlier one. If this Hermes lacks a function, that is
     logged, and only sending is missing in this worker.
     """
-    _attempt("send through the gateway", lead, transport, delivery_scope)
+    _attempt("send through the gateway", send_through, transport, delivery_scope)
     _attempt("name the home channels", name_homes, delivery_scope)
     if delivery_scope.tool:
         _attempt("offer the tool send_message", tools.offer)
@@ -57,7 +57,7 @@ def _add_to_directory(places: list[msg.Place]) -> None:
         directory.add(places)
 
 
-def lead(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
+def send_through(transport: Transport, delivery_scope: msg.DeliveryScope) -> None:
     """Have Hermes's functions for sending use ``transport``, with the profile's targets.
 
     A worker does this as a part of :func:`install`; a ``hermes`` command below it calls only this.
