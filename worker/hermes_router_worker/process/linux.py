@@ -62,7 +62,7 @@ def be_ended_before_others() -> None:
         path.write_text(str(max(_FIRST_TO_GO, int(path.read_text("ascii")))), "ascii")
 
 
-def bound(*, open_files: float | None, cpu_seconds: float | None) -> None:
+def set_limits(*, open_files: float | None, cpu_seconds: float | None) -> None:
     """Limit the open files and CPU time of this process, and of each process that it starts.
 
     None means no limit. ``cpu_seconds`` is a second line behind the supervisor, which watches the

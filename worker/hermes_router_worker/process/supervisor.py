@@ -120,7 +120,7 @@ def supervise(
             os.close(end)
         globals()["_turn_writer"] = turn_writer
         linux.die_with_parent(parent)
-        linux.bound(open_files=limits.get(OPEN_FILES), cpu_seconds=limits.get("cpu_seconds"))
+        linux.set_limits(open_files=limits.get(OPEN_FILES), cpu_seconds=limits.get("cpu_seconds"))
         return
     os.close(print_writer)
     os.close(turn_writer)
