@@ -12,7 +12,7 @@ FOLLOW = """
 import os, sys
 from pathlib import Path
 from hermes_router_worker.hermes.features import kanban
-kanban.follow()
+kanban.hide_if_told()
 kanban.sign("career")
 """
 

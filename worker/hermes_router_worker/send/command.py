@@ -46,7 +46,7 @@ def main() -> Any:
     if SANDBOX_VARIABLE in os.environ:
         installed.say_nothing_of_it()
     command = command_line()
-    kanban.follow()
+    kanban.hide_if_told()
     if home and os.environ.get("HERMES_HOME") == home:
         kanban.sign(Path(home).name)
         once_imported(ENGINE, lambda _module: _connect())

@@ -42,10 +42,10 @@ def hide(profile: str) -> None:
     children start.
     """
     os.environ[VARIABLE] = profile
-    follow()
+    hide_if_told()
 
 
-def follow() -> None:
+def hide_if_told() -> None:
     """Do as :func:`hide` if the worker that started this process has called it.
 
     A ``hermes`` command below a worker calls this. The environment variable :data:`VARIABLE` says
