@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     for line in menus.forget(home):
         say(line)
     if options.purge:
-        for path in ours(home):
+        for path in router_files(home):
             _remove(path)
             say(f"removed {path}")
         _remove_temporary(home)
@@ -100,7 +100,7 @@ def _disable(home: GatewayHome) -> None:
     say(f"disabled {PLUGIN} in {home.config}")
 
 
-def ours(home: GatewayHome) -> Iterator[Path]:
+def router_files(home: GatewayHome) -> Iterator[Path]:
     """Yield the files and folders that the router keeps outside its own code, if they exist.
 
     ``disable --purge`` removes them.
