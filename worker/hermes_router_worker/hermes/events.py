@@ -114,7 +114,10 @@ def _typed(fields: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, An
 
 
 def build_source(fields: Mapping[str, Any]) -> Any:
-    """Return the ``SessionSource`` with these plain fields."""
+    """Return the ``SessionSource`` with these plain fields, as the gateway sends them.
+
+    Fields that this Hermes does not know are left out.
+    """
     from gateway.config import Platform
     from gateway.session import SessionSource
 

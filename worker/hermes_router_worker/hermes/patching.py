@@ -183,4 +183,4 @@ def follow(patch: Patch, runner: Any, around: Callable[..., Any]) -> None:
 
 
 def do_nothing(*_args: Any, **_kwargs: Any) -> None:
-    """Do nothing: replaces a function that must not run in a worker."""
+    """Do nothing and return None: replaces a function of Hermes that must not run in a worker."""

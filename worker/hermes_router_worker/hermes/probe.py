@@ -16,7 +16,10 @@ from hermes_router_worker.hermes.startup import program
 
 
 def answer() -> dict[str, list[Replacement]]:
-    """Load Hermes as a worker does; return the functions to replace, but replace none."""
+    """Load Hermes as a worker does, and return the functions that a worker would replace.
+
+    Nothing is replaced. The list is under the key ``replaced``.
+    """
     # Hermes's main module reads -p from here, and sets up the home while it is imported.
     sys.argv = ["hermes", "gateway", "status"]
     program.command_line()

@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 def guard_leases(home: Path) -> None:
     """Have Hermes find out by a lock file whether the holder of a conversation's lease lives.
 
-    The leases of this worker name the worker's own lock file. A Hermes without such leases has
-    nothing to guard.
+    Each worker calls it when its runner is built. The leases of this worker name the worker's own
+    lock file. A Hermes without such leases (before 0.22) has nothing to guard.
     """
     holders = Holders(home / FOLDER / "holders")
     # The first line imports Hermes's database, which copies the name that the second one replaces.
@@ -52,10 +52,10 @@ class Holders:
         self._lock: IO[bytes] | None = None
 
     def naming(self, original: Callable[[], str | None]) -> Callable[[], str | None]:
-        """Return a function that gives this process's pid namespace, and after it its lock's name.
+        """Return a function for Hermes to name this process as the holder of a lease.
 
-        ``original`` is Hermes's function, which gives the namespace alone. Hermes puts what it gets
-        into a holder's name, or nothing if that is None.
+        It returns the pid namespace, and after it the name of this process's lock. ``original`` is
+        Hermes's function, which returns the namespace alone, or None; then the result is None too.
         """
 
         def namespace() -> str | None:
@@ -65,7 +65,7 @@ class Holders:
         return namespace
 
     def judging(self, original: Callable[[str], bool]) -> Callable[[str], bool]:
-        """Return a function that says whether the holder with a given name is dead.
+        """Return a function by which Hermes asks whether the holder with a given name is dead.
 
         ``original`` is Hermes's own check. It decides about a holder whose name contains no lock.
         """

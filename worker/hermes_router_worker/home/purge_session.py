@@ -24,7 +24,7 @@ from hermes_router_worker.home.lock import home_lock
 
 
 def main() -> int:
-    """Remove the sessions that the command line names; return the exit status."""
+    """Remove the sessions that the command line names, and print how many; return 0."""
     parser = argparse.ArgumentParser(prog="hermes_router_worker.home.purge_session")
     parser.add_argument("mark")
     mark = parser.parse_args().mark

@@ -53,7 +53,10 @@ class SessionRows:
                 self._take(self._read())
 
     def save(self) -> None:
-        """Write what this process changed; replaces ``_save``, the store's lock may be held."""
+        """Write what this process changed; replaces Hermes's ``_save``.
+
+        The store's lock may be held or not. An error of the disk is logged.
+        """
         with _logged("save"):
             self._save({})
 
@@ -79,10 +82,14 @@ class SessionRows:
                 self._save({session_key: dict(entry_data)})
 
     def persist(self, data: Mapping[str, Row], _generation: int) -> None:
-        """Write what this process changed; replaces ``_persist_routing_data``.
+        """Write what this process changed, and ``data``; replaces ``_persist_routing_data``.
 
         Apart from the other replaced methods, only ``/model`` calls it: with the new content of the
         row, and with the store's lock held.
+
+        Raises:
+            OSError: the file or the lock cannot be written.
+            sqlite3.Error: the database refused it.
         """
         mine = self._memory()
         self._save({key: row for key, row in data.items() if row != mine.get(key)})
@@ -105,7 +112,7 @@ class SessionRows:
             self._take(result)
 
     def save_locked(self) -> None:
-        """Take the store's lock and save; replaces ``_save_entries``."""
+        """Take the store's lock and save; replaces Hermes's ``_save_entries``."""
         with self._store.lock:
             self.save()
 
@@ -174,8 +181,8 @@ def _logged(action: str) -> Iterator[None]:
 def merge_rows(base: Row, mine: Row, theirs: Row) -> Row:
     """Return a session's row with the changes of this process and those of another one.
 
-    ``base`` is the row that this process read, ``mine`` the row as this process changed it, and
-    ``theirs`` the row on disk now. :class:`SessionRows` says which change wins.
+    ``base`` is the row that both began with, ``mine`` this process's row now, and ``theirs`` the
+    row on disk now. :class:`SessionRows` says which change wins.
     """
     if mine.get("session_id") != theirs.get("session_id"):
         if mine.get("session_id") == base.get("session_id"):

@@ -72,10 +72,10 @@ class SessionState:
     # -- the moments ---------------------------------------------------------------------
 
     def restore(self) -> None:
-        """Put back what the session's last worker saved; from now on, this worker saves.
+        """Put back what the session's last worker saved; from now on, only this worker saves.
 
-        If the file cannot be written, the queued messages stay there for a later worker: this one
-        could not note that it has begun them.
+        :func:`attach` calls it once. If the file cannot be written, the queued messages stay there
+        for a later worker: this one could not note that it has begun them.
         """
         state: dict[str, Any] = {}
         with _logged("restored"), home_lock(self._home, _LOCK):

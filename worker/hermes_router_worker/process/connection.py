@@ -98,7 +98,7 @@ class Connection:
         """Send a file's bytes before the message that refers to them; return the reference.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or the pipe is closed.
         """
         stream, size = next(self._ids), 0
         path = anyio.Path(name)
@@ -168,8 +168,12 @@ class Connection:
     async def pass_on(self, message: msg.Deliver | msg.React) -> msg.Result:
         """Send the gateway a request of a process that this worker started; return the answer.
 
-        On the pipe, the request has a number of this connection. The answer has the request's own
-        number, and contains the error if there is one.
+        The send server calls it. On the pipe, the request has a number of this connection. The
+        answer has the request's own number, and contains the error if the gateway refused or
+        failed.
+
+        Raises:
+            OSError: the pipe is closed.
         """
         number = message.id
         try:

@@ -65,8 +65,8 @@ def be_ended_before_others() -> None:
 def set_limits(*, open_files: float | None, cpu_seconds: float | None) -> None:
     """Limit the open files and CPU time of this process, and of each process that it starts.
 
-    None means no limit. ``cpu_seconds`` is a second line behind the supervisor, which watches the
-    whole tree; the limit here is a few seconds higher.
+    A worker's supervisor calls it in the worker. None means no limit. ``cpu_seconds`` is for each
+    single process and a few seconds higher, because the supervisor watches the whole tree.
     """
     if open_files:
         _lower(resource.RLIMIT_NOFILE, int(open_files))
@@ -92,7 +92,8 @@ def give_back_memory() -> None:
 def give_up_new_privileges() -> bool:
     """Let no program that this process runs gain privileges from the file that it runs.
 
-    That holds for all descendants and cannot be undone. Returns False if the kernel lacks it.
+    A worker calls it at its start unless the profile may gain privileges. It holds for all
+    descendants and cannot be undone. Returns False if the kernel lacks it.
     """
     return _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
@@ -133,7 +134,7 @@ def pidfd_of(pid: int) -> int | None:
 
 
 def has_ended(pidfd: int) -> bool:
-    """Say whether the process of a pidfd has ended, also if nobody has reaped it yet."""
+    """Return True if the process of a pidfd has ended, also if nobody has reaped it yet."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(0))

@@ -65,7 +65,8 @@ def has_proc() -> bool:
 def children_of(pid: int) -> list[int] | None:
     """Return the ids of a process's children; None if this kernel does not list children.
 
-    A process or a thread that ends meanwhile has no children.
+    For None, the caller reads the whole process table. A process or a thread that ends meanwhile
+    has no children.
     """
     found: list[int] = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):

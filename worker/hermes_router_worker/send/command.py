@@ -107,9 +107,9 @@ _WITH_TARGET = ("-t", "--to", "-l", "--list", "-h", "--help")
 
 
 def default_to_origin(argv: list[str]) -> None:
-    """Add a target to ``hermes send`` in ``argv`` if it has none: where the work comes from.
+    """Add a target to ``hermes send`` in ``argv`` if it has none: the mark ``origin``.
 
-    Any other command stays as it is.
+    The mark means the conversation that the work comes from. Any other command stays as it is.
     """
     if argv[1:2] != ["send"]:
         return

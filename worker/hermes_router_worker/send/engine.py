@@ -142,7 +142,10 @@ def name_homes(delivery_scope: msg.DeliveryScope) -> None:
 
 
 def home_of(delivery_scope: msg.DeliveryScope, platform: str) -> msg.Place | None:
-    """Return the home channel that the gateway knows for the profile on a platform, or None."""
+    """Return the home channel that the gateway knows for the profile on a platform, or None.
+
+    The profile itself may have chosen another one, see :func:`chosen_home`.
+    """
     return next((home for home in delivery_scope.homes if home.platform == platform), None)
 
 

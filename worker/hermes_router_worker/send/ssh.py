@@ -37,9 +37,12 @@ def use_accounts() -> None:
 def lay_out(folder: Path, home: Path) -> None:
     """Write ``ssh``, ``scp``, ``sftp`` and ``ssh-add`` into ``folder``, which is first in PATH.
 
-    They start the real programs with the files in ``home``, the profile's HOME. A program that the
-    machine lacks is left out. After :func:`use_accounts`, they use the account's files; they are
-    only written where ssh itself would refuse the system's settings.
+    The programs start the real ones with the files in ``home``, the profile's HOME. A program that
+    the machine lacks is left out. After :func:`use_accounts`, they use the account's files; they
+    are only written where ssh itself would refuse the system's settings.
+
+    Raises:
+        OSError: a program cannot be written.
     """
     for name, script in _scripts().items():
         real = _real(name, folder)

@@ -26,9 +26,9 @@ _SHOWN = 60
 class Background:
     """Knows what goes on in this worker beside its turns, and names it for people.
 
-    It wraps methods of the runner: so it sees watched processes, ``/background`` prompts, and the
-    delivery of reports and results. Make it before the first event. In a Hermes that lacks an
-    optional patched function, that part is not followed.
+    It patches methods of the runner when it is made, before the first event. So it sees watched
+    processes, ``/background`` prompts, and the delivery of reports and results. In a Hermes that
+    lacks one of these methods, that part is not followed.
     """
 
     def __init__(self, runner: Any) -> None:

@@ -81,7 +81,7 @@ class Progress:
         self._coming.add(number)
 
     def take_again(self, event: Any) -> int | None:
-        """Say that an event is on its way to Hermes once more: it waited there, and was taken out.
+        """Note that an event that was taken out of Hermes's queue is on its way to it once more.
 
         Returns its number, or None if the gateway does not know the event.
         """
@@ -94,10 +94,11 @@ class Progress:
         return number
 
     def begin(self, event: Any) -> None:
-        """Say that Hermes gets the event now: if it is a command, it does not wait any longer.
+        """Note that the adapter is about to hand Hermes the event.
 
-        What Hermes does with a message is known when it has been handed over. What waits without a
-        number before that is Hermes's own: the next step of a goal, for one.
+        A command does not count as waiting from now on. Of a message, that is known only when
+        :meth:`handed_over` is called. Events that wait in Hermes without a number now are Hermes's
+        own, for example the next step of a goal.
         """
         self._disown_waiting()
         if event.is_command():

@@ -24,7 +24,8 @@ _thread = threading.local()
 class Runs:
     """Counts the agent threads of one runner's turns, without those of ``/background``.
 
-    In a Hermes that lacks the patched functions, no thread is counted.
+    It patches the runner when it is made. In a Hermes that lacks the patched functions, no thread
+    is counted.
     """
 
     def __init__(self, runner: Any) -> None:

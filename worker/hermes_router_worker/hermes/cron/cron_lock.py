@@ -74,10 +74,10 @@ def alone(home: Path, job_id: str) -> Iterator[bool]:
 
 
 def sign_as_this_process() -> None:
-    """Give this process a name of its own in the ledger of executions.
+    """Give this process a name of its own in Hermes's ledger of executions.
 
-    Hermes makes the name when it is imported. Without this, all workers of one template would have
-    the same name and treat each other's runs as their own.
+    A job worker calls it before its job. Hermes makes the name when it is imported: without this,
+    all workers of one template would have the same name and treat each other's runs as their own.
     """
     executions: Any = importlib.import_module("cron.executions")
     executions._PROCESS_ID = uuid.uuid4().hex
@@ -147,10 +147,11 @@ def kept_from_others(job_id: str, last_run: object) -> Iterator[None]:
 
 
 def keep_off(job_id: str, last_run: object) -> None:
-    """Move the next due time of a running job away from now, and renew its claim.
+    """Change a running job's record so that no other Hermes runs the job.
 
-    After the end of the run, the record stays as Hermes wrote it. Does nothing if Hermes claims the
-    job itself: Hermes would not get its own claim then.
+    The next due time moves into the future, and the claim is renewed. Once the run has ended, the
+    record stays as Hermes wrote it. Nothing is done if Hermes claims the job itself: it would not
+    get its own claim then.
     """
     if hermes_claims():
         return
@@ -180,5 +181,9 @@ def _move(jobs: Any, record: dict[str, Any], horizon: Any) -> None:
 
 
 def time_of(text: str) -> datetime:
-    """Read a time of Hermes's; one without a zone is the machine's local time, as for Hermes."""
+    """Return a time that Hermes has written; without a zone it is the machine's local time.
+
+    Raises:
+        ValueError: the text is no time.
+    """
     return datetime.fromisoformat(text).astimezone()

@@ -60,7 +60,8 @@ def hide_if_told() -> None:
 def sign(profile: str) -> None:
     """Have this process subscribe to cards only in the name of its own profile.
 
-    By that name, the gateway decides whether it may send the notices to the place.
+    A worker, and a ``hermes`` command below it, call it at their start. By that name, the gateway
+    decides whether it may send a card's notices to the place.
     """
     for name in _SUBSCRIBING:
         once_imported(name, functools.partial(_sign, profile))

@@ -42,7 +42,8 @@ def remember_reloads() -> None:
 def keep_first() -> None:
     """Write the list of the profile's skills into the home if none is there; that takes a moment.
 
-    The next ``/reload-skills`` compares with it.
+    A session calls it after its first reply, in a thread. The next ``/reload-skills`` compares with
+    the list.
     """
     if not _file().exists():
         _module().scan_skill_commands()

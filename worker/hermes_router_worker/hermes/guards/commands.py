@@ -22,7 +22,8 @@ _USER, _HERMES = "~", "~/.hermes"
 def cover_commands(module: ModuleType) -> None:
     """Have Hermes find a dangerous command also if it names another user's or profile's home.
 
-    If ``module`` is not the one that writes a word for a home, nothing changes.
+    Called with each module that may have the function to replace. A module that does not have it
+    stays as it is.
     """
     if replacements.FOLD_HOMES.find() is module:
         replacements.FOLD_HOMES.replace(_every_home, on=module)

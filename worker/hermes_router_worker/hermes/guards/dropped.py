@@ -109,7 +109,10 @@ def _watching(module: ModuleType, name_of: Callable[[Any], str], original: Any) 
 
 
 def tell_of_jobs(module: ModuleType) -> None:
-    """Have ``cron.scheduler`` report, where a job delivers, which of its files were dropped."""
+    """Have cron tell the place where a job delivers which of the job's files were dropped.
+
+    ``module`` is ``cron.scheduler``.
+    """
 
     def telling(original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

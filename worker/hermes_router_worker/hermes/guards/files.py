@@ -35,7 +35,10 @@ def cover_file_safety(module: ModuleType) -> None:
 
 
 def cover_config_files(module: ModuleType) -> None:
-    """Let the file tools refuse to write any home's ``config.yaml``: Hermes refuses its own."""
+    """Have the file tools refuse to write any home's ``config.yaml``: Hermes refuses its own.
+
+    Called with each module that may have the check. A module that does not have it stays as it is.
+    """
     if replacements.CHECK_SENSITIVE_PATH.find() is not module:
         return
 
@@ -53,7 +56,10 @@ def cover_config_files(module: ModuleType) -> None:
 
 
 def cover_references(module: ModuleType) -> None:
-    """Let ``@file:`` in a message refuse files in any user's folders for credentials."""
+    """Have ``@file:`` in a message refuse files in any user's folders for credentials.
+
+    ``module`` is ``agent.context_references``.
+    """
     files = module._SENSITIVE_HOME_FILES
     folders = getattr(module, "_SENSITIVE_HOME_DIRS", ()) or module.HOME_CREDENTIAL_DIRS
 

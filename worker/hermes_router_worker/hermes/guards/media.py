@@ -14,10 +14,11 @@ from hermes_router_worker.hermes.guards import homes
 
 
 def cover_media(module: ModuleType) -> None:
-    """Let ``gateway.platforms.base`` refuse the files that no profile may attach, and no others.
+    """Have Hermes refuse to attach the files that no profile may attach, and no others.
 
-    Hermes refuses some folders as a whole, such as ``/root`` or ``/var/lib``. The Hermes root may
-    be there; the profile's own files below it can be attached all the same.
+    ``module`` is ``gateway.platforms.base``. Hermes refuses some folders as a whole, such as
+    ``/root`` or ``/var/lib``. The Hermes root may be there; the profile's own files below it can be
+    attached all the same.
     """
     _allow_own_files(module)
     _refuse_foreign_files(module)

@@ -10,7 +10,7 @@ from hermes_router_worker.json_files import identity
 
 
 def bundled() -> bool:
-    """Say whether this Hermes comes with skills."""
+    """Return True if this Hermes comes with skills."""
     return _folder().is_dir()
 
 
@@ -23,12 +23,18 @@ def synced() -> bool:
 
 
 def sync() -> None:
-    """Copy new and changed skills into the home; compares every file of every skill."""
+    """Have Hermes copy new and changed skills into the home.
+
+    It compares each file of each skill, which takes long.
+    """
     _module().sync_skills(quiet=True)
 
 
 def version() -> str:
-    """Return a value that changes when bundled skills may have changed: version and folder."""
+    """Return a text that changes when the bundled skills may have changed.
+
+    It is written into the home when they have been copied.
+    """
     folder = _folder()
     return f"{importlib.import_module('hermes_cli').__version__} {folder} {identity(folder)}"
 

@@ -48,7 +48,7 @@ class Targets(Protocol):
         """
 
     def thread_meant(self, platform: str, chat: str) -> str | None:
-        """Return the thread that is meant if only ``chat`` was named; None for no thread."""
+        """Return the thread that a sender means by ``chat`` alone; None for the chat itself."""
 
 
 def lacking() -> list[str]:

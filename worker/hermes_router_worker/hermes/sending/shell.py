@@ -9,7 +9,10 @@ from hermes_router_worker.hermes import replacements
 
 
 def read_at_start(file: str) -> None:
-    """Have Hermes's login shells read a file when they start; a second call replaces the file."""
+    """Have the login shell that gives Hermes's terminal its environment read a file first.
+
+    A second call replaces the file.
+    """
 
     def reading(original: Callable[[], list[str]]) -> Callable[[], list[str]]:
         @functools.wraps(original)

@@ -74,17 +74,23 @@ def put_result(event: dict[str, Any]) -> None:
 
 
 def take_results() -> list[dict[str, Any]]:
-    """Empty the queue from which Hermes reports background work; return what was in it."""
+    """Empty the queue from which Hermes reports background work; return what was in it.
+
+    The caller puts back what Hermes is to report, by :func:`put_result`.
+    """
     return _drained(process_registry().completion_queue)
 
 
 def undelivered_results() -> list[dict[str, Any]]:
-    """Return the results of all sessions of this home that are not delivered yet."""
+    """Return the results of delegated tasks, of all sessions of this home, that nobody has got yet.
+
+    They stay in the database.
+    """
     return _found(importlib.import_module("tools.async_delegation").restore_undelivered_completions)
 
 
 def orphaned_results() -> list[dict[str, Any]]:
-    """Return the results of all sessions whose process died; they exist since 0.21.3."""
+    """Return the results of delegated tasks, of all sessions, whose process died (since 0.21.3)."""
     return _found(importlib.import_module("tools.async_delegation").sweep_orphaned_completions)
 
 

@@ -20,7 +20,10 @@ _HINT = "\x00"
 
 
 def failure_in(answer: str) -> str | None:
-    """Return what has failed if an answer is Hermes's sentence about that; None if it is not."""
+    """Return what has failed, in words, if an answer is Hermes's own sentence about a failure.
+
+    For any other answer it is None.
+    """
     return next((what for key, what in _FAILURES.items() if _says(answer, key)), None)
 
 

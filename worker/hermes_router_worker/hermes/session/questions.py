@@ -69,13 +69,13 @@ async def confirm(session_key: str, confirm_id: str, choice: Any) -> Any:
 
 
 def confirm_pending() -> bool:
-    """Say whether a slash command waits for a confirmation, by a button or by a typed word."""
+    """Return True if a slash command of any session here waits for a confirmation."""
     pending = getattr(_module("tools.slash_confirm"), "_pending", {})
     return any(not confirm_expired(entry) for entry in list(pending.values()))
 
 
 def confirm_expired(entry: dict[str, Any]) -> bool:
-    """Say whether Hermes would no longer act on this confirmation."""
+    """Return True if Hermes would not act on this confirmation any more, because it is too old."""
     limit = getattr(_module("tools.slash_confirm"), "DEFAULT_TIMEOUT_SECONDS", 300)
     return time.time() - float(entry.get("created_at") or 0) > limit
 

@@ -13,7 +13,7 @@ def session_key(runner: Any, source: Any) -> str:
 
 
 def working(adapter: Any) -> bool:
-    """Say whether Hermes is working on a message."""
+    """Return True while Hermes works on a message of this adapter."""
     return bool(adapter._active_sessions)
 
 

@@ -13,11 +13,10 @@ _watchers: set[asyncio.Task[None]] = set()
 
 
 def share_session_key_settings(runner: Any, adapter: Any) -> None:
-    """Let the adapter derive the same session key as the runner does.
+    """Have the adapter compute the same session key as the runner does.
 
-    Both compute it: the runner from its config, the adapter from ``config.extra``. Hermes fills
-    ``config.extra`` when it creates an adapter. A pipe adapter without these values would lock
-    another session.
+    The runner computes it from its config, the adapter from ``config.extra``, which Hermes fills
+    when it creates an adapter. A pipe adapter without these values would lock another session.
     """
     extra = getattr(adapter.config, "extra", None)
     if not isinstance(extra, dict):

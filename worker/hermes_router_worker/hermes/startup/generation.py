@@ -39,7 +39,10 @@ def lease_for_all_forks() -> str | None:
 
 
 def leases() -> set[int]:
-    """Return the descriptors of this process's leases whose locks its forks share."""
+    """Return the descriptors of this process's leases, which forked processes share.
+
+    The module's text says what a lease is. Elsewhere than on Linux the set is empty.
+    """
     descriptors = proc.own() / "fd"
     if not descriptors.exists():
         return set()

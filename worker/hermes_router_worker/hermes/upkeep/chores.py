@@ -50,7 +50,10 @@ def going_on() -> bool:
 
 
 def clean_caches() -> int:
-    """Delete cached files that are older than a day, and expired shared pastes; return how many."""
+    """Delete cached files that are older than a day, and expired pastes; return how many.
+
+    A paste is a log that ``hermes debug`` has uploaded.
+    """
     removed = 0
     for name, cleaner in _CLEANERS:
         with contextlib.suppress(ImportError, AttributeError):  # a Hermes without such a cache
@@ -73,10 +76,10 @@ def prune_as_housekeeping() -> int:
 
 
 def free_checkpoints() -> int:
-    """Remove what a git that was killed has locked in Hermes's store of checkpoints.
+    """Remove locks that killed git processes left in Hermes's store of checkpoints.
 
-    Returns how many locks there were. Without this, Hermes would take no checkpoint of that folder
-    any more. A git that runs has younger locks: Hermes gives it two minutes at the most.
+    Returns how many there were. Without this, Hermes would take no checkpoint of that folder any
+    more. A lock of a git that runs is younger: Hermes gives git two minutes at the most.
     """
     store = Path(os.environ["HERMES_HOME"]) / "checkpoints" / "store"
     removed = 0
@@ -109,7 +112,10 @@ def results_for_bot_chat(home: Path) -> int:
 
 
 def refresh_login() -> int:
-    """Keep the profile's own login at Nous alive, if it has one; Hermes knows its age limit."""
+    """Have Hermes renew the profile's own login at Nous if it is old enough; return 0.
+
+    A login that is never renewed ends.
+    """
     from hermes_cli.nous_auth_keepalive import refresh_nous_auth_keepalive_once
 
     if (Path(os.environ["HERMES_HOME"]) / "auth.json").exists():

@@ -42,7 +42,11 @@ def bot_chat_next(home: Path, now: float) -> float | None:
 
 
 def patience(runner: Any) -> float:
-    """Return how many seconds after a change in the home its maintenance may be due."""
+    """Return after how many seconds maintenance may be due because a file in the home changed.
+
+    It is written into the note for gateways: a change may begin something whose end cannot be known
+    in advance.
+    """
     config = runner.config
     if not hasattr(config, "get_reset_policy"):
         return _DAY
