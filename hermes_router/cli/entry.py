@@ -16,7 +16,10 @@ from hermes_router.cli.terminal import output
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``hermes-router`` with the given or the process's arguments; return the exit status."""
+    """Run ``hermes-router`` with the given or the process's arguments; return the exit status.
+
+    Errors are shown here. Only ``SystemExit`` is raised: for a wrong command line and ``--help``.
+    """
     argv = list(sys.argv[1:] if arguments is None else arguments)
     return guarded(lambda: _run(argv), argv)
 

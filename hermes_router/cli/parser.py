@@ -111,7 +111,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str, hint: str = "") -> NoReturn:
-        """Report a wrong command line and exit: inside ``hermes``, nobody catches our errors."""
+        """Report a wrong command line on standard error, and exit with the status for it.
+
+        It exits itself, because inside ``hermes`` nobody catches our errors.
+        """
         output.complain(CommandError(message, hint=f"{hint}see {self.prog} --help"))
         self.exit(WRONG)
 
@@ -138,7 +141,11 @@ def _guess(word: str, words: Iterable[str]) -> str:
 
 
 def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:
-    """Return the command line's parser; only commands in ``wanted`` get their options."""
+    """Return the parser of ``hermes-router``.
+
+    Only commands in ``wanted`` get their options: to describe a command's options imports its
+    module.
+    """
     parser = Parser(
         prog="hermes-router",
         description="Each routed conversation of a Hermes gateway is answered by a process of its "
@@ -151,7 +158,10 @@ def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:
 
 
 def add_commands(parser: argparse.ArgumentParser, wanted: Collection[str] = COMMANDS) -> None:
-    """Add the commands to our own parser, or to the parser of ``hermes router``."""
+    """Add the commands to our own parser, or to the parser of ``hermes router``.
+
+    ``wanted`` is as for :func:`build_parser`.
+    """
     commands = parser.add_subparsers(
         title="commands", dest="router_command", metavar="COMMAND", parser_class=Parser
     )

@@ -70,7 +70,8 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
     def shared(self) -> Iterator[tuple[str, str]]:
         """Yield each profile with each setting that lets it use what is not its own.
 
-        A pair is, for example, ``("career", "share ssh")``.
+        A pair is, for example, ``("career", "share ssh")``. The gateway logs them when it has read
+        the configuration.
         """
         names = dict.fromkeys(
             (*(r.profile for r in self.table.routes if r.enabled), *self.profiles)
@@ -80,9 +81,9 @@ class RouterConfig(msgspec.Struct, frozen=True, kw_only=True):
                 yield name, what
 
     def worker_profiles(self) -> list[str]:
-        """Return the profiles that answer by workers: by an enabled route, or as ``unmatched``.
+        """Return the profiles that answer by workers, in the order of the route table.
 
-        The gateway's own profile is none of them. The order is that of the route table.
+        An enabled route or ``unmatched`` names them. The gateway's own profile is none of them.
         """
         policies = (self.unmatched.default, *self.unmatched.platforms.values())
         named = [route.profile for route in self.table.routes if route.enabled]

@@ -74,7 +74,10 @@ class Block(Struct, frozen=True):
     """A group of settings, which is a mapping in the configuration file."""
 
     def check(self) -> Iterator[Finding]:
-        """Yield what is wrong with these settings, beyond the limits of each single one."""
+        """Yield what is wrong with these settings, beyond the limits of each single one.
+
+        The reader calls it when it has applied a block of the file.
+        """
         yield from ()
 
 

@@ -67,7 +67,7 @@ class ConfigWatcher:
 
     @property
     def seen(self) -> Stamps:
-        """The stamps of the watched files as they were when they were last read."""
+        """The stamps of the watched files as they were when they were last read, by path."""
         return self._seen or {}
 
     async def fresh(self) -> RouterConfig:

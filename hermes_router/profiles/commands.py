@@ -48,7 +48,7 @@ class Commands(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_running(home: Path, *, in_hermes: bool = False) -> Commands:
-    """Return the commands for the gateway on ``home`` that runs in this process.
+    """Return the commands for the gateway on ``home`` that runs in this process, for its notices.
 
     A person's shell knows nothing of this process's environment: there a plain command acts on
     ``~/.hermes``.

@@ -22,8 +22,9 @@ _MAX_BYTES = 4 * 1024 * 1024
 class SessionScope:
     """A profile's settings that decide whose messages make one session.
 
-    The first two say whether each member of a group, or of a thread, has a separate session.
-    ``programs`` are the profile's ``quick_commands`` that run a program: they need no model.
+    The first two say whether each member of a group, or of a thread, has a session of their own.
+    ``programs`` are the profile's ``quick_commands`` that run a program: such a command needs no
+    model.
     """
 
     group_sessions_per_user: bool = True

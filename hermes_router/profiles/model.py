@@ -208,6 +208,8 @@ def prepare(profile: Profile) -> None:
 def check_writable(profile: Profile) -> None:
     """Check that a worker could write in a profile's home, without writing anything.
 
+    The gateway uses it to tell of an unusable profile before a message comes.
+
     Raises:
         ProfileError: the home cannot be written, or a file is where :func:`prepare` needs a folder.
     """

@@ -66,7 +66,10 @@ _FORGET_SECONDS = 60
 
 
 def run(options: argparse.Namespace, answer: Answer) -> int:
-    """Have the place's worker answer ``options.say``; return the exit status.
+    """Have the place's worker answer the text ``options.say``; return the exit status.
+
+    The answer is printed, and with ``--json`` what the worker did. It asks the profile's real
+    model.
 
     Raises:
         CommandError: the gateway itself answers this place, or this Python has no Hermes.

@@ -85,7 +85,10 @@ def _look(command: Path) -> Layout:
 
 
 def of_python(python: Path, command: Path | None = None) -> Layout:
-    """Return the layout of the Hermes in a Python; without pip, that Python needs uv."""
+    """Return the layout of the Hermes in a Python, with ``command`` as its command.
+
+    The router is installed into it by pip, or by uv if that Python has no pip.
+    """
     return Layout(kind="pip" if _has_pip(python) else "uv", command=command, python=python)
 
 

@@ -101,7 +101,8 @@ def _ask_profile(home: GatewayHome, new: list[str], now: str) -> str:
 def reverse(home: GatewayHome, text: str, mapping: Mapping) -> Mapping:
     """Return which profile answers now in each place of ``mapping``, by a route for that place.
 
-    To write these routes undoes the change that ``mapping`` makes to the configuration ``text``.
+    ``mapping`` is a change to the configuration ``text``: a profile for each place, or ``-`` to
+    remove its route. To write the result undoes that change.
     """
     config = loader(home)(text)
     routes = {place: route_at(config, place) for place in mapping}
@@ -112,6 +113,9 @@ def written(
     home: GatewayHome, text: str, mapping: Mapping, conversations: Sequence[SeenConversation]
 ) -> str:
     """Return the configuration's text with the mapping's routes, each with its place's name.
+
+    ``mapping`` has a profile for each place, or ``-`` to remove its route. ``conversations`` have
+    the names.
 
     Raises:
         CommandError: the routes are written in a form that no small edit can change.

@@ -27,7 +27,7 @@ _TAKE_OUT = f"edit it yourself: take {PLUGIN} out of `enabled` under the top-lev
 
 
 def plugin_lists(file: Path) -> tuple[list[Any], list[Any]]:
-    """Return a configuration's ``plugins.enabled`` and ``plugins.disabled``; [] if missing.
+    """Return a configuration's ``plugins.enabled`` and ``plugins.disabled``; [] for a missing one.
 
     Raises:
         ConfigError: the file cannot be read as YAML.

@@ -56,7 +56,7 @@ class Unconnected(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def what(self) -> str:
-        """A sentence for people."""
+        """A sentence for people: which platform the gateway is not connected to, and why."""
         if not self.state:
             return (
                 f"the running gateway was started without {self.who}: no message arrives from there"
@@ -121,9 +121,10 @@ def closed(home: GatewayHome, pid: int, uptime: float) -> list[str]:
 
 
 def absent(home: Path, pid: int, config: RouterConfig) -> Iterator[Unconnected]:
-    """Yield each platform with routes for the gateway's bot that gateway ``pid`` does not have.
+    """Yield each routed platform that gateway ``pid`` does not have at all.
 
-    Nothing is known of a gateway that has written no file of states, nor behind a relay.
+    Only routes for the gateway's bot count. Nothing is known of a gateway that has written no file
+    of states, nor of one behind Hermes's relay; then nothing is yielded.
     """
     state = _state(home)
     if not _is_of({}, state, pid) or not isinstance(state.get("platforms", {}), dict):

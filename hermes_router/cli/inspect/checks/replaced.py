@@ -22,7 +22,8 @@ def look(check: str, who: str, replaced: Iterable[Replacement]) -> Iterator[Find
     """Yield a finding for each function in ``replaced`` that the installed Hermes lacks.
 
     ``who`` names the side that replaces it, for people: "a gateway" or "a worker". ``check`` is the
-    finding's word for programs.
+    findings' word for programs. A function that this version of Hermes need not have gives no
+    finding.
     """
     for one in replaced:
         if one.missing:

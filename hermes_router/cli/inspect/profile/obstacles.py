@@ -13,9 +13,11 @@ from hermes_router.protocol.system import proc
 
 
 class Obstacle(NamedTuple):
-    """``what`` is a sentence that lacks its subject, the folder; ``mend`` is a command.
+    """Something that keeps this user from writing in a folder, and how to remove it.
 
-    ``covers`` is the folder below which the command removes every such obstacle; None if only here.
+    ``what`` is a sentence that lacks its subject, the folder; ``mend`` is a command. ``covers`` is
+    the folder below which the command removes every such obstacle; None if it removes only this
+    one.
     """
 
     what: str

@@ -56,12 +56,12 @@ class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def usable(self) -> bool:
-        """Whether a worker of this profile can serve, as far as can be seen from here."""
+        """True if a worker of this profile can serve, as far as can be seen from its files."""
         return not self.errors
 
     @property
     def starts(self) -> bool:
-        """Whether a worker of this profile can start, although it may have no model to ask."""
+        """True if a worker of this profile can start, although it may have no model to ask."""
         return all(finding.check in _OF_MODEL for finding in self.errors)
 
     @property
