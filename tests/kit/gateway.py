@@ -30,7 +30,7 @@ _LOOK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Proc:
-    """A process at the moment of a look."""
+    """A process below a gateway, as it was when a test looked at it."""
 
     pid: int
     ppid: int
@@ -44,7 +44,7 @@ class Proc:
 
     @property
     def is_preparing(self) -> bool:
-        """Whether it is a template that cannot fork yet: later it shows another command line."""
+        """True if it is a template that cannot fork yet: once it can, its command line differs."""
         program, *arguments = self.cmdline.split() or [""]
         return Path(program).name.startswith("python") and "--template" in arguments
 
@@ -184,7 +184,10 @@ class Gateway:
 
     @classmethod
     def forbid(cls) -> list[Gateway]:
-        """Let no gateway be started any more; return those that run, or may run, to be stopped."""
+        """Let no gateway be started any more in this process; return those that run or may run.
+
+        A command that a signal ends uses it: the caller stops the gateways that are returned.
+        """
         cls._forbidden = True
         return list(cls._entered)
 
@@ -209,7 +212,7 @@ class Gateway:
     # -- its output and its processes
 
     def log_text(self) -> str:
-        """Return what it printed, all runs in this root together."""
+        """Return what the gateways of this root have printed, all runs together."""
         return self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
 
     def tail(self, lines: int = _TAIL_LINES) -> str:

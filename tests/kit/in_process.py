@@ -71,8 +71,9 @@ def play(
 ) -> dict[str, Any]:
     """Run ``script`` in a home with the profile career; return what its coroutine returned.
 
-    The key ``original`` is added: how many messages the router passed on to Hermes itself. With
-    ``ordinary`` the process is an ordinary user's, also where the tests run as root.
+    ``script`` is Python code with a coroutine function ``play``, see the module's text. The key
+    ``original`` is added to the result: how many messages the router passed on to Hermes itself.
+    With ``ordinary`` the process is an ordinary user's, also where the tests run as root.
     """
     return run(f"{_FRAME}{script}\nasyncio.run(main())", home, config, ordinary=ordinary)
 
@@ -80,7 +81,8 @@ def play(
 def run(code: str, home: Path, config: str = ROUTES, *, ordinary: bool = False) -> dict[str, Any]:
     """Run a Python program in a home with the profile career; return the JSON of its last line.
 
-    ``config`` becomes the home's ``config.yaml``. Fails the test if the program fails.
+    ``config`` becomes the home's ``config.yaml``. ``ordinary`` is as for :func:`play`. The test
+    fails if the program does.
     """
     command = [sys.executable, "-c", code]
     (home / "profiles" / "career").mkdir(parents=True, exist_ok=True)

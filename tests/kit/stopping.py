@@ -25,8 +25,9 @@ _STOP_SECONDS = 10.0
 def ended_by_signals() -> Iterator[None]:
     """Have a signal end this process, with the gateways that it started and their folders.
 
-    The exit status is 128 and the signal's number. Further signals are ignored meanwhile. Nothing
-    is waited for that the main thread, or a thread of a pool, waits for.
+    The signals are SIGINT, SIGTERM and SIGHUP. Commands such as the demo use it. The exit status is
+    128 plus the signal's number. Further signals are ignored meanwhile, and no other thread is
+    waited for.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:

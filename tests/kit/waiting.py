@@ -13,7 +13,8 @@ def wait_until(
 ) -> None:
     """Wait until ``condition`` returns something true; it is called every 20 milliseconds.
 
-    After ``seconds`` seconds without that, TimeoutError is raised with the text ``what``.
+    Raises:
+        TimeoutError: that did not happen within ``seconds``; its text is ``what``.
     """
     deadline = time.monotonic() + seconds
     while not condition():

@@ -118,7 +118,7 @@ class FakeModel(LocalServer):
     def requests(
         self, kind: str | None = None, *, api_key: str | None = None, after: int = 0
     ) -> list[ModelRequest]:
-        """Return recorded requests, optionally of one kind or key only."""
+        """Return the recorded requests: of one kind or key only, newer than ``after``."""
         return [
             request
             for request in self.journal.all()

@@ -34,7 +34,10 @@ SyslogFacility = local1
 
 
 def obstacle() -> str | None:
-    """Return why there can be no IRC server here; None if there can."""
+    """Return why no IRC server can run on this machine; None if one can.
+
+    A test is skipped by it.
+    """
     return None if _SERVER else "ngircd is not installed (Debian's package ngircd)"
 
 

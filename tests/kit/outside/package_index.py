@@ -47,7 +47,7 @@ class PackageIndex(LocalServer):
         return f"{self.origin}/simple"
 
     def has(self, project: str) -> bool:
-        """Say whether a project is installed here."""
+        """Return True if a project is installed in the tests' Python, so that the index has it."""
         return canonicalize_name(project) in self._installed
 
     def wheel(self, project: str) -> dict[str, str]:

@@ -58,7 +58,7 @@ class FakePortal(LocalServer):
             return refresh_token in self._valid
 
     def expired(self) -> bool:
-        """Say whether Hermes would renew the access tokens now, all that were issued so far."""
+        """Return True if Hermes would now renew all access tokens that were issued so far."""
         return time.time() > self._renewal
 
     def _issue(self, name: str) -> str:

@@ -25,7 +25,7 @@ _START = (
 
 
 def obstacle() -> str | None:
-    """Return why no systemd can run here; None if one can."""
+    """Return why no systemd can run on this machine; None if one can. A test is skipped by it."""
     if _SYSTEMD is None or shutil.which("systemctl") is None:
         return "NOT SHOWN: systemd is not installed"
     if not Path("/run/systemd").is_dir():

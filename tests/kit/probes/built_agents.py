@@ -29,7 +29,7 @@ def register(ctx):
 
 
 class BuiltAgent(NamedTuple):
-    """The process in which an agent was built, and the id of its session."""
+    """An agent that Hermes has built: the id of its process, and the id of its session."""
 
     pid: int
     session: str

@@ -18,7 +18,7 @@ _TICK = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Of one gateway, at rest."""
+    """What one gateway uses at a moment when no turn runs."""
 
     messages: int
     """That were written by then, in all lives."""
@@ -29,7 +29,7 @@ class Use:
     children: int
 
     def line(self) -> str:
-        """Return it as a person reads it."""
+        """Return the figures as one line for people."""
         return (
             f"{self.messages} messages: {self.mib:.0f} MiB, {self.descriptors} descriptors, "
             f"{self.threads} threads, {self.children} processes below it"
@@ -37,7 +37,10 @@ class Use:
 
 
 def at_rest(gateway: Gateway, messages: int) -> Use:
-    """Wait until no worker is in a turn and nothing is started or ended; say what is used."""
+    """Wait until no worker is in a turn and no process is started or ended; return what is used.
+
+    ``messages`` is how many messages the gateway has had; it is only noted.
+    """
     gateway.wait_prepared()
     deadline, before = time.monotonic() + _SETTLE_SECONDS, -1
     while time.monotonic() < deadline:
@@ -51,7 +54,7 @@ def at_rest(gateway: Gateway, messages: int) -> Use:
 
 
 def use(gateway: Gateway, messages: int) -> Use:
-    """Return what a gateway uses now."""
+    """Return what a gateway uses now; ``messages``, how many it has had, is only noted."""
     process = psutil.Process(gateway.pid)
     connections = sum(bool(one.raddr) for one in process.net_connections("tcp"))
     return Use(
@@ -66,9 +69,9 @@ def use(gateway: Gateway, messages: int) -> Use:
 def growth(
     early: Use, late: Use, *, mib: float = MORE_MIB, threads: int = MORE_THREADS
 ) -> list[str]:
-    """Say what of a gateway is not flat between two rests.
+    """Return a line for each figure of a gateway that has grown between two rests; [] if none has.
 
-    ``mib`` and ``threads`` are how much more it may use of them.
+    ``mib`` and ``threads`` are how much more memory and how many more threads it may use.
     """
     grown = [
         ("MiB", late.mib - early.mib, mib),

@@ -141,7 +141,7 @@ class ManagedInstall:
         )
 
     def leased(self, generation: Path) -> bool:
-        """Say whether a process leases the folder of a generation, as Hermes sees it."""
+        """Return True if a process leases the folder of a generation, as Hermes sees it."""
         held = self._ask(
             "from hermes_cli.runtime_state import leases_held as held; "
             f"print(held(Path({str(generation)!r})))"

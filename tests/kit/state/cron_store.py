@@ -123,7 +123,7 @@ class CronStore:
             return [dict(row) for row in ledger.execute(query, (number,))] if made else []
 
     def over(self, number: str) -> bool:
-        """Say whether a one-time job has ended: it is gone, or kept for a while, from 0.22 on."""
+        """Return True if a one-time job has ended: it is gone, or still kept, from 0.22 on."""
         job = self.job(number)
         return job is None or (not job["enabled"] and job["state"] == "completed")
 

@@ -13,10 +13,10 @@ _COLUMNS = (
 
 
 def obligations(home: Path, state: str) -> None:
-    """Make the ledger of replies in a home, with one reply in this state.
+    """Make Hermes's ledger of replies in a home, with one reply in the state ``state``.
 
     It has only some columns of Hermes's ledger. The reply is for topic 6 of the chat -100, in the
-    session ``key``, and was written in one minute from now.
+    session ``key``, and its time is one minute from now.
     """
     soon = time.time() + 60
     row = ("key", "telegram", "-100", "6", "owed", state, 0, soon, soon)

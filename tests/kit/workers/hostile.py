@@ -41,7 +41,7 @@ PROMPTS = frozenset(name for name, method in ADAPTER_METHODS.items() if method.k
 
 @dataclass(frozen=True)
 class Called:
-    """One call of the adapter, with the bytes of the files that it was given."""
+    """One call that the relay made of the adapter, with the bytes of the files in it."""
 
     method: str
     arguments: dict[str, Any]
@@ -124,7 +124,7 @@ Acts = Callable[["Hostile"], Awaitable[None]]
 
 
 class Hostile:
-    """The worker's end of the pipes, for the function that plays it."""
+    """The worker's end of the pipes, in the hand of the function that plays the worker."""
 
     def __init__(self, spec: LaunchSpec) -> None:
         self.pid = os.getpid()
@@ -156,7 +156,7 @@ class Hostile:
                     os.close(end)
 
     def keep(self, other: Child) -> None:
-        """Nothing."""
+        """Do nothing: a real worker would keep the other process until its own end."""
 
     # -- what the worker does ----------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ class Hostile:
         return msg.decode_to_worker(await self._read(length))
 
     async def hang_up(self) -> None:
-        """Say nothing more, and read on until the gateway has done all that it was asked for."""
+        """Send nothing more, and read on until the gateway closes its end too."""
         os.close(self.outbound_of_worker)
         self.outbound_of_worker = -1
         with contextlib.suppress(BrokenPipeError):
@@ -243,7 +243,7 @@ def play(acts: Acts, monkeypatch: Any) -> list[Hostile]:
 
 
 class DeliveryService(NoPost):
-    """Delivers nothing, but by the real policy notes where it would have."""
+    """Sends nothing; it asks the real policy, and notes where it would have sent."""
 
     def __init__(self) -> None:
         self.delivered: list[table.Place] = []

@@ -68,7 +68,7 @@ QUICK = replace(
 
 @dataclass
 class Scene(Conversation):
-    """A conversation that remembers what was said and called; ``told`` are outcomes of messages."""
+    """A conversation that notes what it is called with; ``told`` are outcomes of messages."""
 
     profile: Profile
     key: str = "agent:main:telegram:group:-100:6"
@@ -125,7 +125,7 @@ class Scene(Conversation):
 
 
 class NoPost(DeliveryService):
-    """Sends nothing."""
+    """A delivery service that sends nothing."""
 
     async def delivery_scope(self, sender: Sender) -> msg.DeliveryScope:
         return msg.DeliveryScope()

@@ -178,7 +178,7 @@ class Place:
 
 @dataclass
 class Turn:
-    """One worker and what it did."""
+    """One worker, and the messages that it has sent."""
 
     place: Place
     calls: list[msg.Call] = field(default_factory=list)
@@ -323,5 +323,5 @@ def _answer(request: msg.Request) -> Any:
 
 
 def message_of(request: msg.Request) -> str:
-    """Return the id of the message that a call has sent, as the worker is told."""
+    """Return the id that the kit gives to the message which a call has sent."""
     return str(5000 + request.id)
