@@ -117,7 +117,7 @@ def broken_links(visit: Visit, site: str) -> list[str]:
 
 
 def found() -> str | None:
-    """Return the path of a browser on this machine."""
+    """Return the path of a browser on this machine; None without one."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 

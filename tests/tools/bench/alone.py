@@ -71,8 +71,11 @@ while not isinstance(hear(), msg.Result): pass
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """One line: what, of both sides, and what their ratio should be; without a bare side, or with
-    a unit in the target, what the router's value should be."""
+    """One line of the table: what was measured, the values of both sides, and the wanted ratio.
+
+    Without a bare side, or with a unit in the target, the target is one for the router's value
+    itself.
+    """
 
     number: str
     what: str

@@ -45,7 +45,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured: gateways are started so often, and each start has so many rounds."""
+    """How much is measured: how often gateways are started, and how many rounds each start has."""
 
     starts: int
     rounds: int
@@ -54,7 +54,7 @@ class Plan:
 
 
 def expected(figures: Sequence[Figure], plan: Plan) -> float:
-    """Return roughly how many seconds it will take on a quiet machine with two cores."""
+    """Return roughly how many seconds the plan takes on a quiet machine with two cores."""
     setups = {figure.setup.name: figure for figure in figures}
     starting = sum(
         (_START_SECONDS + figure.setup.profiles * _PROFILE_SECONDS) * _starts(figure, plan)

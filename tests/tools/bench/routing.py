@@ -27,8 +27,11 @@ _TOPICS = 50
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Of one table: its size, seconds to read it from YAML, with the place of every route, that an
-    event loop stands still meanwhile at most, and to index it; median seconds of a match."""
+    """What was measured of one table of routes: its size, and times in seconds.
+
+    They are: to read it from YAML with the place of every route, the longest that an event loop
+    stands still meanwhile, to index it, and the median of a match.
+    """
 
     size: int
     read: float

@@ -74,7 +74,7 @@ class Stage:
 
     @property
     def routed(self) -> bool:
-        """Whether turns have workers, and so a worker log."""
+        """True if workers serve the turns on this side, so that there is a worker log."""
         return self.side == sides.B
 
     def cpu(self) -> float:
@@ -97,7 +97,7 @@ class Stage:
             return sides.topic(profile, self._fresh - 1)
 
     def acquaint(self, topics: Iterable[int]) -> None:
-        """See that each of these topics has spoken before."""
+        """Have each of these topics speak once, if it has not, so that its session is not new."""
         for topic in topics:
             if topic not in self._known:
                 self.turn(topic)

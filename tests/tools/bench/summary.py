@@ -18,7 +18,7 @@ def percentile(values: Iterable[float], percent: float) -> float:
 
 
 def p95(values: Sequence[float]) -> float:
-    """Return the 95th percentile."""
+    """Return the 95th percentile, as :func:`percentile` computes it."""
     return percentile(values, 95)
 
 

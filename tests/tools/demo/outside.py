@@ -22,7 +22,7 @@ _SKIPPED = {".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pyte
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What tells this run's files: since when (seconds of the epoch), which words, whose folder."""
+    """What tells the files of this run: since when (Unix time), which words, whose folder."""
 
     since: float
     words: tuple[bytes, ...]

@@ -83,7 +83,7 @@ def importers() -> set[str]:
 
 
 def imported_by(text: str) -> Iterator[str]:
-    """Go through the top-level names of what a file imports, by a statement or by name."""
+    """Yield the top-level names of what a file's text imports, by a statement or by name."""
     for node in ast.walk(ast.parse(text)):
         for name in _modules(node):
             yield name.partition(".")[0]

@@ -115,7 +115,7 @@ def no_leak(row: Row) -> str:
 
 
 def expected(row: Row, side: str, hermes: str | None) -> bool | None:
-    """Say whether a leak is expected; None where nobody has looked and either will do."""
+    """Return True if a leak is expected on a side; None where nobody has looked: either will do."""
     if side != IN_PROCESS:
         return side in row.by_design
     if not row.leaked_until:

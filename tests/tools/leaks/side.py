@@ -196,7 +196,7 @@ class Side:
     # -- waiting
 
     def wait(self, condition: Callable[[], object], seconds: float) -> bool:
-        """Tell whether a condition becomes true within a time."""
+        """Return True if a condition becomes true within so many seconds."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
@@ -221,7 +221,7 @@ class Side:
             return int(database.execute(query, (f"%{mark}%",)).fetchone()[0])
 
     def unsure(self, why: str) -> NoReturn:
-        """Raise ProbeError."""
+        """Raise ``ProbeError``: the probe cannot tell if something leaked, because of ``why``."""
         raise ProbeError(why)
 
     def read(self, path: Path) -> str:

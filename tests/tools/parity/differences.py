@@ -15,7 +15,7 @@ from hermes_router.protocol.system.versions import hermes_version
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that must differ."""
+    """A text that one side has and the other must not have, and the reason."""
 
     name: str
     reason: str
@@ -33,7 +33,7 @@ class Difference:
     """The last Hermes that has it; all, if empty."""
 
     def applies_to(self, title: str) -> bool:
-        """Say whether it may be found in this scenario."""
+        """Return True if the difference may be found in the scenario with this title."""
         return not self.titles or title in self.titles
 
     def without(self, lines: list[str], side: Literal["plain", "routed"]) -> tuple[list[str], bool]:
@@ -45,7 +45,7 @@ class Difference:
         return [pattern.sub(self.becomes, line) for line in lines], found
 
     def is_past(self) -> bool:
-        """Say whether the installed Hermes is one that does not have it any more."""
+        """Return True if the installed Hermes is a version that does not have it any more."""
         return bool(self.until) and _minor(hermes_version()) > _minor(self.until)
 
 

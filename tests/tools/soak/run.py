@@ -32,7 +32,7 @@ Progress = Callable[[str], None]
 
 @dataclass(slots=True)
 class Figures:
-    """What a soak prints."""
+    """What a soak prints: what became of the messages, what the gateway used, and what is wrong."""
 
     messages: int = 0
     answered: int = 0

@@ -56,7 +56,7 @@ _WEIGHTS |= {"approved": 1}
 
 
 def some_kind(chance: random.Random) -> str:
-    """Return a kind of message, the frequent ones more often."""
+    """Return a kind of message by chance; the frequent kinds more often."""
     return chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
 
 

@@ -45,7 +45,7 @@ class Outcome:
         return sum(found), len(found)
 
     def works(self, tests: Iterable[str]) -> bool | None:
-        """Say whether a scenario works; None if one of its tests did not run."""
+        """Return True if all tests of a scenario passed; None if one of them did not run."""
         found = [self.passed.get(test) for test in tests]
         if False in found:
             return False
@@ -53,7 +53,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Did something run, and all of it pass."""
+        """True if something ran, and all of it passed."""
         return bool(self.passed) and all(self.passed.values()) and not self.trouble
 
     def summary(self) -> Summary:
@@ -85,7 +85,7 @@ class Summary:
 
     @property
     def key(self) -> str:
-        """What a later run of the same takes the place of."""
+        """What identifies a row: a later run with the same key replaces it."""
         return f"{self.hermes} on {self.python}"
 
     def fields(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Summary:
         return asdict(self)
 
     def over(self, earlier: Summary) -> Summary:
-        """Return what is known after a run of a part: what it did not try is as it was."""
+        """Return what is known after a run of a part: its outcomes replace those in ``earlier``."""
         tried = {*self.scenarios, *self.fails}
         contract = self.contract if self.contract[1] else earlier.contract
         kept = [

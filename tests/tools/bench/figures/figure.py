@@ -15,7 +15,7 @@ Samples = dict[str, list[float]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: a series, summarised."""
+    """One line of the table: which series of samples it shows, and how they are summarised."""
 
     label: str
     series: str
@@ -46,7 +46,7 @@ class Figure:
 
 
 def of_turns(turns: Sequence[Turn]) -> Samples:
-    """Return the series of turns."""
+    """Return the series of samples that turns give, by name."""
     return {
         "total": [turn.total for turn in turns],
         "before": [turn.before for turn in turns],
