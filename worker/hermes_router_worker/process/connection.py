@@ -47,7 +47,7 @@ class Connection:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self.before_call: Callable[[], Awaitable[None]] | None = None
-        #: True when the session ends: what is cancelled then is not given up.
+        #: True when the session ends: the gateway then goes on with a call that is cancelled here.
         self.leaving = False
         #: True once :meth:`close` was called.
         self.closed = False

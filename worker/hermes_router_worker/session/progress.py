@@ -45,12 +45,16 @@ class Progress:
     def __init__(self, link: Connection) -> None:
         self._link = link
         self._last = 0
-        #: Events in work; events that Hermes is being handed; those of these that it has not got.
+        #: The events that Hermes works on.
         self._active: list[int] = []
+        #: The accepted events that Hermes has not taken yet, from :meth:`take` to
+        #: :meth:`handed_over`; and those of them that are not begun: all but a command that Hermes
+        #: executes now.
         self._taking: set[int] = set()
         self._coming: set[int] = set()
-        #: Events that Hermes failed to take; those that it has, and whether each is a command.
+        #: The events that Hermes failed to take.
         self._left: set[int] = set()
+        #: The events that Hermes has taken and may not have begun; True for a command.
         self._handed: dict[int, bool] = {}
         self._by_id: dict[str, int] = {}
         self._told = msg.Progress(done=0)
@@ -113,7 +117,7 @@ class Progress:
     def knows(self, event: Any) -> bool:
         """Return True if the gateway has given this event to this worker.
 
-        Such an event is not saved with the session's state: the gateway has it served, so that it
+        Such an event is not saved with the session's state: the gateway has it served, and it
         would be served twice.
         """
         return self._number(event) <= self._last
