@@ -44,7 +44,7 @@ def main() -> Any:
     home = os.environ.get("HERMES_HOME")
     sys.argv[0] = "hermes"
     if SANDBOX_VARIABLE in os.environ:
-        installed.say_nothing_of_it()
+        installed.silence_check()
     command = command_line()
     kanban.hide_if_told()
     if home and os.environ.get("HERMES_HOME") == home:

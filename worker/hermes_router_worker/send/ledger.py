@@ -50,7 +50,7 @@ def cross_off(settled: Iterable[msg.DeliveredText]) -> int:
     them again. A worker does this when its session or job begins.
     """
     known = list(settled)
-    if not known or not ledger.kept():
+    if not known or not ledger.exists():
         return 0
     sent = 0
     for reply in ledger.owed():
@@ -67,7 +67,7 @@ async def redeliver(transport: Transport, platforms: Iterable[str]) -> None:
     arrived already. A reply that cannot be sent stays in the ledger, with the error. Errors of the
     database are logged.
     """
-    if not ledger.enabled() or not ledger.kept():
+    if not ledger.enabled() or not ledger.exists():
         return
     try:
         for row in await asyncio.to_thread(ledger.recoverable, platforms):

@@ -246,7 +246,7 @@ class EventReceiver:
         self._handing += 1
         taken = True
         try:
-            if not continuation.is_over(self._adapter.gateway_runner, event):
+            if not continuation.was_continued(self._adapter.gateway_runner, event):
                 await self._adapter.handle_message(event)
         except Exception as error:
             taken = False

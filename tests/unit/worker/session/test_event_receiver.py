@@ -165,7 +165,7 @@ def handing(
         )
         return made, handled
 
-    monkeypatch.setattr(continuation, "is_over", lambda _runner, _event: False)
+    monkeypatch.setattr(continuation, "was_continued", lambda _runner, _event: False)
     return receiver
 
 

@@ -57,7 +57,7 @@ class _Hermes(NamedTuple):
     alive: Callable[[Any, Any], bool]
 
 
-def kept() -> bool:
+def exists() -> bool:
     """Return True if the ledger's database exists: the profile has written a reply into it once."""
     return bool(_ledger()._db_path().exists())
 

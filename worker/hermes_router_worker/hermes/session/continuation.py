@@ -35,7 +35,7 @@ async def mark(runner: Any, session_key: str) -> bool:
     return True
 
 
-def is_over(runner: Any, event: Any) -> bool:
+def was_continued(runner: Any, event: Any) -> bool:
     """Return True if an event asks to continue a turn that was continued already.
 
     A person's message may have come first. The receiver then does not hand the event to Hermes.

@@ -15,7 +15,7 @@ from hermes_router_worker.hermes import replacements
 from hermes_router_worker.hermes.on_import import once_imported
 
 
-def say_nothing_of_it() -> None:
+def silence_check() -> None:
     """Have Hermes find no fault with its installation in this process.
 
     A ``hermes`` command in a sandbox calls it, because the sandbox hides parts of the installation.
