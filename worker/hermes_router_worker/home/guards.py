@@ -67,7 +67,7 @@ def silence_gateway_status() -> None:
     """Keep this process out of the home's gateway_state.json; call it before a runner is built.
 
     Hermes writes its process id there, as that of the profile's gateway, at each turn and when it
-    builds a runner. ``hermes status`` and ``hermes gateway stop`` would mistake a worker for the
+    builds a runner. ``hermes status`` and ``hermes gateway stop`` would take a worker for the
     gateway.
     """
     replacements.WRITE_STATUS.replace(lambda _: do_nothing)

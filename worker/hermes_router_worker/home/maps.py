@@ -12,10 +12,11 @@ from hermes_router_worker.home.lock import home_lock
 
 
 class MapGuard:
-    """Saves a map of independent keys: only the keys that changed here replace those on disk.
+    """Saves a map of Hermes so that only the keys that changed here replace those on disk.
 
-    ``current`` is the live map (updated in place), ``read`` reads the file, ``write`` is Hermes's
-    own method that writes ``current`` as a whole.
+    Hermes calls it in place of its own saving. ``current`` returns the live map, which is updated
+    in place; ``read`` reads the file; ``write`` is Hermes's own function, which writes the live map
+    as a whole.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ def guard_voice_modes(runner: Any, home: Path) -> None:
 def refresh_voice_modes(runner: Any) -> None:
     """Read the chats' voice modes from the profile's home again, when the worker gets its session.
 
-    A prepared worker read them when it was started, perhaps minutes ago.
+    A prepared worker read them when it was started, and other workers may have changed them since.
     """
     modes, saving = live_maps.reread_voice_modes(runner)
     if isinstance(saving, MapGuard):

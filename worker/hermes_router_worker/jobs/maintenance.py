@@ -62,8 +62,8 @@ class Upkeep:
     async def run(self) -> Result:
         """Do all chores, and leave the note for gateways; return what was done, or why it was not.
 
-        An error in a chore is logged and does not stop the others, as in Hermes. The outcome is
-        ``busy`` if another process does the maintenance of this home.
+        A maintenance job calls it once. An error in a chore is logged and does not stop the others,
+        as in Hermes. The outcome is ``busy`` if another process does the maintenance of this home.
         """
         home = Path(os.environ["HERMES_HOME"])
         with cron_lock.alone(home, "maintenance of the home") as mine:

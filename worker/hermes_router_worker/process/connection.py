@@ -196,7 +196,10 @@ class Connection:
             waiting.set_exception(CallFailed(result.error, refused=result.refused))
 
     def close(self) -> None:
-        """Close both descriptors, and fail all calls that still wait."""
+        """Close both descriptors, and fail all calls that still wait; a second call does nothing.
+
+        Called when the gateway is gone, and before the process ends.
+        """
         self.closed = True
         for waiting in self._waiting.values():
             if not waiting.done():

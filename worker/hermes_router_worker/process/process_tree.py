@@ -18,7 +18,10 @@ _MOST_ROUNDS = 50
 
 
 class Entry(NamedTuple):
-    """One process by its ids: its own, its parent's, and that of its process group."""
+    """One process of the system's process table, by its ids.
+
+    They are its own id, its parent's, and that of its process group.
+    """
 
     pid: int
     parent: int

@@ -26,7 +26,11 @@ _SHARE = re.compile(rb"^(?:Pss_Anon|Pss_Shmem|SwapPss):\s*(\d+) kB", re.MULTILIN
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What all processes below one process use together: a count, seconds, and bytes."""
+    """What all processes below one process use together.
+
+    ``processes`` is their number, ``cpu_seconds`` their CPU time, with that of ended ones,
+    ``memory_bytes`` what they have now.
+    """
 
     processes: int
     cpu_seconds: float

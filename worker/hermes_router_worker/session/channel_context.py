@@ -166,8 +166,8 @@ def _channel_ids(source: Any) -> tuple[str, str | None]:
 def topic_skill(extra: Mapping[str, Any], source: Any) -> str | None:
     """Return the skill that the profile configures for the topic that ``source`` is in, or None.
 
-    ``extra`` are the platform's settings. Their ``dm_topics`` (for private chats) and
-    ``group_topics`` are lists of chats with their topics; ``group_topics`` may also map chats to
+    ``extra`` are the platform's settings. They have lists of chats with their topics: ``dm_topics``
+    for private chats, ``group_topics`` for groups. ``group_topics`` may also be a map from chats to
     topics.
     """
     if source.thread_id is None:

@@ -30,7 +30,10 @@ _KINDS = {
 
 
 class RecurringPrompts:
-    """The recurring prompts of one session of a runner; ``adapter`` is the pipe adapter."""
+    """The recurring prompts of one session: when the next is due, and having Hermes begin it.
+
+    ``runner`` is Hermes's gateway runner, ``adapter`` the pipe adapter.
+    """
 
     def __init__(self, runner: Any, adapter: Any, session_key: str) -> None:
         self._runner = runner

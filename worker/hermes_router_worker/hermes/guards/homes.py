@@ -28,7 +28,10 @@ def hermes_root() -> Path:
 
 
 def account_home() -> Path:
-    """Return the HOME of the gateway: what ``~`` means to a Hermes without routing."""
+    """Return the home folder of the user that runs the gateway.
+
+    There, ``~`` means this folder. In a worker, ``~`` is the profile's own folder for tools.
+    """
     return _account().resolve()
 
 

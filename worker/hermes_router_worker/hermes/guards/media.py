@@ -58,7 +58,7 @@ def _refuse_foreign_files(module: ModuleType) -> None:
 
 
 def why_refused(name: str) -> str:
-    """Return why a refused path is not attached, for the chat and the log."""
+    """Return why a refused path is not attached, in words for the chat and the log."""
     try:
         path = Path(os.path.expanduser(name.strip("`\"' "))).resolve()  # noqa: PTH111 - no error for ~nobody
         if not path.exists():

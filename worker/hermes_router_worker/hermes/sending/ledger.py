@@ -18,7 +18,7 @@ _OURS = "_hermes_router_debtors"
 
 
 class Owed(NamedTuple):
-    """A reply in the ledger that is not marked as delivered."""
+    """A reply that a process of the profile had to send and that is not marked as delivered."""
 
     id: str
     place: msg.Place
@@ -68,7 +68,10 @@ def enabled() -> bool:
 
 
 def owed() -> Iterator[Owed]:
-    """Yield the replies that are not marked as delivered, of all processes."""
+    """Yield the replies that are not marked as delivered, of living and of dead processes.
+
+    The ledger must exist, see :func:`exists`.
+    """
     ledger = _ledger()
     with contextlib.closing(ledger._connect()) as connection:
         rows = connection.execute(_OPEN).fetchall()

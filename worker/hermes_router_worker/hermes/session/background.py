@@ -15,7 +15,7 @@ def process_registry() -> Any:
 
 
 def processes_running() -> bool:
-    """Say whether a background process of this worker runs."""
+    """Return True if a background process of this worker runs."""
     return bool(process_registry().has_any_active())
 
 

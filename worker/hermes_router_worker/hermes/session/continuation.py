@@ -49,7 +49,8 @@ def was_continued(runner: Any, event: Any) -> bool:
 def interrupt_reason() -> str:
     """Return the text by which Hermes recognises an interruption that no person sent.
 
-    Hermes would treat any other text as a message, and answer it.
+    A session interrupts with it when it must end. Hermes would treat any other text as a message,
+    and answer it.
     """
     from gateway import run
 

@@ -22,7 +22,7 @@ def platform_of(name: str) -> Any:
 
 
 def settings_of(config: Any, platform: Any) -> Any:
-    """Return a platform's settings in a gateway's configuration; add them if there are none."""
+    """Return a platform's settings in a gateway's configuration; if there are none, add them."""
     settings = config.platforms.get(platform)
     if settings is None:
         made = importlib.import_module("gateway.config").PlatformConfig()
@@ -64,10 +64,11 @@ def channel_skills(extra: Any, own: str, parent: str | None) -> Any:
 
 
 async def redeliver(runner: Any, carriers: Mapping[str, Any]) -> int:
-    """Have Hermes send the replies that processes left unsent when they died; return how many.
+    """Have Hermes send the replies that dead processes left unsent; return how many.
 
-    The runner of a worker has no adapters of its own. ``carriers`` take their place meanwhile: one
-    for each platform name, which hands the reply to the gateway.
+    The maintenance of the home calls it. The runner of a worker has no adapters of its own:
+    ``carriers`` take their place meanwhile, one for each platform name, and hand the reply to the
+    gateway.
     """
     own = runner.adapters
     runner.adapters = {platform_of(name): carrier for name, carrier in carriers.items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def approval_open(session_key: Any) -> bool:
-    """Say whether the session waits for approval of a command."""
+    """Return True if the session waits for a person to approve a command."""
     return bool(_module("tools.approval").has_blocking_approval(session_key))
 
 
@@ -22,7 +22,7 @@ def approve(session_key: str, choice: Any) -> Any:
 
 
 def question_open(clarify_id: Any) -> bool:
-    """Say whether one question of the assistant still waits for an answer."""
+    """Return True if this question of the assistant still waits for a person's answer."""
     return clarify_id in _module("tools.clarify_gateway")._entries
 
 

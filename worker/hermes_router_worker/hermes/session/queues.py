@@ -41,7 +41,10 @@ def delivering(adapter: Any) -> bool:
 
 
 def deliver_beside(adapter: Any, task: asyncio.Task[Any]) -> None:
-    """Have a task count as the delivery of an answer until it ends: the worker waits for it."""
+    """Have a task count as the delivery of an answer until it ends.
+
+    The worker does not end before that.
+    """
     adapter._background_tasks.add(task)
     task.add_done_callback(adapter._background_tasks.discard)
 

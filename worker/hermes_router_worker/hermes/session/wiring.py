@@ -74,10 +74,10 @@ def tolerate_network_errors() -> None:
 
 
 def start_async_delegation_watcher(runner: Any) -> asyncio.Task[None]:
-    """Start the task that feeds finished background delegations back into the session.
+    """Start Hermes's task that reports finished delegated tasks in the session; return it.
 
-    The task runs for ever and holds no work of its own. A worker that has nothing else to do must
-    not wait for it. So it is not one of the runner's background tasks; see :func:`watchers`.
+    The task runs for ever and holds no work of its own, so a worker must not wait for it. Therefore
+    it is not one of the runner's background tasks; see :func:`watchers`.
     """
     watch = runner._async_delegation_watcher()
     task: asyncio.Task[None] = asyncio.create_task(watch, name="async_delegation_watcher")

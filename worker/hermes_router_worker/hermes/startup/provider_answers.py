@@ -12,9 +12,12 @@ from typing import Any
 def ask_provider() -> None:
     """Ask the provider about its models; Hermes keeps the answer for some minutes.
 
-    A worker calls this too while it waits, because a template's answers grow old. Hermes remembers
-    the kind of a custom endpoint's server only if it knows that kind. This function also stores
-    that a kind is unknown, once the endpoint has answered.
+    A template and each waiting worker call it, because a template's answers grow old. Hermes
+    remembers the kind of a custom endpoint's server only if it knows that kind. This function also
+    stores that a kind is unknown, once the endpoint has answered.
+
+    Raises:
+        Exception: whatever Hermes raises, for example without a login; the turn asks again.
     """
     from agent import model_metadata as metadata
     from gateway.run import _resolve_runtime_agent_kwargs

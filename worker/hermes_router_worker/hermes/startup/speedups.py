@@ -80,10 +80,10 @@ def copy_config_fast() -> None:
 
 
 def compile_config() -> None:
-    """Compile the current configuration into code that builds a copy, for this process's forks.
+    """Compile the current configuration into code that builds a copy of it quickly.
 
-    Hermes keeps the loaded configuration and copies it. When the file changes, Hermes loads another
-    one, which is copied without the compiled code.
+    A template calls it, and its forks use the code: Hermes copies the loaded configuration often.
+    When the file changes, Hermes loads another one, which is copied without the compiled code.
     """
     config: Any = importlib.import_module("hermes_cli.config")
     copier = getattr(config, "copy", None)

@@ -17,7 +17,8 @@ from hermes_router_worker.hermes.home.session_store import loaded_entries
 async def expire(runner: Any) -> int:
     """End expired sessions, and prune the store; return how many sessions ended.
 
-    Since 0.21.5 no session ends by the clock, but the store is still pruned.
+    The maintenance of the home calls it. Since 0.21.5 no session ends by the clock, but the store
+    is still pruned.
     """
     prune = getattr(runner, "_session_housekeeping", None)
     if prune is not None:
