@@ -115,7 +115,7 @@ def is_future(moment: float, now: float) -> bool:
     return moment > now + _FUTURE
 
 
-def _resend_time(kept: Kept | None, refused: float, interval: float) -> float:
+def _resend_time(kept: MaintenanceNote | None, refused: float, interval: float) -> float:
     if kept is None or kept.at <= refused:
         return refused + _RESEND_SECONDS
     return kept.at + max(interval, kept.at - refused)

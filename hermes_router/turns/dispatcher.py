@@ -375,7 +375,7 @@ class Dispatcher:
         """Begin a turn when no command's turn occupies the lane; see :meth:`_turn_beside`.
 
         If background work of the session goes on in that turn's worker, return that turn: the
-        message belongs there, and has the place until it is answered. A message by another bot may
+        message belongs there, and has the slot until it is answered. A message by another bot may
         go there first.
         """
         with contextlib.ExitStack() as unless_used:
@@ -383,8 +383,8 @@ class Dispatcher:
             while (turn := lane.open_turn()) is not None:
                 if turn.resident and (joined := lane.joined(conversation)) is not None:
                     unless_used.pop_all()
-                    joined.when_waiting(place.pause)
-                    self._tasks.start(self._leave_when_settled(joined, place))
+                    joined.when_waiting(slot.pause)
+                    self._tasks.start(self._leave_when_settled(joined, slot))
                     return joined
                 await turn.until_settled()
             unless_used.pop_all()
@@ -495,9 +495,9 @@ class Dispatcher:
         self._services.workers.replenish(turn.conversation.profile.name)
         slot.leave()
 
-    async def _leave_when_settled(self, turn: Turn, place: Place) -> None:
+    async def _leave_when_settled(self, turn: Turn, slot: Slot) -> None:
         await turn.until_settled()
-        place.leave()
+        slot.leave()
 
 
 def _waiting(conversation: Conversation, inbound: InboundMessage) -> Waiting:

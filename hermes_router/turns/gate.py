@@ -83,7 +83,7 @@ class Gates:
         return otherwise if self._turns_of is None else self._turns_of(profile)
 
     def close(self) -> None:
-        """Give no more places, because the gateway stops: who waits for one gets ``NotWanted``."""
+        """Give no more slots, because the gateway stops: who waits for one gets ``NotWanted``."""
         self.closed = True
         for gate in self._gates.values():
             gate.close()
@@ -219,8 +219,8 @@ class Gate:
     def close(self) -> None:
         """Have :meth:`enter` raise ``NotWanted`` for each message that waits."""
         for waiter in self._waiting:
-            if not waiter.place.done():
-                waiter.place.set_exception(NotWanted("no turn was begun: the gateway stops"))
+            if not waiter.slot.done():
+                waiter.slot.set_exception(NotWanted("no turn was begun: the gateway stops"))
 
     async def _wait(
         self,

@@ -199,7 +199,7 @@ def _list(
     result = OK if options.list else NEGATIVE
     if options.json:
         return _list_json(loaded, conversations, result)
-    rows = [(*row[:3], row[3] or "") for row in _rows(loaded.in_force(), conversations)]
+    rows = [(*row[:3], row[3] or "") for row in _rows(loaded.usable_config(), conversations)]
     if rows:
         say_table(("PLACE", "KIND", "NAME", "ANSWERED BY"), rows)
     else:

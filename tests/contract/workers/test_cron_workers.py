@@ -215,7 +215,7 @@ def test_a_note_that_cannot_be_written_costs_no_job(
         raise OSError(errno.ENOSPC, "no space left")
 
     result_for_bot_chat(home, tmp_path / "gone")
-    note = home.joinpath(*KEPT)
+    note = home.joinpath(*NOTE)
     note.parent.mkdir()
     note.write_text(json.dumps({"at": 1.0, "next": None}))
     monkeypatch.setattr(json_files, "write", full)

@@ -23,7 +23,7 @@ DAY = 24 * 3600.0
 
 
 def upkeep(
-    kept: Kept | None,
+    kept: MaintenanceNote | None,
     changed: float | None,
     *,
     owed: bool = False,
@@ -69,16 +69,16 @@ def test_a_refused_reply_is_sent_again_soon_and_then_less_and_less_often() -> No
 
 
 def test_a_note_from_a_clock_that_was_ahead_counts_as_none() -> None:
-    ahead = Kept(NOW + 3 * DAY, NOW + 3 * DAY + 7000, 3600)
+    ahead = MaintenanceNote(NOW + 3 * DAY, NOW + 3 * DAY + 7000, 3600)
     assert upkeep(ahead, NOW, now=NOW) == NOW + 300
     assert upkeep(ahead, NOW, refused=NOW, now=NOW) == NOW + 30
-    a_little = Kept(NOW + 1, NOW + 7000)
+    a_little = MaintenanceNote(NOW + 1, NOW + 7000)
     assert upkeep(a_little, NOW - 9, now=NOW) == NOW + 7000
 
 
 def test_a_reply_that_was_refused_when_the_clock_was_ahead_is_sent_again_soon() -> None:
     ahead = NOW + 3 * DAY
-    assert upkeep(Kept(NOW, None, 86400), NOW, refused=ahead, now=NOW) == NOW + 30
+    assert upkeep(MaintenanceNote(NOW, None, 86400), NOW, refused=ahead, now=NOW) == NOW + 30
     assert (upkeep(None, NOW, refused=ahead, now=NOW) or NOW) < NOW
 
 

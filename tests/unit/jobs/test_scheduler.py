@@ -338,7 +338,7 @@ async def test_a_clock_that_was_ahead_keeps_nothing_waiting_when_it_is_set_back(
             await place.until_started(1)
             await looked(place)
         if what == "change":
-            note = tmp_path.joinpath(*maintenance.KEPT)
+            note = tmp_path.joinpath(*maintenance.NOTE)
             note.parent.mkdir()
             note.write_text(json.dumps({"at": ahead, "next": ahead + 3600}))
             os.utime(tmp_path / "state.db", (ahead, ahead))

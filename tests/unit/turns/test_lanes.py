@@ -251,7 +251,7 @@ async def test_no_turn_begins_once_the_gateway_stops_and_what_runs_goes_on(
     """Hermes lets running turns finish. What waits, also behind others, is the next gateway's."""
     worker(held_in(tmp_path))
     await lane.fill()
-    behind = EventSender({"text": "behind it"}, {})
+    behind = InboundMessage({"text": "behind it"}, {})
     second = asyncio.create_task(lane.dispatcher.serve(lane.scene, behind, NARROW))
     await anyio.wait_all_tasks_blocked()
     running = lane.dispatcher.turns
@@ -267,7 +267,7 @@ async def test_no_turn_begins_once_the_gateway_stops_and_what_runs_goes_on(
         assert behind.track.outcome is Outcome.CLOSED
         assert lane.dispatcher.turns == running
         assert not any(turn.stopping for turn in running)
-        await lane.free_places()
+        await lane.free_slots()
         await anyio.wait_all_tasks_blocked()
         assert lane.dispatcher.turns <= running
 
@@ -349,7 +349,7 @@ class Residents:
 
     async def say(self, text: str, scene: Scene) -> Turn:
         one = replace(QUICK, limits=replace(QUICK.limits, concurrent_turns=1))
-        return await self.dispatcher.serve(scene, EventSender({"text": text}, {}), one)
+        return await self.dispatcher.serve(scene, InboundMessage({"text": text}, {}), one)
 
     async def begin(self) -> list[Turn]:
         turns = []

@@ -10,9 +10,9 @@ import anyio
 import pytest
 from gateway.platforms.base import SendResult
 
+from hermes_router.hermes import owed_notices
 from hermes_router.hermes.compat.seams import gateway_runner, sending
 from hermes_router.hermes.compat.seams.sending import Sent
-from hermes_router.hermes.owed_notices import OwedNotices
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -75,10 +75,9 @@ async def test_a_long_limit_owes_the_notice_and_is_not_asked_before_its_end(
     monkeypatch.setattr(sending, "PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(sending, "_PAUSE_SECONDS", 0.01)
     adapter = Limited(0.5)
-    notices = OwedNotices(Runner(adapter))
-    assert not await notices.tell(EVENT, "a notice")
-    assert notices, "the notice is lost"
-    assert await notices.sent()
+    owed = await owed_notices.tell(Runner(adapter), EVENT, "a notice")
+    assert owed is not None, "the notice is lost"
+    assert await owed
     assert adapter.sent == ["a notice"]
     assert adapter.refused == 2, "one by the first attempt, one by the first that is owed"
 
@@ -88,23 +87,22 @@ async def test_a_new_adapter_does_not_end_the_wait_that_the_platform_asked_for(
 ) -> None:
     monkeypatch.setattr(sending, "PATIENCE_SECONDS", 0.1)
     runner = Runner(old := Limited(0.5))
-    notices = OwedNotices(runner)
-    assert not await notices.tell(EVENT, "a notice")
-    with anyio.move_on_after(0.2):
-        await notices.sent()
+    owed = await owed_notices.tell(runner, EVENT, "a notice")
+    assert owed is not None
+    await anyio.sleep(0.2)
     runner.adapters["telegram"] = new = Limited(0)
     new.until = old.until
-    assert await notices.sent()
+    assert await owed
     assert (new.sent, new.refused) == (["a notice"], 0)
 
 
 async def test_a_gateway_that_stops_waits_for_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "PATIENCE_SECONDS", 0.1)
     runner = Runner(adapter := Limited(3600))
-    notices = OwedNotices(runner)
-    assert not await notices.tell(EVENT, "a notice")
+    owed = await owed_notices.tell(runner, EVENT, "a notice")
+    assert owed is not None
     runner._draining = True
-    assert not await notices.sent()
+    assert not await owed
     assert adapter.sent == []
 
 

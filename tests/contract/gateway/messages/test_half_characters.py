@@ -13,7 +13,7 @@ async def play(router, adapter, say, home):
     seen = []
     async def serve(conversation, inbound, settings, **more):
         [entry] = router._ledger.open
-        kept = kept_event.take(home / "profiles" / "career", entry.id)
+        kept = kept_event.read(home / "profiles" / "career", entry.id)
         seen.append([inbound.fields["text"], entry.recorded, kept.text])
         inbound.track.told = True
         return SimpleNamespace(answered=asyncio.Event(), failure=None, conversation=conversation)

@@ -388,7 +388,7 @@ async def play(router, adapter, say, home):
     for entry, hours in zip(entries, (49, 49, 47)):
         entry.at = time.time() - hours * 3600
     await asyncio.wait_for(recovery(router), 20)
-    kept = [kept_event.take(home / "profiles" / "career", entry.id) for entry in entries]
+    kept = [kept_event.read(home / "profiles" / "career", entry.id) for entry in entries]
     return {"settled": [entry.step is Step.SETTLED for entry in entries], "said": adapter.sent,
             "kept": [one is not None for one in kept]}
 """

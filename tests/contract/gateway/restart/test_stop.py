@@ -140,7 +140,7 @@ async def play(router, adapter, say, home):
     router.notices.going = router._jobs.members = nothing
     Gate.open = lambda gate, limits: False
     waiting = asyncio.create_task(say("are you there?"))
-    await settled(lambda: router._dispatcher.waiting_for_place("career"))
+    await settled(lambda: router._dispatcher.waiting_for_slot("career"))
     told = adapter.sent[:]
     await router.let_go()
     await asyncio.wait_for(waiting, 10)
