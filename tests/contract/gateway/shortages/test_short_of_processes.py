@@ -19,8 +19,11 @@ MESSAGES = 6
 
 #: Each message is of a conversation of its own. The limit is what is in use when they come.
 _PLAY = f"""
-import resource
-import agent.estop, hermes_cli.commands  # a gateway has them by then
+import contextlib, importlib, resource
+
+for imported in ("agent.estop", "hermes_cli.commands"):  # a gateway has them by then
+    with contextlib.suppress(ImportError):
+        importlib.import_module(imported)
 
 async def play(router, adapter, say, home):
     keys, failed = itertools.count(), []
