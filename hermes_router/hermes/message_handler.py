@@ -226,7 +226,7 @@ class MessageHandler:
     async def _stopped_waiting(self, event: Any, conversation: GatewayConversation) -> bool:
         """Take back the messages that wait, if a command says so; return if that is all.
 
-        No worker has those that wait for a place, or to be served again. They are taken back as
+        No worker has those that wait for a slot, or to be served again. They are taken back as
         Hermes takes back what waits in a worker. ``/stop`` has done its work then, if no turn runs;
         ``/new`` goes on in a worker.
         """

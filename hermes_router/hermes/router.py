@@ -269,8 +269,8 @@ class GatewayRouter:
     async def let_go(self) -> None:
         """Tell the profiles' home channels that the gateway stops, and end the resident workers.
 
-        No further turn begins: what waits for its turn is left to the next gateway. Must be called
-        when Hermes begins to stop, while the adapters can still send.
+        No further turn begins: what waits for its turn is left to the next gateway. The swap calls
+        this when Hermes begins to stop, while the adapters can still send.
         """
         self._dispatcher.begin_no_more()
         reason = f"the gateway is {gateway_runner.going_down(self._runner)}"

@@ -39,8 +39,9 @@ Stamp = frozenset[tuple[str, int, int]]
 def stamp_of(profile: Profile) -> Stamp:
     """Return a value that changes when prepared processes of the profile may not be used any more.
 
-    It depends on the profile's settings, keys, skills, plugins and hooks, on the installed Hermes
-    and router, and on which folder the home is. Compare two values with ``==``.
+    The gateway compares the value from before with the one now (``==``), and prepares new processes
+    if they differ. It depends on the profile's settings, keys, skills, plugins and hooks, on the
+    installed Hermes and router, and on which folder the home is.
     """
     return _stamp(profile.home, _FOLDERS)
 

@@ -64,7 +64,8 @@ class Dispatcher:
     def closing(self) -> bool:
         """True since :meth:`begin_no_more` or :meth:`close` was called: the gateway stops.
 
-        Hermes's own flag is not enough: in the end Hermes may no longer report that it stops.
+        Callers need it beside Hermes's own flag, which Hermes may clear before the stop is
+        complete.
         """
         return self._closing
 

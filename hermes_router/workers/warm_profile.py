@@ -350,5 +350,8 @@ class WarmProfile:
 
 
 async def circumstances(order: WorkerOrder) -> object:
-    """Return a value that changes when a failing start may work: settings and relevant files."""
+    """Return a value that changes when a failing start may work: settings and relevant files.
+
+    It is the ``seen`` of :class:`StartBackoff`.
+    """
     return order, await anyio.to_thread.run_sync(obstacle_stamp_of, order.profile)

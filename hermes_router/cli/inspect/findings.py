@@ -50,7 +50,10 @@ def of_problem(problem: Problem) -> Finding:
 
 
 def say_finding(finding: Finding, indent: str = "") -> None:
-    """Write a finding for a person; what a profile has put into its words makes no further line."""
+    """Write a finding for a person to standard output, with what to do below it.
+
+    What a profile has put into its words makes no further line.
+    """
     word = severity(finding.severity) + " " * (7 - len(finding.severity))
     say_prose(f"{indent}{word}  ", one_line(finding.what))
     if finding.where and finding.severity != "ok":

@@ -104,7 +104,8 @@ def launcher(name: str) -> Launch:
 def check(name: str) -> str | None:
     """Return why this machine cannot use the launcher, and how to fix it; None if it can.
 
-    The first call really tries it. Success is kept for good, and a failure for 30 s.
+    The first call for ``bubblewrap`` starts a trial sandbox, which blocks for at most 20 s. Success
+    is kept for good, and a failure for 30 s.
     """
     if name != "bubblewrap":
         return None

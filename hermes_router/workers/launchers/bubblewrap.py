@@ -1,11 +1,11 @@
 """The ``bubblewrap`` launcher: it starts all workers of a profile in one sandbox.
 
 A sandbox is a set of Linux namespaces that ``bwrap`` makes. It has its own file system
-(:mod:`hermes_router.workers.launchers.view`), processes, IPC and host name. If configured, it has
-no network. The first process of the sandbox starts workers and templates inside on request. There
-is one sandbox for a profile's home, so a later turn finds the processes and the ``/tmp`` of the
-turns before. The sandbox is closed when all processes that the launcher started in it have ended.
-It ends with the gateway.
+(:mod:`hermes_router.workers.launchers.view`), processes, IPC and host name; if so configured, no
+network. The first process of the sandbox starts workers and templates in it on request. A profile's
+home has one sandbox, so a later turn finds the processes and the ``/tmp`` of the turns before. The
+launcher closes the sandbox when all processes that it started there have ended. It also ends with
+the gateway.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ _closing: set[asyncio.Task[None]] = set()
 async def launch(spec: LaunchSpec) -> Child:
     """Start a worker or a template of ``spec.profile`` in that profile's sandbox.
 
-    The first call for a profile makes the sandbox, and so does the next one after it was closed.
+    The first call for a profile's home makes the sandbox, and so does the next one after it was
+    closed.
 
     Raises:
         OSError: the system refused to start a process.

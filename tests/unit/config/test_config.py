@@ -587,7 +587,7 @@ def test_a_routes_file_holds_what_profile_routes_holds(write: Write, text: str) 
         ("", 1, "empty"),
         ("- {platform: telegram, chat_id: 1.5, profile: a}\n", 1, "the float"),
         ("profile_routes: []\nother: 1\n", 2, "unknown key 'other'"),
-        ("telegram: {'-1': \n", 2, "not valid YAML"),
+        ("telegram: {'-1': \n", 1, "is not closed"),
     ],
 )
 def test_a_mistake_in_the_routes_file_is_located_there(

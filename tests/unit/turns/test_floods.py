@@ -322,7 +322,7 @@ async def test_a_result_that_cannot_cross_is_an_error_to_the_worker_only(
     turn = await serve(acts)
     assert turn.failure is None
     errors = [answer.error for answer in answers if isinstance(answer, msg.Result)]
-    assert [bool(error) for error in errors] == [True, True, True, False]
+    assert [bool(error) for error in errors] == [True, True, False, False], "half a character can"
 
 
 async def test_deeply_nested_values_are_a_broken_protocol(

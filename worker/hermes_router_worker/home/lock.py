@@ -101,8 +101,9 @@ def acquire(handle: Any, wait: float | None = None) -> bool:
 def hold_for_life(path: Path) -> IO[bytes]:
     """Make a file that stays locked, from the moment it has its name until this process ends.
 
-    A process that ends normally removes the file. What killed processes left in the folder, this
-    removes.
+    Others find out by :func:`is_held` whether this process lives. A process that ends normally
+    removes the file; a killed one leaves it unlocked. What killed processes left in the
+    folder, this removes. Keep the returned file open.
 
     Raises:
         OSError: the file cannot be made or locked.

@@ -99,7 +99,8 @@ class SessionState:
     def save_settings(self) -> None:
         """Write what a command or a click has set, as :meth:`save` does.
 
-        The queue on disk stays as it is.
+        The queue on disk stays as it is. The session calls it after each of them, because the
+        worker may die before it is idle.
         """
         with _logged("saved"):
             self._save(self._queue)

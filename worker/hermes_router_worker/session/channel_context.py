@@ -39,11 +39,12 @@ _WRITING_SECONDS = 0.2
 def take_overheard(runner: Any, source: Any) -> None:
     """Append the observed messages that wait for a place to its session's transcript.
 
-    The gateway keeps such messages in a file of the profile's home, which is removed then.
-    ``source`` names the place. A message that cannot be read is logged and left out. If an error of
-    the disk or of the database comes here, that is logged, and the next worker goes on with that
-    message. Hermes itself catches most errors of an append to the database: it keeps the message,
-    and tries again at the next append; see :mod:`hermes_router_worker.home.transcripts`.
+    The gateway keeps such messages in a file of the profile's home; ``source`` names the place. The
+    receiver calls this before each message, and the file is removed then. A message that cannot be
+    read is logged and left out. If an error of the disk or of the database comes here, that is
+    logged, and the next worker goes on with that message. Hermes itself catches most errors of an
+    append to the database: it keeps the message, and tries again at the next append; see
+    :mod:`hermes_router_worker.home.transcripts`.
     """
     folder = Path(os.environ["HERMES_HOME"]).joinpath(*FOLDER)
     waiting = folder / file_name(source.platform.value, source.chat_id, source.thread_id)

@@ -37,7 +37,7 @@ class SessionActions:
         adopt: takes over what an earlier worker of the session left. It is called once, with the
             first message: a worker that only expects one may end without it.
         wake: has Hermes begin the recurring prompts that are due in the session of a source.
-        failed: is called with the error when Hermes fails to take a message.
+        failed: reports to the gateway that Hermes raised this error when it was handed a message.
         clicked: is called when a click was carried out, which may have set something.
         left_out: tells people of an event that Hermes failed to take and that nobody else serves.
     """

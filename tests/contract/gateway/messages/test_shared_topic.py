@@ -52,7 +52,7 @@ async def play(router, _adapter, say, home):
     adapter.set_busy_session_handler(handle_busy)
 
     async def serve(conversation, inbound, settings, **more):
-        "Have a worker take a message when its turn may end: so until then it waits for a place."
+        "Have a worker take a message when its turn may end: so until then it waits for a slot."
         await until_ended(conversation.profile.name, inbound.fields["text"])
         inbound.track.finish(Outcome.ANSWERED)
         turn = SimpleNamespace(answered=asyncio.Event(), failure=None, conversation=conversation)

@@ -70,7 +70,7 @@ def test_a_stop_that_is_faster_than_the_worker_loses_no_message(
 
 
 #: Hermes cancels who waits for a message also when somebody sends `/new` in the session that the
-#: adapter sees. Here the message still waits for its place, and nobody took it back.
+#: adapter sees. Here the message still waits for its slot, and nobody took it back.
 _NOT_STOPPING = """
 async def play(router, adapter, say, home):
     from hermes_router.turns.worker.event_track import Outcome

@@ -45,7 +45,7 @@ _GOING_ON = ("curator-review", "cron-bot-chat-drain", "cron-worktree-prune")
 
 
 def going_on() -> bool:
-    """Say whether a chore goes on in a thread; some of them may ask a model."""
+    """Return True if a chore goes on in a thread; some of them may ask a model."""
     return any(thread.name.startswith(_GOING_ON) for thread in threading.enumerate())
 
 
