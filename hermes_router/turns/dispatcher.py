@@ -346,8 +346,7 @@ class Dispatcher:
         async with lane.next_one(_waiting(conversation, inbound)):
             if inbound.received < lane.stopped:
                 raise StoppedWaiting("it was stopped before it began")
-            turn = lane.open_turn()
-            if turn is not None and not turn.rests:
+            if lane.open_turn() is not None:
                 return lane.joined(conversation)
             slot = await self._enter(conversation, settings, inbound, told)
             return await self._begin_when_free(lane, slot, conversation, settings, inbound)
@@ -375,17 +374,13 @@ class Dispatcher:
     ) -> Turn:
         """Begin a turn when no command's turn occupies the lane; see :meth:`_turn_beside`.
 
-        If background work of the session goes on in that turn's worker, return that turn: the
-        message belongs there, and has the slot until it is answered. A message by another bot may
-        go there first.
+        If background work of the session goes on in that turn's worker, leave the slot and return
+        that turn: the message belongs there. A message by another bot may go there first.
         """
         with contextlib.ExitStack() as unless_used:
             unless_used.callback(slot.leave)
             while (turn := lane.open_turn()) is not None:
                 if turn.resident and (joined := lane.joined(conversation)) is not None:
-                    unless_used.pop_all()
-                    joined.when_waiting(slot.pause)
-                    self._tasks.start(self._leave_when_settled(joined, slot))
                     return joined
                 await turn.until_settled()
             unless_used.pop_all()
@@ -494,10 +489,6 @@ class Dispatcher:
         """Give the turn's slot back as soon as its first answer is delivered."""
         await turn.answered.wait()
         self._services.workers.replenish(turn.conversation.profile.name)
-        slot.leave()
-
-    async def _leave_when_settled(self, turn: Turn, slot: Slot) -> None:
-        await turn.until_settled()
         slot.leave()
 
 

@@ -146,11 +146,6 @@ class Turn:
         """
         return self.resident and not self._offers
 
-    @property
-    def rests(self) -> bool:
-        """True if a message that is offered now begins new work: nobody waits for the worker."""
-        return self.settled and not self.waits_for_person
-
     async def until_settled(self) -> None:
         """Wait until nobody waits for an answer, and no message is being offered to the worker.
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from hermes_router.base.errors import NotWanted, ShortOfMemory, WorkerStartError
+from hermes_router.base.errors import NotWanted, WorkerStartError
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
 from hermes_router.turns.gate import StoppedWaiting, TooBusy
@@ -56,19 +56,6 @@ while text != "the answer":
 say(msg.Progress(done=got.id + 1, waiting=[]))
 say(msg.Idle()); say(msg.Draining())
 """
-
-
-#: Stays for background work, and answers a second message when there is a file of its name.
-RESIDENT = (
-    ANSWER
-    + """
-say(msg.Idle(resident=True))
-more = event()
-say(msg.Accepted(event=more.id)); say(msg.Handled(event=more.id))
-while not os.path.exists(os.path.join(HELD_IN, more.fields["text"])): time.sleep(0.01)
-say(msg.Idle()); say(msg.Draining())
-"""
-)
 
 
 class Lane:
@@ -338,88 +325,3 @@ async def test_no_more_messages_wait_for_a_worker_that_starts_than_the_limit_all
     for task in (first, *waiting):
         assert not task.done()
         task.cancel()
-
-
-class Residents:
-    """Two conversations whose workers have answered and stay; one turn may run at once."""
-
-    def __init__(self, lane: Lane) -> None:
-        self.dispatcher = lane.dispatcher
-        self.scenes = lane.others
-
-    async def say(self, text: str, scene: Scene) -> Turn:
-        one = replace(QUICK, limits=replace(QUICK.limits, concurrent_turns=1))
-        return await self.dispatcher.serve(scene, InboundMessage({"text": text}, {}), one)
-
-    async def begin(self) -> list[Turn]:
-        turns = []
-        for scene in self.scenes:
-            turns.append(await self.say("first", scene))
-            await turns[-1].until_settled()
-        return turns
-
-    async def second(self) -> asyncio.Task[Turn]:
-        """Send both a second message; return the task of the one that has to wait."""
-        await self.say("a", self.scenes[0])
-        waits = asyncio.create_task(self.say("b", self.scenes[1]))
-        while not self.dispatcher.waiting("career"):  # noqa: ASYNC110
-            await anyio.sleep(0.01)
-        return waits
-
-
-@pytest.fixture
-def residents(lane: Lane, worker: Use, tmp_path: Path) -> Residents:
-    worker(RESIDENT.replace("HELD_IN", repr(str(tmp_path))))
-    return Residents(lane)
-
-
-async def test_a_message_to_a_worker_that_stays_waits_for_a_place_as_any_other(
-    lane: Lane, residents: Residents
-) -> None:
-    with anyio.fail_after(60):
-        first, second = await residents.begin()
-        waits = await residents.second()
-        await anyio.wait_all_tasks_blocked()
-        assert not waits.done()
-        assert [text.split()[1] for text in residents.scenes[1].notices] == ["1"]
-        lane.release("a")
-        assert await waits is second
-        lane.release("b")
-        await second.ended.wait()
-        assert lane.dispatcher._gates.of("career").running == 0
-    assert (first.failure, second.failure) == (None, None)
-
-
-async def test_a_worker_that_stays_gives_its_place_while_it_waits_for_a_person(
-    residents: Residents,
-) -> None:
-    with anyio.fail_after(60):
-        first, second = await residents.begin()
-        waits = await residents.second()
-        first._session.prompts.when_waiting(True)
-        with anyio.fail_after(5):
-            assert await waits is second
-
-
-async def test_a_message_to_a_worker_that_stays_and_asks_a_person_does_not_wait(
-    residents: Residents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with anyio.fail_after(60):
-        _first, second = await residents.begin()
-        await residents.say("a", residents.scenes[0])
-        monkeypatch.setattr(Turn, "waits_for_person", True)
-        with anyio.fail_after(5):
-            assert await residents.say("the answer", residents.scenes[1]) is second
-
-
-async def test_a_message_to_a_worker_that_stays_is_refused_when_memory_is_short(
-    residents: Residents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def short() -> None:
-        raise ShortOfMemory(5)
-
-    with anyio.fail_after(60):
-        await residents.begin()
-        monkeypatch.setattr(HOST.workers, "make_room", short)
-        with pytest.raises(ShortOfMemory):
-            await residents.say("a", residents.scenes[0])
