@@ -234,7 +234,11 @@ class _Parcel:
             if result is None or result.success:
                 break
             pause = max(seconds or 0.0, sending.asked_to_wait(result))
-            if seconds is None or not result.retryable or pause > sending.PATIENCE_SECONDS:
+            if (
+                seconds is None
+                or not sending.may_be_repeated(result)
+                or pause > sending.PATIENCE_SECONDS
+            ):
                 return str(result.error or f"{self._target.platform} did not accept it")
             await anyio.sleep(pause)
         number = getattr(result, "message_id", None)

@@ -239,7 +239,7 @@ class MessageHandler:
         ):
             return False  # what runs is stopped by its worker, which says so
         await conversation.tell(stopped_waiting())
-        return command == "stop"
+        return command == "stop" and self._dispatcher.running(conversation) is None
 
     def _overtakes(self, event: Any, conversation: GatewayConversation) -> bool:
         """Return True for a command that is served before the messages of its session that wait."""
@@ -422,9 +422,9 @@ class MessageHandler:
 
         If the message only waited in a worker that ended, it is served again, in its order.
         """
-        if not await self._left_waiting(track, turn):
-            return
         try:
+            if not await self._left_waiting(track, turn):
+                return
             if await self._served_again(event, conversation, track):
                 return
         except StoppedWaiting as error:  # ``/stop`` has its own notice
@@ -459,6 +459,9 @@ class MessageHandler:
         """Wait for an outcome; say whether the worker ended before it began with the message.
 
         After a failed worker, unsent replies of its profile are looked for at once.
+
+        Raises:
+            StoppedWaiting: a person's /stop ended the worker, and this message waited in it.
         """
         if turn is None:
             return False
@@ -466,6 +469,8 @@ class MessageHandler:
         if turn.failure is not None:
             self._owed(turn.conversation.profile)
         if track.outcome is Outcome.AGAIN:
+            if track.since < turn.stopped:
+                raise StoppedWaiting("it was stopped before it began")
             return True
         await turn.answered.wait()
         if track.outcome is Outcome.ENDED:

@@ -274,11 +274,9 @@ class Dispatcher:
         lane = self._lanes.get(_lane_key(conversation))
         if lane is None:
             return 0
-        stopped = self._gates.of(conversation.profile.name).stop(_lane_key(conversation))
-        if stopped:
-            lane.stopped = time.monotonic()
-            stopped += lane.lock.statistics().tasks_waiting
-        return stopped + lane.stop_aside(conversation)
+        self._gates.of(conversation.profile.name).stop(_lane_key(conversation))
+        lane.stopped = time.monotonic()
+        return lane.users - len(lane.aside) + lane.stop_aside(conversation)
 
     def commanded(self, conversation: Conversation) -> Turn | None:
         """Return the turn whose worker gets a command of the conversation at once, or None.
@@ -376,6 +374,9 @@ class Dispatcher:
 
         If background work of the session goes on in that turn's worker, leave the slot and return
         that turn: the message belongs there. A message by another bot may go there first.
+
+        Raises:
+            StoppedWaiting: a person sent /stop after this message.
         """
         with contextlib.ExitStack() as unless_used:
             unless_used.callback(slot.leave)
@@ -383,6 +384,8 @@ class Dispatcher:
                 if turn.resident and (joined := lane.joined(conversation)) is not None:
                     return joined
                 await turn.until_settled()
+            if inbound.received < lane.stopped and not inbound.at_once:
+                raise StoppedWaiting("it was stopped before it began")
             unless_used.pop_all()
         return self._begin(lane, slot, conversation, settings, inbound)
 

@@ -165,7 +165,9 @@ def _ask(
 def _carry_out(
     home: GatewayHome, before: str, new: str, mapping: Mapping, created: list[str]
 ) -> None:
-    if new != before:
+    if new == before:
+        before = new = read_text(home.config)  # another command may have edited it meanwhile
+    else:
         replace_text(home, before, new)
     for place, profile in mapping.items():
         now = "no longer routed" if profile == NOBODY else f"routed to {profile}"

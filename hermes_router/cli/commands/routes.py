@@ -123,7 +123,9 @@ def _want_known(options: argparse.Namespace, loaded: Loaded) -> None:
         options.platform = options.platform.strip().lower()
         there = {route.platform for route in loaded.config.table.routes} if loaded.config else set()
         if loaded.config is not None and options.platform not in there | PLATFORMS:
-            hint = nearest(options.platform, there).replace("allowed:", "routes exist for:")
+            hint = ""
+            if there:
+                hint = nearest(options.platform, there).replace("allowed:", "routes exist for:")
             message = f"no route and no known Hermes has the platform {options.platform!r}"
             raise CommandError(message, hint=hint, status=status.WRONG)
 

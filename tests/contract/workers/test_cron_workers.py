@@ -239,6 +239,11 @@ def test_what_a_tick_does_beside_the_jobs_is_done_by_a_maintenance(
         assert not chores.going_on()
         assert not pruned()
     assert status_of(record) == "queued"
+    with monkeypatch.context() as paused:
+        paused.setattr(cron_run, "paused", lambda: True)
+        assert chores.work_beside_jobs() == 1
+        assert not chores.going_on()
+        assert not pruned()
     assert chores.work_beside_jobs() == 1
     assert pruned()
     wait_until(lambda: not chores.going_on(), seconds=LONG)

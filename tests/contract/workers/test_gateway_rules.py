@@ -41,6 +41,11 @@ def refusal(user: str, command: str, gateways: dict[str, Any], own: dict[str, An
     return answer
 
 
+@pytest.mark.parametrize("user", ["nobody", "None", "*"])
+def test_no_name_of_a_sender_is_an_admins(user: str) -> None:
+    assert refusal(user, "model", RULES, {}) is not None
+
+
 @pytest.mark.parametrize("command", ["model", "yolo", "plugins-own"])
 def test_the_main_name_counts_whatever_was_typed(command: str) -> None:
     refused = refusal(USER, command, RULES, {})

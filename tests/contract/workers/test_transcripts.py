@@ -176,3 +176,19 @@ def test_a_home_without_such_lines_gets_no_folder(home: Path, worker: Any) -> No
     transcripts.spool(worker().session_store)
     assert take_back_all(worker()) == 0
     assert not (home / "pending_messages").exists()
+
+
+@since_0_21
+def test_a_line_waits_for_the_worker_that_writes_those_before_it(
+    worker: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(worker, monkeypatch, "two")
+    monkeypatch.setattr(lock, "_PATIENCE", 0.05, raising=False)
+    second = worker()
+    with open_lock(home / "hermes-router" / "transcripts.lock") as held:
+        assert acquire(held)
+        take_back(second)
+        write(second, "three")
+        assert lines(second) == ["one"]
+    write(second, "four")
+    assert lines(worker()) == ["one", "two", "three", "four"]

@@ -325,3 +325,30 @@ async def test_no_more_messages_wait_for_a_worker_that_starts_than_the_limit_all
     for task in (first, *waiting):
         assert not task.done()
         task.cancel()
+
+
+async def test_a_stop_takes_back_a_message_that_waits_for_memory(
+    lane: Lane, worker: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is neither in the gate nor in a worker then."""
+    worker(ANSWER + LEAVES)
+    short, enough = anyio.Event(), anyio.Event()
+
+    async def make_room() -> None:
+        short.set()
+        await enough.wait()
+
+    monkeypatch.setattr(HOST.workers, "make_room", make_room)
+    first = asyncio.create_task(lane.say("first", lane.scene))
+    with anyio.fail_after(10):
+        await short.wait()
+        second = asyncio.create_task(lane.say("second", lane.scene))
+        await anyio.wait_all_tasks_blocked()
+        assert lane.dispatcher.stop_waiting(lane.scene) == 2
+        enough.set()
+        for message in (first, second):
+            with pytest.raises(StoppedWaiting):
+                await message
+        later = await lane.say("later", lane.scene)
+        await later.ended.wait()
+    assert not lane.dispatcher.waits(lane.scene)

@@ -15,6 +15,9 @@ follow one rule, under a lock that all workers of the home share:
 :mod:`.maps`             /voice: Hermes saves the modes as a whole; merged per chat
 :mod:`.guards`           .env, restart counts: Hermes changes them without a lock; locked.
                          gateway_state.json would name this worker as the gateway: not written
+:mod:`.transcripts`      lines of the history that the database refused: one process writes them
+:mod:`.left_files`       half-written files and locks of killed processes: removed when nobody holds
+                         them
 :mod:`.bundled_skills`   once per Hermes version, one worker at a time
 =======================  ===========================================================================
 

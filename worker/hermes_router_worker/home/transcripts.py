@@ -23,14 +23,20 @@ logger = logging.getLogger(__name__)
 
 
 def guard_transcripts(store: Any, home: Path) -> None:
-    """Have Hermes read these files while no other process does."""
+    """Have Hermes read these files while no other process does.
+
+    If another one does for seconds, Hermes keeps its new line in memory, and tries again before the
+    session's next line.
+    """
 
     def alone(drain: Callable[[str], Any]) -> Callable[[str], Any]:
         def drain_alone(session_id: str) -> Any:
             if not transcripts.reads_files_of(store, session_id):
                 return drain(session_id)
-            with _alone(home):
-                return drain(session_id)
+            with _alone(home) as alone:
+                if alone:
+                    return drain(session_id)
+            return RuntimeError("another process writes the lines that are kept of this session")
 
         return drain_alone
 

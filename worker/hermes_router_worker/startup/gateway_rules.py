@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from hermes_router.protocol.commands import GATEWAY_COMMANDS
 from hermes_router_worker.hermes import replacements
+
+#: An admin that no platform can know: only the list of commands counts.
+_NOBODY = secrets.token_hex(16)
 
 _NOT_HERE = "/{command} acts on the gateway of all profiles. Please type it by that name."
 
@@ -48,9 +52,9 @@ def obey_gateway_rules(runner: Any) -> None:
 def _runner_with(commands: list[str], source: Any) -> Any:
     """Return what Hermes's check reads of a runner whose rules allow only ``commands``."""
     rules = {
-        "allow_admin_from": ["nobody"],
+        "allow_admin_from": [_NOBODY],
         "user_allowed_commands": commands,
-        "group_allow_admin_from": ["nobody"],
+        "group_allow_admin_from": [_NOBODY],
         "group_user_allowed_commands": commands,
     }
     return SimpleNamespace(

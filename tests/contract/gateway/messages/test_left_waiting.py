@@ -24,7 +24,7 @@ def ask(router, order):
         return DeliveryResult.ACCEPTED
 
     asking = SimpleNamespace(waits_for_person=True, resident=False, offer=offer, failure=None,
-                             answered=over)
+                             stopped=0.0, answered=over)
     router._dispatcher.running = lambda conversation: asking
 
 async def play(router, adapter, say, home):
@@ -33,7 +33,8 @@ async def play(router, adapter, say, home):
     async def serve(conversation, inbound, settings, **more):
         order.append(inbound.fields["text"])
         tracks[order[-1]] = inbound.track
-        turn = SimpleNamespace(answered=asyncio.Event(), failure=None, conversation=conversation)
+        turn = SimpleNamespace(answered=asyncio.Event(), failure=None, stopped=0.0,
+                               conversation=conversation)
         turn.answered.set()
         return turn
 
@@ -125,7 +126,8 @@ async def play(router, adapter, say, home):
         tracks["first"].finish(Outcome.ANSWERED)
         return Halt.OBEYED
 
-    turn = SimpleNamespace(answered=asyncio.Event(), failure=None, halt=halt, resident=False)
+    turn = SimpleNamespace(answered=asyncio.Event(), failure=None, stopped=0.0, halt=halt,
+                           resident=False)
     turn.answered.set()
     router._dispatcher.serve = serve
 
@@ -201,7 +203,8 @@ async def play(router, adapter, say, home):
 
     async def serve(conversation, inbound, settings, **more):
         order.append(inbound.fields["text"])
-        turn = SimpleNamespace(answered=asyncio.Event(), failure=None, conversation=conversation)
+        turn = SimpleNamespace(answered=asyncio.Event(), failure=None, stopped=0.0,
+                               conversation=conversation)
         turn.answered.set()
         inbound.track.finish(Outcome.AGAIN if len(order) == 1 else Outcome.ANSWERED)
         return turn
@@ -216,3 +219,41 @@ async def play(router, adapter, say, home):
 
 def test_a_command_beside_a_turn_is_served_again_if_its_worker_dies(tmp_path: Path) -> None:
     assert play(_BESIDE, tmp_path)["order"] == ["/profile", "/profile"]
+
+
+#: A message waits in a worker that hangs, and that a /stop therefore ends.
+_ENDED = """
+import time
+from hermes_router.turns.turn import Halt
+from hermes_router.turns.worker.event_track import Outcome
+
+async def play(router, adapter, say, home):
+    order, tracks = [], {}
+
+    async def serve(conversation, inbound, settings, **more):
+        order.append(inbound.fields["text"])
+        tracks[order[-1]] = inbound.track
+        return turn
+
+    async def halt(command):
+        turn.stopped = time.monotonic()
+        tracks["waits"].finish(Outcome.AGAIN)
+        return Halt.ENDED
+
+    turn = SimpleNamespace(answered=asyncio.Event(), failure=None, halt=halt, resident=False,
+                           stopped=0.0)
+    turn.answered.set()
+    router._dispatcher.serve = serve
+    waiting = asyncio.create_task(say("waits"))
+    await settled(lambda: order)
+    router._dispatcher.running = router._dispatcher.commanded = lambda conversation: turn
+    await say("/stop")
+    await asyncio.wait_for(waiting, 10)
+    return {"order": order, "told": adapter.sent, "open": len(router._ledger.open)}
+"""
+
+
+def test_a_stop_that_ends_the_worker_takes_back_what_waited_in_it(tmp_path: Path) -> None:
+    seen = play(_ENDED, tmp_path)
+    assert (seen["order"], seen["open"]) == (["waits"], 0)
+    assert len(seen["told"]) == 1, "only the stop is told of"

@@ -88,7 +88,7 @@ def run(job_id: str, begin: Callable[[Record], None], stop: threading.Event) -> 
     """
     if not _ticks_here():
         return Result("not_due", "the profile's cron.provider fires its jobs")
-    if _paused():
+    if paused():
         return Result("not_due", "Hermes is paused by its emergency stop")
     _stay_here()
     with cron_lock.alone(_home(), job_id) as mine:
@@ -160,7 +160,7 @@ def _repair_store() -> None:
         jobs.load_jobs()
 
 
-def _paused() -> bool:
+def paused() -> bool:
     """Say whether somebody has stopped all new work, in this home or in the root's."""
     try:
         from agent import estop

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from hermes_router_worker import json_files
-from hermes_router_worker.hermes.cron.cron_run import BESIDE_JOBS
+from hermes_router_worker.hermes.cron import cron_run
 
 logger = logging.getLogger(__name__)
 
@@ -95,11 +95,13 @@ def free_checkpoints() -> int:
 def work_beside_jobs() -> int:
     """Begin what a tick of Hermes's scheduler does beside the jobs, which go on in threads.
 
-    Results of jobs that had to wait are delivered to Bot Chat, and old git worktrees are removed.
-    Returns how many results wait.
+    Results of jobs that had to wait are delivered to Bot Chat, and old git worktrees are removed;
+    as in Hermes, not while all agents are paused. Returns how many results wait.
     """
     waiting = results_for_bot_chat(Path(os.environ["HERMES_HOME"]))
-    for module, name in BESIDE_JOBS:
+    if cron_run.paused():
+        return waiting
+    for module, name in cron_run.BESIDE_JOBS:
         with contextlib.suppress(ImportError, AttributeError):  # a Hermes before 0.21
             getattr(importlib.import_module(module), name)()
     return waiting
