@@ -6,6 +6,7 @@ The gateway's home keeps where a message was sent. The profile's home keeps the 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from typing import Any
 
 import anyio
@@ -42,7 +43,9 @@ class MessageRegister:
     def __init__(self, ledger: Ledger, where: object) -> None:
         self._ledger = ledger
         self._where = where
-        self._writing = anyio.Lock()  # first come, first written, and first served
+        #: Of each profile: first come, first written, and first served. A profile whose home does
+        #: not answer, such as a network drive, holds up no other profile.
+        self._writing: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
         self._told: BoundedMap[str, bool] = BoundedMap(_REMEMBERED)
 
     async def enter(self, event: Any, conversation: GatewayConversation) -> Entry | None:
@@ -68,7 +71,7 @@ class MessageRegister:
             source=kept_source(event.source),
         )
         try:
-            async with self._writing:
+            async with self._writing[conversation.profile.name]:
                 recorded = await in_thread(self._write, entry, event, conversation)
         except Exception:
             entry.settle()

@@ -32,8 +32,8 @@ _PAIR = re.compile(r' (?P<name>[\w.]+)=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^ "]+))'
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
 
-#: Held while a log is rotated: two turns that begin at once would rotate it twice.
-_rotating = threading.Lock()
+#: Of each log: held while it is rotated, as two turns that begin at once would rotate it twice.
+_rotating: dict[Path, threading.Lock] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class WorkerLog:
         """
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            with _rotating:
+            with _rotating.setdefault(self.folder, threading.Lock()):
                 self._rotate(folder)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
             descriptor = os.open(FILE_NAME, flags, 0o600, dir_fd=folder)
