@@ -63,6 +63,10 @@ class JobResult:
     pid: int | None = None
 
 
+#: A maintenance that takes longer is ended: the other profiles' maintenance waits for it.
+_MAINTENANCE_SECONDS = 3600.0
+
+
 class JobRun(Purpose):
     """One run of a job: what its ``turn`` does differently from a turn that serves messages.
 
@@ -83,9 +87,10 @@ class JobRun(Purpose):
         *,
         on_begin: Callable[[str, int], None] = lambda _name, _pid: None,
     ) -> None:
-        # no limit for the turn: Hermes decides how long a job may take
+        # Hermes decides how long a cron job may take.
+        longest = _MAINTENANCE_SECONDS if spec.kind == "upkeep" else 0.0
         patient = msgspec.structs.replace(
-            settings, timeouts=msgspec.structs.replace(settings.timeouts, turn=0.0)
+            settings, timeouts=msgspec.structs.replace(settings.timeouts, turn=longest)
         )
         self.spec = spec
         self.result = JobResult("died")

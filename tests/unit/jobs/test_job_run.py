@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from hermes_router.hermes.features.jobs import JobConversation
+from hermes_router.jobs import job_run
 from hermes_router.jobs.job_run import JobRun, JobSpec
 from hermes_router.profiles.model import Profile
 from hermes_router.turns.dispatcher import Dispatcher
@@ -19,10 +20,10 @@ job = hear(); assert isinstance(job, msg.Job), job
 SPEC = JobSpec("cron", "abc", "the brief")
 
 
-async def done(profile: Profile, *, turn: float = 0.0) -> JobRun:
+async def done(profile: Profile, *, turn: float = 0.0, spec: JobSpec = SPEC) -> JobRun:
     """Let a job's worker live to its end."""
     settings = replace(QUICK, timeouts=replace(QUICK.timeouts, turn=turn))
-    job = JobRun(JobConversation(profile, SPEC), SPEC, settings, HOST)
+    job = JobRun(JobConversation(profile, spec), spec, settings, HOST)
     with anyio.fail_after(60):
         await Dispatcher(HOST).run_job(job.turn)
     return job
@@ -55,6 +56,15 @@ async def test_a_job_outlasts_the_limit_of_a_turn(profile: Profile, worker: Use)
         + "say(msg.Idle()); say(msg.Draining())"
     )
     assert (await done(profile, turn=0.2)).result.outcome == "done"
+
+
+async def test_a_maintenance_that_hangs_is_ended(
+    profile: Profile, worker: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no other profile of the gateway would be maintained any more."""
+    monkeypatch.setattr(job_run, "_MAINTENANCE_SECONDS", 0.5)
+    worker(START + "say(msg.Begun(name='upkeep')); time.sleep(600)")
+    assert (await done(profile, spec=JobSpec("upkeep"))).result.outcome == "died"
 
 
 @pytest.mark.parametrize(

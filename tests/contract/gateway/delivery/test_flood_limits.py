@@ -86,7 +86,7 @@ async def test_a_new_adapter_does_not_end_the_wait_that_the_platform_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sending, "PATIENCE_SECONDS", 0.1)
-    runner = Runner(old := Limited(0.5))
+    runner = Runner(old := Limited(3.0))
     owed = await owed_notices.tell(runner, EVENT, "a notice")
     assert owed is not None
     await anyio.sleep(0.2)
