@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 import anyio
 import msgspec
 
+from hermes_router.base.pipes import pipes_to_child
 from hermes_router.protocol import template as msg
 from hermes_router.protocol.system import proc
 from hermes_router.workers.flow_control import FlowControl
@@ -66,16 +67,9 @@ class ForkServer:
         Raises:
             OSError: the other process has ended, refused, or did not answer within 10 s.
         """
-        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
-            child_in, our_out = os.pipe()
-            theirs.callback(os.close, child_in)
-            ours.callback(os.close, our_out)
-            our_in, child_out = os.pipe()
-            theirs.callback(os.close, child_out)
-            ours.callback(os.close, our_in)
-            child = await self._ask(request, [child_in, child_out, log, *more])
-            ours.pop_all()
-        child.inbound, child.outbound = our_in, our_out
+        with pipes_to_child() as pipes:
+            child = await self._ask(request, [pipes.child_in, pipes.child_out, log, *more])
+        child.inbound, child.outbound = pipes.inbound, pipes.outbound
         return child
 
     async def _ask(self, request: msg.Fork | msg.Spawn, descriptors: list[int]) -> ForkedChild:

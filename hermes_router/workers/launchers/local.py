@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 
 import anyio
 import anyio.to_thread
 
+from hermes_router.base.pipes import pipes_to_child
 from hermes_router.protocol.template import LOG_DESCRIPTOR
 from hermes_router.workers import launchers
 from hermes_router.workers.launchers import Child, LaunchSpec, scope
@@ -34,29 +34,22 @@ def command(spec: LaunchSpec) -> list[str]:
 
 
 def _spawn(spec: LaunchSpec, stderr: int) -> _LocalChild:
-    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
-        child_in, our_out = os.pipe()
-        theirs.callback(os.close, child_in)
-        ours.callback(os.close, our_out)
-        our_in, child_out = os.pipe()
-        theirs.callback(os.close, child_out)
-        ours.callback(os.close, our_in)
+    with pipes_to_child() as pipes:
         passed, own = spec.control, spec.environment
         if passed is None:
             passed, own = spec.log, {**own, LOG_DESCRIPTOR: str(spec.log)}
         line, environment = scope.within(spec, command(spec), own, shared=spec.control is not None)
         process = subprocess.Popen(
             line,
-            stdin=child_in,
-            stdout=child_out,
+            stdin=pipes.child_in,
+            stdout=pipes.child_out,
             stderr=stderr,
             cwd=spec.cwd,
             env=environment,
             start_new_session=True,
             pass_fds=[passed],
         )
-        ours.pop_all()
-    return _LocalChild(process, inbound=our_in, outbound=our_out)
+    return _LocalChild(process, inbound=pipes.inbound, outbound=pipes.outbound)
 
 
 class _LocalChild:
