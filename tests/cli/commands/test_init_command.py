@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hermes_router.cli.commands import enable, init
+from hermes_router.cli.inspect.homes import gateway_home
 from hermes_router.cli.setup.plugin_names import plugin_lists
 from hermes_router.routing.table import Place
 from hermes_router.state.known_conversations import (
@@ -150,6 +152,17 @@ def test_an_edit_since_is_not_lost(seen: Installation) -> None:
     after = seen.config.read_text()
     assert after.startswith("mine: kept\n" + before)
     assert "hermes-router" not in after
+
+
+def test_an_edit_while_a_profile_is_made_is_not_undone(
+    seen: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = seen.config.read_text()
+    seen.config.write_text(before + "# written meanwhile\n")
+    monkeypatch.setattr(enable, "switch_on", lambda _home: None)
+    init._carry_out(gateway_home(str(seen.home)), before, before, {}, ["fresh"])
+    assert seen.run("init", "--undo").status == 0
+    assert seen.config.read_text() == before + "# written meanwhile\n"
 
 
 def test_a_plugin_that_was_off_is_off_again_after_an_edit(seen: Installation) -> None:
