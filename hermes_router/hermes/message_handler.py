@@ -218,9 +218,11 @@ class MessageHandler:
             owed = await owed_notices.tell(self._runner, event, f"{notice} [{turn_id}]")
         except Exception:  # boundary: an adapter may raise anything
             logger.exception("hermes-router: a notice could not be sent")
-        if entry is not None and owed is None:
+        if entry is None:
+            return
+        if owed is None:
             entry.settle()
-        elif entry is not None and owed is not None:
+        else:
             self._tasks.start(_settle_when_told(entry, owed))
 
     async def _stopped_waiting(self, event: Any, conversation: GatewayConversation) -> bool:

@@ -400,8 +400,9 @@ class GatewayRouter:
         if taken is not False:
             return taken
         refusal = command_rules.refusal_of(self._runner, event)
-        known = refusal is not None and command_rules.is_gateway_command(event.get_command())
-        return refusal if known and refusal is not None else False
+        if refusal is not None and command_rules.is_gateway_command(event.get_command()):
+            return refusal
+        return False
 
     async def handle_busy(self, event: Any, original: _Original) -> Any:
         """Handle a message that arrives while the adapter still handles one of the same session.

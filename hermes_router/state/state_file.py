@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import time
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 
+from hermes_router.protocol.files.old_file import remove_if_older
 from hermes_router.protocol.files.whole_file import replace_file
 
 logger = logging.getLogger(__name__)
@@ -67,10 +66,4 @@ def remove_unfinished(folder: Path) -> int:
 
     A file has a temporary name until it is complete. This does not raise.
     """
-    removed = 0
-    for path in folder.glob(".*-????????"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.lstat().st_mtime > _UNFINISHED_SECONDS:
-                path.unlink()
-                removed += 1
-    return removed
+    return sum(remove_if_older(path, _UNFINISHED_SECONDS) for path in folder.glob(".*-????????"))

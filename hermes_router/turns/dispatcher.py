@@ -28,7 +28,14 @@ from hermes_router.base.tasks import BackgroundTasks
 from hermes_router.config.settings import Settings
 from hermes_router.protocol import messages as msg
 from hermes_router.relay.delivery_policy import spelled
-from hermes_router.turns.gate import Gates, Slot, StoppedWaiting, TooBusy, Waiting
+from hermes_router.turns.gate import (
+    Gates,
+    Slot,
+    StoppedWaiting,
+    TooBusy,
+    Waiting,
+    gateway_stops,
+)
 from hermes_router.turns.head_start import HeadStart
 from hermes_router.turns.lane import Lane
 from hermes_router.turns.notices import answered_elsewhere, has_to_wait
@@ -58,7 +65,6 @@ class Dispatcher:
         self._expected: dict[str, HeadStart] = {}
         self._tasks = BackgroundTasks("a turn failed")
         self._turns: set[Turn] = set()
-        self._closing = False
 
     @property
     def closing(self) -> bool:
@@ -67,7 +73,7 @@ class Dispatcher:
         Callers need it beside Hermes's own flag, which Hermes may clear before the stop is
         complete.
         """
-        return self._closing
+        return self._gates.closed
 
     @property
     def turns(self) -> frozenset[Turn]:
@@ -155,7 +161,7 @@ class Dispatcher:
             if turn.told_of(inbound):
                 inbound.track.finish(Outcome.ENDED)
                 return turn
-            if self._closing or turn.left_to_next:
+            if self.closing or turn.left_to_next:
                 inbound.track.finish(Outcome.CLOSED)
                 return turn
             if inbound.received < turn.stopped:
@@ -171,12 +177,13 @@ class Dispatcher:
     ) -> DeliveryResult:
         """Offer a message to a turn; if enough wait behind it, only as the answer it waits for."""
         queue, behind = settings.limits.queue, turn.behind
-        full = behind >= max(1, queue) and not inbound.at_once
+        if inbound.at_once or behind < max(1, queue):
+            return await turn.offer(inbound, until_handled=until_handled)
         refusal = TooBusy(turn.conversation.profile.name, queue, ahead=behind + 1)
-        if full and not turn.connected:
+        if not turn.connected:
             raise refusal
-        verdict = await turn.offer(inbound, until_handled=until_handled, answer=full)
-        if full and verdict is DeliveryResult.REFUSED and turn.open:
+        verdict = await turn.offer(inbound, until_handled=until_handled, answer=True)
+        if verdict is DeliveryResult.REFUSED and turn.open:
             raise refusal
         return verdict
 
@@ -188,7 +195,7 @@ class Dispatcher:
         lane = self._lanes.get(_lane_key(conversation))
         occupied = lane is not None and (lane.lock.locked() or lane.open_turn())
         gate = self._gates.of(conversation.profile.name)
-        return not (self._closing or occupied) and gate.open(settings.limits)
+        return not (self.closing or occupied) and gate.open(settings.limits)
 
     async def expect(
         self, conversation: Conversation, settings: Settings, message: msg.Expect
@@ -221,7 +228,7 @@ class Dispatcher:
         A job waits for no lane and takes no slot. If the gateway stops already, this returns at
         once and does nothing. How the job ended is in the turn: this raises no error of a worker.
         """
-        if self._closing:
+        if self.closing:
             return
         self._turns.add(turn)
         try:
@@ -234,7 +241,6 @@ class Dispatcher:
 
         For each message that waits for its turn, :meth:`serve` raises ``NotWanted``.
         """
-        self._closing = True
         self._gates.close()
 
     async def close(self, reason: str) -> None:
@@ -399,9 +405,9 @@ class Dispatcher:
     ) -> Turn:
         with contextlib.ExitStack() as unless_begun:
             unless_begun.callback(slot.leave)
-            if self._closing:  # the stop ended a turn, whose slot this message got
+            if self.closing:  # the stop ended a turn, whose slot this message got
                 inbound.track.finish(Outcome.CLOSED)
-                raise NotWanted("no turn was begun: the gateway stops")
+                raise gateway_stops()
             voice = Voice(conversation)
             turn = self._new_turn(voice, settings, inbound)
             unless_begun.pop_all()

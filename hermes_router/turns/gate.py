@@ -33,6 +33,11 @@ class StoppedWaiting(RouterError):
     """A person sent /stop or /new while this message waited for its turn: no worker gets it."""
 
 
+def gateway_stops() -> NotWanted:
+    """Return the error that a message gets which could begin no turn, because the gateway stops."""
+    return NotWanted("no turn was begun: the gateway stops")
+
+
 class Waiting(NamedTuple):
     """A message that waits: when it arrived, in monotonic seconds, and where.
 
@@ -181,7 +186,7 @@ class Gate:
             NotWanted: the gates are closed, perhaps since the message began to wait.
         """
         if self._gates.closed:
-            raise NotWanted("no turn was begun: the gateway stops")
+            raise gateway_stops()
         self._allowed = self._gates.limit_of(self._profile, limits.concurrent_turns)
         self._gates.fill()  # the limit may be higher than when the others began to wait
         if not (at_once or self.open(limits)):
@@ -220,7 +225,7 @@ class Gate:
         """Have :meth:`enter` raise ``NotWanted`` for each message that waits."""
         for waiter in self._waiting:
             if not waiter.slot.done():
-                waiter.slot.set_exception(NotWanted("no turn was begun: the gateway stops"))
+                waiter.slot.set_exception(gateway_stops())
 
     async def _wait(
         self,

@@ -72,11 +72,7 @@ def prepared(
     )
     stage.root.profiles["career"].env({"MY_SECRET": SECRET})
     systems = stage.root.profiles["systems"]
-    plugin = systems.path / "plugins" / "hangs"
-    plugin.mkdir(parents=True)
-    (plugin / "plugin.yaml").write_text("name: hangs\nversion: 0.0.1\ndescription: it hangs\n")
-    (plugin / "__init__.py").write_text(HANGS)
-    systems.configure({"plugins": {"enabled": ["hangs"]}})
+    systems.add_plugin("hangs", HANGS)
     return stage
 
 

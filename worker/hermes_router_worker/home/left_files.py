@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from hermes_router.protocol.files.old_file import remove_if_older
 from hermes_router_worker.hermes.paths import FOLDER, current_home
 
 #: Seconds after which a file under a temporary name belongs to nobody.
@@ -19,13 +18,8 @@ _WORDS_SECONDS = 72 * 3600.0
 
 def tidy() -> int:
     """Remove such files from this process's home; return how many there were."""
-    removed = 0
-    for path, seconds in _suspects(current_home() / FOLDER):
-        with contextlib.suppress(OSError):
-            if time.time() - path.lstat().st_mtime > seconds:
-                path.unlink()
-                removed += 1
-    return removed
+    suspects = _suspects(current_home() / FOLDER)
+    return sum(remove_if_older(path, seconds) for path, seconds in suspects)
 
 
 def _suspects(folder: Path) -> Iterator[tuple[Path, float]]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from hermes_router_worker.hermes import replacements
-from hermes_router_worker.hermes.paths import FOLDER
+from hermes_router_worker.hermes.paths import FOLDER, current_home
 from hermes_router_worker.hermes.session import transcripts
 from hermes_router_worker.home.lock import acquire, open_lock
 
@@ -50,7 +49,7 @@ async def take_back_first(runner: Any, session_key: str, seconds: float) -> None
     tries again before the session's next line, and so does a later worker.
     """
     try:
-        if transcripts.spooled(_home()):
+        if transcripts.spooled(current_home()):
             taking = asyncio.to_thread(transcripts.take_back, runner.session_store, session_key)
             await asyncio.wait_for(taking, seconds)
     except Exception:  # boundary: the database may be locked or broken
@@ -59,9 +58,9 @@ async def take_back_first(runner: Any, session_key: str, seconds: float) -> None
 
 def take_back_all(runner: Any) -> int:
     """Write what is kept of all sessions into the database; return how many lines there were."""
-    if not transcripts.spooled(_home()):
+    if not transcripts.spooled(current_home()):
         return 0
-    with _alone(_home()) as alone:
+    with _alone(current_home()) as alone:
         return transcripts.take_back_all(runner) if alone else 0
 
 
@@ -73,7 +72,3 @@ def _alone(home: Path) -> Iterator[bool]:
     """
     with open_lock(home / FOLDER / "transcripts.lock") as handle:
         yield acquire(handle)
-
-
-def _home() -> Path:
-    return Path(os.environ["HERMES_HOME"])

@@ -109,7 +109,7 @@ async def play(router, adapter, say, home):
     from hermes_router.base.errors import NotWanted
 
     async def serve(*_arguments, **_more):
-        router._dispatcher._closing = True
+        router._dispatcher._gates.closed = True
         raise NotWanted("the gateway stops")
 
     router._dispatcher.serve = serve

@@ -55,6 +55,19 @@ class FullPipe:
         self.sent.append(message)
 
 
+def receiver_of(link: FullPipe, wake: Callable[[Any], Awaitable[None]]) -> EventReceiver:
+    """Return a receiver that reads ``link`` and calls ``wake`` for a recurring prompt."""
+    return EventReceiver(
+        cast("Any", link),
+        SimpleNamespace(gateway_runner=None),
+        cast("Any", None),
+        cast("Any", None),
+        SessionActions(adopt=list, wake=wake, failed=_no_failure, clicked=list, left_out=_sent),
+        changed=asyncio.Event(),
+        finish=asyncio.Event(),
+    )
+
+
 async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -66,15 +79,7 @@ async def test_a_message_counts_while_its_acceptance_waits_for_room_in_the_pipe(
     monkeypatch.setenv("TMPDIR", "/nonexistent")
     monkeypatch.setattr(event_receiver, "build_source", lambda fields: fields)
     link = FullPipe(msg.Event(id=1, wake=True, fields={}, source={}, files=[]))
-    receiver = EventReceiver(
-        cast("Any", link),
-        SimpleNamespace(gateway_runner=None),
-        cast("Any", None),
-        cast("Any", None),
-        SessionActions(adopt=list, wake=fire, failed=_no_failure, clicked=list, left_out=_sent),
-        changed=asyncio.Event(),
-        finish=asyncio.Event(),
-    )
+    receiver = receiver_of(link, fire)
     reading = asyncio.create_task(receiver.read())
     with anyio.fail_after(60):
         await link.waits.wait()
@@ -97,15 +102,7 @@ async def test_no_recurring_prompt_begins_when_a_stop_has_come(
     monkeypatch.setattr(event_receiver, "build_source", lambda fields: fields)
     link = FullPipe()
     link.room.set()
-    receiver = EventReceiver(
-        cast("Any", link),
-        SimpleNamespace(gateway_runner=None),
-        cast("Any", None),
-        cast("Any", None),
-        SessionActions(adopt=list, wake=fire, failed=_no_failure, clicked=list, left_out=_sent),
-        changed=asyncio.Event(),
-        finish=asyncio.Event(),
-    )
+    receiver = receiver_of(link, fire)
     wake = msg.Event(id=1, wake=True, fields={}, source={}, files=[])
     await receiver._accept(wake, cast("Any", None))
     if stops:
